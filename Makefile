@@ -1,0 +1,64 @@
+# hocket: services that coordinate by events, without a conductor. `make help` lists what follows `##`.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/stamp
+SOURCES := shared/hocket services deploy tests
+
+# The first Python that really runs and is new enough: a shim may stand on the path for a version that is not there.
+PICK_PYTHON = for python in python3.13 python3.12 python3.11 python3; do \
+	if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then echo $$python; exit 0; fi; \
+	done; echo "No Python of 3.11 or newer runs here (tried python3.13, python3.12, python3.11, python3): install one, with its venv module." >&2; exit 1
+
+.PHONY: help
+help: ## list the targets
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "  Environment of make demo: STAY=0 ends by itself with the verdict, DEMO_PORT_OFFSET=N shifts all ports,"
+	@echo "  HOCKET_BROKER_URL=amqp://… or memory:// names the broker. PYTEST='…' hands words to pytest in make test."
+
+$(STAMP): locks/dev.txt shared/pyproject.toml
+	@python=$$($(PICK_PYTHON)) && \
+		echo "Making $(VENV) with $$python from locks/dev.txt …" && \
+		rm -rf $(VENV) && $$python -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r locks/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable shared
+	@touch $(STAMP)
+
+.PHONY: venv
+venv: $(STAMP) ## make .venv from the lock, once and again when the lock changes
+
+.PHONY: demo
+demo: $(STAMP) ## the shop with the accidents of real life, watched and mended in a browser
+	@$(BIN)/python -m deploy.setup demo
+	@exec $(BIN)/python -m deploy.demo
+
+.PHONY: test
+test: $(STAMP) ## unit, contract, flow and page tests on a private RabbitMQ
+	@$(BIN)/python -m deploy.setup test
+	@$(BIN)/python -m pytest $(PYTEST)
+
+.PHONY: check
+check: $(STAMP) ## ruff, mypy strict and the house test
+	@$(BIN)/ruff check $(SOURCES)
+	@$(BIN)/ruff format --check $(SOURCES)
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest --quiet tests/test_house.py
+
+.PHONY: lock
+lock: ## renew locks/ from shared/pyproject.toml and locks/*.in (needs uv)
+	@command -v uv >/dev/null || { echo "make lock needs uv on the path: pip install uv"; exit 1; }
+	uv pip compile $(LOCK) --output-file locks/build.txt locks/build.in
+	uv pip compile $(LOCK) --output-file locks/runtime.txt shared/pyproject.toml
+	uv pip compile $(LOCK) --output-file locks/dev.txt locks/dev.in shared/pyproject.toml --constraints locks/runtime.txt
+
+LOCK := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
+	--no-emit-find-links --annotation-style line
+
+.PHONY: clean
+clean: ## remove .venv, caches and var/
+	@rm -rf $(VENV) var .mypy_cache .pytest_cache .ruff_cache .hypothesis shared/*.egg-info shared/build
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
