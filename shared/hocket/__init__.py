@@ -1,0 +1,1 @@
+"""hocket: services that coordinate by events, without a conductor."""

@@ -1,0 +1,68 @@
+"""For services that look at the others: the tracer, the desk, and whatever a team builds beside them.
+
+`Raw` is what stands in a stream or on the dead-letter queue; an `Observer` is a service that may also read them and
+send a delivery again.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from typing_extensions import TypeVar
+
+from hocket.errors import DeclarationError
+from hocket.running import current
+from hocket.service import Service
+from hocket.topology import DEAD, LOG, RECEIPTS, UNHEARD
+from hocket.tx import Tx
+
+D = TypeVar("D", default=None)
+
+Source = Literal["log", "receipts", "unheard", "dead"]
+QUEUES: Mapping[str, str] = {"log": LOG, "receipts": RECEIPTS, "unheard": UNHEARD, "dead": DEAD}
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """One message as it stands at the broker, byte for byte; `offset` is None on the dead-letter queue."""
+
+    body: bytes
+    headers: Mapping[str, object] = field(default_factory=dict)
+    offset: int | None = None
+    content_type: str = ""
+    routing_key: str = ""
+
+
+Reader = Callable[[list[Raw], Tx[Any]], Awaitable[None]]
+
+
+class Observer(Service[D]):
+    """A service that may read the kit's streams and dead letters, and send one delivery again."""
+
+    readers: dict[Source, Reader]
+
+    def reads(self, source: Source) -> Callable[[Reader], Reader]:
+        """Declare the one reader of `source`.
+
+        It gets batches in order; its writes by `await tx.db()` and the reader's offset are one transaction
+        (RULES 7.1). When it raises, the batch comes again.
+        """
+        if source not in QUEUES:
+            raise DeclarationError(f"service {self.name} reads {source!r}: name one of {', '.join(QUEUES)}")
+
+        def declare(reader: Reader) -> Reader:
+            readers: dict[Source, Reader] = self.__dict__.setdefault("readers", {})
+            if source in readers:
+                raise DeclarationError(f"service {self.name} reads {source} twice: keep one reader")
+            readers[source] = reader
+            return reader
+
+        return declare
+
+    async def send(self, subscription: str, raw: Raw, *, replay: str, attempt: int) -> None:
+        """Send `raw` again to the one `subscription` (RULES 8.4), confirmed.
+
+        `replay` names the replay, `attempt` is one more than the letter's. `TransportError` where the broker does not
+        take it: nothing was sent, or (connection lost) it may have been; the same replay id makes that harmless.
+        """
+        await current(self.name).send(subscription, raw.body, raw.content_type, replay=replay, attempt=attempt)

@@ -1,0 +1,47 @@
+"""How `service.tx()` finds the running service: by context, never by a global.
+
+Whoever starts services enters `here`; tasks started inside inherit it, HTTP handlers included.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, contextmanager
+from contextvars import ContextVar
+from typing import Any, Protocol
+
+from hocket.errors import HocketError
+
+
+class Running(Protocol):
+    """A service that runs: what its declaration needs of it."""
+
+    def outside(self, key: str | None, correlation_id: str | None) -> AbstractAsyncContextManager[Any]:
+        """A transaction outside a handler; yields `hocket.Outside`."""
+        ...
+
+    async def send(self, subscription: str, body: bytes, content_type: str, *, replay: str, attempt: int) -> None:
+        """Publish to one subscription at once, confirmed; see `hocket.observe.Observer.send`."""
+        ...
+
+
+_running: ContextVar[Mapping[str, Running] | None] = ContextVar("hocket_running", default=None)
+
+
+@contextmanager
+def here(services: Mapping[str, Running]) -> Iterator[None]:
+    """Within this context these services run, by name."""
+    token = _running.set({**(_running.get() or {}), **services})
+    try:
+        yield
+    finally:
+        _running.reset(token)
+
+
+def current(service: str) -> Running:
+    """The running service of this name; `HocketError` where it does not run in this context."""
+    found = (_running.get() or {}).get(service)
+    if found is None:
+        raise HocketError(
+            f"service {service} does not run here: use tx() inside `hocket run`, inside a mounted HTTP handler, "
+            f"or inside hocket.testing.play({service})"
+        )
+    return found

@@ -1,0 +1,171 @@
+"""The table of named moments. Metrics, traces and logs only listen; the kit never asks them anything but a context.
+
+| moment | when |
+|---|---|
+| `attempts` | a group of attempts was committed (or settled without a commit) |
+| `published` | the broker answered for a group of outbox rows |
+| `breaker` | a breaker changed its state |
+| `link` | the link to the broker came or went |
+| `sampled` | once a second: what waits |
+| `trouble` | something was healed or given up that a person may want to know |
+| `processing` | around one run of a handler: a context manager |
+| `saying` | an event is being said: returns the traceparent of its publish span |
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field
+
+from hocket.outcome import Word
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """One ended attempt, as listeners see it. Times are seconds since 1970."""
+
+    service: str
+    subscription: str
+    type: str
+    event_id: str
+    correlation_id: str
+    attempt: int
+    word: Word
+    began: float
+    ended: float
+    said_at: float  # the event's time: ended - said_at is its age
+    cause: str = ""
+    error: str = ""
+    zombie: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The broker's answer for one outbox row."""
+
+    service: str
+    kind: str
+    type: str
+    verdict: str
+    waited: float  # seconds from due to answer
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What waits in one service at one moment."""
+
+    service: str
+    outbox_events: int
+    outbox_receipts: int
+    outbox_later: int
+    outbox_refused: int
+    outbox_oldest: float  # seconds
+    in_hand: dict[str, int] = field(default_factory=dict)  # deliveries by subscription
+    shed_receipts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Processing:
+    """What a process span needs to know of one run."""
+
+    service: str
+    subscription: str
+    type: str
+    event_id: str
+    correlation_id: str
+    attempt: int
+    traceparent: str  # of the hop, else of the flow, else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Saying:
+    """What a publish span needs to know of one event."""
+
+    service: str
+    type: str
+    event_id: str
+    correlation_id: str
+    routing_key: str
+    traceparent: str  # of the flow so far, else ""
+
+
+class Listener:
+    """Hears every moment; each method does nothing until a listener of its own overrides it. Must not raise."""
+
+    def attempts(self, ended: Sequence[Ended]) -> None:
+        """A group of attempts was committed or settled."""
+
+    def published(self, sent: Sequence[Sent]) -> None:
+        """The broker answered for a group of outbox rows."""
+
+    def breaker(self, service: str, name: str, state: str) -> None:
+        """A breaker is now closed, half-open or open."""
+
+    def link(self, service: str, ready: bool, reason: str) -> None:
+        """The link to the broker came or went."""
+
+    def sampled(self, sample: Sample) -> None:
+        """Once a second."""
+
+    def trouble(self, service: str, what: str, **about: str | int | float) -> None:
+        """Something was healed or given up; `what` is a short constant sentence, `about` its particulars."""
+
+    def processing(self, run: Processing) -> AbstractContextManager[None] | None:
+        """A context around one run of a handler."""
+        return None
+
+    def saying(self, event: Saying) -> str:
+        """The traceparent of the publish span of this event, or ""."""
+        return ""
+
+
+class Signals(Listener):
+    """Passes each moment on to its listeners, in order."""
+
+    def __init__(self, listeners: Sequence[Listener] = ()) -> None:
+        self._listeners = tuple(listeners)
+
+    def attempts(self, ended: Sequence[Ended]) -> None:
+        """A group of attempts was committed or settled."""
+        for listener in self._listeners:
+            listener.attempts(ended)
+
+    def published(self, sent: Sequence[Sent]) -> None:
+        """The broker answered for a group of outbox rows."""
+        for listener in self._listeners:
+            listener.published(sent)
+
+    def breaker(self, service: str, name: str, state: str) -> None:
+        """A breaker is now closed, half-open or open."""
+        for listener in self._listeners:
+            listener.breaker(service, name, state)
+
+    def link(self, service: str, ready: bool, reason: str) -> None:
+        """The link to the broker came or went."""
+        for listener in self._listeners:
+            listener.link(service, ready, reason)
+
+    def sampled(self, sample: Sample) -> None:
+        """Once a second."""
+        for listener in self._listeners:
+            listener.sampled(sample)
+
+    def trouble(self, service: str, what: str, **about: str | int | float) -> None:
+        """Something was healed or given up."""
+        for listener in self._listeners:
+            listener.trouble(service, what, **about)
+
+    @contextmanager
+    def around(self, run: Processing) -> Iterator[None]:
+        """All contexts of the listeners around one run."""
+        with ExitStack() as stack:
+            for listener in self._listeners:
+                if (context := listener.processing(run)) is not None:
+                    stack.enter_context(context)
+            yield
+
+    def saying(self, event: Saying) -> str:
+        """The first traceparent that a listener gives, else the flow's own."""
+        for listener in self._listeners:
+            if traceparent := listener.saying(event):
+                return traceparent
+        return event.traceparent

@@ -1,0 +1,132 @@
+"""What stands on the broker: names and arguments, the same everywhere (DESIGN §4). Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+EVENTS = "hocket.events"
+HEARD = "hocket.heard"
+UNHEARD = "hocket.unheard"
+LOG = "hocket.log"
+RECEIPTS = "hocket.receipts"
+DEAD = "hocket.dead"
+
+#: Names that no service may take.
+RESERVED = frozenset({"hocket", "amq"})
+#: Last net against a delivery that never ends; retries are ours (RULES 1.3).
+DELIVERY_LIMIT = 1000
+#: Dead letters are never dropped for being looked at often; without a limit of its own RabbitMQ 4 would drop at 20.
+DEAD_DELIVERY_LIMIT = 2_000_000_000
+#: How long streams keep what they have, and how much, in bytes.
+STREAM_MAX_AGE = "7D"
+STREAM_MAX_BYTES = 20_000_000_000
+STREAM_SEGMENT_BYTES = 100_000_000
+
+Arguments = dict[str, str | int]
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """An exchange, durable; `kind` is topic, direct or fanout."""
+
+    name: str
+    kind: str
+    arguments: Arguments = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """A queue, durable; the arguments say whether it is a quorum queue or a stream."""
+
+    name: str
+    arguments: Arguments = field(default_factory=dict)
+
+    @property
+    def stream(self) -> bool:
+        """Whether it is a stream."""
+        return self.arguments.get("x-queue-type") == "stream"
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """A binding from exchange `source` to a queue, or to an exchange where `to_exchange`."""
+
+    source: str
+    destination: str
+    key: str = ""
+    to_exchange: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """Objects in the order in which they are declared: exchanges, queues, bindings."""
+
+    exchanges: tuple[Exchange, ...] = ()
+    queues: tuple[Queue, ...] = ()
+    bindings: tuple[Binding, ...] = ()
+
+    def __add__(self, other: "Topology") -> "Topology":
+        return Topology(
+            self.exchanges + other.exchanges, self.queues + other.queues, self.bindings + other.bindings
+        )
+
+
+def routing_key(type: str, version: int) -> str:
+    """The key under which an event travels: `payment.charged.v1`."""
+    return f"{type}.v{version}"
+
+
+def _stream(name: str) -> Queue:
+    return Queue(
+        name,
+        {
+            "x-queue-type": "stream",
+            "x-max-age": STREAM_MAX_AGE,
+            "x-max-length-bytes": STREAM_MAX_BYTES,
+            "x-stream-max-segment-size-bytes": STREAM_SEGMENT_BYTES,
+        },
+    )
+
+
+def kit() -> Topology:
+    """The kit's own objects, declared by every process."""
+    return Topology(
+        exchanges=(
+            Exchange(UNHEARD, "fanout"),
+            Exchange(HEARD, "topic", {"alternate-exchange": UNHEARD}),
+            Exchange(EVENTS, "topic"),
+            Exchange(RECEIPTS, "fanout"),
+            Exchange(DEAD, "topic"),
+        ),
+        queues=(
+            _stream(LOG),
+            _stream(RECEIPTS),
+            _stream(UNHEARD),
+            Queue(DEAD, {"x-queue-type": "quorum", "x-delivery-limit": DEAD_DELIVERY_LIMIT}),
+        ),
+        bindings=(
+            Binding(EVENTS, LOG, "#"),
+            Binding(EVENTS, HEARD, "#", to_exchange=True),
+            Binding(UNHEARD, UNHEARD),
+            Binding(RECEIPTS, RECEIPTS),
+            Binding(DEAD, DEAD, "#"),
+        ),
+    )
+
+
+def of_service(service: str, subscriptions: Iterable[tuple[str, Iterable[str]]]) -> Topology:
+    """A service's own objects: `subscriptions` are (queue name `SERVICE.HANDLER`, routing keys it hears)."""
+    queues: list[Queue] = []
+    bindings: list[Binding] = []
+    for queue, keys in subscriptions:
+        arguments: Arguments = {
+            "x-queue-type": "quorum",
+            "x-dead-letter-exchange": DEAD,
+            "x-dead-letter-routing-key": queue,
+            "x-dead-letter-strategy": "at-least-once",
+            "x-overflow": "reject-publish",
+            "x-delivery-limit": DELIVERY_LIMIT,
+        }
+        queues.append(Queue(queue, arguments))
+        bindings.append(Binding(service, queue, queue))
+        bindings.extend(Binding(HEARD, queue, key) for key in keys)
+    return Topology((Exchange(service, "direct"),), tuple(queues), tuple(bindings))
