@@ -24,8 +24,8 @@ $(STAMP): locks/dev.txt shared/pyproject.toml
 	@python=$$($(PICK_PYTHON)) && \
 		echo "Making $(VENV) with $$python from locks/dev.txt …" && \
 		rm -rf $(VENV) && $$python -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r locks/dev.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable shared
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes --only-binary :all: -r locks/dev.txt
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable shared
 	@touch $(STAMP)
 
 .PHONY: venv
