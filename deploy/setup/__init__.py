@@ -58,4 +58,5 @@ def way_out(lacking: Sequence[Need]) -> str:
     programs = ", ".join(need.program for need in lacking)
     lost = ", ".join(dict.fromkeys(need.without for need in lacking))
     packages = " ".join(need.package for need in lacking)
-    return f"Missing: {programs}; without it there is not: {lost}. As root: apt-get install --no-install-recommends {packages}"
+    command = f"apt-get install --no-install-recommends {packages}"
+    return f"Missing: {programs}; without it there is not: {lost}. As root: {command}"

@@ -1,0 +1,240 @@
+"""The house test: what docs/house.md promises of the tree is true, and each rule can fail."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import hocket
+from tests.house_rules import (
+    FLOORS,
+    MAX_FILE_LINES,
+    MAX_FUNCTION_LINES,
+    Module,
+    Rule,
+    auditor_outside,
+    banned_names,
+    circles,
+    dead_files,
+    floors,
+    hidden_imports,
+    services_apart,
+    silent,
+    silent_tests,
+    sizes,
+    unfinished,
+)
+
+ROOT = Path(__file__).parent.parent
+FACE = {
+    "Breaker",
+    "Death",
+    "Defer",
+    "Event",
+    "Heard",
+    "Outside",
+    "Reject",
+    "Retry",
+    "Scheduled",
+    "Sensitive",
+    "Service",
+    "Tx",
+}
+#: What only this workplace knows: folders of a machine, hosts of an index. Joined here so as not to find itself.
+PRIVATE = re.compile(
+    "|".join(
+        ["/wo" + "rk/", "/ro" + "ot/", "/tm" + "p/v/", "/ho" + "me/", "pythonho" + "sted", "index" + "-url=?[ =]http"]
+    )
+)
+LOOKED_AT = {".html", ".css", ".js"}
+
+
+def read(folder: str, base: str = "") -> list[Module]:
+    """The modules below a folder, named from `base`."""
+    found = []
+    for path in sorted((ROOT / folder).rglob("*.py")):
+        name = path.relative_to(ROOT / base).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__")
+        found.append(Module(name, path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8")))
+    return found
+
+
+def tracked() -> list[Path]:
+    """Every file under version control."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.decode()
+    return [path for name in listed.split("\0") if name and (path := ROOT / name).is_file()]
+
+
+KIT = read("shared/hocket", "shared")
+SERVICES = read("services")
+DEPLOY = read("deploy")
+TESTS = read("tests")
+ALL = [*KIT, *SERVICES, *DEPLOY, *TESTS]
+
+
+def test_imports_only_run_down() -> None:
+    """A module of the kit imports only what lies on a floor below its own."""
+    assert list(floors(KIT)) == []
+
+
+def test_the_table_is_the_one_of_the_docs() -> None:
+    """Every room of the floors stands in docs/house.md, in the row of its floor."""
+    rows = (ROOT / "docs/house.md").read_text(encoding="utf-8").splitlines()
+    for floor, tiers in FLOORS.items():
+        row = next(line for line in rows if line.startswith(f"| {floor}"))
+        for name in (part for tier in tiers for entry in tier for part in (entry or "__init__").split(".")):
+            assert re.search(rf"\b{name}\b", row), f"docs/house.md does not name {name} on floor {floor}"
+
+
+def test_no_circles() -> None:
+    """No module of the house leads back to itself by imports."""
+    assert list(circles([*KIT, *SERVICES, *DEPLOY])) == []
+
+
+def test_services_are_apart() -> None:
+    """A service imports the face and itself; never another service, never a driver."""
+    assert list(services_apart(SERVICES)) == []
+
+
+def test_the_auditor_stands_outside() -> None:
+    """The auditor shares no code with the services it judges."""
+    assert list(auditor_outside(DEPLOY)) == []
+
+
+def test_sizes() -> None:
+    """No file over 350 lines and no function over 50 without a reason beside it."""
+    pages = [
+        Module(path.name, path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8"))
+        for path in tracked()
+        if path.suffix in LOOKED_AT
+    ]
+    assert list(sizes([*ALL, *pages])) == []
+
+
+def test_names_say_what_a_thing_is() -> None:
+    """No module and no class is named by the words that say nothing."""
+    assert list(banned_names(ALL)) == []
+
+
+def test_no_dead_module() -> None:
+    """Every module is reached from the face, a door of the kit, a service's package or a program of deploy."""
+    doors = ["hocket", "hocket.assembly", "hocket.testing", "hocket.cli", "hocket.cli.__main__"]
+    doors += sorted({".".join(module.name.split(".")[:2]) for module in SERVICES})
+    doors += [module.name for module in DEPLOY if module.name.endswith("__main__")]
+    assert list(dead_files([*KIT, *SERVICES, *DEPLOY], doors)) == []
+
+
+def test_no_dead_page() -> None:
+    """Every template and static file is named by some module or by another page."""
+    files = tracked()
+    texts = {path: path.read_text(encoding="utf-8") for path in files if path.suffix in {".py", *LOOKED_AT}}
+    kept = [path for path in files if {"templates", "static"} & set(path.parts)]
+    dead = [str(path) for path in kept if not any(path.name in text for at, text in texts.items() if at != path)]
+    assert dead == []
+
+
+def test_nothing_is_promised_for_later() -> None:
+    """No comment promises work."""
+    assert list(unfinished(ALL)) == []
+
+
+def test_no_import_is_hidden_from_run_time() -> None:
+    """Annotations are declarations, so nothing they name may be imported for type checkers only."""
+    assert list(hidden_imports(ALL)) == []
+
+
+def test_the_face_is_complete() -> None:
+    """The face is exactly its dozen names; each can be imported and says what it is for."""
+    assert set(hocket.__all__) == FACE
+    assert len(hocket.__all__) == len(FACE)
+    for name in FACE - {"Sensitive"}:  # an alias of Annotated has no docstring of its own
+        assert (getattr(hocket, name).__doc__ or "").strip(), name
+    assert hocket.Sensitive[str]
+
+
+def test_the_public_speaks() -> None:
+    """Every module, public class and public function of the kit has a docstring."""
+    assert list(silent(KIT)) == []
+
+
+def test_every_test_speaks() -> None:
+    """Every test states in its docstring what it proves."""
+    assert list(silent_tests(TESTS)) == []
+
+
+def test_nothing_names_this_machine() -> None:
+    """No file under version control names a folder of somebody's machine or the host of an index."""
+    found = []
+    for path in tracked():
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            continue
+        found += [f"{path.relative_to(ROOT)}: {hit.group()}" for hit in PRIVATE.finditer(text)]
+    assert found == []
+
+
+def planted(**texts: str) -> list[Module]:
+    """Modules that break a rule; `a__b` is the module `a.b`."""
+    return [
+        Module(dotted, dotted.replace(".", "/") + ".py", text)
+        for name, text in texts.items()
+        if (dotted := name.replace("__", "."))
+    ]
+
+
+LONG_FUNCTION = "def f():\n" + "    x = 1\n" * MAX_FUNCTION_LINES
+REASONED = LONG_FUNCTION.replace("def f():", "def f():  # long: one table")
+SPOKEN = 'def f():\n    """' + "word\n" * MAX_FUNCTION_LINES + '"""\n'
+
+
+@pytest.mark.parametrize(
+    ("rule", "modules"),
+    [
+        (floors, planted(hocket__ids="import hocket.worker")),
+        (floors, planted(hocket__errors="def f():\n    from hocket import clock", hocket__clock="")),
+        (floors, planted(hocket__transports__memory="from hocket.transports.rabbitmq import X")),
+        (floors, planted(hocket__tx="from hocket import Event")),
+        (floors, planted(hocket__attic="")),
+        (circles, planted(a="import b", b="from c import x", c="import a")),
+        (services_apart, planted(services__orders__domain="from services.payments import events")),
+        (services_apart, planted(services__orders__http="from hocket.web import serve")),
+        (services_apart, planted(services__orders__http="import hocket.observe")),
+        (
+            auditor_outside,
+            planted(deploy__demo__auditor="from deploy.demo import books", deploy__demo__books="import hocket"),
+        ),
+        (sizes, planted(a="x = 1\n" * (MAX_FILE_LINES + 1))),
+        (sizes, planted(a=LONG_FUNCTION)),
+        (banned_names, planted(hocket__http_utils="")),
+        (banned_names, planted(a="class OrderManager: ...")),
+        (lambda found: dead_files(found, ["a"]), planted(a="import b", b="", c="import a")),
+        (unfinished, planted(a="x = 1  # TO" + "DO: later")),
+        (hidden_imports, planted(a="from typing import TYPE_CHECKING")),
+        (hidden_imports, planted(services__a="from __future__ import annotations")),
+        (silent, planted(a='"""Says."""\ndef f(): ...')),
+        (silent, planted(a='"""Says."""\nclass A:\n    """Says."""\n    def f(self): ...')),
+        (silent_tests, planted(a="def test_x(): ...")),
+    ],
+)
+def test_each_rule_can_fail(rule: Rule, modules: list[Module]) -> None:
+    """A planted fault is found by the same function that judges the house, as one sentence that names the file."""
+    found = list(rule(modules))
+    assert len(found) == 1
+    assert any(module.path in found[0] or module.name in found[0] for module in modules)
+
+
+@pytest.mark.parametrize(
+    ("rule", "modules"),
+    [
+        (floors, planted(hocket__worker="import hocket.relay", hocket__relay="import hocket.ids", hocket__ids="")),
+        (floors, planted(hocket__pipeline__admit="from hocket.pipeline import decode", hocket__pipeline__decode="")),
+        (services_apart, planted(services__tracer__http="import hocket.console.pages, services.tracer.storage")),
+        (sizes, planted(a=REASONED)),
+        (sizes, planted(a=SPOKEN)),
+        (silent, planted(a='"""Says."""\ndef _f(): ...')),
+    ],
+)
+def test_each_rule_lets_the_innocent_go(rule: Rule, modules: list[Module]) -> None:
+    """What the rules allow is not reported."""
+    assert list(rule(modules)) == []
