@@ -1,0 +1,239 @@
+"""Events: what a service says (`Event`) and what it reads of what others say (`Heard`).
+
+A class keyword names type and version, a pydantic model the data. Mistakes in a declaration are refused when the class
+is made, with the sentence that mends them.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from string import Formatter
+from typing import Annotated, Any, ClassVar, Generic, TypeVar, get_args, get_origin, overload
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic._internal._model_construction import ModelMetaclass
+from typing_extensions import dataclass_transform
+
+from hocket.errors import DeclarationError, Unsayable
+
+#: Longest event type, in bytes: with its version it is a routing key, which AMQP bounds at 255.
+MAX_TYPE_BYTES = 200
+#: Highest version of an event type.
+MAX_VERSION = 1_000_000
+#: Longest key of something scheduled, in bytes.
+MAX_SCHEDULE_KEY_BYTES = 500
+#: Beginnings that belong to the kit and to the broker.
+RESERVED_BEGINNINGS = ("hocket.", "amq")
+
+_SAID_TYPE = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
+#: Foreign publishers name their events as they like; only what a routing key reads as a word or a wildcard is bound.
+_HEARD_TYPE = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
+_SENSITIVE = "hocket.sensitive"
+
+T = TypeVar("T")
+#: Marks a field as personal or secret, `card_token: Sensitive[str]`: masked wherever people look.
+Sensitive = Annotated[T, _SENSITIVE]
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(Field,))
+class _Declared(ModelMetaclass):
+    """Tells type checkers that event models are frozen and take keywords only."""
+
+
+class Heard(BaseModel, metaclass=_Declared):
+    """An event that another service says, with only the fields that are read here.
+
+    `class OrderPlaced(Heard, type="order.placed", version=1)`. Instances are frozen; fields that are not named are
+    ignored. Raises `DeclarationError` when the class is made wrongly.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    __hocket_type__: ClassVar[str] = ""
+    __hocket_version__: ClassVar[int] = 1
+    __hocket_sensitive__: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls, *, type: str = "", version: int = 1, **unknown: object) -> None:
+        if cls.__module__ == __name__:
+            return
+        _refuse_unknown(cls, unknown, 'type="order.placed" and version=1')
+        _check_type(cls, type, _HEARD_TYPE)
+        _check_version(cls, version)
+        cls.__hocket_type__ = type
+        cls.__hocket_version__ = version
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: object) -> None:
+        if cls.__module__ == __name__:
+            return
+        if not cls.__pydantic_complete__:
+            raise DeclarationError(
+                f"{cls.__qualname__}: the types of its fields cannot be read; define or import them above it, at the "
+                "level of the module and not under TYPE_CHECKING"
+            )
+        if not cls.model_config.get("frozen") or cls.model_config.get("extra") != "ignore":
+            raise DeclarationError(
+                f"{cls.__qualname__}: an event is frozen and ignores fields it does not know; take `frozen` and "
+                "`extra` out of its class keywords and model_config"
+            )
+        cls.__hocket_sensitive__ = tuple(dict.fromkeys(_sensitive_names(cls)))
+
+
+class Event(Heard):
+    """An immutable fact in the past tense, said by exactly one service, which owns it.
+
+    `class OrderPlaced(Event, type="order.placed", subject="order/{order_id}", version=1)`; `subject` names the
+    business thing it is about, by its fields. Raises `DeclarationError` when the class is made wrongly.
+    """
+
+    __hocket_subject__: ClassVar[str] = ""
+
+    def __init_subclass__(cls, *, type: str = "", subject: str = "", version: int = 1, **unknown: object) -> None:
+        _refuse_unknown(cls, unknown, 'type="order.placed", subject="order/{order_id}" and version=1')
+        super().__init_subclass__(type=type, version=version)
+        _check_type(cls, type, _SAID_TYPE)
+        _check_subject(cls, subject)
+        cls.__hocket_subject__ = subject
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **words: object) -> None:
+        super().__pydantic_init_subclass__(**words)
+        for name in _subject_fields(cls):
+            if name not in cls.model_fields:
+                raise DeclarationError(
+                    f"{cls.__qualname__}: subject {cls.__hocket_subject__!r} names {name!r}, which is no field of it; "
+                    f"its fields are {', '.join(cls.model_fields) or 'none'}"
+                )
+            if type(None) in get_args(cls.model_fields[name].annotation):
+                raise DeclarationError(
+                    f"{cls.__qualname__}: subject {cls.__hocket_subject__!r} names {name!r}, which may be None; "
+                    "a subject is made of fields that are always there"
+                )
+
+    def subject_of(self) -> str:
+        """The subject of this event, `order/4711`."""
+        return self.__hocket_subject__.format_map({name: getattr(self, name) for name in _subject_fields(type(self))})
+
+
+E_co = TypeVar("E_co", bound=Event, covariant=True)
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Scheduled(Generic[E_co]):
+    """An event to be said later: `after` a time from the commit, or `at` a moment (with a time zone).
+
+    `key` names it, so that `tx.cancel(type(event), key)` finds it. Raises `Unsayable` when it cannot be meant.
+    """
+
+    event: E_co
+    after: timedelta | None
+    at: datetime | None
+    key: str
+
+    @overload
+    def __init__(self, event: E_co, *, after: timedelta, key: str) -> None: ...
+
+    @overload
+    def __init__(self, event: E_co, *, at: datetime, key: str) -> None: ...
+
+    def __init__(self, event: E_co, *, after: timedelta | None = None, at: datetime | None = None, key: str) -> None:
+        what = f"Scheduled {type(event).__name__}"
+        if not isinstance(event, Event):
+            raise Unsayable(f"{what}: only an Event can be said later")
+        if (after is None) == (at is None):
+            raise Unsayable(f"{what}: give after=timedelta(…) or at=datetime(…), exactly one of them")
+        if after is not None and after < timedelta():
+            raise Unsayable(f"{what}: after={after} lies in the past")
+        if at is not None and at.tzinfo is None:
+            raise Unsayable(f"{what}: at={at} has no time zone; use datetime(…, tzinfo=UTC)")
+        if not key or len(key.encode()) > MAX_SCHEDULE_KEY_BYTES:
+            raise Unsayable(f"{what}: its key has 1 to {MAX_SCHEDULE_KEY_BYTES} bytes")
+        for name, value in (("event", event), ("after", after), ("at", at), ("key", key)):
+            object.__setattr__(self, name, value)
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """Why a delivery was given up, as `on_dead` is told.
+
+    `cause` is the kind (an exception's class name, `rejected`, `timeout`, `crash`), `error` its text.
+    """
+
+    cause: str
+    error: str
+    attempts: int
+
+
+def _refuse_unknown(cls: type[Heard], unknown: dict[str, object], known: str) -> None:
+    if unknown:
+        raise DeclarationError(f"{cls.__qualname__}: class keyword {next(iter(unknown))!r} is unknown; give {known}")
+
+
+def _check_type(cls: type[Heard], type: object, form: re.Pattern[str]) -> None:
+    if not isinstance(type, str) or not type:
+        raise DeclarationError(
+            f'{cls.__qualname__}: an event names its type; add type="order.placed" as a class keyword'
+        )
+    if type.startswith(RESERVED_BEGINNINGS):
+        raise DeclarationError(
+            f"{cls.__qualname__}: type {type!r} begins like a name of the kit or the broker "
+            f"({', '.join(RESERVED_BEGINNINGS)}); choose another"
+        )
+    if not form.fullmatch(type) or len(type.encode()) > MAX_TYPE_BYTES:
+        raise DeclarationError(
+            f"{cls.__qualname__}: type {type!r} is a thing and what happened to it, lower case with dots "
+            f'("order.placed"), at most {MAX_TYPE_BYTES} bytes'
+        )
+
+
+def _check_version(cls: type[Heard], version: object) -> None:
+    if not isinstance(version, int) or isinstance(version, bool) or not 1 <= version <= MAX_VERSION:
+        raise DeclarationError(
+            f"{cls.__qualname__}: version {version!r} must be a whole number from 1 to {MAX_VERSION}"
+        )
+
+
+def _check_subject(cls: type[Heard], subject: object) -> None:
+    if not isinstance(subject, str) or not subject:
+        raise DeclarationError(
+            f'{cls.__qualname__}: an event names what it is about; add subject="order/{{order_id}}" with a field '
+            "of its own"
+        )
+
+
+def _subject_fields(cls: type[Event]) -> Iterator[str]:
+    subject = cls.__hocket_subject__
+    try:
+        parts = list(Formatter().parse(subject))
+    except ValueError as error:
+        raise DeclarationError(f"{cls.__qualname__}: subject {subject!r} cannot be read: {error}") from error
+    for _, name, form, conversion in parts:
+        if name is None:
+            continue
+        if form or conversion or not name.isidentifier():
+            raise DeclarationError(
+                f"{cls.__qualname__}: subject {subject!r} takes plain fields, {{order_id}}, without attributes, "
+                "indexes and formats"
+            )
+        yield name
+
+
+def _sensitive_names(cls: type[BaseModel]) -> Iterator[str]:
+    """Names under which sensitive fields stand in the data; a field that holds one deeper down counts whole."""
+    for name, info in cls.model_fields.items():
+        if _SENSITIVE in info.metadata or _holds_sensitive(info.annotation, {cls}):
+            yield name
+            yield from (alias for alias in (info.validation_alias, info.serialization_alias) if isinstance(alias, str))
+
+
+def _holds_sensitive(annotation: Any, seen: set[type[BaseModel]]) -> bool:
+    if get_origin(annotation) is Annotated and _SENSITIVE in annotation.__metadata__:
+        return True
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel) and annotation not in seen:
+        seen.add(annotation)
+        return any(
+            _SENSITIVE in info.metadata or _holds_sensitive(info.annotation, seen)
+            for info in annotation.model_fields.values()
+        )
+    return any(_holds_sensitive(each, seen) for each in get_args(annotation))
