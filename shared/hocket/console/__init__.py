@@ -1,0 +1,30 @@
+"""What the two consoles share: their look, their marks, their safety.
+
+`mount` puts stylesheet, script, security headers, page errors and the same-origin check on an aiohttp application and
+returns the `Console` that renders pages from `console/base.html`.
+"""
+
+from hocket.console.display import control_marks, day_and_clock, duration, short_id
+from hocket.console.marks import MARKS, Mark, mark_of
+from hocket.console.masking import MASKED, Masks
+from hocket.console.origin import foreign
+from hocket.console.pages import Console, Page, mount
+from hocket.console.tree import Node, tree_of
+
+__all__ = [
+    "MARKS",
+    "MASKED",
+    "Console",
+    "Mark",
+    "Masks",
+    "Node",
+    "Page",
+    "control_marks",
+    "day_and_clock",
+    "duration",
+    "foreign",
+    "mark_of",
+    "mount",
+    "short_id",
+    "tree_of",
+]

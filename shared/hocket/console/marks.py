@@ -1,0 +1,69 @@
+"""The states' words, shapes and colours (CONSOLE §4): the one table that pages, drawings and tests read."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class Mark(NamedTuple):
+    """How one state looks: id of its symbol in `marks.html`, its colour token, its word."""
+
+    symbol: str
+    tone: str
+    word: str
+
+
+def _marks(table: str) -> dict[tuple[str, str], Mark]:
+    """Lines of `kind state symbol tone [word]`; the word is the state where none is named."""
+    found: dict[tuple[str, str], Mark] = {}
+    for line in table.strip().splitlines():
+        kind, state, symbol, tone, *word = line.split(maxsplit=4)
+        found[kind, state] = Mark(symbol, tone, word[0] if word else state.replace("-", " "))
+    return found
+
+
+MARKS: Mapping[tuple[str, str], Mark] = _marks(
+    """
+    event said ring quiet
+    event unheard ring-dashed quiet
+    subscription handled disc-tick done
+    subscription waiting box-hatched wait
+    subscription retry arrow-turning wait waiting
+    subscription deferred box-hatched wait waiting
+    subscription dead square-cross fail
+    subscription duplicate rings quiet
+    subscription stale clock quiet
+    subscription refused ring-struck quiet
+    subscription obsolete clock quiet
+    subscription undoing arrow-back comp
+    subscription undone disc-back comp
+    subscription unsure ring-cross fail may have happened
+    flow running disc-half run
+    flow waiting box-hatched wait
+    flow done disc-tick done
+    flow compensated disc-back comp
+    flow failed ring-cross fail
+    flow stuck octagon-bar stuck
+    flow zombie diamond-bang zombie
+    flow incomplete line-broken quiet
+    breaker closed switch-closed done
+    breaker half-open switch-half wait half-open
+    breaker open switch-open fail
+    service alive disc-tick done
+    service silent ring-dotted-bar fail
+    letter pending disc-half run
+    letter replaying disc-half run
+    letter handled disc-tick done
+    letter failed-again square-cross fail
+    letter discarded ring-struck quiet
+    letter obsolete clock quiet
+    group open bell fail
+    group acknowledged tick run
+    group ignored eye-struck quiet
+    group resolved disc-tick done
+    """
+)
+
+
+def mark_of(kind: str, state: str) -> Mark:
+    """The mark of a state; one that nobody declared gets a plain ring and its own word."""
+    return MARKS.get((kind, state), Mark("ring", "quiet", state))

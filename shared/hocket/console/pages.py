@@ -1,0 +1,191 @@
+"""Pages: rendering, security headers, page errors and the same-origin check, put on one aiohttp application."""
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PrefixLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
+from markupsafe import Markup
+
+from hocket.clock import Clock, SystemClock
+from hocket.console.display import duration, foreign_text, id_element, short_id, stack_text, time_element
+from hocket.console.marks import mark_of
+from hocket.console.masking import MASKED
+from hocket.console.origin import foreign
+from hocket.errors import ConfigError, OutboxFull, StoreError
+
+_HERE = Path(__file__).parent
+_log = logging.getLogger("hocket.console")
+
+#: Milliseconds between two readings of a page that is looked at.
+POLL_MS = 2000
+#: Seconds after which a page that failed may be asked again.
+RETRY_AFTER = "2"
+#: CONSOLE §11: no script or style but our own files, no request elsewhere, no frame.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
+)
+SECURITY_HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",  # with no-referrer a form of our own would say Origin: null
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+#: Beginnings of paths that programs read: errors there are JSON.
+FOR_PROGRAMS = ("/api/", "/health/", "/metrics")
+
+
+class Page(NamedTuple):
+    """One entry of the top bar; `key` is the letter after `g` that goes there."""
+
+    name: str
+    href: str
+    title: str
+    key: str
+
+
+class Console:
+    """Renders one console's pages; made by `mount`."""
+
+    def __init__(self, name: str, environment: Environment, clock: Clock) -> None:
+        self.name = name
+        self._environment = environment
+        self._clock = clock
+
+    def now(self) -> datetime:
+        """The moment, in UTC."""
+        return self._clock.now()
+
+    def html(self, template: str, **values: Any) -> str:
+        """A template's text; `page` names the entry of the top bar that is chosen."""
+        filled = {"now": self.now(), "page": "", "at": None, "query": "", "live": True, **values}
+        return self._environment.get_template(template).render(filled)
+
+    def render(self, template: str, *, status: int = 200, **values: Any) -> web.Response:
+        """A whole page. Kept by no cache: it may show what only this reader may see."""
+        return web.Response(
+            text=self.html(template, **values),
+            status=status,
+            content_type="text/html",
+            headers={"Cache-Control": "no-store"},
+        )
+
+    def error(self, status: int, sentence: str) -> web.Response:
+        """The page of an error: what happened, and the way out."""
+        response = self.render("console/error.html", status=status, sentence=sentence, code=status, live=False)
+        if status == 503:
+            response.headers["Retry-After"] = RETRY_AFTER
+        return response
+
+
+def mount(
+    app: web.Application,
+    *,
+    name: str,
+    templates: Path,
+    static: Path | None = None,
+    pages: Sequence[Page] = (),
+    search: str = "",
+    tracer_url: str = "/",
+    desk_url: str = "/",
+    clock: Clock | None = None,
+) -> Console:
+    """Make `app` a console and return what renders its pages.
+
+    `name` is `tracer` or `desk`: which side of the switch is chosen. `templates` and `static` are the console's own
+    folders; `static` is served below `/static/NAME/`. `search` is the path that takes `?q=` ("" for no search field).
+    `ConfigError` where an address of the other console is no http address.
+    """
+    for setting, url in (("tracer_url", tracer_url), ("desk_url", desk_url)):
+        if not url.startswith(("http://", "https://", "/")):
+            raise ConfigError(f"{name}: {setting} is {url!r}: give an address that begins with http:// or https://")
+    environment = Environment(
+        loader=ChoiceLoader(
+            [FileSystemLoader(templates), PrefixLoader({"console": FileSystemLoader(_HERE / "templates")})]
+        ),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        clock=_clock, exact=_exact, duration=duration, short=short_id, id=id_element, shown=foreign_text,
+        stack=stack_text,
+    )  # fmt: skip
+    environment.globals.update(
+        mark_of=mark_of, MASKED=MASKED, console=name, pages=tuple(pages), search=search, tracer_url=tracer_url,
+        desk_url=desk_url, poll=POLL_MS, own_style=bool(static and (static / f"{name}.css").exists()),
+        own_script=bool(static and (static / f"{name}.js").exists()),
+    )  # fmt: skip
+    console = Console(name, environment, clock or SystemClock())
+    app.router.add_static("/static/console/", _HERE / "static")
+    if static:
+        app.router.add_static(f"/static/{name}/", static)
+    app.middlewares.append(_guard(console))
+    app.on_response_prepare.append(_secure)
+    return console
+
+
+@pass_context
+def _clock(context: Context, value: datetime | str | float | None) -> Markup:
+    return time_element(value, context["now"])
+
+
+@pass_context
+def _exact(context: Context, value: datetime | str | float | None) -> Markup:
+    return time_element(value, context["now"], exact=True)
+
+
+async def _secure(request: web.Request, response: web.StreamResponse) -> None:
+    """Put the security headers on whatever is answered, errors and static files included."""
+    response.headers.update(SECURITY_HEADERS)
+    if request.path.startswith("/static/"):
+        response.headers["Cache-Control"] = "no-cache"
+
+
+def _guard(console: Console) -> Middleware:
+    """The middleware: a foreign act is refused before anything runs, an error becomes a page or a JSON sentence."""
+
+    @web.middleware
+    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+        for_programs = request.path.startswith(FOR_PROGRAMS)
+        refusal = foreign(request)
+        if refusal:
+            return _answer(console, 403, refusal, for_programs)
+        try:
+            return await handler(request)
+        except web.HTTPException as error:
+            if error.status < 400:
+                raise
+            return _answer(console, error.status, _sentence(request, error), for_programs)
+        except (StoreError, OutboxFull) as error:
+            if for_programs:
+                raise  # the service's own web door answers programs
+            return console.error(503, f"{error}. This page asks again by itself.")
+        except Exception:
+            if for_programs:
+                raise
+            _log.exception("page %s failed", request.path)
+            return console.error(500, f"This page failed: the log of {console.name} says why.")
+
+    return guard
+
+
+def _sentence(request: web.Request, error: web.HTTPException) -> str:
+    if error.status == 404 and (not error.text or error.text.startswith("404")):
+        return f"There is nothing at {request.path}."
+    return error.text or error.reason
+
+
+def _answer(console: Console, status: int, sentence: str, for_programs: bool) -> web.Response:
+    if for_programs:
+        return web.json_response({"error": sentence}, status=status)
+    return console.error(status, sentence)
