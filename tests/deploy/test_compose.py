@@ -1,0 +1,121 @@
+"""The containers: the compose file means what it says, and every service runs with exactly what it says."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+
+from tests.deploy.composed import FOREIGN, ROOT, Shop, image_environment, image_says, load, parts
+
+PORTS = {
+    "ingress": 8001,
+    "orders": 8002,
+    "payments": 8003,
+    "inventory": 8004,
+    "notifications": 8005,
+    "crm": 8006,
+    "sandbox": 8009,
+    "tracer": 8080,
+    "deadletters": 8081,
+}
+BIN = Path(sys.executable).parent
+
+
+def checked(*words: str) -> str:
+    """What a checker says; empty when it is content."""
+    ended = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    return "" if ended.returncode == 0 else ended.stdout + ended.stderr
+
+
+def test_the_compose_file_keeps_its_schema() -> None:
+    """docker-compose.yml is valid by the schema of the compose specification."""
+    schema = [str(BIN / "check-jsonschema"), "--builtin-schema", "vendor.compose-spec", "docker-compose.yml"]
+    assert checked(*schema) == ""
+
+
+def test_the_dockerfile_is_lint_free() -> None:
+    """hadolint has nothing to say about the Dockerfile, not even as information."""
+    assert checked(str(BIN / "hadolint"), "--failure-threshold", "style", "deploy/Dockerfile") == ""
+
+
+def test_the_image_runs_as_nobody_special() -> None:
+    """The image's user is a number other than root's, and its entrypoint is `hocket run`."""
+    assert image_says("USER").split(":")[0].isdigit()
+    assert image_says("USER") != "0"
+    assert json.loads(image_says("ENTRYPOINT")) == ["hocket", "run"]
+
+
+def test_the_build_finds_what_it_copies() -> None:
+    """Everything that the Dockerfile copies is there and is let through by .dockerignore."""
+    let_through = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    for line in (ROOT / "deploy/Dockerfile").read_text(encoding="utf-8").splitlines():
+        if line.startswith("COPY ") and "--from" not in line:
+            for source in line.split()[1:-1]:
+                assert (ROOT / source).exists(), line
+                assert any(name == source or name.startswith(f"{source}/") for name in let_through), line
+
+
+def test_every_service_has_its_port_volume_and_health_check() -> None:
+    """Every service has its port of the demo, published on loopback only, and a volume of its own."""
+    assert {part.name: part.port for part in parts()} == PORTS
+    compose = load("docker-compose.yml")
+    for part in parts():
+        said = compose["services"][part.name]
+        assert said["ports"] == [f"127.0.0.1:{part.port}:{part.port}"]
+        assert said["volumes"] == [f"{part.name}:/data"]
+        assert f"127.0.0.1:{part.port}/health/live" in part.health[-1]
+        assert part.environment["HOCKET_DATABASE_URL"] == "sqlite:////data/{service}.db"
+    assert set(compose["volumes"]) == set(PORTS) | FOREIGN
+
+
+def test_every_foreign_image_is_pinned() -> None:
+    """The images of others are named by version, and every part of the system has a health check."""
+    for name, said in load("docker-compose.yml")["services"].items():
+        assert said["image"].rpartition(":")[2][:1] in set("v0123456789"), name
+        assert said["healthcheck"]["test"], name
+
+
+def test_prometheus_scrapes_every_service() -> None:
+    """prometheus.yml names every service of the compose file with its port, and the broker."""
+    jobs = {
+        job["job_name"]: job["static_configs"][0]["targets"]
+        for job in load("deploy/prometheus/prometheus.yml")["scrape_configs"]
+    }
+    assert set(jobs["hocket"]) == {f"{name}:{port}" for name, port in PORTS.items()}
+    assert jobs["rabbitmq"] == ["rabbitmq:15692"]
+
+
+@pytest.mark.prometheus
+def test_prometheus_takes_its_configuration() -> None:
+    """promtool accepts prometheus.yml."""
+    if (tool := shutil.which("promtool")) is None:
+        pytest.skip("promtool is not installed: apt-get install prometheus")
+    assert checked(tool, "check", "config", "deploy/prometheus/prometheus.yml") == ""
+
+
+@pytest.mark.rabbitmq
+def test_every_service_runs_with_what_the_compose_file_says(shop: Shop) -> None:
+    """Started by exactly the command, environment and health check of the compose file every service is ready."""
+    for part in parts():
+        with urlopen(f"{shop.url(part.name)}/health/ready", timeout=5) as answer:
+            assert json.load(answer)["ready"] is True, part.name
+        with urlopen(f"{shop.url(part.name)}/metrics", timeout=5) as answer:
+            assert "hocket_" in answer.read().decode(), part.name
+        assert shop.healthy(part)
+
+
+@pytest.mark.rabbitmq
+def test_every_service_keeps_its_data_on_its_volume(shop: Shop) -> None:
+    """The database of each service lies on its own volume, under the service's name."""
+    for part in parts():
+        assert (shop.folder / part.name / f"{part.name}.db").exists()
+
+
+def test_the_image_listens_where_its_health_check_asks() -> None:
+    """In the container every address is listened on, and nothing is written beside /data and /tmp."""
+    assert image_environment()["HOCKET_HTTP_HOST"] == "0.0.0.0"
+    assert image_environment()["PYTHONDONTWRITEBYTECODE"] == "1"
