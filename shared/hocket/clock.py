@@ -31,4 +31,4 @@ class SystemClock:
 
 def rfc3339(moment: datetime) -> str:
     """RFC 3339 in UTC with microseconds, as the envelope's `time` and every receipt carries it."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
