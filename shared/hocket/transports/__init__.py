@@ -1,0 +1,1 @@
+"""Drivers of the transport port; `hocket.assembly` picks one, nobody else imports them."""
