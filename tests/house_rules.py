@@ -15,17 +15,21 @@ MAX_FUNCTION_LINES = 50
 #: Floors of docs/house.md from the ground up; within a floor `<` becomes the next tuple, `·` stays in one.
 FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
     "ground": (("errors",), ("clock",), ("ids", "envelope"), ("event", "outcome", "config")),
-    "decisions": (("retry", "breaker", "saga", "topology"), ("choreography",)),
+    "decisions": (("retry", "breaker", "saga", "topology"), ("choreography",), ("signature",)),
     "ports": (("transport",), ("store", "signals")),
-    "machines": (("running",), ("tx",), ("service",), ("observe",), ("pipeline", "relay"), ("worker",)),
-    "drivers": (("transports.memory", "transports.rabbitmq", "stores.sqlite", "telemetry", "web", "console"),),
+    "machines": (("running", "speech"), ("tx",), ("service",), ("observe",), ("pipeline", "relay"), ("worker",)),
+    "drivers": (
+        ("transports.refusals",),
+        ("transports.memory", "transports.rabbitmq", "stores", "telemetry", "web", "console"),
+    ),
     "doors": (("assembly",), ("testing",), ("cli",)),
     "face": (("",),),
 }
 RANKS = {room: rank for rank, tier in enumerate(chain.from_iterable(FLOORS.values())) for room in tier}
-#: What a service may import of the kit; the second line only where it looks at other services.
+#: What a service may import of the kit; where it looks at other services also what is made for that, and the nouns.
 SERVICE_IMPORTS = frozenset({"hocket"})
-OBSERVER_IMPORTS = frozenset({"hocket", "hocket.observe", "hocket.console"})
+NOUNS = frozenset(f"hocket.{entry}" for tier in FLOORS["ground"] for entry in tier if entry != "config")
+OBSERVER_IMPORTS = frozenset({"hocket", "hocket.observe", "hocket.console"}) | NOUNS
 OBSERVERS = frozenset({"tracer", "deadletters"})
 BANNED = frozenset({"util", "utils", "common", "helper", "helpers", "manager", "managers"})
 UNFINISHED = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X)\b")
@@ -59,13 +63,14 @@ class Module:
     def imports(self, known: Iterable[str]) -> Iterator[str]:
         """Every module that it names in an import, wherever that stands; names that are modules count as such."""
         modules = frozenset(known)
+        named: list[str] = []
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Import):
-                yield from (alias.name for alias in node.names)
+                named += [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom) and node.module:
-                for alias in node.names:
-                    inner = f"{node.module}.{alias.name}"
-                    yield inner if inner in modules else node.module
+                inner = [f"{node.module}.{alias.name}" for alias in node.names]
+                named += [name if name in modules else node.module for name in inner]
+        yield from dict.fromkeys(named)
 
 
 def _names(modules: Sequence[Module]) -> frozenset[str]:
@@ -206,6 +211,13 @@ def dead_files(modules: Sequence[Module], doors: Sequence[str]) -> Iterator[str]
         ahead.extend(other for other in by_name[here].imports(names) if other in names)
     for name in sorted(names - reached):
         yield f"{by_name[name].path}: nothing leads here from {', '.join(doors)}; use it or remove it"
+
+
+def no_package(modules: Sequence[Module]) -> Iterator[str]:
+    """Every folder of modules is a package: one without `__init__` would not be shipped."""
+    packages = {module.path.rpartition("/")[0] for module in modules if module.package}
+    for folder in sorted({module.path.rpartition("/")[0] for module in modules} - packages):
+        yield f"{folder}: holds modules and no __init__.py; say there what the package is for"
 
 
 def unfinished(modules: Sequence[Module]) -> Iterator[str]:
