@@ -1,0 +1,16 @@
+"""Enter each lead at the customer system."""
+
+from datetime import timedelta
+
+from hocket import Retry, Tx
+from services.crm import storage
+from services.crm.events import LeadCaptured, LeadSynced
+from services.crm.service import Customers, crm
+
+
+@crm.handler(retry=Retry(8, first=timedelta(seconds=0.3), longest=timedelta(seconds=10)))
+async def enter(lead: LeadCaptured, tx: Tx[Customers]) -> LeadSynced:
+    """Enter the lead, outside, under a key that stays the same however often it is asked."""
+    contact_id = await tx.use.enter(lead, key=tx.idempotency_key)
+    await storage.note_contact(await tx.db(), tx.idempotency_key, tx.correlation_id, contact_id)
+    return LeadSynced(email=lead.email, contact_id=contact_id)

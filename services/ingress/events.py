@@ -1,0 +1,10 @@
+"""What ingress says."""
+
+from hocket import Event, Sensitive
+
+
+class LeadCaptured(Event, type="lead.captured", subject="lead/{email}"):
+    """Somebody showed interest."""
+
+    email: Sensitive[str]
+    campaign: str

@@ -1,0 +1,6 @@
+"""Orders: taken over HTTP, confirmed or cancelled by what the others say."""
+
+from services.orders import handlers, http
+from services.orders.service import orders
+
+__all__ = ["handlers", "http", "orders"]

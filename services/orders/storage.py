@@ -1,0 +1,86 @@
+"""The orders table and its queries."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Column, Integer, MetaData, Row, String, Table, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.orders.domain import NewOrder, OrderState
+
+tables = MetaData()
+order_table = Table(
+    "orders",
+    tables,
+    Column("number", Integer, primary_key=True, autoincrement=True),  # in order of arrival, for pages
+    Column("order_id", String, nullable=False, unique=True),
+    Column("state", String, nullable=False),
+    Column("reason", String, nullable=False, default=""),
+    Column("flow", String, nullable=False),
+    Column("placed_at", String, nullable=False),  # RFC 3339, UTC
+    Column("customer", String, nullable=False),
+    Column("email", String, nullable=False),
+    Column("sku", String, nullable=False),
+    Column("quantity", Integer, nullable=False),
+    Column("total_cents", Integer, nullable=False),
+    Column("fingerprint", String, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One order as it stands."""
+
+    number: int
+    order_id: str
+    state: OrderState
+    reason: str
+    flow: str
+    placed_at: str
+    customer: str
+    email: str
+    sku: str
+    quantity: int
+    total_cents: int
+    fingerprint: str
+
+
+async def add(db: AsyncConnection, order_id: str, new: NewOrder, *, flow: str, placed_at: str) -> None:
+    """Write a new order as placed."""
+    values = new.model_dump(exclude={"card"})
+    await db.execute(
+        insert(order_table).values(
+            order_id=order_id,
+            state=OrderState.PLACED,
+            flow=flow,
+            placed_at=placed_at,
+            fingerprint=new.fingerprint(),
+            **values,
+        )
+    )
+
+
+async def find(db: AsyncConnection, order_id: str) -> Order | None:
+    """The order of this id; None where there is none."""
+    row = (await db.execute(select(order_table).where(order_table.c.order_id == order_id))).one_or_none()
+    return _order(row) if row is not None else None
+
+
+async def move(db: AsyncConnection, order_id: str, to: OrderState, reason: str = "") -> None:
+    """Set an order's state and why."""
+    await db.execute(
+        update(order_table).where(order_table.c.order_id == order_id).values(state=to.value, reason=reason)
+    )
+
+
+async def page(db: AsyncConnection, after: int, limit: int) -> list[Order]:
+    """At most `limit` orders that arrived after number `after`, in order of arrival."""
+    rows = await db.execute(
+        select(order_table).where(order_table.c.number > after).order_by(order_table.c.number).limit(limit)
+    )
+    return [_order(row) for row in rows]
+
+
+def _order(row: Row[tuple[object, ...]]) -> Order:
+    values = dict(row._mapping)  # noqa: SLF001 - the public name of SQLAlchemy's row as a mapping
+    return Order(**{**values, "state": OrderState(values["state"])})

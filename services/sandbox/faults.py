@@ -1,0 +1,117 @@
+"""Faults on demand: what goes wrong for which requests, how often and for how long. Pure, time is passed in.
+
+| kind | what happens to a request that matches |
+|---|---|
+| `delay` | it is done and answered `delay_ms` later |
+| `timeout_after` | it is done at once and answered `delay_ms` later, so that the caller has given up |
+| `error` | 500, and nothing is done |
+| `down` | 503, and nothing is done, as if nobody were there |
+| `decline` | it is done, and the system says no (card declined, sold out, not taken) |
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.sandbox.domain import Target
+
+#: Most faults that may stand at once.
+MAX_FAULTS = 10_000
+#: Longest delay of an answer, in milliseconds.
+MAX_DELAY_MS = 600_000
+
+
+class Kind(StrEnum):
+    """What goes wrong."""
+
+    DELAY = "delay"
+    TIMEOUT_AFTER = "timeout_after"
+    ERROR = "error"
+    DOWN = "down"
+    DECLINE = "decline"
+
+
+class NewFault(BaseModel):
+    """A fault as it is posted: every field of `match` must equal the request's; without it all requests match."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    target: Target
+    kind: Kind
+    match: dict[str, str | int | float | bool | None] = Field(default_factory=dict, max_length=20)
+    times: int | None = Field(default=None, ge=1, description="requests it befalls; null: no end")
+    seconds: float | None = Field(default=None, gt=0, description="how long it stands; null: until it is removed")
+    delay_ms: int = Field(default=3000, ge=0, le=MAX_DELAY_MS)
+
+
+@dataclass(slots=True)
+class Fault:
+    """A fault that stands."""
+
+    id: int
+    new: NewFault
+    until: float | None  # seconds since 1970
+    left: int | None  # requests it will still befall
+
+    def matches(self, target: Target, request: Mapping[str, object]) -> bool:
+        """Whether it befalls this request."""
+        missing = object()
+        return self.new.target is target and all(
+            request.get(name, missing) == value for name, value in self.new.match.items()
+        )
+
+    def shown(self) -> dict[str, object]:
+        """As HTTP shows it."""
+        return {**self.new.model_dump(mode="json"), "id": self.id, "until": self.until, "left": self.left}
+
+
+class Faults:
+    """The faults that stand, oldest first; they end with the process."""
+
+    def __init__(self) -> None:
+        self._faults: dict[int, Fault] = {}
+        self._last = 0
+
+    def add(self, new: NewFault, now: float) -> Fault | None:
+        """Let a fault stand from now on; None where `MAX_FAULTS` stand already."""
+        self._expire(now)
+        if len(self._faults) >= MAX_FAULTS:
+            return None
+        self._last += 1
+        fault = Fault(self._last, new, now + new.seconds if new.seconds is not None else None, new.times)
+        self._faults[fault.id] = fault
+        return fault
+
+    def remove(self, id: int) -> bool:
+        """Remove one fault; tells whether it stood."""
+        return self._faults.pop(id, None) is not None
+
+    def remove_all(self, target: Target | None) -> int:
+        """Remove the faults of one target (None: all) and tell how many stood."""
+        gone = [id for id, fault in self._faults.items() if target in {None, fault.new.target}]
+        for id in gone:
+            del self._faults[id]
+        return len(gone)
+
+    def standing(self, now: float) -> list[Fault]:
+        """The faults that stand, oldest first."""
+        self._expire(now)
+        return list(self._faults.values())
+
+    def befall(self, target: Target, request: Mapping[str, object], now: float) -> NewFault | None:
+        """The oldest fault that befalls this request, counted; None: all goes well."""
+        self._expire(now)
+        for fault in self._faults.values():
+            if fault.matches(target, request):
+                if fault.left is not None:
+                    fault.left -= 1
+                    if fault.left == 0:
+                        del self._faults[fault.id]
+                return fault.new
+        return None
+
+    def _expire(self, now: float) -> None:
+        for id in [id for id, each in self._faults.items() if each.until is not None and each.until <= now]:
+            del self._faults[id]
