@@ -1,11 +1,12 @@
 """All declarations: who says, hears, undoes. Read from signatures once, at import; then data. Pure."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
 from hocket.breaker import Breaker
+from hocket.errors import DeclarationError
 from hocket.event import Event, Heard
 from hocket.retry import Retry
 
@@ -77,6 +78,7 @@ class Declarations:
     owner: str
     subscriptions: dict[str, Subscription] = field(default_factory=dict)  # by queue
     says: dict[EventName, type[Event]] = field(default_factory=dict)  # also outside handlers
+    outside: list[type[Event]] = field(default_factory=list)  # of these, what `Service.says` named
 
     def manifest(self) -> dict[str, object]:
         """What the service reports of itself (docs/house.md, Receipts), without instance and time."""
@@ -97,6 +99,87 @@ class Declarations:
             "sensitive": sensitive,
         }
 
+    def add(self, made: Subscription) -> None:
+        """Take in one subscription, whole or (`DeclarationError`) not at all."""
+        if made.idempotent and (made.says or made.scheduled):
+            raise DeclarationError(
+                f"{made.queue}: idempotent=True leaves no inbox row, so what it says would be said twice; "
+                "take it away, or return None (RULES 2.6)"
+            )
+        for other in self.subscriptions.values():
+            theirs = other.breaker
+            if made.breaker and theirs and made.breaker is not theirs and made.breaker.name == theirs.name:
+                raise DeclarationError(
+                    f"{made.queue}: {other.queue} has another breaker named {theirs.name}; use one and the same "
+                    "object, or give them different names"
+                )
+        self._check_says(made.queue, (*made.says, *made.scheduled))
+        if made.undo:
+            step = self.subscriptions[made.undo.step]
+            _check_step(step, made, made.undo)
+            step.undone_by = made
+        self.subscriptions[made.queue] = made
+        self._say((*made.says, *made.scheduled))
+
+    def add_on_dead(
+        self, of: Subscription, fn: Callable[..., Event], says: tuple[type[Event], ...], where: str
+    ) -> None:
+        """Take in what a subscription says when a delivery of it is given up."""
+        if of.on_dead is not None:
+            raise DeclarationError(f"{where}: {of.queue} has an on_dead already; keep one of them")
+        self._check_says(where, says)
+        if of.undone_by and of.undone_by.undo:
+            _check_step(replace(of, on_dead_says=says), of.undone_by, of.undone_by.undo)
+        of.on_dead = fn
+        of.on_dead_says = says
+        self._say(says)
+
+    def add_says(self, *events: type[Event]) -> None:
+        """Take in what is said outside handlers."""
+        self._check_says(self.service, events)
+        self.outside.extend(event for event in events if event not in self.outside)
+        self._say(events)
+
+    def _check_says(self, where: str, events: Sequence[type[Event]]) -> None:
+        for event in events:
+            known = self.says.get(name_of(event), event)
+            if known is not event:
+                type, version = name_of(event)
+                raise DeclarationError(
+                    f"{where}: {type} version {version} is said as {event.__name__} here and as {known.__name__} "
+                    "elsewhere in this service; keep one class"
+                )
+
+    def _say(self, events: Sequence[type[Event]]) -> None:
+        self.says.update((name_of(event), event) for event in events)
+        self.settle()
+
+    def complete(self) -> None:
+        """Check the whole once more, when it is started; `DeclarationError`."""
+        self.settle()
+        for each in self.subscriptions.values():
+            if each.undo:
+                _check_step(self.subscriptions[each.undo.step], each, each.undo)
+
+    def settle(self) -> None:
+        """Part each undo's failures into bound and spoken ones (RULES 5.5), anew after every declaration.
+
+        What the step's own `on_dead` says is spoken: its undo is written with it. It is bound as well only where
+        something else in the service says it too.
+        """
+        for each in self.subscriptions.values():
+            if each.undo is None:
+                continue
+            step = self.subscriptions[each.undo.step]
+            elsewhere = {*self.outside, *step.scheduled}
+            for other in self.subscriptions.values():
+                if other is not step and other is not each:
+                    elsewhere |= {*other.says, *other.scheduled, *other.on_dead_says}
+            failures = dict.fromkeys((*each.undo.why, *each.undo.spoken))
+            spoken = tuple(model for model in step.on_dead_says if model in failures)
+            bound = tuple(model for model in failures if model not in spoken or model in elsewhere)
+            each.undo = replace(each.undo, why=bound, spoken=spoken)
+
 
 def _describe(subscription: Subscription) -> dict[str, object]:
     undo = subscription.undo
@@ -116,3 +199,23 @@ def _describe(subscription: Subscription) -> dict[str, object]:
 def by_queue(*declared: Declarations) -> Mapping[str, Subscription]:
     """All subscriptions of several services by queue name."""
     return {queue: each for one in declared for queue, each in one.subscriptions.items()}
+
+
+def _check_step(step: Subscription, undone_by: Subscription, undo: Undo) -> None:
+    """Refuse what step, undo and `on_dead` cannot mean together (RULES 5.1, 5.5)."""
+    failures = tuple(dict.fromkeys((*undo.why, *undo.spoken)))
+    for model in step.on_dead_says:
+        if model not in failures:
+            raise DeclarationError(
+                f"{undone_by.queue}: on_dead of {step.queue} says {model.__name__}, which must call for this undo "
+                f"too; write it into its third parameter: why: {' | '.join(each.__name__ for each in failures)} | "
+                f"{model.__name__}"
+            )
+    read: tuple[type[Heard], ...] = (*step.heard, *failures)
+    for name in undo.by:
+        for each in read:
+            if name not in each.model_fields:
+                raise DeclarationError(
+                    f"{undone_by.queue}: by={name!r} must stand in input and failures, but {each.__name__} has "
+                    "no such field; add it there or name another"
+                )

@@ -1,0 +1,330 @@
+"""What a service is, by declaration: whom it hears, what it says, what undoes its steps. Starts nothing.
+
+Everything is read from signatures when the module is imported; what cannot be meant raises `DeclarationError` there,
+with the sentence that mends it.
+"""
+
+import copy
+import inspect
+import re
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
+from datetime import timedelta
+from typing import Any, Generic, Self, TypeGuard, get_args, get_origin, overload
+
+from aiohttp import web
+from pydantic import BaseModel
+from sqlalchemy import MetaData
+from typing_extensions import TypeVar
+
+from hocket.breaker import Breaker
+from hocket.choreography import Declarations, Subscription, Undo
+from hocket.errors import DeclarationError
+from hocket.event import Death, Event, Heard, Scheduled
+from hocket.retry import Retry
+from hocket.running import current
+from hocket.signature import (
+    Signature,
+    check_death,
+    check_did,
+    check_event,
+    check_input,
+    check_step_says,
+    fields_of,
+    heard_of,
+    signature_of,
+    subscription_of,
+)
+from hocket.topology import RESERVED
+from hocket.tx import Outside, Tx
+
+#: Longest name of a queue, `SERVICE.HANDLER`, in bytes: it is a routing key too, which AMQP bounds at 255.
+MAX_QUEUE_BYTES = 200
+
+_HANDLER_FORM = "async def NAME(event: A | B, tx: Tx) -> C | None"
+_UNDO_FORM = "async def NAME(event: A, did: B | None, why: C | D, tx: Tx) -> E | None"
+_ON_DEAD_FORM = "def NAME(event: A, death: Death) -> B"
+_NAME = re.compile(r"[a-z][a-z0-9_-]*")
+
+H = TypeVar("H", bound=Heard)
+H2 = TypeVar("H2", bound=Heard)
+E = TypeVar("E", bound=Event)
+D = TypeVar("D", default=None)
+S = TypeVar("S", bound=BaseModel)
+Said = TypeVar(
+    "Said",
+    bound=Event
+    | Scheduled[Event]
+    | Sequence[Event | Scheduled[Event]]
+    | tuple[Event | Scheduled[Event] | None, ...]
+    | None,
+)
+
+
+class Service(Generic[D]):
+    """One service: a name, an owner, and what its handlers declare.
+
+    `uses` makes what it needs outside (an async context manager; `tx.use` in a handler), given `settings` where there
+    are some; `tables` are its own, made at start. Raises `DeclarationError` for a name that cannot be a service's.
+    """
+
+    @overload
+    def __init__(self: "Service[None]", name: str, *, owner: str, tables: MetaData | None = None) -> None: ...
+
+    @overload
+    def __init__(
+        self,
+        name: str,
+        *,
+        owner: str,
+        uses: Callable[[], AbstractAsyncContextManager[D]],
+        tables: MetaData | None = None,
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self,
+        name: str,
+        *,
+        owner: str,
+        settings: type[S],
+        uses: Callable[[S], AbstractAsyncContextManager[D]],
+        tables: MetaData | None = None,
+    ) -> None: ...
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        owner: str,
+        settings: type[BaseModel] | None = None,
+        uses: Callable[..., AbstractAsyncContextManager[Any]] | None = None,
+        tables: MetaData | None = None,
+    ) -> None:
+        _check_service(name, owner, settings, uses, tables)
+        self.name = name
+        self.owner = owner
+        self.settings = settings
+        self.uses = uses
+        self.tables = tables
+        self.declarations = Declarations(name, owner)
+        self.mounts: list[Callable[[web.Application], None]] = []
+        self._declared: dict[Callable[..., Any], Subscription] = {}
+
+    @overload
+    def handler(
+        self, fn: Callable[[H, Tx[D]], Coroutine[Any, Any, Said]], /
+    ) -> Callable[[H, Tx[D]], Coroutine[Any, Any, Said]]: ...
+
+    @overload
+    def handler(
+        self,
+        /,
+        *,
+        name: str = ...,
+        retry: Retry = ...,
+        breaker: Breaker = ...,
+        timeout: timedelta = ...,
+        idempotent: bool = ...,
+    ) -> Callable[
+        [Callable[[H, Tx[D]], Coroutine[Any, Any, Said]]], Callable[[H, Tx[D]], Coroutine[Any, Any, Said]]
+    ]: ...
+
+    def handler(self, fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+        """Declare a handler: a subscription with a queue of its own, `SERVICE.NAME` (the function's, unless named).
+
+        The first parameter says what is heard, the return annotation what is said. `breaker` pauses its intake,
+        `timeout` bounds one attempt, `idempotent=True` spares the inbox row of a handler that says nothing.
+        """
+
+        def declare(fn: Callable[..., Any]) -> Callable[..., Any]:
+            name, where = self._named(fn, options)
+            signature = signature_of(fn, where, _HANDLER_FORM)
+            self._check_tx(signature, where)
+            heard = heard_of(signature.parameters[0], where)
+            made = subscription_of(self.name, name, fn, heard, signature, options)
+            self.declarations.add(made)
+            self._declared[fn] = made
+            return fn
+
+        return declare if fn is None else declare(fn)
+
+    @overload
+    def undo(
+        self,
+        step: Callable[[H, Tx[D]], Coroutine[Any, Any, list[Any]]],
+        did: type[E],
+        /,
+        *,
+        by: str | tuple[str, ...] = ...,
+        retry: Retry = ...,
+        breaker: Breaker = ...,
+    ) -> Callable[
+        [Callable[[H, list[E], H2, Tx[D]], Coroutine[Any, Any, Said]]],
+        Callable[[H, list[E], H2, Tx[D]], Coroutine[Any, Any, Said]],
+    ]: ...
+
+    @overload
+    def undo(
+        self,
+        step: Callable[[H, Tx[D]], Coroutine[Any, Any, Any]],
+        did: type[E],
+        /,
+        *,
+        by: str | tuple[str, ...] = ...,
+        retry: Retry = ...,
+        breaker: Breaker = ...,
+    ) -> Callable[
+        [Callable[[H, E | None, H2, Tx[D]], Coroutine[Any, Any, Said]]],
+        Callable[[H, E | None, H2, Tx[D]], Coroutine[Any, Any, Said]],
+    ]: ...
+
+    def undo(
+        self, step: Callable[..., Any], did: type[Event], /, by: str | tuple[str, ...] = (), **options: Any
+    ) -> Any:
+        """Declare what undoes `step` when its flow fails: a subscription of its own, bound to the failures.
+
+        It gets the step's input, the `did` it said (None, or an empty list: it may or may not have happened) and the
+        failure. `by` names fields of input and failures that make the scope; without it the subject does (RULES 5.1).
+        """
+
+        def declare(fn: Callable[..., Any]) -> Callable[..., Any]:
+            name, where = self._named(fn, options)
+            of = self._step(step, where)
+            signature = signature_of(fn, where, _UNDO_FORM)
+            self._check_tx(signature, where)
+            check_input(signature, of, where)
+            many = check_step_says(step, of, did)
+            check_did(signature.parameters[1], did, many, where)
+            made = subscription_of(self.name, name, fn, of.heard, signature, options)
+            why = heard_of(signature.parameters[2], where)
+            made.undo = Undo(of.queue, did, many, fields_of(by, where), why)
+            self.declarations.add(made)
+            self._declared[fn] = made
+            return fn
+
+        return declare
+
+    def on_dead(
+        self, step: Callable[[H, Tx[D]], Coroutine[Any, Any, Any]], /
+    ) -> Callable[[Callable[[H, Death], E]], Callable[[H, Death], E]]:
+        """Declare what is said when a delivery of `step` is given up, in the transaction that buries it (RULES 5.5)."""
+
+        def declare(fn: Callable[[H, Death], E]) -> Callable[[H, Death], E]:
+            where = f"{self.name}.{getattr(fn, '__name__', fn)}"
+            of = self._step(step, where)
+            signature = signature_of(fn, where, _ON_DEAD_FORM, plain=True)
+            check_input(signature, of, where)
+            says = check_death(signature, where)
+            self.declarations.add_on_dead(of, fn, says, where)
+            return fn
+
+        return declare
+
+    def says(self, *events: type[Event]) -> None:
+        """Declare events that are said outside handlers, by `service.tx()`."""
+        for event in events:
+            check_event(event, f"{self.name}.says")
+        self.declarations.add_says(*events)
+
+    def tx(
+        self, *, key: str | None = None, correlation_id: str | None = None
+    ) -> AbstractAsyncContextManager[Outside[D]]:
+        """A transaction outside a handler, of the service as it runs in this context (RULES 2.3).
+
+        With a `key` that was here before, `seen` is true and `correlation_id` the first one's. `HocketError` where
+        the service does not run here, `OutboxFull` where too much waits for the broker.
+        """
+        return current(self.name).outside(key, correlation_id)
+
+    def using(self, uses: D, /) -> Self:
+        """The same service, with this in place of what `uses` makes: for tests."""
+
+        def given() -> AbstractAsyncContextManager[D]:
+            return nullcontext(uses)
+
+        same = copy.copy(self)
+        same.settings = None
+        same.uses = given
+        return same
+
+    def http(self, mount: Callable[[web.Application], None], /) -> Callable[[web.Application], None]:
+        """Declare a function that mounts routes on the service's port when it starts."""
+        if not inspect.isroutine(mount) or inspect.iscoroutinefunction(mount):
+            raise DeclarationError(f"{self.name}: http takes a plain function, def mount(app: web.Application) -> None")
+        self.mounts.append(mount)
+        return mount
+
+    def complete(self) -> None:
+        """Check what only the whole can show; whoever starts the service calls it. `DeclarationError`."""
+        self.declarations.complete()
+
+    def _named(self, fn: Callable[..., Any], options: dict[str, object]) -> tuple[str, str]:
+        """The subscription's name and its queue's; refuses names that cannot be a queue's."""
+        name = options.get("name", getattr(fn, "__name__", ""))
+        where = f"{self.name}.{name}"
+        if not _is_name(name):
+            raise DeclarationError(
+                f"{where}: a handler's name is lower case letters, digits, _ and -, beginning with a letter; "
+                'use it as @service.handler, above an async function, or give name="charge"'
+            )
+        if len(where.encode()) > MAX_QUEUE_BYTES:
+            raise DeclarationError(f"{where}: a queue's name has at most {MAX_QUEUE_BYTES} bytes; shorten it by name=")
+        if where in self.declarations.subscriptions:
+            raise DeclarationError(f'{where}: there is a handler of this name already; give it another by name="…"')
+        return name, where
+
+    def _step(self, step: Callable[..., Any], where: str) -> Subscription:
+        found = self._declared.get(step)
+        if found is None:
+            raise DeclarationError(
+                f"{where}: {getattr(step, '__qualname__', step)} is no handler of service {self.name}; name a handler "
+                "of this service, declared above"
+            )
+        if found.undo is not None:
+            raise DeclarationError(f"{where}: {found.queue} is an undo itself; name the step, {found.undo.step}")
+        if found.idempotent:
+            raise DeclarationError(
+                f"{where}: {found.queue} is idempotent=True and leaves no trace to build on; take that away there "
+                "(RULES 2.6)"
+            )
+        return found
+
+    def _check_tx(self, signature: Signature, where: str) -> None:
+        annotation = signature.parameters[-1]
+        if annotation is not Tx and get_origin(annotation) is not Tx:
+            raise DeclarationError(f"{where}: its last parameter is the transaction; write tx: Tx")
+        if annotation is Tx and self.uses is not None:
+            raise DeclarationError(
+                f"{where}: service {self.name} uses things outside; write tx: Tx[Uses] with the type that uses yields"
+            )
+        if self.uses is None and any(each not in {None, type(None), Any} for each in get_args(annotation)):
+            raise DeclarationError(f"{where}: service {self.name} has no uses=; write tx: Tx, or give the service some")
+
+
+def _is_name(name: object) -> TypeGuard[str]:
+    return isinstance(name, str) and _NAME.fullmatch(name) is not None
+
+
+def _check_service(name: object, owner: object, settings: object, uses: object, tables: object) -> None:
+    """Refuse a service that cannot be meant."""
+    where = f"Service({name!r})"
+    if not _is_name(name) or name in RESERVED:
+        raise DeclarationError(
+            f"{where}: a service's name is lower case letters, digits, _ and -, beginning with a letter, and none of "
+            f"{', '.join(sorted(RESERVED))}"
+        )
+    if not isinstance(owner, str) or not owner:
+        raise DeclarationError(f'{where}: somebody owns a service; write owner="team-money"')
+    if inspect.isasyncgenfunction(uses):
+        raise DeclarationError(
+            f"{where}: uses={uses.__name__} is no context manager; put @asynccontextmanager above it"
+        )
+    if uses is not None and not callable(uses):
+        raise DeclarationError(f"{where}: uses= takes a function that makes an async context manager")
+    if settings is not None and not (isinstance(settings, type) and issubclass(settings, BaseModel)):
+        raise DeclarationError(f"{where}: settings= takes a pydantic model's class, not {settings!r}")
+    if settings is not None and uses is None:
+        raise DeclarationError(f"{where}: settings= are handed to uses=; give both")
+    if tables is not None and not isinstance(tables, MetaData):
+        raise DeclarationError(f"{where}: tables= takes a MetaData, not {tables!r}")
