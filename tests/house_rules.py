@@ -14,8 +14,8 @@ MAX_FUNCTION_LINES = 50
 
 #: Floors of docs/house.md from the ground up; within a floor `<` becomes the next tuple, `·` stays in one.
 FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
-    "ground": (("errors",), ("clock",), ("ids", "envelope"), ("event", "outcome", "config")),
-    "decisions": (("retry", "breaker", "saga", "topology"), ("choreography",), ("signature",)),
+    "ground": (("errors",), ("clock",), ("ids", "canonical"), ("envelope",), ("event", "outcome", "config")),
+    "decisions": (("retry",), ("breaker", "saga", "topology"), ("choreography",), ("signature",)),
     "ports": (("transport",), ("store", "signals")),
     "machines": (("running", "speech"), ("tx",), ("service",), ("observe",), ("pipeline", "relay"), ("worker",)),
     "drivers": (

@@ -1,6 +1,7 @@
 """The containers: the compose file means what it says, and every service runs with exactly what it says."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -70,6 +71,14 @@ def test_every_service_has_its_port_volume_and_health_check() -> None:
         assert f"127.0.0.1:{part.port}/health/live" in part.health[-1]
         assert part.environment["HOCKET_DATABASE_URL"] == "sqlite:////data/{service}.db"
     assert set(compose["volumes"]) == set(PORTS) | FOREIGN
+
+
+def test_no_service_asks_a_neighbour_that_is_not_there() -> None:
+    """Every address in an environment names a part of the compose file and the port on which it listens."""
+    known = PORTS | {"rabbitmq": 5672}
+    for part in parts():
+        for host, port in re.findall(r"//(?:[^@/]*@)?([\w.]+):(\d+)", " ".join(part.environment.values())):
+            assert known[host] == int(port), f"{part.name}: {host}:{port}"
 
 
 def test_every_foreign_image_is_pinned() -> None:
