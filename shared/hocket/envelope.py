@@ -34,13 +34,16 @@ MAX_EXTENSION_BYTES = 1024
 #: Extensions of one foreign event.
 MAX_EXTENSIONS = 64
 #: The highest version of an event and the highest revision of a letter.
-MAX_VERSION = 999_999
+MAX_VERSION = 1_000_000
 #: Whole numbers of CloudEvents attributes have 32 bits.
 MAX_INTEGER = 2**31 - 1
 
 _STRUCTURED = "application/cloudevents"
+#: AMQP's own binding, in both spellings, and the one of RabbitMQ's users (Knative).
+_PREFIXES = ("cloudEvents_", "cloudEvents:", "ce-")
 _UTF8 = frozenset({"utf-8", "utf8", "us-ascii"})
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+_NUMBER = re.compile(r"[1-9][0-9]{0,6}")
 _NAME = re.compile(r"[a-z0-9]{1,64}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _KNOWN = frozenset({
@@ -187,7 +190,7 @@ def _version(schema: str, type: str) -> tuple[int, str]:
     if not schema.startswith(f"{type}/"):
         return 1, schema
     number = schema[len(type) + 1 :]
-    if not (number.isascii() and number.isdigit() and len(number) <= 6 and number[0] != "0"):
+    if not _NUMBER.fullmatch(number) or int(number) > MAX_VERSION:
         raise Undecodable("dataschema", f"is not TYPE/N with N from 1 to {MAX_VERSION}")
     return int(number), ""
 
@@ -195,7 +198,7 @@ def _version(schema: str, type: str) -> tuple[int, str]:
 def _revision(value: object, binary: bool) -> int:
     if value is None:
         return 0
-    if binary and isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 6:
+    if binary and isinstance(value, str) and _NUMBER.fullmatch(value):
         value = int(value)
     if type(value) is not int or not 1 <= value <= MAX_VERSION:
         raise Undecodable("revision", f"is no whole number from 1 to {MAX_VERSION}")
@@ -277,14 +280,15 @@ def _take_extensions(whole: dict[str, object], into: dict[str, str | int | bool]
 
 
 def _binary(body: bytes, content_type: str, headers: Mapping[str, object]) -> dict[str, object]:
-    """Attributes from headers `cloudEvents_NAME` or `cloudEvents:NAME`, data from the body."""
+    """Attributes from headers `cloudEvents_NAME`, `cloudEvents:NAME` or `ce-NAME`, data from the body."""
     whole: dict[str, object] = {}
     for header, value in headers.items():
-        if header.startswith(("cloudEvents_", "cloudEvents:")):
-            name = header[12:]
-            if name in whole and whole[name] != value:
-                raise Undecodable(name, "stands twice in the headers, with two values")
-            whole[name] = _unpacked(name, value)
+        for prefix in _PREFIXES:
+            if header.startswith(prefix):
+                name = header[len(prefix) :]
+                given = _unpacked(name, value)
+                if whole.setdefault(name, given) != given:
+                    raise Undecodable(_shown(name), "stands twice in the headers, with two values")
     if not whole:
         raise Undecodable(
             "content_type", "is not application/cloudevents+json, and there are no cloudEvents_* headers either"
@@ -301,5 +305,10 @@ def _unpacked(name: str, value: object) -> object:
         try:
             return bytes(value).decode()
         except UnicodeDecodeError:
-            raise Undecodable(name, "is not UTF-8") from None
+            raise Undecodable(_shown(name), "is not UTF-8") from None
     return value
+
+
+def _shown(name: str) -> str:
+    """A foreign name as an error may show it."""
+    return name if _NAME.fullmatch(name) else "headers"

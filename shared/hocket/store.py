@@ -24,6 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.outcome import Attempt
 from hocket.saga import LedgerRow
+from hocket.topology import RECEIPTS
 from hocket.transport import Message
 
 #: Seconds a handler's transaction may hold the write lease.
@@ -100,15 +101,25 @@ class OutboxRow:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What one attempt leaves behind, written whole or not at all; without `inbox` it always wins."""
+    """What one attempt leaves behind, written whole or not at all; without `inbox` it always wins.
+
+    `receipt` is one JSON object; the winners' receipts of one call become one outbox row (RULES 3.4).
+    """
 
     inbox: InboxWrite | None = None
     outbox: tuple[OutboxRow, ...] = ()
     ledger: tuple[LedgerRow, ...] = ()
+    receipt: bytes = b""
+
+
+def receipt_row(receipts: Sequence[bytes], now: float) -> OutboxRow:
+    """The one outbox row that carries the receipts of a commit; a driver adds it to the first winner's rows."""
+    body = b"[" + b",".join(receipts) + b"]"
+    return OutboxRow(RowKind.RECEIPT, Message(RECEIPTS, "", body, "application/json"), due=now)
 
 
 class Written(NamedTuple):
-    """What became of one ending: whether it won, and its outbox rows with their ids."""
+    """What became of one ending: whether it won, and its outbox rows with their ids (the receipts' row included)."""
 
     won: bool
     outbox: tuple[OutboxRow, ...] = ()

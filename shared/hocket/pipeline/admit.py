@@ -1,0 +1,163 @@
+"""Station admit: one inbox look-up for the batch; a step's `begun` is committed here."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from hocket import saga
+from hocket.choreography import Subscription
+from hocket.clock import Clock
+from hocket.envelope import CONTENT_TYPE, Envelope, decode, encode
+from hocket.event import Heard
+from hocket.ids import Ids, outside_key
+from hocket.outcome import Again, Bury, Obsolete, Refused, Seen
+from hocket.pipeline.arrival import Arrival, Role
+from hocket.pipeline.receipt import Identity
+from hocket.saga import LedgerRow, LedgerState
+from hocket.store import Ending, InboxRow, InboxState, Store
+
+PROMISE = "one inbox look-up for the batch; what was seen goes no further; a step's `begun` is committed here"
+
+#: How long a copy waits while the run that began is at work (RULES 5.2).
+BEGUN_WAIT = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Admits the arrivals of one service."""
+
+    store: Store
+    who: Identity
+    clock: Clock
+    ids: Ids
+    subscriptions: Mapping[str, Subscription]
+
+    async def admit(self, arrivals: Sequence[Arrival]) -> None:
+        """Give each arrival its inbox row and, where it goes no further, its outcome. `StoreError` admits none."""
+        asked = [each for each in arrivals if each.outcome is None]
+        if not asked:
+            return
+        rows = await self.store.inbox([each.key for each in asked])
+        for each in asked:
+            each.row = rows.get(each.key)
+            judge(each)
+        steps = [each for each in asked if each.outcome is None and each.role in (Role.STEP, Role.UNDO)]
+        if steps:
+            await self._begin(steps)
+
+    async def _begin(self, arrivals: Sequence[Arrival]) -> None:
+        async with self.store.transaction() as tx:
+            known = await tx.ledger([each.run for each in arrivals])
+            for each in arrivals:
+                if each.role is Role.UNDO:
+                    self._prepare(each, known.get(each.run))
+                elif (moved := self._begun(each, known.get(each.run))) is not None:
+                    known[each.run] = moved
+                    await tx.write([Ending(ledger=(moved,))])
+
+    def _begun(self, arrival: Arrival, row: LedgerRow | None) -> LedgerRow | None:
+        """RULES 5.2: the row to write, or None and an outcome."""
+        now = self.clock.now()
+        token = self.ids.uuid7()
+        verdict = saga.begin(
+            row,
+            run=arrival.run,
+            correlation_id=arrival.known.correlation_id,
+            step=arrival.step,
+            scope=arrival.scope,
+            token=token,
+            boot=self.who.boot,
+            inbox_key=arrival.key,
+            step_key=outside_key(arrival.key),
+            input=encode(arrival.known),
+            replay=bool(arrival.replay),
+            now=now.timestamp(),
+        )
+        match verdict:
+            case saga.Begun(row=begun):
+                arrival.token, arrival.ledger = token, begun
+                return begun
+            case saga.Refused(row=refused):
+                arrival.outcome, arrival.ledger = Refused(), refused
+                return refused
+            case saga.Wait():
+                arrival.outcome = Again(now + BEGUN_WAIT, deferred=True, cause="begun", error="its run is at work")
+            case saga.Conflict():
+                arrival.outcome = Bury(
+                    "conflict",
+                    f"{arrival.step} has begun for this scope in this flow with another key: "
+                    "add a field to by= where one flow may do it twice",
+                    row=False,
+                )
+            case saga.Obsolete():
+                arrival.outcome = Obsolete()
+        return None
+
+    def _prepare(self, arrival: Arrival, row: LedgerRow | None) -> None:
+        """What an undo gets: the step's input, what it said, and why (RULES 5.4)."""
+        if row is None:
+            arrival.outcome = Bury("ledger", f"the ledger knows no step run {arrival.run}")
+            return
+        arrival.ledger, arrival.step_key = row, row.step_key
+        if row.state is not LedgerState.UNDOING and not arrival.replay:
+            arrival.outcome = Seen(row.state.value)
+            return
+        undo = arrival.subscription.undo
+        assert undo is not None
+        step = self.subscriptions[undo.step]
+        arrival.event = _read(step, self._open(row.input))
+        done = [undo.did.model_validate(self._open(each).data) for each in row.results]
+        arrival.did = done if undo.many else (done[-1] if done else None)
+        why = self._open(json.dumps(arrival.known.data["why"]).encode())
+        for model in (*undo.why, *undo.spoken):
+            if (model.__hocket_type__, model.__hocket_version__) == (why.type, why.version):
+                arrival.why = model.model_validate(why.data)
+                return
+        arrival.outcome = Bury("version", f"{arrival.subscription.queue} reads no {why.type} version {why.version}")
+
+    def _open(self, body: bytes) -> Envelope:
+        return decode(body, CONTENT_TYPE, {}, self.clock.now())
+
+
+def _read(step: Subscription, envelope: Envelope) -> Heard | None:
+    model = step.model_of(envelope.type, envelope.version)
+    return model.model_validate(envelope.data) if model else None
+
+
+def judge(arrival: Arrival) -> None:
+    """What the inbox row says of an arrival: an outcome, or none where it goes on (RULES 2.5, 3.5, 8.4)."""
+    row = arrival.row
+    if row is None:
+        return
+    if (conflict := _conflict(arrival, row)) is not None:
+        arrival.outcome = conflict
+        return
+    match row.state:
+        case InboxState.HANDLED | InboxState.REFUSED:
+            arrival.outcome = Seen(row.state.value, row.said)
+        case InboxState.DEAD if arrival.replay and arrival.attempt > row.attempt:
+            arrival.outcome = Obsolete() if row.spoke else None
+        case InboxState.DEAD:
+            arrival.outcome = Seen(row.state.value, row.said)
+        case InboxState.RETRY if arrival.attempt <= row.attempt:
+            arrival.outcome = Seen(row.state.value, row.said)
+        case InboxState.RETRY:
+            return
+
+
+def _conflict(arrival: Arrival, row: InboxRow) -> Bury | Seen | None:
+    """Same key, same dataschema, other data (RULES 2.5); edits carry a revision."""
+    envelope = arrival.known
+    if arrival.hash == row.data_hash or envelope.version != row.version:
+        return None
+    if envelope.revision < row.revision or 0 < envelope.revision == row.revision:
+        return Seen(row.state.value, row.said)
+    if envelope.revision > row.revision and row.state is InboxState.DEAD and arrival.replay:
+        return None
+    return Bury(
+        "conflict",
+        f"{arrival.subscription.queue} knows the key {envelope.idempotency_key} of {envelope.type} with other data: "
+        "the publisher must give another fact another key",
+        row=False,
+    )

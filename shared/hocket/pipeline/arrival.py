@@ -1,0 +1,96 @@
+"""The record that walks through the stations: one delivery, what is known of it, and how it ends."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from hocket.choreography import Subscription
+from hocket.envelope import CONTENT_TYPE, Envelope
+from hocket.event import Heard
+from hocket.ids import run_key
+from hocket.outcome import Outcome
+from hocket.saga import LedgerRow
+from hocket.store import InboxRow
+from hocket.transport import Consumer, Delivery
+
+#: `attempt` of a delivery whose header is missing or is no number.
+FIRST_ATTEMPT = 1
+
+
+class Role(StrEnum):
+    """What a delivery is to its subscription."""
+
+    EVENT = "event"  # for an ordinary handler
+    STEP = "step"  # for a handler that has an undo
+    FAILURE = "failure"  # a failure event on the queue of an undo
+    UNDO = "undo"  # the order to undo, on the queue of an undo
+
+
+@dataclass(slots=True)
+class Arrival:
+    """One delivery on its way; each station fills in what it finds."""
+
+    delivery: Delivery
+    consumer: Consumer
+    subscription: Subscription
+    began: datetime
+    # decode
+    role: Role = Role.EVENT
+    envelope: Envelope | None = None
+    event: Heard | None = None
+    key: bytes = b""
+    hash: bytes = b""
+    attempt: int = FIRST_ATTEMPT
+    replay: str = ""
+    run: str = ""
+    scope: str = ""
+    generation: int = 0  # of an undo
+    # admit
+    row: InboxRow | None = None
+    ledger: LedgerRow | None = None
+    token: str = ""
+    # handle
+    did: Any = None  # what an undo gets of the step
+    why: Heard | None = None
+    step_key: str = ""
+    # decide
+    outcome: Outcome | None = None
+    ended: datetime = field(default=datetime.fromtimestamp(0, UTC))
+    fenced: bool = False  # another ended this run while its handler worked
+
+    @property
+    def known(self) -> Envelope:
+        """The envelope of a delivery that was decoded."""
+        if self.envelope is None:
+            raise AssertionError("asked for the envelope of a delivery that could not be read")
+        return self.envelope
+
+    @property
+    def base(self) -> int:
+        """Attempts that do not count against the budget of this run (RULES 8.4)."""
+        if self.row is None:
+            return self.attempt - 1 if self.replay else 0
+        return self.row.attempt if self.replay and self.row.state == "dead" else self.row.base
+
+    @property
+    def used(self) -> int:
+        """Attempts used, this one included."""
+        return self.attempt - self.base
+
+    @property
+    def structured(self) -> bool:
+        """Whether the body alone carries the whole event."""
+        return self.delivery.content_type.startswith(CONTENT_TYPE.partition(";")[0])
+
+    @property
+    def step(self) -> str:
+        """The queue name of the step this delivery is about, "" where it is about none."""
+        if self.subscription.undo is not None:
+            return self.subscription.undo.step
+        return self.subscription.queue if self.subscription.undone_by is not None else ""
+
+
+def run_of(arrival: Arrival) -> str:
+    """The name of the step run that a decoded delivery is about."""
+    return run_key(arrival.known.correlation_id, arrival.step, arrival.scope)

@@ -1,0 +1,70 @@
+"""Station decide: what happened becomes an outcome, a value. The one place where that is decided."""
+
+import asyncio
+import random
+import traceback
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from hocket.errors import BreakerOpen, Defer, Reject
+from hocket.event import Event, Scheduled
+from hocket.outcome import Again, Bury, Done, GiveBack, Outcome
+from hocket.retry import Retry
+
+PROMISE = "what happened becomes an outcome: done, again, buried or given back"
+
+#: Characters kept of an error's text and of its stack.
+ERROR_CHARS = 2000
+TRACE_CHARS = 6000
+
+#: The cause of an attempt that ran out of time.
+TIMEOUT = "timeout"
+
+
+def returned(value: Any) -> Done:
+    """A handler returned: everything it returned, in order, without the Nones."""
+    if value is None:
+        return Done()
+    if isinstance(value, Event | Scheduled):
+        return Done((value,))
+    if isinstance(value, Sequence):
+        return Done(tuple(each for each in value if each is not None))
+    raise TypeError(f"a handler returned {type(value).__name__}: return what its annotation says, or None")
+
+
+def failed(
+    error: BaseException, *, retry: Retry, used: int, now: datetime, chance: random.Random, free: float | None
+) -> Outcome:
+    """A handler raised; `used` attempts count, `free` seconds to wait where a breaker lets this failure cost nothing."""
+    if isinstance(error, asyncio.CancelledError):
+        return GiveBack()
+    if isinstance(error, Reject):
+        return Bury("rejected", clean(error.reason), began=True)
+    if isinstance(error, Defer):
+        return Again(now + error.wait, deferred=True, cause="deferred", error=clean(str(error)))
+    if isinstance(error, BreakerOpen):
+        return Again(now + error.wait, deferred=True, cause="breaker", error=clean(str(error)))
+    cause = TIMEOUT if isinstance(error, TimeoutError) else type(error).__name__
+    text, trace = clean(f"{type(error).__name__}: {error}"), stack(error)
+    if free is not None:
+        return Again(now + timedelta(seconds=free), deferred=True, cause=cause, error=text, trace=trace)
+    if isinstance(error, Exception) and retry.again(error, used):
+        return Again(now + retry.wait(used, chance), cause=cause, error=text, trace=trace)
+    return Bury(cause, text, trace, began=True)
+
+
+def clean(text: str) -> str:
+    """Text that every store and header takes: cut, no NUL, no lone surrogates."""
+    return text[:ERROR_CHARS].replace("\x00", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
+
+
+def stack(error: BaseException) -> str:
+    """The innermost part of an error's stack, cut."""
+    lines = "".join(traceback.format_exception(error))
+    return clean_trace(lines)
+
+
+def clean_trace(lines: str) -> str:
+    """The last characters of a stack: the innermost frames tell most."""
+    return lines[-TRACE_CHARS:].replace("\x00", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()

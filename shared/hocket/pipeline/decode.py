@@ -1,0 +1,90 @@
+"""Station decode: bytes to envelope and event in one pass; what cannot be read is buried at once."""
+
+import json
+
+from pydantic import ValidationError
+
+from hocket.clock import Clock
+from hocket.envelope import UNDO_TYPE, data_hash
+from hocket.envelope import decode as decode_envelope
+from hocket.errors import Undecodable
+from hocket.event import Heard
+from hocket.ids import inbox_key
+from hocket.outcome import Bury
+from hocket.pipeline.arrival import FIRST_ATTEMPT, Arrival, Role, run_of
+
+PROMISE = "bytes to envelope and event in one pass; what cannot be read is buried at once, without retries"
+
+
+def decode(arrival: Arrival, clock: Clock) -> None:
+    """Fill in envelope, event and keys, or an outcome that buries.
+
+    Causes: `undecodable` (no envelope), `version` (nobody reads this version, RULES 10.2), `invalid` (the data breaks
+    the model). None of them touches inbox or ledger.
+    """
+    delivery = arrival.delivery
+    arrival.attempt = _number(delivery.headers.get("hocket-attempt"))
+    replay = delivery.headers.get("hocket-replay")
+    arrival.replay = replay if isinstance(replay, str) else ""
+    try:
+        arrival.envelope = decode_envelope(delivery.body, delivery.content_type, delivery.headers, clock.now())
+    except Undecodable as broken:
+        arrival.outcome = Bury("undecodable", str(broken), row=False)
+        return
+    envelope, subscription = arrival.envelope, arrival.subscription
+    arrival.key = inbox_key(subscription.queue, envelope.source, envelope.type, envelope.idempotency_key)
+    arrival.hash = data_hash(envelope.data)
+    if envelope.type == UNDO_TYPE:
+        _undo(arrival)
+        return
+    model = subscription.model_of(envelope.type, envelope.version)
+    if model is None:
+        reads = ", ".join(f"{type_} version {version}" for type_, version in subscription.bound)
+        arrival.outcome = Bury(
+            "version",
+            f"{subscription.queue} reads {reads or 'nothing'}, not {envelope.type} version {envelope.version}",
+            row=False,
+        )
+        return
+    try:
+        arrival.event = model.model_validate(envelope.data)
+    except ValidationError as broken:
+        arrival.outcome = Bury("invalid", _sentence(model, broken), row=False)
+        return
+    _place(arrival)
+
+
+def _place(arrival: Arrival) -> None:
+    subscription = arrival.subscription
+    if subscription.undo is not None:
+        arrival.role, by = Role.FAILURE, subscription.undo.by
+    elif subscription.undone_by is not None and subscription.undone_by.undo is not None:
+        arrival.role, by = Role.STEP, subscription.undone_by.undo.by
+    else:
+        return
+    arrival.scope = scope_of(arrival.event, by) if by else arrival.known.subject
+    arrival.run = run_of(arrival)
+
+
+def scope_of(event: Heard | None, by: tuple[str, ...]) -> str:
+    """The scope of a step run: the values of these fields (RULES 5.1)."""
+    return json.dumps([str(getattr(event, field)) for field in by], ensure_ascii=False, separators=(",", ":"))
+
+
+def _undo(arrival: Arrival) -> None:
+    run, n = arrival.known.data.get("run"), arrival.known.data.get("n")
+    if arrival.subscription.undo is None or not isinstance(run, str) or not isinstance(n, int):
+        arrival.outcome = Bury("undecodable", "data: no order to undo for this subscription", row=False)
+        return
+    arrival.role, arrival.run, arrival.generation = Role.UNDO, run, n
+
+
+def _number(header: object) -> int:
+    return header if isinstance(header, int) and header >= FIRST_ATTEMPT else FIRST_ATTEMPT
+
+
+def _sentence(model: type[Heard], broken: ValidationError) -> str:
+    """Field and cause of each mistake; the values themselves stay out, they may be sensitive."""
+    found = broken.errors(include_input=False, include_url=False, include_context=False)
+    places = "; ".join(f"{'.'.join(map(str, each['loc'])) or 'data'}: {each['msg']}" for each in found[:10])
+    return f"data breaks {model.__name__}: {places}"

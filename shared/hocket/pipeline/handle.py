@@ -1,0 +1,148 @@
+"""Station handle: the handler under time-out, breaker and span."""
+
+import asyncio
+import random
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from hocket.breaker import Circuit
+from hocket.clock import Clock
+from hocket.errors import LeaseExpired, StoreError
+from hocket.ids import outside_key
+from hocket.outcome import Again, GiveBack
+from hocket.pipeline import decide
+from hocket.pipeline.arrival import Arrival, Role
+from hocket.pipeline.record import Recorder
+from hocket.pipeline.transaction import Lost, Transaction
+from hocket.signals import Processing, Signals
+from hocket.store import OutboxRow, Store
+from hocket.tx import About, Changed, Guard, Tx
+
+PROMISE = "the handler under time-out, breaker and span; its own transaction begins with the inbox write"
+
+
+class Readmit(Exception):
+    """The delivery must be looked up again: the outcome of its commit is unknown, or another run ended it."""
+
+
+@dataclass(slots=True)
+class Handling:
+    """Runs the handlers of one service."""
+
+    store: Store
+    recorder: Recorder
+    signals: Signals
+    clock: Clock
+    chance: random.Random
+    circuits: dict[str, Circuit]
+    breaker_changed: Changed
+    use: Any = None
+
+    async def handle(self, arrival: Arrival) -> tuple[OutboxRow, ...] | None:
+        """Give the arrival its outcome; the outbox rows where the handler's own transaction has committed it all.
+
+        `Readmit` where it must be looked up again.
+        """
+        subscription = arrival.subscription
+        arrival.began = self.clock.now()
+        if arrival.role is Role.FAILURE:  # the ledger's business alone; the step's undo is ordered at the commit
+            arrival.outcome, arrival.ended = decide.returned(None), self.clock.now()
+            return None
+        guard = Guard(self.circuits, self.clock, arrival.key, self.breaker_changed)
+        if subscription.breaker is not None and not guard.begin(subscription.breaker):
+            at = self.clock.now() + timedelta(seconds=guard.wait)
+            sentence = f"breaker {subscription.breaker.name} is open"
+            arrival.outcome = Again(at, deferred=True, cause="breaker", error=sentence)
+            arrival.ended = self.clock.now()
+            return None
+        transaction = Transaction(self.store, self.recorder, arrival)
+        try:
+            return await self._run(arrival, transaction, guard)
+        except Lost:
+            arrival.fenced, arrival.ended = True, self.clock.now()
+            await transaction.leave(None)
+            return None
+        except asyncio.CancelledError:
+            arrival.outcome, arrival.ended = GiveBack(), self.clock.now()
+            await transaction.leave(None)
+            raise
+        except Exception as error:
+            arrival.ended = self.clock.now()
+            await self._leave(transaction, error)
+            if await self._store_failed(error):
+                raise Readmit from error
+            arrival.outcome = decide.failed(
+                error,
+                retry=subscription.retry,
+                used=arrival.used,
+                now=arrival.ended,
+                chance=self.chance,
+                free=guard.wait if guard.free else None,
+            )
+            return None
+        finally:
+            guard.end()
+
+    async def _run(self, arrival: Arrival, transaction: Transaction, guard: Guard) -> tuple[OutboxRow, ...] | None:
+        envelope, subscription = arrival.known, arrival.subscription
+        tx = Tx(self._about(arrival), self.use, transaction, guard)
+        hop = arrival.delivery.headers.get("traceparent")
+        run = Processing(
+            subscription.service,
+            subscription.queue,
+            envelope.type,
+            envelope.id,
+            envelope.correlation_id,
+            arrival.attempt,
+            hop if isinstance(hop, str) else envelope.traceparent,
+        )
+        with self.signals.around(run):
+            async with asyncio.timeout(subscription.timeout.total_seconds()):
+                value = await self._call(arrival, tx)
+            arrival.outcome, arrival.ended = decide.returned(value), self.clock.now()
+            if transaction.opened:
+                return await transaction.commit()
+        await transaction.leave(None)
+        return None
+
+    def _call(self, arrival: Arrival, tx: Tx[Any]) -> Awaitable[Any]:
+        call = arrival.subscription.call
+        if arrival.role is Role.UNDO:
+            return call(arrival.event, arrival.did, arrival.why, tx)
+        return call(arrival.event, tx)
+
+    def _about(self, arrival: Arrival) -> About:
+        envelope = arrival.known
+        key = envelope.idempotency_key if arrival.role is Role.UNDO else outside_key(arrival.key)
+        return About(
+            inbox_key=arrival.key,
+            correlation_id=envelope.correlation_id,
+            subject=envelope.subject,
+            time=envelope.time,
+            idempotency_key=key,
+            step_key=arrival.step_key,
+            attempt=arrival.attempt,
+            replaying=bool(arrival.replay),
+        )
+
+    async def _leave(self, transaction: Transaction, error: Exception) -> None:
+        try:
+            await transaction.leave(error)
+        except StoreError:  # the lease had run out, or the store is gone: it is rolled back either way
+            return
+
+    async def _store_failed(self, error: Exception) -> bool:
+        """Whether the store, not the delivery, is to blame (RULES 3.2): then nothing was an attempt."""
+        if isinstance(error, LeaseExpired):
+            return False
+        if isinstance(error, StoreError):
+            return True
+        if not type(error).__module__.startswith("sqlalchemy"):
+            return False
+        try:
+            await self.store.commit([])
+        except StoreError:
+            return True
+        return False

@@ -1,0 +1,205 @@
+"""One subscription's way through the stations: its buffer, its handlers at work, its gates."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from hocket.breaker import Circuit
+from hocket.choreography import Subscription
+from hocket.clock import Clock
+from hocket.errors import StoreError
+from hocket.outcome import GiveBack
+from hocket.pipeline.admit import Admission
+from hocket.pipeline.arrival import Arrival
+from hocket.pipeline.commit import STORE_FIRST_WAIT, STORE_LONGEST_WAIT, Committer
+from hocket.pipeline.decode import decode
+from hocket.pipeline.handle import Handling, Readmit
+from hocket.pipeline.intake import PREFETCH, Intake
+from hocket.signals import Signals
+from hocket.store import OutboxRow
+from hocket.transport import Consumer, Delivery, Transport
+
+#: Handlers of one subscription at work at once.
+CONCURRENCY = 32
+#: Seconds after which a closed gate (full outbox, failing store) is looked at again.
+GATE_LOOK_SECONDS = 0.2
+
+Spawn = Callable[[str, Coroutine[Any, Any, None]], "asyncio.Task[None]"]
+
+
+class Stations(Protocol):
+    """What all lanes of a service share."""
+
+    admission: Admission
+    handling: Handling
+    committer: Committer
+    signals: Signals
+    clock: Clock
+    circuits: dict[str, Circuit]
+    spawn: Spawn
+
+    def full(self) -> bool:
+        """Whether the outbox is at its bound of due events (RULES 4.6)."""
+        ...
+
+    def finished(self, arrival: Arrival, rows: tuple[OutboxRow, ...]) -> None:
+        """The handler's own transaction has committed everything of this arrival."""
+        ...
+
+
+@dataclass(slots=True)
+class Lane:
+    """Runs one subscription from intake to commit."""
+
+    subscription: Subscription
+    stations: Stations
+    intake: Intake = field(default_factory=Intake)
+    consumer: Consumer | None = None
+    in_hand: int = 0
+    _ready: deque[Arrival] = field(default_factory=deque)
+    _some: asyncio.Event = field(default_factory=asyncio.Event)
+    _idle: asyncio.Event = field(default_factory=asyncio.Event)
+    _working: dict[bytes, list[Delivery]] = field(default_factory=dict)
+    _free: int = CONCURRENCY
+    _admitting: bool = False
+    _stopping: bool = False
+    _tasks: "list[asyncio.Task[None]]" = field(default_factory=list)
+
+    async def start(self, transport: Transport) -> None:
+        """Consume, and put the handlers to work."""
+        queue = self.subscription.queue
+        self.consumer = await transport.consume(queue, prefetch=PREFETCH, deliver=self.intake.deliver)
+        spawn = self.stations.spawn
+        self._tasks = [spawn(f"admit {queue}", self._admit())]
+        self._tasks += [spawn(f"handle {queue} {n}", self._handle()) for n in range(CONCURRENCY)]
+
+    def idle(self) -> bool:
+        """Whether nothing is in the buffer or in work."""
+        return not self.in_hand and not len(self.intake) and not self._admitting
+
+    def _allowed(self) -> tuple[int, float | None]:
+        stations = self.stations
+        if stations.full() or stations.committer.failing:
+            return 0, GATE_LOOK_SECONDS
+        breaker = self.subscription.breaker
+        circuit = stations.circuits.get(breaker.name) if breaker is not None else None
+        if circuit is not None and circuit.state != "closed":
+            wait = circuit.wait(stations.clock.monotonic())
+            if wait > 0:
+                return 0, wait
+            return (0, GATE_LOOK_SECONDS) if self.in_hand else (1, None)
+        return PREFETCH, None
+
+    async def _admit(self) -> None:
+        assert self.consumer is not None
+        while True:
+            batch = await self.intake.take(self.consumer, self._allowed)
+            self._admitting = True
+            arrivals = [self._arrive(delivery) for delivery in batch]
+            fresh = [each for each in arrivals if not self._parked(each)]
+            self.in_hand += len(fresh)
+            await self._until_admitted(fresh)
+            self._admitting = False
+            for each in fresh:
+                if each.outcome is not None:
+                    each.ended = self.stations.clock.now()
+                    self.stations.committer.submit(each)
+                else:
+                    self._ready.append(each)
+            if self._ready:
+                self._some.set()
+
+    def _arrive(self, delivery: Delivery) -> Arrival:
+        assert self.consumer is not None
+        clock = self.stations.clock
+        arrival = Arrival(delivery, self.consumer, self.subscription, clock.now())
+        decode(arrival, clock)
+        return arrival
+
+    def _parked(self, arrival: Arrival) -> bool:
+        """A copy of what is in work waits for its end; then the inbox knows it."""
+        if not arrival.key:
+            return False
+        if arrival.key in self._working:
+            self._working[arrival.key].append(arrival.delivery)
+            return True
+        self._working[arrival.key] = []
+        return False
+
+    async def _until_admitted(self, arrivals: list[Arrival]) -> None:
+        wait = STORE_FIRST_WAIT
+        while True:
+            try:
+                await self.stations.admission.admit(arrivals)
+                return
+            except StoreError as error:
+                service = self.subscription.service
+                self.stations.signals.trouble(service, "the store does not answer", reason=str(error))
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, STORE_LONGEST_WAIT)
+
+    async def _handle(self) -> None:
+        while True:
+            while not self._ready:
+                self._some.clear()
+                await self._some.wait()
+            arrival = self._ready.popleft()
+            try:
+                rows = await self.stations.handling.handle(arrival)
+            except Readmit:
+                self.again(arrival)
+                continue
+            except asyncio.CancelledError:
+                self.stations.committer.submit(arrival)
+                raise
+            if rows is not None:
+                self.stations.finished(arrival, rows)
+            else:
+                self.stations.committer.submit(arrival)
+
+    def again(self, arrival: Arrival) -> None:
+        """Look this delivery up again: another run ended it, or the outcome of its commit is unknown."""
+        self.done(arrival)
+        self.intake.deliver(arrival.delivery)
+
+    def done(self, arrival: Arrival) -> None:
+        """The arrival is settled, or goes back to the intake."""
+        self.in_hand -= 1
+        for copy in self._working.pop(arrival.key, ()):
+            self.intake.deliver(copy)
+        self.intake.wake()
+        if not self.in_hand:
+            self._idle.set()
+
+    async def stop(self, seconds: float) -> None:
+        """RULES 1.2: no more deliveries, finish what is in hand or give it back, within `seconds`."""
+        if self.consumer is None:
+            return
+        self._stopping = True
+        await self.consumer.cancel()
+        admit, *workers = self._tasks
+        await _ended([admit])
+        self._begin_no_more()
+        try:
+            async with asyncio.timeout(seconds):
+                while self.in_hand:
+                    self._idle.clear()
+                    await self._idle.wait()
+        except TimeoutError:
+            pass
+        await _ended(workers)
+        self.consumer.give_back([each.handle for each in self.intake.empty()])
+
+    def _begin_no_more(self) -> None:
+        while self._ready:
+            arrival = self._ready.popleft()
+            arrival.outcome, arrival.ended = GiveBack(), self.stations.clock.now()
+            self.stations.committer.submit(arrival)
+
+
+async def _ended(tasks: "list[asyncio.Task[None]]") -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,90 @@
+"""A dead letter as a message: the delivery byte for byte, and why it was given up (docs/house.md)."""
+
+import json
+from collections.abc import Mapping, Sequence
+
+from hocket.clock import rfc3339
+from hocket.envelope import CONTENT_TYPE, encode
+from hocket.ids import death_id
+from hocket.outcome import Attempt, Bury
+from hocket.pipeline.arrival import Arrival
+from hocket.topology import DEAD
+from hocket.transport import Message
+
+#: Attempts whose history travels with a letter; the whole stands in the inbox row (RULES 1.6).
+LETTER_ATTEMPTS = 3
+#: Characters of one attempt's stack and of its error in the letter's headers.
+LETTER_TRACE_CHARS = 2000
+LETTER_ERROR_CHARS = 600
+#: Characters kept of a foreign delivery's headers.
+FOREIGN_HEADER_CHARS = 8000
+
+
+def body_of(arrival: Arrival) -> tuple[bytes, str]:
+    """What to send again: the same bytes; a foreign binary-mode event becomes a structured one that says the same."""
+    if arrival.envelope is None or arrival.structured:
+        return arrival.delivery.body, arrival.delivery.content_type
+    return encode(arrival.envelope), CONTENT_TYPE
+
+
+def identity_of(arrival: Arrival) -> str:
+    """The letter's identity where no inbox row keeps one: a hash of subscription and body (RULES 8.1)."""
+    return death_id(arrival.subscription.queue, arrival.delivery.body.hex())
+
+
+def letter(arrival: Arrival, bury: Bury, *, death: str, spoke: bool, history: Sequence[Attempt]) -> Message:
+    """The message to exchange `hocket.dead`."""
+    body, content_type = body_of(arrival)
+    headers: dict[str, str | int] = {
+        "hocket-death-id": death,
+        "hocket-death-subscription": arrival.subscription.queue,
+        "hocket-death-cause": bury.cause,
+        "hocket-death-error": bury.error,
+        "hocket-death-time": rfc3339(arrival.ended),
+        "hocket-death-attempt": arrival.attempt,
+        "hocket-attempt": arrival.attempt,
+        "hocket-death-spoke": int(spoke),
+        "hocket-death-history": json.dumps([_line(each) for each in history[-LETTER_ATTEMPTS:]]),
+    }
+    if arrival.replay:
+        headers["hocket-replay"] = arrival.replay
+    if foreign := _foreign(arrival.delivery.headers):
+        headers["hocket-death-headers"] = foreign
+    envelope = arrival.envelope
+    return Message(
+        DEAD,
+        arrival.subscription.queue,
+        body,
+        content_type,
+        headers,
+        type=envelope.type if envelope else "",
+        correlation_id=envelope.correlation_id if envelope else "",
+        app_id=arrival.subscription.service,
+        timestamp=arrival.ended.timestamp(),
+    )
+
+
+def _line(attempt: Attempt) -> dict[str, str | int]:
+    return {
+        "attempt": attempt.attempt,
+        "began": attempt.began,
+        "ended": attempt.ended,
+        "word": attempt.word,
+        "cause": attempt.cause,
+        "error": attempt.error[:LETTER_ERROR_CHARS],
+        "trace": attempt.trace[-LETTER_TRACE_CHARS:],
+    }
+
+
+def _foreign(headers: Mapping[str, object]) -> str:
+    """Headers that are not ours, as data: strings and whole numbers only, together bounded."""
+    kept: dict[str, str | int] = {}
+    room = FOREIGN_HEADER_CHARS
+    for name, value in headers.items():
+        if name.startswith(("hocket-", "x-")) or name == "traceparent" or not isinstance(value, str | int):
+            continue
+        room -= len(name) + len(str(value))
+        if room < 0:
+            break
+        kept[name] = value
+    return json.dumps(kept) if kept else ""

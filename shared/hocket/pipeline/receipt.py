@@ -1,0 +1,75 @@
+"""What one attempt reports of itself: one JSON object (docs/house.md, Receipts)."""
+
+import json
+from dataclasses import dataclass
+
+from hocket.clock import rfc3339
+from hocket.outcome import Again, Bury, Done, GiveBack, Obsolete, Outcome, Refused, Seen, Word
+from hocket.pipeline.arrival import Arrival
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Which process of which service speaks: `boot` is new at each start."""
+
+    service: str
+    instance: str
+    boot: str
+
+
+def word_of(outcome: Outcome) -> Word | None:
+    """The receipt's word for an outcome; None for what leaves no receipt."""
+    match outcome:
+        case Done():
+            return Word.HANDLED
+        case Again(deferred=deferred):
+            return Word.DEFERRED if deferred else Word.RETRY
+        case Bury():
+            return Word.DEAD
+        case Seen():
+            return Word.DUPLICATE
+        case Refused():
+            return Word.REFUSED
+        case Obsolete():
+            return Word.OBSOLETE
+        case GiveBack():
+            return None
+
+
+def receipt(
+    who: Identity, arrival: Arrival, outcome: Outcome, *, said: tuple[str, ...], death: str, ledger: str
+) -> bytes:
+    """The receipt of one attempt; empty for what leaves none."""
+    word = word_of(outcome)
+    if word is None:
+        return b""
+    envelope = arrival.envelope
+    event = None
+    if envelope is not None:
+        event = {"id": envelope.id, "source": envelope.source, "type": envelope.type, "version": envelope.version}
+    fact = {
+        "kind": "receipt",
+        "service": who.service,
+        "instance": who.instance,
+        "boot": who.boot,
+        "subscription": arrival.subscription.queue,
+        "event": event,
+        "subject": envelope.subject if envelope else "",
+        "correlationid": envelope.correlation_id if envelope else "",
+        "attempt": arrival.attempt,
+        "outcome": word.value,
+        "began": rfc3339(arrival.began),
+        "ended": rfc3339(arrival.ended),
+        "next_at": rfc3339(outcome.at) if isinstance(outcome, Again) else None,
+        "said": list(said),
+        "death": death or None,
+        "cause": getattr(outcome, "cause", ""),
+        "error": getattr(outcome, "error", ""),
+        "ledger": ledger or None,
+        "step": arrival.step or None,
+        "replay": arrival.replay or None,
+        "time": rfc3339(arrival.ended),
+    }
+    if isinstance(outcome, Seen):
+        fact["first"] = outcome.first
+    return json.dumps(fact, separators=(",", ":"), ensure_ascii=False).encode()

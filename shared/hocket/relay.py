@@ -1,0 +1,319 @@
+"""The relay: the only publisher of the outbox (RULES 4).
+
+Rows come in memory right after their commit; what does not fit, what an earlier process left and what was due later
+comes from the store. Several batches are under way at once; within a subject the next row waits for the confirm of the
+one before. After a lost connection one unconfirmed row goes first and the rest follow its confirm.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from hocket.clock import Clock
+from hocket.errors import StoreError, TransportError
+from hocket.signals import Sent, Signals
+from hocket.store import OutboxRow, RowKind, Store
+from hocket.supervise import Spawn
+from hocket.transport import Published, Transport, Verdict
+
+PROMISE = "the only publisher of the outbox: pipelined confirms, in order within a subject, one probe after an outage"
+
+#: Rows in one publish, and publishes under way at once.
+BATCH = 64
+SENDERS = 8
+#: Rows kept in memory; more wait in the store.
+MEMORY_ROWS = 4096
+#: Due and unconfirmed events at which intake pauses and HTTP answers 503 (RULES 4.6).
+EVENTS_BOUND = 10_000
+#: Waiting receipts at which further ones are shed and counted as a gap (RULES 4.6).
+RECEIPTS_BOUND = 10_000
+#: Seconds and rows for which confirmed rows are gathered before one transaction forgets them.
+FORGET_LINGER = 0.05
+FORGET_ROWS = 512
+#: Seconds before a returned or nacked row goes again: doubled from the first to the longest.
+REST_FIRST = 0.5
+REST_LONGEST = 30.0
+#: Seconds between tries while the store fails.
+STORE_WAIT = 1.0
+#: `after` that asks the store for nothing but what has just become due.
+NEWLY_DUE = 2**62
+
+
+@dataclass(slots=True)
+class Relay:
+    """Publishes one service's outbox."""
+
+    service: str
+    store: Store
+    transport: Transport
+    signals: Signals
+    clock: Clock
+    _queue: deque[OutboxRow] = field(default_factory=deque)
+    _held: dict[str, deque[OutboxRow]] = field(default_factory=dict)
+    _holder: dict[str, int] = field(default_factory=dict)
+    _known: dict[int, RowKind] = field(default_factory=dict)
+    _confirmed: list[int] = field(default_factory=list)
+    _forgetting: int = 0
+    _flying: int = 0
+    _since: float = 0.0
+    _resting: dict[int, float] = field(default_factory=dict)
+    _sleeping: int = 0
+    _probing: bool = False
+    _missed: bool = True  # the store may hold rows of ours that are not in memory
+    _from: int = 0
+    _events: int = 0
+    _receipts: int = 0
+    _some: asyncio.Event = field(default_factory=asyncio.Event)
+    _done: asyncio.Event = field(default_factory=asyncio.Event)
+    _timer: asyncio.Event = field(default_factory=asyncio.Event)
+    _spawn: Spawn | None = None
+
+    async def start(self, spawn: Spawn) -> None:
+        """Take over what earlier processes left, and begin."""
+        self._spawn = spawn
+        await self.store.take_over()
+        for n in range(SENDERS):
+            spawn(f"relay {n}", self._send_on())
+        spawn("relay forgets", self._forget_on())
+        spawn("relay timer", self._claim_on())
+
+    def hand(self, rows: Iterable[OutboxRow]) -> None:
+        """Rows that were just committed, in order; what is due later is left to the store."""
+        now = self.clock.now().timestamp()
+        for row in rows:
+            if row.due > now:
+                self._timer.set()
+            elif self._missed or len(self._known) >= MEMORY_ROWS:
+                self._miss(row)
+            else:
+                self._add(row)
+        if self._queue:
+            self._some.set()
+
+    def say(self, row: OutboxRow) -> None:
+        """A fact that need not survive a crash (heartbeat, manifest): published once, never stored."""
+        self._queue.append(row)
+        self._some.set()
+
+    def wake(self) -> None:
+        """Look into the store again: a commit's outcome was unknown, or a duplicate asks for what is pending."""
+        self._missed, self._from = True, 0
+        self._timer.set()
+
+    @property
+    def full(self) -> bool:
+        """Whether as many due events wait as the bound allows."""
+        return self._events >= EVENTS_BOUND
+
+    @property
+    def receipts_full(self) -> bool:
+        """Whether receipts are to be shed."""
+        return self._receipts >= RECEIPTS_BOUND
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing that is due waits."""
+        busy = self._queue or self._flying or self._confirmed or self._forgetting or self._resting or self._missed
+        return not busy and not self._held
+
+    def silent_for(self) -> float:
+        """Seconds since the oldest unanswered publish under way was begun; 0 when none is."""
+        return self.clock.monotonic() - self._since if self._flying else 0.0
+
+    def _add(self, row: OutboxRow) -> None:
+        if row.id in self._known:
+            return
+        self._known[row.id] = row.kind
+        self._count(row.kind, 1)
+        self._queue.append(row)
+
+    def _miss(self, row: OutboxRow) -> None:
+        """It stands in the store; memory fetches it when there is room."""
+        self._from = min(self._from, row.id - 1) if self._missed else row.id - 1
+        self._missed = True
+        self._timer.set()
+
+    def _count(self, kind: RowKind, by: int) -> None:
+        if kind is RowKind.RECEIPT:
+            self._receipts += by
+        elif kind in (RowKind.EVENT, RowKind.SCHEDULED):
+            self._events += by
+
+    async def _send_on(self) -> None:
+        while True:
+            await self.transport.until_ready()
+            batch = self._take()
+            if not batch:
+                self._some.clear()
+                await self._some.wait()
+                continue
+            if not self._flying:
+                self._since = self.clock.monotonic()
+            self._flying += len(batch)
+            try:
+                answers = await self.transport.publish([row.message for row in batch])
+            except TransportError:  # closed by us: the rows stay for the next process
+                return
+            finally:
+                self._flying -= len(batch)
+            self._since = self.clock.monotonic()
+            await self._answered(batch, answers)
+
+    def _take(self) -> list[OutboxRow]:
+        """The next rows that hold to the order within their subject; one at a time after an outage."""
+        if self._probing and self._flying:
+            return []
+        limit = 1 if self._probing else BATCH
+        batch: list[OutboxRow] = []
+        while self._queue and len(batch) < limit:
+            row = self._queue.popleft()
+            if row.kind is RowKind.EVENT and row.subject:
+                holder = self._holder.setdefault(row.subject, row.id)
+                if holder != row.id:
+                    self._held.setdefault(row.subject, deque()).append(row)
+                    continue
+            batch.append(row)
+        return batch
+
+    async def _answered(self, batch: Sequence[OutboxRow], answers: Sequence[Published]) -> None:
+        now = self.clock.now().timestamp()
+        again: list[OutboxRow] = []
+        for row, answer in zip(batch, answers, strict=True):
+            match answer.verdict:
+                case Verdict.CONFIRMED:
+                    self._release(row)
+                    if row.id:
+                        self._confirmed.append(row.id)
+                case Verdict.REFUSED:
+                    await self._refused(row, answer.reason)
+                case Verdict.UNKNOWN:
+                    again.append(row)
+                case Verdict.RETURNED | Verdict.NACKED:
+                    self._rest(row, answer)
+        self._queue.extendleft(reversed([row for row in again if row.id]))
+        self._probing = bool(again)
+        self._some.set()
+        if self._confirmed:
+            self._done.set()
+        self.signals.published(
+            [
+                Sent(self.service, row.kind.value, row.message.type, answer.verdict.value, now - row.due)
+                for row, answer in zip(batch, answers, strict=True)
+            ]
+        )
+
+    def _release(self, row: OutboxRow) -> None:
+        """The next row of its subject may go."""
+        if self._holder.get(row.subject) != row.id or row.kind is not RowKind.EVENT:
+            return
+        del self._holder[row.subject]
+        held = self._held.pop(row.subject, None)
+        if held:
+            self._queue.extendleft(reversed(held))
+
+    async def _refused(self, row: OutboxRow, reason: str) -> None:
+        self.signals.trouble(self.service, "the broker refused a row for good", id=row.id, reason=reason)
+        if row.id:
+            while True:
+                try:
+                    await self.store.refuse(row.id, reason)
+                    break
+                except StoreError:
+                    await asyncio.sleep(STORE_WAIT)
+        self._forgotten([row.id])
+        self._release(row)
+
+    def _rest(self, row: OutboxRow, answer: Published) -> None:
+        """No queue took it, or the broker could not: it goes again later, its subject waits."""
+        self.signals.trouble(
+            self.service, f"a publish was {answer.verdict.value}", exchange=row.message.exchange,
+            routing_key=row.message.routing_key, reason=answer.reason,
+        )  # fmt: skip
+        if not row.id:
+            return
+        wait = min(self._resting.get(row.id, REST_FIRST / 2) * 2, REST_LONGEST)
+        self._resting[row.id] = wait
+        assert self._spawn is not None
+        self._spawn("relay rest", self._after(wait, row))
+
+    async def _after(self, wait: float, row: OutboxRow) -> None:
+        await asyncio.sleep(wait)
+        self._queue.append(row)
+        self._some.set()
+
+    async def _forget_on(self) -> None:
+        while True:
+            await self._done.wait()
+            if len(self._confirmed) < FORGET_ROWS:
+                await asyncio.sleep(FORGET_LINGER)
+            self._done.clear()
+            ids, self._confirmed = self._confirmed[:FORGET_ROWS], self._confirmed[FORGET_ROWS:]
+            if self._confirmed:
+                self._done.set()
+            self._forgetting = len(ids)
+            await self._forget(ids)
+            self._forgetting = 0
+
+    async def _forget(self, ids: list[int]) -> None:
+        while True:
+            try:
+                await self.store.forget(ids)
+                break
+            except StoreError:
+                await asyncio.sleep(STORE_WAIT)
+        self._forgotten(ids)
+        if self._missed and len(self._known) < MEMORY_ROWS // 2:
+            self._timer.set()
+
+    def _forgotten(self, ids: Iterable[int]) -> None:
+        for id in ids:
+            self._resting.pop(id, None)
+            kind = self._known.pop(id, None)
+            if kind is not None:
+                self._count(kind, -1)
+
+    async def _claim_on(self) -> None:
+        """Fetch what has become due and what memory missed."""
+        while True:
+            self._timer.clear()
+            try:
+                wait = await self._claim()
+            except StoreError:
+                wait = STORE_WAIT
+            try:
+                async with asyncio.timeout(wait):
+                    await self._timer.wait()
+            except TimeoutError:
+                continue
+
+    async def _claim(self) -> float | None:
+        """Claim once; seconds until there may be more, None: until woken."""
+        now = self.clock.now().timestamp()
+        room = MEMORY_ROWS - len(self._known)
+        if room <= 0:
+            return None
+        fetch = self._missed
+        self._missed = False
+        rows = await self.store.due(now, self._from if fetch else NEWLY_DUE, min(room, MEMORY_ROWS // 4))
+        for row in rows:
+            self._add(row)
+        if rows:
+            self._some.set()
+        if fetch and len(rows) >= min(room, MEMORY_ROWS // 4):
+            self._missed, self._from = True, max(self._from, max(row.id for row in rows))
+            return 0.001
+        next_due = await self.store.next_due()
+        if self._missed:
+            return 0.001
+        return None if next_due is None else max(next_due - self.clock.now().timestamp(), 0.001)
+
+    async def drained(self, seconds: float) -> bool:
+        """Wait until everything due is confirmed and forgotten, at most `seconds`; whether it is."""
+        try:
+            async with asyncio.timeout(seconds):
+                while not self.idle:
+                    await asyncio.sleep(0.01)
+        except TimeoutError:
+            return False
+        return True

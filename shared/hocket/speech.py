@@ -1,0 +1,162 @@
+"""From what was said to outbox rows: the one place that makes envelopes of our own events (DESIGN §3, RULES 2.3)."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from hocket.choreography import EventName, name_of
+from hocket.clock import Clock
+from hocket.envelope import CONTENT_TYPE, UNDO_TYPE, Envelope, Json, encode
+from hocket.errors import Unsayable
+from hocket.event import Event, Scheduled
+from hocket.ids import Ids, derived_key, undo_key
+from hocket.saga import UndoOrder
+from hocket.signals import Saying, Signals
+from hocket.store import OutboxRow, RowKind
+from hocket.topology import EVENTS, routing_key
+from hocket.transport import Headers, Message
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """What was being handled when something was said; `identity` (source, type, idempotency key) None: nothing."""
+
+    identity: tuple[str, str, str] | None
+    subscription: str
+    correlation_id: str
+    event_id: str = ""
+    inbox_key: bytes = b""
+    traceparent: str = ""  # of the start of the flow
+    tracestate: str = ""
+    hop: str = ""  # of this hop
+    attempt: int = 0  # 0: outside handlers
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """Makes outbox rows for one service."""
+
+    service: str
+    ids: Ids
+    clock: Clock
+    signals: Signals
+    max_bytes: int
+
+    def rows(
+        self, said: Sequence[Event | Scheduled[Event]], cause: Cause, allowed: Mapping[EventName, type[Event]]
+    ) -> tuple[OutboxRow, ...]:
+        """One row an event, in order.
+
+        `Unsayable` names the subscription and the type where it was not declared or is too big.
+        """
+        ordinals: Counter[str] = Counter()
+        return tuple(self._row(each, cause, allowed, ordinals) for each in said)
+
+    def _row(
+        self,
+        said: Event | Scheduled[Event],
+        cause: Cause,
+        allowed: Mapping[EventName, type[Event]],
+        ordinals: Counter[str],
+    ) -> OutboxRow:
+        event = said.event if isinstance(said, Scheduled) else said
+        type_, version = name_of(type(event))
+        if allowed.get((type_, version)) is not type(event):
+            raise Unsayable(
+                f"{cause.subscription} says {type_} version {version}, which it does not declare: "
+                "add it to the return annotation, or to says() outside handlers"
+            )
+        now = self.clock.now()
+        due = _due(said, now) if isinstance(said, Scheduled) else now
+        event_id = self.ids.uuid7()
+        key = event_id
+        if cause.identity is not None:
+            flow = cause.correlation_id
+            key = derived_key(cause.identity, cause.subscription, type_, ordinals[type_], flow)
+            ordinals[type_] += 1
+        route = routing_key(type_, version)
+        flow_trace = cause.traceparent
+        hop = self.signals.saying(
+            Saying(self.service, type_, event_id, cause.correlation_id, route, cause.hop or flow_trace)
+        )
+        envelope = Envelope(
+            id=event_id,
+            source=f"/{self.service}",
+            type=type_,
+            version=version,
+            subject=event.subject_of(),
+            time=due,
+            correlation_id=cause.correlation_id,
+            causation_id=cause.event_id,
+            idempotency_key=key,
+            data=event.model_dump(mode="json"),
+            traceparent=flow_trace or hop,
+            tracestate=cause.tracestate,
+        )
+        headers: dict[str, str | int] = {}
+        if cause.attempt:
+            headers["hocket-cause-attempt"] = cause.attempt
+        if hop:
+            headers["traceparent"] = hop
+        later = isinstance(said, Scheduled)
+        return OutboxRow(
+            kind=RowKind.SCHEDULED if later else RowKind.EVENT,
+            message=self.message(EVENTS, route, envelope, headers),
+            due=due.timestamp(),
+            event_id=event_id,
+            subject=envelope.subject,
+            inbox_key=cause.inbox_key,
+            schedule=schedule_name(type_, said.key) if isinstance(said, Scheduled) else "",
+        )
+
+    def message(self, exchange: str, route: str, envelope: Envelope, headers: Headers) -> Message:
+        """An envelope as a message; `Unsayable` when it is over the bound."""
+        body = encode(envelope)
+        if len(body) > self.max_bytes:
+            raise Unsayable(
+                f"{envelope.type} about {envelope.subject} has {len(body)} bytes and the bound is {self.max_bytes}: "
+                "say less, or raise HOCKET_MAX_EVENT_BYTES (never above the broker's limit)"
+            )
+        return Message(
+            exchange,
+            route,
+            body,
+            CONTENT_TYPE,
+            headers,
+            type=envelope.type,
+            correlation_id=envelope.correlation_id,
+            app_id=self.service,
+            timestamp=envelope.time.timestamp(),
+        )
+
+    def undo(self, order: UndoOrder, queue: str, why: Mapping[str, Json], about: Envelope) -> OutboxRow:
+        """The self-addressed order to undo a step run (RULES 5.4)."""
+        now = self.clock.now()
+        cause = why.get("id")
+        envelope = Envelope(
+            id=self.ids.uuid7(),
+            source=f"/{self.service}",
+            type=UNDO_TYPE,
+            version=1,
+            subject=about.subject,
+            time=now,
+            correlation_id=about.correlation_id,
+            causation_id=cause if isinstance(cause, str) else "",
+            idempotency_key=undo_key(order.run, order.generation),
+            data={"run": order.run, "n": order.generation, "why": dict(why)},
+            traceparent=about.traceparent,
+            tracestate=about.tracestate,
+        )
+        headers: Headers = {"traceparent": about.traceparent} if about.traceparent else {}
+        message = self.message(self.service, queue, envelope, headers)
+        return OutboxRow(RowKind.SELF, message, now.timestamp(), event_id=envelope.id)
+
+
+def _due(said: Scheduled[Event], now: datetime) -> datetime:
+    return said.at if said.at is not None else now + (said.after or timedelta())
+
+
+def schedule_name(type_: str, key: str) -> str:
+    """The name by which a scheduled event can be cancelled."""
+    return f"{type_} {key}"

@@ -1,0 +1,1 @@
+"""Drivers of the store port; `hocket.assembly` picks one by the database URL."""

@@ -1,0 +1,117 @@
+"""One SQLite connection and where its statements run: in a thread of its own, or at once in the event loop.
+
+Functions given to one connection run one after another, in the order in which they were given; a caller that is
+cancelled leaves its function to run to its end.
+"""
+
+import contextlib
+import sqlite3
+from collections.abc import Callable
+from functools import partial
+from typing import Protocol, TypeVar
+
+import aiosqlite
+
+from hocket.errors import StoreError
+
+T = TypeVar("T")
+
+#: Statements kept prepared on one connection.
+PREPARED = 256
+
+
+class Place(Protocol):
+    """Where the statements of one connection run."""
+
+    functions: set[str]  # SQL functions that SQLAlchemy has installed here
+
+    async def start(self) -> None:
+        """Open the connection; what SQLite raises comes through."""
+        ...
+
+    async def call(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` and hand back what it returns."""
+        ...
+
+    def post(self, work: Callable[[sqlite3.Connection], object]) -> None:
+        """Run `work` after all given before, without waiting for it."""
+        ...
+
+    def interrupt(self) -> None:
+        """Make the statement that runs now fail."""
+        ...
+
+    async def close(self) -> None:
+        """Close after all given before; an open transaction is rolled back."""
+        ...
+
+
+class ThreadPlace(aiosqlite.Connection):
+    """A connection with a thread of its own: one hop a function."""
+
+    def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
+        super().__init__(connect, iter_chunk_size=64)
+        self.functions: set[str] = set()
+        self._thread.daemon = True  # a process that ends without closing must not hang
+        self._thread.name = "hocket-sqlite"
+
+    async def start(self) -> None:
+        """Start the thread and open the connection in it."""
+        await self
+
+    async def call(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` in the thread."""
+        if self._connection is None:
+            raise StoreError("the database is closed: this process is stopping")
+        result: T = await self._execute(work, self._connection)  # type: ignore[no-untyped-call]
+        return result
+
+    def post(self, work: Callable[[sqlite3.Connection], object]) -> None:
+        """Queue `work` for the thread."""
+        if self._connection is not None:
+            self._tx.put_nowait((None, partial(work, self._connection)))
+
+    def interrupt(self) -> None:  # type: ignore[override]  # the base class makes a coroutine of a plain call
+        """Make the statement that runs now fail; may be called while the thread is at work."""
+        if self._connection is not None:
+            self._connection.interrupt()
+
+
+class InlinePlace:
+    """A connection without a thread, for virtual time: every function runs at once, nothing is waited for."""
+
+    def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
+        self._connect = connect
+        self._open: sqlite3.Connection | None = None
+        self.functions: set[str] = set()
+
+    async def start(self) -> None:
+        """Open the connection."""
+        self._open = self._connect()
+
+    async def call(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` now."""
+        if self._open is None:
+            raise StoreError("the database is closed: this process is stopping")
+        return work(self._open)
+
+    def post(self, work: Callable[[sqlite3.Connection], object]) -> None:
+        """Run `work` now."""
+        if self._open is not None:
+            work(self._open)
+
+    def interrupt(self) -> None:
+        """Nothing can be running."""
+
+    async def close(self) -> None:
+        """Close the connection."""
+        if self._open is not None:
+            self._open.close()
+            self._open = None
+
+
+def roll_back(connection: sqlite3.Connection) -> None:
+    """Roll back whatever is open; SQLite may have done it already (a full disk)."""
+    if connection.in_transaction:
+        with contextlib.suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")

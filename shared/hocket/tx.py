@@ -1,0 +1,259 @@
+"""What a handler holds while it works: one attempt, one transaction."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Generic, Protocol
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+from typing_extensions import TypeVar
+
+from hocket.breaker import Breaker, Circuit, Pass
+from hocket.choreography import name_of
+from hocket.clock import Clock
+from hocket.errors import BreakerOpen, HocketError, OutsideTooLate
+from hocket.event import Event, Scheduled
+from hocket.ids import outside_key
+from hocket.speech import schedule_name
+
+D_co = TypeVar("D_co", covariant=True, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What is known of one attempt before it begins."""
+
+    inbox_key: bytes
+    correlation_id: str
+    subject: str
+    time: datetime
+    idempotency_key: str = ""
+    step_key: str = ""
+    attempt: int = 1
+    replaying: bool = False
+
+
+class Bank(Protocol):
+    """The store as one attempt may use it."""
+
+    async def open(self) -> AsyncConnection:
+        """The one transaction, opened at the first call."""
+        ...
+
+    async def read(self) -> AsyncConnection:
+        """Committed data, until the attempt ends."""
+        ...
+
+    async def cancel(self, schedule: str) -> bool:
+        """Cancel what was scheduled, in the one transaction."""
+        ...
+
+
+class Changed(Protocol):
+    """Told when a breaker changes its state."""
+
+    def __call__(self, name: str, state: str) -> None:
+        """Breaker `name` is now in `state`."""
+        ...
+
+
+class Guard:
+    """The breakers of one attempt: passes, and whether a failure costs no attempt (RULES 6.1)."""
+
+    def __init__(self, circuits: dict[str, Circuit], clock: Clock, key: bytes, changed: Changed) -> None:
+        self._circuits = circuits
+        self._clock = clock
+        self._key = key
+        self._changed = changed
+        self._probe: tuple[str, Pass] | None = None
+        self.free = False  # a failure happened that is to be deferred
+        self.wait = 0.0  # seconds until the breaker that failed admits again
+
+    def circuit(self, breaker: Breaker) -> Circuit:
+        """The state of this breaker in this process."""
+        found = self._circuits.get(breaker.name)
+        if found is None:
+            found = Circuit(breaker, lambda state: self._changed(breaker.name, state))
+            self._circuits[breaker.name] = found
+        return found
+
+    def enter(self, breaker: Breaker) -> Pass:
+        """May a call begin? `BreakerOpen` when not. A probe handed over by `begin` is used up here."""
+        if self._probe is not None and self._probe[0] == breaker.name:
+            held = self._probe[1]
+            self._probe = None
+            return held
+        circuit = self.circuit(breaker)
+        now = self._clock.monotonic()
+        granted = circuit.admit(now, self._key)
+        if granted is None:
+            raise BreakerOpen(breaker.name, timedelta(seconds=circuit.wait(now)))
+        return granted
+
+    def begin(self, breaker: Breaker) -> bool:
+        """Before the handler: may this run begin? Keeps the probe for the first call it makes."""
+        now = self._clock.monotonic()
+        circuit = self.circuit(breaker)
+        granted = circuit.admit(now, self._key)
+        if granted is None:
+            self.wait = circuit.wait(now)
+            return False
+        if granted.probe:
+            self._probe = (breaker.name, granted)
+        return True
+
+    def end(self) -> None:
+        """After the handler: a probe that never called the outside gives its place back."""
+        if self._probe is not None:
+            name, held = self._probe
+            self._circuits[name].abandoned(held, self._clock.monotonic())
+            self._probe = None
+
+    @asynccontextmanager
+    async def call(self, breaker: Breaker) -> AsyncIterator[None]:
+        """Around one call of the outside."""
+        held = self.enter(breaker)
+        circuit = self.circuit(breaker)
+        began = self._clock.monotonic()
+        try:
+            yield
+        except breaker.failures:
+            self._failed(circuit, held)
+            raise
+        except Exception:  # the outside answered: whatever it said, it is alive
+            circuit.succeeded(held, self._clock.monotonic(), self._clock.monotonic() - began)
+            raise
+        except BaseException:  # cancelled by the handler's time-out
+            self._failed(circuit, held)
+            raise
+        circuit.succeeded(held, self._clock.monotonic(), self._clock.monotonic() - began)
+
+    def _failed(self, circuit: Circuit, held: Pass) -> None:
+        now = self._clock.monotonic()
+        if not circuit.failed(held, now):
+            self.free = True
+            self.wait = circuit.wait(now)
+
+
+class Tx(Generic[D_co]):
+    """One attempt, one transaction."""
+
+    def __init__(self, about: About, use: D_co, bank: Bank, guard: Guard) -> None:
+        self._about = about
+        self._use = use
+        self._bank = bank
+        self._guard = guard
+        self._opened = False
+        self._called: set[str] = set()
+
+    @property
+    def use(self) -> D_co:
+        """What the service's `uses` yielded."""
+        return self._use
+
+    @property
+    def idempotency_key(self) -> str:
+        """The stable key for the outside: the same in every attempt of this event (RULES 2.4)."""
+        return self._about.idempotency_key
+
+    def key(self, name: str) -> str:
+        """A stable key for a second call, by name."""
+        return outside_key(self._about.inbox_key, name)
+
+    @property
+    def step_key(self) -> str:
+        """In an undo: the key the step had outside."""
+        return self._about.step_key
+
+    @property
+    def correlation_id(self) -> str:
+        """The flow."""
+        return self._about.correlation_id
+
+    @property
+    def subject(self) -> str:
+        """The business thing the event is about."""
+        return self._about.subject
+
+    @property
+    def time(self) -> datetime:
+        """When the event was said."""
+        return self._about.time
+
+    @property
+    def attempt(self) -> int:
+        """Which attempt this is, from 1."""
+        return self._about.attempt
+
+    @property
+    def replaying(self) -> bool:
+        """Whether a person replayed it."""
+        return self._about.replaying
+
+    async def db(self) -> AsyncConnection:
+        """The one transaction, opened at the first call; calls to the outside come before (RULES 3.3)."""
+        self._opened = True
+        return await self._bank.open()
+
+    async def read(self) -> AsyncConnection:
+        """Committed data without the write lease: for reading before a call to the outside."""
+        return await self._bank.read()
+
+    async def cancel(self, event: type[Event], key: str) -> bool:
+        """Cancel what was `Scheduled` under this key; tells whether it won. Opens the transaction."""
+        self._opened = True
+        return await self._bank.cancel(schedule_name(name_of(event)[0], key))
+
+    def outside(self, breaker: Breaker, name: str = "") -> AbstractAsyncContextManager[str]:
+        """Around one call of the outside: counts its failures, refuses while open, hands over the stable key.
+
+        `BreakerOpen` while the breaker is open; `OutsideTooLate` when the transaction is open already; `HocketError`
+        when the same name is used twice in one attempt (RULES 2.4).
+        """
+        return self._outside(breaker, name)
+
+    @asynccontextmanager
+    async def _outside(self, breaker: Breaker, name: str) -> AsyncIterator[str]:
+        if self._opened:
+            raise OutsideTooLate(
+                f"tx.outside({breaker.name}) was entered with the transaction open: call the outside before the "
+                "first await tx.db(), and read what you need for the call by await tx.read()"
+            )
+        if name in self._called:
+            raise HocketError(
+                f"tx.outside was entered twice under the name {name!r} in one attempt: give the second call a name "
+                f'of its own, tx.outside({breaker.name}, "…")'
+            )
+        self._called.add(name)
+        async with self._guard.call(breaker):
+            yield self.key(name) if name else self.idempotency_key
+
+
+class Outside(Tx[D_co]):
+    """A transaction outside a handler: from HTTP, cron or a shell."""
+
+    def __init__(self, about: About, use: D_co, bank: Bank, guard: Guard, *, seen: bool) -> None:
+        super().__init__(about, use, bank, guard)
+        self._seen = seen
+        self._said: list[Event | Scheduled[Event]] = []
+
+    @property
+    def seen(self) -> bool:
+        """Whether this key was here before; then `correlation_id` is the first one's."""
+        return self._seen
+
+    def say(self, event: Event | Scheduled[Event], /) -> None:
+        """Say an event when the transaction commits."""
+        self._said.append(event)
+
+    @property
+    def said(self) -> Sequence[Event | Scheduled[Event]]:
+        """What was said so far."""
+        return self._said
+
+    def found_seen(self, correlation_id: str) -> None:
+        """The key turned out to be taken while the transaction was open: nothing of it stands."""
+        self._seen = True
+        self._said.clear()
+        self._about = replace(self._about, correlation_id=correlation_id)
