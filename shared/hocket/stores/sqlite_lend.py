@@ -28,9 +28,11 @@ _CONTROL_WORDS = {"BEGIN", "COMMIT", "END"}
 class LentConnection(AsyncConnection):
     """An `AsyncConnection` whose transaction belongs to the store."""
 
+    refuse: Callable[[], NoReturn]
+
     def begin(self) -> NoReturn:
         """Raise: the transaction is open already."""
-        raise HocketError(_ENDS_BY_ITSELF)
+        self.refuse()
 
 
 class _Cursor:
@@ -100,7 +102,7 @@ class Loan:
         first = words[0].upper().rstrip(";") if words else ""
         whole_rollback = first == "ROLLBACK" and (len(words) == 1 or words[1].upper() != "TO")
         if first in _CONTROL_WORDS or whole_rollback:
-            self._refuse()
+            self.refuse()
 
     def cursor(self) -> _Cursor:
         """A new cursor."""
@@ -109,14 +111,15 @@ class Loan:
     async def commit(self) -> None:
         """Refuse, unless the borrower may."""
         if not self.may_end:
-            self._refuse()
+            self.refuse()
 
     async def rollback(self) -> None:
         """Refuse, unless the borrower may."""
         if not self.may_end:
-            self._refuse()
+            self.refuse()
 
-    def _refuse(self) -> NoReturn:
+    def refuse(self) -> NoReturn:
+        """Raise, and have the transaction rolled back even where the borrower goes on."""
         error = HocketError(_ENDS_BY_ITSELF)
         self._misused(error)
         raise error
@@ -152,7 +155,8 @@ class Lender:
     ) -> tuple[AsyncConnection, Loan]:
         """A connection for one borrower; hand both back to `take_back`."""
         loan = self._next = Loan(self._place, run, misused)
-        connection = AsyncConnection(self._engine) if may_end else LentConnection(self._engine)
+        connection = LentConnection(self._engine)
+        connection.refuse = loan.refuse
         await connection.start()
         loan.may_end = may_end
         return connection, loan
