@@ -4,7 +4,6 @@ import json
 import math
 import re
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from urllib.request import Request, urlopen
 import pytest
 from ruamel.yaml import YAML
 
+from deploy.broker.node import free_ports
 from tests.deploy.composed import ROOT, Shop, load, parts
 
 DASHBOARD = json.loads((ROOT / "deploy/grafana/dashboards/hocket.json").read_text(encoding="utf-8"))
@@ -71,14 +71,6 @@ class Prometheus:
         return [value for value in values if math.isfinite(value)]
 
 
-def free_port() -> int:
-    """A port that nobody has."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
-
-
 @pytest.fixture(scope="module")
 def prometheus(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     """A real Prometheus with the committed configuration, its targets mapped to loopback."""
@@ -91,7 +83,7 @@ def prometheus(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     targets = [shop.url(part.name).removeprefix("http://") for part in parts()]
     said["scrape_configs"][0]["static_configs"][0]["targets"] = targets
     YAML(typ="safe").dump(said, folder / "prometheus.yml")
-    port = free_port()
+    (port,) = free_ports(1)
     arguments = [f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"]
     with (folder / "log").open("wb") as log:
         running = subprocess.Popen(
