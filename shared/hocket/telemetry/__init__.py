@@ -1,0 +1,1 @@
+"""Listeners to the named moments of `hocket.signals`: metrics, traces, logs."""

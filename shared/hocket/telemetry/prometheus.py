@@ -1,0 +1,130 @@
+"""Metrics for Prometheus: exactly the table of docs/house.md, counted a group at a time."""
+
+from collections import Counter as Tally
+from collections.abc import Sequence
+from typing import Generic, TypeVar
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
+
+from hocket.outcome import Word
+from hocket.signals import Ended, Listener, Sample, Sent
+
+#: Content type of `PrometheusListener.text`.
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+#: Upper bounds of the histograms, in seconds: a handler's run, an event's age, a row's wait for the broker.
+HANDLE_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
+AGE_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0, 300.0, 3600.0, 86400.0)
+WAIT_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 300.0)
+
+_STATES = {"closed": 0, "half-open": 1, "open": 2}
+_WORK = ("service", "subscription")
+_SENT = ("service", "kind")
+_RAN = frozenset({Word.HANDLED, Word.RETRY, Word.DEFERRED, Word.DEAD})
+_WAITING = ("events", "receipts", "later", "refused")
+
+
+M = TypeVar("M", Counter, Gauge, Histogram)
+
+
+class _Family(Generic[M]):
+    """A metric and its children, each found by its labels once."""
+
+    def __init__(self, metric: M) -> None:
+        self._metric: M = metric
+        self._children: dict[tuple[str, ...], M] = {}
+
+    def of(self, *labels: str) -> M:
+        child = self._children.get(labels)
+        if child is None:
+            child = self._children[labels] = self._metric.labels(*labels)
+        return child
+
+
+class PrometheusListener(Listener):
+    """Counts every moment into `registry`; `text` is the page of /metrics."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # the library leaves it untyped
+        self._registry = registry
+        self._attempts = self._counter("hocket_attempts", "Ended attempts by outcome.", *_WORK, "outcome")
+        self._dead = self._counter("hocket_dead_letters", "Deliveries given up, by cause.", *_WORK, "cause")
+        self._published = self._counter("hocket_published", "The broker's answers to outbox rows.", *_SENT, "verdict")
+        self._shed = self._counter("hocket_receipts_shed", "Receipts dropped at their bound.", "service")
+        self._troubles = self._counter("hocket_troubles", "What was healed or given up.", "service", "what")
+        self._handle = self._histogram("hocket_handle_seconds", "One run of a handler.", _WORK, HANDLE_BUCKETS)
+        self._age = self._histogram("hocket_event_age_seconds", "An event's age once handled.", _WORK, AGE_BUCKETS)
+        self._wait = self._histogram(
+            "hocket_publish_wait_seconds", "From due to the broker's answer.", _SENT, WAIT_BUCKETS
+        )
+        self._waiting = self._gauge("hocket_outbox_waiting", "Rows that wait in the outbox.", *_SENT)
+        self._oldest = self._gauge("hocket_outbox_oldest_seconds", "Age of the oldest due row.", "service")
+        self._breaker = self._gauge("hocket_breaker_state", "0 closed, 1 half-open, 2 open.", "service", "breaker")
+        self._link = self._gauge("hocket_link_up", "1 while the broker is reachable.", "service")
+        self._in_hand = self._gauge("hocket_in_hand", "Deliveries taken and not yet settled.", *_WORK)
+        self._held: dict[str, set[str]] = {}  # subscriptions seen in hand, by service
+        self._shed_so_far: dict[str, int] = {}
+
+    def text(self) -> bytes:
+        """Everything counted, in Prometheus' text format."""
+        return generate_latest(self._registry)
+
+    def attempts(self, ended: Sequence[Ended]) -> None:
+        """Count outcomes and causes; observe the runs, and the age of what was handled."""
+        words: Tally[tuple[str, str, str]] = Tally()
+        for each in ended:
+            words[each.service, each.subscription, each.word] += 1
+            if each.word in _RAN:
+                self._handle.of(each.service, each.subscription).observe(max(0.0, each.ended - each.began))
+            if each.word is Word.HANDLED:
+                self._age.of(each.service, each.subscription).observe(max(0.0, each.ended - each.said_at))
+            elif each.word is Word.DEAD:
+                self._dead.of(each.service, each.subscription, each.cause).inc()
+        for labels, amount in words.items():
+            self._attempts.of(*labels).inc(amount)
+
+    def published(self, sent: Sequence[Sent]) -> None:
+        """Count the broker's answers; observe how long they took."""
+        verdicts: Tally[tuple[str, str, str]] = Tally()
+        for each in sent:
+            verdicts[each.service, each.kind, each.verdict] += 1
+            self._wait.of(each.service, each.kind).observe(max(0.0, each.waited))
+        for labels, amount in verdicts.items():
+            self._published.of(*labels).inc(amount)
+
+    def breaker(self, service: str, name: str, state: str) -> None:
+        """0 closed, 1 half-open, 2 open."""
+        self._breaker.of(service, name).set(_STATES[state])
+
+    def link(self, service: str, ready: bool, reason: str) -> None:
+        """1 while the broker is reachable."""
+        self._link.of(service).set(int(ready))
+
+    def sampled(self, sample: Sample) -> None:
+        """What waits. `shed_receipts` counts from the start of the process."""
+        service = sample.service
+        counts = (sample.outbox_events, sample.outbox_receipts, sample.outbox_later, sample.outbox_refused)
+        for kind, count in zip(_WAITING, counts, strict=True):
+            self._waiting.of(service, kind).set(count)
+        self._oldest.of(service).set(sample.outbox_oldest)
+        held = self._held.setdefault(service, set())
+        held.update(sample.in_hand)
+        for subscription in held:
+            self._in_hand.of(service, subscription).set(sample.in_hand.get(subscription, 0))
+        before = self._shed_so_far.get(service, 0)
+        self._shed_so_far[service] = sample.shed_receipts
+        self._shed.of(service).inc(max(0, sample.shed_receipts - before))
+
+    def trouble(self, service: str, what: str, **about: str | int | float) -> None:
+        """Count it by its sentence, which is constant."""
+        self._troubles.of(service, what).inc()
+
+    def _counter(self, name: str, sentence: str, *labels: str) -> _Family[Counter]:
+        return _Family(Counter(name, sentence, labels, registry=self._registry))
+
+    def _gauge(self, name: str, sentence: str, *labels: str) -> _Family[Gauge]:
+        return _Family(Gauge(name, sentence, labels, registry=self._registry))
+
+    def _histogram(
+        self, name: str, sentence: str, labels: Sequence[str], bounds: Sequence[float]
+    ) -> _Family[Histogram]:
+        return _Family(Histogram(name, sentence, labels, buckets=bounds, registry=self._registry))
