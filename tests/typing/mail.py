@@ -1,0 +1,50 @@
+"""Mail, small: uses a thing outside that is a protocol, without settings."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+from hocket import Heard, Retry, Service, Tx
+
+
+class Mail(Protocol):
+    """What sends mail."""
+
+    async def send(self, to: str, text: str, *, key: str) -> None:
+        """Send once for a key."""
+
+
+class Smtp:
+    """A mail system that takes everything."""
+
+    async def send(self, to: str, text: str, *, key: str) -> None:
+        """Send once for a key."""
+
+
+@asynccontextmanager
+async def mail() -> AsyncGenerator[Mail, None]:
+    """The mail system while the service runs."""
+    yield Smtp()
+
+
+notifications = Service("notifications", owner="team-crm", uses=mail)
+
+
+class OrderConfirmed(Heard, type="order.confirmed"):
+    """An order stands."""
+
+    order_id: str
+
+
+class OrderCancelled(Heard, type="order.cancelled"):
+    """An order does not stand."""
+
+    order_id: str
+    reason: str
+
+
+@notifications.handler(retry=Retry(8))
+async def tell_customer(event: OrderConfirmed | OrderCancelled, tx: Tx[Mail]) -> None:
+    """Tell the customer either way."""
+    text = event.reason if isinstance(event, OrderCancelled) else "confirmed"
+    await tx.use.send(event.order_id, text, key=tx.idempotency_key)
