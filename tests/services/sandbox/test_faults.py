@@ -1,0 +1,70 @@
+"""Faults on demand: whom they befall, how often, how long."""
+
+import pytest
+from pydantic import ValidationError
+
+from services.sandbox import faults as module
+from services.sandbox.domain import Target
+from services.sandbox.faults import Faults, Kind, NewFault
+
+
+def test_a_fault_befalls_what_matches() -> None:
+    """Every field must be equal; without fields every request of the target matches."""
+    faults = Faults()
+    faults.add(NewFault(target=Target.MAIL, kind=Kind.DOWN, match={"to": "a@b", "kind": "welcome"}), 0.0)
+    assert faults.befall(Target.MAIL, {"to": "a@b", "kind": "welcome", "text": "x"}, 0.0)
+    assert faults.befall(Target.MAIL, {"to": "a@b"}, 0.0) is None
+    assert faults.befall(Target.CRM, {"to": "a@b", "kind": "welcome"}, 0.0) is None
+    faults.add(NewFault(target=Target.CRM, kind=Kind.ERROR), 0.0)
+    assert faults.befall(Target.CRM, {}, 0.0)
+
+
+def test_a_fault_ends_by_count_by_time_or_by_hand() -> None:
+    """`times`, `seconds`, and removal of one or of a whole target."""
+    faults = Faults()
+    faults.add(NewFault(target=Target.CARDS, kind=Kind.ERROR, times=2), 0.0)
+    assert [bool(faults.befall(Target.CARDS, {}, 0.0)) for _ in range(3)] == [True, True, False]
+    faults.add(NewFault(target=Target.CARDS, kind=Kind.ERROR, seconds=30), 100.0)
+    assert faults.befall(Target.CARDS, {}, 129.9)
+    assert faults.befall(Target.CARDS, {}, 130.0) is None
+    last = [faults.add(NewFault(target=target, kind=Kind.DOWN), 0.0) for target in Target]
+    assert faults.remove_all(Target.MAIL) == 1
+    assert last[0] is not None
+    assert faults.remove(last[0].id)
+    assert not faults.remove(last[0].id)
+    assert faults.remove_all(None) == 2
+    assert faults.standing(0.0) == []
+
+
+def test_the_oldest_fault_comes_first() -> None:
+    """Two faults that match: the first one posted wins until it is used up."""
+    faults = Faults()
+    faults.add(NewFault(target=Target.CARDS, kind=Kind.TIMEOUT_AFTER, times=1), 0.0)
+    faults.add(NewFault(target=Target.CARDS, kind=Kind.ERROR, times=1), 0.0)
+    befallen = [faults.befall(Target.CARDS, {}, 0.0) for _ in range(3)]
+    assert [each and each.kind for each in befallen] == [Kind.TIMEOUT_AFTER, Kind.ERROR, None]
+
+
+def test_faults_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the bound nothing is added."""
+    monkeypatch.setattr(module, "MAX_FAULTS", 2)
+    faults = Faults()
+    added = [faults.add(NewFault(target=Target.CARDS, kind=Kind.ERROR), 0.0) for _ in range(3)]
+    assert [each is not None for each in added] == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"target": "cards"},
+        {"target": "moon", "kind": "down"},
+        {"target": "cards", "kind": "down", "times": 0},
+        {"target": "cards", "kind": "down", "seconds": 0},
+        {"target": "cards", "kind": "delay", "delay_ms": -1},
+        {"target": "cards", "kind": "down", "tmies": 1},
+    ],
+)
+def test_a_malformed_fault_is_refused(fault: dict[str, object]) -> None:
+    """A misspelt field would be a fault that does something else than was meant."""
+    with pytest.raises(ValidationError):
+        NewFault.model_validate(fault)
