@@ -17,7 +17,15 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
     "ground": (("errors",), ("clock",), ("ids", "canonical"), ("envelope",), ("event", "outcome", "config")),
     "decisions": (("retry",), ("breaker", "saga", "topology"), ("choreography",), ("signature",)),
     "ports": (("transport",), ("store", "signals")),
-    "machines": (("running", "speech"), ("tx",), ("service",), ("observe",), ("pipeline", "relay"), ("worker",)),
+    "machines": (
+        ("running", "speech", "supervise"),
+        ("tx",),
+        ("service",),
+        ("observe",),
+        ("relay",),
+        ("pipeline",),
+        ("worker",),
+    ),
     "drivers": (
         ("transports.refusals",),
         ("transports.memory", "transports.rabbitmq", "stores", "telemetry", "web", "console"),

@@ -155,7 +155,7 @@ def test_the_face_is_complete() -> None:
     assert len(hocket.__all__) == len(FACE)
     for name in FACE - {"Sensitive"}:  # an alias of Annotated has no docstring of its own
         assert (getattr(hocket, name).__doc__ or "").strip(), name
-    assert hocket.Sensitive[str]
+    assert "sensitive" in repr(hocket.Sensitive)
 
 
 def test_the_public_speaks() -> None:
