@@ -116,6 +116,10 @@ class Declarations:
         self._check_says(made.queue, (*made.says, *made.scheduled))
         if made.undo:
             step = self.subscriptions[made.undo.step]
+            if step.undone_by is not None:
+                raise DeclarationError(
+                    f"{made.queue}: {step.queue} is undone by {step.undone_by.queue} already; keep one of them"
+                )
             _check_step(step, made, made.undo)
             step.undone_by = made
         self.subscriptions[made.queue] = made

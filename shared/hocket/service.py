@@ -194,7 +194,7 @@ class Service(Generic[D]):
             signature = signature_of(fn, where, _UNDO_FORM)
             self._check_tx(signature, where)
             check_input(signature, of, where)
-            many = check_step_says(step, of, did)
+            many = check_step_says(step, of, did, where)
             check_did(signature.parameters[1], did, many, where)
             made = subscription_of(self.name, name, fn, of.heard, signature, options)
             why = heard_of(signature.parameters[2], where)

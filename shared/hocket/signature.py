@@ -146,18 +146,15 @@ def check_input(signature: Signature, of: Subscription, where: str) -> None:
         )
 
 
-def check_step_says(step: Callable[..., Any], of: Subscription, did: type[Event]) -> bool:
+def check_step_says(step: Callable[..., Any], of: Subscription, did: type[Event], where: str) -> bool:
     """Whether the step says `did` in a list; refuses a `did` that it does not say, or that an undo would lose."""
-    where = f"undo of {of.queue}"
     returned = returned_of(inspect.signature(step).return_annotation, of.queue)
-    if of.undone_by is not None:
-        raise DeclarationError(f"{where}: it is undone by {of.undone_by.queue} already; keep one of them")
     if did not in returned.says:
         said = ", ".join(each.__name__ for each in returned.says) or "nothing at once"
-        raise DeclarationError(f"{where}: it does not say {_text(did)} but {said}; name what it says")
+        raise DeclarationError(f"{where}: {of.queue} does not say {_text(did)} but {said}; name what it says")
     if did in returned.repeated:
         raise DeclarationError(
-            f"{where}: it may say several {did.__name__}; let it return list[…], so that its undo gets them all"
+            f"{where}: {of.queue} may say several {did.__name__}; let it return list[…], so that its undo gets them all"
         )
     return returned.many
 

@@ -1,0 +1,129 @@
+"""Fifteen mistakes that a type checker sees, but for two; each stands in a function, so that a test can make it.
+
+Each wrong line carries the code under which mypy refuses it. mypy strict refuses an ignore that ignores nothing, so
+that this file passes only as long as every mistake is seen.
+"""
+
+from hocket import Death, Event, Heard, Scheduled, Service, Tx
+from tests.typing.payments import (
+    OrderPlaced,
+    PaymentCharged,
+    PaymentDeclined,
+    PaymentRefunded,
+    StockRejected,
+    Uses,
+    charge,
+    payments,
+)
+
+fraud = Service("fraud", owner="team-risk")
+
+
+class Other(Heard, type="x.y"):
+    """Something heard."""
+
+    a: str
+
+
+class PaymentFlagged(Event, type="fraud.payment_flagged", subject="order/{order_id}"):
+    """Something said."""
+
+    order_id: str
+
+
+def n1() -> None:
+    """A bare `Tx` in a service that uses things."""
+
+    @payments.handler  # type: ignore[arg-type]
+    async def take(e: Other, tx: Tx) -> None: ...
+
+
+def n2() -> None:
+    """Says what it only hears."""
+
+    @payments.handler  # type: ignore[type-var]
+    async def take(e: Other, tx: Tx[Uses]) -> Other:
+        return e
+
+
+def n3() -> None:
+    """Hears what is no event."""
+
+    @payments.handler  # type: ignore[type-var]
+    async def take(e: str, tx: Tx[Uses]) -> None: ...
+
+
+def n4() -> None:
+    """A misspelt option."""
+
+    @payments.handler(retyr=3)  # type: ignore[call-overload, untyped-decorator]
+    async def take(e: Other, tx: Tx[Uses]) -> None: ...
+
+
+async def n5(e: Other, tx: Tx[Uses]) -> PaymentCharged:
+    """Says what it does not declare."""
+    return PaymentDeclined(order_id="", reason="")  # type: ignore[return-value]
+
+
+def n6() -> None:
+    """An undo that forgets the case in which nobody knows."""
+
+    @payments.undo(charge, PaymentCharged)  # type: ignore[arg-type]
+    async def take(o: OrderPlaced, c: PaymentCharged, w: StockRejected, tx: Tx[Uses]) -> None: ...
+
+
+def n7() -> None:
+    """Undoes what the step does not say: refused at import only."""
+
+    @payments.undo(charge, PaymentRefunded)
+    async def take(o: OrderPlaced, c: PaymentRefunded | None, w: StockRejected, tx: Tx[Uses]) -> None: ...
+
+
+def n8() -> None:
+    """Gives up another input than the handler hears."""
+
+    @payments.on_dead(charge)  # type: ignore[arg-type]
+    def take(o: Other, d: Death) -> PaymentDeclined:
+        return PaymentDeclined(order_id="", reason="")
+
+
+def n9() -> None:
+    """A handler that is not async."""
+
+    @payments.handler  # type: ignore[arg-type]
+    def take(e: Other, tx: Tx[Uses]) -> None: ...
+
+
+async def n10(e: Other, tx: Tx[Uses]) -> PaymentCharged | None:  # type: ignore[return]
+    """Forgets to return what it made."""
+    PaymentCharged(order_id="", charge_id="")
+
+
+def n11() -> Scheduled[PaymentFlagged]:
+    """Neither at nor after."""
+    return Scheduled(PaymentFlagged(order_id=""), key="a")  # type: ignore[call-overload, no-any-return]
+
+
+def n12() -> None:
+    """Says nothing about what it says."""
+
+    @fraud.handler
+    async def take(e: Other, tx: Tx):  # type: ignore[no-untyped-def]
+        return None
+
+
+async def n13(tx: Tx[Uses], o: OrderPlaced) -> None:
+    """A call by keywords, whose names a decorated handler does not keep."""
+    await charge(order=o, tx=tx)  # type: ignore[call-arg]
+
+
+def n14(o: OrderPlaced) -> None:
+    """Changes a fact."""
+    o.order_id = "x"  # type: ignore[misc]
+
+
+def n15() -> None:
+    """Undoes another service's step."""
+
+    @fraud.undo(charge, PaymentCharged)  # type: ignore[arg-type]
+    async def take(o: OrderPlaced, c: PaymentCharged | None, w: Other, tx: Tx) -> None: ...

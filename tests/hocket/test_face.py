@@ -1,0 +1,128 @@
+"""The face: complete, small, and as a type checker sees it."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+import hocket
+from hocket.errors import DeclarationError, Unsayable
+from tests.hocket.mistakes import checked
+from tests.typing import inventory, mail, orders, payments
+
+ROOT = Path(__file__).parent.parent.parent
+MYPY_SECONDS = 300
+
+AT_IMPORT = [
+    (checked.n1, r"payments\.take: service payments uses things outside; write tx: Tx\[Uses\]"),
+    (checked.n2, r"payments\.take: says Other, which another service says .* say an Event of this service"),
+    (checked.n3, r"payments\.take: str cannot be heard; write a model of it, class OrderPlaced\(Heard, type="),
+    (checked.n4, r"payments\.take: retyr= is unknown; did you mean retry=\?"),
+    (checked.n6, r"payments\.take: its second parameter is PaymentCharged; write PaymentCharged \| None"),
+    (checked.n7, r"payments\.take: payments\.charge does not say PaymentRefunded but PaymentCharged, PaymentDeclined"),
+    (checked.n8, r"payments\.take: its first parameter is Other, but payments\.charge hears OrderPlaced; write that"),
+    (checked.n9, r"payments\.take: is no async function; write async def NAME"),
+    (checked.n12, r"fraud\.take: the return annotation is missing.* or -> None"),
+    (checked.n15, r"fraud\.take: charge is no handler of service fraud; name a handler of this service"),
+]
+
+
+def test_the_face_is_a_dozen_names_and_every_one_is_there() -> None:
+    """What `__all__` promises exists, and nothing else of the kit's modules is offered."""
+    assert len(set(hocket.__all__)) == len(hocket.__all__) == 12
+    assert all(hasattr(hocket, name) for name in hocket.__all__)
+    assert re.fullmatch(r"\d+\.\d+\.\d+", hocket.__version__)
+
+
+def test_the_face_brings_neither_drivers_nor_testing_along() -> None:
+    """A service that imports the face loads no driver's library and nothing of `hocket.testing`."""
+    program = "import sys, hocket; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    loaded = set(run.stdout.split())
+    foreign = {"hocket.testing", "hocket.assembly", "hocket.cli", "hocket.web", "aio_pika", "aiosqlite", "typer"}
+    assert "hocket.service" in loaded
+    assert not loaded & foreign
+
+
+def test_the_checker_accepts_the_examples_and_sees_every_mistake_but_one() -> None:
+    """mypy strict passes the services of tests/typing, and finds each marked line of the mistakes wrong.
+
+    An ignore that ignores nothing is an error of its own in strict mode.
+    """
+    marked = re.findall(r"# type: ignore\[", Path(checked.__file__).read_text(encoding="utf-8"))
+    assert len(marked) == 14
+    run = subprocess.run(
+        [sys.executable, "-m", "mypy", "tests/typing", "tests/hocket/mistakes"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=MYPY_SECONDS,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+@pytest.mark.parametrize(("mistake", "sentence"), AT_IMPORT, ids=lambda value: getattr(value, "__name__", ""))
+def test_a_mistake_is_refused_at_import(mistake: Callable[[], None], sentence: str) -> None:
+    """Each mistake that can be seen at import is refused there, with the sentence that mends it, and leaves nothing."""
+    before = set(payments.payments.declarations.subscriptions)
+    with pytest.raises(DeclarationError, match=sentence):
+        mistake()
+    assert set(payments.payments.declarations.subscriptions) == before
+    assert not checked.fraud.declarations.subscriptions
+
+
+def test_something_scheduled_without_a_moment_is_refused() -> None:
+    """N11: neither `at` nor `after`."""
+    with pytest.raises(Unsayable, match=r"give after=.* or at=.*, exactly one of them"):
+        checked.n11()
+
+
+def test_an_event_cannot_be_changed() -> None:
+    """N14: a fact is frozen."""
+    with pytest.raises(ValidationError, match="frozen"):
+        checked.n14(payments.OrderPlaced(order_id="1", total_cents=1))
+
+
+def test_the_examples_declare_what_their_signatures_say() -> None:
+    """Signatures become data: what is heard, said now and later, undone, and said in the burial."""
+    for service in (payments.payments, orders.orders, inventory.inventory, mail.notifications):
+        service.complete()
+    declared = {
+        **payments.payments.declarations.subscriptions,
+        **orders.orders.declarations.subscriptions,
+        **inventory.inventory.declarations.subscriptions,
+        **mail.notifications.declarations.subscriptions,
+    }
+    charge, refund = declared["payments.charge"], declared["payments.refund"]
+    assert charge.heard == (payments.OrderPlaced,)
+    assert charge.says == (payments.PaymentCharged, payments.PaymentDeclined)
+    assert charge.on_dead_says == (payments.PaymentDeclined,)
+    assert charge.undone_by is refund
+    assert charge.breaker is refund.breaker is payments.card_api
+    assert refund.undo is not None
+    assert refund.undo.why == (payments.StockRejected, payments.OrderCancelled)
+    assert refund.undo.spoken == (payments.PaymentDeclined,)
+    assert declared["payments.score"].says == ()
+    assert declared["orders.confirm"].says == (orders.OrderConfirmed,)
+    assert declared["orders.confirm"].scheduled == (orders.ReviewAsked,)
+    assert declared["orders.confirm"].timeout == timedelta(seconds=5)
+    assert declared["orders.cancel"].bound == (("payment.declined", 1), ("stock.rejected", 1))
+    release = declared["inventory.release"].undo
+    assert release is not None
+    assert release.many
+    assert release.by == ()
+    assert declared["notifications.tell_customer"].retry.attempts == 8
+    assert orders.orders.mounts == [orders.mount]
+    assert orders.orders.tables is orders.tables
+    assert set(orders.orders.declarations.says) == {
+        ("order.placed", 2),
+        ("order.confirmed", 1),
+        ("order.cancelled", 1),
+        ("order.review_asked", 1),
+    }
