@@ -24,7 +24,7 @@ from hocket.clock import Clock
 from hocket.errors import ConfigError, HocketError, StoreError
 from hocket.store import LEASE_SECONDS, Ending, InboxRow, OutboxRow, Waiting, Written
 from hocket.stores import sqlite_rows, sqlite_schema
-from hocket.stores.sqlite_file import FileLock, concerns_file, mapped
+from hocket.stores.sqlite_file import FileLock, blames_file, blames_store, sentence
 from hocket.stores.sqlite_lend import Lender
 from hocket.stores.sqlite_thread import PREPARED, InlinePlace, Place, ThreadPlace
 from hocket.stores.sqlite_tx import Lease, SqliteTx
@@ -109,8 +109,7 @@ class SqliteStore:
                     await (await tx.db()).run_sync(tables.create_all)
         except (sqlite3.Error, SQLAlchemyError, StoreError) as error:
             await self._shut("did not open")
-            cause = error if isinstance(error, StoreError) else getattr(error, "orig", None) or error
-            raise ConfigError(str(mapped(self._path, cause))) from error
+            raise ConfigError(sentence(self._path, getattr(error, "orig", None) or error)) from error
         except BaseException:
             await self._shut("did not open")
             raise
@@ -159,11 +158,13 @@ class SqliteStore:
             raise StoreError(self._refusing or self._path)
 
     async def _run(self, place: Place, work: Callable[[sqlite3.Connection], T]) -> T:
-        """One hop; what SQLite raises becomes a `StoreError`."""
+        """One hop; an error that is not the row's own fault becomes a `StoreError`."""
         try:
             return await place.call(work)
-        except (sqlite3.Error, ValueError, TypeError, OverflowError) as error:
-            raise mapped(self._path, error) from error
+        except sqlite3.Error as error:
+            if blames_store(error):
+                raise StoreError(sentence(self._path, error)) from error
+            raise
 
     async def _look(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """One of the kit's own look-ups, without the lease."""
@@ -217,8 +218,8 @@ class SqliteStore:
                     raise HocketError(
                         "read() gives committed data to look at: write through `await tx.db()`"
                     ) from error
-                if concerns_file(error):
-                    raise mapped(self._path, error) from error
+                if blames_file(error):
+                    raise StoreError(sentence(self._path, error)) from error
                 raise
 
         connection, loan = await self._reading.lend(run, may_end=True, misused=lambda _: None)
@@ -229,7 +230,11 @@ class SqliteStore:
             await self._reading.take_back(connection, loan)
 
     async def commit(self, endings: Sequence[Ending]) -> list[Written]:
-        """Write endings in a transaction of their own: one hop, one sync of the disk."""
+        """Write endings in a transaction of their own: one hop, one sync of the disk.
+
+        Values that SQLite cannot take raise what Python says of them (RULES 3.2: the row's own fault), and nothing is
+        written.
+        """
         now = self._clock.now().timestamp()
         return await self._write(lambda connection: sqlite_rows.commit(connection, endings, self._boot, now))
 

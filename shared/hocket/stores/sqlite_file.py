@@ -3,7 +3,6 @@
 import fcntl
 import os
 import sqlite3
-from collections.abc import Callable
 from pathlib import Path
 
 from hocket.errors import ConfigError, StoreError
@@ -28,16 +27,26 @@ _PRIMARY = 0xFF
 
 
 def sentence(path: str, error: Exception) -> str:
-    """One sentence for what SQLite (or the row itself) refused: which file, why, and the way out."""
-    code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY
-    if code in _SENTENCES:
-        return f"database {path} {_SENTENCES[code]} ({error})"
-    return f"database {path} did not take what was written: {type(error).__name__}: {error}"
+    """One sentence for what SQLite refused: which file, why, and the way out."""
+    if isinstance(error, StoreError):
+        return str(error)
+    known = _SENTENCES.get(_code(error), "does not answer as it should")
+    return f"database {path} {known} ({error})"
 
 
-def concerns_file(error: Exception) -> bool:
-    """Whether the file is to blame: a full disk, a lock, a damage; not a wrong statement or a broken constraint."""
-    return (getattr(error, "sqlite_errorcode", 0) & _PRIMARY) in _SENTENCES
+def _code(error: Exception) -> int:
+    code: int = getattr(error, "sqlite_errorcode", 0)
+    return code & _PRIMARY
+
+
+def blames_file(error: sqlite3.Error) -> bool:
+    """Whether the file is to blame: a full disk, a lock, a damage; not a statement, a value or a broken constraint."""
+    return _code(error) in _SENTENCES
+
+
+def blames_store(error: sqlite3.Error) -> bool:
+    """The same for the kit's own statements, which are right: only a value or a constraint can be the row's fault."""
+    return blames_file(error) or isinstance(error, sqlite3.OperationalError)
 
 
 class FileLock:
@@ -77,8 +86,3 @@ class FileLock:
             os.ftruncate(self._held, 0)
             os.close(self._held)
             self._held = None
-
-
-def mapped(path: str, error: Exception, kind: Callable[[str], StoreError] = StoreError) -> StoreError:
-    """The `StoreError` that stands for what the driver raised."""
-    return error if isinstance(error, StoreError) else kind(sentence(path, error))

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from hocket.saga import LedgerRow
-from hocket.store import Ending, InboxRow, InboxWrite, Offset, OutboxRow, RowKind, Waiting, Written
+from hocket.store import Ending, InboxRow, InboxWrite, Offset, OutboxRow, RowKind, Waiting, Written, receipt_row
 from hocket.stores import sqlite_schema as schema
 from hocket.stores.sqlite_thread import roll_back
 
@@ -51,7 +51,7 @@ _TAKE_OVER = "UPDATE hocket_outbox SET owner = ? WHERE owner IS NOT NULL AND ref
 _WAITING = """WITH waits AS (
 SELECT kind, due FROM hocket_outbox WHERE owner IS NOT NULL AND refused IS NULL
 UNION ALL SELECT kind, due FROM hocket_outbox WHERE owner IS NULL AND refused IS NULL AND due <= ?)
-SELECT coalesce(sum(kind <> ?), 0), coalesce(sum(kind = ?), 0),
+SELECT coalesce(sum(kind IN (?, ?)), 0), coalesce(sum(kind = ?), 0),
 (SELECT count(*) FROM hocket_outbox WHERE owner IS NULL AND refused IS NULL AND due > ?),
 (SELECT count(*) FROM hocket_outbox WHERE refused IS NOT NULL), coalesce(min(due), 0) FROM waits"""
 
@@ -93,11 +93,12 @@ def write(connection: sqlite3.Connection, endings: Sequence[Ending], boot: str, 
     ledger = [schema.ledger_values(row) for ending in winners for row in ending.ledger]
     if ledger:
         connection.executemany(_PUT_LEDGER, ledger)
-    stored = iter(_put_outbox(connection, [row for ending in winners for row in ending.outbox], boot, now))
-    return [
-        Written(wins, tuple(next(stored) for _ in ending.outbox) if wins else ())
-        for ending, wins in zip(endings, won, strict=True)
-    ]
+    said = [list(ending.outbox) for ending in winners]
+    if receipts := [ending.receipt for ending in winners if ending.receipt]:
+        said[0].append(receipt_row(receipts, now))
+    stored = iter(_put_outbox(connection, [row for rows in said for row in rows], boot, now))
+    written = iter([Written(True, tuple(next(stored) for _ in rows)) for rows in said])
+    return [next(written) if wins else Written(False) for wins in won]
 
 
 def _wins(connection: sqlite3.Connection, inbox: InboxWrite) -> bool:
@@ -220,5 +221,5 @@ def refuse(connection: sqlite3.Connection, id: int, reason: str) -> None:
 
 def waiting(connection: sqlite3.Connection, now: float) -> Waiting:
     """Counts of the outbox, from its indexes alone."""
-    receipt = RowKind.RECEIPT.value
-    return Waiting(*connection.execute(_WAITING, (now, receipt, receipt, now)).fetchone())
+    kinds = (RowKind.EVENT.value, RowKind.SCHEDULED.value, RowKind.RECEIPT.value)
+    return Waiting(*connection.execute(_WAITING, (now, *kinds, now)).fetchone())

@@ -61,7 +61,7 @@ class ThreadPlace(aiosqlite.Connection):
 
     async def call(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` in the thread."""
-        if self._connection is None:
+        if self._connection is None or not self._running:
             raise StoreError("the database is closed: this process is stopping")
         result: T = await self._execute(work, self._connection)  # type: ignore[no-untyped-call]
         return result

@@ -9,11 +9,11 @@ from typing import TypeVar
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.clock import Clock
-from hocket.errors import HocketError, LeaseExpired, StoreError
+from hocket.errors import LeaseExpired, StoreError
 from hocket.saga import LedgerRow
 from hocket.store import Ending, Offset, Written
 from hocket.stores import sqlite_rows
-from hocket.stores.sqlite_file import concerns_file, mapped
+from hocket.stores.sqlite_file import blames_file, blames_store, sentence
 from hocket.stores.sqlite_lend import Lender, Loan
 from hocket.stores.sqlite_thread import Place, roll_back
 
@@ -40,8 +40,8 @@ class SqliteTx:
         now = self._clock.now().timestamp()
         try:
             return await self._kit(lambda connection: sqlite_rows.write(connection, endings, self._boot, now))
-        except StoreError as error:
-            self._doomed = self._doomed or error
+        except Exception as error:
+            self._doom(error)
             raise
 
     async def ledger(self, runs: Sequence[str]) -> dict[str, LedgerRow]:
@@ -70,11 +70,13 @@ class SqliteTx:
             return self._lent[0]
 
     async def _kit(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """One of the kit's own statements; what SQLite raises becomes a `StoreError`."""
+        """One of the kit's own statements; an error that is not the row's own fault becomes a `StoreError`."""
         try:
             return await self._run(work)
-        except (sqlite3.Error, ValueError, TypeError, OverflowError) as error:
-            raise mapped(self._path, error) from error
+        except sqlite3.Error as error:
+            if blames_store(error):
+                raise StoreError(sentence(self._path, error)) from error
+            raise
 
     async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run inside the transaction, or raise because it is over; a statement of the handler keeps its own error."""
@@ -83,8 +85,8 @@ class SqliteTx:
             return await self._place.call(partial(self._inside, work))
         except sqlite3.Error as error:
             self._check()  # a statement that was interrupted by the end of the lease
-            if concerns_file(error):
-                raise mapped(self._path, error) from error
+            if blames_file(error):
+                raise StoreError(sentence(self._path, error)) from error
             raise
 
     def _inside(self, work: Callable[[sqlite3.Connection], T], connection: sqlite3.Connection) -> T:
@@ -100,7 +102,7 @@ class SqliteTx:
             kind, text = self._fence
             raise kind(text)
 
-    def _doom(self, error: HocketError) -> None:
+    def _doom(self, error: Exception) -> None:
         self._doomed = self._doomed or error
 
     def fence(self, kind: type[StoreError], text: str) -> None:
@@ -126,7 +128,7 @@ class SqliteTx:
         try:
             await self._place.call(self._commit)
         except sqlite3.Error as error:
-            raise mapped(self._path, error) from error
+            raise StoreError(sentence(self._path, error)) from error
 
     def _commit(self, connection: sqlite3.Connection) -> None:
         if not self._begun:
