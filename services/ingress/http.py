@@ -5,18 +5,15 @@
 | `POST /leads`, header `X-Delivery-Id` (required) | 202 `{"flow"}` |
 
 The same delivery id again gives the same answer and no second event. It answers after the commit, so what was
-answered is not lost. Without the header 400, a malformed lead 422 `{"error", "fields": {field: what is wrong}}`.
+answered is not lost. Without the header 400, a malformed lead 422 `{"error", "fields": [{"field", "cause"}]}`.
 """
 
 from aiohttp import web
-from pydantic import ValidationError
 
 from services.ingress.domain import NewLead
 from services.ingress.events import LeadCaptured
 from services.ingress.service import ingress
 
-#: Largest body of a pushed lead, in bytes.
-MAX_BODY_BYTES = 64 * 1024
 #: Longest delivery id, in characters.
 MAX_DELIVERY_ID_LENGTH = 255
 
@@ -37,14 +34,7 @@ async def post_lead(request: web.Request) -> web.Response:
     if not 0 < len(delivery_id) <= MAX_DELIVERY_ID_LENGTH:
         error = f"header X-Delivery-Id must name this delivery in 1 to {MAX_DELIVERY_ID_LENGTH} characters"
         return web.json_response({"error": error}, status=400)
-    body = await request.read()
-    if len(body) > MAX_BODY_BYTES:
-        raise web.HTTPRequestEntityTooLarge(MAX_BODY_BYTES, len(body))
-    try:
-        lead = NewLead.model_validate_json(body)
-    except ValidationError as error:
-        fields = {".".join(map(str, each["loc"])) or "body": each["msg"] for each in error.errors(include_input=False)}
-        return web.json_response({"error": "the lead is malformed", "fields": fields}, status=422)
+    lead = NewLead.model_validate_json(await request.read())
     return web.json_response({"flow": await capture(lead, delivery_id)}, status=202)
 
 

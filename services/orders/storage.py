@@ -82,5 +82,5 @@ async def page(db: AsyncConnection, after: int, limit: int) -> list[Order]:
 
 
 def _order(row: Row[tuple[object, ...]]) -> Order:
-    values = dict(row._mapping)  # noqa: SLF001 - the public name of SQLAlchemy's row as a mapping
+    values = dict(row._mapping)
     return Order(**{**values, "state": OrderState(values["state"])})
