@@ -189,9 +189,7 @@ def _check_type(cls: type[Heard], type: object, form: re.Pattern[str]) -> None:
 
 def _check_version(cls: type[Heard], version: object) -> None:
     if not isinstance(version, int) or isinstance(version, bool) or not 1 <= version <= MAX_VERSION:
-        raise DeclarationError(
-            f"{cls.__qualname__}: version {version!r} must be a whole number from 1 to {MAX_VERSION}"
-        )
+        raise DeclarationError(f"{cls.__qualname__}: version {version!r} is no whole number from 1 to {MAX_VERSION}")
 
 
 def _check_subject(cls: type[Heard], subject: object) -> None:

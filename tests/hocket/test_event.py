@@ -1,0 +1,189 @@
+"""Events and heard events: what a declaration becomes, and what is refused when the class is made."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from hocket.errors import DeclarationError, Unsayable
+from hocket.event import MAX_SCHEDULE_KEY_BYTES, MAX_TYPE_BYTES, Event, Heard, Scheduled, Sensitive
+
+
+class Address(BaseModel):
+    """A part of an event with something personal in it."""
+
+    street: Sensitive[str]
+    others: list["Address"] = Field(default_factory=list)
+
+
+class OrderPlaced(Event, type="order.placed", version=2, subject="shop/{shop}/order/{order_id}"):
+    """An event with every kind of field."""
+
+    shop: str
+    order_id: int
+    email: Sensitive[str]
+    phone: Sensitive[str] | None = None
+    address: dict[str, Address] = Field(default_factory=dict)
+    token: Sensitive[str] = Field(default="", alias="cardToken")
+
+
+METACLASS: Any = type(Event)
+PLACED = OrderPlaced(shop="a", order_id=4711, email="ada@example.com", cardToken="t")
+
+
+def test_an_event_knows_its_type_version_and_subject() -> None:
+    """The class keywords become attributes, and the subject is rendered from the fields."""
+    assert (OrderPlaced.__hocket_type__, OrderPlaced.__hocket_version__) == ("order.placed", 2)
+    assert PLACED.subject_of() == "shop/a/order/4711"
+
+
+def test_braces_in_a_value_stay_text() -> None:
+    """A value of a field is never read as a template."""
+    assert PLACED.model_copy(update={"shop": "{order_id}"}).subject_of() == "shop/{order_id}/order/4711"
+
+
+def test_a_heard_event_reads_only_what_it_names() -> None:
+    """Unknown fields are ignored, so that a speaker may add some (RULES 10.1); version 1 is the default."""
+
+    class Placed(Heard, type="order.placed"):
+        order_id: int
+
+    assert Placed.model_validate({"order_id": 1, "new": "x"}) == Placed(order_id=1)
+    assert Placed.__hocket_version__ == 1
+    assert Placed.__hocket_sensitive__ == ()
+
+
+def test_a_heard_event_may_bear_a_foreign_name() -> None:
+    """Publishers that know nothing of hocket name their events as they like."""
+
+    class Pushed(Heard, type="com.example.Push-Event"):
+        ref: str
+
+    assert Pushed.__hocket_type__ == "com.example.Push-Event"
+
+
+def test_events_are_frozen() -> None:
+    """A fact does not change."""
+    changeable: Any = PLACED
+    with pytest.raises(ValidationError, match="frozen"):
+        changeable.order_id = 1
+
+
+def test_sensitive_fields_are_known_by_the_names_they_travel_under() -> None:
+    """A field counts whole when something deeper in it is sensitive; an alias counts too."""
+    assert OrderPlaced.__hocket_sensitive__ == ("email", "phone", "address", "token", "cardToken")
+
+
+def test_an_event_may_inherit_fields_of_another() -> None:
+    """Each class of an event names its own type, version and subject."""
+
+    class OrderChanged(OrderPlaced, type="order.changed", subject="order/{order_id}"):
+        pass
+
+    assert (OrderChanged.__hocket_type__, OrderChanged.__hocket_version__) == ("order.changed", 1)
+    assert OrderPlaced.__hocket_type__ == "order.placed"
+
+
+def event(**words: Any) -> type[Event]:
+    """Make an event class with these class keywords; `fields` are its annotations, `config` its model_config."""
+    body = {"__module__": __name__, "__annotations__": words.pop("fields", {"a": str, "b": str | None})}
+    if "config" in words:
+        body["model_config"] = words.pop("config")
+    made: type[Event] = METACLASS("Made", (Event,), body, **words)
+    return made
+
+
+def heard(**words: Any) -> type[Heard]:
+    """Make a heard class with these class keywords."""
+    made: type[Heard] = METACLASS("Made", (Heard,), {"__module__": __name__, "__annotations__": {"a": str}}, **words)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ({"subject": "order/{a}"}, 'an event names its type; add type="order.placed"'),
+        ({"type": "a.b"}, r'add subject="order/\{order_id\}" with a field of its own'),
+        ({"type": "a.b", "subject": ""}, "an event names what it is about"),
+        ({"type": "a.b", "subject": 3}, "an event names what it is about"),
+        ({"typ": "a.b", "subject": "order/{a}"}, "class keyword 'typ' is unknown; give type="),
+        ({"type": "Order.Placed", "subject": "order/{a}"}, "lower case with dots"),
+        ({"type": "placed", "subject": "order/{a}"}, "lower case with dots"),
+        ({"type": "order..placed", "subject": "order/{a}"}, "lower case with dots"),
+        ({"type": "order.*", "subject": "order/{a}"}, "lower case with dots"),
+        ({"type": "a." + "b" * MAX_TYPE_BYTES, "subject": "order/{a}"}, "at most 200 bytes"),
+        ({"type": 3, "subject": "order/{a}"}, "an event names its type"),
+        ({"type": "hocket.undo", "subject": "order/{a}"}, "begins like a name of the kit or the broker"),
+        ({"type": "amq.direct", "subject": "order/{a}"}, "begins like a name of the kit or the broker"),
+        ({"type": "a.b", "subject": "order/{a}", "version": "1"}, "version '1' is no whole number from 1"),
+        ({"type": "a.b", "subject": "order/{a}", "version": True}, "version True is no whole number"),
+        ({"type": "a.b", "subject": "order/{a}", "version": 0}, "version 0 is no whole number"),
+        ({"type": "a.b", "subject": "order/{c}"}, "names 'c', which is no field of it; its fields are a, b"),
+        ({"type": "a.b", "subject": "order/{b}"}, "names 'b', which may be None"),
+        ({"type": "a.b", "subject": "order/{a.c}"}, "takes plain fields"),
+        ({"type": "a.b", "subject": "order/{a!r}"}, "takes plain fields"),
+        ({"type": "a.b", "subject": "order/{a:>5}"}, "takes plain fields"),
+        ({"type": "a.b", "subject": "order/{}"}, "takes plain fields"),
+        ({"type": "a.b", "subject": "order/{a"}, "cannot be read"),
+        ({"type": "a.b", "subject": "order/{a}", "frozen": False}, "take `frozen` and `extra` out"),
+        (
+            {"type": "a.b", "subject": "order/{a}", "config": ConfigDict(extra="forbid")},
+            "take `frozen` and `extra` out",
+        ),
+        ({"type": "a.b", "subject": "order/{a}", "fields": {"a": "Unknown"}}, "cannot be read; define or import"),
+    ],
+)
+def test_an_event_that_cannot_be_meant_is_refused(words: dict[str, Any], sentence: str) -> None:
+    """Wrong, missing and misspelt class keywords are refused when the class is made, with what mends them."""
+    with pytest.raises(DeclarationError, match=rf"^Made: .*{sentence}"):
+        event(**words)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ({}, 'an event names its type; add type="order.placed"'),
+        ({"type": "a.b", "subject": "order/{a}"}, "class keyword 'subject' is unknown; give type="),
+        ({"type": "order placed"}, "a thing and what happened to it"),
+        ({"type": "order.#"}, "a thing and what happened to it"),
+        ({"type": "a.b", "version": 1.5}, "version 1.5 is no whole number"),
+    ],
+)
+def test_a_heard_event_that_cannot_be_meant_is_refused(words: dict[str, Any], sentence: str) -> None:
+    """The same for what is heard; its subject stands in the envelope and is no keyword."""
+    with pytest.raises(DeclarationError, match=rf"^Made: .*{sentence}"):
+        heard(**words)
+
+
+def test_something_scheduled_keeps_its_moment_and_key() -> None:
+    """After a time from the commit, or at a moment."""
+    moment = datetime(2030, 1, 1, tzinfo=UTC)
+    after = Scheduled(PLACED, after=timedelta(days=1), key="k")
+    at = Scheduled(PLACED, at=moment, key="k")
+    assert (after.event, after.after, after.at, after.key) == (PLACED, timedelta(days=1), None, "k")
+    assert (at.after, at.at) == (None, moment)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ({"key": "k"}, r"give after=.* exactly one of them"),
+        ({"after": timedelta(1), "at": datetime(2030, 1, 1, tzinfo=UTC), "key": "k"}, "exactly one of them"),
+        ({"after": timedelta(seconds=-1), "key": "k"}, "lies in the past"),
+        ({"at": datetime(2030, 1, 1), "key": "k"}, "has no time zone"),  # noqa: DTZ001 - the mistake
+        ({"after": timedelta(1), "key": ""}, "its key has 1 to"),
+        ({"after": timedelta(1), "key": "k" * (MAX_SCHEDULE_KEY_BYTES + 1)}, "its key has 1 to"),
+    ],
+)
+def test_something_scheduled_that_cannot_be_meant_is_refused(words: dict[str, Any], sentence: str) -> None:
+    """The handler that makes it learns at once what to write."""
+    with pytest.raises(Unsayable, match=rf"^Scheduled OrderPlaced: .*{sentence}"):
+        Scheduled(PLACED, **words)
+
+
+def test_only_an_event_can_be_said_later() -> None:
+    """A heard event belongs to its speaker."""
+    foreign: Any = heard(type="a.b").model_validate({"a": "x"})
+    with pytest.raises(Unsayable, match="only an Event can be said later"):
+        Scheduled(foreign, after=timedelta(1), key="k")
