@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from hocket.clock import Clock
 from hocket.errors import StoreError, TransportError
 from hocket.signals import Sent, Signals
-from hocket.store import OutboxRow, RowKind, Store
+from hocket.store import OutboxRow, RowKind, Store, Waiting
 from hocket.supervise import Spawn
 from hocket.transport import Published, Transport, Verdict
 
@@ -64,6 +64,7 @@ class Relay:
     _from: int = 0
     _events: int = 0
     _receipts: int = 0
+    _counted: Waiting = field(default_factory=Waiting)
     _some: asyncio.Event = field(default_factory=asyncio.Event)
     _done: asyncio.Event = field(default_factory=asyncio.Event)
     _timer: asyncio.Event = field(default_factory=asyncio.Event)
@@ -92,24 +93,29 @@ class Relay:
             self._some.set()
 
     def say(self, row: OutboxRow) -> None:
-        """A fact that need not survive a crash (heartbeat, manifest): published once, never stored."""
-        self._queue.append(row)
-        self._some.set()
+        """A fact that need not survive a crash (heartbeat, manifest): published at once or, without a link, not."""
+        if self.transport.link().ready:
+            self._queue.append(row)
+            self._some.set()
 
     def wake(self) -> None:
         """Look into the store again: a commit's outcome was unknown, or a duplicate asks for what is pending."""
         self._missed, self._from = True, 0
         self._timer.set()
 
+    def note(self, waiting: Waiting) -> None:
+        """How many rows the store counted just now, those included that memory does not hold."""
+        self._counted = waiting
+
     @property
     def full(self) -> bool:
         """Whether as many due events wait as the bound allows."""
-        return self._events >= EVENTS_BOUND
+        return max(self._events, self._counted.events) >= EVENTS_BOUND
 
     @property
     def receipts_full(self) -> bool:
         """Whether receipts are to be shed."""
-        return self._receipts >= RECEIPTS_BOUND
+        return max(self._receipts, self._counted.receipts) >= RECEIPTS_BOUND
 
     @property
     def idle(self) -> bool:

@@ -70,7 +70,7 @@ class Committer:
         later: list[Arrival] = []
         while self._pending and len(group) < GROUP:
             each = self._pending.popleft()
-            marks = {each.key, each.run} - {b"", ""}
+            marks: set[str | bytes] = {mark for mark in (each.key, each.run) if mark}
             if marks & taken:
                 later.append(each)
                 continue

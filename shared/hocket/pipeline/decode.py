@@ -33,7 +33,7 @@ def decode(arrival: Arrival, clock: Clock) -> None:
         return
     envelope, subscription = arrival.envelope, arrival.subscription
     arrival.key = inbox_key(subscription.queue, envelope.source, envelope.type, envelope.idempotency_key)
-    arrival.hash = data_hash(envelope.data)
+    arrival.hash = data_hash(dict(envelope.data))
     if envelope.type == UNDO_TYPE:
         _undo(arrival)
         return

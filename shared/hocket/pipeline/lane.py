@@ -2,9 +2,8 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 from hocket.breaker import Circuit
 from hocket.choreography import Subscription
@@ -19,14 +18,13 @@ from hocket.pipeline.handle import Handling, Readmit
 from hocket.pipeline.intake import PREFETCH, Intake
 from hocket.signals import Signals
 from hocket.store import OutboxRow
+from hocket.supervise import Spawn
 from hocket.transport import Consumer, Delivery, Transport
 
 #: Handlers of one subscription at work at once.
 CONCURRENCY = 32
 #: Seconds after which a closed gate (full outbox, failing store) is looked at again.
 GATE_LOOK_SECONDS = 0.2
-
-Spawn = Callable[[str, Coroutine[Any, Any, None]], "asyncio.Task[None]"]
 
 
 class Stations(Protocol):
@@ -62,9 +60,7 @@ class Lane:
     _some: asyncio.Event = field(default_factory=asyncio.Event)
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
     _working: dict[bytes, list[Delivery]] = field(default_factory=dict)
-    _free: int = CONCURRENCY
     _admitting: bool = False
-    _stopping: bool = False
     _tasks: "list[asyncio.Task[None]]" = field(default_factory=list)
 
     async def start(self, transport: Transport) -> None:
@@ -100,8 +96,13 @@ class Lane:
             arrivals = [self._arrive(delivery) for delivery in batch]
             fresh = [each for each in arrivals if not self._parked(each)]
             self.in_hand += len(fresh)
-            await self._until_admitted(fresh)
-            self._admitting = False
+            try:
+                await self._until_admitted(fresh)
+            except asyncio.CancelledError:
+                self._give_back(fresh)
+                raise
+            finally:
+                self._admitting = False
             for each in fresh:
                 if each.outcome is not None:
                     each.ended = self.stations.clock.now()
@@ -177,11 +178,11 @@ class Lane:
         """RULES 1.2: no more deliveries, finish what is in hand or give it back, within `seconds`."""
         if self.consumer is None:
             return
-        self._stopping = True
         await self.consumer.cancel()
         admit, *workers = self._tasks
         await _ended([admit])
-        self._begin_no_more()
+        self._give_back(list(self._ready))
+        self._ready.clear()
         try:
             async with asyncio.timeout(seconds):
                 while self.in_hand:
@@ -192,9 +193,9 @@ class Lane:
         await _ended(workers)
         self.consumer.give_back([each.handle for each in self.intake.empty()])
 
-    def _begin_no_more(self) -> None:
-        while self._ready:
-            arrival = self._ready.popleft()
+    def _give_back(self, arrivals: list[Arrival]) -> None:
+        """A stop came before they began."""
+        for arrival in arrivals:
             arrival.outcome, arrival.ended = GiveBack(), self.stations.clock.now()
             self.stations.committer.submit(arrival)
 

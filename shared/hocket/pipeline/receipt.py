@@ -67,6 +67,7 @@ def receipt(
         "error": getattr(outcome, "error", ""),
         "ledger": ledger or None,
         "step": arrival.step or None,
+        "run": arrival.run or None,
         "replay": arrival.replay or None,
         "time": rfc3339(arrival.ended),
     }

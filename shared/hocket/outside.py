@@ -1,0 +1,139 @@
+"""`service.tx()`: a transaction outside handlers, with the same inbox and outbox (RULES 2.3)."""
+
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hocket.breaker import Circuit
+from hocket.choreography import Declarations
+from hocket.clock import Clock
+from hocket.errors import OutboxFull
+from hocket.ids import INBOX_KEY_BYTES, Ids, inbox_key, outside_key
+from hocket.speech import Cause, Speaker
+from hocket.store import Ending, InboxRow, InboxState, InboxWrite, OutboxRow, Store, Tx
+from hocket.tx import About, Changed, Guard, Outside
+
+
+class Taken(BaseException):
+    """Another transaction has just committed this key: nothing of this one stands, and `seen` says so."""
+
+
+class _Purse:
+    """The store as one transaction outside handlers uses it: opened by the first `db()`, else at the end."""
+
+    def __init__(self, store: Store, claim: InboxWrite | None) -> None:
+        self._store = store
+        self._claim = claim
+        self._scope: AbstractAsyncContextManager[Tx] | None = None
+        self._tx: Tx | None = None
+        self._reads = AsyncExitStack()
+
+    async def open(self) -> AsyncConnection:
+        return await (await self._begun()).db()
+
+    async def read(self) -> AsyncConnection:
+        return await self._reads.enter_async_context(self._store.read())
+
+    async def cancel(self, schedule: str) -> bool:
+        return await (await self._begun()).cancel(schedule)
+
+    async def _begun(self) -> Tx:
+        if self._tx is None:
+            await self._reads.aclose()
+            self._scope = self._store.transaction()
+            self._tx = await self._scope.__aenter__()
+            if self._claim is not None:
+                [written] = await self._tx.write([Ending(inbox=self._claim)])
+                if not written.won:
+                    raise Taken
+        return self._tx
+
+    async def commit(self, rows: tuple[OutboxRow, ...], said: tuple[str, ...]) -> tuple[OutboxRow, ...]:
+        """Write what was said; `Taken` where the key was taken meanwhile."""
+        claim = self._claim and replace(self._claim, row=replace(self._claim.row, said=said))
+        if self._tx is None:
+            if claim is None and not rows:
+                return ()
+            [written] = await self._store.commit([Ending(inbox=claim, outbox=rows)])
+            if not written.won:
+                raise Taken
+            return written.outbox
+        [written] = await self._tx.write([Ending(inbox=claim and replace(claim, won=True), outbox=rows)])
+        scope, self._scope, self._tx = self._scope, None, None
+        assert scope is not None
+        await scope.__aexit__(None, None, None)
+        return written.outbox
+
+    async def leave(self, error: BaseException | None) -> None:
+        """Roll back what is open."""
+        await self._reads.aclose()
+        scope, self._scope, self._tx = self._scope, None, None
+        if scope is None:
+            return
+        why = error or RuntimeError("left without a commit")
+        try:
+            await scope.__aexit__(type(why), why, why.__traceback__)
+        except BaseException as raised:
+            if raised is not why:
+                raise
+
+
+@dataclass(slots=True)
+class OutsideTransactions:
+    """Makes the transactions outside handlers of one service."""
+
+    declared: Declarations
+    store: Store
+    speaker: Speaker
+    ids: Ids
+    clock: Clock
+    circuits: dict[str, Circuit]
+    breaker_changed: Changed
+    full: Callable[[], bool]
+    hand: Callable[[Iterable[OutboxRow]], None]
+    use: Any = None
+
+    @asynccontextmanager
+    async def transaction(self, key: str | None, correlation_id: str | None) -> AsyncIterator[Outside[Any]]:
+        """One transaction; commits when left without an error.
+
+        `OutboxFull` at once where too many events wait; a key that was here before makes `seen` true and gives the
+        first correlation id.
+        """
+        service = self.declared.service
+        if self.full():
+            raise OutboxFull(f"{service} has as many events waiting for the broker as its bound allows: try later")
+        mark = inbox_key(service, f"/{service}", "", key) if key is not None else b"\x00" * INBOX_KEY_BYTES
+        first = (await self.store.inbox([mark])).get(mark) if key is not None else None
+        flow = first.correlation_id if first else (correlation_id or self.ids.uuid7())
+        now = self.clock.now()
+        claim = None
+        if key is not None and first is None:
+            row = InboxRow(mark, service, key, InboxState.HANDLED, 1, correlation_id=flow, updated=now.timestamp())
+            claim = InboxWrite(row, 1)
+        purse = _Purse(self.store, claim)
+        about = About(mark, flow, "", now, outside_key(mark) if key is not None else self.ids.uuid7())
+        guard = Guard(self.circuits, self.clock, mark, self.breaker_changed)
+        tx = Outside(about, self.use, purse, guard, seen=first is not None)
+        try:
+            yield tx
+            await self._commit(tx, purse, key, flow, mark)
+        except Taken:
+            await purse.leave(None)
+            row = (await self.store.inbox([mark]))[mark]
+            tx.found_seen(row.correlation_id)
+        except BaseException as error:
+            await purse.leave(error)
+            raise
+
+    async def _commit(self, tx: Outside[Any], purse: _Purse, key: str | None, flow: str, mark: bytes) -> None:
+        service = self.declared.service
+        identity = (f"/{service}", "", key) if key is not None else None
+        cause = Cause(identity, service, flow, inbox_key=mark)
+        rows = self.speaker.rows(tx.said, cause, self.declared.says)
+        stored = await purse.commit(rows, tuple(row.event_id for row in rows))
+        await purse.leave(None)
+        self.hand(stored)

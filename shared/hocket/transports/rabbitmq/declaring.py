@@ -1,0 +1,76 @@
+"""Declaring a topology, and the sentences for what the broker does not accept."""
+
+import re
+
+from aiormq.abc import AbstractChannel as Wire
+
+from hocket.errors import ConfigError, TransportError
+from hocket.topology import Topology
+from hocket.transports.rabbitmq.asking import Broken, Refused, asked
+from hocket.transports.rabbitmq.line import Session
+from hocket.transports.refusals import mismatch, missing
+
+_INEQUIVALENT = re.compile(
+    r"inequivalent arg '(?P<argument>[^']+)' for (?P<kind>queue|exchange) '(?P<name>[^']+)' in vhost '[^']*': "
+    r"received (?P<received>.+?) but current is (?P<current>.+)$"
+)
+_QUOTED = re.compile(r"'([^']*)'")
+
+
+def sentence(said: str, kind: str, name: str, where: str) -> str:
+    """The text of the `ConfigError` for the broker's words about an object."""
+    found = _INEQUIVALENT.search(said)
+    if found is not None:
+        wanted, standing = _value(found["received"]), _value(found["current"])
+        return mismatch(found["kind"], found["name"], found["argument"], wanted, standing)
+    if kind == "binding" and said.startswith("NOT_FOUND"):
+        quoted = _QUOTED.search(said)
+        return missing(name, quoted[1] if quoted else "one end of it")
+    if said.startswith("ACCESS_REFUSED"):
+        return (
+            f"the broker at {where} does not let this user declare {kind} {name}: {said}. Grant the user `configure` "
+            f"there, or let somebody who may load the definitions that `hocket topology` prints"
+        )
+    return f"the broker at {where} does not accept {kind} {name}: {said}"
+
+
+def _value(said: str) -> str:
+    quoted = _QUOTED.search(said)
+    return quoted[1] if quoted else said.strip()
+
+
+async def declare(session: Session, topology: Topology, where: str) -> None:
+    """Declare all on a channel of its own; raises `ConfigError`, and `TransportError` when the link breaks."""
+    try:
+        channel = await session.channel(confirms=False)
+        await _declare(channel, topology, where)
+        await asked(channel.close())
+    except (Broken, Refused) as failed:
+        raise TransportError(f"declaring on the broker at {where} broke off: {failed}") from failed
+
+
+async def _declare(channel: Wire, topology: Topology, where: str) -> None:
+    kind, name = "", ""
+    try:
+        for exchange in topology.exchanges:
+            kind, name = "exchange", exchange.name
+            await asked(
+                channel.exchange_declare(
+                    exchange=name, exchange_type=exchange.kind, durable=True, arguments=dict(exchange.arguments)
+                )
+            )
+        for queue in topology.queues:
+            kind, name = "queue", queue.name
+            await asked(channel.queue_declare(queue=name, durable=True, arguments=dict(queue.arguments)))
+        for binding in topology.bindings:
+            kind, name = "binding", f"{binding.source} -> {binding.destination} ({binding.key!r})"
+            if binding.to_exchange:
+                await asked(
+                    channel.exchange_bind(
+                        destination=binding.destination, source=binding.source, routing_key=binding.key
+                    )
+                )
+            else:
+                await asked(channel.queue_bind(binding.destination, binding.source, binding.key))
+    except Refused as refused:
+        raise ConfigError(sentence(str(refused), kind, name, where)) from refused

@@ -1,0 +1,132 @@
+"""The transport port over RabbitMQ: two lines, one publisher, any number of consumers."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Sequence
+
+from hocket.errors import HocketError, TransportError
+from hocket.topology import Topology
+from hocket.transport import Consumer, Deliver, Link, Message, Published
+from hocket.transports.rabbitmq.consuming import RabbitConsumer
+from hocket.transports.rabbitmq.declaring import declare
+from hocket.transports.rabbitmq.line import Address, Line, Session
+from hocket.transports.rabbitmq.publishing import Publisher
+
+
+class RabbitTransport:
+    """RabbitMQ at one address; `name` is the service's and stands on the broker's list of connections.
+
+    `url` is `amqp://USER:PASSWORD@HOST:PORT/VHOST` or `amqps://…`; `ConfigError` for anything else. `chance` spreads
+    the waits before connecting again.
+    """
+
+    def __init__(self, url: str, name: str, *, chance: random.Random | None = None) -> None:
+        self._address = Address.of(url)
+        self._chance = chance or random.Random()
+        self._calls: list[Callable[[], Awaitable[None]]] = []
+        self._calling = asyncio.Lock()
+        self._consumers: dict[RabbitConsumer, None] = {}
+        self._streams: dict[str, bool] = {}
+        self._changed = asyncio.Event()
+        self._opened = self._closed = False
+        self._blocked_since: float | None = None
+        news = self._changed.set
+        self._in = Line(self._address, f"{name} consumes", self._chance, self._consumes_again, news)
+        self._out = Line(self._address, f"{name} publishes", self._chance, self._publishes_again, news)
+        self._publisher = Publisher(self._out, name)
+
+    async def open(self) -> None:
+        """Begin to connect; returns at once."""
+        if not self._opened:
+            self._opened = True
+            self._out.start()
+            self._in.start()
+
+    async def close(self) -> None:
+        """Close both connections; publishes under way end UNKNOWN."""
+        if self._closed:
+            return
+        self._closed = True
+        for consumer in list(self._consumers):
+            await consumer.close()
+        await asyncio.gather(self._in.stop(), self._out.stop())
+
+    def link(self) -> Link:
+        """The state of both connections, in a sentence that names the address."""
+        for line in (self._in, self._out):
+            if not line.open:
+                return Link(False, line.reason, line.since)
+        session = self._out.session
+        if session is not None and session.blocked:
+            since = self._publisher.waiting_since or self._blocked_since or asyncio.get_running_loop().time()
+            self._blocked_since = since
+            return Link(
+                False,
+                f"the broker at {self._address.where} holds publishers back: it has a memory or disk alarm; "
+                f"what is said waits until that is cleared",
+                since,
+            )
+        self._blocked_since = None
+        for consumer in self._consumers:
+            if consumer.reason:
+                return Link(False, f"{consumer.reason} (broker at {self._address.where})", self._in.since)
+        return Link(True, "", max(self._in.since, self._out.since))
+
+    async def until_ready(self) -> None:
+        """Return when both connections are up; what an `on_ready` call raised (a `ConfigError`) is raised here."""
+        while not (self._in.open and self._out.open):
+            for line in (self._in, self._out):
+                line.check()
+                refusal: HocketError | None = line.refusal
+                if refusal is not None:
+                    line.refusal = None
+                    raise refusal
+            self._changed.clear()
+            await self._changed.wait()
+
+    def on_ready(self, call: Callable[[], Awaitable[None]]) -> None:
+        """Run `call` after each following (re)connect, before consumers start again.
+
+        It may declare and publish; it must not wait for the link (`until_ready`, `consume`), which waits for it.
+        """
+        self._calls.append(call)
+
+    async def declare(self, topology: Topology) -> None:
+        """Declare on a channel of its own; only adds."""
+        await declare(await self._in.connected(), topology, self._address.where)
+        self._streams.update((queue.name, queue.stream) for queue in topology.queues)
+
+    async def consume(self, queue: str, *, prefetch: int, deliver: Deliver, offset: int | None = None) -> Consumer:
+        """Consume `queue` as soon as the link is up; `TransportError` where the broker does not let us."""
+        if self._closed:
+            raise TransportError(f"the transport to the broker at {self._address.where} was closed by this process")
+        consumer = RabbitConsumer(
+            self._in,
+            queue,
+            prefetch=prefetch,
+            deliver=deliver,
+            offset=offset,
+            stream=self._streams.get(queue),
+            chance=self._chance,
+            ended=lambda one: self._consumers.pop(one, None),
+        )
+        self._consumers[consumer] = None
+        await consumer.begin()
+        return consumer
+
+    async def publish(self, messages: Sequence[Message]) -> list[Published]:
+        """Publish all, pipelined; one verdict each, in order; UNKNOWN at once while there is no connection."""
+        return await self._publisher.publish(messages)
+
+    async def _consumes_again(self, _: Session) -> None:
+        await self._call()
+
+    async def _publishes_again(self, session: Session) -> None:
+        await self._publisher.came_up(session)
+        if self._in.open:
+            await self._call()
+
+    async def _call(self) -> None:
+        async with self._calling:
+            for call in self._calls:
+                await call()

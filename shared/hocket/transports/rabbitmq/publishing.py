@@ -1,0 +1,310 @@
+"""Publishing: many under way, one write a batch, a verdict a message (RULES 4.3, 4.4).
+
+The client's own `basic_publish` costs a task and three futures a message, and waits for the socket in a way that
+stops the heartbeats of a connection that an alarm holds back. So a batch is written here through the channel's public
+parts: its lock, its delivery tags, its table of confirmations, its write queue. What stands in that table is a
+`_Slot`, not a future.
+"""
+
+import asyncio
+import itertools
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import cast
+
+from aio_pika.exceptions import ChannelInvalidStateError, DeliveryError
+from aiormq.abc import ChannelFrame
+from aiormq.channel import Channel as WireChannel
+from aiormq.channel import ConfirmationType
+from aiormq.exceptions import PublishError
+from pamqp import commands
+from pamqp.body import ContentBody
+from pamqp.header import ContentHeader
+
+from hocket.transport import MAX_HEADER_BYTES, Message, Published, Verdict
+from hocket.transports.rabbitmq.asking import Broken, Refused, asked, refusal, words
+from hocket.transports.rabbitmq.line import Line, Session
+
+#: Bodies under way on the connection, in bytes; beyond it a batch waits before it is written.
+MAX_FLYING_BYTES = 64 * 1024 * 1024
+#: How often a batch that was not written looks for a channel that stays open.
+WRITE_TRIES = 5
+#: How long the search for a culprit waits for the connection when that was lost too, in seconds.
+SEARCH_SECONDS = 10.0
+#: Longest name of an exchange, key, type or id, in bytes; longest name of a header.
+MAX_SHORT_BYTES = 255
+MAX_HEADER_NAME_BYTES = 128
+#: Priority "normal" (RabbitMQ 4.3 takes a missing one as 4, the client would send 0).
+NORMAL = 4
+
+CONFIRMED = Published(Verdict.CONFIRMED)
+
+
+class _Batch:
+    """Messages written together; ends when each has its verdict, or with None for those the channel's end left."""
+
+    __slots__ = ("_left", "done", "verdicts")
+
+    def __init__(self, count: int) -> None:
+        self.verdicts: list[Published | None] = [None] * count
+        self._left = count
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def settle(self, place: int, verdict: Published) -> None:
+        """One verdict has come."""
+        if self.verdicts[place] is None:
+            self.verdicts[place] = verdict
+            self._left -= 1
+            if not self._left:
+                self.end()
+
+    def end(self) -> None:
+        """No more verdicts come."""
+        if not self.done.done():
+            self.done.set_result(None)
+
+
+class _Slot:
+    """Stands for one message among the channel's confirmations; the client talks to it as to a future."""
+
+    __slots__ = ("_batch", "_channel", "_message_id", "_place")
+
+    def __init__(self, channel: WireChannel, batch: _Batch, place: int, message_id: str) -> None:
+        self._channel = channel
+        self._batch = batch
+        self._place = place
+        self._message_id = message_id
+
+    def done(self) -> bool:
+        """Whether the verdict has come."""
+        return self._batch.verdicts[self._place] is not None
+
+    def cancelled(self) -> bool:
+        """Never: nobody waits on one message alone."""
+        return False
+
+    def set_result(self, _: object) -> None:
+        """The broker has it."""
+        self._settle(CONFIRMED)
+
+    def set_exception(self, error: BaseException) -> None:
+        """The broker returned it, or could not take it."""
+        if isinstance(error, PublishError):
+            self._settle(Published(Verdict.RETURNED, str(error.args[0])))
+        elif isinstance(error, DeliveryError):
+            self._settle(Published(Verdict.NACKED, "the broker could not take it now"))
+
+    def _settle(self, verdict: Published) -> None:
+        self._channel.message_id_delivery_tag.pop(self._message_id, None)
+        self._batch.settle(self._place, verdict)
+
+
+class _Outlet:
+    """One publishing channel; when it ends, `refused` says whether the broker closed it for what was published."""
+
+    def __init__(self, channel: WireChannel) -> None:
+        self._channel = channel
+        self._flying: set[_Batch] = set()
+        self.closed = False
+        self.refused: str | None = None
+        channel.closing.add_done_callback(self._on_close)
+
+    def _on_close(self, closing: asyncio.Future[object]) -> None:
+        self.closed = True
+        self.refused = None if closing.cancelled() else refusal(closing.exception())
+        for batch in self._flying:
+            batch.end()
+
+    async def send(self, messages: Sequence[Message], ids: Sequence[str]) -> list[Published | None]:
+        """Write and wait for the answers; raises `Broken` when nothing was written."""
+        batch = _Batch(len(messages))
+        self._flying.add(batch)
+        try:
+            await asked(self._write(messages, ids, batch))
+            if self.closed:
+                batch.end()
+            await batch.done
+        finally:
+            self._flying.discard(batch)
+        return batch.verdicts
+
+    async def _write(self, messages: Sequence[Message], ids: Sequence[str], batch: _Batch) -> None:
+        channel = self._channel
+        async with channel.lock:
+            if self.closed:
+                raise ChannelInvalidStateError("the channel was closed")
+            first = channel.delivery_tag + 1
+            try:
+                payload = bytearray()
+                for place, (message, message_id) in enumerate(zip(messages, ids, strict=True)):
+                    payload += _frames(channel, message, message_id)
+                    channel.delivery_tag += 1
+                    slot = _Slot(channel, batch, place, message_id)
+                    channel.confirmations[channel.delivery_tag] = cast("ConfirmationType", slot)
+                    channel.message_id_delivery_tag[message_id] = channel.delivery_tag
+                await channel.write_queue.put(ChannelFrame(payload=bytes(payload), should_close=False))
+            except BaseException:
+                # Nothing has left; the broker must not miss these numbers.
+                for tag in range(first, channel.delivery_tag + 1):
+                    channel.confirmations.pop(tag, None)
+                for message_id in ids:
+                    channel.message_id_delivery_tag.pop(message_id, None)
+                channel.delivery_tag = first - 1
+                raise
+
+    async def close(self) -> None:
+        """Close the channel, when it is open."""
+        if not self.closed:
+            try:
+                await asked(self._channel.close())
+            except (Broken, Refused):
+                self.closed = True
+
+
+class Publisher:
+    """Publishes over one line, on one channel, and on others while it looks for a culprit."""
+
+    def __init__(self, line: Line, name: str) -> None:
+        self._line = line
+        self._name = name
+        self._outlet: _Outlet | None = None
+        self._opening = asyncio.Lock()
+        self._numbers = itertools.count(1)
+        self._boot = f"{datetime.now(UTC).timestamp():.6f}"
+        self._bytes = 0
+        self._room = asyncio.Event()
+        self._waiting: dict[int, float] = {}
+
+    @property
+    def waiting_since(self) -> float | None:
+        """Since when the longest publish under way has waited (monotonic seconds), None when there is none."""
+        return next(iter(self._waiting.values()), None)
+
+    async def came_up(self, session: Session) -> None:
+        """A new session: open its channel."""
+        self._outlet = await self._open(session)
+
+    async def publish(self, messages: Sequence[Message]) -> list[Published]:
+        """One verdict a message, in order."""
+        self._line.check()
+        verdicts = [_unsendable(message) for message in messages]
+        rest = [place for place, verdict in enumerate(verdicts) if verdict is None]
+        number = next(self._numbers)
+        self._waiting[number] = asyncio.get_running_loop().time()
+        size = sum(len(messages[place].body) for place in rest)
+        try:
+            await self._await_room(size)
+            if rest:
+                answers = await self._together([messages[place] for place in rest])
+                for place, answer in zip(rest, answers, strict=True):
+                    verdicts[place] = answer
+        finally:
+            self._bytes -= size
+            self._room.set()
+            del self._waiting[number]
+        return [verdict or self._unknown() for verdict in verdicts]
+
+    async def _await_room(self, size: int) -> None:
+        while self._bytes and self._bytes + size > MAX_FLYING_BYTES:
+            self._room.clear()
+            await self._room.wait()
+        self._bytes += size
+
+    def _unknown(self, why: str = "") -> Published:
+        return Published(Verdict.UNKNOWN, why or self._line.reason or "the connection was lost before the answer")
+
+    async def _together(self, messages: list[Message]) -> list[Published | None]:
+        for _ in range(WRITE_TRIES):
+            session = self._line.session if self._line.open else None
+            if session is None:
+                return [self._unknown()] * len(messages)
+            await session.until_unblocked()
+            try:
+                outlet = await self._present(session)
+                answers = await outlet.send(messages, self._ids(messages))
+            except (Broken, Refused):
+                # Not written: the channel was closed for somebody else's message, or the connection is lost.
+                continue
+            if None in answers and outlet.refused is not None:
+                return await self._search(messages, answers)
+            return answers
+        return [self._unknown()] * len(messages)
+
+    async def _search(self, messages: list[Message], answers: list[Published | None]) -> list[Published | None]:
+        """Find the culprit: each unanswered message alone, on a channel that only it can close."""
+        probe: _Outlet | None = None
+        for place, message in enumerate(messages):
+            if answers[place] is not None:
+                continue
+            try:
+                if probe is None or probe.closed:
+                    session = await asyncio.wait_for(self._line.until_open(), SEARCH_SECONDS)
+                    await session.until_unblocked()
+                    probe = await self._open(session)
+                answers[place] = (await probe.send([message], self._ids([message])))[0]
+            except (TimeoutError, Broken, Refused) as failed:
+                answers[place] = self._unknown(words(failed))
+            else:
+                if answers[place] is None and probe.refused is not None:
+                    answers[place] = Published(Verdict.REFUSED, probe.refused)
+        if probe is not None:
+            await probe.close()
+        return answers
+
+    def _ids(self, messages: Sequence[Message]) -> list[str]:
+        return [f"{self._name}-{self._boot}-{next(self._numbers)}" for _ in messages]
+
+    async def _present(self, session: Session) -> _Outlet:
+        async with self._opening:
+            if self._outlet is None or self._outlet.closed:
+                self._outlet = await self._open(session)
+            return self._outlet
+
+    @staticmethod
+    async def _open(session: Session) -> _Outlet:
+        return _Outlet(cast("WireChannel", await session.channel(confirms=True)))
+
+
+def _unsendable(message: Message) -> Published | None:
+    """Refuse what would break the connection for everybody: it never reaches the broker."""
+    names = {
+        "exchange": message.exchange,
+        "routing key": message.routing_key,
+        "type": message.type,
+        "correlation id": message.correlation_id,
+        "content type": message.content_type,
+    }
+    for what, value in names.items():
+        if len(value.encode()) > MAX_SHORT_BYTES:
+            return Published(Verdict.REFUSED, f"{what} is longer than {MAX_SHORT_BYTES} bytes: {value[:40]}…")
+    size = 0
+    for name, value in message.headers.items():
+        text = isinstance(value, str)
+        if not text and not (isinstance(value, int) and -(2**63) <= value < 2**63):
+            return Published(Verdict.REFUSED, f"header {name} is neither text nor a whole number of 64 bits: {value!r}")
+        if len(name.encode()) > MAX_HEADER_NAME_BYTES:
+            return Published(Verdict.REFUSED, f"header {name[:40]}… has a name over {MAX_HEADER_NAME_BYTES} bytes")
+        size += len(name.encode()) + (len(str(value).encode()) if text else 8) + 6
+    if size > MAX_HEADER_BYTES:
+        return Published(Verdict.REFUSED, f"headers have {size} bytes together, at most {MAX_HEADER_BYTES} travel")
+    return None
+
+
+def _frames(channel: WireChannel, message: Message, message_id: str) -> bytes:
+    """One message as it goes over the wire: persistent, mandatory."""
+    properties = commands.Basic.Properties(
+        content_type=message.content_type or None,
+        headers=dict(message.headers) or None,
+        delivery_mode=2,
+        priority=NORMAL,
+        correlation_id=message.correlation_id or None,
+        message_id=message_id,
+        timestamp=datetime.fromtimestamp(message.timestamp, UTC) if message.timestamp else None,
+        message_type=message.type or None,
+        app_id=message.app_id or None,
+    )
+    publish = commands.Basic.Publish(exchange=message.exchange, routing_key=message.routing_key, mandatory=True)
+    room = channel.max_content_size
+    bodies = [ContentBody(message.body[start : start + room]) for start in range(0, len(message.body), room)]
+    header = ContentHeader(body_size=len(message.body), properties=properties)
+    return ChannelFrame.marshall(channel.number, [publish, header, *bodies]).payload

@@ -1,0 +1,253 @@
+"""One running service: opens, consumes, relays, reports, and stops in the order that loses nothing (RULES 1.2)."""
+
+import random
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
+from typing import Any
+
+from hocket.breaker import Circuit
+from hocket.clock import Clock
+from hocket.errors import HocketError, TransportError
+from hocket.ids import Ids
+from hocket.observe import Observer
+from hocket.outside import OutsideTransactions
+from hocket.pipeline.admit import Admission
+from hocket.pipeline.arrival import Arrival
+from hocket.pipeline.commit import Committer
+from hocket.pipeline.handle import Handling
+from hocket.pipeline.lane import Lane
+from hocket.pipeline.receipt import Identity, word_of
+from hocket.pipeline.record import Recorder
+from hocket.pipeline.settle import settle
+from hocket.reader import Reading
+from hocket.relay import Relay
+from hocket.reporter import Reporter
+from hocket.service import Service
+from hocket.signals import Ended, Signals
+from hocket.speech import Speaker
+from hocket.store import OutboxRow, Store
+from hocket.supervise import Spawn, Supervisor
+from hocket.topology import kit, of_service, routing_key
+from hocket.transport import Message, Transport, Verdict
+
+#: Seconds that handlers get to finish at a stop, and that the outbox gets to drain.
+STOP_SECONDS = 10.0
+DRAIN_SECONDS = 5.0
+#: Seconds without an answer of the broker after which readiness says so (RULES 4.4).
+SILENT_SECONDS = 10.0
+
+
+class Worker:
+    """A service at work in this process."""
+
+    def __init__(
+        self,
+        service: Service[Any],
+        *,
+        store: Store,
+        transport: Transport,
+        signals: Signals,
+        clock: Clock,
+        chance: random.Random,
+        boot: str,
+        max_event_bytes: int,
+        version: str,
+    ) -> None:
+        self.service = service
+        self.store = store
+        self.transport = transport
+        self.signals = signals
+        self.clock = clock
+        ids = Ids(clock, chance)
+        self.who = Identity(service.name, f"{service.name}-{boot[-6:]}", boot)
+        self.supervisor = Supervisor(service.name, signals)
+        self.spawn: Spawn = self.supervisor.spawn
+        self.circuits: dict[str, Circuit] = {}
+        declared = service.declarations
+        self.relay = Relay(service.name, store, transport, signals, clock)
+        self.reporter = Reporter(
+            self.who, version, declared, store, self.relay, signals, clock, self.circuits, self._in_hand
+        )
+        speaker = Speaker(service.name, ids, clock, signals, max_event_bytes)
+        recorder = Recorder(self.who, speaker)
+        changed = self.reporter.breaker_changed
+        self.admission = Admission(store, self.who, clock, ids, declared.subscriptions)
+        self.handling = Handling(store, recorder, signals, clock, chance, self.circuits, changed)
+        self.committer = Committer(store, recorder, signals, clock, chance, self._shed, won=self._won, lost=self._lost)
+        self.lanes = {queue: Lane(each, self) for queue, each in declared.subscriptions.items()}
+        self.outsides = OutsideTransactions(
+            declared, store, speaker, ids, clock, self.circuits, changed, self.full, self.relay.hand
+        )
+        readers = service.readers if isinstance(service, Observer) else {}
+        self.readings = [
+            Reading(service.name, source, call, store, transport, signals, clock, ids)
+            for source, call in readers.items()
+        ]
+        self._uses = AsyncExitStack()
+        self._begun = False
+
+    async def start(self) -> None:
+        """Open the store, begin to connect and to work; returns before the broker is reached.
+
+        `DeclarationError` and `ConfigError` say what is wrong before anything runs.
+        """
+        self.service.complete()
+        await self.store.open(self.service.tables)
+        use = await self._uses.enter_async_context(_opened(self.service))
+        self.handling.use = self.outsides.use = use
+        for reading in self.readings:
+            reading.use = use
+        await self.transport.open()
+        await self.relay.start(self.spawn)
+        self.spawn("commit", self.committer.run())
+        self.spawn("begin", self._begin())
+
+    async def _begin(self) -> None:
+        await self.transport.until_ready()
+        topology = kit() + of_service(
+            self.service.name,
+            [(queue, [routing_key(*name) for name in lane.subscription.bound]) for queue, lane in self.lanes.items()],
+        )
+        await self.transport.declare(topology)
+
+        async def again() -> None:
+            try:
+                await self.transport.declare(topology)
+            except HocketError as error:
+                self.signals.trouble(self.service.name, "the topology could not be declared again", error=str(error))
+
+        self.transport.on_ready(again)
+        for lane in self.lanes.values():
+            await lane.start(self.transport)
+        for reading in self.readings:
+            self.spawn(f"read {reading.source}", reading.run())
+        self._begun = True
+        self.spawn("report", self.reporter.run())
+
+    async def stop(self, seconds: float = STOP_SECONDS) -> None:
+        """Finish or give back what is in hand, publish what is due, close; everything within bounds."""
+        for lane in self.lanes.values():
+            await lane.stop(seconds)
+        for reading in self.readings:
+            if reading.consumer is not None:
+                await reading.consumer.cancel()
+        if self.transport.link().ready and not self.supervisor.failed:
+            await self.relay.drained(DRAIN_SECONDS)
+        for consumer in self._consumers():
+            await consumer.close()
+        await self.supervisor.stop()
+        await self.transport.close()
+        await self._uses.aclose()
+        await self.store.close()
+
+    async def kill(self) -> None:
+        """Die as a killed process would: tasks cut at an await, nothing committed that was not, nothing settled.
+
+        The caller cuts the transport and abandons the store.
+        """
+        await self.supervisor.stop()
+        await self._uses.aclose()
+
+    @property
+    def live(self) -> bool:
+        """Whether every task of the kit still works."""
+        return not self.supervisor.failed
+
+    def health(self) -> list[str]:
+        """Why the service is not ready, in sentences; none: it is."""
+        reasons = []
+        if self.supervisor.failed:
+            reasons.append(self.supervisor.failed)
+        link = self.transport.link()
+        if not link.ready:
+            reasons.append(link.reason or "the broker is not connected yet")
+        elif not self._begun:
+            reasons.append("the topology is being declared")
+        if self.committer.failing:
+            reasons.append(self.committer.failing)
+        if (silent := self.relay.silent_for()) > SILENT_SECONDS:
+            reasons.append(f"the broker has not confirmed anything for {silent:.0f} s")
+        if self.full():
+            reasons.append("as many events wait for the broker as the bound allows")
+        return reasons
+
+    def idle(self) -> bool:
+        """Whether nothing is in work and nothing due waits."""
+        lanes = all(lane.idle() for lane in self.lanes.values())
+        return self._begun and lanes and self.committer.idle and self.relay.idle and all(r.idle for r in self.readings)
+
+    def full(self) -> bool:
+        """Whether the outbox is at its bound of due events."""
+        return self.relay.full
+
+    def outside(self, key: str | None, correlation_id: str | None) -> AbstractAsyncContextManager[Any]:
+        """A transaction outside a handler."""
+        return self.outsides.transaction(key, correlation_id)
+
+    async def send(self, subscription: str, body: bytes, content_type: str, *, replay: str, attempt: int) -> None:
+        """Publish to one subscription at once, confirmed (RULES 4.7, 8.4)."""
+        service = subscription.partition(".")[0]
+        headers: dict[str, str | int] = {"hocket-attempt": attempt, "hocket-replay": replay}
+        message = Message(service, subscription, body, content_type, headers, app_id=self.service.name)
+        [answer] = await self.transport.publish([message])
+        if answer.verdict is not Verdict.CONFIRMED:
+            raise TransportError(
+                f"the replay to {subscription} is {answer.verdict.value}: {answer.reason or 'no reason given'}; "
+                "see that the service has started once on this broker, then replay again"
+            )
+
+    def finished(self, arrival: Arrival, rows: tuple[OutboxRow, ...]) -> None:
+        """The handler's own transaction has committed everything of this arrival."""
+        self._won([arrival], rows)
+
+    def _won(self, arrivals: Sequence[Arrival], rows: Sequence[OutboxRow]) -> None:
+        self.relay.hand(rows)
+        if not arrivals:
+            return
+        settle(arrivals)
+        for each in arrivals:
+            self.lanes[each.subscription.queue].done(each)
+        self.signals.attempts([ended for each in arrivals if (ended := self._ended(each)) is not None])
+
+    def _lost(self, arrival: Arrival) -> None:
+        self.lanes[arrival.subscription.queue].again(arrival)
+
+    def _shed(self) -> bool:
+        if not self.relay.receipts_full:
+            return False
+        self.reporter.shed += 1
+        return True
+
+    def _ended(self, arrival: Arrival) -> Ended | None:
+        word = word_of(arrival.outcome) if arrival.outcome is not None else None
+        if word is None:
+            return None
+        envelope = arrival.envelope
+        return Ended(
+            self.service.name,
+            arrival.subscription.queue,
+            envelope.type if envelope else "",
+            envelope.id if envelope else "",
+            envelope.correlation_id if envelope else "",
+            arrival.attempt,
+            word,
+            arrival.began.timestamp(),
+            arrival.ended.timestamp(),
+            envelope.time.timestamp() if envelope else arrival.began.timestamp(),
+            getattr(arrival.outcome, "cause", ""),
+            getattr(arrival.outcome, "error", ""),
+        )
+
+    def _in_hand(self) -> dict[str, int]:
+        return {queue: lane.in_hand for queue, lane in self.lanes.items()}
+
+    def _consumers(self) -> list[Any]:
+        every = [lane.consumer for lane in self.lanes.values()] + [reading.consumer for reading in self.readings]
+        return [each for each in every if each is not None]
+
+
+def _opened(service: Service[Any]) -> AbstractAsyncContextManager[Any]:
+    """What the service needs outside, as its declaration makes it."""
+    if service.uses is None:
+        return nullcontext()
+    return service.uses(service.settings()) if service.settings is not None else service.uses()
