@@ -1,0 +1,77 @@
+"""How often and when an attempt is repeated."""
+
+import random
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hocket.errors import DeclarationError, Reject
+from hocket.retry import MAX_ATTEMPTS, Retry
+
+SPANS = st.timedeltas(min_value=timedelta(0), max_value=timedelta(days=30))
+
+
+@given(st.integers(1, MAX_ATTEMPTS), SPANS, SPANS, st.integers(1, 10**6), st.integers())
+def test_a_wait_keeps_its_bounds(attempts: int, one: timedelta, other: timedelta, used: int, seed: int) -> None:
+    """A wait lies between 0 and first * 2^(used-1), never above the longest, however many runs were used."""
+    first, longest = sorted((one, other))
+    wait = Retry(attempts, first=first, longest=longest).wait(used, random.Random(seed))
+    assert timedelta(0) <= wait <= longest
+    if used <= 30:
+        assert wait <= first * 2 ** (used - 1)
+
+
+def test_jitter_is_full() -> None:
+    """Waits spread over the whole range: a thousand subscribers do not come back in step."""
+    retry, chance = Retry(first=timedelta(seconds=1)), random.Random(3)
+    waits = [retry.wait(3, chance).total_seconds() for _ in range(1000)]
+    assert min(waits) < 0.1
+    assert max(waits) > 3.9
+    assert 1.8 < sum(waits) / 1000 < 2.2
+
+
+@given(st.integers(1, 50), st.integers(1, 60))
+def test_attempts_are_counted(attempts: int, used: int) -> None:
+    """A run is repeated while attempts are left."""
+    assert Retry(attempts).again(ValueError(), used) == (used < attempts)
+
+
+def test_some_errors_are_never_repeated() -> None:
+    """Errors of `never`, their subclasses and `Reject` end it at once."""
+    retry = Retry(never=(LookupError,))
+    assert not retry.again(KeyError(), 1)
+    assert not retry.again(Reject("no such card"), 1)
+    assert retry.again(ValueError(), 1)
+    assert retry.again(TimeoutError(), 1)
+
+
+def test_a_retry_is_a_value() -> None:
+    """Equal declarations are equal, can be hashed and cannot be changed."""
+    assert Retry(3) == Retry(attempts=3)
+    assert len({Retry(3), Retry(3)}) == 1
+    with pytest.raises(AttributeError):
+        Retry(3).attempts = 4  # type: ignore[misc]  # what must not be possible
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"attempts": 0},
+        {"attempts": True},
+        {"attempts": "5"},
+        {"attempts": MAX_ATTEMPTS + 1},
+        {"first": timedelta(seconds=-1)},
+        {"first": 1.0},
+        {"longest": timedelta(days=31)},
+        {"first": timedelta(seconds=5), "longest": timedelta(seconds=4)},
+        {"never": ValueError},
+        {"never": (KeyboardInterrupt,)},
+    ],
+)
+def test_what_cannot_be_meant_is_refused(words: dict[str, Any]) -> None:
+    """A declaration with impossible numbers is refused at import, with the way out."""
+    with pytest.raises(DeclarationError, match=r"say|raise"):
+        Retry(**words)
