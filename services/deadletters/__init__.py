@@ -1,0 +1,6 @@
+"""The dead-letter desk: what was given up, kept whole until a person settles it."""
+
+from services.deadletters import handlers, http
+from services.deadletters.service import deadletters
+
+__all__ = ["deadletters", "handlers", "http"]
