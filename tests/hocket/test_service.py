@@ -1,0 +1,332 @@
+"""A service by declaration: names, options, steps; and the door to the service that runs."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from aiohttp import web
+from pydantic import BaseModel
+from sqlalchemy import MetaData
+
+from hocket.choreography import HANDLER_TIMEOUT
+from hocket.errors import DeclarationError, HocketError
+from hocket.event import Death, Event, Heard
+from hocket.retry import Retry
+from hocket.running import here
+from hocket.service import MAX_QUEUE_BYTES, Service
+from hocket.tx import Outside, Tx
+
+
+class Asked(Heard, type="thing.asked"):
+    """The input of a step."""
+
+    id: str
+
+
+class Refused(Heard, type="other.refused"):
+    """A failure."""
+
+    id: str
+
+
+class Made(Event, type="thing.made", subject="thing/{id}"):
+    """What the step says."""
+
+    id: str
+
+
+class GivenUp(Event, type="thing.given_up", subject="thing/{id}"):
+    """What is said at a burial."""
+
+    id: str
+
+
+class Uses:
+    """What the service needs outside."""
+
+
+class Settings(BaseModel):
+    """Where it is."""
+
+    url: str = "http://127.0.0.1"
+
+
+@asynccontextmanager
+async def uses(settings: Settings) -> AsyncIterator[Uses]:
+    """It, while the service runs."""
+    assert settings.url
+    yield Uses()
+
+
+async def make(event: Asked, tx: Tx) -> Made | None:
+    """A handler."""
+
+
+async def make_many(event: Asked, tx: Tx) -> list[Made]:
+    """A step that says many."""
+    return []
+
+
+async def make_twice(event: Asked, tx: Tx) -> tuple[Made, Made]:
+    """A step whose results one undo would lose."""
+    return Made(id="a"), Made(id="b")
+
+
+async def look(event: Asked, tx: Tx) -> None:
+    """A handler that says nothing."""
+
+
+async def unmake(event: Asked, did: Made | None, why: Refused, tx: Tx) -> None:
+    """An undo."""
+
+
+async def unmake_many(event: Asked, did: list[Made], why: Refused, tx: Tx) -> None:
+    """An undo of many."""
+
+
+def gave_up(event: Asked, death: Death) -> GivenUp:
+    """Said in the burial."""
+    return GivenUp(id=event.id)
+
+
+def things() -> Any:
+    """A service, as no type checker sees it."""
+    return Service("things", owner="team-things")
+
+
+def test_a_service_is_what_it_was_given() -> None:
+    """Name, owner, settings, uses and tables are kept for whoever starts it."""
+    tables = MetaData()
+    service = Service("order-view", owner="team", settings=Settings, uses=uses, tables=tables)
+    assert (service.name, service.owner, service.settings, service.uses) == ("order-view", "team", Settings, uses)
+    assert service.tables is tables
+    assert (service.declarations.service, service.declarations.owner) == ("order-view", "team")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ({"name": "hocket"}, "none of amq, hocket"),
+        ({"name": "amq"}, "none of amq, hocket"),
+        ({"name": "Orders"}, "a service's name is lower case"),
+        ({"name": "a.b"}, "a service's name is lower case"),
+        ({"name": ""}, "a service's name is lower case"),
+        ({"name": 3}, "a service's name is lower case"),
+        ({"owner": ""}, "somebody owns a service; write owner="),
+        ({"settings": Settings}, "settings= are handed to uses=; give both"),
+        ({"settings": Settings(), "uses": uses}, "settings= takes a pydantic model's class"),
+        ({"uses": 3}, "uses= takes a function that makes an async context manager"),
+        ({"uses": uses.__wrapped__}, "put @asynccontextmanager above it"),  # type: ignore[attr-defined]
+        ({"tables": "orders"}, "tables= takes a MetaData"),
+    ],
+)
+def test_a_service_that_cannot_be_meant_is_refused(words: dict[str, Any], sentence: str) -> None:
+    """Names that a broker or the kit uses, and things of another kind, are refused with the way out."""
+    make_service: Any = Service
+    given = {"name": "things", "owner": "team", **words}
+    with pytest.raises(DeclarationError, match=rf"^Service\(.*\): .*{sentence}"):
+        make_service(given.pop("name"), **given)
+
+
+def test_a_handler_stays_the_function_it_was() -> None:
+    """A handler is a plain function: it can be called in a test."""
+    service = things()
+    assert service.handler(make) is make
+    assert service.undo(make, Made)(unmake) is unmake
+    assert service.handler(name="other")(make_many) is make_many
+    assert service.on_dead(make_many)(gave_up) is gave_up
+    assert set(service.declarations.subscriptions) == {"things.make", "things.unmake", "things.other"}
+
+
+def test_options_of_a_handler_have_defaults() -> None:
+    """Five attempts, a minute, no breaker, an inbox row; and what is given instead."""
+    service = things()
+    service.handler(make)
+    service.handler(name="watch", retry=Retry(2), timeout=timedelta(seconds=1), idempotent=True)(look)
+    plain, given = service.declarations.subscriptions.values()
+    assert (plain.retry, plain.breaker, plain.timeout, plain.idempotent) == (Retry(), None, HANDLER_TIMEOUT, False)
+    assert (given.queue, given.retry, given.timeout, given.idempotent) == (
+        "things.watch",
+        Retry(2),
+        timedelta(seconds=1),
+        True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"retyr": Retry()}, r"things\.look: retyr= is unknown; did you mean retry=\?"),
+        ({"ordered": True}, r"things\.look: ordered= is unknown; give name=, retry=, breaker=, timeout=, idempotent="),
+        ({"retry": 3}, r"retry=3 is no Retry; give one"),
+        ({"breaker": "card-api"}, r"breaker='card-api' is no Breaker"),
+        ({"timeout": 3}, r"timeout=3 is no timedelta"),
+        ({"timeout": timedelta()}, r"leaves no time"),
+        ({"idempotent": 1}, r"idempotent=1 is no bool"),
+        ({"name": "Look"}, r"things\.Look: a handler's name is lower case letters"),
+        ({"name": 3}, r"a handler's name is lower case letters"),
+        ({"name": "x" * MAX_QUEUE_BYTES}, r"a queue's name has at most 200 bytes; shorten it by name="),
+        ({"name": "make"}, r"things\.make: there is a handler of this name already; give it another by name="),
+    ],
+)
+def test_an_option_that_cannot_be_meant_is_refused(options: dict[str, Any], sentence: str) -> None:
+    """Unknown words, things of another kind, and names that no queue can have or that another has."""
+    service = things()
+    service.handler(make)
+    with pytest.raises(DeclarationError, match=sentence):
+        service.handler(**options)(look)
+    assert set(service.declarations.subscriptions) == {"things.make"}
+
+
+def test_an_undo_has_its_own_words() -> None:
+    """An undo takes no name and no time-out: it is named by its function."""
+    service = things()
+    service.handler(make)
+    with pytest.raises(DeclarationError, match=r"by=3 names no fields; write by="):
+        service.undo(make, Made, by=3)(unmake)
+    service.undo(make, Made, by=("id",), retry=Retry(9))(unmake)
+    undo = service.declarations.subscriptions["things.unmake"]
+    assert (undo.undo.by, undo.retry) == (("id",), Retry(9))
+
+
+async def outside_tx(event: Asked, tx: Outside) -> None:
+    """Takes what is for outside handlers."""
+
+
+async def no_tx(event: Asked, tx: str) -> None:
+    """Takes something else."""
+
+
+async def foreign_tx(event: Asked, tx: Tx[Uses]) -> None:
+    """Uses what the service has not."""
+
+
+async def any_tx(event: Asked, tx: Tx[Any]) -> None:
+    """Does not care."""
+
+
+@pytest.mark.parametrize(
+    ("fn", "sentence"),
+    [
+        (outside_tx, "its last parameter is the transaction; write tx: Tx"),
+        (no_tx, "its last parameter is the transaction; write tx: Tx"),
+        (foreign_tx, "service things has no uses=; write tx: Tx, or give the service some"),
+    ],
+)
+def test_the_transaction_is_that_of_the_service(fn: Callable[..., Any], sentence: str) -> None:
+    """A handler takes `Tx` of what its service uses."""
+    with pytest.raises(DeclarationError, match=sentence):
+        things().handler(fn)
+    things().handler(any_tx)
+
+
+def test_a_step_of_several_results_is_undone_as_a_list() -> None:
+    """A list is undone whole; a tuple of two alike would lose one, and is refused."""
+    service = things()
+    service.handler(make_many)
+    service.handler(make_twice)
+    service.undo(make_many, Made)(unmake_many)
+    assert service.declarations.subscriptions["things.unmake_many"].undo.many
+    with pytest.raises(DeclarationError, match=r"things\.make_twice may say several Made; let it return list"):
+        service.undo(make_twice, Made)(unmake)
+
+
+def test_what_cannot_be_a_step_is_refused() -> None:
+    """An undo, a handler without a trace, a stranger: none of them is a step."""
+    service = things()
+    service.handler(make)
+    service.handler(idempotent=True)(look)
+    service.undo(make, Made)(unmake)
+    with pytest.raises(DeclarationError, match=r"things\.unmake is an undo itself; name the step, things\.make"):
+        service.on_dead(unmake)(gave_up)
+    with pytest.raises(DeclarationError, match=r"things\.look is idempotent=True and leaves no trace.*RULES 2\.6"):
+        service.on_dead(look)(gave_up)
+    with pytest.raises(DeclarationError, match="make_many is no handler of service things"):
+        service.undo(make_many, Made)(unmake_many)
+    with pytest.raises(DeclarationError, match=r"things\.make does not say GivenUp but Made; name what it says"):
+        service.undo(make, GivenUp)(unmake_many)
+
+
+def test_the_whole_is_checked_at_the_start() -> None:
+    """`complete` refuses what was put together by hand after the declarations were checked one by one."""
+    service = things()
+    service.handler(make)
+    service.undo(make, Made)(unmake)
+    service.complete()
+    service.declarations.subscriptions["things.make"].on_dead_says = (GivenUp,)
+    with pytest.raises(DeclarationError, match="on_dead of things"):
+        service.complete()
+
+
+def test_what_is_said_outside_handlers_is_declared() -> None:
+    """Only events of the service's own, and no others."""
+    service = things()
+    service.says(Made, GivenUp)
+    service.says(Made)
+    assert set(service.declarations.says.values()) == {Made, GivenUp}
+    assert service.declarations.outside == [Made, GivenUp]
+    for wrong in (Asked, Event, "thing.made"):
+        with pytest.raises(DeclarationError, match=r"things\.says: .* is no Event; name the class"):
+            service.says(wrong)
+
+
+def test_routes_are_mounted_by_a_plain_function() -> None:
+    """What mounts is kept, in order, and never waits."""
+    service = things()
+
+    def mount(app: web.Application) -> None:
+        """Mounts nothing."""
+
+    async def waits(app: web.Application) -> None:
+        """Would never be awaited."""
+
+    assert service.http(mount) is mount
+    assert service.mounts == [mount]
+    for wrong in (waits, "routes"):
+        with pytest.raises(DeclarationError, match=r"http takes a plain function, def mount"):
+            service.http(wrong)
+
+
+async def test_using_gives_the_same_service_other_things() -> None:
+    """A test's service shares name and declarations, and yields what it was given."""
+    service = Service("things", owner="team", settings=Settings, uses=uses)
+    fakes = Uses()
+    other = service.using(fakes)
+    assert (other.name, other.owner) == (service.name, service.owner)
+    assert other.declarations is service.declarations
+    assert (other.settings, service.settings) == (None, Settings)
+    assert other.uses is not None
+    async with other.uses() as yielded:
+        assert yielded is fakes
+    assert service.uses is uses
+
+
+class Stand:
+    """A service that runs, as far as `tx()` asks."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str | None, str | None]] = []
+
+    def outside(self, key: str | None, correlation_id: str | None) -> AbstractAsyncContextManager[Any]:
+        """Yield what was asked for."""
+        self.asked.append((key, correlation_id))
+        return nullcontext("tx")
+
+    async def send(self, subscription: str, body: bytes, content_type: str, *, replay: str, attempt: int) -> None:
+        """Nothing is sent here."""
+
+
+async def test_a_transaction_outside_is_that_of_the_service_as_it_runs_here() -> None:
+    """`tx()` finds the running service by context; where it does not run, the error says where it would."""
+    service = things()
+    stand = Stand()
+    with here({"things": stand}):
+        async with service.tx(key="k", correlation_id="c") as tx:
+            assert tx == "tx"
+        async with service.tx():
+            pass
+    assert stand.asked == [("k", "c"), (None, None)]
+    with pytest.raises(HocketError, match=r"service things does not run here: use tx\(\) inside"):
+        service.tx()
