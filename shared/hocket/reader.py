@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import deque
-
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -122,7 +121,7 @@ class Reading:
                 return
             except Fenced:
                 raise
-            except Exception as error:  # a reader may raise anything; nothing is lost, the batch comes again
+            except Exception as error:  # noqa: BLE001 -- a reader may raise anything; the batch comes again
                 self.signals.trouble(self.service, "a reader failed", source=self.source, error=repr(error))
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, LONGEST_WAIT)

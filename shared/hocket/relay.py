@@ -58,7 +58,7 @@ class Relay:
     _flying: int = 0
     _since: float = 0.0
     _resting: dict[int, float] = field(default_factory=dict)
-    _sleeping: int = 0
+    _claiming: bool = False
     _probing: bool = False
     _missed: bool = True  # the store may hold rows of ours that are not in memory
     _from: int = 0
@@ -68,6 +68,7 @@ class Relay:
     _some: asyncio.Event = field(default_factory=asyncio.Event)
     _done: asyncio.Event = field(default_factory=asyncio.Event)
     _timer: asyncio.Event = field(default_factory=asyncio.Event)
+    _rested: asyncio.Event = field(default_factory=asyncio.Event)
     _spawn: Spawn | None = None
 
     async def start(self, spawn: Spawn) -> None:
@@ -98,9 +99,13 @@ class Relay:
             self._queue.append(row)
             self._some.set()
 
-    def wake(self) -> None:
-        """Look into the store again: a commit's outcome was unknown, or a duplicate asks for what is pending."""
+    def look_again(self) -> None:
+        """The outcome of a commit was unknown: the store may hold rows that were never handed over."""
         self._missed, self._from = True, 0
+        self._timer.set()
+
+    def nudge(self) -> None:
+        """A duplicate asks for what is pending (RULES 3.5): claim what is due now."""
         self._timer.set()
 
     def note(self, waiting: Waiting) -> None:
@@ -120,8 +125,8 @@ class Relay:
     @property
     def idle(self) -> bool:
         """Whether nothing that is due waits."""
-        busy = self._queue or self._flying or self._confirmed or self._forgetting or self._resting or self._missed
-        return not busy and not self._held
+        moving = self._queue or self._flying or self._confirmed or self._forgetting
+        return not (moving or self._resting or self._held or self._missed or self._claiming)
 
     def silent_for(self) -> float:
         """Seconds since the oldest unanswered publish under way was begun; 0 when none is."""
@@ -260,6 +265,7 @@ class Relay:
             self._forgetting = len(ids)
             await self._forget(ids)
             self._forgetting = 0
+            self._rested.set()
 
     async def _forget(self, ids: list[int]) -> None:
         while True:
@@ -283,10 +289,13 @@ class Relay:
         """Fetch what has become due and what memory missed."""
         while True:
             self._timer.clear()
+            self._claiming = True
             try:
                 wait = await self._claim()
             except StoreError:
                 wait = STORE_WAIT
+            self._claiming = False
+            self._rested.set()
             try:
                 async with asyncio.timeout(wait):
                     await self._timer.wait()
@@ -299,15 +308,18 @@ class Relay:
         room = MEMORY_ROWS - len(self._known)
         if room <= 0:
             return None
-        fetch = self._missed
-        self._missed = False
-        rows = await self.store.due(now, self._from if fetch else NEWLY_DUE, min(room, MEMORY_ROWS // 4))
+        fetch, self._missed = self._missed, False
+        try:
+            rows = await self.store.due(now, self._from if fetch else NEWLY_DUE, min(room, MEMORY_ROWS // 4))
+        except StoreError:
+            self._missed = self._missed or fetch
+            raise
         for row in rows:
             self._add(row)
         if rows:
             self._some.set()
         if fetch and len(rows) >= min(room, MEMORY_ROWS // 4):
-            self._missed, self._from = True, max(self._from, max(row.id for row in rows))
+            self._missed, self._from = True, max(self._from, *(row.id for row in rows))
             return 0.001
         next_due = await self.store.next_due()
         if self._missed:
@@ -319,7 +331,8 @@ class Relay:
         try:
             async with asyncio.timeout(seconds):
                 while not self.idle:
-                    await asyncio.sleep(0.01)
+                    self._rested.clear()
+                    await self._rested.wait()
         except TimeoutError:
             return False
         return True

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from hocket.errors import HocketError
 from hocket.signals import Signals
 
 Spawn = Callable[[str, Coroutine[Any, Any, None]], "asyncio.Task[None]"]
@@ -36,7 +37,8 @@ class Supervisor:
             return
         error = task.exception()
         if error is not None and not self.failed:
-            self.failed = f"{task.get_name()} died: {type(error).__name__}: {error}"
+            known = isinstance(error, HocketError)
+            self.failed = str(error) if known else f"{task.get_name()} died: {type(error).__name__}: {error}"
             self._signals.trouble(self._service, "a task of the kit died", task=task.get_name(), error=repr(error))
             self.died.set()
 

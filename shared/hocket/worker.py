@@ -11,6 +11,7 @@ from hocket.errors import HocketError, TransportError
 from hocket.ids import Ids
 from hocket.observe import Observer
 from hocket.outside import OutsideTransactions
+from hocket.outcome import Seen
 from hocket.pipeline.admit import Admission
 from hocket.pipeline.arrival import Arrival
 from hocket.pipeline.commit import Committer
@@ -73,7 +74,17 @@ class Worker:
         changed = self.reporter.breaker_changed
         self.admission = Admission(store, self.who, clock, ids, declared.subscriptions)
         self.handling = Handling(store, recorder, signals, clock, chance, self.circuits, changed)
-        self.committer = Committer(store, recorder, signals, clock, chance, self._shed, won=self._won, lost=self._lost)
+        self.committer = Committer(
+            store,
+            recorder,
+            signals,
+            clock,
+            chance,
+            self._shed,
+            won=self._won,
+            lost=self._lost,
+            unknown=self.relay.look_again,
+        )
         self.lanes = {queue: Lane(each, self) for queue, each in declared.subscriptions.items()}
         self.outsides = OutsideTransactions(
             declared, store, speaker, ids, clock, self.circuits, changed, self.full, self.relay.hand
@@ -204,6 +215,8 @@ class Worker:
         self.relay.hand(rows)
         if not arrivals:
             return
+        if any(isinstance(each.outcome, Seen) for each in arrivals):
+            self.relay.nudge()
         settle(arrivals)
         for each in arrivals:
             self.lanes[each.subscription.queue].done(each)

@@ -37,6 +37,7 @@ class Committer:
     shed: Callable[[], bool]  # whether receipts are to be shed now (RULES 4.6)
     won: Callable[[Sequence[Arrival], Sequence[OutboxRow]], None]
     lost: Callable[[Arrival], None]
+    unknown: Callable[[], None]  # a commit may have happened or not (RULES 3.2)
     failing: str = ""  # why the store does not answer, "" where it does
     _pending: deque[Arrival] = field(default_factory=deque)
     _some: asyncio.Event = field(default_factory=asyncio.Event)
@@ -88,10 +89,11 @@ class Committer:
                 return
             except StoreError as error:
                 self.failing = str(error)
+                self.unknown()
                 self.signals.trouble(self.recorder.who.service, "the store does not answer", reason=str(error))
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, STORE_LONGEST_WAIT)
-            except Exception as error:  # one bad neighbour must not take the others along
+            except Exception as error:  # noqa: BLE001 -- one bad neighbour must not take the others along
                 if len(group) == 1:
                     self._blame(group[0], error)
                     continue
@@ -131,7 +133,7 @@ class Committer:
             return self.recorder.fence(arrival, ledger), False
         try:
             ending, owned = self.recorder.ending(arrival, ledger)
-        except Exception as error:  # what it said must not leave, or its on_dead is broken: a failed attempt
+        except Exception as error:  # noqa: BLE001 -- what it said must not leave: that delivery's failed attempt
             self._blame(arrival, error)
             ending, owned = self.recorder.ending(arrival, ledger)
         return (replace(ending, receipt=b"") if self.shed() else ending), owned

@@ -36,7 +36,7 @@ def returned(value: Any) -> Done:
 def failed(
     error: BaseException, *, retry: Retry, used: int, now: datetime, chance: random.Random, free: float | None
 ) -> Outcome:
-    """A handler raised; `used` attempts count, `free` seconds to wait where a breaker lets this failure cost nothing."""
+    """A handler raised; `used` attempts count; `free`: seconds to wait where a breaker lets it cost nothing."""
     if isinstance(error, asyncio.CancelledError):
         return GiveBack()
     if isinstance(error, Reject):

@@ -150,6 +150,7 @@ class Lane:
             try:
                 rows = await self.stations.handling.handle(arrival)
             except Readmit:
+                self.stations.committer.unknown()
                 self.again(arrival)
                 continue
             except asyncio.CancelledError:

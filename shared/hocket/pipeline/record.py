@@ -164,7 +164,7 @@ class Recorder:
             assert subscription.on_dead is not None
             last_word = subscription.on_dead(arrival.event, death)
             return self.speaker.rows((last_word,), self._cause(arrival), self._declared(subscription)), bury
-        except Exception as broken:  # a team's code may raise anything
+        except Exception as broken:  # noqa: BLE001 -- a team's code may raise anything
             text = clean(f"{bury.error}; and its on_dead raised {type(broken).__name__}: {broken}")
             return (), replace(bury, error=text)
 

@@ -72,7 +72,8 @@ class Transaction:
 
     async def commit(self) -> tuple[OutboxRow, ...]:
         """Write what the arrival's outcome leaves behind and commit; the outbox rows for the relay."""
-        assert self._tx is not None and self._scope is not None
+        assert self._tx is not None
+        assert self._scope is not None
         ending, won = self._recorder.ending(self._arrival, self._ledger)
         if not won:
             raise Lost

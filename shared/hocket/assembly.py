@@ -1,0 +1,183 @@
+"""The one place that picks drivers and puts a process together."""
+
+import asyncio
+import os
+import random
+import signal
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from prometheus_client import CollectorRegistry
+
+from hocket import __version__
+from hocket.clock import SystemClock
+from hocket.config import Config
+from hocket.errors import ConfigError
+from hocket.ids import Ids
+from hocket.running import here
+from hocket.service import Service
+from hocket.signals import Listener, Signals
+from hocket.stores.sqlite import SqliteStore
+from hocket.telemetry import logs, otel
+from hocket.telemetry.prometheus import PrometheusListener
+from hocket.transport import Transport
+from hocket.transports.memory import MemoryBroker, MemoryTransport
+from hocket.web import Web
+from hocket.worker import Worker
+
+#: Exit status of a process whose service could not go on.
+FAILED_STATUS = 1
+
+Target = tuple[Service[Any], int]
+
+
+@dataclass(slots=True)
+class Part:
+    """One running service and what belongs to it."""
+
+    worker: Worker
+    store: SqliteStore
+    transport: Transport
+    web: Web
+    stack: ExitStack = field(default_factory=ExitStack)
+
+
+class Assembly:
+    """The services of one process; each can be started, stopped and (on `memory://`) killed by itself."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._clock = SystemClock()
+        self._chance = random.SystemRandom()
+        self._metrics = PrometheusListener(CollectorRegistry())
+        self._traces = otel.from_environment(os.environ, __version__)
+        listeners: list[Listener] = [self._metrics, logs.LogsListener()]
+        if self._traces is not None:
+            listeners.append(self._traces)
+        self._signals = Signals(listeners)
+        self._memory = MemoryBroker() if config.broker_url.startswith("memory:") else None
+        self.parts: dict[str, Part] = {}
+
+    async def start(self, service: Service[Any], port: int) -> Part:
+        """Start one service on its port. `DeclarationError` and `ConfigError` say what forbids it."""
+        boot = Ids(self._clock, self._chance).uuid7()
+        store = self._store(service.name, boot)
+        transport = self._transport(service.name)
+        worker = Worker(
+            service,
+            store=store,
+            transport=transport,
+            signals=self._signals,
+            clock=self._clock,
+            chance=self._chance,
+            boot=boot,
+            max_event_bytes=self._config.max_event_bytes,
+            version=__version__,
+        )
+        web = Web(
+            service.name,
+            self._config.http_host,
+            port,
+            service.mounts,
+            worker.health,
+            lambda: worker.live,
+            self._metrics.text,
+        )
+        part = Part(worker, store, transport, web)
+        part.stack.enter_context(here({service.name: worker}))
+        try:
+            await web.start()
+            await worker.start()
+        except BaseException:
+            await web.stop()
+            part.stack.close()
+            raise
+        self.parts[service.name] = part
+        return part
+
+    async def stop(self, name: str) -> None:
+        """Stop one service in the order that loses nothing."""
+        part = self.parts.pop(name)
+        await part.web.stop()
+        await part.worker.stop()
+        part.stack.close()
+
+    async def kill(self, name: str) -> None:
+        """On `memory://`: end one service as SIGKILL would. Its deliveries go back, its database is not committed."""
+        if self._memory is None:
+            raise ConfigError(f"only a service on memory:// can be killed inside its process, {name} is not")
+        part = self.parts.pop(name)
+        self._memory.cut(name, heal=False)
+        await part.store.abandon()
+        await part.worker.kill()
+        await part.transport.close()
+        await part.web.stop()
+        part.stack.close()
+
+    async def close(self) -> None:
+        """Stop every service, the last started first, and send the last spans."""
+        for name in reversed(list(self.parts)):
+            await self.stop(name)
+        if self._traces is not None:
+            await asyncio.to_thread(self._traces.close)
+
+    def _transport(self, name: str) -> Transport:
+        scheme = urlsplit(self._config.broker_url).scheme
+        if self._memory is not None:
+            return MemoryTransport(self._memory, name)
+        if scheme in {"amqp", "amqps"}:
+            from hocket.transports.rabbitmq import RabbitTransport
+
+            return RabbitTransport(self._config.broker_url, name)
+        raise ConfigError(
+            f"HOCKET_BROKER_URL begins with {scheme or 'nothing'}:// and hocket speaks amqp://, amqps:// and memory://"
+        )
+
+    def _store(self, name: str, boot: str) -> SqliteStore:
+        url = self._config.database_of(name)
+        if not url.startswith("sqlite:///"):
+            raise ConfigError(
+                f"HOCKET_DATABASE_URL is {urlsplit(url).scheme}://… and hocket keeps its data in sqlite:///PATH: "
+                "write sqlite:///var/{service}.db, or sqlite:////data/{service}.db for an absolute path"
+            )
+        return SqliteStore(url.removeprefix("sqlite:///"), clock=self._clock, boot=boot)
+
+
+async def run(targets: Sequence[Target], config: Config) -> None:
+    """Run services until SIGTERM or SIGINT; a second signal ends at once and loses nothing that was committed.
+
+    `ConfigError` and `DeclarationError` say what forbids the start, also what the broker forbids later.
+    """
+    logs.configure(config.log_level)
+    assembly = Assembly(config)
+    asked = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        if asked.is_set():
+            os._exit(FAILED_STATUS)
+        asked.set()
+
+    for each in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(each, stop)
+    try:
+        for service, port in targets:
+            await assembly.start(service, port)
+        failed = await _until_asked(assembly, asked)
+    finally:
+        await assembly.close()
+    if failed:
+        raise ConfigError(failed)
+
+
+async def _until_asked(assembly: Assembly, asked: asyncio.Event) -> str:
+    """Wait for a signal or for a service that cannot go on; then the sentence that says why."""
+    supervisors = [part.worker.supervisor for part in assembly.parts.values()]
+    waits = [asyncio.ensure_future(asked.wait()), *(asyncio.ensure_future(each.died.wait()) for each in supervisors)]
+    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for wait in waits:
+        wait.cancel()
+    return next((each.failed for each in supervisors if each.failed), "")
