@@ -10,8 +10,8 @@ from hocket.clock import Clock
 from hocket.errors import HocketError, TransportError
 from hocket.ids import Ids
 from hocket.observe import Observer
-from hocket.outside import OutsideTransactions
 from hocket.outcome import Seen
+from hocket.outside import OutsideTransactions
 from hocket.pipeline.admit import Admission
 from hocket.pipeline.arrival import Arrival
 from hocket.pipeline.commit import Committer
