@@ -24,6 +24,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("observe",),
         ("relay",),
         ("pipeline",),
+        ("outside", "reader", "reporter"),
         ("worker",),
     ),
     "drivers": (
@@ -76,7 +77,7 @@ class Module:
             if isinstance(node, ast.Import):
                 named += [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom) and node.module:
-                inner = [f"{node.module}.{alias.name}" for alias in node.names]
+                inner = [f"{node.module}.{alias.name}" for alias in node.names if not alias.name.startswith("__")]
                 named += [name if name in modules else node.module for name in inner]
         yield from dict.fromkeys(named)
 
