@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from aiormq.abc import AbstractChannel as Wire
 from aiormq.abc import DeliveredMessage
 from pamqp import commands
+from pamqp.common import FieldValue
 
 from hocket.errors import TransportError
 from hocket.transport import Deliver, Delivery, Handle
@@ -109,7 +110,9 @@ class RabbitConsumer:
             return
         self._closed = True
         await self.cancel()
-        await self._end(self._writer)
+        self._wake.set()
+        if self._writer is not None:
+            await self._writer
         channel = self._channel
         try:
             await self._flush()
@@ -178,7 +181,7 @@ class RabbitConsumer:
             if epoch == self._epoch and not self._cancelled:
                 self._hand_over(message)
 
-        arguments: dict[str, str | int] = {}
+        arguments: dict[str, FieldValue] = {}
         if self._stream is not False:
             arguments["x-stream-offset"] = FIRST if self._next is None else self._next
         try:
@@ -235,7 +238,7 @@ class RabbitConsumer:
             self._news.set()
 
     async def _write(self) -> None:
-        while True:
+        while not self._closed:
             await self._wake.wait()
             self._wake.clear()
             try:

@@ -34,6 +34,8 @@ SEARCH_SECONDS = 10.0
 #: Longest name of an exchange, key, type or id, in bytes; longest name of a header.
 MAX_SHORT_BYTES = 255
 MAX_HEADER_NAME_BYTES = 128
+#: What the wire adds to a header's name and value, in bytes.
+HEADER_EXTRA_BYTES = 6
 #: Priority "normal" (RabbitMQ 4.3 takes a missing one as 4, the client would send 0).
 NORMAL = 4
 
@@ -274,17 +276,16 @@ def _unsendable(message: Message) -> Published | None:
         "correlation id": message.correlation_id,
         "content type": message.content_type,
     }
-    for what, value in names.items():
-        if len(value.encode()) > MAX_SHORT_BYTES:
-            return Published(Verdict.REFUSED, f"{what} is longer than {MAX_SHORT_BYTES} bytes: {value[:40]}…")
+    for what, text in names.items():
+        if len(text.encode()) > MAX_SHORT_BYTES:
+            return Published(Verdict.REFUSED, f"{what} is longer than {MAX_SHORT_BYTES} bytes: {text[:40]}…")
     size = 0
     for name, value in message.headers.items():
-        text = isinstance(value, str)
-        if not text and not (isinstance(value, int) and -(2**63) <= value < 2**63):
-            return Published(Verdict.REFUSED, f"header {name} is neither text nor a whole number of 64 bits: {value!r}")
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            return Published(Verdict.REFUSED, f"header {name} does not fit in 64 bits: {value}")
         if len(name.encode()) > MAX_HEADER_NAME_BYTES:
             return Published(Verdict.REFUSED, f"header {name[:40]}… has a name over {MAX_HEADER_NAME_BYTES} bytes")
-        size += len(name.encode()) + (len(str(value).encode()) if text else 8) + 6
+        size += len(name.encode()) + (len(value.encode()) if isinstance(value, str) else 8) + HEADER_EXTRA_BYTES
     if size > MAX_HEADER_BYTES:
         return Published(Verdict.REFUSED, f"headers have {size} bytes together, at most {MAX_HEADER_BYTES} travel")
     return None
