@@ -18,6 +18,8 @@ T = TypeVar("T")
 
 #: Statements kept prepared on one connection.
 PREPARED = 256
+#: Seconds that a thread whose connection did not open has to end.
+LAST_SECONDS = 2.0
 
 
 class Place(Protocol):
@@ -57,7 +59,11 @@ class ThreadPlace(aiosqlite.Connection):
 
     async def start(self) -> None:
         """Start the thread and open the connection in it."""
-        await self
+        try:
+            await self
+        except BaseException:
+            self._thread.join(LAST_SECONDS)  # it must not speak to a loop that is closed by then
+            raise
 
     async def call(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` in the thread."""

@@ -64,6 +64,7 @@ class SqliteTx:
     async def db(self) -> AsyncConnection:
         """The same transaction as SQLAlchemy sees it; the same object at each call."""
         async with self._lending:
+            self._check()
             if self._lent is None:
                 await self._kit(lambda _: None)
                 self._lent = await self._lender.lend(self._run, may_end=False, misused=self._doom)

@@ -1,5 +1,4 @@
-# ruff: noqa: S101 -- a shipped test suite speaks by assert
-"""The store contract on endings: who wins, whole or not at all."""
+# ruff: noqa: PT012 -- a transaction raises at its exit, so what raises is a block
 
 from dataclasses import replace
 
@@ -9,7 +8,17 @@ from hypothesis import strategies as some
 
 from hocket.outcome import Attempt
 from hocket.store import Ending, InboxRow, InboxState, InboxWrite, RowKind
-from hocket.testing.store_house import START, StoreHouse, StoreSuite, ending, inbox_row, key_of, ledger_row, outbox_row, routing
+from hocket.testing.store_house import (
+    START,
+    StoreHouse,
+    StoreSuite,
+    ending,
+    inbox_row,
+    key_of,
+    ledger_row,
+    outbox_row,
+    routing,
+)
 
 
 class EndingsContract(StoreSuite):
@@ -57,12 +66,14 @@ class EndingsContract(StoreSuite):
     async def test_same_key_twice_in_one_call(self, house: StoreHouse) -> None:
         """RULES 3.1: of two endings of one key in one call the first wins; answers keep the order of the call."""
         store = await house.start()
-        answers = await store.commit([
-            ending("b", outbox=[outbox_row("b1")]),
-            ending("a", outbox=[outbox_row("a1")]),
-            ending("b", 2, outbox=[outbox_row("b2")]),
-            Ending(outbox=(outbox_row("receipt", kind=RowKind.RECEIPT),)),
-        ])
+        answers = await store.commit(
+            [
+                ending("b", outbox=[outbox_row("b1")]),
+                ending("a", outbox=[outbox_row("a1")]),
+                ending("b", 2, outbox=[outbox_row("b2")]),
+                Ending(outbox=(outbox_row("receipt", kind=RowKind.RECEIPT),)),
+            ]
+        )
         assert [(answer.won, routing(answer.outbox)) for answer in answers] == [
             (True, ["b1"]),
             (True, ["a1"]),
@@ -128,10 +139,12 @@ class EndingsContract(StoreSuite):
         with pytest.raises(UnicodeEncodeError):
             async with store.transaction() as tx:
                 with pytest.raises(UnicodeEncodeError):
-                    await tx.write([
-                        ending("a"),
-                        ending("b", outbox=[replace(outbox_row("x"), subject="\ud800")]),
-                    ])
+                    await tx.write(
+                        [
+                            ending("a"),
+                            ending("b", outbox=[replace(outbox_row("x"), subject="\ud800")]),
+                        ]
+                    )
         assert await store.inbox([key_of("a")]) == {}
 
     async def test_inbox_round_trip(self, house: StoreHouse) -> None:
@@ -157,7 +170,11 @@ class EndingsContract(StoreSuite):
         await store.commit([Ending(InboxWrite(row, 5))])
         assert await store.inbox([key_of("a"), key_of("none")]) == {key_of("a"): row}
 
-    @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(
+        max_examples=40,
+        deadline=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
+    )
     @given(
         runs=some.lists(
             some.tuples(
