@@ -301,11 +301,17 @@ def _binary(body: bytes, content_type: str, headers: Mapping[str, object]) -> di
 
 
 def _unpacked(name: str, value: object) -> object:
+    """A header's value as an attribute: bytes are text, a whole number of milliseconds is a time (AMQP's timestamp)."""
     if isinstance(value, bytes | bytearray):
         try:
             return bytes(value).decode()
         except UnicodeDecodeError:
             raise Undecodable(_shown(name), "is not UTF-8") from None
+    if name == "time" and type(value) is int:
+        try:
+            return datetime.fromtimestamp(value / 1000, UTC)
+        except (ValueError, OverflowError, OSError):
+            raise Undecodable("time", "names a moment that does not exist") from None
     return value
 
 
