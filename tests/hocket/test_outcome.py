@@ -1,0 +1,27 @@
+"""How an attempt ends."""
+
+from dataclasses import FrozenInstanceError
+
+import pytest
+
+from hocket.outcome import Attempt, Bury, Done, Word
+
+
+def test_the_receipts_words() -> None:
+    """DESIGN 2: one vocabulary, in code, receipts and pages."""
+    assert [word.value for word in Word] == [
+        "handled", "retry", "deferred", "dead", "duplicate", "refused", "obsolete",
+    ]  # fmt: skip
+
+
+def test_an_outcome_is_a_value() -> None:
+    """Equal outcomes are equal and cannot be changed after the decision."""
+    assert Done(("a",)) == Done(("a",))
+    assert Bury("rejected") == Bury("rejected", row=True, began=False)
+    with pytest.raises(FrozenInstanceError):
+        Done().said = ("b",)  # type: ignore[misc]  # what must not be possible
+
+
+def test_a_stack_is_not_shown_by_accident() -> None:
+    """The stack of an attempt may quote data: it stays out of what is printed."""
+    assert "secret" not in repr(Attempt(1, "a", "b", "retry", trace="secret"))

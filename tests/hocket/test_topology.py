@@ -1,0 +1,82 @@
+"""What stands on the broker: names and arguments, the same everywhere."""
+
+from hocket import topology
+from hocket.topology import Binding, Exchange, of_service, routing_key
+
+
+def test_the_kits_objects() -> None:
+    """DESIGN 4: events go to the log and to what hears; what nobody hears is kept in a stream."""
+    kit = topology.kit()
+    kinds = {exchange.name: exchange.kind for exchange in kit.exchanges}
+    assert kinds == {
+        "hocket.events": "topic", "hocket.heard": "topic", "hocket.unheard": "fanout", "hocket.receipts": "fanout",
+        "hocket.dead": "topic",
+    }  # fmt: skip
+    heard = next(exchange for exchange in kit.exchanges if exchange.name == "hocket.heard")
+    assert heard.arguments == {"alternate-exchange": "hocket.unheard"}
+    assert [queue.name for queue in kit.queues if queue.stream] == ["hocket.log", "hocket.receipts", "hocket.unheard"]
+    assert set(kit.bindings) == {
+        Binding("hocket.events", "hocket.log", "#"),
+        Binding("hocket.events", "hocket.heard", "#", to_exchange=True),
+        Binding("hocket.unheard", "hocket.unheard"),
+        Binding("hocket.receipts", "hocket.receipts"),
+        Binding("hocket.dead", "hocket.dead", "#"),
+    }
+
+
+def test_an_exchange_comes_before_what_names_it() -> None:
+    """The order is the order of declaration: an alternate exchange stands before the one it serves."""
+    names = [exchange.name for exchange in topology.kit().exchanges]
+    assert names.index("hocket.unheard") < names.index("hocket.heard")
+
+
+def test_streams_are_bounded() -> None:
+    """Each stream has an age and a size, and segments small enough that they can be cut."""
+    for queue in topology.kit().queues:
+        if queue.stream:
+            assert queue.arguments["x-max-age"] == topology.STREAM_MAX_AGE
+            size = queue.arguments["x-max-length-bytes"]
+            assert isinstance(size, int)
+            assert size > 10 * topology.STREAM_SEGMENT_BYTES
+
+
+def test_the_dead_are_never_dropped() -> None:
+    """Looking at a letter often must not drop it: its queue has no limit that anyone reaches."""
+    dead = next(queue for queue in topology.kit().queues if queue.name == "hocket.dead")
+    assert dead.arguments == {"x-queue-type": "quorum", "x-delivery-limit": topology.DEAD_DELIVERY_LIMIT}
+
+
+def test_a_services_own_objects() -> None:
+    """DESIGN 4: a quorum queue a subscription, bound to what it hears and to the service's own exchange."""
+    own = of_service("payments", [("payments.charge", ["order.placed.v1", "order.placed.v2"])])
+    assert own.exchanges == (Exchange("payments", "direct"),)
+    assert own.bindings == (
+        Binding("payments", "payments.charge", "payments.charge"),
+        Binding("hocket.heard", "payments.charge", "order.placed.v1"),
+        Binding("hocket.heard", "payments.charge", "order.placed.v2"),
+    )
+
+
+def test_a_subscription_dead_letters_at_least_once_and_has_no_bound() -> None:
+    """RULES 1.7: no max-length on what subscribes; the last net dead-letters without loss."""
+    queue = of_service("payments", [("payments.charge", [])]).queues[0]
+    assert queue.arguments == {
+        "x-queue-type": "quorum", "x-dead-letter-exchange": "hocket.dead",
+        "x-dead-letter-routing-key": "payments.charge", "x-dead-letter-strategy": "at-least-once",
+        "x-overflow": "reject-publish", "x-delivery-limit": topology.DELIVERY_LIMIT,
+    }  # fmt: skip
+    assert not queue.stream
+
+
+def test_topologies_add_up() -> None:
+    """The kit's objects and those of services are declared as one, in order."""
+    one = of_service("a", [("a.x", ["t.v1"])])
+    other = of_service("b", [("b.y", ["t.v1"])])
+    assert (one + other).queues == one.queues + other.queues
+    assert (one + other).exchanges == one.exchanges + other.exchanges
+    assert (one + other).bindings == one.bindings + other.bindings
+
+
+def test_a_version_has_its_own_routing_key() -> None:
+    """RULES 10.1: a new version travels under its own key."""
+    assert routing_key("payment.charged", 2) == "payment.charged.v2"
