@@ -1,4 +1,5 @@
 # ruff: noqa: PT012 -- a transaction raises at its exit, so what raises is a block
+"""The store contract on the outbox: order, owners, time."""
 
 import pytest
 

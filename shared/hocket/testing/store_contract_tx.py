@@ -1,4 +1,5 @@
 # ruff: noqa: PT012 -- a transaction raises at its exit, so what raises is a block
+"""The store contract on transactions: one writer, a bounded lease, what handlers get."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
