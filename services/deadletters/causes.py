@@ -13,7 +13,7 @@ MAX_FRAMES = 100
 _CHANGING = re.compile(
     r"(?P<id>\b[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\b|\b[0-9a-fA-F]{16,}\b)"
     r"|(?P<mail>[^\s@<>'\"]+@[\w.-]+)"
-    r"|(?P<n>\d+(?:[.,:]\d+)*)"
+    r"|(?P<n>(?:(?<![A-Za-z]-)\d+|(?<=[A-Za-z]-)\d{2,})(?:[.,:]\d+)*)"
 )
 _FRAME = re.compile(r'\s*File "(?P<file>.+?)", line (?P<line>\d+)(?:, in (?P<name>.+))?')
 #: Parts of a path that are not the team's own code.

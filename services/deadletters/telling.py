@@ -71,7 +71,7 @@ def letter_line(letter: Letter, same: int, now: datetime) -> str:
     tries = count(letter["attempt"], "attempt")
     said = f"{what} was given up after {tries} at {day_and_clock(letter['last'], now)}"
     if letter["again"]:
-        said += f", {times(letter['again'])} again after it first was"
+        said += f"; it has failed again {times(letter['again'])}"
     others = f" {count(same - 1, 'other letter')} {'has' if same == 2 else 'have'} this cause." if same > 1 else ""
     return f"{said}.{others}"
 
