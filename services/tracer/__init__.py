@@ -1,0 +1,6 @@
+"""The tracer: where every flow and every subject is, now and at any past moment."""
+
+from services.tracer import handlers, http
+from services.tracer.service import tracer
+
+__all__ = ["handlers", "http", "tracer"]

@@ -1,0 +1,208 @@
+"""The facts a flow is folded from: what was said, how attempts ended, what services declare (docs/house.md)."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+
+#: Bound of one name, id or word in a fact; longer ones are not understood.
+MAX_NAME = 1000
+#: Bound of one free text in a fact.
+MAX_TEXT = 20_000
+
+#: The type of the kit's own undo envelopes, which travel outside the log.
+UNDO_TYPE = "hocket.undo"
+
+Name = Annotated[str, Field(max_length=MAX_NAME)]
+Text = Annotated[str, Field(max_length=MAX_TEXT)]
+EventName = tuple[Name, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One event of the log: who said what when, within which flow, because of what."""
+
+    source: str
+    id: str
+    type: str
+    version: int
+    subject: str
+    time: datetime
+    flow: str
+    cause: str = ""  # id of the event that was being handled
+    data: str = field(default="{}", compare=False, repr=False)  # JSON
+
+    @property
+    def service(self) -> str:
+        """The service that said it: its source without the slash."""
+        return self.source.strip("/") or self.source
+
+    @property
+    def name(self) -> tuple[str, int]:
+        """(type, version)."""
+        return self.type, self.version
+
+
+class _Fact(BaseModel):
+    """A fact of the receipts stream; absent and null mean the same, unknown fields are left aside."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_nulls(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: each for name, each in value.items() if each is not None}
+        return value
+
+
+class About(_Fact):
+    """The event that an attempt was about."""
+
+    id: Name = ""
+    source: Name = ""
+    type: Name = ""
+    version: int = 1
+
+
+class Receipt(_Fact):
+    """How one attempt ended."""
+
+    kind: Literal["receipt"]
+    service: Name
+    subscription: Name
+    outcome: Literal["handled", "retry", "deferred", "dead", "duplicate", "refused", "obsolete"]
+    time: AwareDatetime
+    instance: Name = ""
+    boot: Name = ""
+    event: About = About()
+    subject: Name = ""
+    correlationid: Name = ""
+    attempt: int = 1
+    began: AwareDatetime | None = None
+    ended: AwareDatetime | None = None
+    next_at: AwareDatetime | None = None
+    said: tuple[Name, ...] = ()
+    death: Name = ""
+    cause: Name = ""
+    error: Text = ""
+    ledger: Name = ""
+    step: Name = ""
+    replay: Name = ""
+    first: Name = ""  # of a duplicate: how it ended then
+
+    @property
+    def key(self) -> tuple[str, str, str, int, str, str, datetime]:
+        """What makes two copies of one receipt the same receipt."""
+        return (
+            self.subscription, self.event.source, self.event.id, self.attempt, self.outcome, self.boot, self.time
+        )  # fmt: skip
+
+    @property
+    def begun(self) -> datetime:
+        """When the attempt began, as far as it is known."""
+        return self.began or self.time
+
+    @property
+    def over(self) -> datetime:
+        """When the attempt ended, as far as it is known."""
+        return self.ended or self.time
+
+
+class Declared(_Fact):
+    """One subscription of a manifest."""
+
+    name: Name
+    hears: tuple[EventName, ...] = ()
+    says: tuple[EventName, ...] = ()
+    scheduled: tuple[EventName, ...] = ()
+    undo_of: Name = ""
+    why: tuple[EventName, ...] = ()
+    on_dead: tuple[EventName, ...] = ()
+    breaker: Name = ""
+    attempts: int = 0
+
+
+class Manifest(_Fact):
+    """What a service says of itself at start and hourly."""
+
+    kind: Literal["manifest"]
+    service: Name
+    time: AwareDatetime
+    owner: Name = ""
+    subscriptions: tuple[Declared, ...] = ()
+    says: tuple[EventName, ...] = ()
+    sensitive: dict[Name, tuple[Name, ...]] = Field(default_factory=dict)
+
+
+class Breaking(_Fact):
+    """The state of one breaker, as a heartbeat tells it."""
+
+    state: Name
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+
+
+class Heartbeat(_Fact):
+    """That an instance lives, every 10 s."""
+
+    kind: Literal["heartbeat"]
+    service: Name
+    time: AwareDatetime
+    instance: Name = ""
+    boot: Name = ""
+    version: Name = ""
+    waiting: dict[Name, int] = Field(default_factory=dict)
+    breakers: dict[Name, Breaking] = Field(default_factory=dict)
+    shed: int = 0
+
+
+Reported = Receipt | Manifest | Heartbeat
+_KINDS: Mapping[str, type[Receipt] | type[Manifest] | type[Heartbeat]] = {
+    "receipt": Receipt,
+    "manifest": Manifest,
+    "heartbeat": Heartbeat,
+}
+
+
+def reported(value: object) -> Reported:
+    """One fact of the receipts stream. `ValueError` says why it is not understood."""
+    kind = value.get("kind") if isinstance(value, dict) else None
+    model = _KINDS.get(kind) if isinstance(kind, str) else None
+    if model is None:
+        raise ValueError("kind: is none of receipt, manifest, heartbeat")
+    return model.model_validate(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """That a subscription hears an event, known since its first manifest; `undo_of` names the step it undoes."""
+
+    subscription: str
+    since: datetime
+    undo_of: str = ""
+
+
+def expectations(manifests: Iterable[tuple[Manifest, datetime]]) -> dict[tuple[str, int], tuple[Expectation, ...]]:
+    """Who is expected to hear what, from every manifest ever seen and when it was first seen (RULES 7.6).
+
+    A subscription is expected from its first manifest on; what a later manifest leaves out stays expected, since its
+    binding stays.
+    """
+    first: dict[tuple[tuple[str, int], str, str], datetime] = {}
+    for manifest, since in manifests:
+        for each in manifest.subscriptions:
+            for name in each.why if each.undo_of else each.hears:
+                key = (name, each.name, each.undo_of)
+                first[key] = min(since, first.get(key, since))
+    found: dict[tuple[str, int], list[Expectation]] = {}
+    for (name, subscription, undo_of), since in sorted(first.items()):
+        found.setdefault(name, []).append(Expectation(subscription, since, undo_of))
+    return {name: tuple(each) for name, each in found.items()}
+
+
+def utc(seconds: float) -> datetime:
+    """A moment from seconds since 1970."""
+    return datetime.fromtimestamp(seconds, UTC)

@@ -1,0 +1,26 @@
+"""The tracer: a service that reads the log and the receipts and tells where every flow and every subject is."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from hocket.observe import Observer
+from services.tracer.storage import tables
+
+
+class Settings(BaseSettings):
+    """Where the other console is, for links."""
+
+    model_config = SettingsConfigDict(env_prefix="TRACER_", frozen=True)
+
+    desk_url: str = "http://127.0.0.1:8081"
+
+
+@asynccontextmanager
+async def uses(settings: Settings) -> AsyncIterator[Settings]:
+    """The tracer needs nothing outside but its settings."""
+    yield settings
+
+
+tracer = Observer("tracer", owner="team-platform", settings=Settings, uses=uses, tables=tables)
