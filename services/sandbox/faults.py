@@ -15,7 +15,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.sandbox.domain import Target
+from services.sandbox.domain import Api, Target
 
 #: Most faults that may stand at once.
 MAX_FAULTS = 10_000
@@ -40,6 +40,7 @@ class NewFault(BaseModel):
 
     target: Target
     kind: Kind
+    api: Api | None = Field(default=None, description="one of the target's, cards/refunds; null: all of them")
     match: dict[str, str | int | float | bool | None] = Field(default_factory=dict, max_length=20)
     times: int | None = Field(default=None, ge=1, description="requests it befalls; null: no end")
     seconds: float | None = Field(default=None, gt=0, description="how long it stands; null: until it is removed")
@@ -55,11 +56,13 @@ class Fault:
     until: float | None  # seconds since 1970
     left: int | None  # requests it will still befall
 
-    def matches(self, target: Target, request: Mapping[str, object]) -> bool:
+    def matches(self, api: Api, request: Mapping[str, object]) -> bool:
         """Whether it befalls this request."""
         missing = object()
-        return self.new.target is target and all(
-            request.get(name, missing) == value for name, value in self.new.match.items()
+        return (
+            self.new.target is api.target
+            and self.new.api in {None, api}
+            and all(request.get(name, missing) == value for name, value in self.new.match.items())
         )
 
     def shown(self) -> dict[str, object]:
@@ -100,11 +103,11 @@ class Faults:
         self._expire(now)
         return list(self._faults.values())
 
-    def befall(self, target: Target, request: Mapping[str, object], now: float) -> NewFault | None:
+    def befall(self, api: Api, request: Mapping[str, object], now: float) -> NewFault | None:
         """The oldest fault that befalls this request, counted; None: all goes well."""
         self._expire(now)
         for fault in self._faults.values():
-            if fault.matches(target, request):
+            if fault.matches(api, request):
                 if fault.left is not None:
                     fault.left -= 1
                     if fault.left == 0:

@@ -54,7 +54,7 @@ async def ask(request: web.Request) -> web.Response:
     api = Api(request.path.removeprefix("/"))
     key = request.headers.get("Idempotency-Key", "")
     body, mistake = _read(api, key, await request.read())
-    fault = request.app[FAULTS].befall(api.target, body, began)
+    fault = request.app[FAULTS].befall(api, body, began)
     kind = fault.kind if fault else None
     delay = fault.delay_ms / 1000 if fault else 0.0
     if kind is Kind.DELAY:

@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from services.sandbox import faults as module
-from services.sandbox.domain import Target
+from services.sandbox.domain import Api, Target
 from services.sandbox.faults import Faults, Kind, NewFault
 
 
@@ -12,21 +12,24 @@ def test_a_fault_befalls_what_matches() -> None:
     """Every field must be equal; without fields every request of the target matches."""
     faults = Faults()
     faults.add(NewFault(target=Target.MAIL, kind=Kind.DOWN, match={"to": "a@b", "kind": "welcome"}), 0.0)
-    assert faults.befall(Target.MAIL, {"to": "a@b", "kind": "welcome", "text": "x"}, 0.0)
-    assert faults.befall(Target.MAIL, {"to": "a@b"}, 0.0) is None
-    assert faults.befall(Target.CRM, {"to": "a@b", "kind": "welcome"}, 0.0) is None
+    assert faults.befall(Api.MESSAGES, {"to": "a@b", "kind": "welcome", "text": "x"}, 0.0)
+    assert faults.befall(Api.MESSAGES, {"to": "a@b"}, 0.0) is None
+    assert faults.befall(Api.LEADS, {"to": "a@b", "kind": "welcome"}, 0.0) is None
     faults.add(NewFault(target=Target.CRM, kind=Kind.ERROR), 0.0)
-    assert faults.befall(Target.CRM, {}, 0.0)
+    assert faults.befall(Api.LEADS, {}, 0.0)
+    faults.add(NewFault(target=Target.CARDS, api=Api.REFUNDS, kind=Kind.ERROR), 0.0)
+    assert faults.befall(Api.CHARGES, {}, 0.0) is None
+    assert faults.befall(Api.REFUNDS, {}, 0.0)
 
 
 def test_a_fault_ends_by_count_by_time_or_by_hand() -> None:
     """`times`, `seconds`, and removal of one or of a whole target."""
     faults = Faults()
     faults.add(NewFault(target=Target.CARDS, kind=Kind.ERROR, times=2), 0.0)
-    assert [bool(faults.befall(Target.CARDS, {}, 0.0)) for _ in range(3)] == [True, True, False]
+    assert [bool(faults.befall(Api.CHARGES, {}, 0.0)) for _ in range(3)] == [True, True, False]
     faults.add(NewFault(target=Target.CARDS, kind=Kind.ERROR, seconds=30), 100.0)
-    assert faults.befall(Target.CARDS, {}, 129.9)
-    assert faults.befall(Target.CARDS, {}, 130.0) is None
+    assert faults.befall(Api.CHARGES, {}, 129.9)
+    assert faults.befall(Api.CHARGES, {}, 130.0) is None
     last = [faults.add(NewFault(target=target, kind=Kind.DOWN), 0.0) for target in Target]
     assert faults.remove_all(Target.MAIL) == 1
     assert last[0] is not None
@@ -41,7 +44,7 @@ def test_the_oldest_fault_comes_first() -> None:
     faults = Faults()
     faults.add(NewFault(target=Target.CARDS, kind=Kind.TIMEOUT_AFTER, times=1), 0.0)
     faults.add(NewFault(target=Target.CARDS, kind=Kind.ERROR, times=1), 0.0)
-    befallen = [faults.befall(Target.CARDS, {}, 0.0) for _ in range(3)]
+    befallen = [faults.befall(Api.CHARGES, {}, 0.0) for _ in range(3)]
     assert [each and each.kind for each in befallen] == [Kind.TIMEOUT_AFTER, Kind.ERROR, None]
 
 

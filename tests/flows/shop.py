@@ -1,0 +1,35 @@
+"""The shop on one stage: every service of the orders' story and the leads' story, in a world of the test's own."""
+
+from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
+
+from hocket.testing import Play, play
+from services.crm import crm
+from services.ingress import ingress
+from services.inventory import inventory
+from services.notifications import notifications
+from services.orders import orders
+from services.orders.domain import NewOrder
+from services.payments import payments
+from tests.flows.world import World, WorldCards, WorldCustomers, WorldPost, WorldStock
+
+#: Longer than the retries of any handler of the shop take together, undos included.
+LONG = timedelta(minutes=20)
+
+
+def shop(world: World, *, seed: int = 0) -> AbstractAsyncContextManager[Play]:
+    """All services of the shop."""
+    return play(
+        orders,
+        payments.using(WorldCards(world)),
+        inventory.using(WorldStock(world)),
+        notifications.using(WorldPost(world)),
+        ingress,
+        crm.using(WorldCustomers(world)),
+        seed=seed,
+    )
+
+
+def order(*, card: str = "tok_1", sku: str = "lamp", email: str = "ada@example.com") -> NewOrder:
+    """An order of one lamp."""
+    return NewOrder(customer="Ada", email=email, card=card, sku=sku, quantity=1, total_cents=999)

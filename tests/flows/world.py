@@ -1,0 +1,116 @@
+"""The outside world inside the test's own process: the sandbox's rules and faults, without HTTP and without waiting."""
+
+import asyncio
+from dataclasses import asdict
+
+import aiohttp
+
+from services.crm.domain import contact_of, entry_of
+from services.crm.events import LeadCaptured
+from services.inventory.domain import Refused as StockRefused
+from services.inventory.domain import Reserved, SoldOut, read_reservation
+from services.notifications.domain import Mail
+from services.payments.domain import Charged, Declined, Refunded, Refused, read_charge, read_refund
+from services.sandbox.domain import Api, Asked, Did, Entry, Target, Verdict, decide
+from services.sandbox.faults import Faults, Kind, NewFault
+
+
+class World:
+    """Books and faults, in the running loop's time.
+
+    `error` and `down` raise `aiohttp.ClientError`, `timeout_after` acts and raises `TimeoutError`.
+    """
+
+    def __init__(self) -> None:
+        self.lines: list[Entry] = []
+        self.faults = Faults()
+
+    def fault(
+        self, target: Target, kind: Kind, *, api: Api | None = None, times: int | None = None, **match: str
+    ) -> int:
+        """Let a fault stand and return its id."""
+        new = NewFault(target=target, kind=kind, api=api, times=times, match=dict(match))
+        fault = self.faults.add(new, 0.0)
+        assert fault is not None
+        return fault.id
+
+    def did(self, target: Target) -> list[Did]:
+        """What the requests to one system did, in order, those aside that failed."""
+        return [
+            line.verdict.did for line in self.lines if line.asked.api.target is target and line.verdict.status < 500
+        ]
+
+    def mailbox(self) -> list[tuple[object, object]]:
+        """(address, kind) of each mail that was sent."""
+        sent = (line.asked.request for line in self.lines if line.verdict.did is Did.SENT)
+        return [(request["to"], request["kind"]) for request in sent]
+
+    def ask(self, api: Api, key: str, request: dict[str, object]) -> tuple[int, dict[str, object]]:
+        """One request, booked."""
+        now = asyncio.get_running_loop().time()
+        fault = self.faults.befall(api, request, 0.0)
+        kind = fault.kind if fault else None
+        asked = Asked(api, key, request, now, kind or "", kind is Kind.DECLINE)
+        down = kind in {Kind.ERROR, Kind.DOWN}
+        verdict = Verdict(500, Did.NONE) if down else decide(len(self.lines) + 1, asked, self.lines)
+        self.lines.append(Entry(len(self.lines) + 1, asked, verdict, now))
+        if down:
+            raise aiohttp.ClientConnectionError(f"{api} is {kind}")
+        if kind is Kind.TIMEOUT_AFTER:
+            raise TimeoutError
+        return verdict.status, dict(verdict.answer)
+
+
+class WorldCards:
+    """The card system of a world."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def charge(self, order_id: str, card: str, total_cents: int, *, key: str) -> Charged | Declined | Refused:
+        """See `services.payments.service.Cards`."""
+        body: dict[str, object] = {"order_id": order_id, "card": card, "total_cents": total_cents}
+        return read_charge(*self._world.ask(Api.CHARGES, key, body))
+
+    async def refund(self, order_id: str, *, key: str, original: str) -> Refunded | Refused:
+        """See `services.payments.service.Cards`."""
+        return read_refund(*self._world.ask(Api.REFUNDS, key, {"order_id": order_id, "original": original}))
+
+
+class WorldStock:
+    """The shop system of a world."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def reserve(self, order_id: str, sku: str, quantity: int, *, key: str) -> Reserved | SoldOut | StockRefused:
+        """See `services.inventory.service.Stock`."""
+        body: dict[str, object] = {"order_id": order_id, "sku": sku, "quantity": quantity}
+        return read_reservation(*self._world.ask(Api.RESERVATIONS, key, body))
+
+    async def release(self, order_id: str, *, key: str, original: str) -> None:
+        """See `services.inventory.service.Stock`."""
+        self._world.ask(Api.RELEASES, key, {"order_id": order_id, "original": original})
+
+
+class WorldPost:
+    """The mail system of a world."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def send(self, mail: Mail, *, key: str) -> None:
+        """See `services.notifications.service.Post`."""
+        self._world.ask(Api.MESSAGES, key, asdict(mail))
+
+
+class WorldCustomers:
+    """The customer system of a world."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def enter(self, lead: LeadCaptured, *, key: str) -> str:
+        """See `services.crm.service.Customers`."""
+        _, answer = self._world.ask(Api.LEADS, key, dict(entry_of(lead)))
+        return contact_of(answer)
