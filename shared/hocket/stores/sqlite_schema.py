@@ -31,7 +31,8 @@ CREATE TABLE IF NOT EXISTS hocket_outbox (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS hocket_outbox_owned ON hocket_outbox (id, kind, due)
     WHERE owner IS NOT NULL AND refused IS NULL;
-CREATE INDEX IF NOT EXISTS hocket_outbox_later ON hocket_outbox (due, id, kind) WHERE owner IS NULL AND refused IS NULL;
+CREATE INDEX IF NOT EXISTS hocket_outbox_later ON hocket_outbox (due, id, kind, owner, refused)
+    WHERE owner IS NULL AND refused IS NULL;
 CREATE INDEX IF NOT EXISTS hocket_outbox_schedule ON hocket_outbox (schedule) WHERE schedule <> '' AND owner IS NULL;
 CREATE INDEX IF NOT EXISTS hocket_outbox_refused ON hocket_outbox (id) WHERE refused IS NOT NULL;
 CREATE TABLE IF NOT EXISTS hocket_ledger (

@@ -66,7 +66,8 @@ class SqliteTx:
         async with self._lending:
             self._check()
             if self._lent is None:
-                await self._kit(lambda _: None)
+                if not self._begun:
+                    await self._kit(lambda _: None)
                 self._lent = await self._lender.lend(self._run, may_end=False, misused=self._doom)
             return self._lent[0]
 
