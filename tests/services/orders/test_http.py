@@ -1,0 +1,90 @@
+"""Orders over real HTTP."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from services.orders import orders
+from tests.services.serving import serving
+
+ORDER: dict[str, object] = {
+    "customer": "Ada",
+    "email": "ada@example.com",
+    "card": "tok_1",
+    "sku": "lamp",
+    "quantity": 2,
+    "total_cents": 999,
+}
+
+
+@pytest.fixture
+async def http(tmp_path: Path) -> AsyncIterator[aiohttp.ClientSession]:
+    """An orders service that runs."""
+    async with serving(orders, tmp_path) as session:
+        yield session
+
+
+async def _post(http: aiohttp.ClientSession, order: object, key: str = "") -> tuple[int, Any]:
+    async with http.post("/orders", json=order, headers={"Idempotency-Key": key} if key else {}) as answer:
+        return answer.status, await answer.json()
+
+
+async def _get(http: aiohttp.ClientSession, path: str) -> tuple[int, Any]:
+    async with http.get(path) as answer:
+        return answer.status, await answer.json()
+
+
+async def test_an_order_is_placed_and_shown(http: aiohttp.ClientSession) -> None:
+    """202 with id and flow; shown without the customer's address and card."""
+    status, placed = await _post(http, ORDER)
+    assert (status, placed["state"]) == (202, "placed")
+    status, shown = await _get(http, f"/orders/{placed['order_id']}")
+    assert status == 200
+    assert shown.items() >= {"state": "placed", "reason": "", "flow": placed["flow"], "sku": "lamp"}.items()
+    assert shown["placed_at"].endswith("Z")
+    assert not {"email", "card"} & set(shown)
+    assert (await _get(http, "/orders/NONE"))[0] == 404
+
+
+async def test_the_same_key_gets_the_same_answer_and_no_second_order(http: aiohttp.ClientSession) -> None:
+    """One after the other and at once; without a key every post is an order of its own."""
+    first = await _post(http, ORDER, "key-1")
+    assert await _post(http, ORDER, "key-1") == first
+    answers = await asyncio.gather(*(_post(http, ORDER, "key-2") for _ in range(20)))
+    assert len({(status, answer["order_id"], answer["flow"]) for status, answer in answers}) == 1
+    assert (await _post(http, ORDER))[1]["order_id"] != (await _post(http, ORDER))[1]["order_id"]
+    assert len((await _get(http, "/orders"))[1]["orders"]) == 4
+
+
+async def test_a_key_belongs_to_one_order(http: aiohttp.ClientSession) -> None:
+    """The same key with another order is 409, and nothing is placed."""
+    await _post(http, ORDER, "key-1")
+    assert (await _post(http, {**ORDER, "quantity": 3}, "key-1"))[0] == 409
+    assert (await _post(http, ORDER, "k" * 256))[0] == 400
+    assert len((await _get(http, "/orders"))[1]["orders"]) == 1
+
+
+async def test_a_malformed_order_names_its_fields(http: aiohttp.ClientSession) -> None:
+    """422 with every field that is wrong, never with what was in it."""
+    status, answer = await _post(http, {**ORDER, "email": "secret-nobody", "quantity": 0, "card": None})
+    assert (status, {each["field"] for each in answer["fields"]}) == (422, {"email", "quantity", "card"})
+    assert "secret-nobody" not in str(answer)
+    async with http.post("/orders", data=b"{not json") as broken:
+        assert broken.status == 422
+
+
+async def test_orders_are_read_by_pages(http: aiohttp.ClientSession) -> None:
+    """`next` leads from page to page and ends with null; a page has a bound."""
+    placed = [(await _post(http, ORDER))[1]["order_id"] for _ in range(5)]
+    seen, after = list[str](), 0
+    while after is not None:
+        _, page = await _get(http, f"/orders?after={after}&limit=2")
+        seen += [order["order_id"] for order in page["orders"]]
+        after = page["next"]
+    assert seen == placed
+    for query in ("limit=501", "limit=0", "after=x", "after=-1"):
+        assert (await _get(http, f"/orders?{query}"))[0] == 422

@@ -1,0 +1,24 @@
+"""One service as `hocket run` runs it, with its HTTP side, on the memory broker and a database file of its own."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from hocket import Service
+from hocket.assembly import Assembly
+from hocket.config import Config
+
+
+@asynccontextmanager
+async def serving(service: Service[Any], folder: Path) -> AsyncIterator[aiohttp.ClientSession]:
+    """A session whose base is the running service; its database lies in `folder`."""
+    assembly = Assembly(Config(broker_url="memory://", database_url=f"sqlite:///{folder}/{{service}}.db"))
+    part = await assembly.start(service, 0)
+    try:
+        async with aiohttp.ClientSession(f"http://127.0.0.1:{part.web.port}") as http:
+            yield http
+    finally:
+        await assembly.close()
