@@ -1,6 +1,7 @@
 """From what stands on the dead-letter queue to a letter: total, whatever the bytes are. Pure."""
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -82,12 +83,12 @@ class Arrival:
 
 
 def text(value: object, limit: int = MAX_NAME) -> str:
-    """A header value as text, cut to `limit` characters; broken UTF-8 is replaced."""
+    """A header value as text that every store takes, cut to `limit` characters; broken UTF-8 and NUL are replaced."""
     if value is None:
         return ""
     if isinstance(value, bytes | bytearray):
         value = bytes(value).decode("utf-8", "replace")
-    return str(value)[:limit]
+    return str(value)[:limit].encode("utf-8", "replace").decode().replace("\x00", "\ufffd")
 
 
 def number(value: object, default: int) -> int:
@@ -102,8 +103,10 @@ def number(value: object, default: int) -> int:
 def plain(value: object) -> Any:
     """A header value as JSON can keep it."""
     match value:
-        case None | bool() | int() | float():
+        case None | bool() | int():
             return value
+        case float():
+            return value if math.isfinite(value) else str(value)
         case datetime():
             return rfc3339(value if value.tzinfo else value.replace(tzinfo=UTC))
         case Mapping():

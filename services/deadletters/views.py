@@ -240,7 +240,7 @@ def raw_of(body: bytes, envelope: Envelope | None, secrets: Secrets) -> str | No
             outer = {}
         inner = secrets.data if "data" not in outer else {**outer, "data": secrets.data}
         inner = {name: value for name, value in (inner or {}).items() if name != "data_base64"}
-        return json.dumps(inner, ensure_ascii=False, indent=2)[:MAX_SHOWN_BYTES]
+        return control_marks(json.dumps(inner, ensure_ascii=False, indent=2)[:MAX_SHOWN_BYTES], keep="\n\t")
     try:
         return control_marks(body[:MAX_SHOWN_BYTES].decode(), keep="\n\t")
     except UnicodeDecodeError as error:

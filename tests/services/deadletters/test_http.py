@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -313,3 +314,33 @@ async def test_an_open_breaker_is_a_warning(desk: Bench) -> None:
         plan = await answer.json()
     assert any("Breaker crm-api is open" in warning for warning in plan["warnings"])
     assert plan["then"] == "If it is handled, it may say order.recorded."
+
+
+async def test_hostile_letters_and_receipts_stop_nobody(desk: Bench) -> None:
+    """An undecodable message is a letter like others, its neighbours unharmed, and every page still opens."""
+    nasty = "\x00\ud800\u202e" + "9" * 400
+    hostile = [
+        Raw(b"", {}, None, "", ""),
+        Raw(b"\xff" * 100_000, {"hocket-death-id": nasty, "hocket-death-error": nasty, "x-death": [nasty, {}]}),
+        dead(2, death_attempt=nasty, death_time=nasty, death_history="[[[", death_headers='{"cloudEvents_id": 1}'),
+        dead(3, body=event(3, deep={"a": [{"b": "\u202e"}] * 700})),
+        dead(4, death_history=f'[{{"error": "\\ud800", "trace": "{"x" * 30_000}", "attempt": 1e9}}]'),
+    ]
+    await desk.dead(*hostile, dead(1))
+    await desk.told(
+        receipt(1, 2, error=nasty, outcome=nasty),
+        receipt(1, 2, "retry", replay=nasty, error=nasty),
+        {"kind": "receipt", "event": {"id": [1]}, "attempt": -1, "outcome": "handled"},
+        {**manifest(), "subscriptions": "none"},
+        {"kind": "heartbeat", "service": 1},
+    )
+    found = (await desk.letters())["letters"]
+    assert len(found) == len(hostile) + 1
+    assert (await desk.letter("letter-1"))["state"] == "pending"
+    for letter in found:
+        for view in ("tree", "raw", "hex", "headers"):
+            async with desk.http.get(f"/letters/{quote(letter['id'], safe='')}?view={view}") as answer:
+                assert answer.status == 200
+    for page in ("/", "/letters", "/?show=all"):
+        async with desk.http.get(page) as answer:
+            assert answer.status == 200
