@@ -58,6 +58,13 @@ class Item:
     delivery: Delivery | None = None
     y: float = 0.0
 
+    even: bool = False  # its lane is shaded
+
+    @property
+    def middle(self) -> float:
+        """Where a mark of 16 px stands in the middle of its last bar."""
+        return self.bars[-1].x + self.bars[-1].width / 2 - MARK / 2 if self.bars else self.x
+
     @property
     def bar_end(self) -> float:
         """Where its last bar ends."""
@@ -71,6 +78,7 @@ class Lane(NamedTuple):
     owner: str
     y: float
     height: float
+    even: bool
 
 
 class Arrow(NamedTuple):
@@ -107,6 +115,12 @@ class Drawing:
     left: float = LEFT
     top: float = TOP
     left_out: int = 0
+
+    def name_of(self, moment: datetime) -> str:
+        """A moment's name on the axis: with milliseconds where two names would be the same."""
+        seconds = [each.moment.replace(microsecond=0) for each in self.ticks]
+        whole = moment.strftime("%H:%M:%S")
+        return whole if len(set(seconds)) == len(seconds) else f"{whole}.{moment.microsecond // 1000:03d}"
 
 
 def draw(flow: Flow, now: datetime, owner: Callable[[str], str]) -> Drawing:
@@ -205,7 +219,7 @@ def _run(delivery: Delivery, scale: Scale, now: datetime) -> Item:
     if delivery.stand is Stand.DEAD:
         item.dead = item.bar_end + 4
     words = (len(item.label) + len(item.aside) + 2) * CHARACTER
-    item.end = max(item.bar_end + (MARK + 36 if item.dead else 4), item.x + words)
+    item.end = max(item.bar_end + (MARK + 48 if item.dead else 4), item.x + words)
     return item
 
 
@@ -250,15 +264,15 @@ def _place(items: list[Item], owner: Callable[[str], str]) -> list[Lane]:
     """Give each item the first free row of its lane, each lane its height; lanes stand in order of their first fact."""
     lanes: list[Lane] = []
     y = TOP
-    for service in dict.fromkeys(each.lane for each in items):
+    for at, service in enumerate(dict.fromkeys(each.lane for each in items)):
         ends: list[float] = []
         for item in (each for each in items if each.lane == service):
-            row = next((at for at, end in enumerate(ends) if end + 10 <= item.x), len(ends))
+            row = next((one for one, end in enumerate(ends) if end + 10 <= item.x), len(ends))
             ends[row : row + 1] = [item.end]
-            item.y = y + LANE_PADDING + row * ROW
+            item.y, item.even = y + LANE_PADDING + row * ROW, bool(at % 2)
             item.points = [each._replace(y=item.y + 28) for each in item.points]
         height = len(ends) * ROW + 2 * LANE_PADDING
-        lanes.append(Lane(service, owner(service), y, height))
+        lanes.append(Lane(service, owner(service), y, height, bool(at % 2)))
         y += height
     return lanes
 

@@ -102,13 +102,15 @@ def because(delivery: Delivery, now: datetime) -> str:
     last = delivery.last
     if last is None or not delivery.open:
         return "" if last or not delivery.open else "no attempt has ended yet"
-    next_at = day_and_clock(last.next_at, now) if last.next_at else ""
+    next_at = ""
+    if last.next_at is not None:
+        next_at = f"{'' if last.next_at >= now else 'was due '}at {day_and_clock(last.next_at, now)}"
     if last.outcome == "deferred":
         why = shortened(last.error) or last.cause or "by its own wish"
-        return f"deferred: {why}" + (f"; next try at {next_at}" if next_at else "")
+        return f"deferred: {why}" + (f"; next try {next_at}" if next_at else "")
     kind = last.error.partition(":")[0] if last.error else last.cause
     failed = f"attempt {last.attempt} failed: {shortened(kind)}" if kind else f"attempt {last.attempt} failed"
-    return failed + (f"; next attempt at {next_at}" if next_at else "")
+    return failed + (f"; next attempt {next_at}" if next_at else "")
 
 
 def _zombie(flow: Flow) -> Sentence:

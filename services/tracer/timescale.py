@@ -14,7 +14,7 @@ FLOOR_BEGIN, FLOOR, CEILING = 17.0, 9.0, 88.0
 #: An interval longer than this carries `//`.
 FOLDED = timedelta(seconds=10)
 #: Room in px that the name of a moment needs on the axis.
-NAME_ROOM = 78.0
+NAME_ROOM = 88.0
 #: How much at most a short flow is stretched.
 MAX_STRETCH = 4.0
 

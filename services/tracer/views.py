@@ -36,6 +36,11 @@ class Row(NamedTuple):
     death: str = ""
 
     @property
+    def word(self) -> str:
+        """The word of a fact that is past: the receipt's own, where the mark's word speaks of now."""
+        return self.state if self.state in {"retry", "deferred"} else ""
+
+    @property
     def failed(self) -> bool:
         """Whether it tells of a failure."""
         return self.state in {"retry", "dead"}
@@ -196,6 +201,7 @@ def chosen_of(flow: Flow, drawing: Drawing, key: str, masks: Masks) -> Chosen | 
     return Chosen(said, delivery, payload_of(said, masks) if said else None)
 
 
-def took(line: Line) -> str:
-    """How long a flow took, or has taken."""
-    return duration((line.ended - line.began).total_seconds())
+def took(line: Line, now: datetime) -> str:
+    """How long a flow took, or has taken until now."""
+    end = now if line.state in {"running", "waiting"} else line.ended
+    return duration(max(0.0, (end - line.began).total_seconds()))

@@ -91,13 +91,12 @@ class Story:
 
     def say(self, service: str, type: str, at: float, cause: str = "", **data: Any) -> "Story":
         """An event is said."""
-        self.envelopes.append(
-            Envelope(
-                id=self.id(type), source=f"/{service}", type=type, version=1, subject=self.subject, time=self.at(at),
-                correlation_id=self.flow, idempotency_key=self.id(type), data=data or {"order_id": str(self.number)},
-                causation_id=self.id(cause) if cause else "",
-            )  # fmt: skip
-        )
+        envelope = Envelope(
+            id=self.id(type), source=f"/{service}", type=type, version=1, subject=self.subject, time=self.at(at),
+            correlation_id=self.flow, idempotency_key=self.id(type), data=data or {"order_id": str(self.number)},
+            causation_id=self.id(cause) if cause else "",
+        )  # fmt: skip
+        self.envelopes.append(envelope)
         return self
 
     def end(
@@ -144,7 +143,7 @@ class Story:
         )
 
 
-STEP = {"step": "payments.charge"}
+STEP: dict[str, Any] = {"step": "payments.charge"}
 
 
 def placed(number: int, start: datetime = START) -> Story:
@@ -182,7 +181,9 @@ def rejected(number: int, start: datetime = START, undo: str = "handled") -> Sto
     told.end("notifications.apology", "order.cancelled", "handled", 1.2, 1.5)
     if undo == "dead":
         error = "CardsDown: 503 from /refunds"
-        told.end("payments.refund", "hocket.undo", "retry", 1.0, 1.4, 1, error=error, next_at=30.0, ledger="undoing", **STEP)
+        told.end(
+            "payments.refund", "hocket.undo", "retry", 1.0, 1.4, 1, error=error, next_at=30.0, ledger="undoing", **STEP
+        )
         return told.end(
             "payments.refund", "hocket.undo", "dead", 30.0, 30.4, 2, cause="CardsDown", error=error, ledger="undoing",
             death=uuid(number * 1000 + 999), **STEP,
@@ -207,6 +208,3 @@ def mail_dead(number: int, start: datetime = START) -> Story:
         "notifications.confirmation", "order.confirmed", "dead", 8.0, 8.2, 3, cause="MailDown", error=error,
         death=uuid(number * 1000 + 998),
     )  # fmt: skip
-
-
-STORIES = {"happy": happy, "rejected": rejected, "mail_dead": mail_dead}
