@@ -70,13 +70,8 @@ class Console:
         return self._environment.get_template(template).render(filled)
 
     def render(self, template: str, *, status: int = 200, **values: Any) -> web.Response:
-        """A whole page. Kept by no cache: it may show what only this reader may see."""
-        return web.Response(
-            text=self.html(template, **values),
-            status=status,
-            content_type="text/html",
-            headers={"Cache-Control": "no-store"},
-        )
+        """A whole page."""
+        return web.Response(text=self.html(template, **values), status=status, content_type="text/html")
 
     def error(self, status: int, sentence: str) -> web.Response:
         """The page of an error: what happened, and the way out."""
@@ -145,10 +140,9 @@ def _exact(context: Context, value: datetime | str | float | None) -> Markup:
 
 
 async def _secure(request: web.Request, response: web.StreamResponse) -> None:
-    """Put the security headers on whatever is answered, errors and static files included."""
+    """Put the security headers on whatever is answered, errors included; only our own files may be kept by a cache."""
     response.headers.update(SECURITY_HEADERS)
-    if request.path.startswith("/static/"):
-        response.headers["Cache-Control"] = "no-cache"
+    response.headers["Cache-Control"] = "no-cache" if request.path.startswith("/static/") else "no-store"
 
 
 def _guard(console: Console) -> Middleware:
