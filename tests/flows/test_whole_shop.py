@@ -59,9 +59,9 @@ class Town:
 
 
 @asynccontextmanager
-async def town(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Town]:
+async def town(folder: Path, monkeypatch: pytest.MonkeyPatch, broker_url: str) -> AsyncIterator[Town]:
     """The sandbox first, then the shop with its settings from the environment."""
-    assembly = Assembly(Config(broker_url="memory://", database_url=f"sqlite:///{folder}/{{service}}.db"))
+    assembly = Assembly(Config(broker_url=broker_url, database_url=f"sqlite:///{folder}/{{service}}.db"))
     try:
         outside = f"http://127.0.0.1:{(await assembly.start(sandbox, 0)).web.port}"
         monkeypatch.setenv("PAYMENTS_CARDS_URL", f"{outside}/cards")
@@ -76,28 +76,38 @@ async def town(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[T
         await assembly.close()
 
 
-async def test_the_books_balance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_books_balance_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Good orders, declined, sold out, ones whose charge times out: charges less refunds are confirmations."""
-    async with town(tmp_path, monkeypatch) as shop:
-        fault = {"target": "cards", "kind": "timeout_after", "delay_ms": 1500, "times": 1}
-        for number in range(3):
-            await shop.post("sandbox", "/faults", {**fault, "match": {"card": f"tok-{number}"}})
-        kinds = [("tok-{}", "lamp")] * 12 + [("declined-{}", "lamp")] * 4 + [("tok-{}", "sold-out")] * 4
-        for number, (card, sku) in enumerate(kinds):
-            order = {"customer": "Ada", "email": f"c{number}@example.com", "card": card.format(number), "sku": sku}
-            await shop.post("orders", "/orders", {**order, "quantity": 1, "total_cents": 100 + number})
-        for number in range(5):
-            for _ in range(2):
-                lead = {"email": f"l{number}@example.com", "campaign": "spring"}
-                await shop.post("ingress", "/leads", lead, X_Delivery_Id=f"d{number}")
-        ended = await shop.until(
-            "orders", "/orders", "orders", lambda all_: all(each["state"] != "placed" for each in all_)
-        )
-        mails = await shop.until("sandbox", "/mailbox", "mails", lambda all_: len(all_) >= len(kinds) + 5)
-        cards = await shop.until(
-            "sandbox", "/books/cards", "books", lambda all_: Counter(each["did"] for each in all_)["refunded"] == 4
-        )
-        contacts = await shop.until("sandbox", "/books/crm", "books", lambda all_: len(all_) >= 5)
+    async with town(tmp_path, monkeypatch, "memory://") as shop:
+        await _books_balance(shop)
+
+
+async def test_the_books_balance_on_rabbitmq(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broker_url: str) -> None:
+    """The same over a real broker."""
+    async with town(tmp_path, monkeypatch, broker_url) as shop:
+        await _books_balance(shop)
+
+
+async def _books_balance(shop: Town) -> None:
+    fault = {"target": "cards", "kind": "timeout_after", "delay_ms": 1500, "times": 1}
+    for number in range(3):
+        await shop.post("sandbox", "/faults", {**fault, "match": {"card": f"tok-{number}"}})
+    kinds = [("tok-{}", "lamp")] * 12 + [("declined-{}", "lamp")] * 4 + [("tok-{}", "sold-out")] * 4
+    for number, (card, sku) in enumerate(kinds):
+        order = {"customer": "Ada", "email": f"c{number}@example.com", "card": card.format(number), "sku": sku}
+        await shop.post("orders", "/orders", {**order, "quantity": 1, "total_cents": 100 + number})
+    for number in range(5):
+        for _ in range(2):
+            lead = {"email": f"l{number}@example.com", "campaign": "spring"}
+            await shop.post("ingress", "/leads", lead, X_Delivery_Id=f"d{number}")
+    ended = await shop.until(
+        "orders", "/orders", "orders", lambda all_: all(each["state"] != "placed" for each in all_)
+    )
+    mails = await shop.until("sandbox", "/mailbox", "mails", lambda all_: len(all_) >= len(kinds) + 5)
+    cards = await shop.until(
+        "sandbox", "/books/cards", "books", lambda all_: Counter(each["did"] for each in all_)["refunded"] == 4
+    )
+    contacts = await shop.until("sandbox", "/books/crm", "books", lambda all_: len(all_) >= 5)
     states = Counter(each["state"] for each in ended)
     did = Counter(each["did"] for each in cards)
     assert states == {"confirmed": 12, "cancelled": 8}
