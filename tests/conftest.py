@@ -1,0 +1,37 @@
+"""What tests of every room share: one private RabbitMQ node a session, one virtual host a module."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from deploy.broker.node import RabbitNode, find_programs
+
+#: Fixtures that need a RabbitMQ node; a test that asks for one carries the marker `rabbitmq` by itself.
+NEEDS_RABBITMQ = {"rabbitmq", "broker_url"}
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark what needs RabbitMQ, so that `-m "not rabbitmq"` leaves it out."""
+    if isinstance(item, pytest.Function) and NEEDS_RABBITMQ & set(item.fixturenames):
+        item.add_marker(pytest.mark.rabbitmq)
+
+
+@pytest.fixture(scope="session")
+def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitNode]:
+    """A private RabbitMQ node with its Prometheus plugin; skips where no rabbitmq-server is installed."""
+    if find_programs() is None:
+        pytest.skip("no rabbitmq-server is installed here; `make test` as root installs it")
+    node = RabbitNode(tmp_path_factory.mktemp("rabbitmq"), prometheus=True)
+    try:
+        node.start()
+        yield node
+    finally:
+        node.kill()
+        node.stop()
+
+
+@pytest.fixture(scope="module")
+def broker_url(rabbitmq: RabbitNode, request: pytest.FixtureRequest) -> str:
+    """The AMQP address of a virtual host that this test module has for itself."""
+    return rabbitmq.add_vhost(re.sub(r"[^A-Za-z0-9_.-]", "-", request.node.nodeid) or "tests")
