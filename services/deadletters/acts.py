@@ -18,6 +18,7 @@ from services.deadletters import storage
 from services.deadletters.domain import OPEN, Act, Hearer, Plan, Standing, Subject, plan, standing
 from services.deadletters.reading import envelope_of
 from services.deadletters.service import deadletters
+from services.deadletters.tables import arrivals, letters, services
 
 #: Seconds the broker may take to confirm a replay; below `SENDING_SECONDS`, so that a late one is known as failed.
 SEND_SECONDS = 20.0
@@ -58,8 +59,8 @@ async def planned(db: AsyncConnection, id: str, moment: datetime) -> Planned:
     known = await storage.resolve(db, id)
     if known is None:
         raise NoLetter(id)
-    letter = (await db.execute(sa.select(storage.letters).where(storage.letters.c.id == known))).one()
-    now = standing(*await storage.facts_of(db, known))
+    letter = (await db.execute(sa.select(letters).where(letters.c.id == known))).one()
+    now = standing(*(await storage.facts_of(db, [known]))[known])
     binary = bool(letter.event_id) and not letter.content_type.lower().startswith("application/cloudevents")
     subject = Subject(
         letter.subscription, letter.attempt, letter.cause, letter.spoke, letter.type, letter.subject, binary
@@ -69,8 +70,7 @@ async def planned(db: AsyncConnection, id: str, moment: datetime) -> Planned:
 
 async def hearer(db: AsyncConnection, letter: Any) -> Hearer:
     """What the letter's service said of its subscription, and how its breaker stands."""
-    table = storage.services
-    row = (await db.execute(sa.select(table).where(table.c.service == letter.service))).first()
+    row = (await db.execute(sa.select(services).where(services.c.service == letter.service))).first()
     mine = [each for each in row.subscriptions if each.get("name") == letter.subscription] if row else []
     if row is None or not mine:
         return Hearer()
@@ -132,11 +132,8 @@ def _base(found: Planned) -> tuple[int, str]:
 
 
 async def _last_headers(db: AsyncConnection, id: str) -> dict[str, Any]:
-    table = storage.arrivals
-    newest = (
-        sa.select(table.c.headers).where(table.c.letter == id).order_by(table.c.attempt.desc(), table.c.time.desc())
-    )
-    return dict(await db.scalar(newest.limit(1)) or {})
+    newest = sa.select(arrivals.c.headers).where(arrivals.c.letter == id)
+    return dict(await db.scalar(newest.order_by(arrivals.c.attempt.desc(), arrivals.c.time.desc()).limit(1)) or {})
 
 
 def _raw(letter: Any, headers: dict[str, Any]) -> Raw:

@@ -22,7 +22,7 @@ async def take(letters: list[Raw], tx: Tx) -> None:
     """Store each letter whole; one that is here already gets a second arrival (RULES 8.1)."""
     db = await tx.db()
     now = rfc3339(tx.time)
-    await storage.restate(db, [await storage.store(db, read(raw), now) for raw in letters])
+    await storage.restate(db, await storage.store(db, [read(raw) for raw in letters], now))
 
 
 @deadletters.reads("receipts")

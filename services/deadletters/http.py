@@ -23,6 +23,7 @@ from services.deadletters.asking import MAX_ACT_BYTES, Query, Why, found, missin
 from services.deadletters.domain import Plan, State
 from services.deadletters.service import Settings, deadletters
 
+#: Templates, and static/desk.css, which every page of a console named `desk` asks for.
 _HERE = Path(__file__).parent
 #: Entries of the top bar.
 PAGES = (Page("groups", "/", "Groups", "o"), Page("letters", "/letters", "Letters", "l"))

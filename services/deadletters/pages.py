@@ -15,7 +15,7 @@ from services.deadletters.asking import Query, found, missing, who_of, wrong
 from services.deadletters.causes import stack
 from services.deadletters.domain import State, sentence, times
 from services.deadletters.service import deadletters
-from services.deadletters.storage import letters as letters_table
+from services.deadletters.tables import letters as letters_table
 
 #: Ways to look at a payload.
 PAYLOAD_VIEWS = ("tree", "raw", "hex", "headers")

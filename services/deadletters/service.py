@@ -3,7 +3,7 @@
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from hocket.observe import Observer
-from services.deadletters.storage import tables
+from services.deadletters.tables import tables
 
 
 class Settings(BaseSettings):

@@ -1,4 +1,4 @@
-"""The desk's own tables, and what is written to them: letters, arrivals, receipts, acts, and who reported what."""
+"""What is written to the desk's tables, and the facts that decide a letter's state; by batches, few statements each."""
 
 import dataclasses
 import hashlib
@@ -12,173 +12,101 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.deadletters.causes import frame_of, normalised
 from services.deadletters.domain import Act, Death, Receipt, standing
 from services.deadletters.reading import Arrival
+from services.deadletters.tables import acts, arrivals, letters, receipts, services
 
 #: Values in one `IN (…)`: SQLite and PostgreSQL both bound the parameters of a statement.
 IN_BATCH = 500
 
 T = TypeVar("T")
-
-tables = sa.MetaData()
-
-letters = sa.Table(
-    "letters",
-    tables,
-    sa.Column("no", sa.Integer, primary_key=True, autoincrement=True),  # order of arrival, for paging
-    sa.Column("id", sa.Text, nullable=False, unique=True),
-    sa.Column("state", sa.Text, nullable=False),
-    sa.Column("again", sa.Integer, nullable=False),
-    sa.Column("replays", sa.Integer, nullable=False),
-    sa.Column("settled", sa.JSON),  # outcome, attempt, time, replay of the receipt that settled it
-    sa.Column("subscription", sa.Text, nullable=False),
-    sa.Column("service", sa.Text, nullable=False),
-    sa.Column("cause", sa.Text, nullable=False),
-    sa.Column("error", sa.Text, nullable=False),
-    sa.Column("normal", sa.Text, nullable=False),  # the error without its numbers and ids
-    sa.Column("frame", sa.Text, nullable=False),  # innermost own frame
-    sa.Column("group_id", sa.Text, nullable=False),
-    sa.Column("attempt", sa.Integer, nullable=False),
-    sa.Column("spoke", sa.Boolean, nullable=False),
-    sa.Column("by_broker", sa.Boolean, nullable=False),
-    sa.Column("first_at", sa.Text, nullable=False),  # RFC 3339; of the first and the last death
-    sa.Column("last_at", sa.Text, nullable=False),
-    sa.Column("event_id", sa.Text, nullable=False),
-    sa.Column("source", sa.Text, nullable=False),
-    sa.Column("type", sa.Text, nullable=False),
-    sa.Column("version", sa.Integer, nullable=False),
-    sa.Column("subject", sa.Text, nullable=False),
-    sa.Column("correlation_id", sa.Text, nullable=False),
-    sa.Column("causation_id", sa.Text, nullable=False),
-    sa.Column("idempotency_key", sa.Text, nullable=False),
-    sa.Column("event_time", sa.Text, nullable=False),
-    sa.Column("revision", sa.Integer, nullable=False),
-    sa.Column("content_type", sa.Text, nullable=False),
-    sa.Column("body", sa.LargeBinary, nullable=False),  # byte for byte
-    sa.Index("letters_event", "event_id", "subscription"),
-    sa.Index("letters_group", "group_id"),
-    sa.Index("letters_flow", "correlation_id"),
-    sa.Index("letters_state", "state", "no"),
-)
-
-arrivals = sa.Table(
-    "arrivals",
-    tables,
-    sa.Column("letter", sa.Text, primary_key=True),
-    sa.Column("attempt", sa.Integer, primary_key=True),
-    sa.Column("time", sa.Text, primary_key=True),
-    sa.Column("death_id", sa.Text, nullable=False, index=True),  # as it came; a replay may die under another
-    sa.Column("stored_at", sa.Text, nullable=False),
-    sa.Column("cause", sa.Text, nullable=False),
-    sa.Column("error", sa.Text, nullable=False),
-    sa.Column("replay", sa.Text, nullable=False),
-    sa.Column("spoke", sa.Boolean, nullable=False),
-    sa.Column("by_broker", sa.Boolean, nullable=False),
-    sa.Column("headers", sa.JSON, nullable=False),
-    sa.Column("history", sa.JSON, nullable=False),
-)
-
-receipts = sa.Table(
-    "receipts",
-    tables,
-    sa.Column("subscription", sa.Text, primary_key=True),
-    sa.Column("source", sa.Text, primary_key=True),
-    sa.Column("event_id", sa.Text, primary_key=True),
-    sa.Column("attempt", sa.Integer, primary_key=True),
-    sa.Column("outcome", sa.Text, primary_key=True),
-    sa.Column("replay", sa.Text, primary_key=True),
-    sa.Column("time", sa.Text, nullable=False),
-    sa.Column("next_at", sa.Text, nullable=False),
-    sa.Column("error", sa.Text, nullable=False),
-    sa.Index("receipts_event", "event_id"),
-    sa.Index("receipts_replay", "replay"),
-)
-
-acts = sa.Table(
-    "acts",
-    tables,
-    sa.Column("no", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("letter", sa.Text, nullable=False, index=True),
-    sa.Column("kind", sa.Text, nullable=False),
-    sa.Column("time", sa.Text, nullable=False),
-    sa.Column("who", sa.Text, nullable=False),
-    sa.Column("reason", sa.Text, nullable=False),
-    sa.Column("base_attempt", sa.Integer, nullable=False),
-    sa.Column("base_time", sa.Text, nullable=False),
-    sa.Column("attempt", sa.Integer, nullable=False),
-    sa.Column("replay", sa.Text, nullable=False, index=True),
-    sa.Column("tried", sa.Float, nullable=False),
-    sa.Column("sent_at", sa.Text, nullable=False),
-    sa.Column("failure", sa.Text, nullable=False),
-)
-
-services = sa.Table(
-    "services",
-    tables,
-    sa.Column("service", sa.Text, primary_key=True),
-    sa.Column("owner", sa.Text, nullable=False),
-    sa.Column("manifest_at", sa.Text, nullable=False),
-    sa.Column("subscriptions", sa.JSON, nullable=False),
-    sa.Column("says", sa.JSON, nullable=False),
-    sa.Column("sensitive", sa.JSON, nullable=False),
-    sa.Column("heartbeat_at", sa.Text, nullable=False),
-    sa.Column("breakers", sa.JSON, nullable=False),
-)
-
-
-async def home_of(db: AsyncConnection, arrival: Arrival) -> str:
-    """The id of the letter an arrival belongs to: also where a replay died under a new identity (RULES 8.4)."""
-    if arrival.replay:
-        found = await db.scalar(sa.select(acts.c.letter).where(acts.c.replay == arrival.replay).limit(1))
-        if found is not None:
-            return str(found)
-    return await resolve(db, arrival.death_id) or arrival.death_id
+Facts = tuple[list[Death], list[Receipt], list[Act]]
 
 
 async def resolve(db: AsyncConnection, id: str) -> str | None:
-    """The letter that bears this id, or whose arrival came under it."""
-    found = await db.scalar(sa.select(letters.c.id).where(letters.c.id == id))
-    if found is None:
-        found = await db.scalar(sa.select(arrivals.c.letter).where(arrivals.c.death_id == id).limit(1))
-    return None if found is None else str(found)
+    """The letter that bears this id, or whose arrival came under it; None: there is none."""
+    return (await _homes(db, [id], [])).get(id)
 
 
-async def store(db: AsyncConnection, arrival: Arrival, now: str) -> str:
-    """Keep one arrival; the same one again changes nothing. Answers the letter's id; `restate` comes after."""
-    id = await home_of(db, arrival)
-    here = sa.and_(arrivals.c.letter == id, arrivals.c.attempt == arrival.attempt, arrivals.c.time == arrival.time)
-    if await db.scalar(sa.select(sa.func.count()).select_from(arrivals).where(here)):
-        return id
-    await db.execute(
-        arrivals.insert().values(
-            letter=id,
-            attempt=arrival.attempt,
-            time=arrival.time,
-            death_id=arrival.death_id,
-            stored_at=now,
-            cause=arrival.cause,
-            error=arrival.error,
-            replay=arrival.replay,
-            spoke=arrival.spoke,
-            by_broker=arrival.by_broker,
-            headers=dict(arrival.headers),
-            history=[dataclasses.asdict(run) for run in arrival.history],
-        )
-    )
-    died = arrival.time or now
-    known = (await db.execute(sa.select(letters.c.attempt, letters.c.last_at).where(letters.c.id == id))).first()
-    if known is None:
-        first = {"id": id, "state": "pending", "again": 0, "replays": 0, "first_at": died, "last_at": died}
-        about = dataclasses.asdict(arrival.about)
-        whole = {"body": arrival.body, "content_type": arrival.content_type}
-        await db.execute(letters.insert().values(**first, **whole, **about, **_death(arrival)))
-        return id
-    await db.execute(
-        letters.update()
-        .where(letters.c.id == id)
-        .values(first_at=sa.case((letters.c.first_at > died, died), else_=letters.c.first_at))
-    )
-    if (arrival.attempt, died) > (known.attempt, known.last_at):
-        await db.execute(letters.update().where(letters.c.id == id).values(last_at=died, **_death(arrival)))
-    return id
+async def _homes(db: AsyncConnection, deaths: Collection[str], replays: Collection[str]) -> dict[str, str]:
+    """Which letter each death id and each replay id leads to, where one does."""
+    found: dict[str, str] = {}
+    for part in batches(deaths):
+        came = sa.select(arrivals.c.death_id, arrivals.c.letter).where(arrivals.c.death_id.in_(part))
+        found |= {row.death_id: row.letter for row in await db.execute(came)}
+        found |= {id: id for id in await db.scalars(sa.select(letters.c.id).where(letters.c.id.in_(part)))}
+    for part in batches(replays):
+        asked = sa.select(acts.c.replay, acts.c.letter).where(acts.c.replay.in_(part))
+        found |= {row.replay: row.letter for row in await db.execute(asked)}
+    return found
+
+
+async def store(db: AsyncConnection, came: Sequence[Arrival], now: str) -> set[str]:
+    """Keep arrivals, each once; answers the letters they belong to, whose state is to be worked out anew.
+
+    A replay that died under a new identity belongs to the letter that was replayed (RULES 8.4).
+    """
+    homes = await _homes(db, {each.death_id for each in came}, {each.replay for each in came if each.replay})
+    placed = [(homes.get(each.replay) or homes.get(each.death_id) or each.death_id, each) for each in came]
+    known: set[tuple[str, int, str]] = set()
+    last: dict[str, tuple[int, str, str]] = {}
+    for part in batches({id for id, _ in placed}):
+        columns = (arrivals.c.letter, arrivals.c.attempt, arrivals.c.time)
+        known.update(tuple(row) for row in await db.execute(sa.select(*columns).where(arrivals.c.letter.in_(part))))
+        heads = sa.select(letters.c.id, letters.c.attempt, letters.c.last_at, letters.c.first_at)
+        for id, *head in await db.execute(heads.where(letters.c.id.in_(part))):
+            last[id] = (head[0], head[1], head[2])
+    fresh: dict[tuple[str, int, str], Arrival] = {}
+    for id, each in placed:
+        if (id, each.attempt, each.time) not in known:
+            fresh.setdefault((id, each.attempt, each.time), each)
+    if fresh:
+        await db.execute(arrivals.insert(), [_arrival(id, each, now) for (id, _, _), each in fresh.items()])
+        await _keep_letters(db, fresh, last, now)
+    return {id for id, _ in placed}
+
+
+async def _keep_letters(
+    db: AsyncConnection,
+    fresh: Mapping[tuple[str, int, str], Arrival],
+    last: Mapping[str, tuple[int, str, str]],
+    now: str,
+) -> None:
+    """A new letter for what never died before; the newest death for what did."""
+    by_letter: dict[str, list[Arrival]] = defaultdict(list)
+    for (id, _, _), each in fresh.items():
+        by_letter[id].append(each)
+    new: list[dict[str, Any]] = []
+    changed: list[dict[str, Any]] = []
+    for id, found in by_letter.items():
+        newest = max(found, key=lambda each: (each.attempt, each.time or now))
+        first, died = min(each.time or now for each in found), newest.time or now
+        if id not in last:
+            about = dataclasses.asdict(newest.about)
+            whole = {"body": newest.body, "content_type": newest.content_type, **about, **_death(newest)}
+            state = {"state": "pending", "again": 0, "replays": 0, "first_at": first, "last_at": died}
+            new.append({"id": id, **state, **whole})
+        elif (newest.attempt, died) > last[id][:2]:
+            changed.append({"letter": id, "first_at": min(first, last[id][2]), "last_at": died, **_death(newest)})
+    if new:
+        await db.execute(letters.insert(), new)
+    if changed:
+        await db.execute(letters.update().where(letters.c.id == sa.bindparam("letter")), changed)
+
+
+def _arrival(id: str, arrival: Arrival, now: str) -> dict[str, Any]:
+    return {
+        "letter": id,
+        "attempt": arrival.attempt,
+        "time": arrival.time,
+        "death_id": arrival.death_id,
+        "stored_at": now,
+        "cause": arrival.cause,
+        "error": arrival.error,
+        "replay": arrival.replay,
+        "spoke": arrival.spoke,
+        "by_broker": arrival.by_broker,
+        "headers": dict(arrival.headers),
+        "history": [dataclasses.asdict(run) for run in arrival.history],
+    }
 
 
 def _death(arrival: Arrival) -> dict[str, Any]:
@@ -245,67 +173,72 @@ async def _letters_of(db: AsyncConnection, facts: Sequence[Mapping[str, Any]]) -
 
 async def restate(db: AsyncConnection, ids: Iterable[str]) -> None:
     """Work out the state of these letters anew from all their facts."""
-    for id in sorted(set(ids)):
-        deaths, told, done = await facts_of(db, id)
-        if not deaths:
-            continue
+    changed: list[dict[str, Any]] = []
+    for id, (deaths, told, done) in (await facts_of(db, set(ids))).items():
         now = standing(deaths, told, done)
         settled = dataclasses.asdict(now.settled) if now.settled else None
         replays = sum(1 for act in done if act.kind == "replay")
-        await db.execute(
-            letters.update()
-            .where(letters.c.id == id)
-            .values(state=now.state.value, again=now.again, settled=settled, replays=replays)
-        )
+        state = {"state": now.state.value, "again": now.again, "settled": settled, "replays": replays}
+        changed.append({"letter": id, **state})
+    if changed:
+        await db.execute(letters.update().where(letters.c.id == sa.bindparam("letter")), changed)
 
 
-async def facts_of(db: AsyncConnection, id: str) -> tuple[list[Death], list[Receipt], list[Act]]:
-    """Everything that decides a letter's state."""
-    where = arrivals.c.letter == id
-    columns = (arrivals.c.attempt, arrivals.c.time, arrivals.c.cause, arrivals.c.spoke, arrivals.c.by_broker)
-    deaths = [Death(*row) for row in await db.execute(sa.select(*columns).where(where))]
-    done = await acts_of(db, id)
-    event = (await db.execute(sa.select(letters).where(letters.c.id == id))).first()
-    if event is None:
-        return deaths, [], done
-    asked = [act.replay for act in done if act.replay]
-    about = sa.and_(
-        receipts.c.subscription == event.subscription,
-        receipts.c.source == event.source,
-        receipts.c.event_id == event.event_id,
-        sa.literal(bool(event.event_id)),
+async def facts_of(db: AsyncConnection, ids: Collection[str]) -> dict[str, Facts]:
+    """Everything that decides the state of these letters; letters that are not here are left out."""
+    found: dict[str, Facts] = {}
+    for part in batches(ids):
+        events: dict[tuple[str, str, str], list[str]] = defaultdict(list)
+        columns = (letters.c.id, letters.c.subscription, letters.c.source, letters.c.event_id)
+        for id, *event in await db.execute(sa.select(*columns).where(letters.c.id.in_(part))):
+            found[id] = ([], [], [])
+            if event[2]:
+                events[event[0], event[1], event[2]].append(id)
+        deaths = (arrivals.c.letter, arrivals.c.attempt, arrivals.c.time)
+        why = (arrivals.c.cause, arrivals.c.spoke, arrivals.c.by_broker)
+        for id, *death in await db.execute(sa.select(*deaths, *why).where(arrivals.c.letter.in_(part))):
+            found[id][0].append(Death(*death))
+        replays: dict[str, str] = {}
+        for row in await db.execute(sa.select(acts).where(acts.c.letter.in_(part)).order_by(acts.c.no)):
+            found[row.letter][2].append(_act(row))
+            if row.replay:
+                replays[row.replay] = row.letter
+        await _add_receipts(db, found, events, replays)
+    return found
+
+
+async def _add_receipts(
+    db: AsyncConnection,
+    found: Mapping[str, Facts],
+    events: Mapping[tuple[str, str, str], list[str]],
+    replays: Mapping[str, str],
+) -> None:
+    """Receipts about the letters' events or replays, each once a letter."""
+    wanted = sa.or_(
+        receipts.c.event_id.in_([event_id for _, _, event_id in events]), receipts.c.replay.in_(list(replays))
     )
-    mine = sa.and_(receipts.c.replay.in_(asked), receipts.c.replay != "")
-    told_columns = (
-        receipts.c.outcome,
-        receipts.c.attempt,
-        receipts.c.time,
-        receipts.c.replay,
-        receipts.c.next_at,
-        receipts.c.error,
+    for row in await db.execute(sa.select(receipts).where(wanted)):
+        receipt = Receipt(row.outcome, row.attempt, row.time, row.replay, row.next_at, row.error)
+        about = set(events.get((row.subscription, row.source, row.event_id), ()))
+        if row.replay in replays:
+            about.add(replays[row.replay])
+        for id in about:
+            found[id][1].append(receipt)
+
+
+def _act(row: Any) -> Act:
+    return Act(
+        row.kind,
+        row.time,
+        (row.base_attempt, row.base_time),
+        row.attempt,
+        row.replay,
+        row.who,
+        row.reason,
+        row.tried,
+        row.sent_at,
+        row.failure,
     )
-    told = [Receipt(*row) for row in await db.execute(sa.select(*told_columns).where(sa.or_(about, mine)))]
-    return deaths, told, done
-
-
-async def acts_of(db: AsyncConnection, id: str) -> list[Act]:
-    """What was done to a letter, oldest first."""
-    rows = await db.execute(sa.select(acts).where(acts.c.letter == id).order_by(acts.c.no))
-    return [
-        Act(
-            row.kind,
-            row.time,
-            (row.base_attempt, row.base_time),
-            row.attempt,
-            row.replay,
-            row.who,
-            row.reason,
-            row.tried,
-            row.sent_at,
-            row.failure,
-        )
-        for row in rows
-    ]
 
 
 async def keep_act(db: AsyncConnection, id: str, act: Act) -> None:

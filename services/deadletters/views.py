@@ -13,7 +13,7 @@ from services.deadletters import storage
 from services.deadletters.acts import Planned
 from services.deadletters.domain import State, sentence
 from services.deadletters.reading import envelope_of
-from services.deadletters.storage import arrivals, letters, services
+from services.deadletters.tables import arrivals, letters, services
 
 #: Letters of one answer where none is asked for, and at most.
 DEFAULT_LIMIT = 100
@@ -165,7 +165,7 @@ async def whole(db: AsyncConnection, found: Planned) -> dict[str, Any]:
     came = list(await db.execute(query))
     envelope = envelope_of(row.body, row.content_type, came[-1].headers)
     secrets = Secrets(envelope, masks)
-    _, told, done = await storage.facts_of(db, row.id)
+    _, told, done = (await storage.facts_of(db, [row.id]))[row.id]
     return {
         **listed(row, owners, masks),
         "error": secrets.hide(row.error),

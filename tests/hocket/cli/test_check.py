@@ -77,7 +77,7 @@ def test_run_says_which_driver_is_missing(folder: Path) -> None:
     """A broker address that no driver speaks ends the real program with one sentence and status 2."""
     (folder / "greeter_six.py").write_text(GREETER.format(name="greeter"))
     ended = subprocess.run(
-        [sys.executable, "-c", "from hocket.cli import main; main()", "run", "greeter_six:0"],
+        [sys.executable, "-m", "hocket.cli", "run", "greeter_six:0"],
         env={**os.environ, "HOCKET_BROKER_URL": "kafka://127.0.0.1:9092"},
         capture_output=True,
         text=True,
