@@ -8,16 +8,11 @@ nothing yet.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Annotated
-
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 #: Cards whose token begins so never pay.
 DECLINED_CARD = "declined"
 #: Goods whose sku begins so are never there.
 SOLD_OUT_SKU = "sold-out"
-
-Text = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 
 
 class Target(StrEnum):
@@ -61,57 +56,6 @@ class Did(StrEnum):
     NONE = "none"
 
 
-class Asking(BaseModel):
-    """The body of a request; fields that are not named are kept in the books and otherwise ignored."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")
-
-
-class Charge(Asking):
-    """`cards/charges`."""
-
-    order_id: Text
-    card: Text
-    total_cents: int = Field(ge=1)
-
-
-class Reservation(Asking):
-    """`stock/reservations`."""
-
-    order_id: Text
-    sku: Text
-    quantity: int = Field(ge=1)
-
-
-class Undoing(Asking):
-    """`cards/refunds` and `stock/releases`."""
-
-    order_id: Text
-    original: Text
-
-
-class Lead(Asking):
-    """`crm/leads`."""
-
-    email: Text
-
-
-class Message(Asking):
-    """`mail/messages`."""
-
-    to: Text
-    title: Text
-    text: str = Field(max_length=100_000)
-
-
-BODIES: Mapping[Api, type[Asking]] = {
-    Api.CHARGES: Charge,
-    Api.REFUNDS: Undoing,
-    Api.RESERVATIONS: Reservation,
-    Api.RELEASES: Undoing,
-    Api.LEADS: Lead,
-    Api.MESSAGES: Message,
-}
 UNDONE_BY: Mapping[Api, Api] = {Api.CHARGES: Api.REFUNDS, Api.RESERVATIONS: Api.RELEASES}
 UNDOES: Mapping[Api, Api] = {undo: act for act, undo in UNDONE_BY.items()}
 #: What stands for an act that can be given back, and the word for giving it back.

@@ -25,8 +25,9 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from services.sandbox import storage
+from services.sandbox.bodies import BODIES
 from services.sandbox.clerk import Clerk, now
-from services.sandbox.domain import BODIES, Api, Asked, Did, Entry, Slip, Target, Verdict
+from services.sandbox.domain import Api, Asked, Did, Entry, Slip, Target, Verdict
 from services.sandbox.faults import MAX_FAULTS, Faults, Kind, NewFault
 from services.sandbox.service import sandbox
 
