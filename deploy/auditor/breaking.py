@@ -1,0 +1,85 @@
+"""Whether the card system was left alone while the shop's breaker had to be open, told from its books alone. Pure.
+
+After as many failed answers in a row as open the breaker, it is open from the end of the last one. From then on only
+one request may begin, and not before the period is over; each failed one begins the period anew, a success ends it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from deploy.auditor.evidence import Row
+
+#: Failed answers in a row that open the shop's breaker around its card system.
+OPENS_AFTER = 5
+#: Seconds for which it stays open before one request may try.
+OPEN_SECONDS = 5.0
+#: Seconds after which the shop has given up waiting: an answer that takes longer is a failure, also a good one.
+CLIENT_SECONDS = 1.0
+#: Seconds for requests that were on their way already when the breaker opened.
+GRACE_SECONDS = 0.1
+#: Seconds by which two readings of the books' clock may differ: it is rounded to milliseconds.
+CLOCK_GRAIN = 0.002
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request to the card system, as the shop saw it."""
+
+    line: int
+    began: float
+    ended: float
+    failed: bool
+
+
+def call_of(row: Row) -> Call:
+    """A line of the books as the shop saw it: it knows the end of a late answer when it has given up waiting."""
+    began = float(row["began"])
+    told: Any = row.get("ended")
+    late = told is None or float(told) - began > CLIENT_SECONDS
+    ended = began + CLIENT_SECONDS if late else float(told)
+    return Call(int(row["id"]), began, ended, late or int(row["status"]) >= 500)
+
+
+def while_open(rows: Iterable[Row]) -> list[int]:
+    """The lines of requests that began while the breaker had to be open."""
+    calls = [call_of(row) for row in rows]
+    moments = [(call.ended, 0, call) for call in calls] + [(call.began, 1, call) for call in calls]
+    watch = _Watch()
+    for _, begins, call in sorted(moments, key=lambda each: (each[0], each[1], each[2].line)):
+        if begins:
+            watch.began(call)
+        else:
+            watch.ended(call)
+    return sorted(watch.wrong)
+
+
+class _Watch:
+    """The breaker as it had to be, moment by moment."""
+
+    def __init__(self) -> None:
+        self.wrong: set[int] = set()
+        self._failures = 0
+        self._opened: float | None = None  # None: closed
+        self._until = 0.0
+        self._probe: int | None = None  # line of the request that tries
+
+    def began(self, call: Call) -> None:
+        if self._opened is None or call.began <= self._opened + GRACE_SECONDS:
+            return
+        if self._probe is None and call.began >= self._until - CLOCK_GRAIN:
+            self._probe = call.line
+        else:
+            self.wrong.add(call.line)
+
+    def ended(self, call: Call) -> None:
+        if self._opened is None:
+            self._failures = self._failures + 1 if call.failed else 0
+            if self._failures >= OPENS_AFTER:
+                self._opened, self._until = call.ended, call.ended + OPEN_SECONDS
+        elif call.line == self._probe:
+            self._probe = None
+            if call.failed:
+                self._until = call.ended + OPEN_SECONDS
+            else:
+                self._opened, self._failures = None, 0

@@ -1,0 +1,68 @@
+"""Whether the counts balance, and the words for it. Pure."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from deploy.auditor.judging import Finding
+
+#: What a whole demo must have had, at least.
+LEAST: Mapping[str, int] = {
+    "orders": 300,
+    "declined": 20,
+    "out_of_stock": 20,
+    "charge_requests_repeated": 20,
+    "dead_letters": 3,
+    "leads": 100,
+}
+#: What must not be at all.
+NONE = ("open", "lost", "doubled", "double_charges", "zombies", "requests_while_open")
+#: Findings of one kind that are printed; all stand in the report.
+SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One sentence that must be true, with the numbers in it."""
+
+    text: str
+    holds: bool
+
+
+def checks(counts: Mapping[str, int], least: Mapping[str, int] = LEAST) -> list[Check]:
+    """Everything that must hold."""
+    return [
+        _equal(counts, "confirmed + cancelled", counts["confirmed"] + counts["cancelled"], "orders"),
+        _equal(counts, "charges - refunds", counts["charges"] - counts["refunds"], "confirmed", "mails"),
+        _equal(counts, "dead_letters", counts["dead_letters"], "replayed", "handled_after_replay"),
+        _equal(counts, "leads", counts["leads"], "leads_welcomed", "leads_synced"),
+        *(Check(f"{name} {counts[name]} = 0", counts[name] == 0) for name in NONE),
+        *(Check(f"{name} {counts[name]} >= {count}", counts[name] >= count) for name, count in least.items()),
+    ]
+
+
+def _equal(counts: Mapping[str, int], text: str, value: int, *others: str) -> Check:
+    said = " = ".join([f"{text} {value}", *(f"{name} {counts[name]}" for name in others)])
+    return Check(said, all(counts[name] == value for name in others))
+
+
+def green(made: Sequence[Check], findings: Sequence[Finding]) -> bool:
+    """Whether everything holds and nothing was found."""
+    return not findings and all(each.holds for each in made)
+
+
+def told(made: Sequence[Check], findings: Sequence[Finding]) -> list[str]:
+    """The verdict, line by line: what holds, what does not, and the findings by name."""
+    lines = [f"  {'ok ' if each.holds else 'NOT'}  {each.text}" for each in made]
+    counted = Counter(each.kind for each in findings)
+    for kind, count in counted.items():
+        lines.append(f"  {kind.upper()}: {count}")
+        named = [each for each in findings if each.kind is kind]
+        lines.extend(f"    {each.name}: {each.text}" for each in named[:SHOWN])
+        if count > SHOWN:
+            lines.append(f"    and {count - SHOWN} more")
+    if green(made, findings):
+        return [*lines, "Verdict: the books balance."]
+    broken = [each.text for each in made if not each.holds]
+    found = [f"{count} {kind}" for kind, count in counted.items()]
+    return [*lines, f"Verdict: the books do NOT balance: {'; '.join([*found, *broken])}."]

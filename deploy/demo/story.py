@@ -1,0 +1,179 @@
+"""One demo from the first service to the verdict."""
+
+import asyncio
+import contextlib
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+
+from deploy.auditor.evidence import Places, Unreadable, read
+from deploy.auditor.judging import judge
+from deploy.auditor.verdict import LEAST, checks, green
+from deploy.demo.accidents import Accidents
+from deploy.demo.broker import Broker
+from deploy.demo.in_one import InOne
+from deploy.demo.load import Load
+from deploy.demo.place import Place, StepFailed
+from deploy.demo.plan import Plan
+from deploy.demo.progress import Told, plain
+from deploy.demo.stage import Processes, Stage, begin
+from deploy.demo.world import World, until
+
+#: Seconds between two lines of progress, and between two looks whether a service has ended by itself.
+PROGRESS_SECONDS = 4.0
+WATCH_SECONDS = 0.5
+#: Seconds that the auditor may take.
+AUDIT_SECONDS = 120.0
+#: Exit status where the verdict is good and something the demo promises was not seen.
+MISSED = 1
+
+
+@asynccontextmanager
+async def staged(place: Place, broker: Broker, sabotage: str) -> AsyncIterator[tuple[Stage, World]]:
+    """The services and the way to them; all gone at the end, also where the start fails."""
+    world = World(place)
+    try:
+        stage: Stage = InOne(place, broker.url, sabotage) if broker.memory else Processes(place, broker.url, sabotage)
+        try:
+            yield stage, world
+        finally:
+            await stage.close()
+    finally:
+        await world.close()
+
+
+async def tell(place: Place, broker: Broker, plan: Plan, stage: Stage, world: World, told: Told) -> int:
+    """Start everything, let it all happen, judge; the exit status. `StepFailed` where it cannot go on."""
+    await begin(stage, world, told)
+    load = Load(plan, world, told)
+    try:
+        await _act(plan, stage, world, load, told)
+    finally:
+        load.close()
+    await _settle(place, plan, told)
+    told.say("The auditor judges from the outside:")
+    status = await _judge(place, broker, plan)
+    for text in told.missed:
+        plain(f"  NOT as it should be: {text}")
+    plain(f"Report: {place.shown(place.report)}")
+    return status or (MISSED if told.missed else 0)
+
+
+async def stay(place: Place, stage: Stage) -> None:
+    """Say where to look, and stay until somebody ends it."""
+    tracer, desk, orders = place.url("tracer"), place.url("deadletters"), place.url("orders")
+    order = '{"customer":"You","email":"you@example.com","card":"declined-1","sku":"sku-1","quantity":1,'
+    plain()
+    plain(f"  tracer  {tracer}")
+    plain(f"  desk    {desk}")
+    plain(f"  orders  {orders}/orders")
+    plain()
+    plain("Three things to try:")
+    plain(f"  1. Open {tracer}/flows and look at a flow that failed: what each service did, and what was undone.")
+    plain(f"  2. Open {desk}/letters and read one of the mails that died and was replayed.")
+    plain("  3. Place an order that will be declined, then look at order/ID in the tracer:")
+    plain(f"     curl -X POST {orders}/orders -d '{order}\"total_cents\":1200}}'")
+    plain(f"     {tracer}/subjects/order/ID")
+    plain()
+    plain("It stays until Ctrl-C.")
+    await _watch(stage)
+
+
+async def _act(plan: Plan, stage: Stage, world: World, load: Load, told: Told) -> None:
+    accidents = Accidents(plan, world, stage, load, told)
+    await accidents.prepare()
+    load.begun = asyncio.get_running_loop().time()
+    told.say(f"{plan.orders} orders and {plan.leads} leads are on their way.")
+    async with _beside(_watch(stage), _progress(world, load, told)), asyncio.TaskGroup() as tasks:
+        tasks.create_task(load.post_orders())
+        tasks.create_task(load.post_leads())
+        for accident in accidents.all():
+            tasks.create_task(accident())
+    told.say("Everything that was to happen has happened.")
+
+
+@asynccontextmanager
+async def _beside(*others: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """These run as long as the block does; the first error of either ends both."""
+    async with asyncio.TaskGroup() as tasks:
+        running = [tasks.create_task(each) for each in others]
+        yield
+        for task in running:
+            task.cancel()
+
+
+async def _watch(stage: Stage) -> None:
+    """Notice a service that ends by itself."""
+    while True:
+        if why := stage.fallen():
+            raise StepFailed(f"The demo cannot go on: {why}.")
+        await asyncio.sleep(WATCH_SECONDS)
+
+
+async def _progress(world: World, load: Load, told: Told) -> None:
+    while True:
+        await asyncio.sleep(PROGRESS_SECONDS)
+        with contextlib.suppress(aiohttp.ClientError, TimeoutError, StepFailed):
+            states = await world.states()
+            letters = [letter for letter in await world.letters() if letter["state"] != "obsolete"]
+            try:
+                breaker = await world.breaker()
+            except aiohttp.ClientError:
+                breaker = "unknown: payments is away"
+            settled = sum(letter["state"] == "handled" for letter in letters)
+            told.say(
+                f"orders: {sum(states.values())} posted, {states['confirmed']} confirmed, "
+                f"{states['cancelled']} cancelled · leads: {len(load.leads)} · breaker: {breaker} · "
+                f"letters: {len(letters)}, {settled} settled"
+            )
+
+
+async def _settle(place: Place, plan: Plan, told: Told) -> None:
+    """Wait until nothing is open any more, at most so long as the plan says."""
+    told.say("Waiting until nothing is open any more …")
+
+    async def balanced() -> bool:
+        with contextlib.suppress(Unreadable):
+            counts, findings = judge(await read(_places(place)))
+            return green(checks(counts, {**LEAST, **plan.least}), findings)
+        return False
+
+    if not await until(balanced, plan.settle_seconds):
+        told.say(f"After {plan.settle_seconds:.0f} s the books still do not balance.")
+
+
+async def _judge(place: Place, broker: Broker, plan: Plan) -> int:
+    """Run the auditor, a program of its own; its exit status."""
+    seen = _places(place)
+    words = ["--sandbox", seen.sandbox, "--orders", seen.orders, "--desk", seen.desk, "--posts", str(seen.posts)]
+    words += ["--report", str(place.report), "--broker", broker.kind]
+    words += [word for name, count in plan.least.items() for word in ("--least", f"{name}={count}")]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "deploy.auditor", *words, cwd=place.root, stdin=subprocess.DEVNULL
+    )
+    try:
+        async with asyncio.timeout(AUDIT_SECONDS):
+            return await process.wait()
+    except TimeoutError:
+        raise StepFailed(f"The step 'judge' failed: no verdict within {AUDIT_SECONDS:.0f} s.") from None
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+def _places(place: Place) -> Places:
+    return Places(place.url("sandbox"), place.url("orders"), place.url("deadletters"), place.posts)
+
+
+def failures(error: BaseException) -> Iterator[BaseException]:
+    """The errors inside a group, whatever it is nested in."""
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            yield from failures(each)
+    else:
+        yield error

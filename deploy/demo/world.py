@@ -1,0 +1,130 @@
+"""The shop and the outside world as the demo reaches them: over HTTP, like anybody."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import aiohttp
+
+from deploy.demo.place import Place, StepFailed
+
+#: Seconds that one request may take.
+REQUEST_SECONDS = 10.0
+#: Seconds between two looks at something that is waited for.
+LOOK_SECONDS = 0.25
+#: Longest page that services give.
+PAGE = 500
+
+#: The number of a breaker's state in the metrics, as a word.
+BREAKER = {"0": "closed", "1": "half-open", "2": "open"}
+
+
+class World:
+    """One HTTP client for everything the demo asks."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=REQUEST_SECONDS))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.close()
+
+    async def ask(
+        self,
+        method: str,
+        service: str,
+        path: str,
+        *,
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> tuple[int, dict[str, Any]]:
+        """One request; the status and the answer, {} where that is no JSON object."""
+        url = self.place.url(service) + path
+        async with self._http.request(method, url, json=body, headers=headers) as answer:
+            raw = await answer.read()
+            if "json" not in answer.content_type:
+                return answer.status, {}
+            found = await answer.json(content_type=None) if raw else {}
+            return answer.status, found if isinstance(found, dict) else {}
+
+    async def rows(self, service: str, path: str, field: str) -> list[dict[str, Any]]:
+        """Every row of a paged list."""
+        found: list[dict[str, Any]] = []
+        after: int | None = 0
+        while after is not None:
+            joint = "&" if "?" in path else "?"
+            status, page = await self.ask("GET", service, f"{path}{joint}after={after}&limit={PAGE}")
+            if status != 200:
+                raise StepFailed(f"GET {path} of {service} answered {status}; {self.log_of(service)}")
+            found += page[field]
+            after = page["next"]
+        return found
+
+    def log_of(self, service: str) -> str:
+        """The end of a sentence: where the log is."""
+        return f"its log is {self.place.shown(self.place.log(service))}"
+
+    async def fault(self, target: str, kind: str, **more: object) -> int:
+        """Let something go wrong outside; the fault's id."""
+        status, answer = await self.ask("POST", "sandbox", "/faults", body={"target": target, "kind": kind, **more})
+        if status != 201:
+            raise StepFailed(f"the sandbox did not take a fault ({status} {answer}); {self.log_of('sandbox')}")
+        return int(answer["id"])
+
+    async def mend(self, fault: int) -> None:
+        """End a fault."""
+        await self.ask("DELETE", "sandbox", f"/faults/{fault}")
+
+    async def states(self) -> Counter[str]:
+        """How many orders are in which state."""
+        return Counter(order["state"] for order in await self.rows("orders", "/orders", "orders"))
+
+    async def mails(self, kind: str) -> int:
+        """How many mails of this kind were sent."""
+        return sum(mail.get("kind") == kind for mail in await self.rows("sandbox", "/mailbox", "mails"))
+
+    async def breaker(self) -> str:
+        """The state of the breaker around the cards: closed, half-open or open."""
+        url = self.place.url("payments") + "/metrics"
+        async with self._http.get(url) as answer:
+            for line in (await answer.text()).splitlines():
+                if line.startswith("hocket_breaker_state{") and 'breaker="card-api"' in line:
+                    return BREAKER.get(line.rpartition(" ")[2].split(".")[0], "unknown")
+        return "closed"
+
+    async def letters(self, state: str = "") -> list[dict[str, Any]]:
+        """The desk's letters."""
+        return await self.rows("deadletters", f"/api/dead?state={state}" if state else "/api/dead", "letters")
+
+    async def ready(self, service: str, seconds: float) -> str:
+        """Wait until the service is ready; "" or the sentence why it is not."""
+        end = time.monotonic() + seconds
+        why = "it does not answer"
+        while time.monotonic() < end:
+            try:
+                status, answer = await self.ask("GET", service, "/health/ready")
+            except (aiohttp.ClientError, TimeoutError) as failed:
+                why = f"it does not answer: {failed}" if str(failed) else "it does not answer"
+            else:
+                if status == 200:
+                    return ""
+                why = "; ".join(answer.get("reasons", [])) or f"/health/ready answers {status}"
+            await asyncio.sleep(LOOK_SECONDS)
+        return why
+
+
+async def until(true: Callable[[], Awaitable[bool]], seconds: float) -> bool:
+    """Wait until something is true, at most so many seconds; a look that meets no answer counts as not yet."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            if await true():
+                return True
+        except (aiohttp.ClientError, TimeoutError, StepFailed):
+            pass
+        if time.monotonic() >= end:
+            return False
+        await asyncio.sleep(LOOK_SECONDS)
