@@ -28,7 +28,7 @@
   }
 
   const touched = (element) => element.matches(":hover") || element.contains(document.activeElement);
-  const held = (element) => touched(element) || scrollY > 200;
+  const held = (list) => touched(list.closest(".card") || list) || scrollY > 200;
   const key = (node) => (node.nodeType === Node.ELEMENT_NODE ? node.dataset.key || "" : "");
 
   // Rows: known ones change in place, new ones wait behind "3 new" while somebody reads here.
