@@ -23,7 +23,7 @@ ROOT = Path(__file__).parent.parent.parent
 #: Services that are not hocket's own.
 FOREIGN = frozenset({"rabbitmq", "prometheus", "grafana"})
 #: Longest time until every health check answers well, in seconds; the machine may be busy.
-HEALTHY_SECONDS = 90
+HEALTHY_SECONDS = 180
 #: Pause between two looks at a health check, in seconds.
 LOOK_SECONDS = 0.2
 VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")

@@ -7,7 +7,7 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
-CACHES = shutil.ignore_patterns("__pycache__", "*.egg-info", "build")
+CACHES = shutil.ignore_patterns("__pycache__", "*.egg-info", "build", ".*")
 
 
 def test_the_wheel_holds_the_whole_kit(tmp_path: Path) -> None:
