@@ -291,7 +291,7 @@ class Own(NamedTuple):
 async def own_state(db: AsyncConnection) -> Own:
     """Lag, what is kept, and what was kept aside."""
     rows = (await db.execute(select(readings))).mappings().all()
-    lags = [each["at"] - each["time"] for each in rows if each["time"]]
+    lags = [max(0.0, each["at"] - each["time"]) for each in rows if each["time"]]
     counts = [
         (await db.execute(query)).scalar_one()
         for query in (

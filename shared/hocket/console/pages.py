@@ -13,7 +13,7 @@ from jinja2.runtime import Context
 from markupsafe import Markup
 
 from hocket.clock import Clock, SystemClock
-from hocket.console.display import duration, foreign_text, id_element, short_id, stack_text, time_element
+from hocket.console.display import control_marks, duration, foreign_text, id_element, short_id, stack_text, time_element
 from hocket.console.marks import mark_of
 from hocket.console.masking import MASKED
 from hocket.console.origin import foreign
@@ -113,7 +113,7 @@ def mount(
     )
     environment.filters.update(
         clock=_clock, exact=_exact, duration=duration, short=short_id, id=id_element, shown=foreign_text,
-        stack=stack_text,
+        stack=stack_text, plain=control_marks,
     )  # fmt: skip
     environment.globals.update(
         mark_of=mark_of, MASKED=MASKED, console=name, pages=tuple(pages), search=search, tracer_url=tracer_url,

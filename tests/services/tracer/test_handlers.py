@@ -1,0 +1,171 @@
+"""The two readers: what they keep, what they set aside, whatever comes how often in which order."""
+
+import json
+import random
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import func, select
+
+from hocket import Tx
+from hocket.clock import rfc3339
+from hocket.envelope import CONTENT_TYPE, encode
+from hocket.observe import Raw
+from hocket.testing import fake_tx
+from services.tracer import queries, storage
+from services.tracer.handlers import MAX_FACTS_PER_MESSAGE, read_log, read_receipts
+from services.tracer.queries import Filter, Line
+from services.tracer.service import Settings
+from tests.services.tracer.story import MANIFESTS, START, Story, happy, mail_dead, manifest, rejected, subscription
+
+
+@pytest.fixture
+def tx() -> Tx[Settings]:
+    """One transaction on a private database."""
+    return fake_tx(uses=Settings(), tables=storage.tables)
+
+
+def events(story: Story) -> list[Raw]:
+    """The log's messages of a story."""
+    return [Raw(encode(each), offset=at, content_type=CONTENT_TYPE) for at, each in enumerate(story.envelopes)]
+
+
+def facts(*found: object, offset: int = 0) -> Raw:
+    """One message of the receipts stream."""
+    return Raw(json.dumps(found).encode(), offset=offset, content_type="application/json")
+
+
+async def lines(tx: Tx[Settings]) -> list[Line]:
+    """The summaries of all flows."""
+    db = await tx.db()
+    return (await queries.list_flows(db, Filter(), await queries.knowledge(db))).lines
+
+
+async def count(tx: Tx[Settings], table: str) -> int:
+    """Rows of a table."""
+    db = await tx.db()
+    return int((await db.execute(select(func.count()).select_from(storage.tables.tables[table]))).scalar_one())
+
+
+async def test_stories_become_flows(tx: Tx[Settings]) -> None:
+    """Events and receipts become folded summaries, the newest first."""
+    told = [happy(1), rejected(2, START + timedelta(seconds=60)), mail_dead(3, START + timedelta(seconds=120))]
+    await read_receipts([facts(*MANIFESTS)], tx)
+    for story in told:
+        await read_log(events(story), tx)
+        await read_receipts([facts(*story.receipts)], tx)
+    found = await lines(tx)
+    assert [(each.subject, each.state, each.dead) for each in found] == [
+        ("order/3", "failed", 1),
+        ("order/2", "compensated", 0),
+        ("order/1", "done", 0),
+    ]
+    assert found[2].type == "order.placed"
+    assert found[2].events == 4
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_any_order_and_any_double_end_the_same(seed: int) -> None:
+    """RULES 1.7, 7.4: the store ends the same whatever order facts come in and however often, manifests included."""
+    chance = random.Random(seed)
+    stories = [happy(1), rejected(2), rejected(3, undo="dead"), mail_dead(4), happy(5).until(1.5)]
+    ends = []
+    for shuffled in (False, True):
+        tx = fake_tx(uses=Settings(), tables=storage.tables)
+        batches: list[tuple[str, list[Raw]]] = [("receipts", [facts(each)]) for each in MANIFESTS]
+        for story in stories:
+            batches += [("log", [each]) for each in events(story)]
+            batches += [("receipts", [facts(each)]) for each in story.receipts]
+        if shuffled:
+            batches += chance.sample(batches, 20)
+            chance.shuffle(batches)
+        for stream, batch in batches:
+            await (read_log if stream == "log" else read_receipts)(batch, tx)
+        ends.append(await lines(tx))
+    assert ends[0] == ends[1]
+
+
+async def test_what_cannot_be_read_is_kept_aside(tx: Tx[Settings]) -> None:
+    """One bad fact is set aside with its reason, its neighbours are kept."""
+    good = happy(1)
+    await read_log([Raw(b"\xff{", offset=0), *events(good)], tx)
+    await read_receipts(
+        [
+            Raw(b"[", offset=1),
+            Raw(b"{}", offset=2),
+            facts(good.receipts[0], {"kind": "news"}, {"kind": "receipt"}, offset=3),
+        ],
+        tx,
+    )
+    db = await tx.db()
+    kept = (await db.execute(select(storage.aside.c.stream, storage.aside.c.place, storage.aside.c.why))).all()
+    assert [(each.stream, each.place.lstrip("0")) for each in kept] == [
+        ("log", ""), ("receipts", "1"), ("receipts", "2"), ("receipts", "3/1"), ("receipts", "3/2"),
+    ]  # fmt: skip
+    assert kept[3].why == "kind: is none of receipt, manifest, heartbeat"
+    assert kept[4].why == "service: Field required"
+    assert await count(tx, "receipts") == 1
+    assert await count(tx, "events") == 4
+    assert (await queries.own_state(db)).aside == 5
+
+
+async def test_a_message_without_bound_is_set_aside(tx: Tx[Settings]) -> None:
+    """More facts in one message than the bound are not read one by one."""
+    await read_receipts([facts(*[{}] * (MAX_FACTS_PER_MESSAGE + 1))], tx)
+    assert await count(tx, "aside") == 1
+    await read_receipts([Raw(b"[" * 100_000, offset=9)], tx)
+    assert await count(tx, "aside") == 2
+
+
+async def test_a_later_manifest_changes_what_was_said_since(tx: Tx[Settings]) -> None:
+    """RULES 7.6: a manifest that comes late is judged by its own time, flows of that time are folded again."""
+    story = happy(1)
+    await read_receipts([facts(*MANIFESTS)], tx)
+    await read_log(events(story), tx)
+    await read_receipts([facts(*story.receipts)], tx)
+    assert (await lines(tx))[0].state == "done"
+    late = manifest("crm", "team-growth", subscription("crm.record", ["order.placed"]))
+    await read_receipts([facts({**late, "time": rfc3339(START + timedelta(seconds=1))})], tx)
+    assert (await lines(tx))[0].state == "done"
+    await read_receipts([facts(late)], tx)
+    [line] = await lines(tx)
+    assert (line.state, line.waits) == ("running", "crm.record")
+
+
+async def test_the_newest_heartbeat_counts(tx: Tx[Settings]) -> None:
+    """Of each instance the newest heartbeat is kept, whatever order they come in."""
+    beats = [
+        {
+            "kind": "heartbeat", "service": "payments", "instance": "p-1",
+            "time": rfc3339(START + timedelta(seconds=at)), "version": str(at), "breakers": {"card-api": {"state": "open" if at == 20 else "closed"}},
+        }
+        for at in (10, 20, 0)
+    ]  # fmt: skip
+    for each in beats:
+        await read_receipts([facts(each)], tx)
+    db = await tx.db()
+    found = await queries.heartbeats_of(db)
+    assert [each.version for each in found] == ["20"]
+    assert [each.state for each in queries.breakers_of(found)] == ["open"]
+
+
+async def test_how_far_behind_the_tracer_is(tx: Tx[Settings]) -> None:
+    """The lag is how old the newest fact was when it was read; nothing read is said to be nothing."""
+    db = await tx.db()
+    assert (await queries.own_state(db)).behind is None
+    early = {"kind": "heartbeat", "service": "a", "time": rfc3339(tx.time - timedelta(seconds=12))}
+    await read_receipts([facts(early)], tx)
+    assert (await queries.own_state(db)).behind == pytest.approx(12, abs=0.01)
+
+
+async def test_more_flows_than_one_fold_takes_are_folded_later(
+    tx: Tx[Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A transaction folds a bounded number of flows; the rest follows with the next batches and is counted."""
+    monkeypatch.setattr(storage, "FOLD_LIMIT", 2)
+    await read_log([each for number in range(5) for each in events(happy(number + 1).until(0))], tx)
+    db = await tx.db()
+    assert (await queries.own_state(db)).stale == 3
+    await read_log([Raw(b"", offset=98)], tx)
+    await read_log([Raw(b"", offset=99)], tx)
+    assert (await queries.own_state(db)).stale == 0
