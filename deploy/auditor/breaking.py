@@ -20,6 +20,8 @@ CLIENT_SECONDS = 1.0
 GRACE_SECONDS = 0.1
 #: Seconds by which two readings of the books' clock may differ: it is rounded to milliseconds.
 CLOCK_GRAIN = 0.002
+#: Seconds that a call takes at least, so that it ends after it began also where both fall into one millisecond.
+SHORTEST_SECONDS = 0.0005
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ def call_of(row: Row) -> Call:
     began = float(row["began"])
     told: Any = row.get("ended")
     late = told is None or float(told) - began > CLIENT_SECONDS
-    ended = began + CLIENT_SECONDS if late else float(told)
+    ended = began + CLIENT_SECONDS if late else max(float(told), began + SHORTEST_SECONDS)
     return Call(int(row["id"]), began, ended, late or int(row["status"]) >= 500)
 
 
