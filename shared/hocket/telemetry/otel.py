@@ -1,35 +1,23 @@
-"""Traces over OTLP (http/protobuf), after OpenTelemetry's messaging conventions.
+"""Whether this process traces: asked for by the standard `OTEL_*` variables, or not there at all.
 
-A publish span is the parent of the process spans of whoever hears the event, so that a flow is one trace. Without an
-endpoint in the environment nothing is made, and nothing costs anything. The text of an error is not exported, since it
-may quote the value of a `Sensitive` field; its kind is.
+OpenTelemetry is imported only where it is used: without an endpoint it costs neither time nor memory.
 """
 
-from asyncio import CancelledError
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Mapping
 
-from opentelemetry import trace
-from opentelemetry.context import Context
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import SERVICE_NAME, Resource
-from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.trace import SpanKind, StatusCode, Tracer
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-
-from hocket.errors import BreakerOpen, Control
-from hocket.signals import Listener, Processing, Saying
-from hocket.topology import EVENTS
-
-#: Milliseconds that the last spans have to leave when the process stops.
-FLUSH_MILLISECONDS = 5000
+from hocket.signals import Listener
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
-_PROPAGATOR = TraceContextTextMapPropagator()
 
 
-def from_environment(environ: Mapping[str, str], version: str) -> "OtelListener | None":
+class Tracing(Listener):
+    """A listener that traces, and has spans to send when the process stops."""
+
+    def close(self) -> None:
+        """Send what waits, within a bound, and stop. Blocks: call it in a thread."""
+
+
+def from_environment(environ: Mapping[str, str], version: str) -> Tracing | None:
     """The listener that the standard `OTEL_*` variables ask for; None where they name no endpoint or forbid it."""
     if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         return None
@@ -37,94 +25,6 @@ def from_environment(environ: Mapping[str, str], version: str) -> "OtelListener 
         return None
     if not any(environ.get(name, "").strip() for name in _ENDPOINTS):
         return None
-    return OtelListener(
-        BatchSpanProcessor(OTLPSpanExporter()), version, named=bool(environ.get("OTEL_SERVICE_NAME", "").strip())
-    )
+    from hocket.telemetry.spans import exporting
 
-
-class OtelListener(Listener):
-    """Spans around what is said and what is handled, each service with a resource of its own name.
-
-    With `named` the resource's name is the one of OTEL_SERVICE_NAME for all.
-    """
-
-    def __init__(self, processor: SpanProcessor, version: str, *, named: bool = False) -> None:
-        self._processor = processor
-        self._version = version
-        self._named = named
-        self._tracers: dict[str, Tracer] = {}
-
-    def saying(self, event: Saying) -> str:
-        """A publish span, child of the run that says it, else of the flow; returns its W3C traceparent."""
-        span = self._tracer(event.service).start_span(
-            f"publish {event.routing_key}",
-            context=None if trace.get_current_span().get_span_context().is_valid else _parent(event.traceparent),
-            kind=SpanKind.PRODUCER,
-            attributes={
-                "messaging.system": "rabbitmq",
-                "messaging.operation.name": "publish",
-                "messaging.operation.type": "send",
-                "messaging.destination.name": f"{EVENTS}:{event.routing_key}",
-                "messaging.rabbitmq.destination.routing_key": event.routing_key,
-                "messaging.message.id": event.event_id,
-                "messaging.message.conversation_id": event.correlation_id,
-                "hocket.event.type": event.type,
-            },
-        )
-        span.end()
-        found = span.get_span_context()
-        return f"00-{found.trace_id:032x}-{found.span_id:016x}-{found.trace_flags:02x}"
-
-    def processing(self, run: Processing) -> AbstractContextManager[None]:
-        """A process span, child of the publish span that `traceparent` names, current while the handler runs."""
-        return self._process(run)
-
-    @contextmanager
-    def _process(self, run: Processing) -> Iterator[None]:
-        with self._tracer(run.service).start_as_current_span(
-            f"process {run.subscription}",
-            context=_parent(run.traceparent),
-            kind=SpanKind.CONSUMER,
-            attributes={
-                "messaging.system": "rabbitmq",
-                "messaging.operation.name": "process",
-                "messaging.operation.type": "process",
-                "messaging.destination.name": run.subscription,
-                "messaging.consumer.group.name": run.subscription,
-                "messaging.message.id": run.event_id,
-                "messaging.message.conversation_id": run.correlation_id,
-                "hocket.event.type": run.type,
-                "hocket.attempt": run.attempt,
-            },
-            record_exception=False,
-            set_status_on_exception=False,
-        ) as span:
-            try:
-                yield
-            except (Control, BreakerOpen, CancelledError) as word:
-                span.set_attribute("hocket.word", type(word).__name__)
-                raise
-            except BaseException as error:
-                kind = type(error).__qualname__
-                span.set_attribute("error.type", kind)
-                span.set_status(StatusCode.ERROR, kind)
-                raise
-
-    def close(self) -> None:
-        """Send what waits, at most `FLUSH_MILLISECONDS`, and stop. Blocks: call it in a thread."""
-        self._processor.force_flush(FLUSH_MILLISECONDS)
-        self._processor.shutdown()
-
-    def _tracer(self, service: str) -> Tracer:
-        tracer = self._tracers.get(service)
-        if tracer is None:
-            resource = Resource.create({} if self._named else {SERVICE_NAME: service})
-            provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-            provider.add_span_processor(self._processor)
-            tracer = self._tracers[service] = provider.get_tracer("hocket", self._version)
-        return tracer
-
-
-def _parent(traceparent: str) -> Context:
-    """A context whose current span is the one of this traceparent; an empty one where it names none."""
-    return _PROPAGATOR.extract({"traceparent": traceparent} if traceparent else {}, context=Context())
+    return exporting(version, named=bool(environ.get("OTEL_SERVICE_NAME", "").strip()))

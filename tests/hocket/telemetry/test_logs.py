@@ -1,0 +1,109 @@
+"""Logs: one JSON object a line."""
+
+import json
+import logging
+from collections.abc import Iterator
+from io import StringIO
+from typing import Any
+
+import pytest
+import structlog
+
+from hocket.errors import ConfigError
+from hocket.outcome import Word
+from hocket.signals import Ended, Sent
+from hocket.telemetry.logs import LogsListener, configure
+
+
+@pytest.fixture
+def stream() -> Iterator[StringIO]:
+    """Where the lines go; afterwards logging is as it was."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield StringIO()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    for name in ("aiormq", "aio_pika", "aiosqlite", "urllib3"):
+        logging.getLogger(name).setLevel(logging.NOTSET)
+    structlog.reset_defaults()
+
+
+def lines(stream: StringIO) -> list[dict[str, Any]]:
+    """Every line as what it says."""
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def ended(word: Word, *, zombie: bool = False) -> Ended:
+    """An attempt whose error quotes a card number."""
+    return Ended(
+        "payments", "payments.charge", "order.placed", "1", "flow", 2, word, 1.0, 2.5, 0.5, "CardDeclined",
+        "4111 1111 1111 1111 declined", zombie,
+    )  # fmt: skip
+
+
+def test_a_dead_letter_is_a_warning(stream: StringIO) -> None:
+    """With everything that finds it again, and without the text that may quote a sensitive field."""
+    configure("INFO", stream)
+    LogsListener().attempts([ended(Word.HANDLED), ended(Word.RETRY), ended(Word.DEAD)])
+    (line,) = lines(stream)
+    assert line.pop("time").endswith("Z")
+    assert line == {
+        "event": "dead letter", "level": "warning", "service": "payments", "subscription": "payments.charge",
+        "type": "order.placed", "event_id": "1", "correlation_id": "flow", "attempt": 2, "outcome": "dead",
+        "cause": "CardDeclined", "seconds": 1.5,
+    }  # fmt: skip
+    assert "4111" not in stream.getvalue()
+
+
+def test_a_zombie_is_an_error(stream: StringIO) -> None:
+    """What was done and will not be undone wants a person."""
+    configure("ERROR", stream)
+    LogsListener().attempts([ended(Word.DEAD), ended(Word.DEAD, zombie=True)])
+    (line,) = lines(stream)
+    assert (line["level"], line["zombie"]) == ("error", True)
+
+
+def test_what_was_handled_is_debug(stream: StringIO) -> None:
+    """No line an event above DEBUG."""
+    configure("debug", stream)
+    LogsListener().attempts([ended(Word.HANDLED)])
+    (line,) = lines(stream)
+    assert (line["level"], line["event"], line["outcome"]) == ("debug", "attempt ended", "handled")
+
+
+def test_breaker_link_refusals_and_troubles(stream: StringIO) -> None:
+    """What a person may want to know, with its particulars."""
+    configure("INFO", stream)
+    log = LogsListener()
+    log.breaker("payments", "card-api", "open")
+    log.breaker("payments", "card-api", "closed")
+    log.link("payments", ready=False, reason="connection refused")
+    log.link("payments", ready=True, reason="")
+    log.published([Sent("payments", "event", "a", "confirmed", 1.0), Sent("payments", "event", "b", "refused", 1.0)])
+    log.trouble("payments", "a lease expired", seconds=3, event="1")
+    said = [(line["level"], line["event"]) for line in lines(stream)]
+    assert said == [
+        ("warning", "breaker changed"), ("info", "breaker changed"), ("warning", "link to the broker is down"),
+        ("info", "link to the broker is up"), ("error", "not published"), ("warning", "a lease expired"),
+    ]  # fmt: skip
+    assert lines(stream)[-1]["about_event"] == "1"
+
+
+def test_libraries_log_the_same_way(stream: StringIO) -> None:
+    """What a library says is a JSON line too; what says too much is heard only when it matters."""
+    configure("DEBUG", stream)
+    logging.getLogger("some.library").info("hello %s", "world")
+    logging.getLogger("aiormq.connection").warning("connection lost, as the link says already")
+    try:
+        raise KeyError("x")
+    except KeyError:
+        logging.getLogger("some.library").exception("failed")
+    hello, failed = lines(stream)
+    assert (hello["event"], hello["level"]) == ("hello world", "info")
+    assert "KeyError" in failed["exception"]
+
+
+def test_a_level_that_does_not_exist_is_refused() -> None:
+    """With the levels that do."""
+    with pytest.raises(ConfigError, match=r"HOCKET_LOG_LEVEL=LOUD.*WARNING"):
+        configure("LOUD")

@@ -1,0 +1,120 @@
+"""Metrics: exactly the table of docs/house.md."""
+
+import re
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+from prometheus_client.parser import text_string_to_metric_families
+
+from hocket.outcome import Word
+from hocket.signals import Ended, Sample, Sent
+from hocket.telemetry.prometheus import PrometheusListener
+
+HOUSE = Path(__file__).parents[3] / "docs" / "house.md"
+
+
+@pytest.fixture
+def metrics() -> PrometheusListener:
+    """A listener with a registry of its own."""
+    return PrometheusListener(CollectorRegistry())
+
+
+def ended(word: Word, cause: str = "", subscription: str = "payments.charge") -> Ended:
+    """An attempt of half a second on an event two seconds old."""
+    return Ended("payments", subscription, "order.placed", "1", "flow", 1, word, 100.0, 100.5, 98.5, cause)
+
+
+def value(metrics: PrometheusListener, name: str, **labels: str) -> float | None:
+    """What one sample shows."""
+    for family in text_string_to_metric_families(metrics.text().decode()):
+        for sample in family.samples:
+            if sample.name == name and sample.labels == {"service": "payments", **labels}:
+                return sample.value
+    return None
+
+
+def every_moment(metrics: PrometheusListener) -> None:
+    """Each moment once."""
+    metrics.attempts([ended(Word.HANDLED), ended(Word.DEAD, "ValueError")])
+    metrics.published([Sent("payments", "event", "payment.charged", "confirmed", 0.1)])
+    metrics.breaker("payments", "card-api", "open")
+    metrics.link("payments", ready=True, reason="")
+    metrics.sampled(Sample("payments", 1, 2, 3, 4, 5.0, {"payments.charge": 7}, 2))
+    metrics.trouble("payments", "a lease expired", seconds=3)
+
+
+def test_the_names_and_labels_of_the_house(metrics: PrometheusListener) -> None:
+    """The page shows the metrics of docs/house.md with their labels, and none besides."""
+    table = HOUSE.read_text().split("## Metrics")[1]
+    promised = {}
+    for line in table.splitlines():
+        if named := re.match(r"\| `(hocket_\w+)`[^|]*\| ([^|]+) \|", line):
+            promised[named[1]] = set(re.sub(r"\([^)]*\)", "", named[2]).replace(" ", "").split(","))
+    every_moment(metrics)
+    shown: dict[str, set[str]] = {}
+    for family in text_string_to_metric_families(metrics.text().decode()):
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        shown[name] = set().union(*(sample.labels for sample in family.samples)) - {"le"}
+    assert shown == promised
+    assert len(promised) == 13
+
+
+def test_attempts_are_counted_by_outcome(metrics: PrometheusListener) -> None:
+    """A group at a time; a dead letter also by its cause."""
+    metrics.attempts([ended(Word.HANDLED), ended(Word.HANDLED), ended(Word.DEAD, "ValueError")])
+    metrics.attempts([ended(Word.HANDLED)])
+    where = {"subscription": "payments.charge"}
+    assert value(metrics, "hocket_attempts_total", outcome="handled", **where) == 3
+    assert value(metrics, "hocket_attempts_total", outcome="dead", **where) == 1
+    assert value(metrics, "hocket_dead_letters_total", cause="ValueError", **where) == 1
+
+
+def test_only_runs_are_timed_and_only_the_handled_have_an_age(metrics: PrometheusListener) -> None:
+    """What never ran takes no time; the age of what failed says nothing."""
+    metrics.attempts([ended(Word.HANDLED), ended(Word.RETRY, "ValueError"), ended(Word.DUPLICATE)])
+    where = {"subscription": "payments.charge"}
+    assert value(metrics, "hocket_handle_seconds_count", **where) == 2
+    assert value(metrics, "hocket_handle_seconds_sum", **where) == 1.0
+    assert value(metrics, "hocket_event_age_seconds_count", **where) == 1
+    assert value(metrics, "hocket_event_age_seconds_sum", **where) == 2.0
+
+
+def test_answers_of_the_broker(metrics: PrometheusListener) -> None:
+    """Each verdict and how long it took."""
+    metrics.published(
+        [Sent("payments", "event", "a", "confirmed", 0.5), Sent("payments", "event", "b", "refused", 1.0)]
+    )
+    assert value(metrics, "hocket_published_total", kind="event", verdict="confirmed") == 1
+    assert value(metrics, "hocket_published_total", kind="event", verdict="refused") == 1
+    assert value(metrics, "hocket_publish_wait_seconds_sum", kind="event") == 1.5
+
+
+@pytest.mark.parametrize(("state", "number"), [("closed", 0), ("half-open", 1), ("open", 2)])
+def test_breakers(metrics: PrometheusListener, state: str, number: int) -> None:
+    """0 closed, 1 half-open, 2 open."""
+    metrics.breaker("payments", "card-api", state)
+    assert value(metrics, "hocket_breaker_state", breaker="card-api") == number
+
+
+def test_what_waits(metrics: PrometheusListener) -> None:
+    """Levels follow the last sample; what is no longer in hand is 0; shed receipts are counted once."""
+    metrics.sampled(Sample("payments", 1, 2, 3, 4, 5.0, {"payments.charge": 7}, 2))
+    metrics.sampled(Sample("payments", 10, 20, 30, 40, 50.0, {}, 5))
+    waiting = {kind: value(metrics, "hocket_outbox_waiting", kind=kind) for kind in ("events", "receipts", "later")}
+    assert waiting == {"events": 10, "receipts": 20, "later": 30}
+    assert value(metrics, "hocket_outbox_waiting", kind="refused") == 40
+    assert value(metrics, "hocket_outbox_oldest_seconds") == 50
+    assert value(metrics, "hocket_in_hand", subscription="payments.charge") == 0
+    assert value(metrics, "hocket_receipts_shed_total") == 5
+
+
+def test_link_and_troubles(metrics: PrometheusListener) -> None:
+    """The link is a level, a trouble is counted by its sentence."""
+    metrics.link("payments", ready=True, reason="")
+    assert value(metrics, "hocket_link_up") == 1
+    metrics.link("payments", ready=False, reason="gone")
+    assert value(metrics, "hocket_link_up") == 0
+    metrics.trouble("payments", "a lease expired", seconds=3)
+    metrics.trouble("payments", "a lease expired", seconds=4)
+    assert value(metrics, "hocket_troubles_total", what="a lease expired") == 2
