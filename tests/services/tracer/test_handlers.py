@@ -136,11 +136,15 @@ async def test_the_newest_heartbeat_counts(tx: Tx[Settings]) -> None:
     """Of each instance the newest heartbeat is kept, whatever order they come in."""
     beats = [
         {
-            "kind": "heartbeat", "service": "payments", "instance": "p-1",
-            "time": rfc3339(START + timedelta(seconds=at)), "version": str(at), "breakers": {"card-api": {"state": "open" if at == 20 else "closed"}},
+            "kind": "heartbeat",
+            "service": "payments",
+            "instance": "p-1",
+            "time": rfc3339(START + timedelta(seconds=at)),
+            "version": str(at),
+            "breakers": {"card-api": {"state": "open" if at == 20 else "closed"}},
         }
         for at in (10, 20, 0)
-    ]  # fmt: skip
+    ]
     for each in beats:
         await read_receipts([facts(each)], tx)
     db = await tx.db()
