@@ -155,7 +155,7 @@ def auditor_outside(modules: Sequence[Module]) -> Iterator[str]:
     """The auditor, and whatever it imports beside it, shares no code with what it judges."""
     names = _names(modules)
     by_name = {module.name: module for module in modules}
-    ahead = [module.name for module in modules if "audit" in module.name.rsplit(".", 1)[-1]]
+    ahead = [module.name for module in modules if "audit" in module.name]
     seen: set[str] = set()
     while ahead:
         if (here := ahead.pop()) in seen:
