@@ -1,0 +1,63 @@
+"""What the cards' books tell of a breaker: probes are allowed, everything else while it is open is not."""
+
+import pytest
+
+from deploy.auditor.breaking import call_of, while_open
+from tests.deploy.auditor.books import Books
+
+Planned = list[tuple[float, int]]
+#: Five failures, a second apart; the breaker is open from 14.01 to 19.01.
+OPENED: Planned = [(10.0 + each, 500) for each in range(5)]
+
+
+def lines(planned: Planned) -> Books:
+    """Books with these requests to the cards: second and status."""
+    books = Books()
+    books.cards.clear()
+    for at, status in planned:
+        books.card("A", "none", status=status, at=at)
+    return books
+
+
+@pytest.mark.parametrize(
+    ("planned", "wrong"),
+    [
+        pytest.param(OPENED, [], id="opening is no wrong"),
+        pytest.param([*OPENED, (14.05, 500)], [], id="on its way when it opened"),
+        pytest.param([*OPENED, (14.2, 500)], [6], id="begun after it opened"),
+        pytest.param([*OPENED, (18.9, 500)], [6], id="a probe before the period is over"),
+        pytest.param([*OPENED, (19.02, 500)], [], id="a probe"),
+        pytest.param([*OPENED, (19.02, 500), (20.0, 500)], [7], id="a request after a failed probe"),
+        pytest.param([*OPENED, (19.02, 500), (24.04, 201), (24.06, 201)], [], id="closed by a success"),
+        pytest.param([*OPENED, (19.02, 500), (19.025, 500)], [7], id="two probes at once"),
+        pytest.param([*OPENED[:4], (14.0, 402), (14.1, 500), (14.2, 500)], [], id="a decline is an answer"),
+        pytest.param([*OPENED, (19.02, 201), *[(20.0 + each, 500) for each in range(4)]], [], id="four are too few"),
+    ],
+)
+def test_requests_while_open(planned: Planned, wrong: list[int]) -> None:
+    """After five failed answers in a row each request that comes too soon counts, until a success."""
+    assert while_open(lines(planned).cards) == wrong
+
+
+def test_a_late_answer_is_a_failure_when_the_caller_gives_up() -> None:
+    """An answer that takes longer than the caller waits has failed, at the moment the caller gave up."""
+    books = lines([])
+    books.card("A", "charged", at=10.0, took=3.0)
+    call = call_of(books.cards[0])
+    assert call.failed
+    assert call.ended == pytest.approx(call.began + 1.0)
+
+
+def test_an_answer_that_never_came_is_a_failure() -> None:
+    """A request that the books have not answered failed too."""
+    books = lines([(10.0, 201)])
+    books.cards[0]["ended"] = None
+    assert call_of(books.cards[0]).failed
+
+
+def test_a_probe_within_one_millisecond_closes() -> None:
+    """A request that begins and ends in the same millisecond of the books still ends after it began."""
+    books = lines(OPENED)
+    books.card("A", "charged", at=19.02, took=0.0)
+    books.card("A", "charged", at=19.03)
+    assert while_open(books.cards) == []
