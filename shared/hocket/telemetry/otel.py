@@ -5,16 +5,9 @@ OpenTelemetry is imported only where it is used: without an endpoint it costs ne
 
 from collections.abc import Mapping
 
-from hocket.signals import Listener
+from hocket.telemetry.tracing import Tracing
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
-
-
-class Tracing(Listener):
-    """A listener that traces, and has spans to send when the process stops."""
-
-    def close(self) -> None:
-        """Send what waits, within a bound, and stop. Blocks: call it in a thread."""
 
 
 def from_environment(environ: Mapping[str, str], version: str) -> Tracing | None:

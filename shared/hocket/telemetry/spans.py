@@ -19,7 +19,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from hocket.errors import BreakerOpen, Control
 from hocket.signals import Processing, Saying
-from hocket.telemetry.otel import Tracing
+from hocket.telemetry.tracing import Tracing
 from hocket.topology import EVENTS
 
 #: Milliseconds that the last spans have to leave when the process stops.

@@ -14,7 +14,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from hocket.errors import BreakerOpen, Defer
 from hocket.signals import Processing, Saying, Signals
-from hocket.telemetry.otel import Tracing, from_environment
+from hocket.telemetry.otel import from_environment
+from hocket.telemetry.tracing import Tracing
 
 FLOW = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 SAYING = Saying("orders", "order.placed", "1", "flow", "order.placed.v1", "")
