@@ -16,6 +16,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 from ruamel.yaml import YAML
 
@@ -99,6 +101,10 @@ class Shop:
         """The last lines of what a service wrote."""
         return "\n".join((self.folder / f"{name}.log").read_text(encoding="utf-8", errors="replace").splitlines()[-15:])
 
+    def workplace(self, name: str) -> Path:
+        """The folder in which a service runs; in its container it cannot be written."""
+        return self.folder / "app" / name
+
     def mapped(self, name: str, text: str) -> str:
         """What a container's network and volume would make of `text`, on loopback and in a folder."""
         hosts = "|".join(part.name for part in parts())
@@ -117,9 +123,10 @@ class Shop:
         return [program, *(self.mapped(part.name, word) for word in words[1:])]
 
     def start(self) -> None:
-        """Start every service as its container would and wait until every health check answers well."""
+        """Start every service as its container would, and wait until its health check is content and it is ready."""
         for part in parts():
-            place = self.folder / part.name
+            (self.folder / part.name).mkdir(parents=True)
+            place = self.workplace(part.name)
             place.mkdir(parents=True)
             with (self.folder / f"{part.name}.log").open("wb") as log:
                 self.started[part.name] = subprocess.Popen(
@@ -127,7 +134,7 @@ class Shop:
                 )
         until = time.monotonic() + HEALTHY_SECONDS
         for part in parts():
-            while not self.healthy(part):
+            while not (self.healthy(part) and self.ready(part)):
                 ended = self.started[part.name].poll()
                 assert ended is None, f"{part.name} ended with {ended}:\n{self.log(part.name)}"
                 assert time.monotonic() < until, f"{part.name} is not healthy:\n{self.log(part.name)}"
@@ -137,6 +144,14 @@ class Shop:
         """Run the part's own health check once."""
         checked = self._program(part, part.health)
         return subprocess.run(checked, env=self._environment(part), capture_output=True, check=False).returncode == 0
+
+    def ready(self, part: Part) -> bool:
+        """Whether the service says that it is ready."""
+        try:
+            with urlopen(f"{self.url(part.name)}/health/ready", timeout=5) as answer:
+                return bool(json.load(answer)["ready"])
+        except HTTPError:  # 503: not yet
+            return False
 
     def stop(self) -> dict[str, int]:
         """Stop as a container is stopped: SIGTERM, the grace period, SIGKILL. Returns each exit status."""

@@ -119,9 +119,10 @@ def test_every_service_runs_with_what_the_compose_file_says(shop: Shop) -> None:
 
 @pytest.mark.rabbitmq
 def test_every_service_keeps_its_data_on_its_volume(shop: Shop) -> None:
-    """The database of each service lies on its own volume, under the service's name."""
+    """The database of each service lies on its own volume, and nothing is written where a container is read-only."""
     for part in parts():
         assert (shop.folder / part.name / f"{part.name}.db").exists()
+        assert list(shop.workplace(part.name).iterdir()) == []
 
 
 def test_the_image_listens_where_its_health_check_asks() -> None:
