@@ -59,6 +59,16 @@ class Delivery:
         return self.receipts[-1] if self.receipts else None
 
     @property
+    def runs(self) -> tuple[Receipt, ...]:
+        """The receipts of what ran: copies that came late are left aside where anything else is known."""
+        return tuple(each for each in self.receipts if each.outcome != "duplicate") or self.receipts
+
+    @property
+    def took(self) -> float:
+        """Seconds from the begin of its first attempt to the end of its last."""
+        return (self.runs[-1].over - self.runs[0].begun).total_seconds() if self.receipts else 0.0
+
+    @property
     def open(self) -> bool:
         """Whether something is still to come by itself."""
         return self.stand in OPEN

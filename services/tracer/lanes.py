@@ -13,7 +13,7 @@ from services.tracer.timescale import Fold, Scale, Tick, scale_of
 #: Sizes in px. The lane's name stands left of the time.
 WIDTH, LEFT, RIGHT, TOP, ROW, LANE_PADDING, BAR = 1232.0, 152.0, 150.0, 36.0, 44.0, 6.0, 12.0
 #: Room of one character of a label, and of the state's mark.
-CHARACTER, MARK = 6.5, 16.0
+CHARACTER, MARK = 7.2, 16.0
 #: Deliveries and events that are drawn; the table has all of them.
 MAX_DRAWN = 300
 #: More hearers of one event than this are one bracket.
@@ -198,7 +198,7 @@ def _run(delivery: Delivery, scale: Scale, now: datetime) -> Item:
         return LEFT + 16 + scale.x(moment)
 
     bars: list[Bar] = []
-    told = [each for each in delivery.receipts if each.outcome != "duplicate"] or list(delivery.receipts)
+    told = delivery.runs
     start = told[0].begun if told else delivery.since
     for at, receipt in enumerate(told):
         left = x(receipt.begun)
@@ -256,7 +256,7 @@ def _aside(delivery: Delivery, told: Sequence[Receipt]) -> str:
         parts.append(f"{attempts} attempts")
     if told[-1].outcome in {"refused", "obsolete", "duplicate"}:
         parts.append(told[-1].outcome)
-    parts.append(duration((told[-1].over - told[0].begun).total_seconds()))
+    parts.append(duration(delivery.took))
     return ", ".join(parts)
 
 

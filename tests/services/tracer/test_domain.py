@@ -160,6 +160,8 @@ def test_a_duplicate_never_hides_what_happened() -> None:
     """A copy that came late says nothing about the delivery; alone it says that it was handled."""
     told = happy(1).end("orders.confirm", "stock.reserved", "duplicate", 50, 50.1, 2)
     assert folded(told).state is FlowState.DONE
+    [confirm] = [each for each in folded(told).deliveries if each.subscription == "orders.confirm"]
+    assert confirm.took == pytest.approx(0.1)
     alone = placed(2).end("payments.charge", "order.placed", "duplicate", 1, 1.1, first="handled")
     assert folded(alone).deliveries[0].stand is Stand.DUPLICATE
 
