@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from hocket.console import day_and_clock
 from services.tracer.domain import Delivery, Flow, FlowState, Stand
-from services.tracer.facts import Said
+from services.tracer.facts import Receipt, Said
 
 #: Characters of an error's text within a sentence.
 ERROR_CHARS = 120
@@ -106,11 +106,19 @@ def because(delivery: Delivery, now: datetime) -> str:
     if last.next_at is not None:
         next_at = f"{'' if last.next_at >= now else 'was due '}at {day_and_clock(last.next_at, now)}"
     if last.outcome == "deferred":
-        why = shortened(last.error) or last.cause or "by its own wish"
-        return f"deferred: {why}" + (f"; next try {next_at}" if next_at else "")
+        then = f"; next try {next_at}" if next_at else ""
+        return f"deferred{_deferred(last)}{then}"
     kind = last.error.partition(":")[0] if last.error else last.cause
     failed = f"attempt {last.attempt} failed: {shortened(kind)}" if kind else f"attempt {last.attempt} failed"
     return failed + (f"; next attempt {next_at}" if next_at else "")
+
+
+def _deferred(last: Receipt) -> str:
+    """Why an attempt cost nothing: a breaker's words without how long it was open then, or what failed behind it."""
+    if last.cause == "breaker":
+        return f": {shortened(last.error.partition(' for another')[0])}"
+    kind = shortened(last.error.partition(":")[0] or last.cause)
+    return f" after {kind}" if kind and last.cause != "deferred" else " by its own wish"
 
 
 def _zombie(flow: Flow) -> Sentence:

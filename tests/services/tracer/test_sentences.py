@@ -37,16 +37,22 @@ def test_where_a_new_order_is() -> None:
     assert answer(placed(1), 1) == ("order/1 is waiting for payments.charge since 14:05:00 (no attempt has ended yet)")
 
 
-def test_where_an_order_behind_a_breaker_is() -> None:
-    """A deferred one tells the breaker's words."""
+@pytest.mark.parametrize(
+    ("cause", "error", "why"),
+    [
+        ("breaker", "breaker card-api is open for another 4.8 s", "deferred: breaker card-api is open"),
+        ("CardsDown", "CardsDown: 503", "deferred after CardsDown"),
+        ("deferred", "deferred for 5.000 s", "deferred by its own wish"),
+    ],
+)
+def test_where_a_deferred_order_is(cause: str, error: str, why: str) -> None:
+    """A deferred one tells whether a breaker is open, what failed behind it, or that it wished so."""
     told = placed(1).end(
-        "payments.charge", "order.placed", "deferred", 0.1, 0.2, next_at=5.0, cause="breaker",
-        error="breaker card-api is open for another 4.8 s",
+        "payments.charge", "order.placed", "deferred", 0.1, 0.2, next_at=5.0, cause=cause, error=error
     )  # fmt: skip
     assert answer(told, 1) == (
-        "order/1 is waiting for payments.charge since 14:05:00 "
-        "(deferred: breaker card-api is open for another 4.8 s; next try at 14:05:05)"
-    )
+        f"order/1 is waiting for payments.charge since 14:05:00 ({why}; next try at 14:05:05)"
+    )  # fmt: skip
 
 
 def test_where_a_compensated_order_is() -> None:
