@@ -1,5 +1,6 @@
 """`service.tx()`: a transaction outside handlers, with the same inbox and outbox (RULES 2.3)."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -10,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hocket.breaker import Circuit
 from hocket.choreography import Declarations
 from hocket.clock import Clock
-from hocket.errors import OutboxFull
-from hocket.ids import INBOX_KEY_BYTES, Ids, inbox_key, outside_key
+from hocket.errors import OutboxFull, StoreError
+from hocket.ids import Ids, inbox_key, outside_key
 from hocket.speech import Cause, Speaker
 from hocket.store import Ending, InboxRow, InboxState, InboxWrite, OutboxRow, Store, Tx
 from hocket.tx import About, Changed, Guard, Outside
@@ -43,12 +44,14 @@ class _Purse:
     async def _begun(self) -> Tx:
         if self._tx is None:
             await self._reads.aclose()
-            self._scope = self._store.transaction()
-            self._tx = await self._scope.__aenter__()
+            scope = self._store.transaction()
+            tx = await scope.__aenter__()
+            self._scope = scope  # only what was entered is left again
             if self._claim is not None:
-                [written] = await self._tx.write([Ending(inbox=self._claim)])
+                [written] = await tx.write([Ending(inbox=self._claim)])
                 if not written.won:
                     raise Taken
+            self._tx = tx
         return self._tx
 
     async def commit(self, rows: tuple[OutboxRow, ...], said: tuple[str, ...]) -> tuple[OutboxRow, ...]:
@@ -95,6 +98,7 @@ class OutsideTransactions:
     full: Callable[[], bool]
     hand: Callable[[Iterable[OutboxRow]], None]
     use: Any = None
+    unknown: Callable[[], None] = lambda: None  # a commit may have happened or not: the relay looks again (RULES 3.2)
 
     @asynccontextmanager
     async def transaction(self, key: str | None, correlation_id: str | None) -> AsyncIterator[Outside[Any]]:
@@ -106,7 +110,7 @@ class OutsideTransactions:
         service = self.declared.service
         if self.full():
             raise OutboxFull(f"{service} has as many events waiting for the broker as its bound allows: try later")
-        mark = inbox_key(service, f"/{service}", "", key) if key is not None else b"\x00" * INBOX_KEY_BYTES
+        mark = inbox_key(service, f"/{service}", "", key if key is not None else self.ids.uuid7())
         first = (await self.store.inbox([mark])).get(mark) if key is not None else None
         flow = first.correlation_id if first else (correlation_id or self.ids.uuid7())
         now = self.clock.now()
@@ -115,7 +119,7 @@ class OutsideTransactions:
             row = InboxRow(mark, service, key, InboxState.HANDLED, 1, correlation_id=flow, updated=now.timestamp())
             claim = InboxWrite(row, 1)
         purse = _Purse(self.store, claim)
-        about = About(mark, flow, "", now, outside_key(mark) if key is not None else self.ids.uuid7())
+        about = About(mark, flow, "", now, outside_key(mark))
         guard = Guard(self.circuits, self.clock, mark, self.breaker_changed)
         tx = Outside(about, self.use, purse, guard, seen=first is not None)
         try:
@@ -133,7 +137,12 @@ class OutsideTransactions:
         service = self.declared.service
         identity = (f"/{service}", "", key) if key is not None else None
         cause = Cause(identity, service, flow, inbox_key=mark)
-        rows = self.speaker.rows(tx.said, cause, self.declared.says)
-        stored = await purse.commit(rows, tuple(row.event_id for row in rows))
-        await purse.leave(None)
+        said = () if tx.seen else tx.said  # what the key has said once is not said again
+        rows = self.speaker.rows(said, cause, self.declared.says)
+        try:
+            stored = await purse.commit(rows, tuple(row.event_id for row in rows))
+        except (StoreError, asyncio.CancelledError):
+            self.unknown()
+            raise
         self.hand(stored)
+        await purse.leave(None)

@@ -2,7 +2,9 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -22,6 +24,8 @@ PREFETCH = 512
 #: Seconds before a batch comes again whose reader raised: doubled from the first to the longest.
 FIRST_WAIT = 0.2
 LONGEST_WAIT = 10.0
+#: Seconds that a reader gets for one batch.
+READ_SECONDS = 60.0
 
 
 class Fenced(Exception):
@@ -56,6 +60,7 @@ class Reading:
     signals: Signals
     clock: Clock
     ids: Ids
+    cutting: Callable[[], bool]  # whether the current task was asked to end
     use: Any = None
     consumer: Consumer | None = None
     _buffer: deque[Delivery] = field(default_factory=deque)
@@ -77,22 +82,26 @@ class Reading:
         queue = QUEUES[self.source]
         stream = self.source != "dead"
         if stream:
-            async with self.store.transaction() as tx:
-                known = await tx.offset(self._name)
-                self._seen = Offset(known.next, self.ids.uuid7())
-                await tx.advance(self._name, known, self._seen)
+            await self._until(self._take_over)
         offset = self._seen.next if stream else None
         self.consumer = await self.transport.consume(queue, prefetch=PREFETCH, deliver=self._deliver, offset=offset)
         while True:
             batch = await self._take()
             try:
-                await self._until_folded(batch, stream)
+                await self._until(partial(self._fold, batch, stream))
             except Fenced:
                 self.signals.trouble(self.service, "another reader has taken over", source=self.source)
                 await self.consumer.cancel()
                 return
+            finally:
+                self._busy = False
             self.consumer.ack([each.handle for each in batch])
-            self._busy = False
+
+    async def _take_over(self) -> None:
+        async with self.store.transaction() as tx:
+            known = await tx.offset(self._name)
+            self._seen = Offset(known.next, self.ids.uuid7())
+            await tx.advance(self._name, known, self._seen)
 
     def _deliver(self, delivery: Delivery) -> None:
         self._buffer.append(delivery)
@@ -113,24 +122,32 @@ class Reading:
             self._some.clear()
             await self._some.wait()
 
-    async def _until_folded(self, batch: list[Delivery], stream: bool) -> None:
+    async def _until(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do it until it succeeds; only a stop and another reader end it before."""
         wait = FIRST_WAIT
         while True:
             try:
-                await self._fold(batch, stream)
+                async with asyncio.timeout(READ_SECONDS):
+                    await work()
                 return
             except Fenced:
                 raise
-            except Exception as error:  # noqa: BLE001 -- a reader may raise anything; the batch comes again
+            except (Exception, asyncio.CancelledError) as error:  # a reader may raise anything; the batch comes again
+                if self.cutting():
+                    raise
                 self.signals.trouble(self.service, "a reader failed", source=self.source, error=repr(error))
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, LONGEST_WAIT)
 
     async def _fold(self, batch: list[Delivery], stream: bool) -> None:
-        fresh = [each for each in batch if not stream or (each.offset or 0) >= self._seen.next]
-        if not fresh:
-            return
         async with self.store.transaction() as tx:
+            known = await tx.offset(self._name) if stream else self._seen
+            if known.token != self._seen.token:
+                raise Fenced
+            self._seen = known  # ahead of us where a commit of ours failed and had happened all the same
+            fresh = [each for each in batch if not stream or (each.offset or 0) >= known.next]
+            if not fresh:
+                return
             await self.call([_raw(each) for each in fresh], self._tx(tx))
             if not stream:
                 return

@@ -7,7 +7,7 @@ one before. After a lost connection one unconfirmed row goes first and the rest 
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from hocket.clock import Clock
@@ -38,6 +38,8 @@ REST_LONGEST = 30.0
 STORE_WAIT = 1.0
 #: `after` that asks the store for nothing but what has just become due.
 NEWLY_DUE = 2**62
+#: What the bound of events counts.
+COUNTED = (RowKind.EVENT, RowKind.SCHEDULED)
 
 
 @dataclass(slots=True)
@@ -60,6 +62,7 @@ class Relay:
     _resting: dict[int, float] = field(default_factory=dict)
     _claiming: bool = False
     _probing: bool = False
+    _fetching: bool = False
     _missed: bool = True  # the store may hold rows of ours that are not in memory
     _from: int = 0
     _events: int = 0
@@ -86,23 +89,24 @@ class Relay:
         for row in rows:
             if row.due > now:
                 self._timer.set()
-            elif self._missed or len(self._known) >= MEMORY_ROWS:
+            elif self._missed or self._fetching or len(self._known) >= MEMORY_ROWS:
                 self._miss(row)
             else:
                 self._add(row)
         if self._queue:
             self._some.set()
 
-    def say(self, row: OutboxRow) -> None:
+    def say(self, row: OutboxRow) -> bool:
         """A fact that need not survive a crash (heartbeat, manifest): published at once or, without a link, not."""
-        if self.transport.link().ready:
+        if self.transport.link().ready and len(self._queue) < MEMORY_ROWS:
             self._queue.append(row)
             self._some.set()
+            return True
+        return False
 
     def look_again(self) -> None:
         """The outcome of a commit was unknown: the store may hold rows that were never handed over."""
-        self._missed, self._from = True, 0
-        self._timer.set()
+        self._look_from(0)
 
     def nudge(self) -> None:
         """A duplicate asks for what is pending (RULES 3.5): claim what is due now."""
@@ -141,14 +145,20 @@ class Relay:
 
     def _miss(self, row: OutboxRow) -> None:
         """It stands in the store; memory fetches it when there is room."""
-        self._from = min(self._from, row.id - 1) if self._missed else row.id - 1
+        self._look_from(row.id - 1)
+        counted, event, receipt = self._counted, row.kind in COUNTED, row.kind is RowKind.RECEIPT
+        self._counted = counted._replace(events=counted.events + event, receipts=counted.receipts + receipt)
+
+    def _look_from(self, id: int) -> None:
+        """Rows behind this id stand in the store and may not be in memory."""
+        self._from = min(self._from, id) if self._missed else id
         self._missed = True
         self._timer.set()
 
     def _count(self, kind: RowKind, by: int) -> None:
         if kind is RowKind.RECEIPT:
             self._receipts += by
-        elif kind in (RowKind.EVENT, RowKind.SCHEDULED):
+        elif kind in COUNTED:
             self._events += by
 
     async def _send_on(self) -> None:
@@ -162,6 +172,7 @@ class Relay:
             if not self._flying:
                 self._since = self.clock.monotonic()
             self._flying += len(batch)
+            probe = self._probing
             try:
                 answers = await self.transport.publish([row.message for row in batch])
             except TransportError:  # closed by us: the rows stay for the next process
@@ -169,7 +180,8 @@ class Relay:
             finally:
                 self._flying -= len(batch)
             self._since = self.clock.monotonic()
-            await self._answered(batch, answers)
+            await self._answered(batch, answers, probe)
+            self._rested.set()
 
     def _take(self) -> list[OutboxRow]:
         """The next rows that hold to the order within their subject; one at a time after an outage."""
@@ -187,7 +199,7 @@ class Relay:
             batch.append(row)
         return batch
 
-    async def _answered(self, batch: Sequence[OutboxRow], answers: Sequence[Published]) -> None:
+    async def _answered(self, batch: Sequence[OutboxRow], answers: Sequence[Published], probe: bool) -> None:
         now = self.clock.now().timestamp()
         again: list[OutboxRow] = []
         for row, answer in zip(batch, answers, strict=True):
@@ -203,16 +215,15 @@ class Relay:
                 case Verdict.RETURNED | Verdict.NACKED:
                     self._rest(row, answer)
         self._queue.extendleft(reversed([row for row in again if row.id]))
-        self._probing = bool(again)
+        if again or probe:  # only the answer to a probe ends the probing: others may have set out before the cut
+            self._probing = bool(again)
         self._some.set()
         if self._confirmed:
             self._done.set()
-        self.signals.published(
-            [
-                Sent(self.service, row.kind.value, row.message.type, answer.verdict.value, now - row.due)
-                for row, answer in zip(batch, answers, strict=True)
-            ]
-        )
+        self.signals.published([self._sent(*each, now) for each in zip(batch, answers, strict=True)])
+
+    def _sent(self, row: OutboxRow, answer: Published, now: float) -> Sent:
+        return Sent(self.service, row.kind.value, row.message.type, answer.verdict.value, now - row.due)
 
     def _release(self, row: OutboxRow) -> None:
         """The next row of its subject may go."""
@@ -226,12 +237,7 @@ class Relay:
     async def _refused(self, row: OutboxRow, reason: str) -> None:
         self.signals.trouble(self.service, "the broker refused a row for good", id=row.id, reason=reason)
         if row.id:
-            while True:
-                try:
-                    await self.store.refuse(row.id, reason)
-                    break
-                except StoreError:
-                    await asyncio.sleep(STORE_WAIT)
+            await self._until_stored(lambda: self.store.refuse(row.id, reason))
         self._forgotten([row.id])
         self._release(row)
 
@@ -268,15 +274,17 @@ class Relay:
             self._rested.set()
 
     async def _forget(self, ids: list[int]) -> None:
-        while True:
-            try:
-                await self.store.forget(ids)
-                break
-            except StoreError:
-                await asyncio.sleep(STORE_WAIT)
+        await self._until_stored(lambda: self.store.forget(ids))
         self._forgotten(ids)
         if self._missed and len(self._known) < MEMORY_ROWS // 2:
             self._timer.set()
+
+    async def _until_stored(self, write: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                return await write()
+            except StoreError:
+                await asyncio.sleep(STORE_WAIT)
 
     def _forgotten(self, ids: Iterable[int]) -> None:
         for id in ids:
@@ -309,17 +317,21 @@ class Relay:
         if room <= 0:
             return None
         fetch, self._missed = self._missed, False
+        start, page = self._from if fetch else NEWLY_DUE, min(room, MEMORY_ROWS // 4)
+        self._fetching = fetch  # what is committed meanwhile stands behind what is being fetched
         try:
-            rows = await self.store.due(now, self._from if fetch else NEWLY_DUE, min(room, MEMORY_ROWS // 4))
+            rows = await self.store.due(now, start, page)
         except StoreError:
-            self._missed = self._missed or fetch
+            if fetch:
+                self._look_from(start)
             raise
+        finally:
+            self._fetching = False
         for row in rows:
             self._add(row)
-        if rows:
-            self._some.set()
-        if fetch and len(rows) >= min(room, MEMORY_ROWS // 4):
-            self._missed, self._from = True, max(self._from, *(row.id for row in rows))
+        self._some.set()
+        if fetch and len(rows) >= page:
+            self._look_from(max(start, *(row.id for row in rows)))
             return 0.001
         next_due = await self.store.next_due()
         if self._missed:

@@ -40,9 +40,9 @@ class Reporter:
     waiting: Waiting = field(default_factory=Waiting)
     _since: dict[str, datetime] = field(default_factory=dict)
 
-    def manifest(self) -> None:
-        """Say what the service declares."""
-        self._say({"kind": "manifest", **self.declared.manifest()})
+    def manifest(self) -> bool:
+        """Say what the service declares; whether there was a link to say it on."""
+        return self._say({"kind": "manifest", **self.declared.manifest()})
 
     def heartbeat(self) -> None:
         """Say that the service lives, and how its breakers stand."""
@@ -65,28 +65,30 @@ class Reporter:
         until = rfc3339(now + timedelta(seconds=wait)) if circuit.state == "open" else None
         return {"state": circuit.state, "since": rfc3339(since) if since else None, "until": until}
 
-    def _say(self, fact: dict[str, object]) -> None:
+    def _say(self, fact: dict[str, object]) -> bool:
         now = self.clock.now()
         fact |= {"service": self.who.service, "instance": self.who.instance, "boot": self.who.boot}
         fact["time"] = rfc3339(now)
         body = json.dumps([fact], separators=(",", ":"), ensure_ascii=False).encode()
         message = Message(RECEIPTS, "", body, "application/json", app_id=self.who.service)
-        self.relay.say(OutboxRow(RowKind.RECEIPT, message, now.timestamp()))
+        return self.relay.say(OutboxRow(RowKind.RECEIPT, message, now.timestamp()))
 
     async def run(self) -> None:
         """Report for ever."""
-        beat = told = self.clock.monotonic()
-        self.manifest()
-        self.heartbeat()
+        beat = told = self.clock.monotonic() - MANIFEST_SECONDS
         while True:
-            await self._sample()
             now = self.clock.monotonic()
-            if now - told >= MANIFEST_SECONDS:
+            if now - told >= MANIFEST_SECONDS and self.manifest():
                 told = now
-                self.manifest()
             if now - beat >= HEARTBEAT_SECONDS:
                 beat = now
                 self.heartbeat()
+            await asyncio.sleep(SAMPLE_SECONDS)
+
+    async def sample(self) -> None:
+        """Count what waits, for ever; also before the broker was ever reached."""
+        while True:
+            await self._sample()
             await asyncio.sleep(SAMPLE_SECONDS)
 
     async def _sample(self) -> None:

@@ -118,6 +118,9 @@ class Speaker:
                 f"{envelope.type} about {envelope.subject} has {len(body)} bytes and the bound is {self.max_bytes}: "
                 "say less, or raise HOCKET_MAX_EVENT_BYTES (never above the broker's limit)"
             )
+        return self._message(exchange, route, envelope, body, headers)
+
+    def _message(self, exchange: str, route: str, envelope: Envelope, body: bytes, headers: Headers) -> Message:
         return Message(
             exchange,
             route,
@@ -149,7 +152,8 @@ class Speaker:
             tracestate=about.tracestate,
         )
         headers: Headers = {"traceparent": about.traceparent} if about.traceparent else {}
-        message = self.message(self.service, queue, envelope, headers)
+        # It holds a failure that was small enough itself: an undo is never too big to be ordered.
+        message = self._message(self.service, queue, envelope, encode(envelope), headers)
         return OutboxRow(RowKind.SELF, message, now.timestamp(), event_id=envelope.id)
 
 

@@ -1,11 +1,14 @@
 """Every task has a supervisor; nothing dies silently."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 from hocket.errors import HocketError
 from hocket.signals import Signals
+
+#: Seconds that cancelled tasks get to end.
+END_SECONDS = 5.0
 
 Spawn = Callable[[str, Coroutine[Any, Any, None]], "asyncio.Task[None]"]
 
@@ -21,6 +24,7 @@ class Supervisor:
         self._service = service
         self._signals = signals
         self._tasks: set[asyncio.Task[None]] = set()
+        self._cut: set[asyncio.Task[None]] = set()
         self.failed = ""
         self.died = asyncio.Event()
 
@@ -33,6 +37,7 @@ class Supervisor:
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)
+        self._cut.discard(task)
         if task.cancelled():
             return
         error = task.exception()
@@ -42,10 +47,23 @@ class Supervisor:
             self._signals.trouble(self._service, "a task of the kit died", task=task.get_name(), error=repr(error))
             self.died.set()
 
+    def cut(self, tasks: "Iterable[asyncio.Task[None]]") -> None:
+        """Cancel these tasks; inside them `cutting` says that it was us, and no accident of a handler's."""
+        for task in tasks:
+            if not task.done():
+                self._cut.add(task)
+                task.cancel()
+
+    def cutting(self) -> bool:
+        """Whether the current task was cut. (A `TaskGroup` that failed leaves a task's own count of them wrong.)"""
+        return asyncio.current_task() in self._cut
+
     async def stop(self) -> None:
         """Cancel what still runs and wait for its end."""
         mine = asyncio.current_task()
         rest = [task for task in self._tasks if task is not mine]
-        for task in rest:
-            task.cancel()
-        await asyncio.gather(*rest, return_exceptions=True)
+        self.cut(rest)
+        if rest:
+            _, late = await asyncio.wait(rest, timeout=END_SECONDS)
+            for task in late:  # a team's code keeps the cancellation to itself
+                self._signals.trouble(self._service, "a task does not end", task=task.get_name())

@@ -1,8 +1,10 @@
 """One running service: opens, consumes, relays, reports, and stops in the order that loses nothing (RULES 1.2)."""
 
+import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
+from functools import partial
 from typing import Any
 
 from hocket.breaker import Circuit
@@ -15,6 +17,7 @@ from hocket.outside import OutsideTransactions
 from hocket.pipeline.admit import Admission
 from hocket.pipeline.arrival import Arrival
 from hocket.pipeline.commit import Committer
+from hocket.pipeline.decide import text_of
 from hocket.pipeline.handle import Handling
 from hocket.pipeline.lane import Lane
 from hocket.pipeline.receipt import Identity, word_of
@@ -36,6 +39,10 @@ STOP_SECONDS = 10.0
 DRAIN_SECONDS = 5.0
 #: Seconds without an answer of the broker after which readiness says so (RULES 4.4).
 SILENT_SECONDS = 10.0
+#: Seconds that what `uses` made gets to close.
+CLOSE_SECONDS = 10.0
+#: Seconds between tries to declare and consume while the link comes and goes.
+BEGIN_WAIT = 0.5
 
 
 class Worker:
@@ -70,32 +77,33 @@ class Worker:
             self.who, version, declared, store, self.relay, signals, clock, self.circuits, self._in_hand
         )
         speaker = Speaker(service.name, ids, clock, signals, max_event_bytes)
-        recorder = Recorder(self.who, speaker)
-        changed = self.reporter.breaker_changed
+        recorder = Recorder(self.who, speaker, self._shed)
+        changed, cutting = self.reporter.breaker_changed, self.supervisor.cutting
         self.admission = Admission(store, self.who, clock, ids, declared.subscriptions)
-        self.handling = Handling(store, recorder, signals, clock, chance, self.circuits, changed)
+        self.handling = Handling(store, recorder, signals, clock, chance, self.circuits, changed, cutting)
         self.committer = Committer(
             store,
             recorder,
             signals,
             clock,
             chance,
-            self._shed,
             won=self._won,
             lost=self._lost,
             unknown=self.relay.look_again,
         )
         self.lanes = {queue: Lane(each, self) for queue, each in declared.subscriptions.items()}
         self.outsides = OutsideTransactions(
-            declared, store, speaker, ids, clock, self.circuits, changed, self.full, self.relay.hand
-        )
+            declared, store, speaker, ids, clock, self.circuits, changed, self.full, self.relay.hand,
+            unknown=self.relay.look_again,
+        )  # fmt: skip
         readers = service.readers if isinstance(service, Observer) else {}
         self.readings = [
-            Reading(service.name, source, call, store, transport, signals, clock, ids)
+            Reading(service.name, source, call, store, transport, signals, clock, ids, cutting)
             for source, call in readers.items()
         ]
         self._uses = AsyncExitStack()
         self._begun = False
+        self._beginning: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Open the store, begin to connect and to work; returns before the broker is reached.
@@ -103,6 +111,13 @@ class Worker:
         `DeclarationError` and `ConfigError` say what is wrong before anything runs.
         """
         self.service.complete()
+        try:
+            await self._open()
+        except BaseException:
+            await self._close()
+            raise
+
+    async def _open(self) -> None:
         await self.store.open(self.service.tables)
         use = await self._uses.enter_async_context(_opened(self.service))
         self.handling.use = self.outsides.use = use
@@ -111,15 +126,15 @@ class Worker:
         await self.transport.open()
         await self.relay.start(self.spawn)
         self.spawn("commit", self.committer.run())
-        self.spawn("begin", self._begin())
+        self.spawn("sample", self.reporter.sample())
+        self._beginning = self.spawn("begin", self._begin())
 
     async def _begin(self) -> None:
-        await self.transport.until_ready()
         topology = kit() + of_service(
             self.service.name,
             [(queue, [routing_key(*name) for name in lane.subscription.bound]) for queue, lane in self.lanes.items()],
         )
-        await self.transport.declare(topology)
+        await self._until_linked(lambda: self.transport.declare(topology))
 
         async def again() -> None:
             try:
@@ -129,27 +144,50 @@ class Worker:
 
         self.transport.on_ready(again)
         for lane in self.lanes.values():
-            await lane.start(self.transport)
+            await self._until_linked(partial(lane.start, self.transport))
         for reading in self.readings:
             self.spawn(f"read {reading.source}", reading.run())
         self._begun = True
         self.spawn("report", self.reporter.run())
 
+    async def _until_linked(self, work: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            await self.transport.until_ready()
+            try:
+                return await work()
+            except TransportError as error:
+                self.signals.trouble(self.service.name, "the link was lost at the start", reason=str(error))
+                await asyncio.sleep(BEGIN_WAIT)
+
     async def stop(self, seconds: float = STOP_SECONDS) -> None:
         """Finish or give back what is in hand, publish what is due, close; everything within bounds."""
-        for lane in self.lanes.values():
-            await lane.stop(seconds)
-        for reading in self.readings:
-            if reading.consumer is not None:
-                await reading.consumer.cancel()
-        if self.transport.link().ready and not self.supervisor.failed:
-            await self.relay.drained(DRAIN_SECONDS)
-        for consumer in self._consumers():
-            await consumer.close()
+        try:
+            if self._beginning is not None:
+                self._beginning.cancel()  # nothing begins any more
+                await asyncio.wait([self._beginning])
+            await asyncio.gather(*(lane.stop(seconds) for lane in self.lanes.values()))
+            for reading in self.readings:
+                if reading.consumer is not None:
+                    await reading.consumer.cancel()
+            if self.transport.link().ready and not self.supervisor.failed:
+                await self.relay.drained(DRAIN_SECONDS)
+            for consumer in self._consumers():
+                await consumer.close()
+        finally:
+            await self._close()
+
+    async def _close(self) -> None:
         await self.supervisor.stop()
         await self.transport.close()
-        await self._uses.aclose()
+        await self._end_uses()
         await self.store.close()
+
+    async def _end_uses(self) -> None:
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._uses.aclose()
+        except Exception as error:  # noqa: BLE001 -- a team's code may raise anything; the rest closes all the same
+            self.signals.trouble(self.service.name, "what the service uses did not close", error=text_of(error))
 
     async def kill(self) -> None:
         """Die as a killed process would: tasks cut at an await, nothing committed that was not, nothing settled.
@@ -157,7 +195,7 @@ class Worker:
         The caller cuts the transport and abandons the store.
         """
         await self.supervisor.stop()
-        await self._uses.aclose()
+        await self._end_uses()
 
     @property
     def live(self) -> bool:

@@ -5,14 +5,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from pydantic import ValidationError
+
 from hocket import saga
 from hocket.choreography import Subscription
 from hocket.clock import Clock
 from hocket.envelope import CONTENT_TYPE, Envelope, decode, encode
+from hocket.errors import Undecodable
 from hocket.event import Heard
 from hocket.ids import Ids, outside_key
 from hocket.outcome import Again, Bury, Obsolete, Refused, Seen
 from hocket.pipeline.arrival import Arrival, Role
+from hocket.pipeline.decide import text_of
+from hocket.pipeline.decode import sentence
 from hocket.pipeline.receipt import Identity
 from hocket.saga import LedgerRow, LedgerState
 from hocket.store import Ending, InboxRow, InboxState, Store
@@ -43,8 +48,14 @@ class Admission:
             each.row = rows.get(each.key)
             judge(each)
         steps = [each for each in asked if each.outcome is None and each.role in (Role.STEP, Role.UNDO)]
-        if steps:
+        if not steps:
+            return
+        try:
             await self._begin(steps)
+        except BaseException:
+            for each in steps:  # nothing was written, or nobody knows: what was decided is decided again
+                each.outcome = None
+            raise
 
     async def _begin(self, arrivals: Sequence[Arrival]) -> None:
         async with self.store.transaction() as tx:
@@ -100,13 +111,19 @@ class Admission:
             arrival.outcome = Bury("ledger", f"the ledger knows no step run {arrival.run}")
             return
         arrival.ledger, arrival.step_key = row, row.step_key
-        if row.state is not LedgerState.UNDOING and not arrival.replay:
-            arrival.outcome = Seen(row.state.value)
+        if row.state is not LedgerState.UNDOING:
+            arrival.outcome = Obsolete() if arrival.replay else Seen(row.state.value)
             return
+        try:
+            self._read_undo(arrival, row)
+        except Exception as broken:  # noqa: BLE001 -- what an older version kept may break a team's model in any way
+            why = sentence(broken) if isinstance(broken, ValidationError) else text_of(broken)
+            arrival.outcome = Bury("invalid", f"what the ledger keeps of run {row.run} cannot be read: {why}")
+
+    def _read_undo(self, arrival: Arrival, row: LedgerRow) -> None:
         undo = arrival.subscription.undo
         assert undo is not None
-        step = self.subscriptions[undo.step]
-        arrival.event = _read(step, self._open(row.input))
+        arrival.event = _read(self.subscriptions[undo.step], self._open(row.input))
         done = [undo.did.model_validate(self._open(each).data) for each in row.results]
         arrival.did = done if undo.many else (done[-1] if done else None)
         why = self._open(json.dumps(arrival.known.data["why"]).encode())
@@ -120,9 +137,11 @@ class Admission:
         return decode(body, CONTENT_TYPE, {}, self.clock.now())
 
 
-def _read(step: Subscription, envelope: Envelope) -> Heard | None:
+def _read(step: Subscription, envelope: Envelope) -> Heard:
     model = step.model_of(envelope.type, envelope.version)
-    return model.model_validate(envelope.data) if model else None
+    if model is None:
+        raise Undecodable("input", f"{step.queue} reads {envelope.type} version {envelope.version} no more")
+    return model.model_validate(envelope.data)
 
 
 def judge(arrival: Arrival) -> None:

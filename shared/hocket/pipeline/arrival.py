@@ -58,6 +58,7 @@ class Arrival:
     outcome: Outcome | None = None
     ended: datetime = field(default=datetime.fromtimestamp(0, UTC))
     fenced: bool = False  # another ended this run while its handler worked
+    blamed: int = 0  # how often what it leaves behind could not be written
 
     @property
     def known(self) -> Envelope:

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, replace
 
 from hocket.clock import Clock
 from hocket.errors import StoreError
-from hocket.outcome import Bury, Seen
+from hocket.outcome import Again, Bury, Done, GiveBack, Seen
 from hocket.pipeline import decide
 from hocket.pipeline.arrival import Arrival, Role
 from hocket.pipeline.record import Recorder
 from hocket.saga import LedgerRow
 from hocket.signals import Signals
-from hocket.store import Ending, OutboxRow, Store, Written
+from hocket.store import Ending, InboxRow, InboxState, OutboxRow, Store, Written
 
 PROMISE = "everything that finished meanwhile in one transaction; a failure is committed like a success"
 
@@ -23,6 +23,10 @@ GROUP = 64
 #: Seconds between tries while the store fails: doubled from the first to the longest.
 STORE_FIRST_WAIT = 0.1
 STORE_LONGEST_WAIT = 5.0
+#: Times that one delivery alone may fail in the store while an empty write succeeds: then it is to blame (RULES 3.2).
+ALONE = 3
+#: How often one arrival's ending may be made smaller before it is given back.
+MOST_BLAMES = 2
 
 
 @dataclass(slots=True)
@@ -34,7 +38,6 @@ class Committer:
     signals: Signals
     clock: Clock
     chance: random.Random
-    shed: Callable[[], bool]  # whether receipts are to be shed now (RULES 4.6)
     won: Callable[[Sequence[Arrival], Sequence[OutboxRow]], None]
     lost: Callable[[Arrival], None]
     unknown: Callable[[], None]  # a commit may have happened or not (RULES 3.2)
@@ -42,6 +45,8 @@ class Committer:
     _pending: deque[Arrival] = field(default_factory=deque)
     _some: asyncio.Event = field(default_factory=asyncio.Event)
     _busy: int = 0
+    _wait: float = STORE_FIRST_WAIT
+    _suspected: bool = False
 
     def submit(self, arrival: Arrival) -> None:
         """Commit this arrival's outcome with the next group."""
@@ -51,18 +56,44 @@ class Committer:
     @property
     def idle(self) -> bool:
         """Whether nothing waits for a commit."""
-        return not self._pending and not self._busy
+        return not (self._pending or self._busy or self._suspected)
 
     async def run(self) -> None:
         """Commit group after group, for ever."""
         while True:
             await self._some.wait()
             self._some.clear()
-            while self._pending:
+            while self._pending or self._suspected:
+                if self._suspected:
+                    await self._recover()
+                    continue
                 group = self._group()
                 self._busy = len(group)
                 await self._commit(group)
                 self._busy = 0
+
+    def suspect(self, reason: str) -> None:
+        """The store failed somebody else, perhaps after a commit: intake pauses until it takes a write (RULES 3.2)."""
+        self.failing = reason
+        self._suspected = True
+        self.unknown()
+        self._some.set()
+
+    async def _recover(self) -> None:
+        await asyncio.sleep(self._wait)
+        self._wait = min(self._wait * 2, STORE_LONGEST_WAIT)
+        self._suspected = False
+        if await self._takes_a_write():
+            self.failing = ""
+        else:
+            self._suspected = True
+
+    async def _takes_a_write(self) -> bool:
+        try:
+            await self.store.commit([])
+        except StoreError:
+            return False
+        return True
 
     def _group(self) -> list[Arrival]:
         """The next arrivals, no step run and no key twice: what is decided second must see what was written first."""
@@ -82,10 +113,12 @@ class Committer:
 
     async def _commit(self, group: list[Arrival]) -> None:
         wait = STORE_FIRST_WAIT
-        while True:
+        failures = 0
+        while group:
             try:
-                await self._tell(group, await self._write(group))
-                self.failing = ""
+                self._tell(group, await self._write(group))
+                if not self._suspected:
+                    self.failing, self._wait = "", STORE_FIRST_WAIT
                 return
             except StoreError as error:
                 self.failing = str(error)
@@ -93,19 +126,59 @@ class Committer:
                 self.signals.trouble(self.recorder.who.service, "the store does not answer", reason=str(error))
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, STORE_LONGEST_WAIT)
-            except Exception as error:  # noqa: BLE001 -- one bad neighbour must not take the others along
-                if len(group) == 1:
-                    self._blame(group[0], error)
+                if not await self._takes_a_write():
+                    failures = 0
                     continue
-                for each in group:
-                    await self._commit([each])
-                return
+                failures += 1
+                if len(group) == 1 and failures >= ALONE:
+                    self._blame(group[0], error)
+                    failures = 0
+                group = await self._open(group)
+                if len(group) > 1:
+                    await self._one_by_one(group)
+                    return
+            except Exception as error:  # noqa: BLE001 -- one bad neighbour must not take the others along
+                if len(group) > 1:
+                    await self._one_by_one(group)
+                    return
+                self._blame(group[0], error)
+
+    async def _one_by_one(self, group: Sequence[Arrival]) -> None:
+        for each in group:
+            await self._commit([each])
+
+    async def _open(self, group: list[Arrival]) -> list[Arrival]:
+        """Those that the commit of unknown outcome did not end; the others are looked up again (RULES 3.2)."""
+        try:
+            rows = await self.store.inbox([each.key for each in group if each.key])
+        except StoreError:
+            return group
+        left: list[Arrival] = []
+        for each in group:
+            if _ended(each, rows.get(each.key)):
+                self.lost(each)
+            else:
+                left.append(each)
+        if not left:
+            self.failing = ""
+        return left
 
     def _blame(self, arrival: Arrival, error: Exception) -> None:
-        """An error that repeats when committed alone is that delivery's own failed attempt (RULES 3.2)."""
-        if isinstance(arrival.outcome, Bury) and not arrival.outcome.began:
+        """An error that repeats when committed alone is that delivery's own failed attempt (RULES 3.2).
+
+        Where that cannot be written either it is buried, then buried with the little that is known, and at last given
+        back, so that the broker's delivery limit ends it: each blame is a step down, none is taken twice.
+        """
+        service = self.recorder.who.service
+        self.signals.trouble(service, "an attempt cannot be written", error=decide.text_of(error))
+        arrival.blamed += 1
+        if isinstance(arrival.outcome, GiveBack):
             raise error
-        if isinstance(arrival.outcome, Bury):  # even its failure cannot be written: bury it with the little we know
+        if not isinstance(arrival.outcome, Done | Again | Bury) or arrival.blamed > MOST_BLAMES:
+            arrival.outcome = GiveBack()
+            return
+        if arrival.blamed > 1 or isinstance(arrival.outcome, Bury):
+            arrival.blamed = MOST_BLAMES
             arrival.outcome = Bury("unwritable", decide.clean(type(error).__name__), row=False)
             return
         arrival.outcome = decide.failed(
@@ -136,9 +209,10 @@ class Committer:
         except Exception as error:  # noqa: BLE001 -- what it said must not leave: that delivery's failed attempt
             self._blame(arrival, error)
             ending, owned = self.recorder.ending(arrival, ledger)
-        return (replace(ending, receipt=b"") if self.shed() else ending), owned
+        shed = bool(ending.receipt) and self.recorder.shed()
+        return (replace(ending, receipt=b"") if shed else ending), owned
 
-    async def _tell(self, group: Sequence[Arrival], written: Sequence[tuple[Written, bool]]) -> None:
+    def _tell(self, group: Sequence[Arrival], written: Sequence[tuple[Written, bool]]) -> None:
         rows: list[OutboxRow] = []
         winners: list[Arrival] = []
         for arrival, (one, owned) in zip(group, written, strict=True):
@@ -152,3 +226,10 @@ class Committer:
 
 def _needs_ledger(arrival: Arrival) -> bool:
     return bool(arrival.run) and arrival.role is not Role.EVENT and not isinstance(arrival.outcome, Seen)
+
+
+def _ended(arrival: Arrival, row: InboxRow | None) -> bool:
+    """Whether this very run, or another of the same delivery, stands in the inbox by now."""
+    if row is None or row == arrival.row:
+        return False
+    return row.state is not InboxState.RETRY or row.attempt >= arrival.attempt

@@ -1,6 +1,5 @@
 """Station decide: what happened becomes an outcome, a value. The one place where that is decided."""
 
-import asyncio
 import random
 import traceback
 from collections.abc import Sequence
@@ -9,14 +8,18 @@ from typing import Any
 
 from hocket.errors import BreakerOpen, Defer, Reject
 from hocket.event import Event, Scheduled
-from hocket.outcome import Again, Bury, Done, GiveBack, Outcome
+from hocket.outcome import Again, Bury, Done, Outcome
 from hocket.retry import Retry
 
-PROMISE = "what happened becomes an outcome: done, again, buried or given back"
+PROMISE = "what happened becomes an outcome: done, again or buried"
 
 #: Characters kept of an error's text and of its stack.
 ERROR_CHARS = 2000
 TRACE_CHARS = 6000
+#: Characters kept of an error's class name.
+CAUSE_CHARS = 200
+#: Longest wait that `Defer` gets.
+LONGEST_DEFER = timedelta(days=3650)
 
 #: The cause of an attempt that ran out of time.
 TIMEOUT = "timeout"
@@ -37,21 +40,28 @@ def failed(
     error: BaseException, *, retry: Retry, used: int, now: datetime, chance: random.Random, free: float | None
 ) -> Outcome:
     """A handler raised; `used` attempts count; `free`: seconds to wait where a breaker lets it cost nothing."""
-    if isinstance(error, asyncio.CancelledError):
-        return GiveBack()
     if isinstance(error, Reject):
-        return Bury("rejected", clean(error.reason), began=True)
+        return Bury("rejected", text_of(error), began=True)
     if isinstance(error, Defer):
-        return Again(now + error.wait, deferred=True, cause="deferred", error=clean(str(error)))
+        return Again(now + min(error.wait, LONGEST_DEFER), deferred=True, cause="deferred", error=text_of(error))
     if isinstance(error, BreakerOpen):
-        return Again(now + error.wait, deferred=True, cause="breaker", error=clean(str(error)))
-    cause = TIMEOUT if isinstance(error, TimeoutError) else type(error).__name__
-    text, trace = clean(f"{type(error).__name__}: {error}"), stack(error)
+        return Again(now + error.wait, deferred=True, cause="breaker", error=text_of(error))
+    name = clean(type(error).__name__)[:CAUSE_CHARS]
+    cause = TIMEOUT if isinstance(error, TimeoutError) else name
+    text, trace = clean(f"{name}: {text_of(error)}"), stack(error)
     if free is not None:
         return Again(now + timedelta(seconds=free), deferred=True, cause=cause, error=text, trace=trace)
-    if isinstance(error, Exception) and retry.again(error, used):
+    if retry.again(error, used):
         return Again(now + retry.wait(used, chance), cause=cause, error=text, trace=trace)
     return Bury(cause, text, trace, began=True)
+
+
+def text_of(error: BaseException) -> str:
+    """An error's text, cut; also of an error that cannot tell it."""
+    try:
+        return clean(str(error))
+    except Exception as broken:  # noqa: BLE001 -- a team's __str__ may raise anything
+        return f"its text cannot be told: {type(broken).__name__}"
 
 
 def clean(text: str) -> str:

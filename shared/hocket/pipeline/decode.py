@@ -12,8 +12,14 @@ from hocket.event import Heard
 from hocket.ids import inbox_key
 from hocket.outcome import Bury
 from hocket.pipeline.arrival import FIRST_ATTEMPT, Arrival, Role, run_of
+from hocket.pipeline.decide import clean, text_of
 
 PROMISE = "bytes to envelope and event in one pass; what cannot be read is buried at once, without retries"
+
+#: Highest attempt that a header may claim; a foreign number beyond it is no attempt of ours.
+LAST_ATTEMPT = 1_000_000
+#: Characters of the id of a replay.
+MAX_REPLAY_CHARS = 255
 
 
 def decode(arrival: Arrival, clock: Clock) -> None:
@@ -25,11 +31,11 @@ def decode(arrival: Arrival, clock: Clock) -> None:
     delivery = arrival.delivery
     arrival.attempt = _number(delivery.headers.get("hocket-attempt"))
     replay = delivery.headers.get("hocket-replay")
-    arrival.replay = replay if isinstance(replay, str) else ""
+    arrival.replay = replay if isinstance(replay, str) and len(replay) <= MAX_REPLAY_CHARS else ""
     try:
         arrival.envelope = decode_envelope(delivery.body, delivery.content_type, delivery.headers, clock.now())
     except Undecodable as broken:
-        arrival.outcome = Bury("undecodable", str(broken), row=False)
+        arrival.outcome = Bury("undecodable", text_of(broken), row=False)
         return
     envelope, subscription = arrival.envelope, arrival.subscription
     arrival.key = inbox_key(subscription.queue, envelope.source, envelope.type, envelope.idempotency_key)
@@ -49,7 +55,10 @@ def decode(arrival: Arrival, clock: Clock) -> None:
     try:
         arrival.event = model.model_validate(envelope.data)
     except ValidationError as broken:
-        arrival.outcome = Bury("invalid", _sentence(model, broken), row=False)
+        arrival.outcome = Bury("invalid", sentence(broken), row=False)
+        return
+    except Exception as broken:  # noqa: BLE001 -- a team's validator may raise anything
+        arrival.outcome = Bury("invalid", f"data breaks {model.__name__}: {text_of(broken)}", row=False)
         return
     _place(arrival)
 
@@ -80,11 +89,11 @@ def _undo(arrival: Arrival) -> None:
 
 
 def _number(header: object) -> int:
-    return header if isinstance(header, int) and header >= FIRST_ATTEMPT else FIRST_ATTEMPT
+    return header if isinstance(header, int) and FIRST_ATTEMPT <= header <= LAST_ATTEMPT else FIRST_ATTEMPT
 
 
-def _sentence(model: type[Heard], broken: ValidationError) -> str:
+def sentence(broken: ValidationError) -> str:
     """Field and cause of each mistake; the values themselves stay out, they may be sensitive."""
     found = broken.errors(include_input=False, include_url=False, include_context=False)
     places = "; ".join(f"{'.'.join(map(str, each['loc'])) or 'data'}: {each['msg']}" for each in found[:10])
-    return f"data breaks {model.__name__}: {places}"
+    return clean(f"data breaks {broken.title}: {places}")

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -38,6 +38,7 @@ class Handling:
     chance: random.Random
     circuits: dict[str, Circuit]
     breaker_changed: Changed
+    cutting: Callable[[], bool]  # whether the current task was asked to end
     use: Any = None
 
     async def handle(self, arrival: Arrival) -> tuple[OutboxRow, ...] | None:
@@ -60,26 +61,22 @@ class Handling:
         transaction = Transaction(self.store, self.recorder, arrival)
         try:
             return await self._run(arrival, transaction, guard)
-        except Lost:
-            arrival.fenced, arrival.ended = True, self.clock.now()
-            await transaction.leave(None)
-            return None
-        except asyncio.CancelledError:
-            arrival.outcome, arrival.ended = GiveBack(), self.clock.now()
-            await transaction.leave(None)
-            raise
-        except Exception as error:
+        except BaseException as error:
             arrival.ended = self.clock.now()
             await self._leave(transaction, error)
+            if self.cutting():  # else a CancelledError is the handler's own accident
+                arrival.outcome = GiveBack()
+                raise asyncio.CancelledError from error
+            if transaction.lost:
+                arrival.fenced = True
+                return None
+            if not isinstance(error, Exception | asyncio.CancelledError | BaseExceptionGroup):
+                raise
             if await self._store_failed(error):
-                raise Readmit from error
+                raise Readmit(str(error)) from error
+            free = guard.wait if guard.free else None
             arrival.outcome = decide.failed(
-                error,
-                retry=subscription.retry,
-                used=arrival.used,
-                now=arrival.ended,
-                chance=self.chance,
-                free=guard.wait if guard.free else None,
+                error, retry=subscription.retry, used=arrival.used, now=arrival.ended, chance=self.chance, free=free
             )
             return None
         finally:
@@ -101,6 +98,8 @@ class Handling:
         with self.signals.around(run):
             async with asyncio.timeout(subscription.timeout.total_seconds()):
                 value = await self._call(arrival, tx)
+            if transaction.lost:
+                raise Lost
             arrival.outcome, arrival.ended = decide.returned(value), self.clock.now()
             if transaction.opened:
                 return await transaction.commit()
@@ -127,13 +126,13 @@ class Handling:
             replaying=bool(arrival.replay),
         )
 
-    async def _leave(self, transaction: Transaction, error: Exception) -> None:
+    async def _leave(self, transaction: Transaction, error: BaseException) -> None:
         try:
             await transaction.leave(error)
-        except StoreError:  # the lease had run out, or the store is gone: it is rolled back either way
+        except Exception:  # noqa: BLE001 -- the lease had run out, or the store is gone: it is rolled back either way
             return
 
-    async def _store_failed(self, error: Exception) -> bool:
+    async def _store_failed(self, error: BaseException) -> bool:
         """Whether the store, not the delivery, is to blame (RULES 3.2): then nothing was an attempt."""
         if isinstance(error, LeaseExpired):
             return False

@@ -18,13 +18,15 @@ from hocket.pipeline.handle import Handling, Readmit
 from hocket.pipeline.intake import PREFETCH, Intake
 from hocket.signals import Signals
 from hocket.store import OutboxRow
-from hocket.supervise import Spawn
+from hocket.supervise import Spawn, Supervisor
 from hocket.transport import Consumer, Delivery, Transport
 
 #: Handlers of one subscription at work at once.
 CONCURRENCY = 32
 #: Seconds after which a closed gate (full outbox, failing store) is looked at again.
 GATE_LOOK_SECONDS = 0.2
+#: Seconds that handlers which were cut at a stop get to clean up, and their deliveries to be given back.
+GIVE_BACK_SECONDS = 2.0
 
 
 class Stations(Protocol):
@@ -37,6 +39,7 @@ class Stations(Protocol):
     clock: Clock
     circuits: dict[str, Circuit]
     spawn: Spawn
+    supervisor: Supervisor
 
     def full(self) -> bool:
         """Whether the outbox is at its bound of due events (RULES 4.6)."""
@@ -61,6 +64,7 @@ class Lane:
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
     _working: dict[bytes, list[Delivery]] = field(default_factory=dict)
     _admitting: bool = False
+    _stopped: bool = False
     _tasks: "list[asyncio.Task[None]]" = field(default_factory=list)
 
     async def start(self, transport: Transport) -> None:
@@ -124,7 +128,9 @@ class Lane:
         if not arrival.key:
             return False
         if arrival.key in self._working:
-            self._working[arrival.key].append(arrival.delivery)
+            epoch = arrival.delivery.handle.epoch
+            waiting = [each for each in self._working[arrival.key] if each.handle.epoch >= epoch]
+            self._working[arrival.key] = [*waiting, arrival.delivery]  # older ones come again by themselves
             return True
         self._working[arrival.key] = []
         return False
@@ -138,6 +144,7 @@ class Lane:
             except StoreError as error:
                 service = self.subscription.service
                 self.stations.signals.trouble(service, "the store does not answer", reason=str(error))
+                self.stations.committer.suspect(str(error))
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, STORE_LONGEST_WAIT)
 
@@ -149,22 +156,24 @@ class Lane:
             arrival = self._ready.popleft()
             try:
                 rows = await self.stations.handling.handle(arrival)
-            except Readmit:
-                self.stations.committer.unknown()
+            except Readmit as why:
+                self.stations.committer.suspect(str(why))
                 self.again(arrival)
-                continue
-            except asyncio.CancelledError:
-                self.stations.committer.submit(arrival)
+            except BaseException:  # whatever it had come to: this run was cut
+                self._give_back([arrival])
                 raise
-            if rows is not None:
-                self.stations.finished(arrival, rows)
             else:
-                self.stations.committer.submit(arrival)
+                if rows is not None:
+                    self.stations.finished(arrival, rows)
+                else:
+                    self.stations.committer.submit(arrival)
+            if self.stations.supervisor.cutting():  # the handler kept the cancellation to itself
+                return
 
     def again(self, arrival: Arrival) -> None:
         """Look this delivery up again: another run ended it, or the outcome of its commit is unknown."""
-        self.done(arrival)
         self.intake.deliver(arrival.delivery)
+        self.done(arrival)
 
     def done(self, arrival: Arrival) -> None:
         """The arrival is settled, or goes back to the intake."""
@@ -174,6 +183,8 @@ class Lane:
         self.intake.wake()
         if not self.in_hand:
             self._idle.set()
+        if self._stopped:
+            self._return_buffered()
 
     async def stop(self, seconds: float) -> None:
         """RULES 1.2: no more deliveries, finish what is in hand or give it back, within `seconds`."""
@@ -181,17 +192,27 @@ class Lane:
             return
         await self.consumer.cancel()
         admit, *workers = self._tasks
-        await _ended([admit])
+        await self._cut([admit])
+        self._stopped = True
+        self._return_buffered()
         self._give_back(list(self._ready))
         self._ready.clear()
+        await self._until_idle(seconds)
+        await self._cut(workers)
+        await self._until_idle(GIVE_BACK_SECONDS)
+
+    async def _until_idle(self, seconds: float) -> None:
         try:
             async with asyncio.timeout(seconds):
                 while self.in_hand:
                     self._idle.clear()
                     await self._idle.wait()
         except TimeoutError:
-            pass
-        await _ended(workers)
+            return
+
+    def _return_buffered(self) -> None:
+        """What never began, and copies that waited for what has just ended, go back to the broker."""
+        assert self.consumer is not None
         self.consumer.give_back([each.handle for each in self.intake.empty()])
 
     def _give_back(self, arrivals: list[Arrival]) -> None:
@@ -200,8 +221,6 @@ class Lane:
             arrival.outcome, arrival.ended = GiveBack(), self.stations.clock.now()
             self.stations.committer.submit(arrival)
 
-
-async def _ended(tasks: "list[asyncio.Task[None]]") -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    async def _cut(self, tasks: "list[asyncio.Task[None]]") -> None:
+        self.stations.supervisor.cut(tasks)
+        await asyncio.wait(tasks, timeout=GIVE_BACK_SECONDS)

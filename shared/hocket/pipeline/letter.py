@@ -16,8 +16,12 @@ LETTER_ATTEMPTS = 3
 #: Characters of one attempt's stack and of its error in the letter's headers.
 LETTER_TRACE_CHARS = 2000
 LETTER_ERROR_CHARS = 600
-#: Characters kept of a foreign delivery's headers.
-FOREIGN_HEADER_CHARS = 8000
+#: The same in bytes of JSON, and the bytes of the error's own header and of the foreign headers: all together stay
+#: below `transport.MAX_HEADER_BYTES`, whatever the alphabet.
+LETTER_TRACE_BYTES = 4000
+LETTER_ATTEMPT_ERROR_BYTES = 1200
+LETTER_ERROR_BYTES = 4000
+FOREIGN_HEADER_BYTES = 8000
 
 
 def body_of(arrival: Arrival) -> tuple[bytes, str]:
@@ -39,7 +43,7 @@ def letter(arrival: Arrival, bury: Bury, *, death: str, spoke: bool, history: Se
         "hocket-death-id": death,
         "hocket-death-subscription": arrival.subscription.queue,
         "hocket-death-cause": bury.cause,
-        "hocket-death-error": bury.error,
+        "hocket-death-error": bury.error.encode()[:LETTER_ERROR_BYTES].decode(errors="ignore"),
         "hocket-death-time": rfc3339(arrival.ended),
         "hocket-death-attempt": arrival.attempt,
         "hocket-attempt": arrival.attempt,
@@ -71,19 +75,27 @@ def _line(attempt: Attempt) -> dict[str, str | int]:
         "ended": attempt.ended,
         "word": attempt.word,
         "cause": attempt.cause,
-        "error": attempt.error[:LETTER_ERROR_CHARS],
-        "trace": attempt.trace[-LETTER_TRACE_CHARS:],
+        "error": _fit(attempt.error[:LETTER_ERROR_CHARS], LETTER_ATTEMPT_ERROR_BYTES),
+        "trace": _fit(attempt.trace[-LETTER_TRACE_CHARS:], LETTER_TRACE_BYTES, tail=True),
     }
+
+
+def _fit(text: str, most: int, *, tail: bool = False) -> str:
+    """As much of the text as takes at most `most` bytes as JSON: its beginning, or its tail."""
+    while (size := len(json.dumps(text))) > most:
+        keep = len(text) * most // size
+        text = text[len(text) - keep :] if tail else text[:keep]
+    return text
 
 
 def _foreign(headers: Mapping[str, object]) -> str:
     """Headers that are not ours, as data: strings and whole numbers only, together bounded."""
     kept: dict[str, str | int] = {}
-    room = FOREIGN_HEADER_CHARS
+    room = FOREIGN_HEADER_BYTES
     for name, value in headers.items():
         if name.startswith(("hocket-", "x-")) or name == "traceparent" or not isinstance(value, str | int):
             continue
-        room -= len(name) + len(str(value))
+        room -= len(json.dumps({name: value})) + 2
         if room < 0:
             break
         kept[name] = value

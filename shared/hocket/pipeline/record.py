@@ -1,7 +1,7 @@
 """Station record: an outcome becomes what it leaves behind. The one place where an outcome is acted on."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,7 +12,7 @@ from hocket.envelope import encode
 from hocket.event import Death, Event, Scheduled
 from hocket.outcome import Again, Attempt, Bury, Done, GiveBack, Obsolete, Refused, Seen
 from hocket.pipeline.arrival import Arrival, Role
-from hocket.pipeline.decide import clean
+from hocket.pipeline.decide import clean, text_of
 from hocket.pipeline.letter import body_of, identity_of, letter
 from hocket.pipeline.receipt import Identity, receipt, word_of
 from hocket.saga import LedgerRow, LedgerState, UndoOrder
@@ -25,6 +25,8 @@ PROMISE = "an outcome becomes what it leaves behind: inbox row, outbox rows, led
 #: Attempts kept in an inbox row, and how many of them keep their stack.
 HISTORY_ATTEMPTS = 20
 HISTORY_TRACES = 3
+#: Characters of a `traceparent` that is taken over from a delivery's headers.
+MAX_HOP_CHARS = 128
 
 
 @dataclass(slots=True)
@@ -33,6 +35,7 @@ class Recorder:
 
     who: Identity
     speaker: Speaker
+    shed: Callable[[], bool] = lambda: False  # whether receipts are to be shed now (RULES 4.6)
     _allowed: dict[str, Mapping[EventName, type[Event]]] = field(default_factory=dict)
 
     def ending(self, arrival: Arrival, ledger: LedgerRow | None) -> tuple[Ending, bool]:
@@ -130,11 +133,11 @@ class Recorder:
         if not bury.row:
             death = identity_of(arrival)
             message = letter(arrival, bury, death=death, spoke=False, history=(_attempt(arrival),))
-            return Ending(outbox=(self._letter(arrival, message),), receipt=self._receipt(arrival, death=death)), True
+            told = self._receipt(arrival, death=death)
+            return Ending(None, (self._letter(arrival, message),), self._released(arrival, ledger), told), True
         said: tuple[OutboxRow, ...] = ()
         if bury.began and arrival.subscription.on_dead is not None:
             said, bury = self._spoken(arrival, bury)
-            arrival.outcome = bury
         moved: tuple[LedgerRow, ...] = ()
         undo: tuple[OutboxRow, ...] = ()
         if arrival.role is Role.STEP and ledger is not None and bury.began:
@@ -165,7 +168,7 @@ class Recorder:
             last_word = subscription.on_dead(arrival.event, death)
             return self.speaker.rows((last_word,), self._cause(arrival), self._declared(subscription)), bury
         except Exception as broken:  # noqa: BLE001 -- a team's code may raise anything
-            text = clean(f"{bury.error}; and its on_dead raised {type(broken).__name__}: {broken}")
+            text = clean(f"its on_dead raised {type(broken).__name__}: {text_of(broken)}; {bury.error}")
             return (), replace(bury, error=text)
 
     def fence(self, arrival: Arrival, ledger: LedgerRow | None) -> Ending:
@@ -281,4 +284,4 @@ def _did(subscription: Subscription) -> str:
 
 def _hop(arrival: Arrival) -> str:
     hop = arrival.delivery.headers.get("traceparent")
-    return hop if isinstance(hop, str) and hop else arrival.known.traceparent
+    return hop if isinstance(hop, str) and 0 < len(hop) <= MAX_HOP_CHARS else arrival.known.traceparent

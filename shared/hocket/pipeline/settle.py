@@ -14,7 +14,7 @@ def settle(arrivals: Sequence[Arrival]) -> None:
     acks: dict[int, tuple[Consumer, list[Handle]]] = {}
     backs: dict[int, tuple[Consumer, list[Handle]]] = {}
     for each in arrivals:
-        into = backs if isinstance(each.outcome, GiveBack) else acks
+        into = backs if each.outcome is None or isinstance(each.outcome, GiveBack) else acks
         if id(each.consumer) not in into:
             into[id(each.consumer)] = (each.consumer, [])
         into[id(each.consumer)][1].append(each.delivery.handle)

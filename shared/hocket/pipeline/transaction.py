@@ -1,5 +1,6 @@
 """A handler's own transaction: it begins with the inbox write and ends with everything the attempt leaves behind."""
 
+import asyncio
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import replace
 
@@ -28,6 +29,8 @@ class Transaction:
         self._ledger: LedgerRow | None = None
         self._reads = AsyncExitStack()
         self._reading: AsyncConnection | None = None
+        self._opening = asyncio.Lock()
+        self.lost = False  # another run has ended this delivery: also where the handler did not let `Lost` through
 
     @property
     def opened(self) -> bool:
@@ -49,22 +52,30 @@ class Transaction:
         return await (await self._begun()).cancel(schedule)
 
     async def _begun(self) -> Tx:
-        if self._tx is not None:
+        async with self._opening:
+            if self.lost:
+                raise Lost
+            if self._tx is None:
+                self._tx = await self._begin()
             return self._tx
+
+    async def _begin(self) -> Tx:
         await self._reads.aclose()
         self._reading = None
-        self._scope = self._store.transaction()
-        self._tx = await self._scope.__aenter__()
+        scope = self._store.transaction()
+        tx = await scope.__aenter__()
+        self._scope = scope  # only what was entered is left again
         arrival = self._arrival
         if arrival.run:
-            self._ledger = (await self._tx.ledger([arrival.run])).get(arrival.run)
-            if arrival.role is Role.STEP and not self._owned():
-                raise Lost
-        claim, _ = self._recorder.ending(replace(arrival, outcome=Done(), role=Role.EVENT), None)
-        [written] = await self._tx.write([Ending(inbox=claim.inbox)])
-        if not written.won:
+            self._ledger = (await tx.ledger([arrival.run])).get(arrival.run)
+            self.lost = arrival.role is Role.STEP and not self._owned()
+        if not self.lost:
+            claim, _ = self._recorder.ending(replace(arrival, outcome=Done(), role=Role.EVENT), None)
+            [written] = await tx.write([Ending(inbox=claim.inbox)])
+            self.lost = not written.won
+        if self.lost:
             raise Lost
-        return self._tx
+        return tx
 
     def _owned(self) -> bool:
         row = self._ledger
@@ -76,7 +87,10 @@ class Transaction:
         assert self._scope is not None
         ending, won = self._recorder.ending(self._arrival, self._ledger)
         if not won:
+            self.lost = True
             raise Lost
+        if ending.receipt and self._recorder.shed():
+            ending = replace(ending, receipt=b"")
         if ending.inbox is not None:
             ending = replace(ending, inbox=replace(ending.inbox, won=True))
         [written] = await self._tx.write([ending])
