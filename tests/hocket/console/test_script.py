@@ -73,7 +73,7 @@ async def test_a_page_is_read_again_in_place(driver: webdriver.Chrome, shown: Sh
         "a",
         "b",
     ]
-    assert await person.run("return document.querySelectorAll('img').length") == 1  # the mark alone
+    assert await person.run("return document.querySelectorAll('img').length") == 0
     assert await person.complaints() == []
 
 
