@@ -36,14 +36,24 @@ def checks(counts: Mapping[str, int], least: Mapping[str, int] = LEAST) -> list[
         _equal(counts, "charges - refunds", counts["charges"] - counts["refunds"], "confirmed", "mails"),
         _equal(counts, "dead_letters", counts["dead_letters"], "replayed", "handled_after_replay"),
         _equal(counts, "leads", counts["leads"], "leads_welcomed", "leads_synced"),
-        *(Check(f"{name} {counts[name]} = 0", counts[name] == 0) for name in NONE),
-        *(Check(f"{name} {counts[name]} >= {count}", counts[name] >= count) for name, count in least.items()),
+        *(_none(name, counts[name]) for name in NONE),
+        *(_least(name, counts[name], count) for name, count in least.items()),
     ]
 
 
 def _equal(counts: Mapping[str, int], text: str, value: int, *others: str) -> Check:
-    said = " = ".join([f"{text} {value}", *(f"{name} {counts[name]}" for name in others)])
-    return Check(said, all(counts[name] == value for name in others))
+    sides = [f"{text} {value}", *(f"{name} {counts[name]}" for name in others)]
+    holds = all(counts[name] == value for name in others)
+    return Check(" = ".join(sides) if holds else f"{', '.join(sides)} must be the same", holds)
+
+
+def _none(name: str, count: int) -> Check:
+    return Check(f"{name} {count}", True) if not count else Check(f"{name} {count} must be 0", False)
+
+
+def _least(name: str, count: int, least: int) -> Check:
+    holds = count >= least
+    return Check(f"{name} {count}, at least {least}" if holds else f"{name} {count} must be at least {least}", holds)
 
 
 def green(made: Sequence[Check], findings: Sequence[Finding]) -> bool:
@@ -64,5 +74,5 @@ def told(made: Sequence[Check], findings: Sequence[Finding]) -> list[str]:
     if green(made, findings):
         return [*lines, "Verdict: the books balance."]
     broken = [each.text for each in made if not each.holds]
-    found = [f"{count} {kind}" for kind, count in counted.items()]
+    found = [f"{kind} {count}" for kind, count in counted.items()]
     return [*lines, f"Verdict: the books do NOT balance: {'; '.join([*found, *broken])}."]

@@ -97,17 +97,17 @@ def short(orders: int) -> Plan:
     each = orders // 15
     return Plan(
         orders=orders,
-        order_gap=20.0 / orders,
+        order_gap=25.0 / orders,
         leads=leads,
-        lead_gap=18.0 / leads,
+        lead_gap=22.0 / leads,
         each=each,
         crm_at=0.5,
         crm_seconds=3.0,
-        cards_at=4.5,
+        cards_at=6.0,
         cards_seconds=8.0,
-        kill_at=18.0,
-        doubles_at=(4.0,),
-        settle_seconds=20.0,
+        kill_at=19.5,
+        doubles_at=(5.0,),
+        settle_seconds=15.0,
         least={
             "orders": orders,
             "declined": each,

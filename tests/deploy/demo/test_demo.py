@@ -1,0 +1,118 @@
+"""Whole demos on `memory://`, all at once: one that is sound, and one for each promise that is taken away."""
+
+import json
+import socket
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from deploy.demo.place import HOST, PORTS
+from deploy.demo.sabotage import SABOTAGES
+from tests.deploy.demo.running import Demo, free_offset
+
+MEMORY = {"HOCKET_BROKER_URL": "memory://"}
+#: What each promise that is taken away must be named by in the verdict: kinds of findings, and counts of the report.
+NAMED = {
+    "inbox": ({"doubled"}, {"doubled"}),
+    "undo": ({"zombie"}, {"zombies"}),
+    "outbox": ({"lost", "open"}, {"lost", "open"}),
+    "breaker": ({"hammered"}, {"requests_while_open"}),
+}
+
+
+@pytest.fixture(scope="module")
+def demos() -> Iterator[dict[str, Demo]]:
+    """The sound one under "", the others by what they lack; all under way at once."""
+    running: dict[str, Demo] = {}
+    try:
+        running[""] = Demo(free_offset(), STAY="1", **MEMORY)
+        running[""].until("services are ready")
+        for which in SABOTAGES:
+            running[which] = Demo(free_offset(), DEMO_SABOTAGE=which, **MEMORY)
+            running[which].until("services are ready")
+        yield running
+    finally:
+        for demo in running.values():
+            demo.end()
+
+
+def report(demo: Demo) -> dict[str, Any]:
+    """The report that the auditor wrote."""
+    found: dict[str, Any] = json.loads(demo.place.report.read_text(encoding="utf-8"))
+    return found
+
+
+def test_the_books_balance_and_it_stays(demos: dict[str, Demo]) -> None:
+    """A sound demo ends green, stays with its addresses open until Ctrl-C, and leaves no process and no port."""
+    demo = demos[""]
+    demo.until("It stays until Ctrl-C")
+    assert "Verdict: the books balance." in demo.printed
+    assert "NOT" not in demo.printed
+    found = report(demo)
+    assert found["broker"] == "memory"
+    assert found["confirmed"] + found["cancelled"] == found["orders"]
+    assert found["charges"] - found["refunds"] == found["confirmed"] == found["mails"]
+    for service in ("tracer", "deadletters"):
+        with urllib.request.urlopen(demo.place.url(service), timeout=10) as page:
+            assert page.status == 200
+        assert demo.place.url(service) in demo.printed
+    assert demo.interrupt() == 0
+    assert demo.left() == ([], [])
+
+
+@pytest.mark.parametrize("which", SABOTAGES)
+def test_a_promise_taken_away_turns_it_red(demos: dict[str, Demo], which: str) -> None:
+    """Without the inbox, the undo, the outbox or the breaker the verdict is red and names what broke."""
+    demo = demos[which]
+    assert demo.wait() == 1, demo.printed
+    kinds, counts = NAMED[which]
+    found = report(demo)
+    assert found["balanced"] is False
+    assert kinds <= {each["kind"] for each in found["findings"]}
+    assert all(found[count] > 0 for count in counts)
+    assert "Verdict: the books do NOT balance" in demo.printed
+    assert demo.left() == ([], [])
+
+
+def test_ctrl_c_in_the_middle_leaves_nothing_behind() -> None:
+    """An interruption while orders are on their way ends everything, with a status of its own."""
+    demo = Demo(free_offset(), **MEMORY)
+    try:
+        demo.until("are on their way")
+        assert demo.interrupt() == 130
+        assert demo.left() == ([], [])
+    finally:
+        demo.end()
+
+
+def test_a_taken_port_is_named() -> None:
+    """One sentence names the port, what wanted it, and DEMO_PORT_OFFSET; nothing has been started."""
+    offset = free_offset()
+    with socket.socket() as holder:
+        holder.bind((HOST, PORTS["payments"] + offset))
+        holder.listen()
+        demo = Demo(offset, **MEMORY)
+        try:
+            assert demo.wait() == 1
+            [line] = demo.printed.splitlines()
+            assert f"Port {PORTS['payments'] + offset}, wanted for payments" in line
+            assert "DEMO_PORT_OFFSET" in line
+        finally:
+            demo.end()
+
+
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [("DEMO_PORT_OFFSET", "many"), ("DEMO_PORT_OFFSET", "65000"), ("DEMO_ORDERS", "3"), ("DEMO_SABOTAGE", "all")],
+)
+def test_what_cannot_be_meant_is_refused(name: str, word: str) -> None:
+    """A setting that cannot be meant ends with one sentence that names it and what may be said."""
+    demo = Demo(free_offset(), **{**MEMORY, name: word})
+    try:
+        assert demo.wait() == 1
+        [line] = demo.printed.splitlines()
+        assert f"{name}={word}: say " in line
+    finally:
+        demo.end()
