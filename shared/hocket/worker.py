@@ -79,7 +79,7 @@ class Worker:
         speaker = Speaker(service.name, ids, clock, signals, max_event_bytes)
         recorder = Recorder(self.who, speaker, self._shed)
         changed, cutting = self.reporter.breaker_changed, self.supervisor.cutting
-        self.admission = Admission(store, self.who, clock, ids, declared.subscriptions)
+        self.admission = Admission(store, self.who, clock, declared.subscriptions)
         self.handling = Handling(store, recorder, signals, clock, chance, self.circuits, changed, cutting)
         self.committer = Committer(
             store,

@@ -13,7 +13,7 @@ from hocket.clock import Clock
 from hocket.envelope import CONTENT_TYPE, Envelope, decode, encode
 from hocket.errors import Undecodable
 from hocket.event import Heard
-from hocket.ids import Ids, outside_key
+from hocket.ids import digest, outside_key
 from hocket.outcome import Again, Bury, Obsolete, Refused, Seen
 from hocket.pipeline.arrival import Arrival, Role
 from hocket.pipeline.decide import text_of
@@ -35,7 +35,6 @@ class Admission:
     store: Store
     who: Identity
     clock: Clock
-    ids: Ids
     subscriptions: Mapping[str, Subscription]
 
     async def admit(self, arrivals: Sequence[Arrival]) -> None:
@@ -70,7 +69,7 @@ class Admission:
     def _begun(self, arrival: Arrival, row: LedgerRow | None) -> LedgerRow | None:
         """RULES 5.2: the row to write, or None and an outcome."""
         now = self.clock.now()
-        token = self.ids.uuid7()
+        token = digest("run", self.who.boot, arrival.key.hex()).hex()  # admitted again, it is still the same run
         verdict = saga.begin(
             row,
             run=arrival.run,
@@ -102,7 +101,7 @@ class Admission:
                     row=False,
                 )
             case saga.Obsolete():
-                arrival.outcome = Obsolete()
+                arrival.outcome = Obsolete() if arrival.replay else Seen(row.state.value if row else "")
         return None
 
     def _prepare(self, arrival: Arrival, row: LedgerRow | None) -> None:
