@@ -170,7 +170,7 @@ class PublishingContract:
         room = Room()
         async with self.world() as world:
             first = await opened(world, room.service, room.topology())
-            second = world.transport(f"{room.service}-second")
+            second = await world.transport(f"{room.service}-second")
             wrong = Topology(exchanges=(Exchange(room.service, "topic"),))
             second.on_ready(lambda: second.declare(wrong))
             await second.open()

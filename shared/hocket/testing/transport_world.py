@@ -26,7 +26,7 @@ class World(Protocol):
         """The largest body the broker takes, in bytes."""
         ...
 
-    def transport(self, name: str) -> Transport:
+    async def transport(self, name: str) -> Transport:
         """A new transport that nobody opened yet."""
         ...
 
@@ -131,7 +131,7 @@ def numbered(count: int, first: int = 0) -> list[bytes]:
 
 async def opened(world: World, name: str, topology: Topology) -> Transport:
     """A transport that is up and has declared; it declares again after each reconnect."""
-    transport = world.transport(name)
+    transport = await world.transport(name)
     transport.on_ready(lambda: transport.declare(topology))
     await transport.open()
     await asyncio.wait_for(transport.until_ready(), PATIENCE)

@@ -20,7 +20,7 @@ class MemoryWorld:
     def __init__(self) -> None:
         self._broker = MemoryBroker(max_message_bytes=MAX_BYTES)
 
-    def transport(self, name: str) -> Transport:
+    async def transport(self, name: str) -> Transport:
         """A transport of this broker."""
         return MemoryTransport(self._broker, name)
 

@@ -14,6 +14,8 @@ _INEQUIVALENT = re.compile(
     r"inequivalent arg '(?P<argument>[^']+)' for (?P<kind>queue|exchange) '(?P<name>[^']+)' in vhost '[^']*': "
     r"received (?P<received>.+?) but current is (?P<current>.+)$"
 )
+#: The end of what a node says that has just started, or lost its neighbours: it passes.
+NOT_YET = "is down or inaccessible"
 _QUOTED = re.compile(r"'([^']*)'")
 
 
@@ -73,4 +75,6 @@ async def _declare(channel: Wire, topology: Topology, where: str) -> None:
             else:
                 await asked(channel.queue_bind(binding.destination, binding.source, binding.key))
     except Refused as refused:
+        if str(refused).endswith(NOT_YET):
+            raise
         raise ConfigError(sentence(str(refused), kind, name, where)) from refused

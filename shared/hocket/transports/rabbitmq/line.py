@@ -9,6 +9,7 @@ import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection
 from aiormq.abc import AbstractChannel as Wire
 from aiormq.abc import AbstractConnection as WireConnection
+from aiormq.exceptions import AuthenticationError, ProbableAuthenticationError
 from yarl import URL
 
 from hocket.errors import ConfigError, HocketError, TransportError
@@ -24,6 +25,8 @@ BACKOFF_LAST_SECONDS = 5.0
 #: Numbers of channels in one session before they start again; a number just closed is not used at once, because its
 #: closing may not be finished at the broker.
 CHANNEL_NUMBERS = 1000
+#: What the client waits for when a virtual host is refused.
+OPEN_OK = "Connection.OpenOk"
 
 
 class Address(NamedTuple):
@@ -188,7 +191,8 @@ class Line:
             try:
                 session = await self._connect()
             except (Broken, Refused) as failed:
-                await self._say(f"the broker at {self._address.where} does not answer: {failed}")
+                how = "refuses this process" if isinstance(failed, Refused) else "does not answer"
+                await self._say(f"the broker at {self._address.where} {how}: {failed}")
             else:
                 try:
                     attempt = 0 if await self._live(session) else attempt
@@ -200,7 +204,17 @@ class Line:
 
     async def _connect(self) -> Session:
         query = {"heartbeat": str(HEARTBEAT_SECONDS), **self._address.url.query, "name": self._name}
-        connection = await asked(aio_pika.connect(self._address.url.with_query(query), timeout=CONNECT_SECONDS))
+        url = self._address.url.with_query(query)
+        try:
+            connection = await asked(aio_pika.connect(url, timeout=CONNECT_SECONDS))
+        except Broken as failed:
+            if isinstance(failed.__cause__, AuthenticationError | ProbableAuthenticationError):
+                raise Refused(str(failed)) from failed
+            if OPEN_OK in str(failed):
+                # The client loses the broker's words here; it closes so for the virtual host only.
+                vhost = url.path[1:] or "/"
+                raise Refused(f"virtual host {vhost} does not stand there, or user {url.user} may not use it") from None
+            raise
         if connection.transport is None:
             raise Broken("the connection ended as it began")
         return Session(connection, connection.transport.connection)
@@ -211,6 +225,9 @@ class Line:
         await self._tell()
         try:
             await self._came_up(session)
+        except TransportError as failed:
+            await self._say(str(failed))
+            return False
         except HocketError as refused:
             self.refusal = refused
             await self._say(str(refused))

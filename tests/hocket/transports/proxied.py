@@ -1,0 +1,82 @@
+"""A wire between a client and the broker that a test can cut, hold still, or let answer nothing."""
+
+import asyncio
+import contextlib
+from typing import Self
+
+#: Bytes taken at once.
+PORTION = 65536
+
+
+class Wire:
+    """Listens on a port of loopback and passes everything on to `port`; the faults are the test's."""
+
+    def __init__(self, port: int) -> None:
+        self._target = port
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._answers = asyncio.Event()
+        self._answers.set()
+        #: Where clients connect.
+        self.port = 0
+
+    async def __aenter__(self) -> Self:
+        await self.up()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._answers.set()
+        await self.down()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def up(self) -> None:
+        """Listen, on the same port as before."""
+        if self._server is None:
+            self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+            self.port = self._server.sockets[0].getsockname()[1]
+
+    async def down(self) -> None:
+        """Cut, and let nobody in."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        await self.cut()
+
+    async def cut(self) -> None:
+        """Break every connection, as a lost network does."""
+        for writer in self._writers:
+            writer.transport.abort()
+        self._writers.clear()
+        await asyncio.sleep(0)
+
+    def withhold(self, on: bool) -> None:
+        """Pass on what the client sends, and no answer."""
+        if on:
+            self._answers.clear()
+        else:
+            self._answers.set()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self._target)
+        except OSError:
+            writer.transport.abort()
+            return
+        self._writers |= {writer, there_writer}
+        for work in (self._pass(reader, there_writer, False), self._pass(there_reader, writer, True)):
+            task = asyncio.create_task(work)
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answers: bool) -> None:
+        with contextlib.suppress(OSError):
+            while portion := await reader.read(PORTION):
+                if answers:
+                    await self._answers.wait()
+                writer.write(portion)
+                await writer.drain()
+        writer.close()
+        self._writers.discard(writer)
