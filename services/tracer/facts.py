@@ -5,19 +5,35 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 #: Bound of one name, id or word in a fact; longer ones are not understood.
 MAX_NAME = 1000
 #: Bound of one free text in a fact.
 MAX_TEXT = 20_000
 
+#: Bound of a number in a fact that databases keep.
+MAX_NUMBER = 2**31 - 1
+#: Bound of what one attempt may have said.
+MAX_SAID = 10_000
+#: Years that a fact may be of: outside of them no clock and no zone can be computed with.
+YEARS = range(1970, 9000)
+
 #: The type of the kit's own undo envelopes, which travel outside the log.
 UNDO_TYPE = "hocket.undo"
 
+
+def _within_years(moment: datetime) -> datetime:
+    if moment.year not in YEARS:
+        raise ValueError(f"is of the year {moment.year}, which no clock shows")
+    return moment
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_within_years)]
+Number = Annotated[int, Field(ge=-MAX_NUMBER, le=MAX_NUMBER)]
 Name = Annotated[str, Field(max_length=MAX_NAME)]
 Text = Annotated[str, Field(max_length=MAX_TEXT)]
-EventName = tuple[Name, int]
+EventName = tuple[Name, Number]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +80,7 @@ class About(_Fact):
     id: Name = ""
     source: Name = ""
     type: Name = ""
-    version: int = 1
+    version: Number = 1
 
 
 class Receipt(_Fact):
@@ -74,17 +90,17 @@ class Receipt(_Fact):
     service: Name
     subscription: Name
     outcome: Literal["handled", "retry", "deferred", "dead", "duplicate", "refused", "obsolete"]
-    time: AwareDatetime
+    time: Moment
     instance: Name = ""
     boot: Name = ""
     event: About = About()
     subject: Name = ""
     correlationid: Name = ""
-    attempt: int = 1
-    began: AwareDatetime | None = None
-    ended: AwareDatetime | None = None
-    next_at: AwareDatetime | None = None
-    said: tuple[Name, ...] = ()
+    attempt: Number = 1
+    began: Moment | None = None
+    ended: Moment | None = None
+    next_at: Moment | None = None
+    said: Annotated[tuple[Name, ...], Field(max_length=MAX_SAID)] = ()
     death: Name = ""
     cause: Name = ""
     error: Text = ""
@@ -122,7 +138,7 @@ class Declared(_Fact):
     why: tuple[EventName, ...] = ()
     on_dead: tuple[EventName, ...] = ()
     breaker: Name = ""
-    attempts: int = 0
+    attempts: Number = 0
 
 
 class Manifest(_Fact):
@@ -130,7 +146,7 @@ class Manifest(_Fact):
 
     kind: Literal["manifest"]
     service: Name
-    time: AwareDatetime
+    time: Moment
     owner: Name = ""
     subscriptions: tuple[Declared, ...] = ()
     says: tuple[EventName, ...] = ()
@@ -141,8 +157,8 @@ class Breaking(_Fact):
     """The state of one breaker, as a heartbeat tells it."""
 
     state: Name
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
+    since: Moment | None = None
+    until: Moment | None = None
 
 
 class Heartbeat(_Fact):
@@ -150,13 +166,13 @@ class Heartbeat(_Fact):
 
     kind: Literal["heartbeat"]
     service: Name
-    time: AwareDatetime
+    time: Moment
     instance: Name = ""
     boot: Name = ""
     version: Name = ""
-    waiting: dict[Name, int] = Field(default_factory=dict)
+    waiting: dict[Name, Number] = Field(default_factory=dict)
     breakers: dict[Name, Breaking] = Field(default_factory=dict)
-    shed: int = 0
+    shed: Number = 0
 
 
 Reported = Receipt | Manifest | Heartbeat

@@ -29,6 +29,9 @@ def test_every_kind_of_fact_is_understood() -> None:
         {**happy(1).receipts[0], "outcome": "sideways"}, {**happy(1).receipts[0], "time": "yesterday"},
         {**happy(1).receipts[0], "time": "2026-11-24T14:05:00"}, {**happy(1).receipts[0], "attempt": "many"},
         {**happy(1).receipts[0], "subject": "x" * 2000}, {**happy(1).receipts[0], "said": "x"},
+        {**happy(1).receipts[0], "attempt": 10**30}, {**happy(1).receipts[0], "said": ["x"] * 100_000},
+        {**happy(1).receipts[0], "time": "0001-01-01T00:00:00+23:59"}, {**happy(1).receipts[0], "subject": "\ud800"},
+        {**happy(1).receipts[0], "next_at": "9999-12-31T23:59:59-10:00"},
     ],
 )  # fmt: skip
 def test_what_is_no_fact_is_refused(fact: object) -> None:

@@ -5,6 +5,8 @@ import random
 from datetime import timedelta
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sqlalchemy import func, select
 
 from hocket import Tx
@@ -14,8 +16,10 @@ from hocket.observe import Raw
 from hocket.testing import fake_tx
 from services.tracer import queries, storage
 from services.tracer.handlers import MAX_FACTS_PER_MESSAGE, read_log, read_receipts
+from services.tracer.lanes import draw
 from services.tracer.queries import Filter, Line
 from services.tracer.service import Settings
+from services.tracer.views import flow_json, masks_of
 from tests.services.tracer.story import MANIFESTS, START, Story, happy, mail_dead, manifest, rejected, subscription
 
 
@@ -173,3 +177,30 @@ async def test_more_flows_than_one_fold_takes_are_folded_later(
     await read_log([Raw(b"", offset=98)], tx)
     await read_log([Raw(b"", offset=99)], tx)
     assert (await queries.own_state(db)).stale == 0
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+FACT = {
+    **happy(1).receipts[0], "waiting": {"events": 1}, "breakers": {"x": {"state": "open"}}, "sensitive": {},
+    "owner": "t", "subscriptions": MANIFESTS[1]["subscriptions"],
+}  # fmt: skip
+
+
+@settings(deadline=None, max_examples=150)
+@given(kind=st.sampled_from(["receipt", "manifest", "heartbeat"]), field=st.sampled_from(sorted(FACT)), value=JSON)
+async def test_no_fact_stops_the_reader(kind: str, field: str, value: object) -> None:
+    """Whatever stands in one field, the batch is read: the fact is kept or set aside, its flow can be told."""
+    tx = fake_tx(uses=Settings(), tables=storage.tables)
+    await read_receipts([facts(happy(2).receipts[0], {**FACT, "kind": kind, field: value})], tx)
+    db = await tx.db()
+    known = await queries.knowledge(db)
+    for id in (await db.execute(select(storage.flows.c.id))).scalars():
+        flow = await queries.flow_of(db, id, known)
+        assert flow is not None
+        assert json.dumps(flow_json(flow, masks_of(known), tx.time))
+        draw(flow, tx.time, known.owner)
+    assert await queries.heartbeats_of(db) is not None
