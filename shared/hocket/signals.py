@@ -109,8 +109,8 @@ class Listener:
     def trouble(self, service: str, what: str, **about: str | int | float) -> None:
         """Something was healed or given up; `what` is a short constant sentence, `about` its particulars."""
 
-    def processing(self, run: Processing) -> AbstractContextManager[None] | None:
-        """A context around one run of a handler."""
+    def processing(self, run: Processing) -> AbstractContextManager[str] | None:
+        """A context around one run of a handler; gives the traceparent of its span, or ""."""
         return None
 
     def saying(self, event: Saying) -> str:
@@ -155,13 +155,15 @@ class Signals(Listener):
             listener.trouble(service, what, **about)
 
     @contextmanager
-    def around(self, run: Processing) -> Iterator[None]:
-        """All contexts of the listeners around one run."""
+    def around(self, run: Processing) -> Iterator[str]:
+        """All contexts of the listeners around one run; gives the first traceparent that one of them has."""
+        hop = ""
         with ExitStack() as stack:
             for listener in self._listeners:
                 if (context := listener.processing(run)) is not None:
-                    stack.enter_context(context)
-            yield
+                    given = stack.enter_context(context)
+                    hop = hop or given
+            yield hop
 
     def saying(self, event: Saying) -> str:
         """The first traceparent that a listener gives, else the flow's own."""

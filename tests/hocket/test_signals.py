@@ -47,15 +47,15 @@ class Notes(Listener):
         """Note it."""
         self.heard.append((self.name, "trouble", service, what, about))
 
-    def processing(self, run: Processing) -> AbstractContextManager[None]:
+    def processing(self, run: Processing) -> AbstractContextManager[str]:
         """Note begin and end."""
         return self._around()
 
     @contextmanager
-    def _around(self) -> Iterator[None]:
+    def _around(self) -> Iterator[str]:
         self.heard.append((self.name, "begin"))
         try:
-            yield
+            yield self.traceparent
         finally:
             self.heard.append((self.name, "end"))
 

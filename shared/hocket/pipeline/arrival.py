@@ -51,6 +51,7 @@ class Arrival:
     ledger: LedgerRow | None = None
     token: str = ""
     # handle
+    hop: str = ""  # traceparent of the run's own span
     did: Any = None  # what an undo gets of the step
     why: Heard | None = None
     step_key: str = ""

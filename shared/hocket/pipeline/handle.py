@@ -95,7 +95,7 @@ class Handling:
             arrival.attempt,
             hop if isinstance(hop, str) else envelope.traceparent,
         )
-        with self.signals.around(run):
+        with self.signals.around(run) as arrival.hop:
             async with asyncio.timeout(subscription.timeout.total_seconds()):
                 value = await self._call(arrival, tx)
             if transaction.lost:

@@ -247,7 +247,7 @@ class Recorder:
             inbox_key=arrival.key,
             traceparent=envelope.traceparent,
             tracestate=envelope.tracestate,
-            hop=_hop(arrival),
+            hop=arrival.hop or _hop(arrival),
             attempt=arrival.attempt,
         )
 

@@ -14,7 +14,7 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.trace import SpanKind, StatusCode, Tracer
+from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from hocket.errors import BreakerOpen, Control
@@ -58,15 +58,14 @@ class OtelListener(Tracing):
             },
         )
         span.end()
-        found = span.get_span_context()
-        return f"00-{found.trace_id:032x}-{found.span_id:016x}-{found.trace_flags:02x}"
+        return _traceparent(span)
 
-    def processing(self, run: Processing) -> AbstractContextManager[None]:
+    def processing(self, run: Processing) -> AbstractContextManager[str]:
         """A process span, child of the publish span that `traceparent` names, current while the handler runs."""
         return self._process(run)
 
     @contextmanager
-    def _process(self, run: Processing) -> Iterator[None]:
+    def _process(self, run: Processing) -> Iterator[str]:
         with self._tracer(run.service).start_as_current_span(
             f"process {run.subscription}",
             context=_parent(run.traceparent),
@@ -86,7 +85,7 @@ class OtelListener(Tracing):
             set_status_on_exception=False,
         ) as span:
             try:
-                yield
+                yield _traceparent(span)
             except (Control, BreakerOpen, CancelledError) as word:
                 span.set_attribute("hocket.word", type(word).__name__)
                 raise
@@ -114,6 +113,11 @@ class OtelListener(Tracing):
 def exporting(version: str, *, named: bool) -> OtelListener:
     """The listener whose spans go where the standard `OTEL_*` variables say."""
     return OtelListener(BatchSpanProcessor(OTLPSpanExporter()), version, named=named)
+
+
+def _traceparent(span: Span) -> str:
+    found = span.get_span_context()
+    return f"00-{found.trace_id:032x}-{found.span_id:016x}-{found.trace_flags:02x}"
 
 
 def _parent(traceparent: str) -> Context:
