@@ -246,7 +246,7 @@ class RabbitNode:
         # The guard's standard input ends when this process does, even by SIGKILL; then it ends the two groups.
         groups = f"-{self._server.pid} -{self._epmd.pid}"
         self._guard = subprocess.Popen(
-            ["/bin/sh", "-c", f"read -r _; kill -KILL -- {groups} 2>/dev/null"],
+            ["/bin/sh", "-c", f"read -r _; kill -s KILL -- {groups} 2>/dev/null"],
             stdin=subprocess.PIPE,
             start_new_session=True,
         )

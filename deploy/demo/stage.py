@@ -21,7 +21,7 @@ READY_SECONDS = 90.0
 STOP_SECONDS = 20.0
 
 #: Ends every process group that it was told of when its standard input ends: when this process ends, however it does.
-GUARD = 'while read -r pid; do all="$all -$pid"; done; [ -n "$all" ] && kill -KILL -- $all 2>/dev/null'
+GUARD = 'while read -r pid; do all="$all -$pid"; done; [ -n "$all" ] && kill -s KILL -- $all 2>/dev/null'
 
 
 class Stage(Protocol):

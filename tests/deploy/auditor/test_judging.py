@@ -175,4 +175,4 @@ def test_a_demo_that_was_too_small_is_red() -> None:
     counts, findings = judge(Books().evidence())
     made = checks(counts)
     assert not green(made, findings)
-    assert "orders 4 >= 300" in told(made, findings)[-1]
+    assert "orders 4 must be at least 300" in told(made, findings)[-1]

@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -102,7 +103,7 @@ class Demo:
         return open_ports(self.offset), self.processes()
 
     def end(self) -> None:
-        """End it, whatever it does; for the end of a test."""
+        """End it, whatever it does, and remove what it wrote; for the end of a test."""
         if self.process.poll() is None:
             self.process.terminate()
             try:
@@ -111,3 +112,4 @@ class Demo:
                 self.process.kill()
                 self.process.wait()
         self._log.unlink(missing_ok=True)
+        shutil.rmtree(self.place.folder, ignore_errors=True)
