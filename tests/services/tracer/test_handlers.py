@@ -68,7 +68,7 @@ async def test_stories_become_flows(tx: Tx[Settings]) -> None:
     assert found[2].events == 4
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(3))
 async def test_any_order_and_any_double_end_the_same(seed: int) -> None:
     """RULES 1.7, 7.4: the store ends the same whatever order facts come in and however often, manifests included."""
     chance = random.Random(seed)
@@ -190,7 +190,7 @@ FACT = {
 }  # fmt: skip
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(kind=st.sampled_from(["receipt", "manifest", "heartbeat"]), field=st.sampled_from(sorted(FACT)), value=JSON)
 async def test_no_fact_stops_the_reader(kind: str, field: str, value: object) -> None:
     """Whatever stands in one field, the batch is read: the fact is kept or set aside, its flow can be told."""
