@@ -9,7 +9,7 @@ from hocket.testing import play
 from services.tracer import queries, tracer
 from services.tracer.sentences import plain, where_is
 
-HOUR = timedelta(hours=1)
+AFTERWARDS = timedelta(minutes=4)
 
 
 class Ordered(Event, type="order.placed", subject="order/{order_id}"):
@@ -128,7 +128,7 @@ async def test_it_says_where_an_order_is() -> None:
         said = await answer("order/1")
         assert said.startswith("order/1 is waiting for payments.charge since ")
         assert "attempt 1 failed: ConnectionError; next attempt at" in said
-        await stage.advance(HOUR)
+        await stage.advance(AFTERWARDS)
         assert await answer("order/1") == "order/1 is placed: every subscription has handled it"
         async with tracer.tx() as tx:
             assert (await queries.own_state(await tx.read())).aside == 0
@@ -139,7 +139,7 @@ async def test_it_says_that_an_order_was_undone() -> None:
     async with play(orders, payments.using(Card()), inventory, tracer) as stage:
         async with orders.tx(key="2") as tx:
             tx.say(Ordered(order_id="sold-out"))
-        await stage.advance(HOUR)
+        await stage.advance(AFTERWARDS)
         said = await answer("order/sold-out")
         assert said.startswith("order/sold-out is placed: payments.refund undid payments.charge at ")
         async with tracer.tx() as tx:
@@ -152,7 +152,7 @@ async def test_it_says_that_a_buried_step_was_undone() -> None:
     async with play(orders, payments.using(Card(fails=3)), inventory, tracer) as stage:
         async with orders.tx(key="3") as tx:
             tx.say(Ordered(order_id="3"))
-        await stage.advance(HOUR)
+        await stage.advance(AFTERWARDS)
         assert stage.dead == ["payments.charge"]
         assert "payments.refund undid payments.charge" in await answer("order/3")
         async with tracer.tx() as tx:
