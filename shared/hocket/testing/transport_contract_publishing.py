@@ -95,7 +95,7 @@ class PublishingContract:
         async with self.world() as world:
             transport = await opened(world, room.service, room.topology())
             big = bytes(range(256)) * 2500
-            sent = {"hocket-attempt": 3, "traceparent": "00-é-01", "far": -(2**62)}
+            sent: dict[str, str | int] = {"hocket-attempt": 3, "traceparent": "00-é-01", "far": -(2**62)}
             messages = [Message(room.service, room.queue, body, "text/plain", sent, type="a.b") for body in (b"", big)]
             await transport.publish(messages)
             await transport.publish(messages)

@@ -28,9 +28,8 @@ class Wire:
     async def __aexit__(self, *_: object) -> None:
         self._answers.set()
         await self.down()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        while self._tasks:
+            await asyncio.wait(self._tasks)
 
     async def up(self) -> None:
         """Listen, on the same port as before."""
@@ -59,17 +58,26 @@ class Wire:
         else:
             self._answers.set()
 
+    def _keep(self, task: asyncio.Task[None] | None) -> None:
+        if task is not None:
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._keep(asyncio.current_task())
+        self._writers.add(writer)
         try:
             there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self._target)
         except OSError:
             writer.transport.abort()
             return
-        self._writers |= {writer, there_writer}
-        for work in (self._pass(reader, there_writer, False), self._pass(there_reader, writer, True)):
-            task = asyncio.create_task(work)
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        if writer not in self._writers:
+            # Cut while it was connecting.
+            there_writer.transport.abort()
+            return
+        self._writers.add(there_writer)
+        self._keep(asyncio.create_task(self._pass(reader, there_writer, False)))
+        self._keep(asyncio.create_task(self._pass(there_reader, writer, True)))
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answers: bool) -> None:
         with contextlib.suppress(OSError):
