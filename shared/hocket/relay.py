@@ -36,8 +36,7 @@ REST_FIRST = 0.5
 REST_LONGEST = 30.0
 #: Seconds between tries while the store fails.
 STORE_WAIT = 1.0
-#: `after` that asks the store for nothing but what has just become due.
-NEWLY_DUE = 2**62
+NEWLY_DUE = 2**62  # `after` that asks the store for nothing but what has just become due
 #: What the bound of events counts.
 COUNTED = (RowKind.EVENT, RowKind.SCHEDULED)
 
@@ -147,7 +146,8 @@ class Relay:
         """It stands in the store; memory fetches it when there is room."""
         self._look_from(row.id - 1)
         counted, event, receipt = self._counted, row.kind in COUNTED, row.kind is RowKind.RECEIPT
-        self._counted = counted._replace(events=counted.events + event, receipts=counted.receipts + receipt)
+        events, receipts = max(self._events, counted.events) + event, max(self._receipts, counted.receipts) + receipt
+        self._counted = counted._replace(events=events, receipts=receipts)
 
     def _look_from(self, id: int) -> None:
         """Rows behind this id stand in the store and may not be in memory."""

@@ -23,7 +23,7 @@ from hocket.store import Ending, InboxRow, Written
 from hocket.stores.sqlite import SqliteStore
 from hocket.stores.sqlite_tx import SqliteTx
 from hocket.topology import DEAD, EVENTS, LOG, RECEIPTS, routing_key
-from hocket.transport import Delivery, Handle, Message
+from hocket.transport import Delivery, Handle, Message, Verdict
 from hocket.transports.memory import MemoryBroker, MemoryTransport
 from hocket.worker import Worker
 
@@ -270,8 +270,10 @@ class Tower:
         return self.broker.messages(DEAD)
 
     async def hear(self, event: Heard, key: str, **attributes: Any) -> None:
-        """Publish an event as another team does."""
-        await self.post.publish([message_of(event, key, self.clock, **attributes)])
+        """Publish an event as another team does: until it is confirmed."""
+        message = message_of(event, key, self.clock, **attributes)
+        while (await self.post.publish([message]))[0].verdict is Verdict.NACKED:
+            await asyncio.sleep(0.1)
 
 
 def message_of(event: Heard, key: str, clock: Clock, **attributes: Any) -> Message:
