@@ -2,12 +2,12 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from hocket.choreography import EventName, name_of
 from hocket.clock import Clock
-from hocket.envelope import CONTENT_TYPE, UNDO_TYPE, Envelope, Json, encode
+from hocket.envelope import CONTENT_TYPE, MAX_ATTRIBUTE_BYTES, UNDO_TYPE, Envelope, Json, encode
 from hocket.errors import Unsayable
 from hocket.event import Event, Scheduled
 from hocket.ids import Ids, derived_key, undo_key
@@ -72,13 +72,11 @@ class Speaker:
         event_id = self.ids.uuid7()
         key = event_id
         if cause.identity is not None:
-            flow = cause.correlation_id
-            key = derived_key(cause.identity, cause.subscription, type_, ordinals[type_], flow)
+            key = derived_key(cause.identity, cause.subscription, type_, ordinals[type_], cause.correlation_id)
             ordinals[type_] += 1
         route = routing_key(type_, version)
-        flow_trace = cause.traceparent
         hop = self.signals.saying(
-            Saying(self.service, type_, event_id, cause.correlation_id, route, cause.hop or flow_trace)
+            Saying(self.service, type_, event_id, cause.correlation_id, route, cause.hop or cause.traceparent)
         )
         envelope = Envelope(
             id=event_id,
@@ -91,27 +89,23 @@ class Speaker:
             causation_id=cause.event_id,
             idempotency_key=key,
             data=event.model_dump(mode="json"),
-            traceparent=flow_trace or hop,
+            traceparent=cause.traceparent or hop,
             tracestate=cause.tracestate,
         )
-        headers: dict[str, str | int] = {}
-        if cause.attempt:
-            headers["hocket-cause-attempt"] = cause.attempt
-        if hop:
-            headers["traceparent"] = hop
-        later = isinstance(said, Scheduled)
-        return OutboxRow(
-            kind=RowKind.SCHEDULED if later else RowKind.EVENT,
-            message=self.message(EVENTS, route, envelope, headers),
-            due=due.timestamp(),
-            event_id=event_id,
-            subject=envelope.subject,
-            inbox_key=cause.inbox_key,
-            schedule=schedule_name(type_, said.key) if isinstance(said, Scheduled) else "",
-        )
+        message = self.message(EVENTS, route, envelope, _headers(cause, hop))
+        row = OutboxRow(RowKind.EVENT, message, due.timestamp(), event_id, envelope.subject, cause.inbox_key)
+        if isinstance(said, Scheduled):
+            return replace(row, kind=RowKind.SCHEDULED, schedule=schedule_name(type_, said.key))
+        return row
 
     def message(self, exchange: str, route: str, envelope: Envelope, headers: Headers) -> Message:
-        """An envelope as a message; `Unsayable` when it is over the bound."""
+        """An envelope as a message; `Unsayable` where nobody could read it, or it is over the bound (RULES 4.3)."""
+        subject = envelope.subject
+        if len(subject.encode(errors="replace")) > MAX_ATTRIBUTE_BYTES or not subject.isprintable():
+            raise Unsayable(
+                f"{envelope.type} has the subject {subject[:80]!r}, which is longer than {MAX_ATTRIBUTE_BYTES} bytes or "
+                "holds signs that cannot be printed: make it of a field that names one thing"
+            )
         body = encode(envelope)
         if len(body) > self.max_bytes:
             raise Unsayable(
@@ -155,6 +149,11 @@ class Speaker:
         # It holds a failure that was small enough itself: an undo is never too big to be ordered.
         message = self._message(self.service, queue, envelope, encode(envelope), headers)
         return OutboxRow(RowKind.SELF, message, now.timestamp(), event_id=envelope.id)
+
+
+def _headers(cause: Cause, hop: str) -> Headers:
+    headers: dict[str, str | int] = {"hocket-cause-attempt": cause.attempt} if cause.attempt else {}
+    return headers | {"traceparent": hop} if hop else headers
 
 
 def _due(said: Scheduled[Event], now: datetime) -> datetime:

@@ -78,9 +78,11 @@ class Worker:
         )
         speaker = Speaker(service.name, ids, clock, signals, max_event_bytes)
         recorder = Recorder(self.who, speaker, self._shed)
-        changed, cutting = self.reporter.breaker_changed, self.supervisor.cutting
+        changed = self.reporter.breaker_changed
         self.admission = Admission(store, self.who, clock, declared.subscriptions)
-        self.handling = Handling(store, recorder, signals, clock, chance, self.circuits, changed, cutting)
+        self.handling = Handling(
+            store, recorder, signals, clock, chance, self.circuits, changed, self.supervisor.cutting
+        )
         self.committer = Committer(
             store,
             recorder,
@@ -96,14 +98,18 @@ class Worker:
             declared, store, speaker, ids, clock, self.circuits, changed, self.full, self.relay.hand,
             unknown=self.relay.look_again,
         )  # fmt: skip
-        readers = service.readers if isinstance(service, Observer) else {}
-        self.readings = [
-            Reading(service.name, source, call, store, transport, signals, clock, ids, cutting)
-            for source, call in readers.items()
-        ]
+        self.readings = self._readings(ids)
         self._uses = AsyncExitStack()
         self._begun = False
         self._beginning: asyncio.Task[None] | None = None
+
+    def _readings(self, ids: Ids) -> list[Reading]:
+        readers = self.service.readers if isinstance(self.service, Observer) else {}
+        cutting, name = self.supervisor.cutting, self.service.name
+        return [
+            Reading(name, source, call, self.store, self.transport, self.signals, self.clock, ids, cutting)
+            for source, call in readers.items()
+        ]
 
     async def start(self) -> None:
         """Open the store, begin to connect and to work; returns before the broker is reached.
@@ -224,6 +230,10 @@ class Worker:
         """Whether nothing is in work and nothing due waits."""
         lanes = all(lane.idle() for lane in self.lanes.values())
         return self._begun and lanes and self.committer.idle and self.relay.idle and all(r.idle for r in self.readings)
+
+    def parked(self) -> list[str]:
+        """The queues whose deliveries wait for nothing but an open breaker."""
+        return [queue for queue, lane in self.lanes.items() if lane.parked()]
 
     def full(self) -> bool:
         """Whether the outbox is at its bound of due events."""

@@ -1,7 +1,7 @@
 """The card system answers nothing for a while: the breaker opens, orders wait, and all of them come to their end."""
 
-import asyncio
 import itertools
+from datetime import timedelta
 
 from services.orders.events import OrderCancelled, OrderConfirmed
 from services.orders.http import place
@@ -22,7 +22,8 @@ async def test_orders_wait_for_the_cards_and_lose_no_attempt() -> None:
         fault = world.fault(Target.CARDS, Kind.ERROR)
         for number in range(20):
             await place(order(email=f"c{number}@example.com"), f"key-{number}")
-        await asyncio.sleep(OUTAGE_SECONDS)
+        await stage.quiet()
+        await stage.advance(timedelta(seconds=OUTAGE_SECONDS))
         assert not stage.said_of(OrderConfirmed)
         assert not stage.said_of(OrderCancelled)
         world.faults.remove(fault)

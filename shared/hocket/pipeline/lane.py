@@ -76,15 +76,23 @@ class Lane:
         self._tasks += [spawn(f"handle {queue} {n}", self._handle()) for n in range(CONCURRENCY)]
 
     def idle(self) -> bool:
-        """Whether nothing is in the buffer or in work."""
-        return not self.in_hand and not len(self.intake) and not self._admitting
+        """Whether nothing is in work, and nothing waits but for an open breaker."""
+        return not self.in_hand and not self._admitting and (not len(self.intake) or self.parked())
+
+    def parked(self) -> bool:
+        """Whether its breaker is open and its period not yet over: what is in the buffer waits for later."""
+        circuit = self._circuit()
+        return circuit is not None and circuit.state == "open" and circuit.wait(self.stations.clock.monotonic()) > 0
+
+    def _circuit(self) -> Circuit | None:
+        breaker = self.subscription.breaker
+        return self.stations.circuits.get(breaker.name) if breaker is not None else None
 
     def _allowed(self) -> tuple[int, float | None]:
         stations = self.stations
         if stations.full() or stations.committer.failing:
             return 0, GATE_LOOK_SECONDS
-        breaker = self.subscription.breaker
-        circuit = stations.circuits.get(breaker.name) if breaker is not None else None
+        circuit = self._circuit()
         if circuit is not None and circuit.state != "closed":
             wait = circuit.wait(stations.clock.monotonic())
             if wait > 0:

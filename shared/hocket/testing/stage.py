@@ -138,7 +138,8 @@ class Play:
         for worker in self.workers.values():
             if not worker.live:
                 raise HocketError(worker.supervisor.failed)
-        return self.broker.idle() and all(worker.idle() for worker in self.workers.values())
+        parked = [queue for worker in self.workers.values() for queue in worker.parked()]
+        return self.broker.idle(parked) and all(worker.idle() for worker in self.workers.values())
 
     def _restless(self) -> list[str]:
         busy = [name for name, worker in self.workers.items() if not worker.idle()]

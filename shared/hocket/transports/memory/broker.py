@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Collection
 from typing import Protocol
 
 from hocket.clock import Clock, SystemClock
@@ -77,16 +78,17 @@ class MemoryBroker:
 
     # -- what a test or a tool asks ----------------------------------------------------------------------------
 
-    def idle(self) -> bool:
+    def idle(self, parked: Collection[str] = ()) -> bool:
         """Nothing in work, nothing ready that has a consumer, no publish moving, no transport connecting.
 
-        A publish that an alarm or `drop_confirms` holds back does not count: only the test can move it.
+        Queues in `parked` do not count: their consumer has shut its intake. A publish that an alarm or `drop_confirms`
+        holds back does not count either: only the test can move it.
         """
         return not (
             self._dirty
             or self._moving
             or any(transport.connecting for transport in self._transports.values())
-            or any(not queue.at_rest() for queue in self._queues.values())
+            or any(not queue.at_rest() for name, queue in self._queues.items() if name not in parked)
         )
 
     async def changed(self) -> None:
