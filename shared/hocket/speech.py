@@ -93,7 +93,8 @@ class Speaker:
             tracestate=cause.tracestate,
         )
         message = self.message(EVENTS, route, envelope, _headers(cause, hop))
-        row = OutboxRow(RowKind.EVENT, message, due.timestamp(), event_id, envelope.subject, cause.inbox_key)
+        subject, key_of_cause = envelope.subject, cause.inbox_key
+        row = OutboxRow(RowKind.EVENT, message, due.timestamp(), event_id, subject, key_of_cause)
         if isinstance(said, Scheduled):
             return replace(row, kind=RowKind.SCHEDULED, schedule=schedule_name(type_, said.key))
         return row
