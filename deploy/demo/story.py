@@ -8,8 +8,6 @@ from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import aiohttp
-
 from deploy.auditor.evidence import Places, Unreadable, read
 from deploy.auditor.judging import judge
 from deploy.auditor.verdict import LEAST, checks, green
@@ -21,7 +19,7 @@ from deploy.demo.place import Place, StepFailed
 from deploy.demo.plan import Plan
 from deploy.demo.progress import Told, plain
 from deploy.demo.stage import Processes, Stage, begin
-from deploy.demo.world import World, until
+from deploy.demo.world import Unanswered, World, until
 
 #: Seconds between two lines of progress, and between two looks whether a service has ended by itself.
 PROGRESS_SECONDS = 4.0
@@ -117,12 +115,12 @@ async def _watch(stage: Stage) -> None:
 async def _progress(world: World, load: Load, told: Told) -> None:
     while True:
         await asyncio.sleep(PROGRESS_SECONDS)
-        with contextlib.suppress(aiohttp.ClientError, TimeoutError, StepFailed):
+        with contextlib.suppress(StepFailed):
             states = await world.states()
             letters = [letter for letter in await world.letters() if letter["state"] != "obsolete"]
             try:
                 breaker = await world.breaker()
-            except aiohttp.ClientError:
+            except Unanswered:
                 breaker = "unknown: payments is away"
             settled = sum(letter["state"] == "handled" for letter in letters)
             told.say(

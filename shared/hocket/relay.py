@@ -301,7 +301,9 @@ class Relay:
             try:
                 wait = await self._claim()
             except StoreError:
-                wait = STORE_WAIT
+                self._claiming = False
+                await asyncio.sleep(STORE_WAIT)  # never the timer: what failed has just set it again
+                continue
             self._claiming = False
             self._rested.set()
             try:
