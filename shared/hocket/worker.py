@@ -83,20 +83,14 @@ class Worker:
         self.handling = Handling(
             store, recorder, signals, clock, chance, self.circuits, changed, self.supervisor.cutting
         )
+        again = self.relay.look_again
         self.committer = Committer(
-            store,
-            recorder,
-            signals,
-            clock,
-            chance,
-            won=self._won,
-            lost=self._lost,
-            unknown=self.relay.look_again,
+            store, recorder, signals, clock, chance, won=self._won, lost=self._lost, unknown=again
         )
         self.lanes = {queue: Lane(each, self) for queue, each in declared.subscriptions.items()}
         self.outsides = OutsideTransactions(
             declared, store, speaker, ids, clock, self.circuits, changed, self.full, self.relay.hand,
-            unknown=self.relay.look_again,
+            unknown=again,
         )  # fmt: skip
         self.readings = self._readings(ids)
         self._uses = AsyncExitStack()
