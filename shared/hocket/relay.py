@@ -34,11 +34,9 @@ FORGET_ROWS = 512
 #: Seconds before a returned or nacked row goes again: doubled from the first to the longest.
 REST_FIRST = 0.5
 REST_LONGEST = 30.0
-#: Seconds between tries while the store fails.
-STORE_WAIT = 1.0
+STORE_WAIT = 1.0  # seconds between tries while the store fails
 NEWLY_DUE = 2**62  # `after` that asks the store for nothing but what has just become due
-#: What the bound of events counts.
-COUNTED = (RowKind.EVENT, RowKind.SCHEDULED)
+COUNTED = (RowKind.EVENT, RowKind.SCHEDULED)  # by the bound of events
 
 
 @dataclass(slots=True)
@@ -301,9 +299,8 @@ class Relay:
             try:
                 wait = await self._claim()
             except StoreError:
-                self._claiming = False
-                await asyncio.sleep(STORE_WAIT)  # never the timer: what failed has just set it again
-                continue
+                await asyncio.sleep(STORE_WAIT)  # not by the timer: what failed has just set it again
+                wait = 0.0
             self._claiming = False
             self._rested.set()
             try:
