@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.crash.plan import PAUSE_SECONDS, Life, Way
 
 #: Seconds after which a life whose boundary was never passed is ended all the same.
-LONGEST_WAIT = 20.0
+LONGEST_WAIT = 12.0
 #: Seconds between the end of a pause and the kill: what was stopped goes on and meets what changed meanwhile.
 AFTER_PAUSE = 2.0
 #: Seconds that an orderly stop may take.

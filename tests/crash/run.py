@@ -41,6 +41,7 @@ class Run:
     say: Say
     proxies: dict[str, Proxy] = field(default_factory=dict)
     troubles: dict[str, int] = field(default_factory=dict)
+    _verdict: str = ""
 
     async def run(self) -> int:
         """The checker's status, or 1 where the run itself found something."""
@@ -163,8 +164,6 @@ class Run:
         said, _ = await process.communicate()
         self._verdict = said.decode()
         return process.returncode or 0
-
-    _verdict: str = ""
 
     def _tell(self, tally: Tally, left: str, seconds: float) -> None:
         self.say("killed: " + ", ".join(f"{where} {times}" for where, times in sorted(tally.at.items())))
