@@ -135,6 +135,7 @@ class Worker:
             [(queue, [routing_key(*name) for name in lane.subscription.bound]) for queue, lane in self.lanes.items()],
         )
         await self._until_linked(lambda: self.transport.declare(topology))
+        self.relay.open(self.spawn)
 
         async def again() -> None:
             try:
