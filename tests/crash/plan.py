@@ -30,7 +30,7 @@ ONLY = {
 }
 SERVICES = tuple(ONLY)
 #: Passes of a boundary before the process ends there: as often one as some, seldom many.
-MOST_PASSES = 80
+MOST_PASSES = 40
 #: Boundaries that a process passes once in its life.
 ONCE = ("before take-over", "after take-over")
 #: Seconds of a life that ends at random, from start.

@@ -15,8 +15,9 @@ from deploy.broker.node import RabbitNode, free_ports
 from tests.crash import plan
 from tests.crash.databases import Databases
 from tests.crash.drained import drained
-from tests.crash.fleet import ROOT, Process, Tally
+from tests.crash.fleet import Process, Tally
 from tests.crash.load import Load
+from tests.crash.nursery import ROOT, SEARCH, Nursery
 from tests.crash.plan import Disturbance, Trouble
 from tests.crash.proxy import Proxy
 
@@ -51,15 +52,16 @@ class Run:
         await asyncio.to_thread(self.node.start)
         await asyncio.to_thread(self.databases.start)
         async with self._outside(ports.pop("outside")) as outside, self._proxied():
-            fleet = [self._process(name, port, outside, tally) for name, port in ports.items()]
+            nursery = Nursery(self.folder / "launcher.log")
+            await nursery.start()
+            fleet = [self._process(name, port, outside, tally, nursery) for name, port in ports.items()]
             load = Load(f"http://127.0.0.1:{ports['till']}", plan.sales(self.seed), self.rate)
             try:
                 left = await self._story(fleet, load, tally, ports)
                 for each in fleet:
                     await each.stop()
             finally:
-                for each in fleet:
-                    each.kill()
+                await nursery.stop()
             status = await self._check(load, tally)
         self._tell(tally, left, time.monotonic() - began)
         return 1 if left or tally.fallen else status
@@ -114,14 +116,14 @@ class Run:
                 await asyncio.sleep(AWAY_SECONDS)
                 await asyncio.to_thread(self.databases.start)
 
-    def _process(self, name: str, port: int, outside: int, tally: Tally) -> Process:
+    def _process(self, name: str, port: int, outside: int, tally: Tally, nursery: Nursery) -> Process:
         environment = {
             "HOCKET_BROKER_URL": self.node.url().replace(f":{self.node.port}/", f":{self.proxies[name].port}/"),
             "HOCKET_DATABASE_URL": self.databases.url_template(),
             "HOCKET_LOG_LEVEL": "WARNING",
             "CRASH_OUTSIDE_URL": f"http://127.0.0.1:{outside}",
         }
-        return Process(name, port, self.folder / f"{name}.log", environment, tally)
+        return Process(name, port, self.folder / f"{name}.log", environment, tally, nursery)
 
     @asynccontextmanager
     async def _proxied(self) -> AsyncIterator[None]:
@@ -140,7 +142,7 @@ class Run:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "tests.crash.outside", str(port), str(self.folder / "calls.jsonl"),
                 str(self.seed), cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=log, stderr=log,
-                env={**os.environ, "PYTHONPATH": f"{ROOT / 'shared'}{os.pathsep}{ROOT}"},
+                env={**os.environ, **SEARCH},
             )  # fmt: skip
         try:
             yield port
