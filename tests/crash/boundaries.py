@@ -1,4 +1,4 @@
-"""Where a process can be told to end itself: wraps around the stations, laid on only by the launcher of the crash run."""
+"""Where a process can be told to end itself: wraps around the stations, laid on by the launcher of the crash run."""
 
 import asyncio
 import functools

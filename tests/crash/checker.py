@@ -1,4 +1,4 @@
-"""`python -m tests.crash.checker EVIDENCE`: judges a run from the outside; knows nothing of hocket but what it promises.
+"""`python -m tests.crash.checker EVIDENCE`: judges a run from outside; knows nothing of hocket but what it promises.
 
 EVIDENCE is a JSON file: the broker's address, each service's database, the outside world's journal, the sales that
 were answered with 202, the number of kills. The last line printed is the verdict; status 1 where it is not clean.
@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import aio_pika
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
 
 #: Seconds without a further message after which the log is read to its end.
 QUIET_SECONDS = 3.0
@@ -148,7 +150,7 @@ async def read_log(url: str, seen: Seen) -> None:
 
 
 async def read_effects(databases: Mapping[str, str], seen: Seen) -> None:
-    """Every row of every service's table of effects; a database is `sqlite:///PATH` or `postgresql://…`."""
+    """Every row of every service's table of effects; a database is `sqlite:///PATH` or `postgresql+asyncpg://…`."""
     for service, url in databases.items():
         rows = _sqlite(url.removeprefix("sqlite:///")) if url.startswith("sqlite:") else await _postgres(url)
         for sale, what in rows:
@@ -164,13 +166,13 @@ def _sqlite(path: str) -> list[tuple[str, str]]:
 
 
 async def _postgres(url: str) -> list[tuple[str, str]]:
-    import asyncpg
-
-    connection = await asyncpg.connect(url)
+    engine = create_async_engine(url)
     try:
-        return [(row[0], row[1]) for row in await connection.fetch("SELECT sale, what FROM effects")]
+        async with engine.connect() as connection:
+            rows = await connection.execute(text("SELECT sale, what FROM effects"))
+            return [(row[0], row[1]) for row in rows.all()]
     finally:
-        await connection.close()
+        await engine.dispose()
 
 
 def read_calls(lines: Iterable[str], seen: Seen) -> None:
@@ -185,8 +187,7 @@ async def check(evidence: Mapping[str, Any]) -> Verdict:
     seen = Seen()
     await read_log(evidence["broker"], seen)
     await read_effects(evidence["databases"], seen)
-    with Path(evidence["journal"]).open(encoding="utf-8") as journal:
-        read_calls(journal, seen)
+    read_calls(Path(evidence["journal"]).read_text(encoding="utf-8").splitlines(), seen)
     return judge(seen, evidence["sales"], evidence["kills"])
 
 

@@ -65,7 +65,7 @@ class Process:
 
     async def start(self, life: Life | None = None) -> None:
         """Start the process, with a fuse where the life has a point."""
-        fuse = [life.point, life.passes] if life is not None and life.way is Way.POINT else []
+        fuse: list[str | int] = [life.point, life.passes] if life is not None and life.way is Way.POINT else []
         with self._log.open("a", encoding="utf-8") as log:
             log.write(f"-- {life} --\n")
         self._child = await self._nursery.bear(self.name, self.port, fuse, self._log, self._environment)

@@ -82,12 +82,14 @@ def main() -> None:
     signal.set_wakeup_fd(ended[1])
     signal.signal(signal.SIGCHLD, lambda *_: None)
     lives: dict[int, int] = {}
+    orders = os.fdopen(0, "rb", buffering=0)
+    sources: list[Any] = [orders, ended[0]]
     while True:
-        ready, _, _ = select.select([sys.stdin, ended[0]], [], [])
+        ready, _, _ = select.select(sources, [], [])
         if ended[0] in ready:
             os.read(ended[0], 4096)
-        if sys.stdin in ready:
-            if not (line := sys.stdin.buffer.raw.readline()):  # type: ignore[attr-defined]
+        if orders in ready:
+            if not (line := orders.readline()):
                 return
             order = json.loads(line)
             pid = fork(order, alive)

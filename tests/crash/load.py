@@ -37,7 +37,9 @@ class Load:
         self._stop.set()
 
     async def _say(self, http: aiohttp.ClientSession, sale: str, refuse: bool, room: asyncio.Semaphore) -> None:
-        while not await self._tried(http, sale, refuse):
+        while True:
+            if await self._tried(http, sale, refuse):
+                break
             await asyncio.sleep(AGAIN_SECONDS)
         self.answered[sale] = refuse
         room.release()

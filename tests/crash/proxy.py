@@ -14,6 +14,7 @@ class Proxy:
         self._target = target
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._delay = 0.0
         self._flows = asyncio.Event()
         self._flows.set()
@@ -30,6 +31,7 @@ class Proxy:
         self._server.close()
         self.heal()
         self.cut()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def cut(self) -> None:
         """End every connection at once, without a word; new ones are taken."""
@@ -49,7 +51,12 @@ class Proxy:
         self._delay = 0.0
         self._flows.set()
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.get_running_loop().create_task(self._join(reader, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
         try:
             theirs, ours = await asyncio.open_connection("127.0.0.1", self._target)
