@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import aiohttp
+
 from tests.crash.nursery import Child, Nursery
 from tests.crash.plan import PAUSE_SECONDS, Life, Way
 
@@ -102,6 +104,16 @@ class Process:
                         writer.close()
                         return
                     await asyncio.sleep(LOOK_SECONDS)
+
+    async def ready(self) -> None:
+        """Return when it says that it is ready. `TimeoutError` where it does not come to that."""
+        async with asyncio.timeout(START_SECONDS), aiohttp.ClientSession() as http:
+            await self._listening()
+            while True:
+                async with http.get(f"http://127.0.0.1:{self.port}/health/ready") as answer:
+                    if answer.status == 200:
+                        return
+                await asyncio.sleep(LOOK_SECONDS)
 
     def _last(self) -> str:
         lines = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()

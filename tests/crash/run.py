@@ -57,6 +57,7 @@ class Run:
             fleet = [self._process(name, port, outside, tally, nursery) for name, port in ports.items()]
             load = Load(f"http://127.0.0.1:{ports['till']}", plan.sales(self.seed), self.rate)
             try:
+                await self._furnish(fleet)
                 left = await self._story(fleet, load, tally, ports)
                 for each in fleet:
                     await each.stop()
@@ -65,6 +66,13 @@ class Run:
             status = await self._check(load, tally)
         self._tell(tally, left, time.monotonic() - began)
         return 1 if left or tally.fallen else status
+
+    async def _furnish(self, fleet: list[Process]) -> None:
+        """Let every queue be declared: an event is for those who have heard of its kind before it is said."""
+        for each in fleet:
+            await each.start()
+            await each.ready()
+            await each.stop()
 
     async def _story(self, fleet: list[Process], load: Load, tally: Tally, ports: dict[str, int]) -> str:
         async with asyncio.TaskGroup() as tasks:
