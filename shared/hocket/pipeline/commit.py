@@ -23,6 +23,8 @@ GROUP = 64
 #: Seconds between tries while the store fails: doubled from the first to the longest.
 STORE_FIRST_WAIT = 0.1
 STORE_LONGEST_WAIT = 5.0
+#: Seconds after which an arrival whose key another transaction holds is committed again, apart (RULES 3.3).
+BLOCKED_WAIT = 0.25
 
 
 @dataclass(slots=True)
@@ -42,6 +44,7 @@ class Committer:
     _pending: deque[Arrival] = field(default_factory=deque)
     _some: asyncio.Event = field(default_factory=asyncio.Event)
     _busy: int = 0
+    _apart: int = 0
 
     def submit(self, arrival: Arrival) -> None:
         """Commit this arrival's outcome with the next group."""
@@ -51,7 +54,7 @@ class Committer:
     @property
     def idle(self) -> bool:
         """Whether nothing waits for a commit."""
-        return not self._pending and not self._busy
+        return not self._pending and not self._busy and not self._apart
 
     async def run(self) -> None:
         """Commit group after group, for ever."""
@@ -143,11 +146,18 @@ class Committer:
         winners: list[Arrival] = []
         for arrival, (one, owned) in zip(group, written, strict=True):
             rows.extend(one.outbox)
-            if one.won and owned:
+            if one.blocked:
+                self._apart += 1
+                asyncio.get_running_loop().call_later(BLOCKED_WAIT, self._again, arrival)
+            elif one.won and owned:
                 winners.append(arrival)
             else:
                 self.lost(arrival)
         self.won(winners, rows)
+
+    def _again(self, arrival: Arrival) -> None:
+        self._apart -= 1
+        self.submit(arrival)
 
 
 def _needs_ledger(arrival: Arrival) -> bool:

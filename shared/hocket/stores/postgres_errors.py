@@ -56,14 +56,14 @@ def kit_error(database: str, error: Exception) -> Exception:
     if isinstance(error, StoreError):
         return error
     code = code_of(error)
-    if not code:
-        return _innermost(error) if isinstance(error, asyncpg.InterfaceError) else error
-    return error if code[:2] in _OF_THE_ROW else StoreError(sentence(database, error))
+    if not code or code[:2] in _OF_THE_ROW:
+        return _innermost(error) if isinstance(error, asyncpg.InterfaceError | asyncpg.PostgresError) else error
+    return StoreError(sentence(database, error))
 
 
 def _innermost(error: Exception) -> Exception:
     """What Python said of a value, below what asyncpg made of it."""
-    while isinstance(below := error.__cause__ or error.__context__, Exception):
+    while isinstance(below := error.__cause__, Exception):
         error = below
     return error
 
