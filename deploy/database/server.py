@@ -238,7 +238,9 @@ class PostgresServer:
                 self._call(words, {})
                 return
             time.sleep(0.05)
-        raise DatabaseFailed(f"the PostgreSQL server did not answer within {START_SECONDS:.0f} s; its log is {self.log}")
+        raise DatabaseFailed(
+            f"the PostgreSQL server did not answer within {START_SECONDS:.0f} s; its log is {self.log}"
+        )
 
     def _last_words(self) -> str:
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines() if self.log.exists() else []

@@ -42,7 +42,7 @@ ENDS_BY_ITSELF = (
 )
 
 
-class KitConnection(asyncpg.Connection):
+class KitConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg ships no types
     """A connection of the kit's pool: nothing of the session is changed, so nothing is reset."""
 
     def get_reset_query(self) -> str:

@@ -15,10 +15,8 @@ from hocket.topology import RECEIPTS
 #: Columns of the arrays: inbox with place, attempt, replay, forced; outbox with place; ledger with place.
 _ASKED, _SAID, _MOVED = 19, 17, 15
 
-Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
 
-
-async def write(connection: Connection, endings: Sequence[Ending], boot: str, now: float) -> list[Written]:
+async def write(connection: asyncpg.Connection, endings: Sequence[Ending], boot: str, now: float) -> list[Written]:
     """Write endings in one statement (RULES 3.1): whole or not at all, also without a transaction around it.
 
     Endings that `together` refuses need the transaction that `apart` asks for.
@@ -38,7 +36,7 @@ def together(endings: Sequence[Ending]) -> bool:
     return len(set(keys)) == len(keys) and len(set(runs)) == len(runs)
 
 
-async def apart(connection: Connection, endings: Sequence[Ending], boot: str, now: float) -> list[Written]:
+async def apart(connection: asyncpg.Connection, endings: Sequence[Ending], boot: str, now: float) -> list[Written]:
     """The same inside an open transaction where a key or a run comes twice: the first that can win wins."""
     keyed = sorted((ending.inbox.row.key, at) for at, ending in enumerate(endings) if ending.inbox is not None)
     won = {at for at, ending in enumerate(endings) if ending.inbox is None}
@@ -58,7 +56,7 @@ async def apart(connection: Connection, endings: Sequence[Ending], boot: str, no
 
 
 async def _write(
-    connection: Connection,
+    connection: asyncpg.Connection,
     endings: Sequence[Ending],
     asked: Sequence[tuple[int, InboxWrite]],
     free: list[int],
@@ -97,9 +95,7 @@ def _answers(endings: Sequence[Ending], won: set[int], ids: list[int], now: floa
 
 
 def _asked(asked: Sequence[tuple[int, InboxWrite]]) -> list[list[Any]]:
-    rows = [
-        (*rows_of.inbox_values(inbox.row), at, inbox.run_attempt, inbox.replay, inbox.won) for at, inbox in asked
-    ]
+    rows = [(*rows_of.inbox_values(inbox.row), at, inbox.run_attempt, inbox.replay, inbox.won) for at, inbox in asked]
     return _columns(rows, _ASKED)
 
 

@@ -31,7 +31,7 @@ async def create(links: Links, schema: str, own: MetaData | None) -> None:
             await _make(connection)
             found = tables.stamps()
         else:
-            found = {name: value for name, value in await connection.fetch(_SAYS)}
+            found = dict(await connection.fetch(_SAYS))
         if sentence := tables.refusal(links.shown, found):
             raise ConfigError(sentence)
         if own is not None or int(found["schema"]) < tables.SCHEMA:
@@ -42,7 +42,8 @@ async def create(links: Links, schema: str, own: MetaData | None) -> None:
 
 async def _make(connection: asyncpg.Connection) -> None:
     async with connection.transaction():
-        for statement in tables.statements(postgresql_dialect.dialect()):
+        dialect = postgresql_dialect.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy left this one untyped
+        for statement in tables.statements(dialect):
             await connection.execute(statement)
         await connection.executemany(
             "INSERT INTO hocket_meta (name, value) VALUES ($1, $2)", list(tables.stamps().items())

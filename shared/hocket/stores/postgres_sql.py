@@ -1,3 +1,4 @@
+# ruff: noqa: S608 -- only names of the kit's own tables and columns are put together here
 """The statements of the PostgreSQL driver; the group commit is one statement, so one round trip.
 
 What is written comes as one array a column. `asked` are the inbox writes, `put` those that won, `winners` the endings

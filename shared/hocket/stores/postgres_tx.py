@@ -116,8 +116,7 @@ class PostgresTx:
             self._lent = lent
             bound = int((self._lease + SERVER_LATER) * 1000)
             begin = (
-                f"BEGIN; SET LOCAL statement_timeout = {bound}; "
-                f"SET LOCAL idle_in_transaction_session_timeout = {bound}"
+                f"BEGIN; SET LOCAL statement_timeout = {bound}; SET LOCAL idle_in_transaction_session_timeout = {bound}"
             )
             self._raw = raw
             self._timer = asyncio.get_running_loop().call_later(self._lease, self._expire)

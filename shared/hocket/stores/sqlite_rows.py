@@ -114,7 +114,9 @@ def _put_outbox(connection: sqlite3.Connection, rows: list[OutboxRow], boot: str
         return []
     last = connection.execute(_LAST_ID).fetchone()
     stored = [row.stored(id) for id, row in enumerate(rows, start=(last[0] if last else 0) + 1)]
-    connection.executemany(_PUT_OUTBOX, [rows_of.outbox_values(row, boot if row.due <= now else None) for row in stored])
+    connection.executemany(
+        _PUT_OUTBOX, [rows_of.outbox_values(row, boot if row.due <= now else None) for row in stored]
+    )
     return stored
 
 

@@ -20,6 +20,7 @@ from sqlalchemy.dialects.sqlite import INTEGER, REAL
 from sqlalchemy.engine import Dialect
 from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.types import TypeEngine
 
 #: Version of the tables below, kept in `hocket_meta` as `schema`; the code of this version is known by the same number.
 SCHEMA = 2
@@ -27,8 +28,8 @@ SCHEMA = 2
 LEAST = 1
 
 KIT = MetaData()
-_WHOLE = BigInteger().with_variant(INTEGER(), "sqlite")
-_REAL = Double().with_variant(REAL(), "sqlite")
+_WHOLE: TypeEngine[int] = BigInteger().with_variant(INTEGER(), "sqlite")
+_REAL: TypeEngine[float] = Double().with_variant(REAL(), "sqlite")
 
 
 def _texts(*names: str) -> list[Column[str]]:
@@ -151,9 +152,12 @@ def statements(dialect: Dialect, tables: tuple[Table, ...] | None = None) -> lis
     made: list[str] = []
     for table in tables or tuple(KIT.sorted_tables):
         made.append(str(CreateTable(table).compile(dialect=dialect)))
-        for index in sorted(table.indexes, key=lambda each: str(each.name)):
-            if index.info.get("only", dialect.name) == dialect.name:
-                made.append(str(CreateIndex(index).compile(dialect=dialect)))
+        indexes = sorted(table.indexes, key=lambda each: str(each.name))
+        made.extend(
+            str(CreateIndex(index).compile(dialect=dialect))
+            for index in indexes
+            if index.info.get("only", dialect.name) == dialect.name
+        )
     return made
 
 

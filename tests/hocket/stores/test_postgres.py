@@ -28,4 +28,5 @@ class TestPostgres(StoreContract):
 
     async def lapse(self, where: Path) -> None:
         """End every lease."""
-        await asyncio.to_thread(self.server.sql, f'UPDATE "{where.name[-60:]}".hocket_owners SET until = 0')
+        here = f'SET search_path TO "{where.name[-60:]}";'
+        await asyncio.to_thread(self.server.sql, here + "UPDATE hocket_owners SET until = 0")
