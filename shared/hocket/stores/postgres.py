@@ -161,14 +161,7 @@ class PostgresStore:
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """Committed data, each statement by itself; writing raises."""
         self._check()
-        try:
-            connection = await self._links.reading()
-        except Exception as error:
-            raise StoreError(sentence(self._name, error)) from error
-        try:
-            yield connection
-        finally:
-            await connection.close()
+        yield self._links.reading()
 
     async def commit(self, endings: Sequence[Ending]) -> list[Written]:
         """Write endings in one statement, one round trip, one sync of the disk.

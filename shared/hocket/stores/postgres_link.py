@@ -5,16 +5,19 @@ plain statements on the same connection.
 """
 
 import asyncio
-from collections.abc import Callable
-from typing import Any, NoReturn, Protocol
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, NoReturn, Protocol, TypeVar
 
 import asyncpg
-from sqlalchemy import event
+from sqlalchemy import CursorResult, Executable, event
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from hocket.errors import HocketError, StoreError
 from hocket.stores.postgres_errors import READ_ONLY, code_of, handler_error, kit_error, sentence, shown
+
+T = TypeVar("T")
 
 #: Connections for the kit's own statements, for handlers' transactions and steps, and for `read()`.
 KIT_CONNECTIONS = 4
@@ -90,6 +93,43 @@ class LentConnection(AsyncConnection):
     async def give_back(self) -> None:
         """The store takes it back."""
         await super().close()
+
+
+class ReadingConnection(AsyncConnection):
+    """Committed data: a connection of the pool for each statement, so that whoever waits meanwhile keeps none."""
+
+    links: "Links"
+
+    @asynccontextmanager
+    async def _one(self) -> AsyncIterator[AsyncConnection]:
+        connection = self.engine.connect()
+        with self.links.connecting():
+            await connection.start()
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+    async def execute(
+        self, statement: Executable, parameters: Any = None, *, execution_options: Any = None
+    ) -> CursorResult[Any]:
+        """Run one statement; all its rows are there when it returns."""
+        async with self._one() as connection:
+            return await connection.execute(statement, parameters, execution_options=execution_options)
+
+    async def run_sync(self, work: Callable[..., T], *words: Any, **more: Any) -> T:
+        """Run a function over one connection."""
+        async with self._one() as connection:
+            return await connection.run_sync(work, *words, **more)
+
+    async def commit(self) -> None:
+        """Nothing to commit."""
+
+    async def rollback(self) -> None:
+        """Nothing to roll back."""
+
+    async def close(self) -> None:
+        """Nothing is held."""
 
 
 class Links:
@@ -169,10 +209,20 @@ class Links:
             return HocketError("read() gives committed data to look at: write through `await tx.db()`")
         return handler_error(self.shown, error)
 
+    @contextmanager
+    def connecting(self) -> Iterator[None]:
+        """Where no connection is free or can be made: `StoreError`."""
+        try:
+            yield
+        except SQLAlchemyError as error:
+            raise StoreError(f"database {self.shown} gave no connection in {HANDLER_SECONDS:g} s ({error})") from error
+        except Exception as error:
+            raise kit_error(self.shown, error) from error
+
     async def lend(self, borrower: Borrower) -> tuple[LentConnection, asyncpg.Connection]:
         """A living connection for one transaction, as SQLAlchemy and as asyncpg see it."""
         assert self._handlers is not None
-        try:
+        with self.connecting():
             while True:
                 connection = LentConnection(self._handlers)
                 connection.borrower = borrower
@@ -184,10 +234,6 @@ class Links:
                     connection.sync_connection.info[_BORROWER] = borrower
                     return connection, raw
                 await self.take_back(connection, broken=True)
-        except SQLAlchemyError as error:
-            raise StoreError(f"database {self.shown} gave no connection in {HANDLER_SECONDS:g} s ({error})") from error
-        except Exception as error:
-            raise kit_error(self.shown, error) from error
 
     @staticmethod
     async def take_back(connection: LentConnection, *, broken: bool) -> None:
@@ -198,10 +244,12 @@ class Links:
             connection.sync_connection.info.pop(_BORROWER, None)
         await connection.give_back()
 
-    def reading(self) -> AsyncConnection:
-        """A connection that cannot write; `await` or `async with` opens it."""
+    def reading(self) -> ReadingConnection:
+        """Reads and cannot write."""
         assert self._readers is not None
-        return self._readers.connect()
+        reading = ReadingConnection(self._readers)
+        reading.links = self
+        return reading
 
     def kit(self) -> Any:
         """A connection of the kit's pool, as an async context."""

@@ -3,6 +3,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 
 import pytest
 from sqlalchemy import func, insert, select, text
@@ -16,6 +17,8 @@ from hocket.testing.store_house import THINGS, StoreHouse, StoreSuite, ending, k
 
 #: Seconds of a lease that is meant to run out.
 SHORT = 0.05
+#: Readers at once, more than any pool has connections.
+READERS = 50
 #: Seconds in which whatever a test waits for must have happened.
 PATIENCE = 10.0
 
@@ -137,8 +140,10 @@ class TransactionContract(StoreSuite):
     async def test_many_read_at_once(self, house: StoreHouse) -> None:
         """RULES 3.3: a reader that waits for the outside keeps no other reader waiting."""
         store = await house.start()
-        async with store.read() as one, store.read() as other:
-            assert (await one.execute(select(THINGS))).all() == (await other.execute(select(THINGS))).all() == []
+        async with AsyncExitStack() as stack, asyncio.timeout(PATIENCE):
+            readers = [await stack.enter_async_context(store.read()) for _ in range(READERS)]
+            for each in readers:
+                assert (await each.execute(select(THINGS))).all() == []
 
     async def test_lease_runs_out(self, house: StoreHouse) -> None:
         """RULES 3.3: a transaction beyond its lease is rolled back and fenced; the next one does not wait for it."""

@@ -29,4 +29,5 @@ class TestPostgres(StoreContract):
     async def lapse(self, where: Path) -> None:
         """End every lease."""
         here = f'SET search_path TO "{where.name[-60:]}";'
-        await asyncio.to_thread(self.server.sql, here + "UPDATE hocket_owners SET until = 0")
+        lapse = "UPDATE hocket_owners SET until = 0"
+        await asyncio.to_thread(self.server.sql, here + lapse)

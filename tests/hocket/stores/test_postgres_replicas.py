@@ -28,17 +28,25 @@ async def replicas(postgres: PostgresServer) -> AsyncIterator[Replicas]:
 
 async def test_a_living_owner_keeps_its_rows(replicas: Replicas) -> None:
     """RULES 4.1: another takes over all that an owner owned when its lease is over, and not before."""
-    first, second = await replicas.start("one", lease=SHORT_LEASE), await replicas.start("two")
+    first, second = await replicas.start("one"), await replicas.start("two")
     await first.commit([Ending(outbox=(outbox_row("a"), outbox_row("b")))])
     assert await second.take_over() == 0
     assert await second.due(time.time(), 0, 10) == []
-    async with asyncio.timeout(PATIENCE):
-        while not (taken := await second.take_over()):  # noqa: ASYNC110 -- bounded above
-            await asyncio.sleep(SHORT_LEASE / 10)
-    assert taken == 2
+    await replicas.lapse("one")
+    assert await second.take_over() == 2
     assert routing(await second.due(time.time(), 0, 10)) == ["a", "b"]
     assert await first.due(time.time(), 0, 10) == []
     assert not await first.renew(), "it is fenced, and told so"
+
+
+async def test_a_lease_ends_by_itself(replicas: Replicas) -> None:
+    """RULES 4.1: a lease that nobody renews is over after its seconds, by the clock of the database."""
+    first, second = await replicas.start("one", lease=SHORT_LEASE), await replicas.start("two")
+    await first.commit([Ending(outbox=(outbox_row("a"),))])
+    async with asyncio.timeout(PATIENCE):
+        while not await second.take_over():  # noqa: ASYNC110 -- bounded above
+            await asyncio.sleep(SHORT_LEASE / 10)
+    assert not await first.renew()
 
 
 async def test_renewing_keeps_the_lease(replicas: Replicas) -> None:
