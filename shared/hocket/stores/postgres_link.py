@@ -117,7 +117,7 @@ class ReadingConnection(AsyncConnection):
         async with self._one() as connection:
             return await connection.execute(statement, parameters, execution_options=execution_options)
 
-    async def run_sync(self, work: Callable[..., T], *words: Any, **more: Any) -> T:
+    async def run_sync(self, work: Callable[..., T], *words: Any, **more: Any) -> T:  # type: ignore[override]  # any words
         """Run a function over one connection."""
         async with self._one() as connection:
             return await connection.run_sync(work, *words, **more)
