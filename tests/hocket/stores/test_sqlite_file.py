@@ -20,7 +20,7 @@ from hocket.stores.sqlite import SqliteStore
 from hocket.testing.store_house import START, TABLES, THINGS, ending, key_of, outbox_row, routing
 
 #: Seconds in which another process must have answered.
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 CHILD = """
 import asyncio, sys
