@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 
 from deploy.broker.node import BrokerFailed, RabbitNode, find_programs
-from tests.crash.databases import Databases, SqliteFiles
+from tests.crash.databases import Databases, PostgresDatabases, SqliteFiles
 from tests.crash.run import Run
 
 FOLDER = Path("var/crash")
@@ -35,6 +35,8 @@ def databases(store: str, folder: Path) -> Databases:
     """The databases of a run. `ValueError` for a store that there is not."""
     if store == "sqlite":
         return SqliteFiles(folder)
+    if store == "postgres":
+        return PostgresDatabases(folder)
     raise ValueError(f"STORE={store}: there are sqlite and postgres")
 
 

@@ -13,6 +13,8 @@ import aiohttp
 from tests.crash.nursery import Child, Nursery
 from tests.crash.plan import PAUSE_SECONDS, Life, Way
 
+#: What a process says that ends because its lease was over.
+FENCED = "was over before it was renewed"
 #: Longest a start may take until the service listens, in seconds, and how often one looks.
 START_SECONDS = 60.0
 LOOK_SECONDS = 0.05
@@ -32,6 +34,7 @@ class Tally:
     kills: int = 0
     at: Counter[str] = field(default_factory=Counter)
     missed: Counter[str] = field(default_factory=Counter)
+    fenced: int = 0  # services that ended by themselves because their lease was over, as they must
     fallen: list[str] = field(default_factory=list)  # services that ended although nobody killed them
     enough: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -91,6 +94,8 @@ class Process:
             await child.ended.wait()
         if child.status == -signal.SIGKILL:
             self._tally.killed(where)
+        elif FENCED in self._last():
+            self._tally.fenced += 1
         else:
             self._tally.fallen.append(f"{self.name} ended by itself with status {child.status}: {self._last()}")
 

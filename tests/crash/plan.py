@@ -37,7 +37,7 @@ ONCE = ("before take-over", "after take-over")
 SHORTEST_LIFE, LONGEST_LIFE = 0.5, 8.0
 #: One life in so many is paused for longer than any lease before it is killed.
 PAUSE_EVERY = 30
-PAUSE_SECONDS = 11.5
+PAUSE_SECONDS = 17.0
 #: Seconds between disturbances.
 SHORTEST_PEACE, LONGEST_PEACE = 3.0, 8.0
 
