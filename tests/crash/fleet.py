@@ -15,6 +15,13 @@ from tests.crash.plan import PAUSE_SECONDS, Life, Way
 
 #: What a process says that ends because its lease was over.
 FENCED = "was over before it was renewed"
+#: What a process says that ends because it found no database at its start.
+AWAY = ("was stopped or is starting", "see whether the server runs and can be reached")
+#: Begins a life in a service's log; characters of its end that are told.
+MARK = "-- life: "
+MOST_SAID = 400
+#: Seconds before a service that found no database is started again.
+AGAIN_SECONDS = 0.5
 #: Longest a start may take until the service listens, in seconds, and how often one looks.
 START_SECONDS = 60.0
 LOOK_SECONDS = 0.05
@@ -35,6 +42,7 @@ class Tally:
     at: Counter[str] = field(default_factory=Counter)
     missed: Counter[str] = field(default_factory=Counter)
     fenced: int = 0  # services that ended by themselves because their lease was over, as they must
+    refused: int = 0  # starts that ended by themselves because their database was away, as they must
     fallen: list[str] = field(default_factory=list)  # services that ended although nobody killed them
     enough: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -61,18 +69,17 @@ class Process:
         self._child = Child(status=0)
 
     async def live(self, lives: Iterator[Life]) -> None:
-        """One life after the other, until there were kills enough; then one that nobody ends."""
+        """One life after the other, until there were kills enough."""
         while not self._tally.enough.is_set():
             life = next(lives)
             await self.start(life)
             await self._end(life)
-        await self.start()
 
     async def start(self, life: Life | None = None) -> None:
         """Start the process, with a fuse where the life has a point."""
         fuse: list[str | int] = [life.point, life.passes] if life is not None and life.way is Way.POINT else []
         with self._log.open("a", encoding="utf-8") as log:
-            log.write(f"-- {life} --\n")
+            log.write(f"\n{MARK}{life}\n")
         self._child = await self._nursery.bear(self.name, self.port, fuse, self._log, self._environment)
 
     async def _end(self, life: Life) -> None:
@@ -94,10 +101,13 @@ class Process:
             await child.ended.wait()
         if child.status == -signal.SIGKILL:
             self._tally.killed(where)
-        elif FENCED in self._last():
+        elif FENCED in (said := self._last()):
             self._tally.fenced += 1
+        elif any(words in said for words in AWAY):
+            self._tally.refused += 1
+            await asyncio.sleep(AGAIN_SECONDS)
         else:
-            self._tally.fallen.append(f"{self.name} ended by itself with status {child.status}: {self._last()}")
+            self._tally.fallen.append(f"{self.name} ended by itself with status {child.status}: {said}")
 
     async def _listening(self) -> None:
         """Return when the port answers, when the process has ended, or when that takes too long."""
@@ -121,8 +131,9 @@ class Process:
                 await asyncio.sleep(LOOK_SECONDS)
 
     def _last(self) -> str:
-        lines = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        return lines[-1][:400] if lines else ""
+        """The end of what this life has said."""
+        said = self._log.read_text(encoding="utf-8", errors="replace").rpartition(f"\n{MARK}")[2]
+        return said.partition("\n")[2].strip()[-MOST_SAID:]
 
     async def stop(self) -> None:
         """Stop in order; what does not end so is counted as fallen."""

@@ -16,7 +16,8 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-import hocket.transports.rabbitmq  # noqa: F401 -- imported before the fork, not after each
+import hocket.stores.postgres
+import hocket.transports.rabbitmq  # noqa: F401 -- both are imported before the fork, not after each
 from hocket import assembly
 from hocket.cli.modules import settings
 from tests.crash.boundaries import Fuse, lay

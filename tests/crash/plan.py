@@ -30,11 +30,11 @@ ONLY = {
 }
 SERVICES = tuple(ONLY)
 #: Passes of a boundary before the process ends there: as often one as some, seldom many.
-MOST_PASSES = 40
+MOST_PASSES = 25
 #: Boundaries that a process passes once in its life.
 ONCE = ("before take-over", "after take-over")
 #: Seconds of a life that ends at random, from start.
-SHORTEST_LIFE, LONGEST_LIFE = 0.5, 8.0
+SHORTEST_LIFE, LONGEST_LIFE = 0.5, 6.0
 #: One life in so many is paused for longer than any lease before it is killed.
 PAUSE_EVERY = 30
 PAUSE_SECONDS = 17.0

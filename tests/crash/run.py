@@ -92,6 +92,8 @@ class Run:
             await asyncio.to_thread(self.databases.start)
             await asyncio.gather(*living)
             load.stop()
+            for each in fleet:
+                await each.start()
             await customers
         return await drained(self.node.url(), ports, len(load.answered))
 
@@ -182,6 +184,8 @@ class Run:
         self.say("disturbed: " + ", ".join(f"{what} {times}" for what, times in sorted(self.troubles.items())))
         if tally.fenced:
             self.say(f"ended by themselves, their lease being over: {tally.fenced}")
+        if tally.refused:
+            self.say(f"found no database at their start and were started again: {tally.refused}")
         for fallen in tally.fallen:
             self.say(f"fallen: {fallen}")
         if left:
