@@ -15,10 +15,11 @@ PICK_PYTHON = for python in python3.13 python3.12 python3.11 python3; do \
 
 .PHONY: help
 help: ## list the targets
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  Environment of make demo: STAY=0 ends by itself with the verdict, DEMO_PORT_OFFSET=N shifts all ports,"
 	@echo "  HOCKET_BROKER_URL=amqp://… or memory:// names the broker. PYTEST='…' hands words to pytest in make test."
+	@echo "  Environment of make crash: SEED=N repeats a run's plan, KILLS=N, STORE=sqlite or postgres, RATE=N sales a second."
 
 $(STAMP): locks/dev.txt shared/pyproject.toml
 	@python=$$($(PICK_PYTHON)) && \
@@ -40,6 +41,21 @@ demo: $(STAMP) ## the shop with the accidents of real life, watched and mended i
 test: $(STAMP) ## unit, contract, flow and page tests on a private RabbitMQ
 	@$(BIN)/python -m deploy.setup test
 	@$(BIN)/python -m pytest $(PYTEST)
+
+.PHONY: crash
+crash: $(STAMP) ## kill real services again and again; nothing is lost, nothing is twice
+	@$(BIN)/python -m deploy.setup demo
+	@exec $(BIN)/python -m tests.crash
+
+.PHONY: crash-long
+crash-long: $(STAMP) ## the same, seed after seed, until it is stopped or not clean
+	@$(BIN)/python -m deploy.setup demo
+	@FOREVER=1 exec $(BIN)/python -m tests.crash
+
+.PHONY: compat
+compat: $(STAMP) ## the transport contract and a short crash run on RabbitMQ 4.0
+	@$(BIN)/python -m deploy.setup demo
+	@exec $(BIN)/python -m tests.crash.compat
 
 .PHONY: check
 check: $(STAMP) ## ruff, mypy strict and the house test

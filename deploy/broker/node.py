@@ -31,6 +31,8 @@ CTL_SECONDS = 90.0
 #: Largest message that the node takes, in bytes: the default of RabbitMQ 4.
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 
+#: Names a folder with `rabbitmq-server` and `rabbitmqctl`, to use another server than the one that is installed.
+PROGRAMS = "RABBITMQ_PROGRAMS"
 #: Where Debian and RPM packages keep the server.
 PACKAGED = Path("/usr/lib/rabbitmq/lib")
 HELLO = b"AMQP\x00\x00\x09\x01"
@@ -63,11 +65,13 @@ class BrokerFailed(Exception):
 
 
 def find_programs() -> Path | None:
-    """The `sbin` folder of the newest installed server, None where there is none."""
+    """The folder that `RABBITMQ_PROGRAMS` names, else `sbin` of the newest installed server; None: there is none."""
 
     def version(path: Path) -> list[int]:
         return [int(part) for part in re.findall(r"\d+", path.parent.parent.name)]
 
+    if named := os.environ.get(PROGRAMS):
+        return Path(named)
     packaged = sorted(PACKAGED.glob("rabbitmq_server-*/sbin/rabbitmq-server"), key=version)
     if packaged:
         return packaged[-1].parent

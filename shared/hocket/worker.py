@@ -11,6 +11,7 @@ from hocket.breaker import Circuit
 from hocket.clock import Clock
 from hocket.errors import HocketError, TransportError
 from hocket.ids import Ids
+from hocket.lease import hold
 from hocket.observe import Observer
 from hocket.outcome import Seen
 from hocket.outside import OutsideTransactions
@@ -127,6 +128,7 @@ class Worker:
         await self.transport.open()
         await self.relay.start(self.spawn)
         self._name_breakers()
+        self.spawn("lease", hold(self.service.name, self.store, self.signals, self.relay.look_again))
         self.spawn("commit", self.committer.run())
         self.spawn("sample", self.reporter.sample())
         self._beginning = self.spawn("begin", self._begin())

@@ -1,0 +1,194 @@
+"""One run: start everything, say sales, kill and disturb by the plan, let it come to rest, have it checked."""
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from deploy.broker.node import RabbitNode, free_ports
+from tests.crash import plan
+from tests.crash.databases import Databases
+from tests.crash.drained import drained
+from tests.crash.fleet import Process, Tally
+from tests.crash.load import Load
+from tests.crash.nursery import ROOT, SEARCH, Nursery
+from tests.crash.plan import Disturbance, Trouble
+from tests.crash.proxy import Proxy
+
+#: Seconds that a connection is delayed by, a chunk.
+DELAY_SECONDS = 0.05
+#: Seconds that a killed broker stays away.
+AWAY_SECONDS = 1.0
+
+Say = Callable[[str], None]
+
+
+@dataclass(slots=True)
+class Run:
+    """One seed against one store. `rate` is in sales a second."""
+
+    seed: int
+    kills: int
+    rate: float
+    folder: Path
+    node: RabbitNode
+    databases: Databases
+    say: Say
+    proxies: dict[str, Proxy] = field(default_factory=dict)
+    troubles: dict[str, int] = field(default_factory=dict)
+    _verdict: str = ""
+
+    async def run(self) -> int:
+        """The checker's status, or 1 where the run itself found something."""
+        began = time.monotonic()
+        tally = Tally(self.kills)
+        ports = dict(zip((*plan.SERVICES, "outside"), free_ports(len(plan.SERVICES) + 1), strict=True))
+        await asyncio.to_thread(self.node.start)
+        await asyncio.to_thread(self.databases.start)
+        async with self._outside(ports.pop("outside")) as outside, self._proxied():
+            nursery = Nursery(self.folder / "launcher.log")
+            await nursery.start()
+            fleet = [self._process(name, port, outside, tally, nursery) for name, port in ports.items()]
+            load = Load(f"http://127.0.0.1:{ports['till']}", plan.sales(self.seed), self.rate)
+            try:
+                await self._furnish(fleet)
+                left = await self._story(fleet, load, tally, ports)
+                for each in fleet:
+                    await each.stop()
+            finally:
+                await nursery.stop()
+            status = await self._check(load, tally)
+        self._tell(tally, left, time.monotonic() - began)
+        return 1 if left or tally.fallen else status
+
+    async def _furnish(self, fleet: list[Process]) -> None:
+        """Let every queue be declared: an event is for those who have heard of its kind before it is said."""
+        for each in fleet:
+            await each.start()
+            await each.ready()
+            await each.stop()
+
+    async def _story(self, fleet: list[Process], load: Load, tally: Tally, ports: dict[str, int]) -> str:
+        async with asyncio.TaskGroup() as tasks:
+            disturbing = tasks.create_task(self._disturb())
+            living = [tasks.create_task(each.live(plan.lives(self.seed, each.name))) for each in fleet]
+            customers = tasks.create_task(load.run())
+            while not tally.enough.is_set():
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(30.0):
+                        await tally.enough.wait()
+                self.say(f"seed {self.seed}: {tally.kills} kills, {len(load.answered)} sales answered")
+            disturbing.cancel()
+            await asyncio.gather(disturbing, return_exceptions=True)
+            for proxy in self.proxies.values():
+                proxy.heal()
+            await asyncio.to_thread(self.node.start)
+            await asyncio.to_thread(self.databases.start)
+            await asyncio.gather(*living)
+            load.stop()
+            for each in fleet:
+                await each.start()
+            await customers
+        return await drained(self.node.url(), ports, len(load.answered))
+
+    async def _disturb(self) -> None:
+        for each in plan.disturbances(self.seed, database=self.databases.server):
+            await asyncio.sleep(each.peace)
+            self.troubles[each.trouble] = self.troubles.get(each.trouble, 0) + 1
+            await self._do(each)
+
+    async def _do(self, each: Disturbance) -> None:
+        proxy = self.proxies[each.service]
+        match each.trouble:
+            case Trouble.CUT:
+                proxy.cut()
+            case Trouble.DELAY:
+                proxy.delay(DELAY_SECONDS)
+                await asyncio.sleep(each.seconds)
+                proxy.heal()
+            case Trouble.FREEZE:
+                proxy.freeze()
+                await asyncio.sleep(each.seconds)
+                proxy.heal()
+            case Trouble.BROKER_KILLED | Trouble.BROKER_RESTARTED:
+                end = self.node.kill if each.trouble is Trouble.BROKER_KILLED else self.node.stop
+                await asyncio.to_thread(end)
+                await asyncio.sleep(AWAY_SECONDS)
+                await asyncio.to_thread(self.node.start)
+            case Trouble.DATABASE_STOPPED:
+                await asyncio.to_thread(self.databases.stop)
+                await asyncio.sleep(AWAY_SECONDS)
+                await asyncio.to_thread(self.databases.start)
+
+    def _process(self, name: str, port: int, outside: int, tally: Tally, nursery: Nursery) -> Process:
+        environment = {
+            "HOCKET_BROKER_URL": self.node.url().replace(f":{self.node.port}/", f":{self.proxies[name].port}/"),
+            "HOCKET_DATABASE_URL": self.databases.url_template(),
+            "HOCKET_LOG_LEVEL": "WARNING",
+            "CRASH_OUTSIDE_URL": f"http://127.0.0.1:{outside}",
+        }
+        return Process(name, port, self.folder / f"{name}.log", environment, tally, nursery)
+
+    @asynccontextmanager
+    async def _proxied(self) -> AsyncIterator[None]:
+        for name in plan.SERVICES:
+            proxy = self.proxies[name] = Proxy(self.node.port)
+            await proxy.start()
+        try:
+            yield
+        finally:
+            for proxy in self.proxies.values():
+                await proxy.stop()
+
+    @asynccontextmanager
+    async def _outside(self, port: int) -> AsyncIterator[int]:
+        with (self.folder / "outside.log").open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "tests.crash.outside", str(port), str(self.folder / "calls.jsonl"),
+                str(self.seed), cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=log, stderr=log,
+                env={**os.environ, **SEARCH},
+            )  # fmt: skip
+        try:
+            yield port
+        finally:
+            process.kill()
+            await process.wait()
+
+    async def _check(self, load: Load, tally: Tally) -> int:
+        evidence = self.folder / "evidence.json"
+        found = {
+            "broker": self.node.url(),
+            "databases": {name: self.databases.outside_url(name) for name in plan.SERVICES},
+            "journal": str(self.folder / "calls.jsonl"),
+            "sales": load.answered,
+            "kills": tally.kills,
+        }
+        evidence.write_text(json.dumps(found), encoding="utf-8")
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tests.crash.checker", str(evidence), cwd=ROOT, stdout=asyncio.subprocess.PIPE
+        )
+        said, _ = await process.communicate()
+        self._verdict = said.decode()
+        return process.returncode or 0
+
+    def _tell(self, tally: Tally, left: str, seconds: float) -> None:
+        self.say("killed: " + ", ".join(f"{where} {times}" for where, times in sorted(tally.at.items())))
+        if tally.missed:
+            self.say("not reached: " + ", ".join(f"{where} {times}" for where, times in sorted(tally.missed.items())))
+        self.say("disturbed: " + ", ".join(f"{what} {times}" for what, times in sorted(self.troubles.items())))
+        if tally.fenced:
+            self.say(f"ended by themselves, their lease being over: {tally.fenced}")
+        if tally.refused:
+            self.say(f"found no database at their start and were started again: {tally.refused}")
+        for fallen in tally.fallen:
+            self.say(f"fallen: {fallen}")
+        if left:
+            self.say(f"still waiting at the end: {left}")
+        self.say(f"seed {self.seed}, {self.databases.name}, {seconds:.0f} s")
+        self.say(self._verdict.strip())
