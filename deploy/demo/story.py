@@ -24,6 +24,8 @@ from deploy.demo.world import Unanswered, World, until
 #: Seconds between two lines of progress, and between two looks whether a service has ended by itself.
 PROGRESS_SECONDS = 4.0
 WATCH_SECONDS = 0.5
+#: Seconds between two looks whether the books balance: each reads all of them.
+SETTLE_LOOK_SECONDS = 1.0
 #: Seconds that the auditor may take.
 AUDIT_SECONDS = 120.0
 #: Exit status where the verdict is good and something the demo promises was not seen.
@@ -140,7 +142,7 @@ async def _settle(place: Place, plan: Plan, told: Told) -> None:
             return green(checks(counts, {**LEAST, **plan.least}), findings)
         return False
 
-    if not await until(balanced, plan.settle_seconds):
+    if not await until(balanced, plan.settle_seconds, SETTLE_LOOK_SECONDS):
         told.say(f"After {plan.settle_seconds:.0f} s the books still do not balance.")
 
 

@@ -14,7 +14,7 @@ from deploy.demo.place import Place, StepFailed
 #: Seconds that one request may take.
 REQUEST_SECONDS = 10.0
 #: Seconds between two looks at something that is waited for.
-LOOK_SECONDS = 0.25
+LOOK_SECONDS = 0.1
 #: Times that a page is asked for.
 LOOK_TRIES = 3
 #: Longest page that services give.
@@ -101,6 +101,11 @@ class World:
         """End a fault."""
         await self.ask("DELETE", "sandbox", f"/faults/{fault}")
 
+    async def left(self, fault: int) -> int:
+        """How many requests a fault will still befall; 0 where it has ended."""
+        _, answer = await self.ask("GET", "sandbox", "/faults")
+        return next((int(each["left"]) for each in answer.get("faults", []) if each["id"] == fault), 0)
+
     async def states(self) -> Counter[str]:
         """How many orders are in which state."""
         return Counter(order["state"] for order in await self.rows("orders", "/orders", "orders"))
@@ -143,7 +148,7 @@ class World:
         return why
 
 
-async def until(true: Callable[[], Awaitable[bool]], seconds: float) -> bool:
+async def until(true: Callable[[], Awaitable[bool]], seconds: float, look: float = LOOK_SECONDS) -> bool:
     """Wait until something is true, at most so many seconds; a look that meets no answer counts as not yet."""
     end = time.monotonic() + seconds
     while True:
@@ -154,4 +159,4 @@ async def until(true: Callable[[], Awaitable[bool]], seconds: float) -> bool:
             pass
         if time.monotonic() >= end:
             return False
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(look)

@@ -34,6 +34,7 @@ from hocket.store import OutboxRow, Store
 from hocket.supervise import Spawn, Supervisor
 from hocket.topology import kit, of_service, routing_key
 from hocket.transport import Message, Transport, Verdict
+from hocket.tx import Guard
 
 #: Seconds that handlers get to finish at a stop, and that the outbox gets to drain.
 STOP_SECONDS = 10.0
@@ -126,10 +127,18 @@ class Worker:
             reading.use = use
         await self.transport.open()
         await self.relay.start(self.spawn)
+        self._name_breakers()
         self.spawn("lease", hold(self.service.name, self.store, self.signals, self.relay.look_again))
         self.spawn("commit", self.committer.run())
         self.spawn("sample", self.reporter.sample())
         self._beginning = self.spawn("begin", self._begin())
+
+    def _name_breakers(self) -> None:
+        """Breakers that handlers declare are seen as closed from the start, not only once they have opened."""
+        guard = Guard(self.circuits, self.clock, b"", self.reporter.breaker_changed)
+        for lane in self.lanes.values():
+            if (breaker := lane.subscription.breaker) is not None:
+                self.signals.breaker(self.service.name, breaker.name, guard.circuit(breaker).state)
 
     async def _begin(self) -> None:
         topology = kit() + of_service(
