@@ -8,7 +8,7 @@ parts: its lock, its delivery tags, its table of confirmations, its write queue.
 
 import asyncio
 import itertools
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import cast
 
@@ -22,7 +22,7 @@ from pamqp.body import ContentBody
 from pamqp.header import ContentHeader
 
 from hocket.transport import MAX_HEADER_BYTES, Message, Published, Verdict
-from hocket.transports.rabbitmq.asking import Broken, Refused, asked, refusal, words
+from hocket.transports.rabbitmq.asking import Broken, Refused, asked, missing, refusal, words
 from hocket.transports.rabbitmq.line import Line, Session
 
 #: Bodies under way on the connection, in bytes; beyond it a batch waits before it is written.
@@ -164,10 +164,14 @@ class _Outlet:
 
 
 class Publisher:
-    """Publishes over one line, on one channel, and on others while it looks for a culprit."""
+    """Publishes over one line, on one channel, and on others while it looks for a culprit.
 
-    def __init__(self, line: Line, name: str) -> None:
+    `mend` declares again: called where an exchange does not stand, or no queue took what was published.
+    """
+
+    def __init__(self, line: Line, name: str, mend: Callable[[], Awaitable[None]]) -> None:
         self._line = line
+        self._mend = mend
         self._name = name
         self._outlet: _Outlet | None = None
         self._opening = asyncio.Lock()
@@ -228,7 +232,11 @@ class Publisher:
                 # Not written: the channel was closed for somebody else's message, or the connection is lost.
                 continue
             if None in answers and outlet.refused is not None:
+                if missing(outlet.refused):
+                    await self._mend()
                 return await self._search(messages, answers)
+            if any(answer is not None and answer.verdict is Verdict.RETURNED for answer in answers):
+                await self._mend()
             return answers
         return [self._unknown()] * len(messages)
 
