@@ -79,7 +79,10 @@ class Session:
             if self._numbers not in self._channels:
                 break
         number = self._numbers
-        channel = self._connection.channel(number, publisher_confirms=confirms, on_return_raises=confirms)
+        try:
+            channel = self._connection.channel(number, publisher_confirms=confirms, on_return_raises=confirms)
+        except RuntimeError as gone:  # the connection was lost a moment ago
+            raise Broken(words(gone)) from gone
         await asked(channel.initialize(), CONNECT_SECONDS)
         self._channels[number] = channel
         wire = await asked(channel.get_underlay_channel())

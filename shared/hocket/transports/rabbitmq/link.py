@@ -142,7 +142,7 @@ class RabbitTransport:
             if self._mended < found:
                 self._mended = asyncio.get_running_loop().time()
                 with contextlib.suppress(HocketError, Broken, Refused):  # then it is still missing, and that is said
-                    await self._call()
+                    await self._publisher.mended(self._call)
 
     async def _call(self) -> None:
         async with self._calling:
