@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -20,7 +20,8 @@ from hocket import Event, Retry, Service, Tx
 from hocket.clock import SystemClock
 from hocket.config import MAX_EVENT_BYTES
 from hocket.ids import Ids
-from hocket.signals import Listener, Signals
+from hocket.outcome import Word
+from hocket.signals import Ended, Listener, Signals
 from hocket.stores.sqlite import SqliteStore
 from hocket.transports.rabbitmq import RabbitTransport
 from hocket.worker import Worker
@@ -50,9 +51,18 @@ class Song:
 
 @dataclass
 class Notes(Listener):
-    """Every trouble that was said, and every link that was lost."""
+    """Every trouble that was said, and how many deliveries of each queue came to an end."""
 
     troubles: list[str] = field(default_factory=list)
+    ends: Counter[tuple[str, Word]] = field(default_factory=Counter)
+
+    def attempts(self, ended: Sequence[Ended]) -> None:
+        """Count them."""
+        self.ends.update((each.subscription, each.word) for each in ended)
+
+    def attempts_of(self, queue: str) -> dict[Word, int]:
+        """How often deliveries of this queue ended in which way."""
+        return {word: count for (name, word), count in self.ends.items() if name == queue}
 
     def trouble(self, service: str, what: str, **about: str | int | float) -> None:
         """Keep it."""
@@ -162,12 +172,16 @@ class Choir:
         async with self.workers[self.alto.name].store.read() as db:
             return Counter(row.number for row in await db.execute(select(written.c.number)))
 
-    async def once(self, count: int) -> None:
-        """Return when notes 0 to `count` were written down, each exactly once, and nothing is under way any more."""
+    async def written(self, count: int) -> None:
+        """Return when so many different notes were written down."""
         end = asyncio.get_running_loop().time() + PATIENCE
         while len(found := await self.heard()) < count:
             assert asyncio.get_running_loop().time() < end, f"{len(found)} of {count}; {self.reasons()}"
             await asyncio.sleep(0.05)
+
+    async def once(self, count: int) -> None:
+        """Return when notes 0 to `count` were written down, each exactly once, and nothing is under way any more."""
+        await self.written(count)
         await self.until(lambda: all(worker.idle() for worker in self.workers.values()), lambda: "rest")
         assert await self.heard() == Counter(range(count))
 

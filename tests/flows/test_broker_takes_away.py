@@ -1,5 +1,6 @@
 """The broker takes something away beneath whole services, or does not take what they say: healed, or said."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from deploy.broker.node import RabbitNode
 from hocket import worker as worker_module
 from hocket.topology import DEAD, EVENTS, HEARD
-from tests.flows.choir import Choir, choir
+from tests.flows.choir import PATIENCE, Choir, choir
 
 #: Returns after which a quorum queue gives a message up (DESIGN §4), and one more.
 RETURNS = 1001
@@ -69,8 +70,9 @@ async def test_an_exchange_between_others_is_declared_again_by_and_by(
 
 async def _until_it_stands(band: Choir, exchange: str) -> None:
     words = ["list_bindings", "-p", band.vhost, "source_name", "destination_name"]
-    while f"{exchange}\t{band.queue}" not in await band.ctl(*words):
-        continue
+    async with asyncio.timeout(PATIENCE):
+        while f"{exchange}\t{band.queue}" not in await band.ctl(*words):
+            pass
 
 
 async def test_what_the_broker_refuses_by_permission_is_set_aside_alone(band: Choir) -> None:
@@ -140,13 +142,13 @@ async def test_a_delivery_at_its_limit_becomes_a_letter_and_its_neighbours_go_on
         assert b'"number":0' in letter.body.replace(b" ", b"")
     await band.start(band.alto)
     await band.until(lambda: not band.reasons())
-    while not (found := await band.heard()):
-        continue
-    assert found == {1: 1}
+    await band.written(1)
+    assert await band.heard() == {1: 1}
 
 
 async def _letter(queue: aio_pika.abc.AbstractQueue, band: Choir) -> aio_pika.abc.AbstractIncomingMessage:
-    while True:
-        message = await queue.get(no_ack=True, timeout=10, fail=False)
-        if message is not None and message.routing_key == band.queue:
-            return message
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            message = await queue.get(no_ack=True, timeout=10, fail=False)
+            if message is not None and message.routing_key == band.queue:
+                return message
