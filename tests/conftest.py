@@ -1,5 +1,6 @@
 """What tests of every room share: one private RabbitMQ node a session, one virtual host a module."""
 
+import os
 import re
 from collections.abc import Iterator
 
@@ -12,9 +13,11 @@ NEEDS_RABBITMQ = {"rabbitmq", "broker_url"}
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark what needs RabbitMQ, so that `-m "not rabbitmq"` leaves it out."""
+    """Mark what needs RabbitMQ, so that `-m "not rabbitmq"` leaves it out; skip what is slow unless it is asked for."""
     if isinstance(item, pytest.Function) and NEEDS_RABBITMQ & set(item.fixturenames):
         item.add_marker(pytest.mark.rabbitmq)
+    if item.get_closest_marker("slow") is not None and not os.environ.get("SLOW"):
+        item.add_marker(pytest.mark.skip(reason="takes many minutes: SLOW=1 runs it"))
 
 
 @pytest.fixture(scope="session")
