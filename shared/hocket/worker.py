@@ -88,15 +88,8 @@ class Worker:
             store, recorder, signals, clock, chance, self.circuits, changed, self.supervisor.cutting
         )
         self.committer = Committer(
-            store,
-            recorder,
-            signals,
-            clock,
-            chance,
-            won=self._won,
-            lost=self._lost,
-            unknown=self.relay.look_again,
-        )
+            store, recorder, signals, clock, chance, won=self._won, lost=self._lost, unknown=self.relay.look_again,
+        )  # fmt: skip
         self.lanes = self._lanes()
         self.outsides = OutsideTransactions(
             declared, store, speaker, ids, clock, self.circuits, changed, self.full, self.relay.hand,

@@ -54,6 +54,11 @@ async def take(poured: Poured, tx: Tx) -> None:
     await (await tx.db()).execute(insert(kept).values(name=poured.name))
 
 
+def ended(notes: Notes) -> int:
+    """How many deliveries have come to their end."""
+    return sum(notes.attempts_of("sieve.take").get(word, 0) for word in ENDS)
+
+
 def resident() -> int:
     """Bytes of memory of this process."""
     return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
@@ -86,12 +91,11 @@ async def test_every_hostile_delivery_is_accounted_for(
             await letters.purge()
             before = resident()
             await _pour(channel, Fuzzer("thing.poured", seed=count), count)
-            ended = lambda: sum(notes.attempts_of("sieve.take").get(word, 0) for word in ENDS)  # noqa: E731
-            await until(lambda: ended() >= count or not worker.live, count * SECONDS_EACH + 60)
+            await until(lambda: ended(notes) >= count or not worker.live, count * SECONDS_EACH + 60)
             await until(worker.idle, 60)
             assert resident() - before < GROWTH_BYTES
             found = notes.attempts_of("sieve.take")
-            assert sum(found.get(word, 0) for word in ENDS) == count, found
+            assert ended(notes) == count, found
             assert await _until_letters(channel, found[Word.DEAD]) == found[Word.DEAD]
         assert found[Word.HANDLED] > count / 20
         assert worker.live

@@ -160,7 +160,7 @@ def _declare(options: dict[str, int]) -> Callable[[], Service[None]]:
     def declare() -> Service[None]:
         service = Service("paced", owner="team-tower")
 
-        @service.handler(**options)  # type: ignore[call-overload]
+        @service.handler(**options)  # type: ignore[call-overload, untyped-decorator]
         async def take(rung: Rung, tx: Tx) -> None:
             """Nothing."""
 
