@@ -10,6 +10,7 @@ from aio_pika.abc import AbstractChannel, AbstractConnection
 from aiormq.abc import AbstractChannel as Wire
 from aiormq.abc import AbstractConnection as WireConnection
 from aiormq.exceptions import AuthenticationError, ProbableAuthenticationError
+from yarl import URL
 
 from hocket.errors import HocketError, TransportError
 from hocket.transports.rabbitmq.address import Address
@@ -209,19 +210,29 @@ class Line:
     async def _connect(self) -> Session:
         query = {"heartbeat": str(HEARTBEAT_SECONDS), **self._address.url.query, "name": self._name}
         url = self._address.url.with_query(query)
+        connection = aio_pika.Connection(url, ssl_context=self._address.tls)
         try:
-            connection = await asked(aio_pika.connect(url, timeout=CONNECT_SECONDS, ssl_context=self._address.tls))
-        except Broken as failed:
-            if isinstance(failed.__cause__, AuthenticationError | ProbableAuthenticationError):
-                raise Refused(str(failed)) from failed
-            if OPEN_OK in str(failed):
-                # The client loses the broker's words here; it closes so for the virtual host only.
-                vhost = url.path[1:] or "/"
-                raise Refused(f"virtual host {vhost} does not stand there, or user {url.user} may not use it") from None
+            await asked(connection.connect(timeout=CONNECT_SECONDS))
+            if connection.transport is None:
+                raise Broken("the connection ended as it began")
+            return Session(connection, connection.transport.connection)
+        except BaseException as failed:
+            # Else it closes itself when it is collected, in whatever thread that happens.
+            await connection.close()
+            if isinstance(failed, Broken):
+                raise self._meant(failed, url) from failed.__cause__
             raise
-        if connection.transport is None:
-            raise Broken("the connection ended as it began")
-        return Session(connection, connection.transport.connection)
+
+    @staticmethod
+    def _meant(failed: Broken, url: URL) -> Broken | Refused:
+        """What a failure to connect really says."""
+        if isinstance(failed.__cause__, AuthenticationError | ProbableAuthenticationError):
+            return Refused(str(failed))
+        if OPEN_OK in str(failed):
+            # The client loses the broker's words here; it closes so for the virtual host only.
+            vhost = url.path[1:] or "/"
+            return Refused(f"virtual host {vhost} does not stand there, or user {url.user} may not use it")
+        return failed
 
     async def _live(self, session: Session) -> bool:
         """Serve until the session is lost; whether it was ever open."""
