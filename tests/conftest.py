@@ -17,7 +17,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     if isinstance(item, pytest.Function) and NEEDS_RABBITMQ & set(item.fixturenames):
         item.add_marker(pytest.mark.rabbitmq)
     if item.get_closest_marker("slow") is not None and not os.environ.get("SLOW"):
-        item.add_marker(pytest.mark.skip(reason="takes many minutes: SLOW=1 runs it"))
+        item.add_marker(pytest.mark.skip(reason="takes many minutes: SLOW=1 runs it, with -o faulthandler_timeout=0"))
 
 
 @pytest.fixture(scope="session")
