@@ -1,5 +1,6 @@
 """What tests of every room share: a private RabbitMQ node and a private PostgreSQL server a session."""
 
+import os
 import re
 from collections.abc import Iterator
 
@@ -16,12 +17,14 @@ NEEDS_POSTGRES = {"postgres"}
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark what needs RabbitMQ or PostgreSQL, so that `-m "not rabbitmq and not postgres"` leaves it out."""
+    """Mark what needs RabbitMQ or PostgreSQL, so that `-m` can leave it out; skip what is slow unless asked for."""
     if isinstance(item, pytest.Function):
         if NEEDS_RABBITMQ & set(item.fixturenames):
             item.add_marker(pytest.mark.rabbitmq)
         if NEEDS_POSTGRES & set(item.fixturenames):
             item.add_marker(pytest.mark.postgres)
+    if item.get_closest_marker("slow") is not None and not os.environ.get("SLOW"):
+        item.add_marker(pytest.mark.skip(reason="takes many minutes: SLOW=1 runs it, with -o faulthandler_timeout=0"))
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -93,15 +94,19 @@ def free_ports(count: int) -> list[int]:
 class RabbitNode:
     """One node in `folder`; data stays there, so that it can be stopped or killed and started again.
 
-    `prometheus` and `management` switch the plugins on. Raises `BrokerFailed`.
+    `prometheus` and `management` switch the plugins on, `settings` are further lines of its rabbitmq.conf. Raises
+    `BrokerFailed`.
     """
 
-    def __init__(self, folder: Path, *, prometheus: bool = False, management: bool = False) -> None:
+    def __init__(
+        self, folder: Path, *, prometheus: bool = False, management: bool = False, settings: Sequence[str] = ()
+    ) -> None:
         programs = find_programs()
         if programs is None:
             raise BrokerFailed("no rabbitmq-server is installed: apt-get install rabbitmq-server brings one")
         self._programs = programs
         self._folder = folder.resolve()
+        self._settings = tuple(settings)
         self._plugins = ["rabbitmq_prometheus"] * prometheus + ["rabbitmq_management"] * management
         self.user, self.password = "hocket", secrets.token_hex(12)
         self._name = f"hocket-{os.getpid()}-{secrets.token_hex(3)}@localhost"
@@ -239,7 +244,7 @@ class RabbitNode:
         )
         off = tuple(start for plugin, start in PLUGIN_SETTINGS.items() if plugin not in self._plugins)
         kept = [line for line in config.splitlines() if not line.startswith(off or ("#",))]
-        (folder / "rabbitmq.conf").write_text("\n".join(kept) + "\n", encoding="utf-8")
+        (folder / "rabbitmq.conf").write_text("\n".join([*kept, *self._settings]) + "\n", encoding="utf-8")
         (folder / "plugins").write_text(f"[{','.join(self._plugins)}].\n", encoding="ascii")
 
     def _launch(self) -> None:

@@ -13,6 +13,7 @@ from typing import Protocol
 from deploy.demo.place import PORTS, Place, StepFailed
 from deploy.demo.progress import Told
 from deploy.demo.world import World
+from hocket.telemetry import logs
 from hocket.transport import Transport
 from hocket.transports.rabbitmq import RabbitTransport
 
@@ -149,6 +150,7 @@ class Processes:
     @asynccontextmanager
     async def transport(self) -> AsyncIterator[Transport]:
         """See `Stage`."""
+        logs.quiet()  # the demo breaks connections on purpose
         transport = RabbitTransport(self._broker_url, "demo")
         await transport.open()
         try:

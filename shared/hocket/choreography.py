@@ -12,6 +12,12 @@ from hocket.retry import Retry
 
 #: A handler's time for one attempt where it names none.
 HANDLER_TIMEOUT = timedelta(seconds=60)
+#: Attempts of one handler at work at once, and deliveries that the broker hands its subscription before the first of
+#: them is settled, where it names none; and the most that it may name (a quorum queue hands over no more than 2,000).
+CONCURRENCY = 32
+MAX_CONCURRENCY = 1000
+PREFETCH = 256
+MAX_PREFETCH = 2000
 
 EventName = tuple[str, int]  # (type, version)
 
@@ -42,6 +48,8 @@ class Subscription:
     breaker: Breaker | None = None
     timeout: timedelta = HANDLER_TIMEOUT
     idempotent: bool = False
+    concurrency: int = CONCURRENCY
+    prefetch: int = PREFETCH
     undo: Undo | None = None  # this subscription *is* the undo of a step
     undone_by: "Subscription | None" = None  # this subscription is a step
     on_dead: Callable[..., Event] | None = None

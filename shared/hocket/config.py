@@ -12,7 +12,9 @@ class Config(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="HOCKET_", frozen=True)
 
-    broker_url: str = Field(default="amqp://guest:guest@127.0.0.1:5672/", description="amqp://, amqps:// or memory://")
+    broker_url: str = Field(
+        default="amqp://guest:guest@127.0.0.1:5672/", description="amqp://, amqps://, several, or memory://"
+    )
     database_url: str = Field(default="sqlite:///var/{service}.db", description="{service} is replaced by the name")
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR")
     http_port: int = Field(default=8000, ge=0, le=65535, description="used where `hocket run` names no port")

@@ -126,6 +126,8 @@ class Service(Generic[D]):
         breaker: Breaker = ...,
         timeout: timedelta = ...,
         idempotent: bool = ...,
+        concurrency: int = ...,
+        prefetch: int = ...,
     ) -> Callable[
         [Callable[[H, Tx[D]], Coroutine[Any, Any, Said]]], Callable[[H, Tx[D]], Coroutine[Any, Any, Said]]
     ]: ...
@@ -134,7 +136,8 @@ class Service(Generic[D]):
         """Declare a handler: a subscription with a queue of its own, `SERVICE.NAME` (the function's, unless named).
 
         The first parameter says what is heard, the return annotation what is said. `breaker` pauses its intake,
-        `timeout` bounds one attempt, `idempotent=True` spares the inbox row of a handler that says nothing.
+        `timeout` bounds one attempt, `idempotent=True` spares the inbox row of a handler that says nothing,
+        `concurrency` how many attempts are at work at once, `prefetch` how many deliveries come ahead of them.
         """
 
         def declare(fn: Callable[..., Any]) -> Callable[..., Any]:

@@ -10,7 +10,16 @@ from types import NoneType, UnionType
 from typing import Any, ForwardRef, Union, get_args, get_origin
 
 from hocket.breaker import Breaker
-from hocket.choreography import HANDLER_TIMEOUT, EventName, Subscription, name_of
+from hocket.choreography import (
+    CONCURRENCY,
+    HANDLER_TIMEOUT,
+    MAX_CONCURRENCY,
+    MAX_PREFETCH,
+    PREFETCH,
+    EventName,
+    Subscription,
+    name_of,
+)
 from hocket.errors import DeclarationError
 from hocket.event import Death, Event, Heard, Scheduled
 from hocket.retry import Retry
@@ -21,6 +30,8 @@ _OPTIONS: dict[str, type] = {
     "breaker": Breaker,
     "timeout": timedelta,
     "idempotent": bool,
+    "concurrency": int,
+    "prefetch": int,
 }
 _OPTIONS_TEXT = ", ".join(f"{option}=" for option in _OPTIONS)
 
@@ -189,6 +200,7 @@ def subscription_of(
             )
     if options.get("timeout", HANDLER_TIMEOUT) <= timedelta(0):
         raise DeclarationError(f"{where}: timeout={options['timeout']} leaves no time; give more than nothing")
+    concurrency, prefetch = _pace(options.get("concurrency"), options.get("prefetch"), where)
     returned = returned_of(signature.returns, where)
     return Subscription(
         service=service,
@@ -201,7 +213,23 @@ def subscription_of(
         breaker=options.get("breaker"),
         timeout=options.get("timeout", HANDLER_TIMEOUT),
         idempotent=options.get("idempotent", False),
+        concurrency=concurrency,
+        prefetch=prefetch,
     )
+
+
+def _pace(concurrency: int | None, prefetch: int | None, where: str) -> tuple[int, int]:
+    """How many attempts at once, and how many deliveries ahead; what is not named follows what is."""
+    for word, value, most in (("concurrency", concurrency, MAX_CONCURRENCY), ("prefetch", prefetch, MAX_PREFETCH)):
+        if value is not None and (isinstance(value, bool) or not 1 <= value <= most):
+            raise DeclarationError(f"{where}: {word}={value} is out of bounds; give 1 to {most}, or leave it out")
+    if concurrency is not None and prefetch is not None and prefetch < concurrency:
+        raise DeclarationError(
+            f"{where}: prefetch={prefetch} never lets concurrency={concurrency} work at once; give at least as many"
+        )
+    if concurrency is None:
+        concurrency = CONCURRENCY if prefetch is None else min(CONCURRENCY, prefetch)
+    return concurrency, max(PREFETCH, concurrency) if prefetch is None else prefetch
 
 
 def _elements(annotation: Any) -> Iterator[tuple[Any, bool]]:

@@ -109,6 +109,13 @@ class Consumer(Protocol):
         """Return to the queue (`nack`, requeue); for stopping only (RULES 1.3)."""
         ...
 
+    def limit(self, prefetch: int) -> None:
+        """From soon on, hand over at most so many more before the first of them is settled; 0: none until raised.
+
+        What was handed over before stays, can be settled, and may count among them. For queues, not for streams.
+        """
+        ...
+
     async def cancel(self) -> None:
         """No delivery comes after this returns; what was delivered can still be settled."""
         ...

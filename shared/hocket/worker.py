@@ -20,6 +20,7 @@ from hocket.pipeline.arrival import Arrival
 from hocket.pipeline.commit import Committer
 from hocket.pipeline.decide import text_of
 from hocket.pipeline.handle import Handling
+from hocket.pipeline.intake import INTAKE_BYTES
 from hocket.pipeline.lane import Lane
 from hocket.pipeline.receipt import Identity, word_of
 from hocket.pipeline.record import Recorder
@@ -43,6 +44,9 @@ DRAIN_SECONDS = 5.0
 SILENT_SECONDS = 10.0
 #: Seconds that what `uses` made gets to close.
 CLOSE_SECONDS = 10.0
+#: Seconds after which the topology is declared again while all is well: nobody tells us of an exchange between others
+#: that was deleted. What was said meanwhile stands in the log and was not heard.
+KEEP_SECONDS = 60.0
 #: Seconds between tries to declare and consume while the link comes and goes.
 BEGIN_WAIT = 0.5
 
@@ -89,7 +93,7 @@ class Worker:
         self.committer = Committer(
             store, recorder, signals, clock, chance, won=self._won, lost=self._lost, unknown=again
         )
-        self.lanes = {queue: Lane(each, self) for queue, each in declared.subscriptions.items()}
+        self.lanes = self._lanes()
         self.outsides = OutsideTransactions(
             declared, store, speaker, ids, clock, self.circuits, changed, self.full, self.relay.hand,
             unknown=again,
@@ -98,6 +102,10 @@ class Worker:
         self._uses = AsyncExitStack()
         self._begun = False
         self._beginning: asyncio.Task[None] | None = None
+
+    def _lanes(self) -> dict[str, Lane]:
+        every = self.service.declarations.subscriptions
+        return {queue: Lane(each, self, INTAKE_BYTES // len(every)) for queue, each in every.items()}
 
     def _readings(self, ids: Ids) -> list[Reading]:
         readers = self.service.readers if isinstance(self.service, Observer) else {}
@@ -154,7 +162,14 @@ class Worker:
             except HocketError as error:
                 self.signals.trouble(self.service.name, "the topology could not be declared again", error=str(error))
 
+        async def keep() -> None:
+            while True:
+                await asyncio.sleep(KEEP_SECONDS)
+                if self.transport.link().ready:
+                    await again()
+
         self.transport.on_ready(again)
+        self.spawn("keep", keep())
         for lane in self.lanes.values():
             await self._until_linked(partial(lane.start, self.transport))
         for reading in self.readings:

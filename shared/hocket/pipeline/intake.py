@@ -2,32 +2,97 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from hocket.transport import Consumer, Delivery
 
 PROMISE = (
     "the broker's callback only enqueues; deliveries of an older epoch are not begun; pauses while a breaker is open, "
-    "the store fails or the outbox is full"
+    "the store fails or the outbox is full; bounded by counts and by bytes"
 )
 
-#: Deliveries that the broker hands a subscription before the first is settled.
-PREFETCH = 256
 #: Deliveries admitted in one look-up.
 ADMIT_BATCH = 64
+#: Bytes of deliveries that one service holds, in work and waiting; its subscriptions have equal shares of it. A broker
+#: cannot be stopped within its prefetch: a first burst may go beyond it, once, by prefetch times the largest event.
+INTAKE_BYTES = 64 * 1024 * 1024
+#: How much one delivery moves the size that is expected of the next, as a fraction.
+EXPECTED_SHIFT = 1 / 8
+
+
+class Ration:
+    """How many deliveries the broker may hand a subscription, by what those weigh that it holds. Pure.
+
+    While they are small the prefetch rules. Where they outgrow the share intake stops, until half of it is free; then
+    it goes on with as many as fit. It never goes below one: an event larger than the share comes alone.
+    """
+
+    def __init__(self, share: int, prefetch: int) -> None:
+        self._share = share
+        self._prefetch = prefetch
+        self._expected = 0.0
+        self.present = prefetch
+        self.held = 0  # bytes
+
+    def take(self, size: int) -> None:
+        """A delivery has come."""
+        self.held += size
+        self._expected += (size - self._expected) * EXPECTED_SHIFT
+
+    def free(self, size: int) -> None:
+        """It is settled, or goes back."""
+        self.held -= size
+
+    def change(self) -> int | None:
+        """The number to ask the broker for, None where the present one stands."""
+        wanted = self._wanted()
+        if wanted == self.present:
+            return None
+        self.present = wanted
+        return wanted
+
+    def _wanted(self) -> int:
+        fits = min(max(int(self._share / 2 / max(self._expected, 1.0)), 1), self._prefetch)
+        if self.held > self._share:
+            return 0
+        if not self.present:
+            return fits if self.held <= self._share // 2 else 0
+        enough = fits == self._prefetch or fits >= 2 * self.present or 2 * fits <= self.present
+        return fits if enough else self.present
 
 
 class Intake:
-    """The buffer between the broker's callback and one lane; never longer than the prefetch."""
+    """The buffer between the broker's callback and one lane; never longer than the prefetch.
 
-    def __init__(self) -> None:
+    Its `ration` counts what the lane holds: from `deliver` until `settled`, also while it is in work.
+    """
+
+    def __init__(self, ration: Ration) -> None:
         self._buffer: deque[Delivery] = deque()
         self._some = asyncio.Event()
+        self._ration = ration
+        self.consumer: Consumer | None = None
 
     def deliver(self, delivery: Delivery) -> None:
         """The broker's callback."""
+        self._ration.take(len(delivery.body))
+        self._ask()
+        self.again(delivery)
+
+    def again(self, delivery: Delivery) -> None:
+        """It goes back to the buffer: it must be looked up again."""
         self._buffer.append(delivery)
         self._some.set()
+
+    def settled(self, deliveries: Sequence[Delivery]) -> None:
+        """They are no longer held: settled, given back, or of an older epoch."""
+        for delivery in deliveries:
+            self._ration.free(len(delivery.body))
+        self._ask()
+
+    def _ask(self) -> None:
+        if self.consumer is not None and (prefetch := self._ration.change()) is not None:
+            self.consumer.limit(prefetch)
 
     def wake(self) -> None:
         """A gate may have opened: look again."""
@@ -49,8 +114,10 @@ class Intake:
                 epoch = consumer.epoch
                 while self._buffer and len(batch) < min(many, ADMIT_BATCH):
                     delivery = self._buffer.popleft()
-                    if delivery.handle.epoch >= epoch:  # an older one comes again by itself (RULES 1.1)
+                    if delivery.handle.epoch >= epoch:
                         batch.append(delivery)
+                    else:  # it comes again by itself (RULES 1.1)
+                        self.settled([delivery])
                 if batch:
                     return batch
                 continue
@@ -70,4 +137,5 @@ class Intake:
         """Everything that was never begun, for giving back."""
         rest = list(self._buffer)
         self._buffer.clear()
+        self.settled(rest)
         return rest

@@ -15,14 +15,12 @@ from hocket.pipeline.arrival import Arrival
 from hocket.pipeline.commit import STORE_FIRST_WAIT, STORE_LONGEST_WAIT, Committer
 from hocket.pipeline.decode import decode
 from hocket.pipeline.handle import Handling, Readmit
-from hocket.pipeline.intake import PREFETCH, Intake
+from hocket.pipeline.intake import Intake, Ration
 from hocket.signals import Signals
 from hocket.store import OutboxRow
 from hocket.supervise import Spawn, Supervisor
 from hocket.transport import Consumer, Delivery, Transport
 
-#: Handlers of one subscription at work at once.
-CONCURRENCY = 32
 #: Seconds after which a closed gate (full outbox, failing store) is looked at again.
 GATE_LOOK_SECONDS = 0.2
 #: Seconds that handlers which were cut at a stop get to clean up, and their deliveries to be given back.
@@ -56,24 +54,29 @@ class Lane:
 
     subscription: Subscription
     stations: Stations
-    intake: Intake = field(default_factory=Intake)
+    share: int  # bytes that it may hold
+    intake: Intake = field(init=False)
     consumer: Consumer | None = None
     in_hand: int = 0
     _ready: deque[Arrival] = field(default_factory=deque)
-    _some: asyncio.Event = field(default_factory=asyncio.Event)
+    _free: "deque[asyncio.Future[None]]" = field(default_factory=deque)
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
     _working: dict[bytes, list[Delivery]] = field(default_factory=dict)
     _admitting: bool = False
     _stopped: bool = False
     _tasks: "list[asyncio.Task[None]]" = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self.intake = Intake(Ration(self.share, self.subscription.prefetch))
+
     async def start(self, transport: Transport) -> None:
         """Consume, and put the handlers to work."""
-        queue = self.subscription.queue
-        self.consumer = await transport.consume(queue, prefetch=PREFETCH, deliver=self.intake.deliver)
+        queue, prefetch = self.subscription.queue, self.subscription.prefetch
+        self.consumer = await transport.consume(queue, prefetch=prefetch, deliver=self.intake.deliver)
+        self.intake.consumer = self.consumer
         spawn = self.stations.spawn
         self._tasks = [spawn(f"admit {queue}", self._admit())]
-        self._tasks += [spawn(f"handle {queue} {n}", self._handle()) for n in range(CONCURRENCY)]
+        self._tasks += [spawn(f"handle {queue} {n}", self._handle()) for n in range(self.subscription.concurrency)]
 
     def idle(self) -> bool:
         """Whether nothing is in work, and nothing waits but for an open breaker."""
@@ -98,7 +101,7 @@ class Lane:
             if wait > 0:
                 return 0, wait
             return (0, GATE_LOOK_SECONDS) if self.in_hand else (1, None)
-        return PREFETCH, None
+        return self.subscription.prefetch, None
 
     async def _admit(self) -> None:
         assert self.consumer is not None
@@ -121,8 +124,7 @@ class Lane:
                     self.stations.committer.submit(each)
                 else:
                     self._ready.append(each)
-            if self._ready:
-                self._some.set()
+            self._call_hands()
 
     def _arrive(self, delivery: Delivery) -> Arrival:
         assert self.consumer is not None
@@ -136,9 +138,9 @@ class Lane:
         if not arrival.key:
             return False
         if arrival.key in self._working:
-            epoch = arrival.delivery.handle.epoch
-            waiting = [each for each in self._working[arrival.key] if each.handle.epoch >= epoch]
-            self._working[arrival.key] = [*waiting, arrival.delivery]  # older ones come again by themselves
+            epoch, waiting = arrival.delivery.handle.epoch, self._working[arrival.key]
+            self.intake.settled([each for each in waiting if each.handle.epoch < epoch])  # they come again
+            self._working[arrival.key] = [each for each in waiting if each.handle.epoch >= epoch] + [arrival.delivery]
             return True
         self._working[arrival.key] = []
         return False
@@ -156,12 +158,27 @@ class Lane:
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, STORE_LONGEST_WAIT)
 
+    def _call_hands(self) -> None:
+        """Wake as many of the free handlers as there are arrivals for them, no more."""
+        for _ in range(len(self._ready)):
+            while self._free:
+                free = self._free.popleft()
+                if not free.done():
+                    free.set_result(None)
+                    break
+            else:
+                return
+
+    async def _next(self) -> Arrival:
+        while not self._ready:
+            free: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._free.append(free)
+            await free
+        return self._ready.popleft()
+
     async def _handle(self) -> None:
         while True:
-            while not self._ready:
-                self._some.clear()
-                await self._some.wait()
-            arrival = self._ready.popleft()
+            arrival = await self._next()
             try:
                 rows = await self.stations.handling.handle(arrival)
             except Readmit as why:
@@ -180,14 +197,18 @@ class Lane:
 
     def again(self, arrival: Arrival) -> None:
         """Look this delivery up again: another run ended it, or the outcome of its commit is unknown."""
-        self.intake.deliver(arrival.delivery)
-        self.done(arrival)
+        self.intake.again(arrival.delivery)
+        self._leave(arrival)
 
     def done(self, arrival: Arrival) -> None:
-        """The arrival is settled, or goes back to the intake."""
+        """The arrival is settled."""
+        self.intake.settled([arrival.delivery])
+        self._leave(arrival)
+
+    def _leave(self, arrival: Arrival) -> None:
         self.in_hand -= 1
         for copy in self._working.pop(arrival.key, ()):
-            self.intake.deliver(copy)
+            self.intake.again(copy)
         self.intake.wake()
         if not self.in_hand:
             self._idle.set()

@@ -17,8 +17,15 @@ from hocket.signals import Ended, Listener, Sent
 
 #: Levels that HOCKET_LOG_LEVEL may name.
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
-#: Libraries that say more than a person wants to know, and the level from which they are heard.
-_QUIET = {"aiormq": logging.ERROR, "aio_pika": logging.ERROR, "aiosqlite": logging.WARNING, "urllib3": logging.ERROR}
+#: Libraries that say more than a person wants to know, and the level from which they are heard. What the client of
+#: RabbitMQ says of its connection, tracebacks included, is one line of ours: "link to the broker is down".
+_QUIET = {
+    "aiormq": logging.ERROR,
+    "aiormq.connection": logging.CRITICAL,
+    "aio_pika": logging.ERROR,
+    "aiosqlite": logging.WARNING,
+    "urllib3": logging.ERROR,
+}
 
 
 def configure(level: str, stream: TextIO | None = None) -> None:
@@ -53,8 +60,13 @@ def configure(level: str, stream: TextIO | None = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(number)
+    quiet(number)
+
+
+def quiet(level: int = logging.WARNING) -> None:
+    """Let libraries say no more than a person wants to know, also where nobody configures logs."""
     for name, least in _QUIET.items():
-        logging.getLogger(name).setLevel(max(number, least))
+        logging.getLogger(name).setLevel(max(level, least))
 
 
 class LogsListener(Listener):

@@ -23,7 +23,7 @@ def stream() -> Iterator[StringIO]:
     yield StringIO()
     root.handlers[:] = handlers
     root.setLevel(level)
-    for name in ("aiormq", "aio_pika", "aiosqlite", "urllib3"):
+    for name in ("aiormq", "aiormq.connection", "aio_pika", "aiosqlite", "urllib3"):
         logging.getLogger(name).setLevel(logging.NOTSET)
     structlog.reset_defaults()
 
@@ -107,3 +107,14 @@ def test_a_level_that_does_not_exist_is_refused() -> None:
     """With the levels that do."""
     with pytest.raises(ConfigError, match=r"HOCKET_LOG_LEVEL=LOUD.*WARNING"):
         configure("LOUD")
+
+
+def test_a_lost_connection_is_one_line_of_ours(stream: StringIO) -> None:
+    """The client's warnings and tracebacks about it are not repeated; a fault of ours inside its callbacks is."""
+    configure("INFO", stream)
+    LogsListener().link("payments", False, "the connection to the broker at b:5672 was lost: reset by peer")
+    wire = logging.getLogger("aiormq.connection")
+    wire.warning("Cancelling cause reader exited abnormally", exc_info=ConnectionResetError())
+    wire.error("Unexpected connection close from remote")
+    logging.getLogger("aiormq.channel").error("Consumer callback failed")
+    assert [line["event"] for line in lines(stream)] == ["link to the broker is down", "Consumer callback failed"]

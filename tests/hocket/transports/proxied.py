@@ -1,4 +1,4 @@
-"""A wire between a client and the broker that a test can cut, hold still, or let answer nothing."""
+"""A wire between a client and the broker that a test can cut, hold still, silence, or let answer nothing."""
 
 import asyncio
 import contextlib
@@ -18,6 +18,7 @@ class Wire:
         self._tasks: set[asyncio.Task[None]] = set()
         self._answers = asyncio.Event()
         self._answers.set()
+        self._silent = False
         #: Where clients connect.
         self.port = 0
 
@@ -58,6 +59,10 @@ class Wire:
         else:
             self._answers.set()
 
+    def silence(self, on: bool) -> None:
+        """Swallow every byte of both sides, as a network does that lost its way: nobody is told."""
+        self._silent = on
+
     def _keep(self, task: asyncio.Task[None] | None) -> None:
         if task is not None:
             self._tasks.add(task)
@@ -84,7 +89,8 @@ class Wire:
             while portion := await reader.read(PORTION):
                 if answers:
                     await self._answers.wait()
-                writer.write(portion)
-                await writer.drain()
+                if not self._silent:
+                    writer.write(portion)
+                    await writer.drain()
         writer.close()
         self._writers.discard(writer)

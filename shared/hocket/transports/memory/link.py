@@ -79,6 +79,11 @@ class MemoryConsumer:
         """Return to the front of the queue."""
         self._return([handle.tag for handle in handles if handle.epoch == self._epoch])
 
+    def limit(self, prefetch: int) -> None:
+        """Hand over at most so many unsettled; 0: none until raised."""
+        self._prefetch = prefetch
+        self._broker.touch(self._queue)
+
     async def cancel(self) -> None:
         """No delivery comes after this."""
         self._ended = True

@@ -9,6 +9,9 @@ from aiormq.exceptions import AMQPConnectionError, AMQPError, ChannelClosed
 
 T = TypeVar("T")
 
+#: How the broker begins to say that something does not stand there.
+NOT_FOUND = "NOT_FOUND"
+
 
 class Broken(Exception):
     """The connection or the channel was lost while we waited."""
@@ -23,6 +26,11 @@ def refusal(error: BaseException | None) -> str | None:
     if not isinstance(error, ChannelClosed) or not error.args or error.args[-1] is None:
         return None
     return str(error.args[-1])
+
+
+def missing(said: str | BaseException | None) -> bool:
+    """Whether the broker's words say that an exchange or queue does not stand there."""
+    return str(said or "").startswith(NOT_FOUND)
 
 
 def words(error: BaseException) -> str:

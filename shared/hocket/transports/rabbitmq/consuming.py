@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from aiormq.abc import AbstractChannel as Wire
 from aiormq.abc import DeliveredMessage
@@ -11,7 +11,7 @@ from pamqp.common import FieldValue
 
 from hocket.errors import TransportError
 from hocket.transport import Deliver, Delivery, Handle
-from hocket.transports.rabbitmq.asking import Broken, Refused, asked
+from hocket.transports.rabbitmq.asking import Broken, Refused, asked, missing
 from hocket.transports.rabbitmq.line import Line, backoff
 from hocket.transports.rabbitmq.settling import Settle, Tags
 
@@ -37,6 +37,7 @@ class RabbitConsumer:
         offset: int | None,
         stream: bool | None,
         chance: random.Random,
+        mend: Callable[[], Awaitable[None]],
         ended: Callable[["RabbitConsumer"], None],
     ) -> None:
         self._line = line
@@ -46,11 +47,13 @@ class RabbitConsumer:
         self._next = offset
         self._stream = True if offset is not None else stream
         self._chance = chance
+        self._mend = mend
         self._on_end = ended
         self._epoch = 1
         self._channel: Wire | None = None
         self._consumer_tag = ""
         self._consuming = False
+        self._limited = False
         self._cancelled = False
         self._closed = False
         self._tags = Tags()
@@ -91,6 +94,12 @@ class RabbitConsumer:
         """Return to the queue (`nack`, requeue)."""
         self._returned.extend(handle.tag for handle in handles if handle.epoch == self._epoch)
         self._wake.set()
+
+    def limit(self, prefetch: int) -> None:
+        """Hand over at most so many more; the broker is asked by cancelling and consuming again on the same channel."""
+        self._prefetch = prefetch
+        self._limited = True
+        self._news.set()
 
     async def cancel(self) -> None:
         """No delivery comes after this returns; what was delivered can still be settled."""
@@ -154,12 +163,16 @@ class RabbitConsumer:
                 self.reason = f"queue {self._queue} cannot be consumed: {failed}"
                 if isinstance(failed, Refused) and not self._began.done():
                     raise TransportError(self.reason) from failed
+                if missing(failed):
+                    await self._mend()
                 attempt += 1
             else:
                 attempt, self.reason = 1, ""
                 if not self._began.done():
                     self._began.set_result(None)
                 await self._news.wait()
+                if self._limited and self._channel is not None:
+                    continue
             await asyncio.sleep(backoff(attempt, self._chance))
 
     def _open(self, channel: Wire) -> None:
@@ -174,6 +187,12 @@ class RabbitConsumer:
         channel = self._channel
         if channel is None:
             raise Broken("the channel was lost")
+        self._limited = False
+        if self._consuming:
+            await asked(channel.basic_cancel(self._consumer_tag))
+            self._consuming = False
+        if not self._prefetch:
+            return
         await asked(channel.basic_qos(prefetch_count=self._prefetch))
         epoch = self._epoch
 

@@ -1,11 +1,12 @@
 """Declaring a topology, and the sentences for what the broker does not accept."""
 
 import re
+from collections.abc import Iterable
 
 from aiormq.abc import AbstractChannel as Wire
 
 from hocket.errors import ConfigError, TransportError
-from hocket.topology import Topology
+from hocket.topology import Binding, Topology
 from hocket.transports.rabbitmq.asking import Broken, Refused, asked
 from hocket.transports.rabbitmq.line import Session
 from hocket.transports.refusals import mismatch, missing
@@ -51,6 +52,17 @@ async def declare(session: Session, topology: Topology, where: str) -> None:
         raise TransportError(f"declaring on the broker at {where} broke off: {failed}") from failed
 
 
+def outward(bindings: Iterable[Binding]) -> list[Binding]:
+    """The order in which least is missed while only some stand: from the queues up to where services say.
+
+    What an exchange passes on to another comes before what it puts into queues of its own: a subscription that misses
+    an event is worse than a log that does.
+    """
+    every = list(bindings)
+    passing = {each.source for each in every if each.to_exchange}
+    return sorted(every, key=lambda each: (each.source in passing, not each.to_exchange))
+
+
 async def _declare(channel: Wire, topology: Topology, where: str) -> None:
     kind, name = "", ""
     try:
@@ -64,7 +76,7 @@ async def _declare(channel: Wire, topology: Topology, where: str) -> None:
         for queue in topology.queues:
             kind, name = "queue", queue.name
             await asked(channel.queue_declare(queue=name, durable=True, arguments=dict(queue.arguments)))
-        for binding in topology.bindings:
+        for binding in outward(topology.bindings):
             kind, name = "binding", f"{binding.source} -> {binding.destination} ({binding.key!r})"
             if binding.to_exchange:
                 await asked(

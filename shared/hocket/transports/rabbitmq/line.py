@@ -2,8 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
-from typing import NamedTuple
+import ssl
+from collections.abc import Awaitable, Callable, Sequence
 
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection
@@ -12,7 +12,8 @@ from aiormq.abc import AbstractConnection as WireConnection
 from aiormq.exceptions import AuthenticationError, ProbableAuthenticationError
 from yarl import URL
 
-from hocket.errors import ConfigError, HocketError, TransportError
+from hocket.errors import HocketError, TransportError
+from hocket.transports.rabbitmq.address import Address
 from hocket.transports.rabbitmq.asking import Broken, Refused, asked, words
 
 #: Heartbeats, in seconds: the broker is known dead after about three of them.
@@ -27,26 +28,6 @@ BACKOFF_LAST_SECONDS = 5.0
 CHANNEL_NUMBERS = 1000
 #: What the client waits for when a virtual host is refused.
 OPEN_OK = "Connection.OpenOk"
-
-
-class Address(NamedTuple):
-    """Where the broker is, and how to say so without the password."""
-
-    url: URL
-    where: str
-
-    @classmethod
-    def of(cls, text: str) -> "Address":
-        """Read `amqp://…` or `amqps://…`; `ConfigError` for anything else."""
-        try:
-            url = URL(text)
-            usable = url.scheme in {"amqp", "amqps"} and bool(url.host)
-        except ValueError:
-            usable, url = False, URL()
-        if not usable:
-            raise ConfigError("the broker's URL is none: it has the form amqp://USER:PASSWORD@HOST:PORT/VHOST")
-        port = url.port or (5671 if url.scheme == "amqps" else 5672)
-        return cls(url, f"{url.host}:{port}")
 
 
 def backoff(attempt: int, chance: random.Random) -> float:
@@ -99,7 +80,10 @@ class Session:
             if self._numbers not in self._channels:
                 break
         number = self._numbers
-        channel = self._connection.channel(number, publisher_confirms=confirms, on_return_raises=confirms)
+        try:
+            channel = self._connection.channel(number, publisher_confirms=confirms, on_return_raises=confirms)
+        except RuntimeError as gone:  # the connection was lost a moment ago
+            raise Broken(words(gone)) from gone
         await asked(channel.initialize(), CONNECT_SECONDS)
         self._channels[number] = channel
         wire = await asked(channel.get_underlay_channel())
@@ -117,18 +101,21 @@ class Session:
 class Line:
     """Keeps one connection up for one purpose; `came_up` runs in each session before the line is open.
 
+    Of several addresses the next is tried whenever one fails or is lost; it waits only when all have failed in turn.
     What `came_up` raises of `HocketError`, `Broken` and `Refused` ends the session; it is said and tried again.
     """
 
     def __init__(
         self,
-        address: Address,
+        addresses: Sequence[Address],
         name: str,
         chance: random.Random,
         came_up: Callable[[Session], Awaitable[None]],
         news: Callable[[], None],
     ) -> None:
-        self._address = address
+        self._addresses = addresses
+        self._turn = 0
+        self._failures: dict[int, str] = {}
         self._name = name
         self._chance = chance
         self._came_up = came_up
@@ -138,9 +125,18 @@ class Line:
         self._closed = False
         self.session: Session | None = None
         self.open = False
-        self.reason = f"not connected to the broker at {address.where} yet"
+        self.reason = f"not connected to the broker at {self.where} yet"
         self.since = 0.0
         self.refusal: HocketError | None = None
+
+    @property
+    def where(self) -> str:
+        """The address it is connected to, or tries now."""
+        return self._address.where
+
+    @property
+    def _address(self) -> Address:
+        return self._addresses[self._turn % len(self._addresses)]
 
     def start(self) -> None:
         """Begin to connect, in the background."""
@@ -159,7 +155,7 @@ class Line:
     def check(self) -> None:
         """Raise what ended the line: closed by us, or a mistake in a call of `came_up`."""
         if self._closed:
-            raise TransportError(f"the transport to the broker at {self._address.where} was closed by this process")
+            raise TransportError(f"the transport to the broker at {self.where} was closed by this process")
         if self._task is not None and self._task.done() and not self._task.cancelled():
             self._task.result()
 
@@ -191,33 +187,52 @@ class Line:
             try:
                 session = await self._connect()
             except (Broken, Refused) as failed:
-                how = "refuses this process" if isinstance(failed, Refused) else "does not answer"
-                await self._say(f"the broker at {self._address.where} {how}: {failed}")
+                await self._failed(failed)
             else:
                 try:
                     attempt = 0 if await self._live(session) else attempt
                 finally:
                     self.open, self.session = False, None
                     await session.close()
-            attempt += 1
-            await asyncio.sleep(backoff(attempt, self._chance))
+            self._turn += 1
+            if self._turn % len(self._addresses) == 0:
+                attempt += 1
+                await asyncio.sleep(backoff(attempt, self._chance))
+
+    async def _failed(self, failed: Broken | Refused) -> None:
+        """Say it, with what the other addresses said when they were tried last."""
+        how = "refuses this process" if isinstance(failed, Refused) else "does not answer"
+        if isinstance(failed.__cause__, ssl.SSLError) or "SSL" in str(failed):
+            how = "does not agree on TLS"
+        self._failures[self._turn % len(self._addresses)] = f"the broker at {self.where} {how}: {failed}"
+        await self._say("; ".join(self._failures[place] for place in sorted(self._failures)))
 
     async def _connect(self) -> Session:
         query = {"heartbeat": str(HEARTBEAT_SECONDS), **self._address.url.query, "name": self._name}
         url = self._address.url.with_query(query)
+        connection = aio_pika.Connection(url, ssl_context=self._address.tls)
         try:
-            connection = await asked(aio_pika.connect(url, timeout=CONNECT_SECONDS))
-        except Broken as failed:
-            if isinstance(failed.__cause__, AuthenticationError | ProbableAuthenticationError):
-                raise Refused(str(failed)) from failed
-            if OPEN_OK in str(failed):
-                # The client loses the broker's words here; it closes so for the virtual host only.
-                vhost = url.path[1:] or "/"
-                raise Refused(f"virtual host {vhost} does not stand there, or user {url.user} may not use it") from None
+            await asked(connection.connect(timeout=CONNECT_SECONDS))
+            if connection.transport is None:
+                raise Broken("the connection ended as it began")
+            return Session(connection, connection.transport.connection)
+        except BaseException as failed:
+            # Else it closes itself when it is collected, in whatever thread that happens.
+            await connection.close()
+            if isinstance(failed, Broken):
+                raise self._meant(failed, url) from failed.__cause__
             raise
-        if connection.transport is None:
-            raise Broken("the connection ended as it began")
-        return Session(connection, connection.transport.connection)
+
+    @staticmethod
+    def _meant(failed: Broken, url: URL) -> Broken | Refused:
+        """What a failure to connect really says."""
+        if isinstance(failed.__cause__, AuthenticationError | ProbableAuthenticationError):
+            return Refused(str(failed))
+        if OPEN_OK in str(failed):
+            # The client loses the broker's words here; it closes so for the virtual host only.
+            vhost = url.path[1:] or "/"
+            return Refused(f"virtual host {vhost} does not stand there, or user {url.user} may not use it")
+        return failed
 
     async def _live(self, session: Session) -> bool:
         """Serve until the session is lost; whether it was ever open."""
@@ -233,17 +248,18 @@ class Line:
             await self._say(str(refused))
             return False
         except (Broken, Refused) as failed:
-            await self._say(f"the broker at {self._address.where} broke off while connecting: {failed}")
+            await self._say(f"the broker at {self.where} broke off while connecting: {failed}")
             return False
         self.open, self.refusal = not session.gone.is_set(), None
+        self._failures.clear()
         await self._say("")
         await session.gone.wait()
         self.open, self.session = False, None
-        await self._say(f"the connection to the broker at {self._address.where} was lost: {session.why}")
+        await self._say(f"the connection to the broker at {self.where} was lost: {session.why}")
         return True
 
     async def _say(self, reason: str) -> None:
-        if reason != self.reason:
+        if bool(reason) != bool(self.reason):
             self.since = asyncio.get_running_loop().time()
         self.reason = reason
         await self._tell()

@@ -1,39 +1,45 @@
 """The transport port over RabbitMQ: two lines, one publisher, any number of consumers."""
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Awaitable, Callable, Sequence
 
 from hocket.errors import HocketError, TransportError
 from hocket.topology import Topology
 from hocket.transport import Consumer, Deliver, Link, Message, Published
+from hocket.transports.rabbitmq.address import addresses
+from hocket.transports.rabbitmq.asking import Broken, Refused
 from hocket.transports.rabbitmq.consuming import RabbitConsumer
 from hocket.transports.rabbitmq.declaring import declare
-from hocket.transports.rabbitmq.line import Address, Line, Session
+from hocket.transports.rabbitmq.line import Line, Session
 from hocket.transports.rabbitmq.publishing import Publisher
 
 
 class RabbitTransport:
-    """RabbitMQ at one address; `name` is the service's and stands on the broker's list of connections.
+    """RabbitMQ; `name` is the service's and stands on the broker's list of connections.
 
-    `url` is `amqp://USER:PASSWORD@HOST:PORT/VHOST` or `amqps://…`; `ConfigError` for anything else. `chance` spreads
-    the waits before connecting again.
+    `url` is `amqp://USER:PASSWORD@HOST:PORT/VHOST` or `amqps://…`, or names several nodes of one cluster
+    (`address.addresses`); `ConfigError` for anything else. `chance` spreads the waits before connecting again.
     """
 
     def __init__(self, url: str, name: str, *, chance: random.Random | None = None) -> None:
-        self._address = Address.of(url)
+        nodes = addresses(url)
         self._chance = chance or random.Random()
         self._calls: list[Callable[[], Awaitable[None]]] = []
         self._calling = asyncio.Lock()
+        self._caller: asyncio.Task[object] | None = None
+        self._mending = asyncio.Lock()
+        self._mended = 0.0
         self._consumers: dict[RabbitConsumer, None] = {}
         self._streams: dict[str, bool] = {}
         self._changed = asyncio.Event()
         self._opened = self._closed = False
         self._blocked_since: float | None = None
         news = self._changed.set
-        self._in = Line(self._address, f"{name} consumes", self._chance, self._consumes_again, news)
-        self._out = Line(self._address, f"{name} publishes", self._chance, self._publishes_again, news)
-        self._publisher = Publisher(self._out, name)
+        self._in = Line(nodes, f"{name} consumes", self._chance, self._consumes_again, news)
+        self._out = Line(nodes, f"{name} publishes", self._chance, self._publishes_again, news)
+        self._publisher = Publisher(self._out, name, self._mend)
 
     async def open(self) -> None:
         """Begin to connect; returns at once."""
@@ -62,14 +68,14 @@ class RabbitTransport:
             self._blocked_since = since
             return Link(
                 False,
-                f"the broker at {self._address.where} holds publishers back: it has a memory or disk alarm; "
+                f"the broker at {self._out.where} holds publishers back: it has a memory or disk alarm; "
                 f"what is said waits until that is cleared",
                 since,
             )
         self._blocked_since = None
         for consumer in self._consumers:
             if consumer.reason:
-                return Link(False, f"{consumer.reason} (broker at {self._address.where})", self._in.since)
+                return Link(False, f"{consumer.reason} (broker at {self._in.where})", self._in.since)
         return Link(True, "", max(self._in.since, self._out.since))
 
     async def until_ready(self) -> None:
@@ -93,13 +99,13 @@ class RabbitTransport:
 
     async def declare(self, topology: Topology) -> None:
         """Declare on a channel of its own; only adds."""
-        await declare(await self._in.connected(), topology, self._address.where)
+        await declare(await self._in.connected(), topology, self._in.where)
         self._streams.update((queue.name, queue.stream) for queue in topology.queues)
 
     async def consume(self, queue: str, *, prefetch: int, deliver: Deliver, offset: int | None = None) -> Consumer:
         """Consume `queue` as soon as the link is up; `TransportError` where the broker does not let us."""
         if self._closed:
-            raise TransportError(f"the transport to the broker at {self._address.where} was closed by this process")
+            raise TransportError(f"the transport to the broker at {self._in.where} was closed by this process")
         consumer = RabbitConsumer(
             self._in,
             queue,
@@ -108,6 +114,7 @@ class RabbitTransport:
             offset=offset,
             stream=self._streams.get(queue),
             chance=self._chance,
+            mend=self._mend,
             ended=lambda one: self._consumers.pop(one, None),
         )
         self._consumers[consumer] = None
@@ -126,7 +133,22 @@ class RabbitTransport:
         if self._in.open:
             await self._call()
 
+    async def _mend(self) -> None:
+        """Something of ours does not stand any more: declare all again, once for all who find out at the same time."""
+        found = asyncio.get_running_loop().time()
+        if not self._in.open or self._caller is asyncio.current_task():
+            return
+        async with self._mending:
+            if self._mended < found:
+                self._mended = asyncio.get_running_loop().time()
+                with contextlib.suppress(HocketError, Broken, Refused):  # then it is still missing, and that is said
+                    await self._publisher.mended(self._call)
+
     async def _call(self) -> None:
         async with self._calling:
-            for call in self._calls:
-                await call()
+            self._caller = asyncio.current_task()
+            try:
+                for call in self._calls:
+                    await call()
+            finally:
+                self._caller = None

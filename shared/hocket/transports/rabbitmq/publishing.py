@@ -8,7 +8,7 @@ parts: its lock, its delivery tags, its table of confirmations, its write queue.
 
 import asyncio
 import itertools
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import cast
 
@@ -22,7 +22,7 @@ from pamqp.body import ContentBody
 from pamqp.header import ContentHeader
 
 from hocket.transport import MAX_HEADER_BYTES, Message, Published, Verdict
-from hocket.transports.rabbitmq.asking import Broken, Refused, asked, refusal, words
+from hocket.transports.rabbitmq.asking import Broken, Refused, asked, missing, refusal, words
 from hocket.transports.rabbitmq.line import Line, Session
 
 #: Bodies under way on the connection, in bytes; beyond it a batch waits before it is written.
@@ -117,6 +117,13 @@ class _Outlet:
         for batch in self._flying:
             batch.end()
 
+    @property
+    def ending(self) -> bool:
+        """Whether the broker has closed it and we have said yes: one more frame on it would cost the connection."""
+        # The client keeps this to itself, and uses it so before every frame of its own.
+        closed = getattr(self._channel, "_Channel__close_event", None)
+        return isinstance(closed, asyncio.Event) and closed.is_set()
+
     async def send(self, messages: Sequence[Message], ids: Sequence[str]) -> list[Published | None]:
         """Write and wait for the answers; raises `Broken` when nothing was written."""
         batch = _Batch(len(messages))
@@ -133,7 +140,7 @@ class _Outlet:
     async def _write(self, messages: Sequence[Message], ids: Sequence[str], batch: _Batch) -> None:
         channel = self._channel
         async with channel.lock:
-            if self.closed:
+            if self.closed or self.ending:
                 raise ChannelInvalidStateError("the channel was closed")
             first = channel.delivery_tag + 1
             try:
@@ -164,10 +171,16 @@ class _Outlet:
 
 
 class Publisher:
-    """Publishes over one line, on one channel, and on others while it looks for a culprit."""
+    """Publishes over one line, on one channel, and on others while it looks for a culprit.
 
-    def __init__(self, line: Line, name: str) -> None:
+    `mend` declares again: called where an exchange does not stand, or no queue took what was published.
+    """
+
+    def __init__(self, line: Line, name: str, mend: Callable[[], Awaitable[None]]) -> None:
         self._line = line
+        self._mend = mend
+        self._mender: asyncio.Task[object] | None = None
+        self._whole = asyncio.Event()
         self._name = name
         self._outlet: _Outlet | None = None
         self._opening = asyncio.Lock()
@@ -212,6 +225,20 @@ class Publisher:
             await self._room.wait()
         self._bytes += size
 
+    async def mended(self, mend: Callable[[], Awaitable[None]]) -> None:
+        """Let nobody else publish while `mend` declares: half declared, a broker confirms what not all get to hear."""
+        self._mender = asyncio.current_task()
+        try:
+            await mend()
+        finally:
+            self._mender = None
+            self._whole.set()
+
+    async def _until_mended(self) -> None:
+        while self._mender is not None and self._mender is not asyncio.current_task():
+            self._whole.clear()
+            await self._whole.wait()
+
     def _unknown(self, why: str = "") -> Published:
         return Published(Verdict.UNKNOWN, why or self._line.reason or "the connection was lost before the answer")
 
@@ -223,12 +250,17 @@ class Publisher:
             await session.until_unblocked()
             try:
                 outlet = await self._present(session)
+                await self._until_mended()
                 answers = await outlet.send(messages, self._ids(messages))
             except (Broken, Refused):
                 # Not written: the channel was closed for somebody else's message, or the connection is lost.
                 continue
             if None in answers and outlet.refused is not None:
+                if missing(outlet.refused):
+                    await self._mend()
                 return await self._search(messages, answers)
+            if any(answer is not None and answer.verdict is Verdict.RETURNED for answer in answers):
+                await self._mend()
             return answers
         return [self._unknown()] * len(messages)
 
@@ -258,7 +290,7 @@ class Publisher:
 
     async def _present(self, session: Session) -> _Outlet:
         async with self._opening:
-            if self._outlet is None or self._outlet.closed:
+            if self._outlet is None or self._outlet.closed or self._outlet.ending:
                 self._outlet = await self._open(session)
             return self._outlet
 

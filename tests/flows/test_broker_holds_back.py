@@ -1,0 +1,88 @@
+"""The broker or the network falls silent: services wait, say so, make no copies, and go on by themselves."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from deploy.broker.node import RabbitNode
+from hocket import worker as worker_module
+from tests.flows.choir import Choir, choir
+
+#: What no disk has free.
+TOO_MUCH = "900000GB"
+ENOUGH = "50MB"
+
+
+@pytest.fixture
+async def band(rabbitmq: RabbitNode, broker_url: str, tmp_path: Path) -> AsyncIterator[Choir]:
+    """Both services, ready."""
+    async with choir(rabbitmq, broker_url, tmp_path) as made:
+        yield made
+
+
+@pytest.mark.parametrize("kind", ["memory", "disk"])
+async def test_an_alarm_holds_what_is_said_and_nothing_else(band: Choir, rabbitmq: RabbitNode, kind: str) -> None:
+    """RULES 4.4: connection.blocked: what was said waits, readiness says why, what came before is still handled."""
+    gate = asyncio.Event()
+
+    async def wait(number: int, attempt: int) -> None:
+        await gate.wait()
+
+    band.song.before = wait
+    await band.sing(0, 5)
+    await band.until(lambda: band.workers[band.alto.name].lanes[band.queue].in_hand == 5)
+    await _alarm(rabbitmq, kind, True)
+    try:
+        await band.sing(5, 20)
+        await band.says("has a memory or disk alarm")
+        gate.set()
+        await band.written(5)
+    finally:
+        await _alarm(rabbitmq, kind, False)
+    await band.once(25)
+    await band.ready()
+    assert _copies(band) == 25
+
+
+async def _alarm(node: RabbitNode, kind: str, on: bool) -> None:
+    if kind == "memory":
+        await asyncio.to_thread(node.alarm, on)
+    else:
+        await asyncio.to_thread(node.ctl, "set_disk_free_limit", TOO_MUCH if on else ENOUGH)
+
+
+def _copies(band: Choir) -> int:
+    """How many deliveries alto has seen, doubles included: each leaves one receipt."""
+    return sum(band.notes.attempts_of(band.queue).values())
+
+
+async def test_a_network_that_swallows_every_byte_is_noticed_by_heartbeats(band: Choir) -> None:
+    """Nobody is told; the heartbeat is missed, readiness says so, and after it all that was said arrives once."""
+    await band.sing(0, 5)
+    await band.once(5)
+    for wire in band.wires.values():
+        wire.silence(True)
+    await band.sing(5, 5)
+    await band.says("was lost")
+    for wire in band.wires.values():
+        wire.silence(False)
+        await wire.cut()
+    await band.once(10)
+    await band.ready()
+
+
+async def test_a_confirm_that_never_comes_is_waited_for_and_said(band: Choir, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RULES 4.4: no time-out of confirms: readiness says since when; one goes first, one copy each."""
+    monkeypatch.setattr(worker_module, "SILENT_SECONDS", 0.5)
+    wire = band.wires[band.lead.name]
+    wire.withhold(True)
+    await band.sing(0, 10)
+    await band.says("has not confirmed anything for")
+    await band.written(1)
+    await wire.cut()
+    wire.withhold(False)
+    await band.once(10)
+    await band.ready()
+    assert 10 <= _copies(band) <= 20
