@@ -7,7 +7,7 @@ import signal
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from prometheus_client import CollectorRegistry
@@ -20,6 +20,7 @@ from hocket.ids import Ids
 from hocket.running import here
 from hocket.service import Service
 from hocket.signals import Listener, Signals
+from hocket.store import Store
 from hocket.stores.sqlite import SqliteStore
 from hocket.telemetry import logs, otel
 from hocket.telemetry.prometheus import PrometheusListener
@@ -34,12 +35,20 @@ FAILED_STATUS = 1
 Target = tuple[Service[Any], int]
 
 
+class Killable(Store, Protocol):
+    """A store that can also stop as a killed process does."""
+
+    async def abandon(self) -> None:
+        """Roll back what is open, wait for nobody."""
+        ...
+
+
 @dataclass(slots=True)
 class Part:
     """One running service and what belongs to it."""
 
     worker: Worker
-    store: SqliteStore
+    store: Killable
     transport: Transport
     web: Web
     stack: ExitStack = field(default_factory=ExitStack)
@@ -136,12 +145,17 @@ class Assembly:
             f"HOCKET_BROKER_URL begins with {scheme or 'nothing'}:// and hocket speaks amqp://, amqps:// and memory://"
         )
 
-    def _store(self, name: str, boot: str) -> SqliteStore:
+    def _store(self, name: str, boot: str) -> Killable:
         url = self._config.database_of(name)
+        if url.startswith(("postgresql://", "postgresql+asyncpg://")):
+            from hocket.stores.postgres import PostgresStore
+
+            return PostgresStore(url, clock=self._clock, boot=boot)
         if not url.startswith("sqlite:///"):
             raise ConfigError(
-                f"HOCKET_DATABASE_URL is {urlsplit(url).scheme}://… and hocket keeps its data in sqlite:///PATH: "
-                "write sqlite:///var/{service}.db, or sqlite:////data/{service}.db for an absolute path"
+                f"HOCKET_DATABASE_URL is {urlsplit(url).scheme}://… and hocket keeps its data in sqlite:///PATH or "
+                "postgresql://USER:PASSWORD@HOST/DATABASE, one for each service: write sqlite:///var/{service}.db, or "
+                "sqlite:////data/{service}.db for an absolute path"
             )
         return SqliteStore(url.removeprefix("sqlite:///"), clock=self._clock, boot=boot)
 

@@ -242,9 +242,14 @@ class SqliteStore:
         """The inbox rows that exist of these keys, committed state."""
         return await self._look(lambda connection: sqlite_rows.inbox(connection, keys))
 
-    async def take_over(self) -> None:
-        """At start: own every due row of earlier boots; the file's lock says that they are dead."""
-        await self._write(partial(sqlite_rows.take_over, boot=self._boot))
+    async def renew(self) -> bool:
+        """Always true: the file's lock is the lease, and it is held as long as the process lives."""
+        self._check()
+        return True
+
+    async def take_over(self) -> int:
+        """Own every due row of earlier boots; the file's lock says that they are dead."""
+        return await self._write(partial(sqlite_rows.take_over, boot=self._boot))
 
     async def due(self, now: float, after: int, limit: int) -> list[OutboxRow]:
         """Own due rows with id > `after`, and those claimed just now, oldest id first; at most `limit` of each kind.
