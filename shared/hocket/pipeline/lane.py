@@ -60,7 +60,7 @@ class Lane:
     consumer: Consumer | None = None
     in_hand: int = 0
     _ready: deque[Arrival] = field(default_factory=deque)
-    _some: asyncio.Event = field(default_factory=asyncio.Event)
+    _waiting: "deque[asyncio.Future[None]]" = field(default_factory=deque)
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
     _working: dict[bytes, list[Delivery]] = field(default_factory=dict)
     _admitting: bool = False
@@ -121,8 +121,7 @@ class Lane:
                     self.stations.committer.submit(each)
                 else:
                     self._ready.append(each)
-            if self._ready:
-                self._some.set()
+            self._wake_one()
 
     def _arrive(self, delivery: Delivery) -> Arrival:
         assert self.consumer is not None
@@ -158,10 +157,7 @@ class Lane:
 
     async def _handle(self) -> None:
         while True:
-            while not self._ready:
-                self._some.clear()
-                await self._some.wait()
-            arrival = self._ready.popleft()
+            arrival = await self._next()
             try:
                 rows = await self.stations.handling.handle(arrival)
             except Readmit as why:
@@ -176,6 +172,30 @@ class Lane:
                 else:
                     self.stations.committer.submit(arrival)
             if self.stations.supervisor.cutting():  # the handler kept the cancellation to itself
+                return
+
+    async def _next(self) -> Arrival:
+        """The next arrival; who was woken for it wakes the next handler, so that idle ones sleep on."""
+        woken = False
+        while not self._ready:
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append(waiter)
+            try:
+                await waiter
+            except asyncio.CancelledError:
+                self._wake_one()  # it may have been woken for an arrival that it does not take
+                raise
+            woken = True
+        arrival = self._ready.popleft()
+        if woken:
+            self._wake_one()
+        return arrival
+
+    def _wake_one(self) -> None:
+        while self._ready and self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():  # else its handler was cut
+                waiter.set_result(None)
                 return
 
     def again(self, arrival: Arrival) -> None:
