@@ -14,6 +14,7 @@ from yarl import URL
 
 from hocket.errors import ConfigError, HocketError, TransportError
 from hocket.transports.rabbitmq.asking import Broken, Refused, asked, words
+from hocket.transports.rabbitmq.wire import FastConnection
 
 #: Heartbeats, in seconds: the broker is known dead after about three of them.
 HEARTBEAT_SECONDS = 10
@@ -206,7 +207,7 @@ class Line:
         query = {"heartbeat": str(HEARTBEAT_SECONDS), **self._address.url.query, "name": self._name}
         url = self._address.url.with_query(query)
         try:
-            connection = await asked(aio_pika.connect(url, timeout=CONNECT_SECONDS))
+            connection = await asked(aio_pika.connect(url, timeout=CONNECT_SECONDS, connection_class=FastConnection))
         except Broken as failed:
             if isinstance(failed.__cause__, AuthenticationError | ProbableAuthenticationError):
                 raise Refused(str(failed)) from failed
