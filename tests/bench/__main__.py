@@ -27,10 +27,10 @@ Runs = dict[str, dict[str, list[Run]]]
 
 
 def chosen(figures: Sequence[Figure], only: str) -> list[Figure]:
-    """The figures that `ONLY` names, by name or by how names begin; all without it."""
+    """The figures that `ONLY` names, by how names begin, with commas between several; all without it."""
     if not only:
         return list(figures)
-    found = [each for each in figures if any(name.startswith(only) for name in each.names)]
+    found = [each for each in figures if any(name.startswith(tuple(only.split(","))) for name in each.names)]
     if not found:
         names = ", ".join(name for each in figures for name in each.names)
         raise SystemExit(f"ONLY={only} names no figure; there are {names}")
