@@ -57,6 +57,25 @@ compat: $(STAMP) ## the transport contract and a short crash run on RabbitMQ 4.0
 	@$(BIN)/python -m deploy.setup demo
 	@exec $(BIN)/python -m tests.crash.compat
 
+# The peers that hocket is measured against stand in an environment of their own.
+BENCH_VENV := var/bench/venv
+BENCH_STAMP := $(BENCH_VENV)/stamp
+
+$(BENCH_STAMP): locks/bench.txt shared/pyproject.toml
+	@python=$$($(PICK_PYTHON)) && \
+		echo "Making $(BENCH_VENV) with $$python from locks/bench.txt …" && \
+		rm -rf $(BENCH_VENV) && $$python -m venv $(BENCH_VENV)
+	@$(BENCH_VENV)/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r locks/bench.txt
+	@$(BENCH_VENV)/bin/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable shared
+	@touch $(BENCH_STAMP)
+
+.PHONY: bench-venv
+bench-venv: $(BENCH_STAMP) ## make the environment of make bench from its lock: hocket and its peers
+
+.PHONY: bench
+bench: $(BENCH_STAMP) ## measure hocket against its peers on a private broker; ONLY=, ROUNDS=, SCALE=
+	@$(BENCH_VENV)/bin/python -m tests.bench
+
 .PHONY: check
 check: $(STAMP) ## ruff, mypy strict and the house test
 	@$(BIN)/ruff check $(SOURCES)
@@ -69,6 +88,7 @@ lock: ## renew locks/ from shared/pyproject.toml and locks/*.in (needs uv)
 	@command -v uv >/dev/null || { echo "make lock needs uv on the path: pip install uv"; exit 1; }
 	uv pip compile $(LOCK) --output-file locks/build.txt locks/build.in
 	uv pip compile $(LOCK) --output-file locks/runtime.txt shared/pyproject.toml
+	uv pip compile $(LOCK) --output-file locks/bench.txt locks/bench.in shared/pyproject.toml --constraints locks/runtime.txt
 	uv pip compile $(LOCK) --output-file locks/dev.txt locks/dev.in shared/pyproject.toml --constraints locks/runtime.txt
 
 LOCK := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \

@@ -18,7 +18,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
     "decisions": (("retry",), ("breaker", "saga", "topology"), ("choreography",), ("signature",)),
     "ports": (("transport",), ("store", "signals")),
     "machines": (
-        ("lease", "running", "speech", "supervise"),
+        ("lease", "running", "speech", "supervise", "together"),
         ("tx",),
         ("service",),
         ("observe",),

@@ -2,7 +2,11 @@
 
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Protocol
+
+#: Moments whose text is remembered: an attempt writes each of its two several times.
+KNOWN_MOMENTS = 256
 
 
 class Clock(Protocol):
@@ -29,6 +33,7 @@ class SystemClock:
         return time.monotonic()
 
 
+@lru_cache(maxsize=KNOWN_MOMENTS)
 def rfc3339(moment: datetime) -> str:
     """RFC 3339 in UTC with microseconds, as the envelope's `time` and every receipt carries it."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -15,6 +15,7 @@ from hocket.errors import OutboxFull, StoreError
 from hocket.ids import Ids, inbox_key, outside_key
 from hocket.speech import Cause, Speaker
 from hocket.store import Ending, InboxRow, InboxState, InboxWrite, OutboxRow, Store, Tx
+from hocket.together import Together
 from hocket.tx import About, Changed, Guard, Outside
 
 
@@ -25,8 +26,9 @@ class Taken(BaseException):
 class _Purse:
     """The store as one transaction outside handlers uses it: opened by the first `db()`, else at the end."""
 
-    def __init__(self, store: Store, claim: InboxWrite | None) -> None:
+    def __init__(self, store: Store, together: Together, claim: InboxWrite | None) -> None:
         self._store = store
+        self._together = together
         self._claim = claim
         self._scope: AbstractAsyncContextManager[Tx] | None = None
         self._tx: Tx | None = None
@@ -60,7 +62,9 @@ class _Purse:
         if self._tx is None:
             if claim is None and not rows:
                 return ()
-            [written] = await self._store.commit([Ending(inbox=claim, outbox=rows)])
+            written = await self._together.commit(Ending(inbox=claim, outbox=rows))
+            if written.blocked:
+                raise StoreError("another transaction that is still open holds this key: try again")
             if not written.won:
                 raise Taken
             return written.outbox
@@ -98,7 +102,11 @@ class OutsideTransactions:
     full: Callable[[], bool]
     hand: Callable[[Iterable[OutboxRow]], None]
     use: Any = None
+    _together: Together = field(init=False)
     unknown: Callable[[], None] = lambda: None  # a commit may have happened or not: the relay looks again (RULES 3.2)
+
+    def __post_init__(self) -> None:
+        self._together = Together(self.store)
 
     @asynccontextmanager
     async def transaction(self, key: str | None, correlation_id: str | None) -> AsyncIterator[Outside[Any]]:
@@ -118,7 +126,7 @@ class OutsideTransactions:
         if key is not None and first is None:
             row = InboxRow(mark, service, key, InboxState.HANDLED, 1, correlation_id=flow, updated=now.timestamp())
             claim = InboxWrite(row, 1)
-        purse = _Purse(self.store, claim)
+        purse = _Purse(self.store, self._together, claim)
         about = About(mark, flow, "", now, outside_key(mark))
         guard = Guard(self.circuits, self.clock, mark, self.breaker_changed)
         tx = Outside(about, self.use, purse, guard, seen=first is not None)

@@ -13,7 +13,7 @@
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 from hocket.outcome import Word
@@ -123,6 +123,7 @@ class Signals(Listener):
 
     def __init__(self, listeners: Sequence[Listener] = ()) -> None:
         self._listeners = tuple(listeners)
+        self._around = tuple(each for each in listeners if type(each).processing is not Listener.processing)
 
     def attempts(self, ended: Sequence[Ended]) -> None:
         """A group of attempts was committed or settled."""
@@ -154,12 +155,15 @@ class Signals(Listener):
         for listener in self._listeners:
             listener.trouble(service, what, **about)
 
-    @contextmanager
-    def around(self, run: Processing) -> Iterator[str]:
+    def around(self, run: Processing) -> AbstractContextManager[str]:
         """All contexts of the listeners around one run; gives the first traceparent that one of them has."""
+        return self._all_around(run) if self._around else nullcontext("")
+
+    @contextmanager
+    def _all_around(self, run: Processing) -> Iterator[str]:
         hop = ""
         with ExitStack() as stack:
-            for listener in self._listeners:
+            for listener in self._around:
                 if (context := listener.processing(run)) is not None:
                     given = stack.enter_context(context)
                     hop = hop or given

@@ -59,7 +59,7 @@ class Lane:
     consumer: Consumer | None = None
     in_hand: int = 0
     _ready: deque[Arrival] = field(default_factory=deque)
-    _free: "deque[asyncio.Future[None]]" = field(default_factory=deque)
+    _waiting: "deque[asyncio.Future[None]]" = field(default_factory=deque)
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
     _working: dict[bytes, list[Delivery]] = field(default_factory=dict)
     _admitting: bool = False
@@ -124,7 +124,7 @@ class Lane:
                     self.stations.committer.submit(each)
                 else:
                     self._ready.append(each)
-            self._call_hands()
+            self._wake_one()
 
     def _arrive(self, delivery: Delivery) -> Arrival:
         assert self.consumer is not None
@@ -158,24 +158,6 @@ class Lane:
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, STORE_LONGEST_WAIT)
 
-    def _call_hands(self) -> None:
-        """Wake as many of the free handlers as there are arrivals for them, no more."""
-        for _ in range(len(self._ready)):
-            while self._free:
-                free = self._free.popleft()
-                if not free.done():
-                    free.set_result(None)
-                    break
-            else:
-                return
-
-    async def _next(self) -> Arrival:
-        while not self._ready:
-            free: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._free.append(free)
-            await free
-        return self._ready.popleft()
-
     async def _handle(self) -> None:
         while True:
             arrival = await self._next()
@@ -193,6 +175,30 @@ class Lane:
                 else:
                     self.stations.committer.submit(arrival)
             if self.stations.supervisor.cutting():  # the handler kept the cancellation to itself
+                return
+
+    async def _next(self) -> Arrival:
+        """The next arrival; who was woken for it wakes the next handler, so that idle ones sleep on."""
+        woken = False
+        while not self._ready:
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append(waiter)
+            try:
+                await waiter
+            except asyncio.CancelledError:
+                self._wake_one()  # it may have been woken for an arrival that it does not take
+                raise
+            woken = True
+        arrival = self._ready.popleft()
+        if woken:
+            self._wake_one()
+        return arrival
+
+    def _wake_one(self) -> None:
+        while self._ready and self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():  # else its handler was cut
+                waiter.set_result(None)
                 return
 
     def again(self, arrival: Arrival) -> None:

@@ -209,10 +209,6 @@ class Recorder:
         return Ending(InboxWrite(row, arrival.attempt, bool(arrival.replay)), outbox, ledger, receipt)
 
     def _row(self, arrival: Arrival, state: InboxState, said: tuple[str, ...] = ()) -> InboxRow:
-        earlier = arrival.row.history if arrival.row else ()
-        kept = [*earlier, _attempt(arrival)][-HISTORY_ATTEMPTS:]
-        cut = len(kept) - HISTORY_TRACES
-        history = tuple(replace(each, trace="") if at < cut and each.trace else each for at, each in enumerate(kept))
         return InboxRow(
             key=arrival.key,
             subscription=arrival.subscription.queue,
@@ -226,7 +222,7 @@ class Recorder:
             correlation_id=arrival.known.correlation_id,
             said=said,
             death_id=_death(arrival),
-            history=history,
+            history=_history(arrival),
             updated=arrival.ended.timestamp(),
         )
 
@@ -257,6 +253,15 @@ class Recorder:
             every = (*subscription.says, *subscription.scheduled, *subscription.on_dead_says)
             known = self._allowed[subscription.queue] = {name_of(each): each for each in every}
         return known
+
+
+def _history(arrival: Arrival) -> tuple[Attempt, ...]:
+    """The attempts so far with this one, the last of them with their stacks."""
+    if arrival.row is None or not arrival.row.history:
+        return (_attempt(arrival),)
+    kept = [*arrival.row.history, _attempt(arrival)][-HISTORY_ATTEMPTS:]
+    cut = len(kept) - HISTORY_TRACES
+    return tuple(replace(each, trace="") if at < cut and each.trace else each for at, each in enumerate(kept))
 
 
 def _attempt(arrival: Arrival) -> Attempt:

@@ -27,7 +27,7 @@ class Transaction:
         self._tx: Tx | None = None
         self._scope: AbstractAsyncContextManager[Tx] | None = None
         self._ledger: LedgerRow | None = None
-        self._reads = AsyncExitStack()
+        self._reads: AsyncExitStack | None = None
         self._reading: AsyncConnection | None = None
         self._opening = asyncio.Lock()
         self.lost = False  # another run has ended this delivery: also where the handler did not let `Lost` through
@@ -44,6 +44,7 @@ class Transaction:
     async def read(self) -> AsyncConnection:
         """Committed data, until the attempt ends."""
         if self._reading is None:
+            self._reads = self._reads or AsyncExitStack()
             self._reading = await self._reads.enter_async_context(self._store.read())
         return self._reading
 
@@ -60,7 +61,8 @@ class Transaction:
             return self._tx
 
     async def _begin(self) -> Tx:
-        await self._reads.aclose()
+        if self._reads is not None:
+            await self._reads.aclose()
         self._reading = None
         scope = self._store.transaction()
         tx = await scope.__aenter__()
@@ -100,7 +102,8 @@ class Transaction:
 
     async def leave(self, error: BaseException | None) -> None:
         """Roll back whatever is open."""
-        await self._reads.aclose()
+        if self._reads is not None:
+            await self._reads.aclose()
         if self._scope is not None:
             scope, self._scope, self._tx = self._scope, None, None
             why = error or RuntimeError("left without a commit")

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 
 from hocket.saga import LedgerRow
 from hocket.store import Ending, InboxRow, InboxWrite, Offset, OutboxRow, RowKind, Waiting, Written, receipt_row
@@ -10,7 +11,7 @@ from hocket.stores import rows as rows_of
 from hocket.stores.sqlite_thread import roll_back
 
 _INBOX = """SELECT key, subscription, event_id, state, attempt, base, version, data_hash, revision, correlation_id,
-said, death_id, spoke, history, updated FROM hocket_inbox WHERE key = ?"""
+said, death_id, spoke, history, updated FROM hocket_inbox WHERE key IN ({})"""
 
 _PUT_INBOX = """INSERT INTO hocket_inbox (key, subscription, event_id, state, attempt, base, version, data_hash,
 revision, correlation_id, said, death_id, spoke, history, updated) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -26,6 +27,12 @@ _WIN_INBOX = (
     + """ WHERE hocket_inbox.attempt < ?
 AND (hocket_inbox.state = 'retry' OR (hocket_inbox.state = 'dead' AND ?))"""
 )
+
+#: Rows of one statement: each statement, and each row that one hands back, gives the interpreter's lock away.
+ROWS_AT_ONCE = 64
+_COLUMNS = 15
+_NEW_INBOX = """INSERT INTO hocket_inbox (key, subscription, event_id, state, attempt, base, version, data_hash,
+revision, correlation_id, said, death_id, spoke, history, updated) VALUES {} ON CONFLICT (key) DO NOTHING"""
 
 _LAST_ID = "SELECT seq FROM sqlite_sequence WHERE name = 'hocket_outbox'"
 
@@ -85,7 +92,11 @@ def write(connection: sqlite3.Connection, endings: Sequence[Ending], boot: str, 
     keyed = [(ending.inbox.row.key, at) for at, ending in enumerate(endings) if ending.inbox is not None]
     won = [ending.inbox is None for ending in endings]
     taken: set[bytes] = set()
-    for key, at in sorted(keyed):
+    keyed.sort()
+    if _all_new(connection, [inbox for _, at in keyed if (inbox := endings[at].inbox) is not None]):
+        won = [True] * len(endings)
+        keyed = []
+    for key, at in keyed:
         inbox = endings[at].inbox
         if inbox is not None and key not in taken and _wins(connection, inbox):
             taken.add(key)
@@ -100,6 +111,30 @@ def write(connection: sqlite3.Connection, endings: Sequence[Ending], boot: str, 
     stored = iter(_put_outbox(connection, [row for rows in said for row in rows], boot, now))
     written = iter([Written(True, tuple(next(stored) for _ in rows)) for rows in said])
     return [next(written) if wins else Written(False) for wins in won]
+
+
+def _all_new(connection: sqlite3.Connection, writes: Sequence[InboxWrite]) -> bool:
+    """Insert all, in one statement, if the inbox knows none of the keys; else nothing, and each is asked for alone."""
+    if not 1 < len(writes) <= ROWS_AT_ONCE or any(write.won for write in writes):
+        return False
+    values = [value for write in writes for value in rows_of.inbox_values(write.row)]
+    connection.execute("SAVEPOINT hocket_new")
+    whole = connection.execute(_new_inbox(len(writes)), values).rowcount == len(writes)
+    if not whole:
+        connection.execute("ROLLBACK TO hocket_new")
+    connection.execute("RELEASE hocket_new")
+    return whole
+
+
+@cache
+def _new_inbox(rows: int) -> str:
+    row = f"({', '.join('?' * _COLUMNS)})"
+    return _NEW_INBOX.format(", ".join([row] * rows))
+
+
+@cache
+def _inbox_of(keys: int) -> str:
+    return _INBOX.format(", ".join("?" * keys))
 
 
 def _wins(connection: sqlite3.Connection, inbox: InboxWrite) -> bool:
@@ -134,8 +169,12 @@ def commit(connection: sqlite3.Connection, endings: Sequence[Ending], boot: str,
 
 def inbox(connection: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, InboxRow]:
     """The inbox rows that exist."""
-    found = (connection.execute(_INBOX, (key,)).fetchone() for key in keys)
-    return {values[0]: rows_of.inbox_row(values) for values in found if values is not None}
+    found: dict[bytes, InboxRow] = {}
+    for start in range(0, len(keys), ROWS_AT_ONCE):
+        some = keys[start : start + ROWS_AT_ONCE]
+        for values in connection.execute(_inbox_of(len(some)), some):
+            found[values[0]] = rows_of.inbox_row(values)
+    return found
 
 
 def ledger(connection: sqlite3.Connection, runs: Sequence[str], boot: str) -> dict[str, LedgerRow]:

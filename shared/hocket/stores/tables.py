@@ -132,7 +132,8 @@ OWNERS = Table(
 
 
 def _index(name: str, *columns: str, where: ColumnElement[bool], only: str = "") -> None:
-    index = Index(name, *(OUTBOX.c[column] for column in columns), sqlite_where=where, postgresql_where=where)
+    index = Index(name, *(OUTBOX.c[column] for column in columns))
+    index.info["where"] = where  # for whichever dialect writes it: naming one here would import it
     if only:
         index.info["only"] = only
 
@@ -153,6 +154,8 @@ def statements(dialect: Dialect, tables: tuple[Table, ...] | None = None) -> lis
     for table in tables or tuple(KIT.sorted_tables):
         made.append(str(CreateTable(table).compile(dialect=dialect)))
         indexes = sorted(table.indexes, key=lambda each: str(each.name))
+        for index in indexes:
+            index.dialect_options[dialect.name]["where"] = index.info["where"]
         made.extend(
             str(CreateIndex(index).compile(dialect=dialect))
             for index in indexes

@@ -3,10 +3,12 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from typing import cast
 
 from aiormq.abc import AbstractChannel as Wire
 from aiormq.abc import DeliveredMessage
-from pamqp import commands
+from aiormq.channel import Channel as WireChannel
+from pamqp.commands import Basic
 from pamqp.common import FieldValue
 
 from hocket.errors import TransportError
@@ -14,6 +16,7 @@ from hocket.transport import Deliver, Delivery, Handle
 from hocket.transports.rabbitmq.asking import Broken, Refused, asked, missing
 from hocket.transports.rabbitmq.line import Line, backoff
 from hocket.transports.rabbitmq.settling import Settle, Tags
+from hocket.transports.rabbitmq.straight import Straight
 
 #: Round trips between the last ack and the close of a channel (RULES 1.2): a quorum queue takes acks in portions.
 CLOSING_ROUND_TRIPS = 2
@@ -181,6 +184,13 @@ class RabbitConsumer:
         self._finished.clear()
         self._returned.clear()
         channel.on_consumer_cancel_callbacks.add(self._on_broker_cancel)
+        epoch = self._epoch
+
+        def arrived(frame: Basic.Deliver, properties: Basic.Properties, body: bytes) -> None:
+            if epoch == self._epoch and not self._cancelled:
+                self._hand_over(frame, properties, body)
+
+        Straight.install(cast("WireChannel", channel), arrived)
         channel.closing.add_done_callback(lambda _: self._lose() if self._channel is channel else None)
 
     async def _consume(self) -> None:
@@ -194,17 +204,15 @@ class RabbitConsumer:
         if not self._prefetch:
             return
         await asked(channel.basic_qos(prefetch_count=self._prefetch))
-        epoch = self._epoch
 
-        async def arrived(message: DeliveredMessage) -> None:
-            if epoch == self._epoch and not self._cancelled:
-                self._hand_over(message)
+        async def unasked(_: DeliveredMessage) -> None:
+            """The client wants a callback; deliveries never reach it (`Straight`)."""
 
         arguments: dict[str, FieldValue] = {}
         if self._stream is not False:
             arguments["x-stream-offset"] = FIRST if self._next is None else self._next
         try:
-            said = await asked(channel.basic_consume(self._queue, arrived, arguments=arguments))
+            said = await asked(channel.basic_consume(self._queue, unasked, arguments=arguments))
         except Refused as refused:
             if self._stream is None and "x-stream-offset" in str(refused):
                 self._stream = False
@@ -213,9 +221,8 @@ class RabbitConsumer:
         self._consumer_tag = said.consumer_tag or ""
         self._consuming = True
 
-    def _hand_over(self, message: DeliveredMessage) -> None:
-        frame, properties = message.delivery, message.header.properties
-        if not isinstance(frame, commands.Basic.Deliver) or frame.delivery_tag is None:
+    def _hand_over(self, frame: Basic.Deliver, properties: Basic.Properties, body: bytes) -> None:
+        if frame.delivery_tag is None:
             return
         headers = properties.headers or {}
         offset = headers.get("x-stream-offset")
@@ -230,7 +237,7 @@ class RabbitConsumer:
             Delivery(
                 queue=self._queue,
                 handle=handle,
-                body=message.body,
+                body=body,
                 content_type=properties.content_type or "",
                 headers=headers,
                 message_id=properties.message_id or "",

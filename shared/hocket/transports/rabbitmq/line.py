@@ -5,7 +5,6 @@ import random
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 
-import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection
 from aiormq.abc import AbstractChannel as Wire
 from aiormq.abc import AbstractConnection as WireConnection
@@ -15,6 +14,7 @@ from yarl import URL
 from hocket.errors import HocketError, TransportError
 from hocket.transports.rabbitmq.address import Address
 from hocket.transports.rabbitmq.asking import Broken, Refused, asked, words
+from hocket.transports.rabbitmq.wire import FastConnection
 
 #: Heartbeats, in seconds: the broker is known dead after about three of them.
 HEARTBEAT_SECONDS = 10
@@ -210,7 +210,7 @@ class Line:
     async def _connect(self) -> Session:
         query = {"heartbeat": str(HEARTBEAT_SECONDS), **self._address.url.query, "name": self._name}
         url = self._address.url.with_query(query)
-        connection = aio_pika.Connection(url, ssl_context=self._address.tls)
+        connection = FastConnection(url, ssl_context=self._address.tls)
         try:
             await asked(connection.connect(timeout=CONNECT_SECONDS))
             if connection.transport is None:

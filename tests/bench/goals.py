@@ -1,0 +1,52 @@
+"""The goals of the benchmark, as ratios of hocket to a peer or as bounds, and how a report stands to them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+Report = dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """`at_least` or `at_most` this ratio to `peer`; without a peer the value itself is bounded."""
+
+    figure: str
+    peer: str = ""
+    at_least: float = 0.0
+    at_most: float = 0.0
+
+
+RAW, FASTSTREAM = "raw_aio_pika", "faststream"
+GOALS = (
+    Goal("publish_pipelined", RAW, at_least=1.25),
+    Goal("publish_pipelined", FASTSTREAM, at_least=1.7),
+    Goal("publish_outbox", RAW, at_least=1.0),
+    Goal("publish_outbox", "faststream_outbox", at_least=3.0),
+    Goal("consume_sqlite", RAW, at_least=1.0),
+    Goal("consume_sqlite", FASTSTREAM, at_least=1.5),
+    Goal("consume_postgres", RAW, at_least=1.0),
+    Goal("consume_postgres", FASTSTREAM, at_least=1.5),
+    Goal("chain_three", RAW, at_least=1.0),
+    Goal("chain_three", FASTSTREAM, at_least=1.5),
+    Goal("chain_three_bare", RAW, at_least=0.85),
+    Goal("chain_three_bare", FASTSTREAM, at_least=1.25),
+    Goal("latency_p50", RAW, at_most=2.0),
+    Goal("latency_p99", RAW, at_most=2.0),
+    Goal("idle_mib", at_most=85.0),
+    Goal("import_ms", at_most=800.0),
+)
+
+
+def verdict(report: Report, goals: Sequence[Goal]) -> list[str]:
+    """A line a goal that the report can answer: reached or missed, with both numbers."""
+    lines = []
+    for goal in goals:
+        systems = report.get(goal.figure, {})
+        if "hocket" not in systems or (goal.peer and not systems.get(goal.peer)):
+            continue
+        value = systems["hocket"] / systems[goal.peer] if goal.peer else systems["hocket"]
+        reached = value >= goal.at_least if goal.at_least else value <= goal.at_most
+        bound = f">= {goal.at_least:g}" if goal.at_least else f"<= {goal.at_most:g}"
+        against = f" to {goal.peer}" if goal.peer else ""
+        lines.append(f"{'reached' if reached else 'MISSED '} {goal.figure}{against}: {value:.2f}, goal {bound}")
+    return lines
