@@ -10,6 +10,7 @@ import asyncio
 import itertools
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import cast
 
 from aio_pika.exceptions import ChannelInvalidStateError, DeliveryError
@@ -36,6 +37,8 @@ MAX_SHORT_BYTES = 255
 MAX_HEADER_NAME_BYTES = 128
 #: What the wire adds to a header's name and value, in bytes.
 HEADER_EXTRA_BYTES = 6
+#: Routes whose `basic.publish` is remembered as it goes over the wire.
+KNOWN_ROUTES = 1024
 #: Priority "normal" (RabbitMQ 4.3 takes a missing one as 4, the client would send 0).
 NORMAL = 4
 
@@ -336,8 +339,14 @@ def _frames(channel: WireChannel, message: Message, message_id: str) -> bytes:
         message_type=message.type or None,
         app_id=message.app_id or None,
     )
-    publish = commands.Basic.Publish(exchange=message.exchange, routing_key=message.routing_key, mandatory=True)
     room = channel.max_content_size
     bodies = [ContentBody(message.body[start : start + room]) for start in range(0, len(message.body), room)]
     header = ContentHeader(body_size=len(message.body), properties=properties)
-    return ChannelFrame.marshall(channel.number, [publish, header, *bodies]).payload
+    content = ChannelFrame.marshall(channel.number, [header, *bodies]).payload
+    return _method(channel.number, message.exchange, message.routing_key) + content
+
+
+@lru_cache(maxsize=KNOWN_ROUTES)
+def _method(number: int, exchange: str, routing_key: str) -> bytes:
+    publish = commands.Basic.Publish(exchange=exchange, routing_key=routing_key, mandatory=True)
+    return ChannelFrame.marshall(number, [publish]).payload
