@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from deploy.demo.place import HOST, MAX_OFFSET, PORTS, Place
+from deploy.demo.place import HOST, PORTS, Place
 
 ROOT = Path(__file__).parents[3]
 #: Seconds that a short demo may take, and that it may take to end after it was asked to.
@@ -20,6 +20,8 @@ END_SECONDS = 60.0
 GONE_SECONDS = 15.0
 #: Orders of a short demo.
 ORDERS = 60
+#: Offsets below it keep every port under 32768: above, the system lends ports to whoever connects somewhere.
+BELOW_EPHEMERAL = 24_000
 #: Tries to find an offset at which every port is free.
 OFFSET_TRIES = 50
 
@@ -27,7 +29,7 @@ OFFSET_TRIES = 50
 def free_offset() -> int:
     """An offset at which every port of the demo is free; by a hundred, so that two of them share no port."""
     for _ in range(OFFSET_TRIES):
-        offset = random.randrange(10_000, min(MAX_OFFSET, 45_000), 100)
+        offset = random.randrange(10_000, BELOW_EPHEMERAL, 100)
         if not open_ports(offset):
             return offset
     raise AssertionError(f"no offset with {len(PORTS)} free ports in {OFFSET_TRIES} tries")
