@@ -76,7 +76,7 @@ class Worker:
         self.reporter = Reporter(
             self.who, version, declared, store, self.relay, signals, clock, self.circuits, self._in_hand
         )
-        speaker = Speaker(service.name, ids, clock, signals, max_event_bytes)
+        speaker = Speaker(service.name, ids, clock, signals, max_event_bytes, declared.older)
         recorder = Recorder(self.who, speaker, self._shed)
         changed = self.reporter.breaker_changed
         self.admission = Admission(store, self.who, clock, declared.subscriptions)
@@ -139,6 +139,7 @@ class Worker:
         topology = kit() + of_service(
             self.service.name,
             [(queue, [routing_key(*name) for name in lane.subscription.bound]) for queue, lane in self.lanes.items()],
+            [(queue, former) for queue, lane in self.lanes.items() for former in lane.subscription.former_queues],
         )
         await self._until_linked(lambda: self.transport.declare(topology))
 
@@ -303,8 +304,8 @@ class Worker:
         return {queue: lane.in_hand for queue, lane in self.lanes.items()}
 
     def _consumers(self) -> list[Any]:
-        every = [lane.consumer for lane in self.lanes.values()] + [reading.consumer for reading in self.readings]
-        return [each for each in every if each is not None]
+        every: list[Any] = [each for lane in self.lanes.values() for each in lane.consumers()]
+        return every + [reading.consumer for reading in self.readings if reading.consumer is not None]
 
 
 def _opened(service: Service[Any]) -> AbstractAsyncContextManager[Any]:

@@ -27,7 +27,7 @@ def test_a_wait_keeps_its_bounds(attempts: int, one: timedelta, other: timedelta
 
 @given(SPANS, SPANS, st.floats(1, MAX_FACTOR), st.integers(1, 10**6))
 def test_bounds_never_shrink(one: timedelta, other: timedelta, factor: float, used: int) -> None:
-    """The bound after one more run is at least as long and at most `factor` times as long, between first and longest."""
+    """The bound after one more run is as long or longer, at most `factor` times, between first and longest."""
     first, longest = sorted((one, other))
     retry = Retry(first=first, factor=factor, longest=longest)
     before, after = retry.bound(used), retry.bound(used + 1)

@@ -123,13 +123,13 @@ class Admission:
         undo = arrival.subscription.undo
         assert undo is not None
         arrival.event = _read(self.subscriptions[undo.step], self._open(row.input))
-        done = [undo.did.model_validate(self._open(each).data) for each in row.results]
+        done = [_result(arrival.subscription, self._open(each)) for each in row.results]
         arrival.did = done if undo.many else (done[-1] if done else None)
         why = self._open(json.dumps(arrival.known.data["why"]).encode())
-        for model in (*undo.why, *undo.spoken):
-            if (model.__hocket_type__, model.__hocket_version__) == (why.type, why.version):
-                arrival.why = model.model_validate(why.data)
-                return
+        road = arrival.subscription.road_of(why.type, why.version)
+        if road is not None:
+            arrival.why = road.read(why.data)
+            return
         arrival.outcome = Bury("version", f"{arrival.subscription.queue} reads no {why.type} version {why.version}")
 
     def _open(self, body: bytes) -> Envelope:
@@ -137,10 +137,18 @@ class Admission:
 
 
 def _read(step: Subscription, envelope: Envelope) -> Heard:
-    model = step.model_of(envelope.type, envelope.version)
-    if model is None:
+    road = step.road_of(envelope.type, envelope.version)
+    if road is None:
         raise Undecodable("input", f"{step.queue} reads {envelope.type} version {envelope.version} no more")
-    return model.model_validate(envelope.data)
+    return road.read(envelope.data)
+
+
+def _result(subscription: Subscription, envelope: Envelope) -> Heard:
+    """What a step has said, perhaps in a version of long ago."""
+    road = subscription.results.get((envelope.type, envelope.version))
+    if road is None:
+        raise Undecodable("results", f"{subscription.queue} reads {envelope.type} version {envelope.version} no more")
+    return road.read(envelope.data)
 
 
 def judge(arrival: Arrival) -> None:

@@ -18,6 +18,7 @@ from hocket.pipeline.receipt import Identity, receipt, word_of
 from hocket.saga import LedgerRow, LedgerState, UndoOrder
 from hocket.speech import Cause, Speaker
 from hocket.store import Ending, InboxRow, InboxState, InboxWrite, OutboxRow, RowKind
+from hocket.topology import routing_key
 from hocket.transport import Message
 
 PROMISE = "an outcome becomes what it leaves behind: inbox row, outbox rows, ledger row, receipt, letter"
@@ -72,7 +73,7 @@ class Recorder:
         match arrival.role:
             case Role.STEP if ledger is not None:
                 did = _did(arrival.subscription)
-                results = tuple(each.message.body for each in rows if each.message.type == did)
+                results = tuple(each.message.body for each in rows if each.message.routing_key == did)
                 end = LedgerState.DONE if results else LedgerState.VOID
                 ended = saga.end(
                     ledger, token=arrival.token, boot=self.who.boot, end=end, results=results, spoken=None, now=now
@@ -249,6 +250,7 @@ class Recorder:
             tracestate=envelope.tracestate,
             hop=arrival.hop or _hop(arrival),
             attempt=arrival.attempt,
+            keyed_by=arrival.subscription.identity,
         )
 
     def _declared(self, subscription: Subscription) -> Mapping[EventName, type[Event]]:
@@ -279,7 +281,7 @@ def _death(arrival: Arrival) -> str:
 
 def _did(subscription: Subscription) -> str:
     undo = subscription.undone_by.undo if subscription.undone_by else None
-    return name_of(undo.did)[0] if undo else ""
+    return routing_key(*name_of(undo.did)) if undo else ""
 
 
 def _hop(arrival: Arrival) -> str:
