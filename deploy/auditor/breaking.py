@@ -16,6 +16,8 @@ OPENS_AFTER = 5
 OPEN_SECONDS = 5.0
 #: Seconds after which the shop has given up waiting: an answer that takes longer is a failure, also a good one.
 CLIENT_SECONDS = 1.0
+#: Seconds by which the shop may have given up earlier than the books tell: its clock runs before the request arrives.
+TRIP_SECONDS = 0.2
 #: Seconds for requests that were on their way already when the breaker opened.
 GRACE_SECONDS = 0.1
 #: Seconds by which two readings of the books' clock may differ: it is rounded to milliseconds.
@@ -30,6 +32,7 @@ class Call:
 
     line: int
     began: float
+    since: float  # earliest moment at which the shop may have known its end
     ended: float
     failed: bool
 
@@ -40,7 +43,8 @@ def call_of(row: Row) -> Call:
     told: Any = row.get("ended")
     late = told is None or float(told) - began > CLIENT_SECONDS
     ended = began + CLIENT_SECONDS if late else max(float(told), began + SHORTEST_SECONDS)
-    return Call(int(row["id"]), began, ended, late or int(row["status"]) >= 500)
+    since = ended - TRIP_SECONDS if late else ended
+    return Call(int(row["id"]), began, since, ended, late or int(row["status"]) >= 500)
 
 
 def while_open(rows: Iterable[Row]) -> list[int]:
@@ -62,6 +66,7 @@ class _Watch:
     def __init__(self) -> None:
         self.wrong: set[int] = set()
         self._failures = 0
+        self._good = 0.0  # end of the last success
         self._opened: float | None = None  # None: closed
         self._until = 0.0
         self._probe: int | None = None  # line of the request that tries
@@ -76,12 +81,19 @@ class _Watch:
 
     def ended(self, call: Call) -> None:
         if self._opened is None:
-            self._failures = self._failures + 1 if call.failed else 0
+            self._count(call)
             if self._failures >= OPENS_AFTER:
-                self._opened, self._until = call.ended, call.ended + OPEN_SECONDS
+                self._opened, self._until = call.ended, call.since + OPEN_SECONDS
         elif call.line == self._probe:
             self._probe = None
             if call.failed:
-                self._until = call.ended + OPEN_SECONDS
+                self._until = call.since + OPEN_SECONDS
             else:
-                self._opened, self._failures = None, 0
+                self._opened, self._failures, self._good = None, 0, call.ended
+
+    def _count(self, call: Call) -> None:
+        """Failures in a row; one that may have been known before the last success is not surely in it."""
+        if not call.failed:
+            self._failures, self._good = 0, call.ended
+        elif call.since >= self._good:
+            self._failures += 1

@@ -11,11 +11,15 @@ from deploy.demo.progress import Told
 from deploy.demo.stage import Stage, ready
 from deploy.demo.world import World, until
 
-#: Milliseconds by which charges are delayed while payments is killed: shorter than payments would wait.
-KILL_DELAY_MS = 800
-#: Orders that must have been posted since, and seconds within which, before it is killed.
+#: Charges that are held back while payments is killed, for so many milliseconds: fewer than open the breaker, so that
+#: the books tell of a death and not of an ill card system.
+HELD, HELD_MS = 3, 1500
+#: Of them, how many must be in flight, and seconds within which.
 IN_FLIGHT = 2
-IN_FLIGHT_SECONDS = 3.0
+IN_FLIGHT_SECONDS = 5.0
+#: Orders that may be open before, so that what waited for the breaker is done, and seconds to wait for that.
+CALM_ORDERS = 8
+CALM_SECONDS = 8.0
 #: Events that travel twice each time.
 DOUBLES = 30
 #: Seconds to wait for: crm to catch up, the breaker to close, letters to arrive, replays to be handled.
@@ -108,13 +112,18 @@ class Accidents:
         """`payments` is killed with charges in flight, and started again."""
         world, told = self._world, self._told
         await self._load.at(self._plan.kill_at)
-        fault = await world.fault("cards", "delay", delay_ms=KILL_DELAY_MS)
-        before = len(self._load.order_ids)
 
-        async def more() -> bool:
-            return len(self._load.order_ids) >= before + IN_FLIGHT
+        async def calm() -> bool:
+            return (await world.states())["placed"] <= CALM_ORDERS
 
-        await until(more, IN_FLIGHT_SECONDS)
+        await until(calm, CALM_SECONDS)
+        fault = await world.fault("cards", "delay", times=HELD, delay_ms=HELD_MS)
+
+        async def in_flight() -> bool:
+            return await world.left(fault) <= HELD - IN_FLIGHT
+
+        if not await until(in_flight, IN_FLIGHT_SECONDS):
+            told.miss("no charges were in flight when payments was killed")
         await self._stage.kill("payments")
         await world.mend(fault)
         told.say("payments was killed (SIGKILL) with charges in flight; it is started again.")

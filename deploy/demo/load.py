@@ -6,11 +6,9 @@ import secrets
 import time
 from typing import Any
 
-import aiohttp
-
 from deploy.demo.plan import Plan, Sort
 from deploy.demo.progress import Told
-from deploy.demo.world import World
+from deploy.demo.world import Unanswered, World
 
 #: Times that one post is tried, and seconds between two tries.
 TRIES = 6
@@ -110,8 +108,8 @@ class Load:
             post: dict[str, Any] = {"kind": kind, "key": key, "email": body["email"], "at": round(time.time(), 3)}
             try:
                 status, answer = await self._world.ask("POST", service, f"/{kind}s", body=body, headers=headers)
-            except (aiohttp.ClientError, TimeoutError) as failed:
-                said = str(failed) or type(failed).__name__
+            except Unanswered as failed:
+                said = str(failed)
                 self._write({**post, "status": None, "answer": {}, "error": said})
             else:
                 said = f"status {status}"

@@ -17,7 +17,7 @@ from hocket.transport import Transport
 from hocket.transports.rabbitmq import RabbitTransport
 
 #: Seconds within which a service must be ready, and must have ended after it was asked to.
-READY_SECONDS = 90.0
+READY_SECONDS = 120.0
 STOP_SECONDS = 20.0
 
 #: Ends every process group that it was told of when its standard input ends: when this process ends, however it does.

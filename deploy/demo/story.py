@@ -8,8 +8,6 @@ from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import aiohttp
-
 from deploy.auditor.evidence import Places, Unreadable, read
 from deploy.auditor.judging import judge
 from deploy.auditor.verdict import LEAST, checks, green
@@ -21,11 +19,13 @@ from deploy.demo.place import Place, StepFailed
 from deploy.demo.plan import Plan
 from deploy.demo.progress import Told, plain
 from deploy.demo.stage import Processes, Stage, begin
-from deploy.demo.world import World, until
+from deploy.demo.world import Unanswered, World, until
 
 #: Seconds between two lines of progress, and between two looks whether a service has ended by itself.
 PROGRESS_SECONDS = 4.0
 WATCH_SECONDS = 0.5
+#: Seconds between two looks whether the books balance: each reads all of them.
+SETTLE_LOOK_SECONDS = 1.0
 #: Seconds that the auditor may take.
 AUDIT_SECONDS = 120.0
 #: Exit status where the verdict is good and something the demo promises was not seen.
@@ -117,12 +117,12 @@ async def _watch(stage: Stage) -> None:
 async def _progress(world: World, load: Load, told: Told) -> None:
     while True:
         await asyncio.sleep(PROGRESS_SECONDS)
-        with contextlib.suppress(aiohttp.ClientError, TimeoutError, StepFailed):
+        with contextlib.suppress(StepFailed):
             states = await world.states()
             letters = [letter for letter in await world.letters() if letter["state"] != "obsolete"]
             try:
                 breaker = await world.breaker()
-            except aiohttp.ClientError:
+            except Unanswered:
                 breaker = "unknown: payments is away"
             settled = sum(letter["state"] == "handled" for letter in letters)
             told.say(
@@ -142,7 +142,7 @@ async def _settle(place: Place, plan: Plan, told: Told) -> None:
             return green(checks(counts, {**LEAST, **plan.least}), findings)
         return False
 
-    if not await until(balanced, plan.settle_seconds):
+    if not await until(balanced, plan.settle_seconds, SETTLE_LOOK_SECONDS):
         told.say(f"After {plan.settle_seconds:.0f} s the books still do not balance.")
 
 

@@ -1,6 +1,7 @@
 """The shop and the outside world as the demo reaches them: over HTTP, like anybody."""
 
 import asyncio
+import json
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
@@ -13,12 +14,18 @@ from deploy.demo.place import Place, StepFailed
 #: Seconds that one request may take.
 REQUEST_SECONDS = 10.0
 #: Seconds between two looks at something that is waited for.
-LOOK_SECONDS = 0.25
+LOOK_SECONDS = 0.1
+#: Times that a page is asked for.
+LOOK_TRIES = 3
 #: Longest page that services give.
 PAGE = 500
 
 #: The number of a breaker's state in the metrics, as a word.
 BREAKER = {"0": "closed", "1": "half-open", "2": "open"}
+
+
+class Unanswered(StepFailed):
+    """A request got no answer; it may have been taken."""
 
 
 class World:
@@ -41,14 +48,16 @@ class World:
         body: object = None,
         headers: Mapping[str, str] | None = None,
     ) -> tuple[int, dict[str, Any]]:
-        """One request; the status and the answer, {} where that is no JSON object."""
+        """One request; the status and the answer, {} where that is no JSON object. `Unanswered` where none came."""
         url = self.place.url(service) + path
-        async with self._http.request(method, url, json=body, headers=headers) as answer:
-            raw = await answer.read()
-            if "json" not in answer.content_type:
-                return answer.status, {}
-            found = await answer.json(content_type=None) if raw else {}
-            return answer.status, found if isinstance(found, dict) else {}
+        try:
+            async with self._http.request(method, url, json=body, headers=headers) as answer:
+                raw = await answer.read()
+                found = json.loads(raw) if raw and "json" in answer.content_type else {}
+                return answer.status, found if isinstance(found, dict) else {}
+        except (aiohttp.ClientError, TimeoutError, ValueError) as failed:
+            why = str(failed) or type(failed).__name__
+            raise Unanswered(f"{method} {path} of {service} got no answer: {why}; {self.log_of(service)}.") from failed
 
     async def rows(self, service: str, path: str, field: str) -> list[dict[str, Any]]:
         """Every row of a paged list."""
@@ -56,12 +65,26 @@ class World:
         after: int | None = 0
         while after is not None:
             joint = "&" if "?" in path else "?"
-            status, page = await self.ask("GET", service, f"{path}{joint}after={after}&limit={PAGE}")
-            if status != 200:
-                raise StepFailed(f"GET {path} of {service} answered {status}; {self.log_of(service)}")
+            page = await self._page(service, f"{path}{joint}after={after}&limit={PAGE}")
             found += page[field]
             after = page["next"]
         return found
+
+    async def _page(self, service: str, path: str) -> dict[str, Any]:
+        """One page, asked for again where no answer came."""
+        for left in reversed(range(LOOK_TRIES)):
+            try:
+                status, page = await self.ask("GET", service, path)
+            except Unanswered:
+                if not left:
+                    raise
+                continue
+            if status == 200:
+                return page
+            if not left:
+                raise StepFailed(f"GET {path} of {service} answered {status}; {self.log_of(service)}.")
+            await asyncio.sleep(LOOK_SECONDS)
+        return {}
 
     def log_of(self, service: str) -> str:
         """The end of a sentence: where the log is."""
@@ -78,6 +101,11 @@ class World:
         """End a fault."""
         await self.ask("DELETE", "sandbox", f"/faults/{fault}")
 
+    async def left(self, fault: int) -> int:
+        """How many requests a fault will still befall; 0 where it has ended."""
+        _, answer = await self.ask("GET", "sandbox", "/faults")
+        return next((int(each["left"]) for each in answer.get("faults", []) if each["id"] == fault), 0)
+
     async def states(self) -> Counter[str]:
         """How many orders are in which state."""
         return Counter(order["state"] for order in await self.rows("orders", "/orders", "orders"))
@@ -89,10 +117,14 @@ class World:
     async def breaker(self) -> str:
         """The state of the breaker around the cards: closed, half-open or open."""
         url = self.place.url("payments") + "/metrics"
-        async with self._http.get(url) as answer:
-            for line in (await answer.text()).splitlines():
-                if line.startswith("hocket_breaker_state{") and 'breaker="card-api"' in line:
-                    return BREAKER.get(line.rpartition(" ")[2].split(".")[0], "unknown")
+        try:
+            async with self._http.get(url) as answer:
+                lines = (await answer.text()).splitlines()
+        except (aiohttp.ClientError, TimeoutError) as failed:
+            raise Unanswered(f"payments told no metrics; {self.log_of('payments')}.") from failed
+        for line in lines:
+            if line.startswith("hocket_breaker_state{") and 'breaker="card-api"' in line:
+                return BREAKER.get(line.rpartition(" ")[2].split(".")[0], "unknown")
         return "closed"
 
     async def letters(self, state: str = "") -> list[dict[str, Any]]:
@@ -106,8 +138,8 @@ class World:
         while time.monotonic() < end:
             try:
                 status, answer = await self.ask("GET", service, "/health/ready")
-            except (aiohttp.ClientError, TimeoutError) as failed:
-                why = f"it does not answer: {failed}" if str(failed) else "it does not answer"
+            except Unanswered as failed:
+                why = f"it does not answer: {failed.__cause__}"
             else:
                 if status == 200:
                     return ""
@@ -116,15 +148,15 @@ class World:
         return why
 
 
-async def until(true: Callable[[], Awaitable[bool]], seconds: float) -> bool:
+async def until(true: Callable[[], Awaitable[bool]], seconds: float, look: float = LOOK_SECONDS) -> bool:
     """Wait until something is true, at most so many seconds; a look that meets no answer counts as not yet."""
     end = time.monotonic() + seconds
     while True:
         try:
             if await true():
                 return True
-        except (aiohttp.ClientError, TimeoutError, StepFailed):
+        except StepFailed:
             pass
         if time.monotonic() >= end:
             return False
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(look)

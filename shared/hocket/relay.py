@@ -6,6 +6,7 @@ one before. After a lost connection one unconfirmed row goes first and the rest 
 """
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -34,11 +35,9 @@ FORGET_ROWS = 512
 #: Seconds before a returned or nacked row goes again: doubled from the first to the longest.
 REST_FIRST = 0.5
 REST_LONGEST = 30.0
-#: Seconds between tries while the store fails.
-STORE_WAIT = 1.0
+STORE_WAIT = 1.0  # seconds between tries while the store fails
 NEWLY_DUE = 2**62  # `after` that asks the store for nothing but what has just become due
-#: What the bound of events counts.
-COUNTED = (RowKind.EVENT, RowKind.SCHEDULED)
+COUNTED = (RowKind.EVENT, RowKind.SCHEDULED)  # by the bound of events
 
 
 @dataclass(slots=True)
@@ -74,13 +73,16 @@ class Relay:
     _spawn: Spawn | None = None
 
     async def start(self, spawn: Spawn) -> None:
-        """Take over what earlier processes left, and begin."""
+        """Take over what earlier processes left; nothing is published before `open`."""
         self._spawn = spawn
         await self.store.take_over()
-        for n in range(SENDERS):
-            spawn(f"relay {n}", self._send_on())
         spawn("relay forgets", self._forget_on())
         spawn("relay timer", self._claim_on())
+
+    def open(self, spawn: Spawn) -> None:
+        """The topology stands: publish. A broker that does not know an exchange yet would refuse a row for good."""
+        for n in range(SENDERS):
+            spawn(f"relay {n}", self._send_on())
 
     def hand(self, rows: Iterable[OutboxRow]) -> None:
         """Rows that were just committed, in order; what is due later is left to the store."""
@@ -301,14 +303,13 @@ class Relay:
             try:
                 wait = await self._claim()
             except StoreError:
-                wait = STORE_WAIT
+                await asyncio.sleep(STORE_WAIT)  # not by the timer: what failed has just set it again
+                wait = 0.0
             self._claiming = False
             self._rested.set()
-            try:
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await self._timer.wait()
-            except TimeoutError:
-                continue
 
     async def _claim(self) -> float | None:
         """Claim once; seconds until there may be more, None: until woken."""
@@ -340,11 +341,9 @@ class Relay:
 
     async def drained(self, seconds: float) -> bool:
         """Wait until everything due is confirmed and forgotten, at most `seconds`; whether it is."""
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while not self.idle:
                     self._rested.clear()
                     await self._rested.wait()
-        except TimeoutError:
-            return False
-        return True
+        return self.idle

@@ -110,7 +110,7 @@ class Speaker:
         subject = envelope.subject
         if len(subject.encode(errors="replace")) > MAX_ATTRIBUTE_BYTES or not subject.isprintable():
             raise Unsayable(
-                f"{envelope.type} has the subject {subject[:80]!r}, which is longer than {MAX_ATTRIBUTE_BYTES} bytes or "
+                f"{envelope.type} has the subject {subject[:80]!r}, which is over {MAX_ATTRIBUTE_BYTES} bytes long or "
                 "holds signs that cannot be printed: make it of a field that names one thing"
             )
         body = encode(envelope)

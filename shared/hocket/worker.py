@@ -33,6 +33,7 @@ from hocket.store import OutboxRow, Store
 from hocket.supervise import Spawn, Supervisor
 from hocket.topology import kit, of_service, routing_key
 from hocket.transport import Message, Transport, Verdict
+from hocket.tx import Guard
 
 #: Seconds that handlers get to finish at a stop, and that the outbox gets to drain.
 STOP_SECONDS = 10.0
@@ -83,20 +84,14 @@ class Worker:
         self.handling = Handling(
             store, recorder, signals, clock, chance, self.circuits, changed, self.supervisor.cutting
         )
+        again = self.relay.look_again
         self.committer = Committer(
-            store,
-            recorder,
-            signals,
-            clock,
-            chance,
-            won=self._won,
-            lost=self._lost,
-            unknown=self.relay.look_again,
+            store, recorder, signals, clock, chance, won=self._won, lost=self._lost, unknown=again
         )
         self.lanes = {queue: Lane(each, self) for queue, each in declared.subscriptions.items()}
         self.outsides = OutsideTransactions(
             declared, store, speaker, ids, clock, self.circuits, changed, self.full, self.relay.hand,
-            unknown=self.relay.look_again,
+            unknown=again,
         )  # fmt: skip
         self.readings = self._readings(ids)
         self._uses = AsyncExitStack()
@@ -131,9 +126,17 @@ class Worker:
             reading.use = use
         await self.transport.open()
         await self.relay.start(self.spawn)
+        self._name_breakers()
         self.spawn("commit", self.committer.run())
         self.spawn("sample", self.reporter.sample())
         self._beginning = self.spawn("begin", self._begin())
+
+    def _name_breakers(self) -> None:
+        """Breakers that handlers declare are seen as closed from the start, not only once they have opened."""
+        guard = Guard(self.circuits, self.clock, b"", self.reporter.breaker_changed)
+        for lane in self.lanes.values():
+            if (breaker := lane.subscription.breaker) is not None:
+                self.signals.breaker(self.service.name, breaker.name, guard.circuit(breaker).state)
 
     async def _begin(self) -> None:
         topology = kit() + of_service(
@@ -142,6 +145,7 @@ class Worker:
             [(queue, former) for queue, lane in self.lanes.items() for former in lane.subscription.former_queues],
         )
         await self._until_linked(lambda: self.transport.declare(topology))
+        self.relay.open(self.spawn)
 
         async def again() -> None:
             try:

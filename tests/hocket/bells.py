@@ -272,8 +272,9 @@ class Tower:
     async def hear(self, event: Heard, key: str, **attributes: Any) -> None:
         """Publish an event as another team does: until it is confirmed."""
         message = message_of(event, key, self.clock, **attributes)
-        while (await self.post.publish([message]))[0].verdict is Verdict.NACKED:
-            await asyncio.sleep(0.1)
+        [answer] = await self.post.publish([message])
+        while answer.verdict is Verdict.NACKED:
+            [answer] = await self.post.publish([message])
 
 
 def message_of(event: Heard, key: str, clock: Clock, **attributes: Any) -> Message:

@@ -1,6 +1,7 @@
 """A running service: starting, stopping in every phase, and being killed."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -8,6 +9,7 @@ import pytest
 
 from hocket import Service, Tx
 from hocket.errors import HocketError
+from hocket.topology import RECEIPTS
 from hocket.worker import STOP_SECONDS
 from tests.hocket.bells import (
     FLOW,
@@ -20,6 +22,7 @@ from tests.hocket.bells import (
     book,
     booked,
     echo,
+    ropes,
     steps,
 )
 
@@ -232,3 +235,12 @@ async def test_the_flow_of_what_is_said(tower: Tower) -> None:
     await tower.quiet()
     [said] = [each for each in tower.log() if each.type == "bell.echoed"]
     assert (said.correlation_id, said.causation_id) == (FLOW, "first")
+
+
+async def test_a_declared_breaker_is_known_before_it_ever_opens(tower: Tower) -> None:
+    """The first heartbeat tells that it is closed, so that a board shows it from the start."""
+    await tower.start(ropes.using(World()))
+    await tower.quiet()
+    facts = [fact for each in tower.broker.messages(RECEIPTS) for fact in json.loads(each.body)]
+    beats = [fact["breakers"] for fact in facts if fact["kind"] == "heartbeat"]
+    assert beats[0] == {"rope": {"state": "closed", "since": None, "until": None}}

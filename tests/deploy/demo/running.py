@@ -16,6 +16,8 @@ ROOT = Path(__file__).parents[3]
 #: Seconds that a short demo may take, and that it may take to end after it was asked to.
 DEMO_SECONDS = 180.0
 END_SECONDS = 60.0
+#: Seconds after the end within which everything must have gone.
+GONE_SECONDS = 15.0
 #: Orders of a short demo.
 ORDERS = 60
 #: Tries to find an offset at which every port is free.
@@ -99,8 +101,13 @@ class Demo:
         return found
 
     def left(self) -> tuple[list[str], list[int]]:
-        """The ports and the processes that are still there."""
-        return open_ports(self.offset), self.processes()
+        """The ports and the processes that are still there, a moment after its end: what was killed needs one."""
+        end = time.monotonic() + GONE_SECONDS
+        while True:
+            found = open_ports(self.offset), self.processes()
+            if found == ([], []) or time.monotonic() >= end:
+                return found
+            time.sleep(0.1)
 
     def end(self) -> None:
         """End it, whatever it does, and remove what it wrote; for the end of a test."""

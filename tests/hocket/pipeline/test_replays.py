@@ -88,7 +88,7 @@ async def test_nothing_that_a_dying_handler_said_was_said(tower: Tower) -> None:
     async def nearly(rung: Rung, tx: Tx[World]) -> Echoed:
         await tx.db()
         said = Echoed(name=rung.name)
-        if said:
+        if said.name == "a":
             raise Ill
         return said
 

@@ -1,0 +1,63 @@
+"""The one place that picks drivers."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from hocket import Service
+from hocket.assembly import Assembly
+from hocket.config import Config
+from hocket.errors import ConfigError
+
+quiet = Service("quiet", owner="team-tower")
+other = Service("other", owner="team-tower")
+
+
+def config(folder: Path, *, broker: str = "memory://", database: str = "") -> Config:
+    """Of a process on loopback."""
+    return Config(
+        broker_url=broker, database_url=database or f"sqlite:///{folder}/{{service}}.db", http_host="127.0.0.1"
+    )
+
+
+async def test_services_start_stop_and_are_killed_one_by_one(tmp_path: Path) -> None:
+    """Each has its own database and broker connection; a killed one starts again on its file."""
+    assembly = Assembly(config(tmp_path))
+    for service in (quiet, other):
+        await assembly.start(service, 0)
+    await assembly.kill("quiet")
+    part = await assembly.start(quiet, 0)
+    async with asyncio.timeout(10):
+        await part.transport.until_ready()
+    await assembly.stop("other")
+    await assembly.close()
+    assert assembly.parts == {}
+    assert {path.name for path in tmp_path.glob("*.db")} == {"quiet.db", "other.db"}
+
+
+@pytest.mark.parametrize(
+    ("broker", "database", "sentence"),
+    [
+        ("http://x", "", "hocket speaks amqp://, amqps:// and memory://"),
+        ("memory://", "postgresql://x/y", "hocket keeps its data in sqlite:///PATH"),
+    ],
+)
+async def test_what_nobody_drives_is_refused(tmp_path: Path, broker: str, database: str, sentence: str) -> None:
+    """`ConfigError` with the object, its value and the way out."""
+    assembly = Assembly(config(tmp_path, broker=broker, database=database))
+    with pytest.raises(ConfigError, match=sentence):
+        await assembly.start(quiet, 0)
+    await assembly.close()
+
+
+async def test_a_file_that_is_held_leaves_the_second_start_nothing(tmp_path: Path) -> None:
+    """RULES 3.3: one process a file; the sentence says who holds it, and the first goes on."""
+    first, second = Assembly(config(tmp_path)), Assembly(config(tmp_path))
+    await first.start(quiet, 0)
+    with pytest.raises(ConfigError, match="is held by process"):
+        await second.start(quiet, 0)
+    assert second.parts == {}
+    assert first.parts["quiet"].worker.live
+    await second.close()
+    await first.close()

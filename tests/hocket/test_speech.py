@@ -1,0 +1,69 @@
+"""From what was said to outbox rows."""
+
+import random
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from hocket import Scheduled
+from hocket.clock import SystemClock
+from hocket.envelope import UNDO_TYPE, Json, decode
+from hocket.errors import Unsayable
+from hocket.ids import Ids
+from hocket.saga import UndoOrder
+from hocket.signals import Signals
+from hocket.speech import Cause, Speaker
+from hocket.store import RowKind
+from tests.hocket.bells import FLOW, Cracked, Echoed
+
+CAUSE = Cause(("/x", "bell.rung", "k"), "bells.ring", FLOW, event_id="e", attempt=2)
+ALLOWED = {("bell.echoed", 1): Echoed}
+
+
+def speaker(most: int = 1000) -> Speaker:
+    """Of the service bells."""
+    clock = SystemClock()
+    return Speaker("bells", Ids(clock, random.Random(1)), clock, Signals(), most)
+
+
+def test_an_event_becomes_a_row_of_its_subject() -> None:
+    """DESIGN §3: source, routing key, flow and cause; the header says which attempt of the cause said it."""
+    [row] = speaker().rows((Echoed(name="a"),), CAUSE, ALLOWED)
+    envelope = decode(row.message.body, row.message.content_type, {}, datetime.now(UTC))
+    assert (row.kind, row.subject, row.message.routing_key) == (RowKind.EVENT, "bell/a", "bell.echoed.v1")
+    assert (envelope.source, envelope.correlation_id, envelope.causation_id) == ("/bells", FLOW, "e")
+    assert row.message.headers["hocket-cause-attempt"] == 2
+
+
+def test_what_is_scheduled_has_the_time_at_which_it_is_due() -> None:
+    """RULES 4.5: id and key now, `time` then."""
+    at = datetime(2030, 1, 1, tzinfo=UTC)
+    [row] = speaker().rows((Scheduled(Echoed(name="a"), at=at, key="k"),), CAUSE, ALLOWED)
+    envelope = decode(row.message.body, row.message.content_type, {}, datetime.now(UTC))
+    assert (row.kind, row.due, row.schedule, envelope.time) == (
+        RowKind.SCHEDULED, at.timestamp(), "bell.echoed k", at,
+    )  # fmt: skip
+
+
+def test_what_must_not_leave_is_refused() -> None:
+    """Undeclared or too big: the sentence names who says what, and the way out."""
+    with pytest.raises(Unsayable, match=r"bells\.ring says bell\.cracked version 1, which it does not declare"):
+        speaker().rows((Cracked(name="a", why="x"),), CAUSE, ALLOWED)
+    with pytest.raises(Unsayable, match="raise HOCKET_MAX_EVENT_BYTES"):
+        speaker(500).rows((Echoed(name="a" * 200),), CAUSE, ALLOWED)
+    for name in ("a" * 300, "a\nb"):
+        with pytest.raises(Unsayable, match="over 255 bytes long or holds signs"):
+            speaker().rows((Echoed(name=name),), CAUSE, ALLOWED)
+    with pytest.raises(OverflowError):
+        speaker().rows((Scheduled(Echoed(name="a"), after=timedelta.max, key="k"),), CAUSE, ALLOWED)
+
+
+def test_an_undo_is_never_too_big() -> None:
+    """RULES 5.4: it holds a failure that was small enough itself."""
+    sayer = speaker(1000)
+    [row] = sayer.rows((Echoed(name="a" * 100),), CAUSE, ALLOWED)
+    failure = decode(row.message.body, row.message.content_type, {}, datetime.now(UTC))
+    why: dict[str, Json] = {"id": failure.id, "data": {"text": "x" * 990}}
+    undo = sayer.undo(UndoOrder("run", 1, b""), "bells.hush", why, failure)
+    assert len(undo.message.body) > 1000
+    assert (undo.message.exchange, undo.message.routing_key, undo.message.type) == ("bells", "bells.hush", UNDO_TYPE)
