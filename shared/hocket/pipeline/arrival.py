@@ -55,6 +55,7 @@ class Arrival:
     did: Any = None  # what an undo gets of the step
     why: Heard | None = None
     step_key: str = ""
+    marked: bool = False  # its start stands in the inbox row (RULES 1.4)
     # decide
     outcome: Outcome | None = None
     ended: datetime = field(default=datetime.fromtimestamp(0, UTC))

@@ -14,6 +14,8 @@ from hocket.outcome import Again, Attempt, Bury, Done, GiveBack, Obsolete, Refus
 from hocket.pipeline.arrival import Arrival, Role
 from hocket.pipeline.decide import clean, text_of
 from hocket.pipeline.letter import body_of, identity_of, letter
+from hocket.pipeline.poison import CRASH, STARTED
+from hocket.pipeline.poison import ended as without_starts
 from hocket.pipeline.receipt import Identity, receipt, word_of
 from hocket.saga import LedgerRow, LedgerState, UndoOrder
 from hocket.speech import Cause, Speaker
@@ -60,6 +62,9 @@ class Recorder:
             case Obsolete():
                 return Ending(receipt=self._receipt(arrival, death=_death(arrival), ledger=ledger)), True
             case GiveBack() | None:
+                if arrival.marked and arrival.row is not None:  # it did not die: its start is no start
+                    row = replace(arrival.row, history=arrival.row.history[:-1])
+                    return self._won(arrival, row, ledger=self._released(arrival, ledger)), True
                 return Ending(ledger=self._released(arrival, ledger)), True
 
     def _done(
@@ -209,9 +214,22 @@ class Recorder:
     ) -> Ending:
         return Ending(InboxWrite(row, arrival.attempt, bool(arrival.replay)), outbox, ledger, receipt)
 
+    def started(self, arrival: Arrival) -> Ending:
+        """What marks the start of a redelivered one in its inbox row (RULES 1.4)."""
+        boot, began = self.who.boot, rfc3339(arrival.began)
+        earlier = [
+            each for each in (arrival.row.history if arrival.row else ()) if (each.word, each.error) != (STARTED, boot)
+        ]
+        history = (*earlier, Attempt(arrival.attempt, began, "", STARTED, error=boot))[-HISTORY_ATTEMPTS:]
+        row = replace(self._row(arrival, InboxState.RETRY), attempt=arrival.attempt - 1, history=history)
+        return self._won(arrival, replace(row, updated=arrival.began.timestamp()))
+
     def _row(self, arrival: Arrival, state: InboxState, said: tuple[str, ...] = ()) -> InboxRow:
         earlier = arrival.row.history if arrival.row else ()
-        kept = [*earlier, _attempt(arrival)][-HISTORY_ATTEMPTS:]
+        if not (isinstance(arrival.outcome, Bury) and arrival.outcome.cause == CRASH):
+            earlier = without_starts(earlier)
+        told = (_attempt(arrival),) if arrival.outcome is not None else ()
+        kept = [*earlier, *told][-HISTORY_ATTEMPTS:]
         cut = len(kept) - HISTORY_TRACES
         history = tuple(replace(each, trace="") if at < cut and each.trace else each for at, each in enumerate(kept))
         return InboxRow(

@@ -180,7 +180,7 @@ def renamed(formerly: str | tuple[str, ...] = "", name: str = "bill") -> Service
 
 
 async def test_a_renamed_subscription_keeps_its_keys(tower: Tower) -> None:
-    """RULES 2.4: what was handled under the old name is seen, also after two renamings, and its step is still undone."""
+    """RULES 2.4: what was handled under the old name is seen, also after two renamings; its step is undone."""
     world = World()
     await tower.start(renamed().using(world))
     await tower.hear(Rung(name="a"), "k")
