@@ -73,6 +73,8 @@ class Handling:
             [written] = await self.store.commit([marked])
         except StoreError as error:
             raise Readmit(str(error)) from error
+        except Exception:  # noqa: BLE001 -- the row itself cannot be written: the commit finds out whose fault that is
+            return True
         if not written.won or marked.inbox is None:
             arrival.ended, arrival.fenced = self.clock.now(), True
             return False
