@@ -24,7 +24,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("observe",),
         ("relay",),
         ("pipeline",),
-        ("outside", "reader", "reporter"),
+        ("outside", "reader", "reporter", "retention"),
         ("worker",),
     ),
     "drivers": (

@@ -20,6 +20,7 @@ from hocket.ids import Ids
 from hocket.running import here
 from hocket.service import Service
 from hocket.signals import Listener, Signals
+from hocket.store import Retention
 from hocket.stores.sqlite import SqliteStore
 from hocket.telemetry import logs, otel
 from hocket.telemetry.prometheus import PrometheusListener
@@ -76,6 +77,7 @@ class Assembly:
             boot=boot,
             max_event_bytes=self._config.max_event_bytes,
             version=__version__,
+            retention=Retention(*self._config.retention()),
         )
         web = Web(
             service.name,

@@ -16,6 +16,7 @@ Promises every driver keeps (the contract suite is `hocket.testing.store_contrac
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
@@ -135,6 +136,30 @@ class Waiting(NamedTuple):
     oldest: float = 0.0  # seconds since 1970 of the oldest due unconfirmed row, 0: none
 
 
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long a service remembers what is final (RULES 2.7); what is not final is never forgotten."""
+
+    inbox: timedelta = timedelta(days=30)  # what was handled or refused
+    dead: timedelta = timedelta(days=365)  # what died: as long as its letter may be replayed
+    ledger: timedelta = timedelta(days=30)  # step runs and tombstones
+
+
+class Before(NamedTuple):
+    """The moments before which final rows may be purged, in seconds since 1970."""
+
+    inbox: float
+    dead: float
+    ledger: float
+
+
+class Purged(NamedTuple):
+    """What one step of a purge removed, and whether it has come to the end of its walk."""
+
+    removed: int
+    done: bool
+
+
 class Offset(NamedTuple):
     """How far a reader has folded a stream: the next offset wanted, and the token that fences an older reader."""
 
@@ -218,6 +243,13 @@ class Store(Protocol):
 
     async def refuse(self, id: int, reason: str) -> None:
         """Set a row aside that the broker refuses by its nature; it is counted and never sent again (RULES 4.3)."""
+        ...
+
+    async def purge(self, before: Before, limit: int) -> Purged:
+        """One step of a walk through inbox and ledger: look at `limit` rows of each, remove the final ones before.
+
+        The next call goes on behind; after the end it begins anew. A row that changed meanwhile stays.
+        """
         ...
 
     async def waiting(self) -> Waiting:

@@ -26,10 +26,11 @@ from hocket.pipeline.settle import settle
 from hocket.reader import Reading
 from hocket.relay import Relay
 from hocket.reporter import Reporter
+from hocket.retention import Sweeper
 from hocket.service import Service
 from hocket.signals import Ended, Signals
 from hocket.speech import Speaker
-from hocket.store import OutboxRow, Store
+from hocket.store import OutboxRow, Retention, Store
 from hocket.supervise import Spawn, Supervisor
 from hocket.topology import kit, of_service, routing_key
 from hocket.transport import Message, Transport, Verdict
@@ -61,6 +62,7 @@ class Worker:
         boot: str,
         max_event_bytes: int,
         version: str,
+        retention: Retention | None = None,
     ) -> None:
         self.service = service
         self.store = store
@@ -79,8 +81,9 @@ class Worker:
         )
         speaker = Speaker(service.name, ids, clock, signals, max_event_bytes, declared.older)
         recorder = Recorder(self.who, speaker, self._shed)
-        changed = self.reporter.breaker_changed
-        self.admission = Admission(store, self.who, clock, declared.subscriptions)
+        changed, keep = self.reporter.breaker_changed, retention or Retention()
+        self.admission = Admission(store, self.who, clock, declared.subscriptions, keep.inbox)
+        self.sweeper = Sweeper(service.name, keep, store, signals, clock)
         self.handling = Handling(
             store, recorder, signals, clock, chance, self.circuits, changed, self.supervisor.cutting
         )
@@ -128,6 +131,7 @@ class Worker:
         await self.relay.start(self.spawn)
         self._name_breakers()
         self.spawn("commit", self.committer.run())
+        self.spawn("sweep", self.sweeper.run())
         self.spawn("sample", self.reporter.sample())
         self._beginning = self.spawn("begin", self._begin())
 

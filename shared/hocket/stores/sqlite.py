@@ -22,8 +22,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.clock import Clock
 from hocket.errors import ConfigError, HocketError, StoreError
-from hocket.store import LEASE_SECONDS, Ending, InboxRow, OutboxRow, Waiting, Written
-from hocket.stores import sqlite_rows, sqlite_schema
+from hocket.store import LEASE_SECONDS, Before, Ending, InboxRow, OutboxRow, Purged, Waiting, Written
+from hocket.stores import sqlite_purge, sqlite_rows, sqlite_schema
 from hocket.stores.sqlite_file import FileLock, blames_file, blames_store, sentence
 from hocket.stores.sqlite_lend import Lender
 from hocket.stores.sqlite_thread import PREPARED, InlinePlace, Place, ThreadPlace
@@ -62,6 +62,7 @@ class SqliteStore:
         self._lease = Lease()
         self._lock = FileLock(Path(path))
         self._refusing: str | None = f"database {path} is not open yet"  # new calls are turned away
+        self._walk = sqlite_purge.START
         self._gone = True  # also those that have waited for the lease
 
     def _connect(self) -> sqlite3.Connection:
@@ -271,6 +272,16 @@ class SqliteStore:
     async def refuse(self, id: int, reason: str) -> None:
         """Set a row aside that the broker refuses by its nature."""
         await self._write(lambda connection: sqlite_rows.refuse(connection, id, reason))
+
+    async def purge(self, before: Before, limit: int) -> Purged:
+        """One step of a purge: a look without the lease, then a short transaction where something may go."""
+        walk = self._walk
+        found = await self._look(lambda connection: sqlite_purge.look(connection, walk, before, limit))
+        removed = 0
+        if found.inbox or found.ledger:
+            removed = await self._write(lambda connection: sqlite_purge.remove(connection, found, before))
+        self._walk = found.walk
+        return Purged(removed, found.walk == sqlite_purge.START)
 
     async def waiting(self) -> Waiting:
         """Counts for readiness, metrics and the bound of RULES 4.6, from the indexes alone."""
