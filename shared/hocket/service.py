@@ -14,6 +14,7 @@ from typing import Any, Generic, Self, get_args, get_origin, overload
 from aiohttp import web
 from pydantic import BaseModel
 from sqlalchemy import MetaData
+from sqlalchemy.ext.asyncio import AsyncConnection
 from typing_extensions import TypeVar
 
 from hocket.breaker import Breaker
@@ -253,14 +254,15 @@ class Service(Generic[D]):
         self.declarations.add_says(*events)
 
     def tx(
-        self, *, key: str | None = None, correlation_id: str | None = None
+        self, *, key: str | None = None, correlation_id: str | None = None, connection: AsyncConnection | None = None
     ) -> AbstractAsyncContextManager[Outside[D]]:
         """A transaction outside a handler, of the service as it runs in this context (RULES 2.3).
 
-        With a `key` that was here before, `seen` is true and `correlation_id` the first one's. `HocketError` where
-        the service does not run here, `OutboxFull` where too much waits for the broker.
+        With a `key` that was here before, `seen` is true and `correlation_id` the first one's. With a `connection` it
+        joins the transaction that an application has open there, on the same database: what is said is said when the
+        application commits. `HocketError` where the service does not run here, `OutboxFull` where too much waits.
         """
-        return current(self.name).outside(key, correlation_id)
+        return current(self.name).outside(key, correlation_id, connection)
 
     def using(self, uses: D, /) -> Self:
         """The same service, with this in place of what `uses` makes: for tests."""

@@ -13,7 +13,7 @@ Promises every driver keeps (the contract suite is `hocket.testing.store_contrac
 - A driver opened on what another living process holds raises `ConfigError` (SQLite: one process a file).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -195,6 +195,21 @@ class Tx(Protocol):
         ...
 
 
+class Joined(Tx, Protocol):
+    """The kit's part of a transaction that an application owns: it commits or rolls back, not we.
+
+    What is written has no owner, so that the relay claims it once it is committed, and only then.
+    """
+
+    async def inbox(self, keys: Sequence[bytes]) -> Mapping[bytes, InboxRow]:
+        """The inbox rows that this transaction sees."""
+        ...
+
+    def on_commit(self, call: Callable[[], None]) -> None:
+        """Run `call` when the application commits, perhaps a moment before the rows can be seen."""
+        ...
+
+
 class Store(Protocol):
     """A service's database."""
 
@@ -212,6 +227,10 @@ class Store(Protocol):
 
     def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """Committed data without the write lease."""
+        ...
+
+    async def join(self, connection: AsyncConnection) -> Joined:
+        """Join the transaction of an application; `HocketError` where `connection` is to another database."""
         ...
 
     async def commit(self, endings: Sequence[Ending]) -> list[Written]:

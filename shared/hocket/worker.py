@@ -7,6 +7,8 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from functools import partial
 from typing import Any
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from hocket.breaker import Circuit
 from hocket.clock import Clock
 from hocket.errors import HocketError, TransportError
@@ -248,8 +250,12 @@ class Worker:
         """Whether the outbox is at its bound of due events."""
         return self.relay.full
 
-    def outside(self, key: str | None, correlation_id: str | None) -> AbstractAsyncContextManager[Any]:
-        """A transaction outside a handler."""
+    def outside(
+        self, key: str | None, correlation_id: str | None, connection: AsyncConnection | None = None
+    ) -> AbstractAsyncContextManager[Any]:
+        """A transaction outside a handler; with a `connection` it joins one that an application owns."""
+        if connection is not None:
+            return self.outsides.joined(key, correlation_id, connection, self.relay.nudge)
         return self.outsides.transaction(key, correlation_id)
 
     async def send(self, subscription: str, body: bytes, content_type: str, *, replay: str, attempt: int) -> None:

@@ -25,6 +25,7 @@ from hocket.errors import ConfigError, HocketError, StoreError
 from hocket.store import LEASE_SECONDS, Before, Ending, InboxRow, OutboxRow, Purged, Waiting, Written
 from hocket.stores import sqlite_purge, sqlite_rows, sqlite_schema
 from hocket.stores.sqlite_file import FileLock, blames_file, blames_store, sentence
+from hocket.stores.sqlite_join import JoinedTx
 from hocket.stores.sqlite_lend import Lender
 from hocket.stores.sqlite_thread import PREPARED, InlinePlace, Place, ThreadPlace
 from hocket.stores.sqlite_tx import Lease, SqliteTx
@@ -229,6 +230,13 @@ class SqliteStore:
         finally:
             open_ = False
             await self._reading.take_back(connection, loan)
+
+    async def join(self, connection: AsyncConnection) -> JoinedTx:
+        """Join the transaction of an application over the same file; `HocketError` where it is another."""
+        self._check()
+        joined = JoinedTx(connection, self._path, self._clock)
+        await joined.check()
+        return joined
 
     async def commit(self, endings: Sequence[Ending]) -> list[Written]:
         """Write endings in a transaction of their own: one hop, one sync of the disk.
