@@ -22,6 +22,7 @@ from hocket.service import Service
 from hocket.signals import Listener, Signals
 from hocket.store import Retention
 from hocket.stores.sqlite import SqliteStore
+from hocket.stores.sqlite_visit import SqliteVisit
 from hocket.telemetry import logs, otel
 from hocket.telemetry.prometheus import PrometheusListener
 from hocket.transport import Transport
@@ -146,6 +147,14 @@ class Assembly:
                 "write sqlite:///var/{service}.db, or sqlite:////data/{service}.db for an absolute path"
             )
         return SqliteStore(url.removeprefix("sqlite:///"), clock=self._clock, boot=boot)
+
+
+def visit(target: str, config: Config) -> SqliteVisit:
+    """The outbox of a service, by its name or its database's address; `ConfigError` where there is none."""
+    url = target if "://" in target else config.database_of(target)
+    if not url.startswith("sqlite:///"):
+        raise ConfigError(f"{url.partition('://')[0]}://… cannot be looked into from here: name sqlite:///PATH")
+    return SqliteVisit(url.removeprefix("sqlite:///"))
 
 
 class Hosted:

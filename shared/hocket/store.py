@@ -119,6 +119,22 @@ def receipt_row(receipts: Sequence[bytes], now: float) -> OutboxRow:
     return OutboxRow(RowKind.RECEIPT, Message(RECEIPTS, "", body, "application/json"), due=now)
 
 
+class Kept(NamedTuple):
+    """A row as it stands in an outbox, for people who look at it from outside the process."""
+
+    id: int
+    kind: RowKind
+    due: float  # seconds since 1970
+    owner: str  # boot id of the process that publishes it, "" none
+    reason: str  # of the broker, where it refused it
+    refused: bool
+    event_id: str
+    subject: str
+    exchange: str
+    routing_key: str
+    size: int  # of the body, in bytes
+
+
 class Written(NamedTuple):
     """What became of one ending: whether it won, and its outbox rows with their ids (the receipts' row included)."""
 
