@@ -70,6 +70,9 @@ async def town(folder: Path, monkeypatch: pytest.MonkeyPatch, broker_url: str) -
         monkeypatch.setenv("CRM_URL", f"{outside}/crm")
         for service in (orders, payments, inventory, notifications, ingress, crm):
             await assembly.start(service, 0)
+        async with asyncio.timeout(PATIENCE):  # what is said before a queue is bound is not heard there
+            while any(part.worker.health() for part in assembly.parts.values()):  # noqa: ASYNC110 - no moment to wait for
+                await asyncio.sleep(0.05)
         async with aiohttp.ClientSession() as http:
             yield Town(assembly, http)
     finally:

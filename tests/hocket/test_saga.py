@@ -48,7 +48,7 @@ def begun(row: LedgerRow | None, **other: Any) -> Begun | Wait | Refused | Confl
     """The delivery of `ROW` asks to begin, with a token of its own."""
     words: dict[str, Any] = {
         "run": "run", "correlation_id": "flow", "step": "payments.charge", "scope": "order/1", "token": "me",
-        "boot": "boot", "inbox_key": b"key", "step_key": "outside", "input": b"in", "replay": False, "now": 5.0,
+        "boot": "boot", "inbox_key": b"key", "step_key": "outside", "input": b"input", "replay": False, "now": 5.0,
     }  # fmt: skip
     return begin(row, **words | other)
 

@@ -1,8 +1,7 @@
 """The desk's pages in a real browser: what a person sees and does, and what a foreign page cannot."""
 
 import asyncio
-import shutil
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -10,24 +9,13 @@ from typing import Any
 import pytest
 from aiohttp import web
 from selenium import webdriver
-from selenium.webdriver.chrome.service import Service as Driver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.ui import WebDriverWait
 
+from tests.browser import NEEDS_CHROMIUM, Person, chromium
 from tests.services.deadletters.desk import Bench, bench, dead, event, manifest, receipt
 
-CHROMIUM, CHROMEDRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-pytestmark = [
-    pytest.mark.chromium,
-    pytest.mark.skipif(not (CHROMIUM and CHROMEDRIVER), reason="no chromium and chromedriver on the path"),
-]
-FLAGS = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--window-size=1280,900",
-)  # fmt: skip
-#: Seconds the browser waits for a condition.
-PATIENCE = 20.0
+pytestmark = NEEDS_CHROMIUM
 #: CONSOLE §11: nodes of one page.
 MAX_NODES = 1_500
 
@@ -35,14 +23,8 @@ MAX_NODES = 1_500
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
     """One headless chromium for this file."""
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM or ""
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options, Driver(CHROMEDRIVER or ""))
-    yield driver
-    driver.quit()
+    with chromium(tmp_path_factory.mktemp("chromium")) as driver:
+        yield driver
 
 
 @pytest.fixture
@@ -54,27 +36,13 @@ async def desk(tmp_path: Path) -> AsyncIterator[Bench]:
         yield made
 
 
-class Reader:
-    """A person at the browser; every step runs beside the event loop, which serves the pages."""
+class Reader(Person):
+    """A person at the browser who reads the desk."""
 
     def __init__(self, browser: webdriver.Chrome, desk: Bench) -> None:
+        super().__init__(browser, desk.url)
         self.browser = browser
         self.desk = desk
-
-    async def open(self, path: str) -> None:
-        """Go to an address of the desk."""
-        await asyncio.to_thread(self.browser.get, self.desk.url + path)
-
-    async def see(self, what: Callable[[str], bool] | str) -> str:
-        """Wait until the page's text holds this; the text."""
-
-        def shown(browser: Any) -> str | bool:
-            text: str = browser.execute_script("return document.body ? document.body.innerText : ''")
-            found = what in text if isinstance(what, str) else what(text)
-            return text if found else False
-
-        wait = WebDriverWait(self.browser, PATIENCE)
-        return str(await asyncio.to_thread(wait.until, shown, f"never seen: {what}"))
 
     async def press(self, label: str) -> None:
         """Press the link or button whose text begins so."""
