@@ -1,4 +1,4 @@
-"""What tests of every room share: one private RabbitMQ node a session, one virtual host a module."""
+"""What tests of every room share: a private RabbitMQ node and a private PostgreSQL server a session."""
 
 import re
 from collections.abc import Iterator
@@ -6,15 +6,22 @@ from collections.abc import Iterator
 import pytest
 
 from deploy.broker.node import RabbitNode, find_programs
+from deploy.database.server import PostgresServer
+from deploy.database.server import find_programs as find_database
 
 #: Fixtures that need a RabbitMQ node; a test that asks for one carries the marker `rabbitmq` by itself.
 NEEDS_RABBITMQ = {"rabbitmq", "broker_url"}
+#: The same for PostgreSQL and the marker `postgres`.
+NEEDS_POSTGRES = {"postgres"}
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark what needs RabbitMQ, so that `-m "not rabbitmq"` leaves it out."""
-    if isinstance(item, pytest.Function) and NEEDS_RABBITMQ & set(item.fixturenames):
-        item.add_marker(pytest.mark.rabbitmq)
+    """Mark what needs RabbitMQ or PostgreSQL, so that `-m "not rabbitmq and not postgres"` leaves it out."""
+    if isinstance(item, pytest.Function):
+        if NEEDS_RABBITMQ & set(item.fixturenames):
+            item.add_marker(pytest.mark.rabbitmq)
+        if NEEDS_POSTGRES & set(item.fixturenames):
+            item.add_marker(pytest.mark.postgres)
 
 
 @pytest.fixture(scope="session")
@@ -29,6 +36,15 @@ def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitNode]:
     finally:
         node.kill()
         node.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """A private PostgreSQL server; skips where its programs are not installed."""
+    if find_database() is None:
+        pytest.skip("no PostgreSQL is installed here: apt-get install postgresql brings it")
+    with PostgresServer(tmp_path_factory.mktemp("postgres")) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

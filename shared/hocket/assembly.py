@@ -7,7 +7,7 @@ import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from prometheus_client import CollectorRegistry
@@ -20,7 +20,7 @@ from hocket.ids import Ids
 from hocket.running import here
 from hocket.service import Service
 from hocket.signals import Listener, Signals
-from hocket.store import Retention
+from hocket.store import Kept, Retention, Store
 from hocket.stores.sqlite import SqliteStore
 from hocket.stores.sqlite_visit import SqliteVisit
 from hocket.telemetry import logs, otel
@@ -36,12 +36,20 @@ FAILED_STATUS = 1
 Target = tuple[Service[Any], int]
 
 
+class Killable(Store, Protocol):
+    """A store that can also stop as a killed process does."""
+
+    async def abandon(self) -> None:
+        """Roll back what is open, wait for nobody."""
+        ...
+
+
 @dataclass(slots=True)
 class Part:
     """One running service and what belongs to it."""
 
     worker: Worker
-    store: SqliteStore
+    store: Killable
     transport: Transport
     web: Web
     stack: ExitStack = field(default_factory=ExitStack)
@@ -139,21 +147,48 @@ class Assembly:
             f"HOCKET_BROKER_URL begins with {scheme or 'nothing'}:// and hocket speaks amqp://, amqps:// and memory://"
         )
 
-    def _store(self, name: str, boot: str) -> SqliteStore:
+    def _store(self, name: str, boot: str) -> Killable:
         url = self._config.database_of(name)
+        if url.startswith(("postgresql://", "postgresql+asyncpg://")):
+            from hocket.stores.postgres import PostgresStore
+
+            return PostgresStore(url, clock=self._clock, boot=boot)
         if not url.startswith("sqlite:///"):
             raise ConfigError(
-                f"HOCKET_DATABASE_URL is {urlsplit(url).scheme}://… and hocket keeps its data in sqlite:///PATH: "
-                "write sqlite:///var/{service}.db, or sqlite:////data/{service}.db for an absolute path"
+                f"HOCKET_DATABASE_URL is {urlsplit(url).scheme}://… and hocket keeps its data in sqlite:///PATH or "
+                "postgresql://USER:PASSWORD@HOST/DATABASE, one for each service: write sqlite:///var/{service}.db, or "
+                "sqlite:////data/{service}.db for an absolute path"
             )
         return SqliteStore(url.removeprefix("sqlite:///"), clock=self._clock, boot=boot)
 
 
-def visit(target: str, config: Config) -> SqliteVisit:
+class Visit(Protocol):
+    """A look into an outbox from outside its process."""
+
+    def counts(self, now: float) -> list[tuple[str, str, int, float]]:
+        """(kind, due | later | refused, how many, oldest due moment)."""
+        ...
+
+    def rows(self, limit: int, *, refused: bool = False) -> list[Kept]:
+        """The first rows: the refused ones, then by the moment they are due."""
+        ...
+
+    def retry(self, ids: Sequence[int]) -> int:
+        """Let refused rows be published again; how many there were."""
+        ...
+
+
+def visit(target: str, config: Config) -> Visit:
     """The outbox of a service, by its name or its database's address; `ConfigError` where there is none."""
     url = target if "://" in target else config.database_of(target)
+    if url.startswith(("postgresql://", "postgresql+asyncpg://")):
+        from hocket.stores.postgres_visit import PostgresVisit
+
+        return PostgresVisit(url)
     if not url.startswith("sqlite:///"):
-        raise ConfigError(f"{url.partition('://')[0]}://… cannot be looked into from here: name sqlite:///PATH")
+        raise ConfigError(
+            f"{url.partition('://')[0]}://… cannot be looked into: name sqlite:///PATH or postgresql://HOST/DATABASE"
+        )
     return SqliteVisit(url.removeprefix("sqlite:///"))
 
 

@@ -105,7 +105,10 @@ def begin(
     row: LedgerRow | None, *, run: str, correlation_id: str, step: str, scope: str, token: str, boot: str,
     inbox_key: bytes, step_key: str, input: bytes, replay: bool, now: float,
 ) -> Begun | Wait | Refused | Conflict | Obsolete:  # fmt: skip
-    """May this delivery of a step begin (RULES 5.1, 5.2, 5.6)? `token` names the run, `boot` the process."""
+    """May this delivery of a step begin (RULES 5.1, 5.2, 5.6)? `token` names the run, `boot` the process.
+
+    A row with an owner is at work, whatever its process: the store blanks owners whose lease is over.
+    """
     fresh = LedgerRow(
         run, correlation_id, step, scope, LedgerState.BEGUN, token, boot, inbox_key, step_key, input, updated=now
     )
@@ -121,7 +124,7 @@ def begin(
                 )
             )
         case LedgerState.BEGUN:
-            if row.owner and row.boot == boot and row.owner != token:
+            if row.owner and row.owner != token:
                 return Wait()
             return Begun(replace(fresh, failure=row.failure, generation=row.generation))
         case LedgerState.UNSURE if replay:

@@ -10,7 +10,9 @@ Promises every driver keeps (the contract suite is `hocket.testing.store_contrac
   and its exit raise `LeaseExpired`.
 - `StoreError` means nothing was written *or the outcome is unknown*; the caller looks the keys up again (RULES 3.2).
 - Rows due at their insertion belong to this process (`owner`); what is due later has no owner until `due` claims it.
-- A driver opened on what another living process holds raises `ConfigError` (SQLite: one process a file).
+- A process is an owner by one lease, which `renew` extends; when it is over, others take over all it owned (RULES 4.1).
+  A driver that serves one process only raises `ConfigError` when another one holds its database (SQLite).
+- The tables are versioned and led on at `open`, by one process at a time (RULES 10.3).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -30,6 +32,9 @@ from hocket.transport import Message
 
 #: Seconds a handler's transaction may hold the write lease.
 LEASE_SECONDS = 10.0
+#: Seconds for which an owner's lease is given, and after which the worker renews it.
+OWNER_LEASE_SECONDS = 15.0
+OWNER_RENEW_SECONDS = 5.0
 
 
 class InboxState(StrEnum):
@@ -136,10 +141,15 @@ class Kept(NamedTuple):
 
 
 class Written(NamedTuple):
-    """What became of one ending: whether it won, and its outbox rows with their ids (the receipts' row included)."""
+    """What became of one ending: whether it won, and its outbox rows with their ids (the receipts' row included).
+
+    `blocked`: another open transaction holds its key, so that nothing is decided and nothing written; whoever asked
+    commits it again apart, a little later (RULES 3.3). Only `commit` answers so.
+    """
 
     won: bool
     outbox: tuple[OutboxRow, ...] = ()
+    blocked: bool = False
 
 
 class Waiting(NamedTuple):
@@ -191,7 +201,10 @@ class Tx(Protocol):
         ...
 
     async def ledger(self, runs: Sequence[str]) -> dict[str, LedgerRow]:
-        """The ledger rows of these runs, locked until the end of the transaction."""
+        """The ledger rows of these runs, locked until the end of the transaction, those that do not exist too.
+
+        Owner and boot are blank where that owner's lease is over (RULES 5.2).
+        """
         ...
 
     async def cancel(self, schedule: str) -> bool:
@@ -238,7 +251,7 @@ class Store(Protocol):
         ...
 
     def transaction(self, lease: float = LEASE_SECONDS) -> AbstractAsyncContextManager[Tx]:
-        """The write lease, taken in order of asking."""
+        """A write transaction; where the database has one writer, in order of asking."""
         ...
 
     def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
@@ -257,8 +270,20 @@ class Store(Protocol):
         """The inbox rows that exist of these keys, committed state."""
         ...
 
-    async def take_over(self) -> None:
-        """At start: own every due row of earlier boots (SQLite: of all others)."""
+    async def renew(self) -> bool:
+        """Extend this process's lease; the worker calls it every `OWNER_RENEW_SECONDS`.
+
+        False: it was over, others may have taken what was owned. Such a process is fenced and stops: it starts nothing
+        more, gives back what it has in hand and ends.
+        """
+        ...
+
+    async def take_over(self) -> int:
+        """Own the due rows of owners whose lease is over (SQLite: of all others), at start and periodically.
+
+        Returns how many rows the store may hold now that were never handed over: taken over, or left by a commit whose
+        outcome was unknown. Unless that is 0 the caller looks through its rows from the start.
+        """
         ...
 
     async def due(self, now: float, after: int, limit: int) -> list[OutboxRow]:

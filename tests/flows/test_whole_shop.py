@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from deploy.database.server import PostgresServer
 from hocket.assembly import Assembly
 from hocket.config import Config
 from services.crm import crm
@@ -59,9 +60,13 @@ class Town:
 
 
 @asynccontextmanager
-async def town(folder: Path, monkeypatch: pytest.MonkeyPatch, broker_url: str) -> AsyncIterator[Town]:
+async def town(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, broker_url: str, database_url: str = ""
+) -> AsyncIterator[Town]:
     """The sandbox first, then the shop with its settings from the environment."""
-    assembly = Assembly(Config(broker_url=broker_url, database_url=f"sqlite:///{folder}/{{service}}.db"))
+    assembly = Assembly(
+        Config(broker_url=broker_url, database_url=database_url or f"sqlite:///{folder}/{{service}}.db")
+    )
     try:
         outside = f"http://127.0.0.1:{(await assembly.start(sandbox, 0)).web.port}"
         monkeypatch.setenv("PAYMENTS_CARDS_URL", f"{outside}/cards")
@@ -88,6 +93,18 @@ async def test_the_books_balance_in_memory(tmp_path: Path, monkeypatch: pytest.M
 async def test_the_books_balance_on_rabbitmq(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broker_url: str) -> None:
     """The same over a real broker."""
     async with town(tmp_path, monkeypatch, broker_url) as shop:
+        await _books_balance(shop)
+
+
+async def test_the_books_balance_on_postgresql(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres: PostgresServer
+) -> None:
+    """The same with every service on a PostgreSQL database of its own."""
+    for service in (sandbox, orders, payments, inventory, notifications, ingress, crm):
+        postgres.add_database(service.name)
+    async with town(
+        tmp_path, monkeypatch, "memory://", postgres.url("SERVICE").replace("SERVICE", "{service}")
+    ) as shop:
         await _books_balance(shop)
 
 

@@ -81,10 +81,10 @@ def test_a_step_whose_flow_failed_before_is_refused() -> None:
 
 
 def test_a_copy_waits_while_another_is_at_work() -> None:
-    """RULES 5.2: the owner of this boot lives; without owner, or of another boot, the run is taken over."""
+    """RULES 5.2: an owner is at work, whatever its process; without owner the run is taken over."""
     assert begun(replace(ROW, owner="other")) == Wait()
     assert begun(FREE) == Begun(ROW)
-    assert begun(replace(ROW, owner="other", boot="before")) == Begun(ROW)
+    assert begun(replace(ROW, owner="other", boot="another")) == Wait()
     assert begun(ROW) == Begun(ROW)
 
 

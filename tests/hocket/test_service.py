@@ -313,7 +313,9 @@ class Stand:
     def __init__(self) -> None:
         self.asked: list[tuple[str | None, str | None]] = []
 
-    def outside(self, key: str | None, correlation_id: str | None) -> AbstractAsyncContextManager[Any]:
+    def outside(
+        self, key: str | None, correlation_id: str | None, connection: object = None
+    ) -> AbstractAsyncContextManager[Any]:
         """Yield what was asked for."""
         self.asked.append((key, correlation_id))
         return nullcontext("tx")

@@ -15,7 +15,7 @@ from hocket.store import Kept
 #: Exit status where nothing was there to retry.
 NOT_SO = 1
 
-Target = Annotated[str, typer.Argument(metavar="SERVICE", help="A service's name, or a database as sqlite:///PATH.")]
+Target = Annotated[str, typer.Argument(metavar="SERVICE", help="A service's name, or the address of its database.")]
 
 
 def outbox(

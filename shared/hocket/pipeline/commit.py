@@ -27,6 +27,8 @@ STORE_LONGEST_WAIT = 5.0
 ALONE = 3
 #: How often one arrival's ending may be made smaller before it is given back.
 MOST_BLAMES = 2
+#: Seconds after which an arrival whose key another transaction holds is committed again, apart (RULES 3.3).
+BLOCKED_WAIT = 0.25
 
 
 @dataclass(slots=True)
@@ -47,6 +49,7 @@ class Committer:
     _busy: int = 0
     _wait: float = STORE_FIRST_WAIT
     _suspected: bool = False
+    _apart: int = 0
 
     def submit(self, arrival: Arrival) -> None:
         """Commit this arrival's outcome with the next group."""
@@ -56,7 +59,7 @@ class Committer:
     @property
     def idle(self) -> bool:
         """Whether nothing waits for a commit."""
-        return not (self._pending or self._busy or self._suspected)
+        return not (self._pending or self._busy or self._suspected or self._apart)
 
     async def run(self) -> None:
         """Commit group after group, for ever."""
@@ -217,11 +220,18 @@ class Committer:
         winners: list[Arrival] = []
         for arrival, (one, owned) in zip(group, written, strict=True):
             rows.extend(one.outbox)
-            if one.won and owned:
+            if one.blocked:
+                self._apart += 1
+                asyncio.get_running_loop().call_later(BLOCKED_WAIT, self._again, arrival)
+            elif one.won and owned:
                 winners.append(arrival)
             else:
                 self.lost(arrival)
         self.won(winners, rows)
+
+    def _again(self, arrival: Arrival) -> None:
+        self._apart -= 1
+        self.submit(arrival)
 
 
 def _needs_ledger(arrival: Arrival) -> bool:

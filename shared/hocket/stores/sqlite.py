@@ -29,6 +29,7 @@ from hocket.stores.sqlite_join import JoinedTx
 from hocket.stores.sqlite_lend import Lender
 from hocket.stores.sqlite_thread import PREPARED, InlinePlace, Place, ThreadPlace
 from hocket.stores.sqlite_tx import Lease, SqliteTx
+from hocket.stores.walk import START
 
 T = TypeVar("T")
 
@@ -63,7 +64,7 @@ class SqliteStore:
         self._lease = Lease()
         self._lock = FileLock(Path(path))
         self._refusing: str | None = f"database {path} is not open yet"  # new calls are turned away
-        self._walk = sqlite_purge.START
+        self._walk = START
         self._gone = True  # also those that have waited for the lease
 
     def _connect(self) -> sqlite3.Connection:
@@ -251,9 +252,14 @@ class SqliteStore:
         """The inbox rows that exist of these keys, committed state."""
         return await self._look(lambda connection: sqlite_rows.inbox(connection, keys))
 
-    async def take_over(self) -> None:
-        """At start: own every due row of earlier boots; the file's lock says that they are dead."""
-        await self._write(partial(sqlite_rows.take_over, boot=self._boot))
+    async def renew(self) -> bool:
+        """Always true: the file's lock is the lease, and it is held as long as the process lives."""
+        self._check()
+        return True
+
+    async def take_over(self) -> int:
+        """Own every due row of earlier boots; the file's lock says that they are dead."""
+        return await self._write(partial(sqlite_rows.take_over, boot=self._boot))
 
     async def due(self, now: float, after: int, limit: int) -> list[OutboxRow]:
         """Own due rows with id > `after`, and those claimed just now, oldest id first; at most `limit` of each kind.
@@ -289,7 +295,7 @@ class SqliteStore:
         if found.inbox or found.ledger:
             removed = await self._write(lambda connection: sqlite_purge.remove(connection, found, before))
         self._walk = found.walk
-        return Purged(removed, found.walk == sqlite_purge.START)
+        return Purged(removed, found.walk == START)
 
     async def waiting(self) -> Waiting:
         """Counts for readiness, metrics and the bound of RULES 4.6, from the indexes alone."""

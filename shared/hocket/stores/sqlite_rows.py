@@ -2,10 +2,11 @@
 
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import replace
 
 from hocket.saga import LedgerRow
 from hocket.store import Ending, InboxRow, InboxWrite, Offset, OutboxRow, RowKind, Waiting, Written, receipt_row
-from hocket.stores import sqlite_schema as schema
+from hocket.stores import rows as rows_of
 from hocket.stores.sqlite_thread import roll_back
 
 _INBOX = """SELECT key, subscription, event_id, state, attempt, base, version, data_hash, revision, correlation_id,
@@ -93,7 +94,7 @@ def write(connection: sqlite3.Connection, endings: Sequence[Ending], boot: str |
             taken.add(key)
             won[at] = True
     winners = [ending for ending, wins in zip(endings, won, strict=True) if wins]
-    ledger = [schema.ledger_values(row) for ending in winners for row in ending.ledger]
+    ledger = [rows_of.ledger_values(row) for ending in winners for row in ending.ledger]
     if ledger:
         connection.executemany(_PUT_LEDGER, ledger)
     said = [list(ending.outbox) for ending in winners]
@@ -105,7 +106,7 @@ def write(connection: sqlite3.Connection, endings: Sequence[Ending], boot: str |
 
 
 def _wins(connection: sqlite3.Connection, inbox: InboxWrite) -> bool:
-    values = schema.inbox_values(inbox.row)
+    values = rows_of.inbox_values(inbox.row)
     if inbox.won:
         return connection.execute(_PUT_INBOX, values).rowcount == 1
     return connection.execute(_WIN_INBOX, (*values, inbox.run_attempt, inbox.replay)).rowcount == 1
@@ -116,7 +117,9 @@ def _put_outbox(connection: sqlite3.Connection, rows: list[OutboxRow], boot: str
         return []
     last = connection.execute(_LAST_ID).fetchone()
     stored = [row.stored(id) for id, row in enumerate(rows, start=(last[0] if last else 0) + 1)]
-    connection.executemany(_PUT_OUTBOX, [schema.outbox_values(row, boot if row.due <= now else None) for row in stored])
+    connection.executemany(
+        _PUT_OUTBOX, [rows_of.outbox_values(row, boot if row.due <= now else None) for row in stored]
+    )
     return stored
 
 
@@ -135,13 +138,14 @@ def commit(connection: sqlite3.Connection, endings: Sequence[Ending], boot: str,
 def inbox(connection: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, InboxRow]:
     """The inbox rows that exist."""
     found = (connection.execute(_INBOX, (key,)).fetchone() for key in keys)
-    return {values[0]: schema.inbox_row(values) for values in found if values is not None}
+    return {values[0]: rows_of.inbox_row(values) for values in found if values is not None}
 
 
-def ledger(connection: sqlite3.Connection, runs: Sequence[str]) -> dict[str, LedgerRow]:
-    """The ledger rows that exist."""
+def ledger(connection: sqlite3.Connection, runs: Sequence[str], boot: str) -> dict[str, LedgerRow]:
+    """The ledger rows that exist; of another boot's rows without their owner: one process holds the file."""
     found = (connection.execute(_LEDGER, (run,)).fetchone() for run in runs)
-    return {values[0]: schema.ledger_row(values) for values in found if values is not None}
+    rows = (rows_of.ledger_row(values) for values in found if values is not None)
+    return {row.run: row if row.boot == boot else replace(row, owner="", boot="") for row in rows}
 
 
 def cancel(connection: sqlite3.Connection, schedule: str, now: float) -> bool:
@@ -176,7 +180,7 @@ def own(
     Where there are more own rows than `limit`, only rows below the last one returned are claimed: a caller that goes
     on behind the highest id it was given passes nobody by.
     """
-    rows = [schema.outbox_row(values) for values in connection.execute(_OWN, (after, boot, limit))]
+    rows = [rows_of.outbox_row(values) for values in connection.execute(_OWN, (after, boot, limit))]
     earliest = next_due(connection)
     if earliest is None or earliest > now:
         return rows, None
@@ -187,7 +191,7 @@ def claim(connection: sqlite3.Connection, boot: str, now: float, ceiling: int, l
     """Own what has become due, earliest first."""
     begin(connection)
     try:
-        rows = [schema.outbox_row(values) for values in connection.execute(_CLAIM, (boot, now, ceiling, limit))]
+        rows = [rows_of.outbox_row(values) for values in connection.execute(_CLAIM, (boot, now, ceiling, limit))]
     except BaseException:
         roll_back(connection)
         raise
@@ -201,9 +205,9 @@ def next_due(connection: sqlite3.Connection) -> float | None:
     return earliest
 
 
-def take_over(connection: sqlite3.Connection, boot: str) -> None:
-    """Own what earlier boots owned (RULES 4.1)."""
-    connection.execute(_TAKE_OVER, (boot, boot))
+def take_over(connection: sqlite3.Connection, boot: str) -> int:
+    """Own what earlier boots owned (RULES 4.1); how many rows."""
+    return connection.execute(_TAKE_OVER, (boot, boot)).rowcount
 
 
 def forget(connection: sqlite3.Connection, ids: Sequence[int]) -> None:

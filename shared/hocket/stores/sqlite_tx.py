@@ -45,8 +45,8 @@ class SqliteTx:
             raise
 
     async def ledger(self, runs: Sequence[str]) -> dict[str, LedgerRow]:
-        """The ledger rows of these runs; nobody else writes until the end of the transaction."""
-        return await self._kit(lambda connection: sqlite_rows.ledger(connection, runs))
+        """The ledger rows of these runs, of earlier boots without owner; nobody else writes until the end."""
+        return await self._kit(lambda connection: sqlite_rows.ledger(connection, runs, self._boot))
 
     async def cancel(self, schedule: str) -> bool:
         """Delete what was scheduled under this name and is not yet due."""

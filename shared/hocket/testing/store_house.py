@@ -1,6 +1,6 @@
 """What the store contract stands on: a clock that is set, rows to write, stores that start and die."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -95,8 +95,14 @@ def ledger_row(run: str, state: LedgerState = LedgerState.BEGUN) -> LedgerRow:
 class StoreHouse:
     """Where a test opens stores, one after the other as processes start and die, and all are closed at the end."""
 
-    def __init__(self, make: Callable[[Path, str, Clock], CrashableStore], where: Path) -> None:
+    def __init__(
+        self,
+        make: Callable[[Path, str, Clock], CrashableStore],
+        lapse: Callable[[Path], Awaitable[None]],
+        where: Path,
+    ) -> None:
         self._make = make
+        self._lapse = lapse
         self._where = where
         self.open: list[CrashableStore] = []
         self.clock = SetClock()
@@ -112,9 +118,10 @@ class StoreHouse:
         return store
 
     async def crash(self, store: CrashableStore) -> None:
-        """This process is killed."""
+        """This process is killed, and the time of its leases passes."""
         self.open.remove(store)
         await store.abandon()
+        await self._lapse(self._where)
 
     async def close(self) -> None:
         """The end of the test."""
@@ -129,9 +136,12 @@ class StoreSuite:
         """A store of this driver that is not open yet, over the database of folder `where`, for this boot id."""
         raise NotImplementedError(f"{type(self).__name__} must say how its store is made: override make()")
 
+    async def lapse(self, where: Path) -> None:
+        """End the leases of every owner in the database of folder `where`; nothing to do where a lock is the lease."""
+
     @pytest.fixture
     async def house(self, tmp_path: Path) -> AsyncIterator[StoreHouse]:
         """Stores for one test; all are closed at its end."""
-        house = StoreHouse(self.make, tmp_path)
+        house = StoreHouse(self.make, self.lapse, tmp_path)
         yield house
         await house.close()

@@ -1,0 +1,75 @@
+"""What can go wrong with a PostgreSQL database: whose fault it is, in one sentence."""
+
+import asyncio
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+
+from hocket.errors import StoreError
+
+#: Classes of SQLSTATE that speak of a value or a row: what PostgreSQL refuses by its nature (RULES 3.2).
+_OF_THE_ROW = {"22", "23", "54"}
+#: The same for a handler's own statement: of the store are lost connections, conflicts, a lack of resources, operators.
+_OF_THE_STORE = {"08", "40", "53", "57", "58"}
+READ_ONLY = "25006"
+
+_SENTENCES = {
+    "08": "does not answer: see whether the server runs and can be reached",
+    "28": "refuses this user: check name and password in HOCKET_DATABASE_URL",
+    "3D": "does not exist: create it, or name another one in HOCKET_DATABASE_URL",
+    "40": "rolled a transaction back in favour of another; it is tried again",
+    "42": "refuses a statement: give this user the right to create and use the tables",
+    "53": "lacks resources (connections, memory or disk): give it more, or use fewer processes",
+    "55": "is locked by another transaction",
+    "57": "was stopped or is starting: nothing is lost, it is tried again",
+}
+_NO_ANSWER = (asyncpg.InterfaceError, OSError, TimeoutError, asyncio.TimeoutError, EOFError)
+
+
+def shown(url: str) -> str:
+    """The address without its password."""
+    parts = urlsplit(url)
+    where = parts.hostname or ""
+    if parts.port:
+        where += f":{parts.port}"
+    return urlunsplit(("postgresql", f"{parts.username}@{where}" if parts.username else where, parts.path, "", ""))
+
+
+def code_of(error: BaseException) -> str:
+    """The SQLSTATE of what PostgreSQL raised, "08000" where there was no answer, "" for anything else."""
+    state = getattr(error, "sqlstate", None)
+    if isinstance(state, str):
+        return state
+    if isinstance(error, ValueError):  # a value that asyncpg cannot encode: an InterfaceError by its class
+        return ""
+    return "08000" if isinstance(error, _NO_ANSWER) else ""
+
+
+def sentence(database: str, error: BaseException) -> str:
+    """One sentence for what was refused: which database, why, and the way out."""
+    known = _SENTENCES.get(code_of(error)[:2], "does not answer as it should")
+    return f"database {database} {known} ({str(error) or type(error).__name__})"
+
+
+def kit_error(database: str, error: Exception) -> Exception:
+    """What one of the kit's own statements raises: right as they are, only a value can be the row's fault."""
+    if isinstance(error, StoreError):
+        return error
+    code = code_of(error)
+    if not code or code[:2] in _OF_THE_ROW:
+        return _innermost(error) if isinstance(error, asyncpg.InterfaceError | asyncpg.PostgresError) else error
+    return StoreError(sentence(database, error))
+
+
+def _innermost(error: Exception) -> Exception:
+    """What Python said of a value, below what asyncpg made of it."""
+    while isinstance(below := error.__cause__, Exception):
+        error = below
+    return error
+
+
+def handler_error(database: str, error: BaseException) -> StoreError | None:
+    """What a handler's statement raises where the store is to blame; None: it keeps its own error."""
+    if code_of(error)[:2] in _OF_THE_STORE:
+        return StoreError(sentence(database, error))
+    return None

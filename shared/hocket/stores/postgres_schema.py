@@ -1,0 +1,67 @@
+"""The kit's tables in one PostgreSQL schema: made where absent, led on where an earlier hocket made them.
+
+One process at a time does it, also where several replicas start at once: an advisory lock makes the others wait.
+"""
+
+import asyncpg
+from sqlalchemy import Connection, MetaData
+from sqlalchemy.dialects import postgresql as postgresql_dialect
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from hocket.errors import ConfigError
+from hocket.stores import tables
+from hocket.stores.postgres_link import Links
+
+#: The advisory lock under which tables are made, the same for every hocket: "hocket" as a number.
+_LOCK = 0x686F636B6574
+_SAYS = "SELECT name, value FROM hocket_meta"
+
+
+async def create(links: Links, schema: str, own: MetaData | None) -> None:
+    """Make or migrate the kit's tables and make a service's `own` where absent; what asyncpg raises comes through.
+
+    `ConfigError` where a later hocket has made them and says that this one is too old for them.
+    """
+    connection = await links.connect()
+    try:
+        await connection.execute(f"SELECT pg_advisory_lock({_LOCK})")
+        await connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
+        if await connection.fetchval("SELECT to_regclass($1)", f'"{schema}".hocket_meta') is None:
+            await _make(connection)
+            found = tables.stamps()
+        else:
+            found = dict(await connection.fetch(_SAYS))
+        if sentence := tables.refusal(links.shown, found):
+            raise ConfigError(sentence)
+        if own is not None or int(found["schema"]) < tables.SCHEMA:
+            await _lead_on(links, int(found["schema"]), own)
+    finally:
+        await connection.close()  # the lock ends with it
+
+
+async def _make(connection: asyncpg.Connection) -> None:
+    async with connection.transaction():
+        dialect = postgresql_dialect.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy left this one untyped
+        for statement in tables.statements(dialect):
+            await connection.execute(statement)
+        await connection.executemany(
+            "INSERT INTO hocket_meta (name, value) VALUES ($1, $2)", list(tables.stamps().items())
+        )
+
+
+async def _lead_on(links: Links, found: int, own: MetaData | None) -> None:
+    def work(connection: Connection) -> None:
+        if found < tables.SCHEMA:
+            from hocket.stores.migrations import migrate
+
+            migrate(connection, found)
+        if own is not None:
+            own.create_all(connection)
+
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=links.connect, poolclass=NullPool)
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(work)
+    finally:
+        await engine.dispose()

@@ -1,0 +1,177 @@
+"""The kit's tables, once for every database; `create` writes them down for one.
+
+`hocket_outbox_owned` holds what is due and unconfirmed, `hocket_outbox_later` what waits for its time: both cover the
+counts, so that a million timers cost the relay nothing.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Double,
+    Index,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    and_,
+)
+from sqlalchemy.dialects.sqlite import INTEGER, REAL
+from sqlalchemy.engine import Dialect
+from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.types import TypeEngine
+
+#: Version of the tables below, kept in `hocket_meta` as `schema`; the code of this version is known by the same number.
+SCHEMA = 2
+#: The least version of the code that works with these tables, kept in `hocket_meta` as `least` (RULES 10.3).
+LEAST = 1
+
+KIT = MetaData()
+_WHOLE: TypeEngine[int] = BigInteger().with_variant(INTEGER(), "sqlite")
+_REAL: TypeEngine[float] = Double().with_variant(REAL(), "sqlite")
+
+
+def _texts(*names: str) -> list[Column[str]]:
+    return [Column(name, Text, nullable=False) for name in names]
+
+
+def _whole(name: str) -> Column[int]:
+    return Column(name, _WHOLE, nullable=False)
+
+
+def _real(name: str) -> Column[float]:
+    return Column(name, _REAL, nullable=False)
+
+
+def _raw(name: str) -> Column[bytes]:
+    return Column(name, LargeBinary, nullable=False)
+
+
+META = Table(
+    "hocket_meta",
+    KIT,
+    *_texts("name", "value"),
+    PrimaryKeyConstraint("name"),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+
+INBOX = Table(
+    "hocket_inbox",
+    KIT,
+    _raw("key"),
+    *_texts("subscription", "event_id", "state"),
+    *(_whole(name) for name in ("attempt", "base", "version")),
+    _raw("data_hash"),
+    _whole("revision"),
+    *_texts("correlation_id", "said", "death_id"),
+    _whole("spoke"),
+    *_texts("history"),
+    _real("updated"),
+    PrimaryKeyConstraint("key"),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+
+OUTBOX = Table(
+    "hocket_outbox",
+    KIT,
+    Column("id", _WHOLE, primary_key=True, autoincrement=True),
+    *_texts("kind"),
+    _real("due"),
+    Column("owner", Text),
+    *_texts("event_id", "subject"),
+    _raw("inbox_key"),
+    *_texts("schedule", "exchange", "routing_key"),
+    _raw("body"),
+    *_texts("content_type", "headers", "type", "correlation_id", "app_id"),
+    _real("timestamp"),
+    Column("refused", Text),
+    sqlite_strict=True,
+    sqlite_autoincrement=True,
+)
+
+LEDGER = Table(
+    "hocket_ledger",
+    KIT,
+    *_texts("run", "correlation_id", "step", "scope", "state", "owner", "boot"),
+    _raw("inbox_key"),
+    *_texts("step_key"),
+    _raw("input"),
+    *_texts("results"),
+    _raw("failure"),
+    _whole("generation"),
+    _real("updated"),
+    PrimaryKeyConstraint("run"),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+
+OFFSETS = Table(
+    "hocket_offsets",
+    KIT,
+    *_texts("reader"),
+    _whole("next"),
+    *_texts("token"),
+    PrimaryKeyConstraint("reader"),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+
+#: Processes that may own rows of the outbox and of the ledger, each by one lease (RULES 4.1).
+OWNERS = Table(
+    "hocket_owners",
+    KIT,
+    *_texts("boot"),
+    _real("until"),
+    PrimaryKeyConstraint("boot"),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+
+
+def _index(name: str, *columns: str, where: ColumnElement[bool], only: str = "") -> None:
+    index = Index(name, *(OUTBOX.c[column] for column in columns), sqlite_where=where, postgresql_where=where)
+    if only:
+        index.info["only"] = only
+
+
+_KEPT = OUTBOX.c.refused.is_(None)
+_OWNED = and_(OUTBOX.c.owner.is_not(None), _KEPT)
+_LATER = and_(OUTBOX.c.owner.is_(None), _KEPT)
+_index("hocket_outbox_owned", "id", "kind", "due", where=_OWNED, only="sqlite")
+_index("hocket_outbox_owners", "owner", "id", where=_OWNED, only="postgresql")
+_index("hocket_outbox_later", "due", "id", "kind", "owner", "refused", where=_LATER)
+_index("hocket_outbox_schedule", "schedule", where=and_(OUTBOX.c.schedule != "", OUTBOX.c.owner.is_(None)))
+_index("hocket_outbox_refused", "id", where=OUTBOX.c.refused.is_not(None))
+
+
+def statements(dialect: Dialect, tables: tuple[Table, ...] | None = None) -> list[str]:
+    """The statements that make these tables (all) with their indexes in a database of this dialect."""
+    made: list[str] = []
+    for table in tables or tuple(KIT.sorted_tables):
+        made.append(str(CreateTable(table).compile(dialect=dialect)))
+        indexes = sorted(table.indexes, key=lambda each: str(each.name))
+        made.extend(
+            str(CreateIndex(index).compile(dialect=dialect))
+            for index in indexes
+            if index.info.get("only", dialect.name) == dialect.name
+        )
+    return made
+
+
+def stamps() -> dict[str, str]:
+    """What `hocket_meta` says of tables that are as these."""
+    return {"schema": str(SCHEMA), "least": str(LEAST)}
+
+
+def refusal(database: str, found: dict[str, str]) -> str:
+    """The sentence with which this code refuses a database, "" where it works with it (RULES 10.3)."""
+    least = int(found.get("least", "1"))
+    if least <= SCHEMA:
+        return ""
+    return (
+        f"database {database} has tables of schema {found['schema']} that need a hocket of schema {least} or later, "
+        f"and this one knows schema {SCHEMA}: install the hocket that made them, or name another database"
+    )

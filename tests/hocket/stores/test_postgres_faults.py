@@ -1,0 +1,191 @@
+# ruff: noqa: PT012 -- a transaction raises at its exit, so what raises is a block
+"""A PostgreSQL server that goes away, restarts, has no connection left or refuses a value (RULES 3.2)."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+from sqlalchemy import insert, text
+from sqlalchemy.exc import IntegrityError
+
+from deploy.database.server import PostgresServer
+from hocket.clock import SystemClock
+from hocket.errors import ConfigError, HocketError, StoreError
+from hocket.store import Ending, Store
+from hocket.stores import postgres_link
+from hocket.stores.postgres import PostgresStore
+from hocket.testing.store_house import THINGS, ending, key_of, outbox_row
+from tests.hocket.stores.replicas import PATIENCE, Replicas, insist
+
+
+@pytest.fixture
+async def replicas(postgres: PostgresServer) -> AsyncIterator[Replicas]:
+    """A schema of this test's own; the server runs again afterwards."""
+    async with Replicas(postgres) as made:
+        yield made
+        postgres.start()
+
+
+def test_it_is_a_store() -> None:
+    """The driver has the port's signatures."""
+    store: Store = PostgresStore("postgresql://user:word@host/shop", clock=SystemClock(), boot="boot")
+    assert store is not None
+
+
+async def test_restarted_under_load(replicas: Replicas) -> None:
+    """RULES 3.2: a server that is stopped at once and started again loses nothing and doubles nothing."""
+    stores = [await replicas.start(f"boot-{n}") for n in range(2)]
+    done: set[str] = set()
+    stop = asyncio.Event()
+
+    async def load(n: int) -> None:
+        count = 0
+        while not stop.is_set():
+            group = [f"{n}-{count + i}" for i in range(5)]
+            await insist(stores[n % 2], [ending(name, outbox=[outbox_row(name)]) for name in group])
+            done.update(group)
+            count += 5
+
+    tasks = [asyncio.create_task(load(n)) for n in range(4)]
+    async with asyncio.timeout(3 * PATIENCE):
+        for round in range(3):
+            while len(done) < 60 * (round + 1):  # noqa: ASYNC110 -- bounded above
+                await asyncio.sleep(0.01)
+            await asyncio.to_thread(replicas.server.restart)
+        stop.set()
+        await asyncio.gather(*tasks)
+    said = await replicas.sql("SELECT count(*), count(DISTINCT routing_key) FROM hocket_outbox")
+    assert said == f"{len(done)}|{len(done)}"
+    assert set(await stores[0].inbox([key_of(name) for name in done])) == {key_of(name) for name in done}
+
+
+async def test_rows_of_an_unknown_outcome_are_told(replicas: Replicas) -> None:
+    """RULES 3.2, 4.1: after a commit whose outcome is unknown `take_over` says that the store may hold more."""
+    store = await replicas.start("boot-1")
+    assert await store.take_over() == 0
+    await asyncio.to_thread(replicas.server.kill)
+    with pytest.raises(StoreError):
+        await store.commit([ending("a")])
+    await asyncio.to_thread(replicas.server.start)
+    await insist(store, [ending("a")])
+    assert await store.take_over() > 0
+    assert await store.take_over() == 0
+
+
+async def test_server_away(replicas: Replicas) -> None:
+    """RULES 3.2: without a server everything is a `StoreError` that names it; when it is back all goes on."""
+    store = await replicas.start("boot-1")
+    async with store.transaction() as tx:
+        await tx.write([ending("before")])
+    await asyncio.to_thread(replicas.server.stop)
+    for _ in range(2):
+        with pytest.raises(StoreError, match=r"database postgresql://hocket@127\.0\.0\.1:\d+/postgres "):
+            await store.commit([])
+        with pytest.raises(StoreError, match="database postgresql"):
+            async with store.transaction() as tx:
+                await (await tx.db()).execute(insert(THINGS).values(name="lost"))
+        with pytest.raises(StoreError, match="database postgresql"):
+            async with store.read() as db:
+                await db.execute(text("SELECT 1"))
+        with pytest.raises(StoreError):
+            await store.renew()
+    await asyncio.to_thread(replicas.server.start)
+    async with store.transaction() as tx:
+        await (await tx.db()).execute(insert(THINGS).values(name="kept"))
+        await tx.write([ending("after")])
+    async with store.read() as db:
+        assert (await db.execute(text("SELECT name FROM things"))).scalars().all() == ["kept"]
+    assert len(await store.inbox([key_of("before"), key_of("after")])) == 2
+    assert await store.renew()
+
+
+async def test_connection_dies_inside_a_transaction(replicas: Replicas) -> None:
+    """RULES 3.2: what was written before the connection died is not there, and that is the store's fault."""
+    store = await replicas.start("boot-1")
+    with pytest.raises(StoreError):
+        async with store.transaction() as tx:
+            db = await tx.db()
+            await db.execute(insert(THINGS).values(name="lost"))
+            pid = (await db.execute(text("SELECT pg_backend_pid()"))).scalar_one()
+            await replicas.sql(f"SELECT pg_terminate_backend({pid})")
+            await db.execute(insert(THINGS).values(name="after"))
+    async with store.transaction() as tx:
+        await (await tx.db()).execute(insert(THINGS).values(name="kept"))
+    async with store.read() as reading:
+        assert (await reading.execute(text("SELECT name FROM things"))).scalars().all() == ["kept"]
+
+
+async def test_nul_is_the_rows_own_fault(replicas: Replicas) -> None:
+    """RULES 3.2: data that PostgreSQL refuses raise no `StoreError`, while an empty write succeeds."""
+    store = await replicas.start("boot-1")
+    with pytest.raises(asyncpg.CharacterNotInRepertoireError):
+        await store.commit([ending("good"), ending("bad", outbox=[outbox_row("nul \x00 inside")])])
+    await store.commit([])
+    assert await store.inbox([key_of("good"), key_of("bad")]) == {}
+    with pytest.raises(asyncpg.CharacterNotInRepertoireError):
+        async with store.transaction() as tx:
+            await tx.write([Ending(outbox=(outbox_row("nul \x00 inside"),))])
+
+
+async def test_no_connection_left(replicas: Replicas, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RULES 3.2: an exhausted pool is a `StoreError` for the one that waits; the kit's own pool goes on."""
+    monkeypatch.setattr(postgres_link, "HANDLER_CONNECTIONS", 1)
+    monkeypatch.setattr(postgres_link, "HANDLER_SECONDS", 0.2)
+    store = await replicas.start("boot-1")
+    async with store.transaction() as tx:
+        await tx.write([ending("holds")])
+        with pytest.raises(StoreError, match=r"gave no connection in 0\.2 s"):
+            async with store.transaction() as other:
+                await other.write([ending("waits")])
+        await store.commit([ending("kit")])
+    async with store.transaction() as other:
+        await other.write([ending("waits")])
+    assert len(await store.inbox([key_of(name) for name in ("holds", "waits", "kit")])) == 3
+
+
+async def test_swallowed_failure_is_the_handlers_own(replicas: Replicas) -> None:
+    """RULES 3.2: a handler that swallows a failed statement is told of `begin_nested`; the store is not to blame."""
+    store = await replicas.start("boot-1")
+    with pytest.raises(HocketError, match="begin_nested") as raised:
+        async with store.transaction() as tx:
+            db = await tx.db()
+            await db.execute(insert(THINGS).values(id=1, name="one"))
+            with pytest.raises(IntegrityError):
+                await db.execute(insert(THINGS).values(id=1, name="twice"))
+            await tx.write([ending("a")])
+    assert not isinstance(raised.value, StoreError)
+    assert await store.inbox([key_of("a")]) == {}
+
+
+async def test_swallowed_failure_at_the_end(replicas: Replicas) -> None:
+    """RULES 3.1: also where nothing is written after it the commit does not pass for one."""
+    store = await replicas.start("boot-1")
+    with pytest.raises(HocketError, match="begin_nested"):
+        async with store.transaction() as tx:
+            db = await tx.db()
+            await tx.write([ending("a")])
+            with pytest.raises(IntegrityError):
+                await db.execute(text("INSERT INTO things (id, name) VALUES (1, 'x'), (1, 'y')"))
+    assert await store.inbox([key_of("a")]) == {}
+
+
+@pytest.mark.parametrize(
+    ("broken", "says"),
+    [("password", "refuses this user: check name and password"), ("database", "does not exist: create it")],
+)
+async def test_what_forbids_the_start(replicas: Replicas, broken: str, says: str) -> None:
+    """A wrong password or database is one sentence with the address, without the password."""
+    server = replicas.server
+    url = server.url("nowhere") if broken == "database" else server.url().replace(server.password, "guessed")
+    with pytest.raises(ConfigError, match=says) as raised:
+        await PostgresStore(url, clock=SystemClock(), boot="boot").open()
+    assert server.password not in str(raised.value)
+    assert "guessed" not in str(raised.value)
+
+
+async def test_no_server_at_the_start(replicas: Replicas) -> None:
+    """An address that nobody answers is named."""
+    await asyncio.to_thread(replicas.server.stop)
+    with pytest.raises(ConfigError, match=r"127\.0\.0\.1:\d+/postgres does not answer"):
+        await replicas.make("boot").open()
