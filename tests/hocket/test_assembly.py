@@ -40,7 +40,7 @@ async def test_services_start_stop_and_are_killed_one_by_one(tmp_path: Path) -> 
     ("broker", "database", "sentence"),
     [
         ("http://x", "", "hocket speaks amqp://, amqps:// and memory://"),
-        ("memory://", "postgresql://x/y", "hocket keeps its data in sqlite:///PATH"),
+        ("memory://", "mysql://x/y", "hocket keeps its data in sqlite:///PATH"),
     ],
 )
 async def test_what_nobody_drives_is_refused(tmp_path: Path, broker: str, database: str, sentence: str) -> None:
