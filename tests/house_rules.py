@@ -15,7 +15,7 @@ MAX_FUNCTION_LINES = 50
 #: Floors of docs/house.md from the ground up; within a floor `<` becomes the next tuple, `·` stays in one.
 FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
     "ground": (("errors",), ("clock",), ("ids", "canonical"), ("envelope",), ("event", "outcome", "config")),
-    "decisions": (("retry",), ("breaker", "saga", "topology"), ("choreography",), ("signature",)),
+    "decisions": (("retry",), ("breaker", "saga", "topology", "versions"), ("choreography", "names"), ("signature",)),
     "ports": (("transport",), ("store", "signals")),
     "machines": (
         ("lease", "running", "speech", "supervise", "together"),
@@ -24,7 +24,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("observe",),
         ("relay",),
         ("pipeline",),
-        ("outside", "reader", "reporter"),
+        ("outside", "reader", "reporter", "retention"),
         ("worker",),
     ),
     "drivers": (

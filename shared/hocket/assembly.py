@@ -4,8 +4,8 @@ import asyncio
 import os
 import random
 import signal
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -20,8 +20,9 @@ from hocket.ids import Ids
 from hocket.running import here
 from hocket.service import Service
 from hocket.signals import Listener, Signals
-from hocket.store import Store
+from hocket.store import Kept, Retention, Store
 from hocket.stores.sqlite import SqliteStore
+from hocket.stores.sqlite_visit import SqliteVisit
 from hocket.telemetry import logs, otel
 from hocket.telemetry.prometheus import PrometheusListener
 from hocket.transport import Transport
@@ -85,6 +86,7 @@ class Assembly:
             boot=boot,
             max_event_bytes=self._config.max_event_bytes,
             version=__version__,
+            retention=Retention(*self._config.retention()),
         )
         web = Web(
             service.name,
@@ -158,6 +160,67 @@ class Assembly:
                 "sqlite:////data/{service}.db for an absolute path"
             )
         return SqliteStore(url.removeprefix("sqlite:///"), clock=self._clock, boot=boot)
+
+
+class Visit(Protocol):
+    """A look into an outbox from outside its process."""
+
+    def counts(self, now: float) -> list[tuple[str, str, int, float]]:
+        """(kind, due | later | refused, how many, oldest due moment)."""
+        ...
+
+    def rows(self, limit: int, *, refused: bool = False) -> list[Kept]:
+        """The first rows: the refused ones, then by the moment they are due."""
+        ...
+
+    def retry(self, ids: Sequence[int]) -> int:
+        """Let refused rows be published again; how many there were."""
+        ...
+
+
+def visit(target: str, config: Config) -> Visit:
+    """The outbox of a service, by its name or its database's address; `ConfigError` where there is none."""
+    url = target if "://" in target else config.database_of(target)
+    if url.startswith(("postgresql://", "postgresql+asyncpg://")):
+        from hocket.stores.postgres_visit import PostgresVisit
+
+        return PostgresVisit(url)
+    if not url.startswith("sqlite:///"):
+        raise ConfigError(
+            f"{url.partition('://')[0]}://… cannot be looked into: name sqlite:///PATH or postgresql://HOST/DATABASE"
+        )
+    return SqliteVisit(url.removeprefix("sqlite:///"))
+
+
+class Hosted:
+    """Services that run inside the process of another application."""
+
+    def __init__(self, assembly: Assembly) -> None:
+        self._assembly = assembly
+
+    def here(self) -> AbstractContextManager[None]:
+        """Within this context `service.tx()` finds them: around a request that another task began."""
+        return here({name: part.worker for name, part in self._assembly.parts.items()})
+
+    def reasons(self) -> list[str]:
+        """Why they are not ready, in sentences, for the application's own health page; none: they are."""
+        parts = self._assembly.parts
+        return [f"{name}: {reason}" for name, part in parts.items() for reason in part.worker.health()]
+
+
+@asynccontextmanager
+async def hosted(*services: Service[Any], config: Config | None = None) -> AsyncIterator[Hosted]:
+    """Run services inside an application's process, from its start to its end; they leave its signals alone.
+
+    Health and metrics of each are served on a free port. `ConfigError` and `DeclarationError` say what forbids it.
+    """
+    assembly = Assembly(config or Config())
+    try:
+        for service in services:
+            await assembly.start(service, 0)
+        yield Hosted(assembly)
+    finally:
+        await assembly.close()
 
 
 async def run(targets: Sequence[Target], config: Config) -> None:

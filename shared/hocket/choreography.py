@@ -9,6 +9,7 @@ from hocket.breaker import Breaker
 from hocket.errors import DeclarationError
 from hocket.event import Event, Heard
 from hocket.retry import Retry
+from hocket.versions import Rendering, Road, Upcast, check_newer, check_one_road, older_of, older_types, roads_to
 
 #: A handler's time for one attempt where it names none.
 HANDLER_TIMEOUT = timedelta(seconds=60)
@@ -32,6 +33,7 @@ class Undo:
     by: tuple[str, ...]  # fields of input and failure that make the scope; (): the subject
     why: tuple[type[Heard], ...]  # failures, bound to the queue
     spoken: tuple[type[Event], ...] = ()  # what the step's on_dead says: a why that is never bound
+    identity: str = ""  # of the step
 
 
 @dataclass(slots=True)
@@ -54,6 +56,19 @@ class Subscription:
     undone_by: "Subscription | None" = None  # this subscription is a step
     on_dead: Callable[..., Event] | None = None
     on_dead_says: tuple[type[Event], ...] = ()
+    former: tuple[str, ...] = ()  # names it had, the oldest first
+    roads: dict[EventName, Road] = field(default_factory=dict)  # every version that is read here
+    results: dict[EventName, Road] = field(default_factory=dict)  # of an undo: the versions of what its step has said
+
+    @property
+    def identity(self) -> str:
+        """The queue's first name, from which keys are made: a renaming changes none (RULES 2.4)."""
+        return f"{self.service}.{self.former[0]}" if self.former else self.queue
+
+    @property
+    def former_queues(self) -> tuple[str, ...]:
+        """The queues of its former names."""
+        return tuple(f"{self.service}.{name}" for name in self.former)
 
     @property
     def queue(self) -> str:
@@ -63,14 +78,12 @@ class Subscription:
     @property
     def bound(self) -> tuple[EventName, ...]:
         """The types and versions its queue is bound to."""
-        return tuple(name_of(model) for model in (self.undo.why if self.undo else self.heard))
+        wanted = self.undo.why if self.undo else self.heard
+        return tuple(name for name, road in self.roads.items() if road.gives in wanted)
 
-    def model_of(self, type: str, version: int) -> type[Heard] | None:
-        """The model that reads this type and version here; None: nobody does."""
-        for model in self.undo.why if self.undo else self.heard:
-            if name_of(model) == (type, version):
-                return model
-        return None
+    def road_of(self, type: str, version: int) -> Road | None:
+        """How this type and version is read here; None: nobody does."""
+        return self.roads.get((type, version))
 
 
 def name_of(model: type[Heard]) -> EventName:
@@ -87,13 +100,15 @@ class Declarations:
     subscriptions: dict[str, Subscription] = field(default_factory=dict)  # by queue
     says: dict[EventName, type[Event]] = field(default_factory=dict)  # also outside handlers
     outside: list[type[Event]] = field(default_factory=list)  # of these, what `Service.says` named
+    upcasts: dict[type[Heard], Upcast] = field(default_factory=dict)  # by the version they read
+    renderings: dict[type[Event], list[Rendering]] = field(default_factory=dict)  # by the version they are made of
 
     def manifest(self) -> dict[str, object]:
         """What the service reports of itself (docs/house.md, Receipts), without instance and time."""
         sensitive: dict[str, list[str]] = {}
         models: list[type[Heard]] = list(self.says.values())
         for each in self.subscriptions.values():
-            models += [*each.heard, *(each.undo.why if each.undo else ())]
+            models += [*each.heard, *(road.model for road in each.roads.values())]
         for model in models:
             if model.__hocket_sensitive__:
                 name, version = name_of(model)
@@ -102,7 +117,7 @@ class Declarations:
         return {
             "service": self.service,
             "owner": self.owner,
-            "subscriptions": [_describe(each) for each in self.subscriptions.values()],
+            "subscriptions": [self._describe(each) for each in self.subscriptions.values()],
             "says": [list(name) for name in self.says],
             "sensitive": sensitive,
         }
@@ -121,6 +136,7 @@ class Declarations:
                     f"{made.queue}: {other.queue} has another breaker named {theirs.name}; use one and the same "
                     "object, or give them different names"
                 )
+        self._check_names(made)
         self._check_says(made.queue, (*made.says, *made.scheduled))
         if made.undo:
             step = self.subscriptions[made.undo.step]
@@ -152,6 +168,35 @@ class Declarations:
         self.outside.extend(event for event in events if event not in self.outside)
         self._say(events)
 
+    def add_upcast(self, old: type[Heard], made: Upcast, where: str) -> None:
+        """Take in how an old version is read (RULES 10.1)."""
+        check_newer(old, made.gives, where)
+        check_one_road(old, self.upcasts, where, "is read by an upcast")
+        self.upcasts[old] = made
+        self.settle()
+
+    def add_rendering(self, new: type[Event], made: Rendering, where: str) -> None:
+        """Take in how an older version is said beside a new one (RULES 10.1)."""
+        check_newer(made.gives, new, where)
+        known = [each.gives for several in self.renderings.values() for each in several]
+        check_one_road(made.gives, known, where, "is said beside another")
+        self._check_says(where, (made.gives,))
+        self.renderings.setdefault(new, []).append(made)
+        self._say((made.gives,))
+
+    def older(self, event: Event) -> tuple[Event, ...]:
+        """What is said beside an event, in older versions."""
+        return tuple(older_of(event, self.renderings)) if self.renderings else ()
+
+    def _check_names(self, made: Subscription) -> None:
+        for other in self.subscriptions.values():
+            names = {other.queue, *other.former_queues}
+            for name in names & {made.queue, *made.former_queues}:
+                raise DeclarationError(
+                    f"{made.queue}: {name} is or was the name of {other.queue}, whose keys are made of it; "
+                    "choose another name"
+                )
+
     def _check_says(self, where: str, events: Sequence[type[Event]]) -> None:
         for event in events:
             known = self.says.get(name_of(event), event)
@@ -172,15 +217,22 @@ class Declarations:
         for each in self.subscriptions.values():
             if each.undo:
                 _check_step(self.subscriptions[each.undo.step], each, each.undo)
+        for new in self.renderings:
+            if self.says.get(name_of(new)) is not new:
+                raise DeclarationError(
+                    f"{self.service}: also_says makes an older version of {new.__name__}, which nobody here says; "
+                    "let a handler return it, name it in says(), or take the rendering away"
+                )
 
     def settle(self) -> None:
         """Part each undo's failures into bound and spoken ones (RULES 5.5), anew after every declaration.
 
         What the step's own `on_dead` says is spoken: its undo is written with it. It is bound as well only where
-        something else in the service says it too.
+        something else in the service says it too. What is read in which version is set anew as well.
         """
         for each in self.subscriptions.values():
             if each.undo is None:
+                each.roads = roads_to(each.heard, self.upcasts)
                 continue
             step = self.subscriptions[each.undo.step]
             elsewhere = {*self.outside, *step.scheduled}
@@ -190,22 +242,28 @@ class Declarations:
             failures = dict.fromkeys((*each.undo.why, *each.undo.spoken))
             spoken = tuple(model for model in step.on_dead_says if model in failures)
             bound = tuple(model for model in failures if model not in spoken or model in elsewhere)
-            each.undo = replace(each.undo, why=bound, spoken=spoken)
+            each.undo = replace(each.undo, why=bound, spoken=spoken, identity=step.identity)
+            each.roads = roads_to((*bound, *spoken), self.upcasts)
+            each.results = roads_to((each.undo.did,), self.upcasts)
 
+    def _describe(self, subscription: Subscription) -> dict[str, object]:
+        undo = subscription.undo
+        step = self.subscriptions[undo.step] if undo else subscription
+        return {
+            "name": subscription.queue,
+            "hears": [list(name) for name in step.bound],
+            "says": self._versions(subscription.says),
+            "scheduled": self._versions(subscription.scheduled),
+            "undo_of": undo.step if undo else None,
+            "why": [list(name) for name in subscription.bound] if undo else [],
+            "on_dead": self._versions(subscription.on_dead_says),
+            "breaker": subscription.breaker.name if subscription.breaker else None,
+            "attempts": subscription.retry.attempts,
+        }
 
-def _describe(subscription: Subscription) -> dict[str, object]:
-    undo = subscription.undo
-    return {
-        "name": subscription.queue,
-        "hears": [list(name_of(model)) for model in subscription.heard],
-        "says": [list(name_of(model)) for model in subscription.says],
-        "scheduled": [list(name_of(model)) for model in subscription.scheduled],
-        "undo_of": undo.step if undo else None,
-        "why": [list(name_of(model)) for model in undo.why] if undo else [],
-        "on_dead": [list(name_of(model)) for model in subscription.on_dead_says],
-        "breaker": subscription.breaker.name if subscription.breaker else None,
-        "attempts": subscription.retry.attempts,
-    }
+    def _versions(self, said: Sequence[type[Event]]) -> list[list[str | int]]:
+        every = [each for model in said for each in (model, *older_types(model, self.renderings))]
+        return [list(name_of(model)) for model in dict.fromkeys(every)]
 
 
 def by_queue(*declared: Declarations) -> Mapping[str, Subscription]:

@@ -14,9 +14,13 @@ from hocket.clock import Clock
 from hocket.errors import OutboxFull, StoreError
 from hocket.ids import Ids, inbox_key, outside_key
 from hocket.speech import Cause, Speaker
-from hocket.store import Ending, InboxRow, InboxState, InboxWrite, OutboxRow, Store, Tx
+from hocket.store import Ending, InboxRow, InboxState, InboxWrite, Joined, OutboxRow, Store, Tx
 from hocket.together import Together
 from hocket.tx import About, Changed, Guard, Outside
+
+#: Seconds after an application's commit at which the relay looks for its rows; after that, and where the commit was not
+#: noticed, it looks every few seconds (`relay.LOOK_SECONDS`).
+COMMIT_LOOKS = (0.0, 0.01, 0.05, 0.25)
 
 
 class Taken(BaseException):
@@ -88,6 +92,28 @@ class _Purse:
                 raise
 
 
+class _Seat:
+    """A part in an application's transaction: nothing is written before its end, and the application commits."""
+
+    def __init__(self, store: Store, joined: Joined) -> None:
+        self._joined = joined
+        self._store = store
+        self._reads = AsyncExitStack()
+
+    async def open(self) -> AsyncConnection:
+        return await self._joined.db()
+
+    async def read(self) -> AsyncConnection:
+        return await self._reads.enter_async_context(self._store.read())
+
+    async def cancel(self, schedule: str) -> bool:
+        return await self._joined.cancel(schedule)
+
+    async def leave(self) -> None:
+        """Give back what was read from."""
+        await self._reads.aclose()
+
+
 @dataclass(slots=True)
 class OutsideTransactions:
     """Makes the transactions outside handlers of one service."""
@@ -116,18 +142,12 @@ class OutsideTransactions:
         first correlation id.
         """
         service = self.declared.service
-        if self.full():
-            raise OutboxFull(f"{service} has as many events waiting for the broker as its bound allows: try later")
+        self._check_room()
         mark = inbox_key(service, f"/{service}", "", key if key is not None else self.ids.uuid7())
         first = (await self.store.inbox([mark])).get(mark) if key is not None else None
         flow = first.correlation_id if first else (correlation_id or self.ids.uuid7())
-        now = self.clock.now()
-        claim = None
-        if key is not None and first is None:
-            row = InboxRow(mark, service, key, InboxState.HANDLED, 1, correlation_id=flow, updated=now.timestamp())
-            claim = InboxWrite(row, 1)
-        purse = _Purse(self.store, self._together, claim)
-        about = About(mark, flow, "", now, outside_key(mark))
+        purse = _Purse(self.store, self._together, self._claim(mark, key, flow) if first is None else None)
+        about = About(mark, flow, "", self.clock.now(), outside_key(mark))
         guard = Guard(self.circuits, self.clock, mark, self.breaker_changed)
         tx = Outside(about, self.use, purse, guard, seen=first is not None)
         try:
@@ -140,6 +160,61 @@ class OutsideTransactions:
         except BaseException as error:
             await purse.leave(error)
             raise
+
+    @asynccontextmanager
+    async def joined(
+        self, key: str | None, correlation_id: str | None, connection: AsyncConnection, nudge: Callable[[], None]
+    ) -> AsyncIterator[Outside[Any]]:
+        """A part in the transaction that an application has open on `connection`; it commits or rolls back.
+
+        What was said is written when this part ends without an error, and published after the application's commit.
+        """
+        service = self.declared.service
+        self._check_room()
+        joined = await self.store.join(connection)
+        mark = inbox_key(service, f"/{service}", "", key if key is not None else self.ids.uuid7())
+        first = (await joined.inbox([mark])).get(mark) if key is not None else None
+        flow = first.correlation_id if first else (correlation_id or self.ids.uuid7())
+        seat = _Seat(self.store, joined)
+        about = About(mark, flow, "", self.clock.now(), outside_key(mark))
+        tx = Outside(
+            about, self.use, seat, Guard(self.circuits, self.clock, mark, self.breaker_changed), seen=bool(first)
+        )
+        await tx.db()  # it is open already: calls to the outside come before
+        try:
+            yield tx
+        finally:
+            await seat.leave()
+        if tx.seen:
+            return
+        identity = (f"/{service}", "", key) if key is not None else None
+        rows = self.speaker.rows(tx.said, Cause(identity, service, flow, inbox_key=mark), self.declared.says)
+        claim = self._claim(mark, key, flow, tuple(row.event_id for row in rows))
+        if claim is None and not rows:
+            return
+        [written] = await joined.write([Ending(inbox=claim, outbox=rows)])
+        if not written.won:
+            tx.found_seen((await joined.inbox([mark]))[mark].correlation_id)
+            return
+        loop = asyncio.get_running_loop()
+
+        def committed() -> None:
+            for wait in COMMIT_LOOKS:
+                loop.call_later(wait, nudge)
+
+        joined.on_commit(committed)
+
+    def _check_room(self) -> None:
+        if self.full():
+            service = self.declared.service
+            raise OutboxFull(f"{service} has as many events waiting for the broker as its bound allows: try later")
+
+    def _claim(self, mark: bytes, key: str | None, flow: str, said: tuple[str, ...] = ()) -> InboxWrite | None:
+        if key is None:
+            return None
+        now, service = self.clock.now().timestamp(), self.declared.service
+        row = InboxRow(mark, service, key, InboxState.HANDLED, 1, correlation_id=flow, said=said, updated=now)
+        return InboxWrite(row, 1)
 
     async def _commit(self, tx: Outside[Any], purse: _Purse, key: str | None, flow: str, mark: bytes) -> None:
         service = self.declared.service

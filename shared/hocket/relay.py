@@ -35,6 +35,7 @@ FORGET_ROWS = 512
 #: Seconds before a returned or nacked row goes again: doubled from the first to the longest.
 REST_FIRST = 0.5
 REST_LONGEST = 30.0
+LOOK_SECONDS = 5.0  # between looks at the store for what others have written or freed
 STORE_WAIT = 1.0  # seconds between tries while the store fails
 NEWLY_DUE = 2**62  # `after` that asks the store for nothing but what has just become due
 COUNTED = (RowKind.EVENT, RowKind.SCHEDULED)  # by the bound of events
@@ -308,7 +309,7 @@ class Relay:
             self._claiming = False
             self._rested.set()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(wait):
+                async with asyncio.timeout(LOOK_SECONDS if wait is None else min(wait, LOOK_SECONDS)):
                     await self._timer.wait()
 
     async def _claim(self) -> float | None:

@@ -10,6 +10,8 @@ from hocket.errors import DeclarationError, Reject
 MAX_ATTEMPTS = 1000
 #: Longest wait that a declaration may ask for.
 MAX_WAIT = timedelta(days=30)
+#: Largest factor between two waits.
+MAX_FACTOR = 100.0
 
 
 def is_count(value: object) -> bool:
@@ -29,15 +31,20 @@ def are_exceptions(value: object) -> bool:
 
 @dataclass(frozen=True)
 class Retry:
-    """At most `attempts` runs, with exponential waits and full jitter between them.
+    """At most `attempts` runs, with exponential waits and jitter between them.
 
-    The wait after the n-th run lies anywhere between 0 and `first` * 2^(n-1), never above `longest`. Errors of `never`
-    are not repeated. `DeclarationError` where the numbers cannot be meant.
+    The bound after the n-th run is `first` * `factor`^(n-1), never above `longest`. With `jitter=True` the wait lies
+    anywhere between 0 and the bound, with a number from 0 to 1 that share of the bound is left to chance, with False it
+    is the bound. Only errors of `on` are repeated, and of these none of `never`; a handler that ran out of time raises
+    `TimeoutError`. `DeclarationError` where it cannot be meant.
     """
 
     attempts: int = 5
     first: timedelta = field(default=timedelta(seconds=1), kw_only=True)
+    factor: float = field(default=2.0, kw_only=True)
     longest: timedelta = field(default=timedelta(seconds=60), kw_only=True)
+    jitter: bool | float = field(default=True, kw_only=True)
+    on: tuple[type[Exception], ...] = field(default=(Exception,), kw_only=True)
     never: tuple[type[Exception], ...] = field(default=(), kw_only=True)
 
     def __post_init__(self) -> None:
@@ -51,19 +58,38 @@ class Retry:
                 f"Retry(first={self.first.total_seconds()} s, longest={self.longest.total_seconds()} s): "
                 "the first wait is longer than the longest; raise longest"
             )
+        if isinstance(self.factor, bool) or not _is_between(self.factor, 1, MAX_FACTOR):
+            raise DeclarationError(f"Retry(factor={self.factor!r}): say a number from 1 to {MAX_FACTOR:g}")
+        if not _is_between(self.jitter, 0, 1):
+            raise DeclarationError(f"Retry(jitter={self.jitter!r}): say True, False or a number from 0 to 1")
+        if not self.on or not are_exceptions(self.on):
+            raise DeclarationError(f"Retry(on={self.on!r}): say a tuple of exception classes, like (TimeoutError,)")
         if not are_exceptions(self.never):
             raise DeclarationError(f"Retry(never={self.never!r}): say a tuple of exception classes, like (ValueError,)")
 
-    def wait(self, used: int, chance: random.Random) -> timedelta:
-        """How long to wait after `used` runs (at least 1): uniform between 0 and the exponential bound."""
-        longest = self.longest.total_seconds()
-        bound = self.first.total_seconds()
+    def bound(self, used: int) -> timedelta:
+        """The longest wait after `used` runs (at least 1)."""
+        longest, bound = self.longest.total_seconds(), self.first.total_seconds()
         for _ in range(used - 1):
-            if bound == 0 or bound >= longest:
+            if bound == 0 or bound >= longest or self.factor == 1:
                 break
-            bound *= 2
-        return timedelta(seconds=chance.uniform(0, min(bound, longest)))
+            bound *= self.factor
+        return timedelta(seconds=min(bound, longest))
+
+    def wait(self, used: int, chance: random.Random) -> timedelta:
+        """How long to wait after `used` runs (at least 1), chance included."""
+        bound = self.bound(used).total_seconds()
+        return timedelta(seconds=chance.uniform(bound * (1 - float(self.jitter)), bound))
 
     def again(self, error: BaseException, used: int) -> bool:
-        """Whether `error`, raised by the `used`-th run, is worth another run."""
-        return used < self.attempts and not isinstance(error, (*self.never, Reject))
+        """Whether `error`, raised by the `used`-th run, is worth another run.
+
+        A handler's own accident with a cancellation, or a group of errors, counts as an `Exception`.
+        """
+        if used >= self.attempts or isinstance(error, (*self.never, Reject)):
+            return False
+        return isinstance(error, self.on) or (Exception in self.on and not isinstance(error, Exception))
+
+
+def _is_between(value: object, least: float, most: float) -> bool:
+    return isinstance(value, int | float) and least <= value <= most

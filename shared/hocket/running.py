@@ -8,14 +8,18 @@ from contextlib import AbstractAsyncContextManager, contextmanager
 from contextvars import ContextVar
 from typing import Any, Protocol
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from hocket.errors import HocketError
 
 
 class Running(Protocol):
     """A service that runs: what its declaration needs of it."""
 
-    def outside(self, key: str | None, correlation_id: str | None) -> AbstractAsyncContextManager[Any]:
-        """A transaction outside a handler; yields `hocket.Outside`."""
+    def outside(
+        self, key: str | None, correlation_id: str | None, connection: AsyncConnection | None = None
+    ) -> AbstractAsyncContextManager[Any]:
+        """A transaction outside a handler, or a part in that of an application; yields `hocket.Outside`."""
         ...
 
     async def send(self, subscription: str, body: bytes, content_type: str, *, replay: str, attempt: int) -> None:

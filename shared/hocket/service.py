@@ -6,21 +6,22 @@ with the sentence that mends it.
 
 import copy
 import inspect
-import re
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import timedelta
-from typing import Any, Generic, Self, TypeGuard, get_args, get_origin, overload
+from typing import Any, Generic, Self, get_args, get_origin, overload
 
 from aiohttp import web
 from pydantic import BaseModel
 from sqlalchemy import MetaData
+from sqlalchemy.ext.asyncio import AsyncConnection
 from typing_extensions import TypeVar
 
 from hocket.breaker import Breaker
 from hocket.choreography import Declarations, Subscription, Undo
 from hocket.errors import DeclarationError
 from hocket.event import Death, Event, Heard, Scheduled
+from hocket.names import check_handler, check_service
 from hocket.retry import Retry
 from hocket.running import current
 from hocket.signature import (
@@ -32,23 +33,22 @@ from hocket.signature import (
     check_step_says,
     fields_of,
     heard_of,
+    one_of,
     signature_of,
     subscription_of,
 )
-from hocket.topology import RESERVED
 from hocket.tx import Outside, Tx
-
-#: Longest name of a queue, `SERVICE.HANDLER`, in bytes: it is a routing key too, which AMQP bounds at 255.
-MAX_QUEUE_BYTES = 200
+from hocket.versions import Rendering, Upcast
 
 _HANDLER_FORM = "async def NAME(event: A | B, tx: Tx) -> C | None"
 _UNDO_FORM = "async def NAME(event: A, did: B | None, why: C | D, tx: Tx) -> E | None"
 _ON_DEAD_FORM = "def NAME(event: A, death: Death) -> B"
-_NAME = re.compile(r"[a-z][a-z0-9_-]*")
+_UPCAST_FORM = "def NAME(old: A) -> B"
 
 H = TypeVar("H", bound=Heard)
 H2 = TypeVar("H2", bound=Heard)
 E = TypeVar("E", bound=Event)
+E2 = TypeVar("E2", bound=Event)
 D = TypeVar("D", default=None)
 S = TypeVar("S", bound=BaseModel)
 Said = TypeVar(
@@ -101,7 +101,7 @@ class Service(Generic[D]):
         uses: Callable[..., AbstractAsyncContextManager[Any]] | None = None,
         tables: MetaData | None = None,
     ) -> None:
-        _check_service(name, owner, settings, uses, tables)
+        check_service(name, owner, settings, uses, tables)
         self.name = name
         self.owner = owner
         self.settings = settings
@@ -122,6 +122,7 @@ class Service(Generic[D]):
         /,
         *,
         name: str = ...,
+        formerly: str | tuple[str, ...] = ...,
         retry: Retry = ...,
         breaker: Breaker = ...,
         timeout: timedelta = ...,
@@ -138,6 +139,7 @@ class Service(Generic[D]):
         The first parameter says what is heard, the return annotation what is said. `breaker` pauses its intake,
         `timeout` bounds one attempt, `idempotent=True` spares the inbox row of a handler that says nothing,
         `concurrency` how many attempts are at work at once, `prefetch` how many deliveries come ahead of them.
+        `formerly` is the name it had (of several the oldest first): its queue is emptied, its keys stay (RULES 2.4).
         """
 
         def declare(fn: Callable[..., Any]) -> Callable[..., Any]:
@@ -224,6 +226,30 @@ class Service(Generic[D]):
 
         return declare
 
+    def upcast(self, fn: Callable[[H], H2], /) -> Callable[[H], H2]:
+        """Declare how an old version is read: into a newer model of the same type; upcasts join into a chain.
+
+        Subscriptions that hear the newer model are bound to the old version too (RULES 10.1).
+        """
+        where = f"{self.name}.{getattr(fn, '__name__', fn)}"
+        signature = signature_of(fn, where, _UPCAST_FORM, plain=True)
+        old = one_of(signature.parameters[0], Heard, where, _UPCAST_FORM)
+        self.declarations.add_upcast(old, Upcast(one_of(signature.returns, Heard, where, _UPCAST_FORM), fn), where)
+        return fn
+
+    def also_says(self, fn: Callable[[E], E2], /) -> Callable[[E], E2]:
+        """Declare how an older version is said beside the new one, whenever that is said.
+
+        Both are one fact under one idempotency key: who hears both handles one of them (RULES 10.1).
+        """
+        where = f"{self.name}.{getattr(fn, '__name__', fn)}"
+        signature = signature_of(fn, where, _UPCAST_FORM, plain=True)
+        new = one_of(signature.parameters[0], Event, where, _UPCAST_FORM)
+        self.declarations.add_rendering(
+            new, Rendering(one_of(signature.returns, Event, where, _UPCAST_FORM), fn), where
+        )
+        return fn
+
     def says(self, *events: type[Event]) -> None:
         """Declare events that are said outside handlers, by `service.tx()`."""
         for event in events:
@@ -231,14 +257,15 @@ class Service(Generic[D]):
         self.declarations.add_says(*events)
 
     def tx(
-        self, *, key: str | None = None, correlation_id: str | None = None
+        self, *, key: str | None = None, correlation_id: str | None = None, connection: AsyncConnection | None = None
     ) -> AbstractAsyncContextManager[Outside[D]]:
         """A transaction outside a handler, of the service as it runs in this context (RULES 2.3).
 
-        With a `key` that was here before, `seen` is true and `correlation_id` the first one's. `HocketError` where
-        the service does not run here, `OutboxFull` where too much waits for the broker.
+        With a `key` that was here before, `seen` is true and `correlation_id` the first one's. With a `connection` it
+        joins the transaction that an application has open there, on the same database: what is said is said when the
+        application commits. `HocketError` where the service does not run here, `OutboxFull` where too much waits.
         """
-        return current(self.name).outside(key, correlation_id)
+        return current(self.name).outside(key, correlation_id, connection)
 
     def using(self, uses: D, /) -> Self:
         """The same service, with this in place of what `uses` makes: for tests."""
@@ -266,15 +293,8 @@ class Service(Generic[D]):
         """The subscription's name and its queue's; refuses names that cannot be a queue's."""
         name = options.get("name", getattr(fn, "__name__", ""))
         where = f"{self.name}.{name}"
-        if not _is_name(name):
-            raise DeclarationError(
-                f"{where}: a handler's name is lower case letters, digits, _ and -, beginning with a letter; "
-                'use it as @service.handler, above an async function, or give name="charge"'
-            )
-        if len(where.encode()) > MAX_QUEUE_BYTES:
-            raise DeclarationError(f"{where}: a queue's name has at most {MAX_QUEUE_BYTES} bytes; shorten it by name=")
-        if where in self.declarations.subscriptions:
-            raise DeclarationError(f'{where}: there is a handler of this name already; give it another by name="…"')
+        check_handler(name, where, self.declarations.subscriptions)
+        assert isinstance(name, str)
         return name, where
 
     def _step(self, step: Callable[..., Any], where: str) -> Subscription:
@@ -303,31 +323,3 @@ class Service(Generic[D]):
             )
         if self.uses is None and any(each not in {None, type(None), Any} for each in get_args(annotation)):
             raise DeclarationError(f"{where}: service {self.name} has no uses=; write tx: Tx, or give the service some")
-
-
-def _is_name(name: object) -> TypeGuard[str]:
-    return isinstance(name, str) and _NAME.fullmatch(name) is not None
-
-
-def _check_service(name: object, owner: object, settings: object, uses: object, tables: object) -> None:
-    """Refuse a service that cannot be meant."""
-    where = f"Service({name!r})"
-    if not _is_name(name) or name in RESERVED:
-        raise DeclarationError(
-            f"{where}: a service's name is lower case letters, digits, _ and -, beginning with a letter, and none of "
-            f"{', '.join(sorted(RESERVED))}"
-        )
-    if not isinstance(owner, str) or not owner:
-        raise DeclarationError(f'{where}: somebody owns a service; write owner="team-money"')
-    if inspect.isasyncgenfunction(uses):
-        raise DeclarationError(
-            f"{where}: uses={uses.__name__} is no context manager; put @asynccontextmanager above it"
-        )
-    if uses is not None and not callable(uses):
-        raise DeclarationError(f"{where}: uses= takes a function that makes an async context manager")
-    if settings is not None and not (isinstance(settings, type) and issubclass(settings, BaseModel)):
-        raise DeclarationError(f"{where}: settings= takes a pydantic model's class, not {settings!r}")
-    if settings is not None and uses is None:
-        raise DeclarationError(f"{where}: settings= are handed to uses=; give both")
-    if tables is not None and not isinstance(tables, MetaData):
-        raise DeclarationError(f"{where}: tables= takes a MetaData, not {tables!r}")

@@ -22,10 +22,12 @@ from hocket.choreography import (
 )
 from hocket.errors import DeclarationError
 from hocket.event import Death, Event, Heard, Scheduled
+from hocket.names import former_of
 from hocket.retry import Retry
 
 _OPTIONS: dict[str, type] = {
     "name": str,
+    "formerly": object,
     "retry": Retry,
     "breaker": Breaker,
     "timeout": timedelta,
@@ -170,6 +172,14 @@ def check_step_says(step: Callable[..., Any], of: Subscription, did: type[Event]
     return returned.many
 
 
+def one_of(annotation: Any, base: type[Heard], where: str, form: str) -> type[Any]:
+    """The one class of events that an annotation names."""
+    _readable(annotation, where)
+    if not _is_model(annotation, base):
+        raise DeclarationError(f"{where}: {_text(annotation)} is not one {base.__name__}; write {form}")
+    return annotation  # type: ignore[no-any-return]  # a class, as was just seen
+
+
 def fields_of(by: object, where: str) -> tuple[str, ...]:
     """The fields that `by=` names."""
     fields = (by,) if isinstance(by, str) else by
@@ -215,6 +225,7 @@ def subscription_of(
         idempotent=options.get("idempotent", False),
         concurrency=concurrency,
         prefetch=prefetch,
+        former=former_of(options["formerly"], name, where) if "formerly" in options else (),
     )
 
 

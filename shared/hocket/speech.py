@@ -1,7 +1,7 @@
 """From what was said to outbox rows: the one place that makes envelopes of our own events (DESIGN §3, RULES 2.3)."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -31,6 +31,7 @@ class Cause:
     tracestate: str = ""
     hop: str = ""  # of this hop
     attempt: int = 0  # 0: outside handlers
+    keyed_by: str = ""  # the name from which keys are made, where it is not `subscription` (RULES 2.4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,38 +43,43 @@ class Speaker:
     clock: Clock
     signals: Signals
     max_bytes: int
+    older: Callable[[Event], Sequence[Event]] = lambda _: ()  # what is said beside it in older versions (RULES 10.1)
 
     def rows(
         self, said: Sequence[Event | Scheduled[Event]], cause: Cause, allowed: Mapping[EventName, type[Event]]
     ) -> tuple[OutboxRow, ...]:
-        """One row an event, in order.
+        """One row an event, in order, behind each those of its older renderings.
 
         `Unsayable` names the subscription and the type where it was not declared or is too big.
         """
         ordinals: Counter[str] = Counter()
-        return tuple(self._row(each, cause, allowed, ordinals) for each in said)
+        rows: list[OutboxRow] = []
+        for each in said:
+            event = each.event if isinstance(each, Scheduled) else each
+            self._check(event, cause, allowed)
+            type_, event_id = name_of(type(event))[0], self.ids.uuid7()
+            key = event_id
+            if cause.identity is not None:
+                keyed_by = cause.keyed_by or cause.subscription
+                key = derived_key(cause.identity, keyed_by, type_, ordinals[type_], cause.correlation_id)
+                ordinals[type_] += 1
+            rows.append(self._row(each, event, cause, event_id, key))
+            rows += [self._row(each, older, cause, self.ids.uuid7(), key) for older in self.older(event)]
+        return tuple(rows)
 
-    def _row(
-        self,
-        said: Event | Scheduled[Event],
-        cause: Cause,
-        allowed: Mapping[EventName, type[Event]],
-        ordinals: Counter[str],
-    ) -> OutboxRow:
-        event = said.event if isinstance(said, Scheduled) else said
+    def _check(self, event: Event, cause: Cause, allowed: Mapping[EventName, type[Event]]) -> None:
         type_, version = name_of(type(event))
         if allowed.get((type_, version)) is not type(event):
             raise Unsayable(
                 f"{cause.subscription} says {type_} version {version}, which it does not declare: "
                 "add it to the return annotation, or to says() outside handlers"
             )
+
+    def _row(self, said: Event | Scheduled[Event], event: Event, cause: Cause, event_id: str, key: str) -> OutboxRow:
+        """The row of `event`: what was said, or an older rendering of it."""
+        type_, version = name_of(type(event))
         now = self.clock.now()
         due = _due(said, now) if isinstance(said, Scheduled) else now
-        event_id = self.ids.uuid7()
-        key = event_id
-        if cause.identity is not None:
-            key = derived_key(cause.identity, cause.subscription, type_, ordinals[type_], cause.correlation_id)
-            ordinals[type_] += 1
         route = routing_key(type_, version)
         hop = self.signals.saying(
             Saying(self.service, type_, event_id, cause.correlation_id, route, cause.hop or cause.traceparent)

@@ -15,9 +15,10 @@ Promises every driver keeps (the contract suite is `hocket.testing.store_contrac
 - The tables are versioned and led on at `open`, by one process at a time (RULES 10.3).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
@@ -123,6 +124,22 @@ def receipt_row(receipts: Sequence[bytes], now: float) -> OutboxRow:
     return OutboxRow(RowKind.RECEIPT, Message(RECEIPTS, "", body, "application/json"), due=now)
 
 
+class Kept(NamedTuple):
+    """A row as it stands in an outbox, for people who look at it from outside the process."""
+
+    id: int
+    kind: RowKind
+    due: float  # seconds since 1970
+    owner: str  # boot id of the process that publishes it, "" none
+    reason: str  # of the broker, where it refused it
+    refused: bool
+    event_id: str
+    subject: str
+    exchange: str
+    routing_key: str
+    size: int  # of the body, in bytes
+
+
 class Written(NamedTuple):
     """What became of one ending: whether it won, and its outbox rows with their ids (the receipts' row included).
 
@@ -143,6 +160,30 @@ class Waiting(NamedTuple):
     later: int = 0
     refused: int = 0
     oldest: float = 0.0  # seconds since 1970 of the oldest due unconfirmed row, 0: none
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long a service remembers what is final (RULES 2.7); what is not final is never forgotten."""
+
+    inbox: timedelta = timedelta(days=30)  # what was handled or refused
+    dead: timedelta = timedelta(days=365)  # what died: as long as its letter may be replayed
+    ledger: timedelta = timedelta(days=30)  # step runs and tombstones
+
+
+class Before(NamedTuple):
+    """The moments before which final rows may be purged, in seconds since 1970."""
+
+    inbox: float
+    dead: float
+    ledger: float
+
+
+class Purged(NamedTuple):
+    """What one step of a purge removed, and whether it has come to the end of its walk."""
+
+    removed: int
+    done: bool
 
 
 class Offset(NamedTuple):
@@ -183,6 +224,21 @@ class Tx(Protocol):
         ...
 
 
+class Joined(Tx, Protocol):
+    """The kit's part of a transaction that an application owns: it commits or rolls back, not we.
+
+    What is written has no owner, so that the relay claims it once it is committed, and only then.
+    """
+
+    async def inbox(self, keys: Sequence[bytes]) -> Mapping[bytes, InboxRow]:
+        """The inbox rows that this transaction sees."""
+        ...
+
+    def on_commit(self, call: Callable[[], None]) -> None:
+        """Run `call` when the application commits, perhaps a moment before the rows can be seen."""
+        ...
+
+
 class Store(Protocol):
     """A service's database."""
 
@@ -200,6 +256,10 @@ class Store(Protocol):
 
     def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """Committed data without the write lease."""
+        ...
+
+    async def join(self, connection: AsyncConnection) -> Joined:
+        """Join the transaction of an application; `HocketError` where `connection` is to another database."""
         ...
 
     async def commit(self, endings: Sequence[Ending]) -> list[Written]:
@@ -243,6 +303,13 @@ class Store(Protocol):
 
     async def refuse(self, id: int, reason: str) -> None:
         """Set a row aside that the broker refuses by its nature; it is counted and never sent again (RULES 4.3)."""
+        ...
+
+    async def purge(self, before: Before, limit: int) -> Purged:
+        """One step of a walk through inbox and ledger: look at `limit` rows of each, remove the final ones before.
+
+        The next call goes on behind; after the end it begins anew. A row that changed meanwhile stays.
+        """
         ...
 
     async def waiting(self) -> Waiting:

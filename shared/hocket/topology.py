@@ -111,8 +111,13 @@ def kit() -> Topology:
     )
 
 
-def of_service(service: str, subscriptions: Iterable[tuple[str, Iterable[str]]]) -> Topology:
-    """A service's own objects: `subscriptions` are (queue name `SERVICE.HANDLER`, routing keys it hears)."""
+def of_service(
+    service: str, subscriptions: Iterable[tuple[str, Iterable[str]]], former: Iterable[tuple[str, str]] = ()
+) -> Topology:
+    """A service's own objects: `subscriptions` are (queue name `SERVICE.HANDLER`, routing keys it hears).
+
+    `former` are (queue, a name that queue had): what was addressed to the old name arrives at the new one too.
+    """
     queues: list[Queue] = []
     bindings: list[Binding] = []
     for queue, keys in subscriptions:
@@ -127,4 +132,5 @@ def of_service(service: str, subscriptions: Iterable[tuple[str, Iterable[str]]])
         queues.append(Queue(queue, arguments))
         bindings.append(Binding(service, queue, queue))
         bindings.extend(Binding(HEARD, queue, key) for key in keys)
+    bindings.extend(Binding(service, queue, name) for queue, name in former)
     return Topology((Exchange(service, "direct"),), tuple(queues), tuple(bindings))

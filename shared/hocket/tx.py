@@ -1,6 +1,6 @@
 """What a handler holds while it works: one attempt, one transaction."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -12,10 +12,13 @@ from typing_extensions import TypeVar
 from hocket.breaker import Breaker, Circuit, Pass
 from hocket.choreography import name_of
 from hocket.clock import Clock
-from hocket.errors import BreakerOpen, HocketError, OutsideTooLate
+from hocket.errors import BreakerOpen, HocketError, OutsideTooLate, Unsayable
 from hocket.event import Event, Scheduled
 from hocket.ids import outside_key
 from hocket.speech import schedule_name
+
+#: Events that one transaction outside handlers may say.
+MAX_SAID = 10_000
 
 D_co = TypeVar("D_co", covariant=True, default=None)
 
@@ -244,8 +247,15 @@ class Outside(Tx[D_co]):
         return self._seen
 
     def say(self, event: Event | Scheduled[Event], /) -> None:
-        """Say an event when the transaction commits."""
+        """Say an event when the transaction commits; `Unsayable` beyond `MAX_SAID`."""
+        if len(self._said) >= MAX_SAID:
+            raise Unsayable(f"one transaction says at most {MAX_SAID} events: open another for the rest")
         self._said.append(event)
+
+    def say_many(self, events: Iterable[Event | Scheduled[Event]], /) -> None:
+        """Say several events, in this order, when the transaction commits."""
+        for event in events:
+            self.say(event)
 
     @property
     def said(self) -> Sequence[Event | Scheduled[Event]]:

@@ -7,6 +7,8 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from functools import partial
 from typing import Any
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from hocket.breaker import Circuit
 from hocket.clock import Clock
 from hocket.errors import HocketError, TransportError
@@ -28,10 +30,11 @@ from hocket.pipeline.settle import settle
 from hocket.reader import Reading
 from hocket.relay import Relay
 from hocket.reporter import Reporter
+from hocket.retention import Sweeper
 from hocket.service import Service
 from hocket.signals import Ended, Signals
 from hocket.speech import Speaker
-from hocket.store import OutboxRow, Store
+from hocket.store import OutboxRow, Retention, Store
 from hocket.supervise import Spawn, Supervisor
 from hocket.topology import kit, of_service, routing_key
 from hocket.transport import Message, Transport, Verdict
@@ -66,6 +69,7 @@ class Worker:
         boot: str,
         max_event_bytes: int,
         version: str,
+        retention: Retention | None = None,
     ) -> None:
         self.service = service
         self.store = store
@@ -82,10 +86,11 @@ class Worker:
         self.reporter = Reporter(
             self.who, version, declared, store, self.relay, signals, clock, self.circuits, self._in_hand
         )
-        speaker = Speaker(service.name, ids, clock, signals, max_event_bytes)
+        speaker = Speaker(service.name, ids, clock, signals, max_event_bytes, declared.older)
         recorder = Recorder(self.who, speaker, self._shed)
-        changed = self.reporter.breaker_changed
-        self.admission = Admission(store, self.who, clock, declared.subscriptions)
+        changed, keep = self.reporter.breaker_changed, retention or Retention()
+        self.admission = Admission(store, self.who, clock, declared.subscriptions, keep.inbox)
+        self.sweeper = Sweeper(service.name, keep, store, signals, clock)
         self.handling = Handling(
             store, recorder, signals, clock, chance, self.circuits, changed, self.supervisor.cutting
         )
@@ -138,6 +143,7 @@ class Worker:
         self._name_breakers()
         self.spawn("lease", hold(self.service.name, self.store, self.signals, self.relay.look_again))
         self.spawn("commit", self.committer.run())
+        self.spawn("sweep", self.sweeper.run())
         self.spawn("sample", self.reporter.sample())
         self._beginning = self.spawn("begin", self._begin())
 
@@ -152,6 +158,7 @@ class Worker:
         topology = kit() + of_service(
             self.service.name,
             [(queue, [routing_key(*name) for name in lane.subscription.bound]) for queue, lane in self.lanes.items()],
+            [(queue, former) for queue, lane in self.lanes.items() for former in lane.subscription.former_queues],
         )
         await self._until_linked(lambda: self.transport.declare(topology))
         self.relay.open(self.spawn)
@@ -260,8 +267,12 @@ class Worker:
         """Whether the outbox is at its bound of due events."""
         return self.relay.full
 
-    def outside(self, key: str | None, correlation_id: str | None) -> AbstractAsyncContextManager[Any]:
-        """A transaction outside a handler."""
+    def outside(
+        self, key: str | None, correlation_id: str | None, connection: AsyncConnection | None = None
+    ) -> AbstractAsyncContextManager[Any]:
+        """A transaction outside a handler; with a `connection` it joins one that an application owns."""
+        if connection is not None:
+            return self.outsides.joined(key, correlation_id, connection, self.relay.nudge)
         return self.outsides.transaction(key, correlation_id)
 
     async def send(self, subscription: str, body: bytes, content_type: str, *, replay: str, attempt: int) -> None:
@@ -324,8 +335,8 @@ class Worker:
         return {queue: lane.in_hand for queue, lane in self.lanes.items()}
 
     def _consumers(self) -> list[Any]:
-        every = [lane.consumer for lane in self.lanes.values()] + [reading.consumer for reading in self.readings]
-        return [each for each in every if each is not None]
+        every: list[Any] = [each for lane in self.lanes.values() for each in lane.consumers()]
+        return every + [reading.consumer for reading in self.readings if reading.consumer is not None]
 
 
 def _opened(service: Service[Any]) -> AbstractAsyncContextManager[Any]:

@@ -19,7 +19,7 @@ from hocket.envelope import CONTENT_TYPE, Envelope, decode, encode
 from hocket.errors import StoreError
 from hocket.ids import Ids
 from hocket.signals import Signals
-from hocket.store import Ending, InboxRow, Written
+from hocket.store import Ending, InboxRow, Retention, Written
 from hocket.stores.sqlite import SqliteStore
 from hocket.stores.sqlite_tx import SqliteTx
 from hocket.topology import DEAD, EVENTS, LOG, RECEIPTS, routing_key
@@ -203,7 +203,7 @@ class Tower:
         self.post = MemoryTransport(self.broker, "post")
         self.workers: dict[str, Worker] = {}
 
-    async def start(self, service: Service[Any]) -> Worker:
+    async def start(self, service: Service[Any], retention: Retention | None = None) -> Worker:
         """Start a process; it has a new boot id and the file that the last one left."""
         boot = self.ids.uuid7()
         worker = Worker(
@@ -216,6 +216,7 @@ class Tower:
             boot=boot,
             max_event_bytes=MAX_EVENT_BYTES,
             version="test",
+            retention=retention,
         )
         await worker.start()
         self.workers[service.name] = worker

@@ -10,6 +10,7 @@ from hocket.choreography import Declarations, Subscription, Undo, by_queue, name
 from hocket.errors import DeclarationError
 from hocket.event import Death, Event, Heard, Sensitive
 from hocket.retry import Retry
+from hocket.versions import Road
 
 
 class Asked(Heard, type="thing.asked", version=2):
@@ -92,9 +93,9 @@ def test_an_undo_is_bound_to_its_failures_and_a_handler_to_what_it_hears() -> No
     assert step.undone_by is undone_by
     assert step.bound == (("thing.asked", 2),)
     assert undone_by.bound == (("other.refused", 1),)
-    assert undone_by.model_of("other.refused", 1) is Refused
-    assert undone_by.model_of("thing.asked", 2) is None
-    assert step.model_of("thing.asked", 1) is None
+    assert undone_by.road_of("other.refused", 1) == Road(Refused, Refused)
+    assert undone_by.road_of("thing.asked", 2) is None
+    assert step.road_of("thing.asked", 1) is None
 
 
 def test_what_the_step_says_at_its_burial_is_spoken_and_not_bound() -> None:

@@ -29,6 +29,9 @@ AT_IMPORT = [
     (checked.n9, r"payments\.take: is no async function; write async def NAME"),
     (checked.n12, r"fraud\.take: the return annotation is missing.* or -> None"),
     (checked.n15, r"fraud\.take: charge is no handler of service fraud; name a handler of this service"),
+    (checked.n16, r"payments\.take: str is not one Heard; write def NAME\(old: A\) -> B"),
+    (checked.n17, r"payments\.take: formerly=3 is no name of a handler; write formerly="),
+    (checked.n18, r"payments\.take: Other is not one Event"),
 ]
 
 
@@ -55,7 +58,7 @@ def test_the_checker_accepts_the_examples_and_sees_every_mistake_but_one() -> No
     An ignore that ignores nothing is an error of its own in strict mode.
     """
     marked = re.findall(r"# type: ignore\[", Path(checked.__file__).read_text(encoding="utf-8"))
-    assert len(marked) == 14
+    assert len(marked) == 17
     run = subprocess.run(
         [sys.executable, "-m", "mypy", "tests/typing", "tests/hocket/mistakes"],
         cwd=ROOT,
@@ -100,6 +103,8 @@ def test_the_examples_declare_what_their_signatures_say() -> None:
         **mail.notifications.declarations.subscriptions,
     }
     charge, refund = declared["payments.charge"], declared["payments.refund"]
+    assert charge.bound == (("order.placed", 2), ("order.placed", 1))
+    assert declared["notifications.tell_customer"].former_queues == ("notifications.tell",)
     assert charge.heard == (payments.OrderPlaced,)
     assert charge.says == (payments.PaymentCharged, payments.PaymentDeclined)
     assert charge.on_dead_says == (payments.PaymentDeclined,)
@@ -122,6 +127,7 @@ def test_the_examples_declare_what_their_signatures_say() -> None:
     assert orders.orders.tables is orders.tables
     assert set(orders.orders.declarations.says) == {
         ("order.placed", 2),
+        ("order.placed", 1),
         ("order.confirmed", 1),
         ("order.cancelled", 1),
         ("order.review_asked", 1),

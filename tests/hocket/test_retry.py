@@ -1,5 +1,6 @@
 """How often and when an attempt is repeated."""
 
+import asyncio
 import random
 from datetime import timedelta
 from typing import Any
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hocket.errors import DeclarationError, Reject
-from hocket.retry import MAX_ATTEMPTS, Retry
+from hocket.retry import MAX_ATTEMPTS, MAX_FACTOR, Retry
 
 SPANS = st.timedeltas(min_value=timedelta(0), max_value=timedelta(days=30))
 
@@ -22,6 +23,25 @@ def test_a_wait_keeps_its_bounds(attempts: int, one: timedelta, other: timedelta
     assert timedelta(0) <= wait <= longest
     if used <= 30:
         assert wait <= first * 2 ** (used - 1)
+
+
+@given(SPANS, SPANS, st.floats(1, MAX_FACTOR), st.integers(1, 10**6))
+def test_bounds_never_shrink(one: timedelta, other: timedelta, factor: float, used: int) -> None:
+    """The bound after one more run is as long or longer, at most `factor` times, between first and longest."""
+    first, longest = sorted((one, other))
+    retry = Retry(first=first, factor=factor, longest=longest)
+    before, after = retry.bound(used), retry.bound(used + 1)
+    assert first <= before <= after <= longest
+    assert after <= before * factor + timedelta(microseconds=200)  # a bound is rounded to microseconds
+
+
+@given(SPANS, st.floats(0, 1), st.integers(1, 100), st.integers())
+def test_jitter_takes_its_share(longest: timedelta, jitter: float, used: int, seed: int) -> None:
+    """With a number for jitter only that share of the bound is left to chance; without any the wait is the bound."""
+    retry = Retry(first=longest / 7, longest=longest, jitter=jitter)
+    bound, little = retry.bound(used), timedelta(microseconds=1)
+    assert bound * (1 - jitter) - little <= retry.wait(used, random.Random(seed)) <= bound + little
+    assert Retry(first=longest / 7, longest=longest, jitter=False).wait(used, random.Random(seed)) == bound
 
 
 def test_jitter_is_full() -> None:
@@ -48,6 +68,19 @@ def test_some_errors_are_never_repeated() -> None:
     assert retry.again(TimeoutError(), 1)
 
 
+def test_only_errors_of_on_are_repeated() -> None:
+    """With `on` everything else ends it at once, and `never` stands above it."""
+    retry = Retry(on=(OSError, LookupError), never=(KeyError,))
+    assert retry.again(ConnectionError(), 1)
+    assert retry.again(TimeoutError(), 1)
+    assert retry.again(IndexError(), 1)
+    assert not retry.again(KeyError(), 1)
+    assert not retry.again(ValueError(), 1)
+    assert not retry.again(asyncio.CancelledError(), 1)
+    assert Retry().again(asyncio.CancelledError(), 1)
+    assert not retry.again(ConnectionError(), retry.attempts)
+
+
 def test_a_retry_is_a_value() -> None:
     """Equal declarations are equal, can be hashed and cannot be changed."""
     assert Retry(3) == Retry(attempts=3)
@@ -67,6 +100,15 @@ def test_a_retry_is_a_value() -> None:
         {"first": 1.0},
         {"longest": timedelta(days=31)},
         {"first": timedelta(seconds=5), "longest": timedelta(seconds=4)},
+        {"factor": 0.5},
+        {"factor": True},
+        {"factor": MAX_FACTOR * 2},
+        {"factor": float("nan")},
+        {"jitter": 1.5},
+        {"jitter": -0.1},
+        {"jitter": "full"},
+        {"on": ()},
+        {"on": TimeoutError},
         {"never": ValueError},
         {"never": (KeyboardInterrupt,)},
     ],

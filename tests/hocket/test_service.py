@@ -13,9 +13,10 @@ from sqlalchemy import MetaData
 from hocket.choreography import HANDLER_TIMEOUT
 from hocket.errors import DeclarationError, HocketError
 from hocket.event import Death, Event, Heard
+from hocket.names import MAX_QUEUE_BYTES
 from hocket.retry import Retry
 from hocket.running import here
-from hocket.service import MAX_QUEUE_BYTES, Service
+from hocket.service import Service
 from hocket.tx import Outside, Tx
 
 
@@ -159,7 +160,10 @@ def test_options_of_a_handler_have_defaults() -> None:
     ("options", "sentence"),
     [
         ({"retyr": Retry()}, r"things\.look: retyr= is unknown; did you mean retry=\?"),
-        ({"ordered": True}, r"things\.look: ordered= is unknown; give name=, retry=, breaker=, timeout=, idempotent="),
+        (
+            {"ordered": True},
+            r"things\.look: ordered= is unknown; give name=, formerly=, retry=, breaker=, timeout=, idempotent=",
+        ),
         ({"retry": 3}, r"retry=3 is no Retry; give one"),
         ({"breaker": "card-api"}, r"breaker='card-api' is no Breaker"),
         ({"timeout": 3}, r"timeout=3 is no timedelta"),
@@ -309,7 +313,9 @@ class Stand:
     def __init__(self) -> None:
         self.asked: list[tuple[str | None, str | None]] = []
 
-    def outside(self, key: str | None, correlation_id: str | None) -> AbstractAsyncContextManager[Any]:
+    def outside(
+        self, key: str | None, correlation_id: str | None, connection: object = None
+    ) -> AbstractAsyncContextManager[Any]:
         """Yield what was asked for."""
         self.asked.append((key, correlation_id))
         return nullcontext("tx")

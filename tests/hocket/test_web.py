@@ -46,7 +46,9 @@ class Shop:
         self.open = asyncio.Event()
         self.ended = asyncio.Event()
 
-    def outside(self, key: str | None, correlation_id: str | None) -> AbstractAsyncContextManager[Any]:
+    def outside(
+        self, key: str | None, correlation_id: str | None, connection: object = None
+    ) -> AbstractAsyncContextManager[Any]:
         """A transaction outside a handler."""
         return nullcontext(f"{key} {correlation_id}")
 

@@ -43,7 +43,7 @@ class OrderCancelled(Heard, type="order.cancelled"):
     reason: str
 
 
-@notifications.handler(retry=Retry(8))
+@notifications.handler(retry=Retry(8, factor=3, jitter=0.5, on=(OSError,)), formerly="tell")
 async def tell_customer(event: OrderConfirmed | OrderCancelled, tx: Tx[Mail]) -> None:
     """Tell the customer either way."""
     text = event.reason if isinstance(event, OrderCancelled) else "confirmed"

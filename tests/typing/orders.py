@@ -57,7 +57,19 @@ class StockRejected(Heard, type="stock.rejected"):
     order_id: str
 
 
+class OrderPlacedV1(Event, type="order.placed", subject="order/{order_id}"):
+    """An order was placed, as it was said at first."""
+
+    order_id: str
+
+
 orders.says(OrderPlaced)
+
+
+@orders.also_says
+def as_v1(new: OrderPlaced) -> OrderPlacedV1:
+    """What old hearers read."""
+    return OrderPlacedV1(order_id=new.order_id)
 
 
 async def place(order_id: str, cents: int) -> str:

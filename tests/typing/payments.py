@@ -60,6 +60,19 @@ class OrderPlaced(Heard, type="order.placed", version=2):
     card_token: Sensitive[str] = ""
 
 
+class OrderPlacedV1(Heard, type="order.placed"):
+    """What was read of it at first."""
+
+    order_id: str
+    total: float
+
+
+@payments.upcast
+def order_placed_1_to_2(old: OrderPlacedV1) -> OrderPlaced:
+    """Cents were a fraction then."""
+    return OrderPlaced(order_id=old.order_id, total_cents=round(old.total * 100))
+
+
 class StockRejected(Heard, type="stock.rejected"):
     """A failure."""
 

@@ -1,4 +1,4 @@
-"""The command line: `hocket run`, `hocket check`, `hocket dead`.
+"""The command line: `hocket run`, `hocket check`, `hocket outbox`, `hocket dead`.
 
 Exit status 0: done; 1: looked at and not so (a letter that is not there, an act that is refused); 2: it could not be
 meant or could not begin, said in one sentence without a stack.
@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from hocket.cli import check, dead, run
+from hocket.cli import check, dead, outbox, run
 from hocket.errors import ConfigError, DeclarationError
 
 #: Exit status of what could not be meant or could not begin.
@@ -24,6 +24,7 @@ app = typer.Typer(
 )
 app.command("run")(run.run)
 app.command("check")(check.check)
+app.command("outbox")(outbox.outbox)
 app.add_typer(dead.app, name="dead")
 
 

@@ -69,5 +69,7 @@ def settings() -> Config:
         return Config()
     except ValidationError as error:
         first = error.errors()[0]
+        if not first["loc"]:  # several settings together
+            raise ConfigError(first["msg"].removeprefix("Value error, ")) from error
         name = "_".join(str(part) for part in first["loc"]).upper()
         raise ConfigError(f"HOCKET_{name} is {first['input']!r}: {first['msg'].lower()}") from error

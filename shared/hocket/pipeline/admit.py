@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from hocket import saga
 from hocket.choreography import Subscription
-from hocket.clock import Clock
+from hocket.clock import Clock, rfc3339
 from hocket.envelope import CONTENT_TYPE, Envelope, decode, encode
 from hocket.errors import Undecodable
 from hocket.event import Heard
@@ -20,7 +20,7 @@ from hocket.pipeline.decide import text_of
 from hocket.pipeline.decode import sentence
 from hocket.pipeline.receipt import Identity
 from hocket.saga import LedgerRow, LedgerState
-from hocket.store import Ending, InboxRow, InboxState, Store
+from hocket.store import Ending, InboxRow, InboxState, Retention, Store
 
 PROMISE = "one inbox look-up for the batch; what was seen goes no further; a step's `begun` is committed here"
 
@@ -36,6 +36,7 @@ class Admission:
     who: Identity
     clock: Clock
     subscriptions: Mapping[str, Subscription]
+    remembers: timedelta = Retention().inbox
 
     async def admit(self, arrivals: Sequence[Arrival]) -> None:
         """Give each arrival its inbox row and, where it goes no further, its outcome. `StoreError` admits none."""
@@ -46,6 +47,7 @@ class Admission:
         for each in asked:
             each.row = rows.get(each.key)
             judge(each)
+            self._check_age(each)
         steps = [each for each in asked if each.outcome is None and each.role in (Role.STEP, Role.UNDO)]
         if not steps:
             return
@@ -55,6 +57,19 @@ class Admission:
             for each in steps:  # nothing was written, or nobody knows: what was decided is decided again
                 each.outcome = None
             raise
+
+    def _check_age(self, arrival: Arrival) -> None:
+        """RULES 2.7: what is older than the inbox remembers may have been handled; only a replay admits it."""
+        if arrival.row is not None or arrival.replay or arrival.subscription.idempotent or arrival.role is Role.UNDO:
+            return
+        oldest = self.clock.now() - self.remembers
+        if arrival.outcome is None and arrival.known.time < oldest:
+            arrival.outcome = Bury(
+                "too-old",
+                f"it was said before {rfc3339(oldest)}, and the inbox remembers {self.remembers.days} days: replay it "
+                "where it was never handled, or raise HOCKET_INBOX_DAYS",
+                row=False,
+            )
 
     async def _begin(self, arrivals: Sequence[Arrival]) -> None:
         async with self.store.transaction() as tx:
@@ -123,13 +138,13 @@ class Admission:
         undo = arrival.subscription.undo
         assert undo is not None
         arrival.event = _read(self.subscriptions[undo.step], self._open(row.input))
-        done = [undo.did.model_validate(self._open(each).data) for each in row.results]
+        done = [_result(arrival.subscription, self._open(each)) for each in row.results]
         arrival.did = done if undo.many else (done[-1] if done else None)
         why = self._open(json.dumps(arrival.known.data["why"]).encode())
-        for model in (*undo.why, *undo.spoken):
-            if (model.__hocket_type__, model.__hocket_version__) == (why.type, why.version):
-                arrival.why = model.model_validate(why.data)
-                return
+        road = arrival.subscription.road_of(why.type, why.version)
+        if road is not None:
+            arrival.why = road.read(why.data)
+            return
         arrival.outcome = Bury("version", f"{arrival.subscription.queue} reads no {why.type} version {why.version}")
 
     def _open(self, body: bytes) -> Envelope:
@@ -137,10 +152,18 @@ class Admission:
 
 
 def _read(step: Subscription, envelope: Envelope) -> Heard:
-    model = step.model_of(envelope.type, envelope.version)
-    if model is None:
+    road = step.road_of(envelope.type, envelope.version)
+    if road is None:
         raise Undecodable("input", f"{step.queue} reads {envelope.type} version {envelope.version} no more")
-    return model.model_validate(envelope.data)
+    return road.read(envelope.data)
+
+
+def _result(subscription: Subscription, envelope: Envelope) -> Heard:
+    """What a step has said, perhaps in a version of long ago."""
+    road = subscription.results.get((envelope.type, envelope.version))
+    if road is None:
+        raise Undecodable("results", f"{subscription.queue} reads {envelope.type} version {envelope.version} no more")
+    return road.read(envelope.data)
 
 
 def judge(arrival: Arrival) -> None:

@@ -55,6 +55,7 @@ class Arrival:
     did: Any = None  # what an undo gets of the step
     why: Heard | None = None
     step_key: str = ""
+    marked: bool = False  # its start stands in the inbox row (RULES 1.4)
     # decide
     outcome: Outcome | None = None
     ended: datetime = field(default=datetime.fromtimestamp(0, UTC))
@@ -93,6 +94,11 @@ class Arrival:
         return self.subscription.queue if self.subscription.undone_by is not None else ""
 
 
+def step_identity(subscription: Subscription) -> str:
+    """The name from which the keys of the step's runs are made: no renaming changes it (RULES 2.4)."""
+    return subscription.undo.identity if subscription.undo is not None else subscription.identity
+
+
 def run_of(arrival: Arrival) -> str:
     """The name of the step run that a decoded delivery is about."""
-    return run_key(arrival.known.correlation_id, arrival.step, arrival.scope)
+    return run_key(arrival.known.correlation_id, step_identity(arrival.subscription), arrival.scope)

@@ -178,7 +178,7 @@ class Committer:
         if isinstance(arrival.outcome, GiveBack):
             raise error
         if not isinstance(arrival.outcome, Done | Again | Bury) or arrival.blamed > MOST_BLAMES:
-            arrival.outcome = GiveBack()
+            arrival.outcome, arrival.marked = GiveBack(), False
             return
         if arrival.blamed > 1 or isinstance(arrival.outcome, Bury):
             arrival.blamed = MOST_BLAMES

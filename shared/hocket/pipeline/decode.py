@@ -38,13 +38,13 @@ def decode(arrival: Arrival, clock: Clock) -> None:
         arrival.outcome = Bury("undecodable", text_of(broken), row=False)
         return
     envelope, subscription = arrival.envelope, arrival.subscription
-    arrival.key = inbox_key(subscription.queue, envelope.source, envelope.type, envelope.idempotency_key)
+    arrival.key = inbox_key(subscription.identity, envelope.source, envelope.type, envelope.idempotency_key)
     arrival.hash = data_hash(dict(envelope.data))
     if envelope.type == UNDO_TYPE:
         _undo(arrival)
         return
-    model = subscription.model_of(envelope.type, envelope.version)
-    if model is None:
+    road = subscription.road_of(envelope.type, envelope.version)
+    if road is None or (subscription.undo is not None and road.gives not in subscription.undo.why):
         reads = ", ".join(f"{type_} version {version}" for type_, version in subscription.bound)
         arrival.outcome = Bury(
             "version",
@@ -53,12 +53,12 @@ def decode(arrival: Arrival, clock: Clock) -> None:
         )
         return
     try:
-        arrival.event = model.model_validate(envelope.data)
+        arrival.event = road.read(envelope.data)
     except ValidationError as broken:
         arrival.outcome = Bury("invalid", sentence(broken), row=False)
         return
     except Exception as broken:  # noqa: BLE001 -- a team's validator may raise anything
-        arrival.outcome = Bury("invalid", f"data breaks {model.__name__}: {text_of(broken)}", row=False)
+        arrival.outcome = Bury("invalid", f"data breaks {road.model.__name__}: {text_of(broken)}", row=False)
         return
     _place(arrival)
 

@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -11,16 +11,20 @@ from hocket.breaker import Circuit
 from hocket.clock import Clock
 from hocket.errors import LeaseExpired, StoreError
 from hocket.ids import outside_key
-from hocket.outcome import Again, GiveBack
+from hocket.outcome import Again, Bury, GiveBack
 from hocket.pipeline import decide
 from hocket.pipeline.arrival import Arrival, Role
+from hocket.pipeline.poison import ALONE_FROM, CRASH, STARTS, Solitude, starts_of
 from hocket.pipeline.record import Recorder
 from hocket.pipeline.transaction import Lost, Transaction
 from hocket.signals import Processing, Signals
 from hocket.store import OutboxRow, Store
 from hocket.tx import About, Changed, Guard, Tx
 
-PROMISE = "the handler under time-out, breaker and span; its own transaction begins with the inbox write"
+PROMISE = (
+    "the handler under time-out, breaker and span; a redelivered one is marked first, a suspect runs alone; "
+    "its own transaction begins with the inbox write"
+)
 
 
 class Readmit(Exception):
@@ -40,14 +44,45 @@ class Handling:
     breaker_changed: Changed
     cutting: Callable[[], bool]  # whether the current task was asked to end
     use: Any = None
+    _solitude: Solitude = field(default_factory=Solitude)
 
     async def handle(self, arrival: Arrival) -> tuple[OutboxRow, ...] | None:
         """Give the arrival its outcome; the outbox rows where the handler's own transaction has committed it all.
 
         `Readmit` where it must be looked up again.
         """
+        starts = starts_of(arrival.row, self.recorder.who.boot)
+        alone = starts >= ALONE_FROM
+        await self._solitude.enter(alone)
+        try:
+            arrival.began = self.clock.now()
+            if starts >= STARTS and arrival.role is not Role.FAILURE:
+                what = f"its process died at each of {starts} marked starts without an end"
+                arrival.outcome, arrival.ended = Bury(CRASH, what, began=True), arrival.began
+                return None
+            if arrival.delivery.redelivered and arrival.role is not Role.FAILURE and not await self._mark(arrival):
+                return None
+            return await self._handle(arrival)
+        finally:
+            self._solitude.leave(alone)
+
+    async def _mark(self, arrival: Arrival) -> bool:
+        """Note the start of a redelivered one (RULES 1.4); False: another run has ended it."""
+        marked = self.recorder.started(arrival)
+        try:
+            [written] = await self.store.commit([marked])
+        except StoreError as error:
+            raise Readmit(str(error)) from error
+        except Exception:  # noqa: BLE001 -- the row itself cannot be written: the commit finds out whose fault that is
+            return True
+        if not written.won or marked.inbox is None:
+            arrival.ended, arrival.fenced = self.clock.now(), True
+            return False
+        arrival.row, arrival.marked = marked.inbox.row, True
+        return True
+
+    async def _handle(self, arrival: Arrival) -> tuple[OutboxRow, ...] | None:
         subscription = arrival.subscription
-        arrival.began = self.clock.now()
         if arrival.role is Role.FAILURE:  # the ledger's business alone; the step's undo is ordered at the commit
             arrival.outcome, arrival.ended = decide.returned(None), self.clock.now()
             return None

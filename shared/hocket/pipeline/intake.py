@@ -101,8 +101,10 @@ class Intake:
     def __len__(self) -> int:
         return len(self._buffer)
 
-    async def take(self, consumer: Consumer, allowed: Callable[[], tuple[int, float | None]]) -> list[Delivery]:
-        """The next deliveries, as many as `allowed` says now.
+    async def take(
+        self, consumer: Callable[[Delivery], Consumer], allowed: Callable[[], tuple[int, float | None]]
+    ) -> list[Delivery]:
+        """The next deliveries, as many as `allowed` says now; `consumer` tells whence one came.
 
         `allowed` answers how many, and where that is none, after how many seconds to ask again (None: when woken).
         """
@@ -111,10 +113,9 @@ class Intake:
             many, wait = allowed()
             if many and self._buffer:
                 batch: list[Delivery] = []
-                epoch = consumer.epoch
                 while self._buffer and len(batch) < min(many, ADMIT_BATCH):
                     delivery = self._buffer.popleft()
-                    if delivery.handle.epoch >= epoch:
+                    if delivery.handle.epoch >= consumer(delivery).epoch:
                         batch.append(delivery)
                     else:  # it comes again by itself (RULES 1.1)
                         self.settled([delivery])

@@ -1,14 +1,14 @@
 """One subscription's way through the stations: its buffer, its handlers at work, its gates."""
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from hocket.breaker import Circuit
 from hocket.choreography import Subscription
 from hocket.clock import Clock
-from hocket.errors import StoreError
+from hocket.errors import HocketError, StoreError
 from hocket.outcome import GiveBack
 from hocket.pipeline.admit import Admission
 from hocket.pipeline.arrival import Arrival
@@ -25,6 +25,11 @@ from hocket.transport import Consumer, Delivery, Transport
 GATE_LOOK_SECONDS = 0.2
 #: Seconds that handlers which were cut at a stop get to clean up, and their deliveries to be given back.
 GIVE_BACK_SECONDS = 2.0
+#: Seconds without a delivery after which the queue of a former name counts as empty.
+FORMER_SECONDS = 30.0
+#: Tries to consume the queue of a former name, before it counts as removed, and seconds between them.
+FORMER_TRIES = 3
+FORMER_WAIT = 1.0
 
 
 class Stations(Protocol):
@@ -58,6 +63,9 @@ class Lane:
     intake: Intake = field(init=False)
     consumer: Consumer | None = None
     in_hand: int = 0
+    former: "dict[str, Consumer]" = field(default_factory=dict)  # consumers of the queues it had, by queue
+    _heard: "dict[str, float]" = field(default_factory=dict)  # when these delivered last
+    _open: "Counter[str]" = field(default_factory=Counter)  # what they delivered and is not settled
     _ready: deque[Arrival] = field(default_factory=deque)
     _waiting: "deque[asyncio.Future[None]]" = field(default_factory=deque)
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
@@ -74,9 +82,48 @@ class Lane:
         queue, prefetch = self.subscription.queue, self.subscription.prefetch
         self.consumer = await transport.consume(queue, prefetch=prefetch, deliver=self.intake.deliver)
         self.intake.consumer = self.consumer
+        for former in self.subscription.former_queues:
+            self.stations.spawn(f"empty {former}", self._empty(former, transport))
         spawn = self.stations.spawn
         self._tasks = [spawn(f"admit {queue}", self._admit())]
         self._tasks += [spawn(f"handle {queue} {n}", self._handle()) for n in range(self.subscription.concurrency)]
+
+    async def _empty(self, queue: str, transport: Transport) -> None:
+        """Consume the queue of a former name until nothing comes from it, and say that it can be removed."""
+        clock = self.stations.clock
+        early: list[Delivery] = []  # delivered before it is known whose they are
+
+        def deliver(delivery: Delivery) -> None:
+            if queue not in self.former:
+                early.append(delivery)
+                return
+            self._heard[queue] = clock.monotonic()
+            self._open[queue] += 1
+            self.intake.deliver(delivery)
+
+        for _ in range(FORMER_TRIES):
+            await transport.until_ready()
+            try:
+                self.former[queue] = consumer = await transport.consume(
+                    queue, prefetch=self.subscription.prefetch, deliver=deliver
+                )
+                break
+            except HocketError:  # it was removed long ago, or the link was lost just now
+                await asyncio.sleep(FORMER_WAIT)
+        else:
+            return
+        self._heard[queue] = clock.monotonic()
+        for each in early:
+            deliver(each)
+        while self._open[queue] or clock.monotonic() - self._heard[queue] < FORMER_SECONDS:  # noqa: ASYNC110 -- silence
+            await asyncio.sleep(FORMER_WAIT)
+        await consumer.cancel()
+        while self._open[queue]:  # noqa: ASYNC110 -- the rest is settled in a moment
+            await asyncio.sleep(FORMER_WAIT)
+        del self.former[queue]
+        await consumer.close()
+        what = "the queue of a former name is empty: remove it from the broker"
+        self.stations.signals.trouble(self.subscription.service, what, queue=queue, now=self.subscription.queue)
 
     def idle(self) -> bool:
         """Whether nothing is in work, and nothing waits but for an open breaker."""
@@ -104,9 +151,8 @@ class Lane:
         return self.subscription.prefetch, None
 
     async def _admit(self) -> None:
-        assert self.consumer is not None
         while True:
-            batch = await self.intake.take(self.consumer, self._allowed)
+            batch = await self.intake.take(self._consumer_of, self._allowed)
             self._admitting = True
             arrivals = [self._arrive(delivery) for delivery in batch]
             fresh = [each for each in arrivals if not self._parked(each)]
@@ -127,20 +173,31 @@ class Lane:
             self._wake_one()
 
     def _arrive(self, delivery: Delivery) -> Arrival:
-        assert self.consumer is not None
         clock = self.stations.clock
-        arrival = Arrival(delivery, self.consumer, self.subscription, clock.now())
+        arrival = Arrival(delivery, self._consumer_of(delivery), self.subscription, clock.now())
         decode(arrival, clock)
         return arrival
+
+    def _consumer_of(self, delivery: Delivery) -> Consumer:
+        assert self.consumer is not None
+        return self.former.get(delivery.queue, self.consumer)
+
+    def consumers(self) -> list[Consumer]:
+        """Its own, and those of former names."""
+        return [each for each in (self.consumer, *self.former.values()) if each is not None]
 
     def _parked(self, arrival: Arrival) -> bool:
         """A copy of what is in work waits for its end; then the inbox knows it."""
         if not arrival.key:
             return False
         if arrival.key in self._working:
-            epoch, waiting = arrival.delivery.handle.epoch, self._working[arrival.key]
-            self.intake.settled([each for each in waiting if each.handle.epoch < epoch])  # they come again
-            self._working[arrival.key] = [each for each in waiting if each.handle.epoch >= epoch] + [arrival.delivery]
+            queue, epoch = arrival.delivery.queue, arrival.delivery.handle.epoch
+            stale: list[Delivery] = []
+            kept: list[Delivery] = []
+            for each in self._working[arrival.key]:
+                (stale if each.queue == queue and each.handle.epoch < epoch else kept).append(each)
+            self.intake.settled(stale)  # they come again by themselves
+            self._working[arrival.key] = [*kept, arrival.delivery]
             return True
         self._working[arrival.key] = []
         return False
@@ -203,6 +260,7 @@ class Lane:
 
     def again(self, arrival: Arrival) -> None:
         """Look this delivery up again: another run ended it, or the outcome of its commit is unknown."""
+        self._open[arrival.delivery.queue] += 1
         self.intake.again(arrival.delivery)
         self._leave(arrival)
 
@@ -213,6 +271,7 @@ class Lane:
 
     def _leave(self, arrival: Arrival) -> None:
         self.in_hand -= 1
+        self._open[arrival.delivery.queue] -= 1
         for copy in self._working.pop(arrival.key, ()):
             self.intake.again(copy)
         self.intake.wake()
@@ -225,7 +284,8 @@ class Lane:
         """RULES 1.2: no more deliveries, finish what is in hand or give it back, within `seconds`."""
         if self.consumer is None:
             return
-        await self.consumer.cancel()
+        for consumer in self.consumers():
+            await consumer.cancel()
         admit, *workers = self._tasks
         await self._cut([admit])
         self._stopped = True
@@ -247,8 +307,8 @@ class Lane:
 
     def _return_buffered(self) -> None:
         """What never began, and copies that waited for what has just ended, go back to the broker."""
-        assert self.consumer is not None
-        self.consumer.give_back([each.handle for each in self.intake.empty()])
+        for each in self.intake.empty():
+            self._consumer_of(each).give_back([each.handle])
 
     def _give_back(self, arrivals: list[Arrival]) -> None:
         """A stop came before they began."""

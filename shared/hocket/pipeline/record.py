@@ -14,10 +14,13 @@ from hocket.outcome import Again, Attempt, Bury, Done, GiveBack, Obsolete, Refus
 from hocket.pipeline.arrival import Arrival, Role
 from hocket.pipeline.decide import clean, text_of
 from hocket.pipeline.letter import body_of, identity_of, letter
+from hocket.pipeline.poison import CRASH, STARTED
+from hocket.pipeline.poison import ended as without_starts
 from hocket.pipeline.receipt import Identity, receipt, word_of
 from hocket.saga import LedgerRow, LedgerState, UndoOrder
 from hocket.speech import Cause, Speaker
 from hocket.store import Ending, InboxRow, InboxState, InboxWrite, OutboxRow, RowKind
+from hocket.topology import routing_key
 from hocket.transport import Message
 
 PROMISE = "an outcome becomes what it leaves behind: inbox row, outbox rows, ledger row, receipt, letter"
@@ -59,6 +62,9 @@ class Recorder:
             case Obsolete():
                 return Ending(receipt=self._receipt(arrival, death=_death(arrival), ledger=ledger)), True
             case GiveBack() | None:
+                if arrival.marked and arrival.row is not None:  # it did not die: its start is no start
+                    row = replace(arrival.row, history=arrival.row.history[:-1])
+                    return self._won(arrival, row, ledger=self._released(arrival, ledger)), True
                 return Ending(ledger=self._released(arrival, ledger)), True
 
     def _done(
@@ -72,7 +78,7 @@ class Recorder:
         match arrival.role:
             case Role.STEP if ledger is not None:
                 did = _did(arrival.subscription)
-                results = tuple(each.message.body for each in rows if each.message.type == did)
+                results = tuple(each.message.body for each in rows if each.message.routing_key == did)
                 end = LedgerState.DONE if results else LedgerState.VOID
                 ended = saga.end(
                     ledger, token=arrival.token, boot=self.who.boot, end=end, results=results, spoken=None, now=now
@@ -208,6 +214,16 @@ class Recorder:
     ) -> Ending:
         return Ending(InboxWrite(row, arrival.attempt, bool(arrival.replay)), outbox, ledger, receipt)
 
+    def started(self, arrival: Arrival) -> Ending:
+        """What marks the start of a redelivered one in its inbox row (RULES 1.4)."""
+        boot, began = self.who.boot, rfc3339(arrival.began)
+        earlier = [
+            each for each in (arrival.row.history if arrival.row else ()) if (each.word, each.error) != (STARTED, boot)
+        ]
+        history = (*earlier, Attempt(arrival.attempt, began, "", STARTED, error=boot))[-HISTORY_ATTEMPTS:]
+        row = replace(self._row(arrival, InboxState.RETRY), attempt=arrival.attempt - 1, history=history)
+        return self._won(arrival, replace(row, updated=arrival.began.timestamp()))
+
     def _row(self, arrival: Arrival, state: InboxState, said: tuple[str, ...] = ()) -> InboxRow:
         return InboxRow(
             key=arrival.key,
@@ -245,6 +261,7 @@ class Recorder:
             tracestate=envelope.tracestate,
             hop=arrival.hop or _hop(arrival),
             attempt=arrival.attempt,
+            keyed_by=arrival.subscription.identity,
         )
 
     def _declared(self, subscription: Subscription) -> Mapping[EventName, type[Event]]:
@@ -256,10 +273,14 @@ class Recorder:
 
 
 def _history(arrival: Arrival) -> tuple[Attempt, ...]:
-    """The attempts so far with this one, the last of them with their stacks."""
+    """The attempts so far with this one, the last of them with their stacks; starts only where they are the cause."""
+    told = (_attempt(arrival),) if arrival.outcome is not None else ()
     if arrival.row is None or not arrival.row.history:
-        return (_attempt(arrival),)
-    kept = [*arrival.row.history, _attempt(arrival)][-HISTORY_ATTEMPTS:]
+        return told
+    earlier = arrival.row.history
+    if not (isinstance(arrival.outcome, Bury) and arrival.outcome.cause == CRASH):
+        earlier = without_starts(earlier)
+    kept = [*earlier, *told][-HISTORY_ATTEMPTS:]
     cut = len(kept) - HISTORY_TRACES
     return tuple(replace(each, trace="") if at < cut and each.trace else each for at, each in enumerate(kept))
 
@@ -284,7 +305,7 @@ def _death(arrival: Arrival) -> str:
 
 def _did(subscription: Subscription) -> str:
     undo = subscription.undone_by.undo if subscription.undone_by else None
-    return name_of(undo.did)[0] if undo else ""
+    return routing_key(*name_of(undo.did)) if undo else ""
 
 
 def _hop(arrival: Arrival) -> str:

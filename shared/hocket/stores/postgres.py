@@ -16,12 +16,24 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.clock import Clock
 from hocket.errors import ConfigError, StoreError
-from hocket.store import LEASE_SECONDS, OWNER_LEASE_SECONDS, Ending, InboxRow, OutboxRow, Waiting, Written
+from hocket.store import (
+    LEASE_SECONDS,
+    OWNER_LEASE_SECONDS,
+    Before,
+    Ending,
+    InboxRow,
+    OutboxRow,
+    Purged,
+    Waiting,
+    Written,
+)
 from hocket.stores import postgres_rows, postgres_schema
 from hocket.stores import postgres_sql as sql
 from hocket.stores.postgres_errors import kit_error, sentence
+from hocket.stores.postgres_join import JoinedTx, join
 from hocket.stores.postgres_link import Links
-from hocket.stores.postgres_tx import PostgresTx
+from hocket.stores.postgres_tx import PostgresTx, count
+from hocket.stores.walk import START, ceiling, sift
 
 T = TypeVar("T")
 
@@ -50,6 +62,7 @@ class PostgresStore:
         self._schema = schema
         self._owner_lease = lease
         self._refusing: str | None = f"database {self._name} is not open yet"
+        self._walk = START
         self._open: set[PostgresTx] = set()
         self._busy = 0
         self._idle = asyncio.Event()
@@ -156,6 +169,11 @@ class PostgresStore:
         finally:
             self._open.discard(tx)
             self._idle.set()
+
+    async def join(self, connection: AsyncConnection) -> JoinedTx:
+        """Join the transaction of an application over the same schema; `HocketError` where it is another."""
+        self._check()
+        return await join(connection, self._name, self._boot, self._clock)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
@@ -267,6 +285,25 @@ class PostgresStore:
     async def refuse(self, id: int, reason: str) -> None:
         """Set a row aside that the broker refuses by its nature."""
         await self._run(lambda kit: kit.execute(sql.REFUSE, id, reason))
+
+    async def purge(self, before: Before, limit: int) -> Purged:
+        """One step of a purge: two looks, and a statement a table where something may go."""
+        key, run = self._walk
+        seen = (
+            await self._run(lambda kit: kit.fetch(sql.OLD_INBOX, key, ceiling(before), limit))
+            if key is not None
+            else []
+        )
+        runs = await self._run(lambda kit: kit.fetch(sql.OLD_LEDGER, run, limit)) if run is not None else []
+        found = sift(self._walk, seen, runs, before, limit)
+        removed = 0
+        if found.inbox:
+            gone = (found.inbox, before.inbox, before.dead)
+            removed += count(await self._run(lambda kit: kit.execute(sql.PURGE_INBOX, *gone)))
+        if found.ledger:
+            removed += count(await self._run(lambda kit: kit.execute(sql.PURGE_LEDGER, found.ledger, before.ledger)))
+        self._walk = found.walk
+        return Purged(removed, found.walk == START)
 
     async def waiting(self) -> Waiting:
         """Counts for readiness, metrics and the bound of RULES 4.6, of all replicas; each stops at `COUNTED_ROWS`."""

@@ -16,7 +16,9 @@ from hocket.topology import RECEIPTS
 _ASKED, _SAID, _MOVED = 19, 17, 15
 
 
-async def write(connection: asyncpg.Connection, endings: Sequence[Ending], boot: str, now: float) -> list[Written]:
+async def write(
+    connection: asyncpg.Connection, endings: Sequence[Ending], boot: str | None, now: float
+) -> list[Written]:
     """Write endings in one statement (RULES 3.1): whole or not at all, also without a transaction around it.
 
     Endings that `together` refuses need the transaction that `apart` asks for.
@@ -36,7 +38,9 @@ def together(endings: Sequence[Ending]) -> bool:
     return len(set(keys)) == len(keys) and len(set(runs)) == len(runs)
 
 
-async def apart(connection: asyncpg.Connection, endings: Sequence[Ending], boot: str, now: float) -> list[Written]:
+async def apart(
+    connection: asyncpg.Connection, endings: Sequence[Ending], boot: str | None, now: float
+) -> list[Written]:
     """The same inside an open transaction where a key or a run comes twice: the first that can win wins."""
     keyed = sorted((ending.inbox.row.key, at) for at, ending in enumerate(endings) if ending.inbox is not None)
     won = {at for at, ending in enumerate(endings) if ending.inbox is None}
@@ -60,7 +64,7 @@ async def _write(
     endings: Sequence[Ending],
     asked: Sequence[tuple[int, InboxWrite]],
     free: list[int],
-    boot: str,
+    boot: str | None,
     now: float,
 ) -> list[Written]:
     said = [

@@ -6,6 +6,7 @@ that won; ledger and outbox rows are written only for them.
 """
 
 from hocket.stores.tables import INBOX, LEDGER, OUTBOX
+from hocket.stores.walk import FINAL_RUNS_SQL
 
 _TYPES = {"BIGINT": "bigint", "TEXT": "text", "DOUBLE": "double precision", "BLOB": "bytea"}
 
@@ -105,6 +106,14 @@ WHERE schedule = $1 AND schedule <> '' AND owner IS NULL AND refused IS NULL AND
 
 FORGET = "DELETE FROM hocket_outbox WHERE id = ANY($1::bigint[])"
 REFUSE = "UPDATE hocket_outbox SET refused = $2 WHERE id = $1"
+
+#: The next rows of a walk, and the removal of those that are still final and old (RULES 2.7).
+OLD_INBOX = "SELECT key, state, updated FROM hocket_inbox WHERE key > $1 AND key < $2 ORDER BY key LIMIT $3"
+OLD_LEDGER = "SELECT run, state, updated FROM hocket_ledger WHERE run > $1 ORDER BY run LIMIT $2"
+PURGE_INBOX = """DELETE FROM hocket_inbox WHERE key = ANY($1::bytea[])
+AND (state IN ('handled', 'refused') AND updated < $2 OR state = 'dead' AND updated < $3)"""
+PURGE_LEDGER = f"""DELETE FROM hocket_ledger
+WHERE run = ANY($1::text[]) AND state IN ({FINAL_RUNS_SQL}) AND updated < $2"""
 
 OFFSET = "SELECT next, token FROM hocket_offsets WHERE reader = $1"
 ADVANCE = "UPDATE hocket_offsets SET next = $2, token = $3 WHERE reader = $1 AND next = $4 AND token = $5"

@@ -28,7 +28,7 @@ ROLLBACK_SECONDS = 5.0
 _ABORTED = "25P02"
 
 
-def _locks(runs: Iterable[str]) -> str:
+def locks(runs: Iterable[str]) -> str:
     """Locks on step runs until the end of the transaction, rows that do not exist included, in one order for all."""
     keys = sorted({int.from_bytes(blake2b(run.encode(), digest_size=8).digest(), signed=True) for run in runs})
     return "".join(f"; SELECT pg_advisory_xact_lock({key})" for key in keys)
@@ -69,15 +69,15 @@ class PostgresTx:
         if not runs:
             return {}
         if self._raw is None:
-            await self._open(_locks(runs))
+            await self._open(locks(runs))
         else:
-            await self._kit(lambda raw: raw.execute(_locks(runs).removeprefix("; ")))
+            await self._kit(lambda raw: raw.execute(locks(runs).removeprefix("; ")))
         return postgres_rows.ledger(await self._kit(lambda raw: raw.fetch(sql.RUNS, list(runs), self._boot)))
 
     async def cancel(self, schedule: str) -> bool:
         """Delete what was scheduled under this name and is not yet due."""
         now = self._clock.now().timestamp()
-        return _count(await self._kit(lambda raw: raw.execute(sql.CANCEL, schedule, now))) > 0
+        return count(await self._kit(lambda raw: raw.execute(sql.CANCEL, schedule, now))) > 0
 
     async def offset(self, reader: str) -> Offset:
         """Where this reader stands."""
@@ -87,9 +87,9 @@ class PostgresTx:
     async def advance(self, reader: str, seen: Offset, to: Offset) -> bool:
         """Compare-and-set of a reader's offset."""
         values = (reader, to.next, to.token, seen.next, seen.token)
-        moved = _count(await self._kit(lambda raw: raw.execute(sql.ADVANCE, *values)))
+        moved = count(await self._kit(lambda raw: raw.execute(sql.ADVANCE, *values)))
         if not moved and seen == Offset():
-            moved = _count(await self._kit(lambda raw: raw.execute(sql.FIRST_OFFSET, reader, to.next, to.token)))
+            moved = count(await self._kit(lambda raw: raw.execute(sql.FIRST_OFFSET, reader, to.next, to.token)))
         return moved == 1
 
     async def db(self) -> AsyncConnection:
@@ -218,6 +218,6 @@ class PostgresTx:
             await self._links.take_back(lent, broken=broken)
 
 
-def _count(said: str) -> int:
+def count(said: str) -> int:
     """How many rows a statement touched, from what PostgreSQL says of it."""
     return int(said.rsplit(" ", 1)[-1])

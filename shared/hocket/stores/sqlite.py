@@ -22,12 +22,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.clock import Clock
 from hocket.errors import ConfigError, HocketError, StoreError
-from hocket.store import LEASE_SECONDS, Ending, InboxRow, OutboxRow, Waiting, Written
-from hocket.stores import sqlite_rows, sqlite_schema
+from hocket.store import LEASE_SECONDS, Before, Ending, InboxRow, OutboxRow, Purged, Waiting, Written
+from hocket.stores import sqlite_purge, sqlite_rows, sqlite_schema
 from hocket.stores.sqlite_file import FileLock, blames_file, blames_store, sentence
+from hocket.stores.sqlite_join import JoinedTx
 from hocket.stores.sqlite_lend import Lender
 from hocket.stores.sqlite_thread import PREPARED, InlinePlace, Place, ThreadPlace
 from hocket.stores.sqlite_tx import Lease, SqliteTx
+from hocket.stores.walk import START
 
 T = TypeVar("T")
 
@@ -62,6 +64,7 @@ class SqliteStore:
         self._lease = Lease()
         self._lock = FileLock(Path(path))
         self._refusing: str | None = f"database {path} is not open yet"  # new calls are turned away
+        self._walk = START
         self._gone = True  # also those that have waited for the lease
 
     def _connect(self) -> sqlite3.Connection:
@@ -229,6 +232,13 @@ class SqliteStore:
             open_ = False
             await self._reading.take_back(connection, loan)
 
+    async def join(self, connection: AsyncConnection) -> JoinedTx:
+        """Join the transaction of an application over the same file; `HocketError` where it is another."""
+        self._check()
+        joined = JoinedTx(connection, self._path, self._clock)
+        await joined.check()
+        return joined
+
     async def commit(self, endings: Sequence[Ending]) -> list[Written]:
         """Write endings in a transaction of their own: one hop, one sync of the disk.
 
@@ -276,6 +286,16 @@ class SqliteStore:
     async def refuse(self, id: int, reason: str) -> None:
         """Set a row aside that the broker refuses by its nature."""
         await self._write(lambda connection: sqlite_rows.refuse(connection, id, reason))
+
+    async def purge(self, before: Before, limit: int) -> Purged:
+        """One step of a purge: a look without the lease, then a short transaction where something may go."""
+        walk = self._walk
+        found = await self._look(lambda connection: sqlite_purge.look(connection, walk, before, limit))
+        removed = 0
+        if found.inbox or found.ledger:
+            removed = await self._write(lambda connection: sqlite_purge.remove(connection, found, before))
+        self._walk = found.walk
+        return Purged(removed, found.walk == START)
 
     async def waiting(self) -> Waiting:
         """Counts for readiness, metrics and the bound of RULES 4.6, from the indexes alone."""

@@ -87,8 +87,11 @@ def end(connection: sqlite3.Connection) -> None:
         raise
 
 
-def write(connection: sqlite3.Connection, endings: Sequence[Ending], boot: str, now: float) -> list[Written]:
-    """Write endings inside an open transaction (RULES 3.1); of a loser nothing is written."""
+def write(connection: sqlite3.Connection, endings: Sequence[Ending], boot: str | None, now: float) -> list[Written]:
+    """Write endings inside an open transaction (RULES 3.1); of a loser nothing is written.
+
+    `boot` None: rows have no owner until somebody claims them.
+    """
     keyed = [(ending.inbox.row.key, at) for at, ending in enumerate(endings) if ending.inbox is not None]
     won = [ending.inbox is None for ending in endings]
     taken: set[bytes] = set()
@@ -144,7 +147,7 @@ def _wins(connection: sqlite3.Connection, inbox: InboxWrite) -> bool:
     return connection.execute(_WIN_INBOX, (*values, inbox.run_attempt, inbox.replay)).rowcount == 1
 
 
-def _put_outbox(connection: sqlite3.Connection, rows: list[OutboxRow], boot: str, now: float) -> list[OutboxRow]:
+def _put_outbox(connection: sqlite3.Connection, rows: list[OutboxRow], boot: str | None, now: float) -> list[OutboxRow]:
     if not rows:
         return []
     last = connection.execute(_LAST_ID).fetchone()

@@ -11,8 +11,9 @@ It needs pytest, pytest-asyncio in auto mode, and hypothesis.
 
 from hocket.testing.store_contract_endings import EndingsContract
 from hocket.testing.store_contract_outbox import OutboxContract
+from hocket.testing.store_contract_purge import PurgeContract
 from hocket.testing.store_contract_tx import TransactionContract
 
 
-class StoreContract(EndingsContract, OutboxContract, TransactionContract):
+class StoreContract(EndingsContract, OutboxContract, PurgeContract, TransactionContract):
     """The promises of `hocket.store`, each as a test."""

@@ -1,4 +1,4 @@
-"""Fifteen mistakes that a type checker sees, but for two; each stands in a function, so that a test can make it.
+"""Eighteen mistakes that a type checker sees, but for two; each stands in a function, so that a test can make it.
 
 Each wrong line carries the code under which mypy refuses it. mypy strict refuses an ignore that ignores nothing, so
 that this file passes only as long as every mistake is seen.
@@ -127,3 +127,26 @@ def n15() -> None:
 
     @fraud.undo(charge, PaymentCharged)  # type: ignore[arg-type]
     async def take(o: OrderPlaced, c: PaymentCharged | None, w: Other, tx: Tx) -> None: ...
+
+
+def n16() -> None:
+    """Reads an old version into what is no event."""
+
+    @payments.upcast  # type: ignore[type-var]
+    def take(old: Other) -> str:
+        return old.a
+
+
+def n17() -> None:
+    """A former name that is no name."""
+
+    @payments.handler(formerly=3)  # type: ignore[call-overload, untyped-decorator]
+    async def take(e: Other, tx: Tx[Uses]) -> None: ...
+
+
+def n18() -> None:
+    """Says an older version that is another event."""
+
+    @payments.also_says  # type: ignore[type-var]
+    def take(new: PaymentCharged) -> Other:
+        return Other(a=new.order_id)

@@ -53,7 +53,9 @@ class Bench:
     sent: list[tuple[str, bytes, str, str, int]] = field(default_factory=list)
     refuses: str = ""  # what the broker says instead of taking a replay
 
-    def outside(self, key: str | None, correlation_id: str | None) -> AbstractAsyncContextManager[Any]:
+    def outside(
+        self, key: str | None, correlation_id: str | None, connection: object = None
+    ) -> AbstractAsyncContextManager[Any]:
         """A real transaction."""
         return self.outsides.transaction(key, correlation_id)
 
