@@ -25,8 +25,8 @@ from hocket.testing.transport_world import (
 from hocket.topology import Topology
 from hocket.transport import MAX_HEADER_BYTES, Message, Transport, Verdict
 from hocket.transports.rabbitmq import RabbitTransport
-from hocket.transports.rabbitmq.line import BACKOFF_LAST_SECONDS
 from hocket.transports.rabbitmq.framing import MAX_SHORT_BYTES
+from hocket.transports.rabbitmq.line import BACKOFF_LAST_SECONDS
 from tests.hocket.transports.broken_broker import RabbitWorld
 
 #: RabbitMQ 3.10 writes down which streams it keeps a moment after it has declared them; a node killed within that
