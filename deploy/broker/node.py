@@ -251,6 +251,7 @@ class RabbitNode:
         with (self._folder / "log" / "console.log").open("ab") as console:
             if self._epmd is None or self._epmd.poll() is not None:
                 self._epmd = self._spawn(["epmd", "-port", str(self._epmd_port), "-address", "127.0.0.1"], console)
+                self._await_epmd()
             self._server = self._spawn([str(self._programs / "rabbitmq-server")], console)
         # The guard's standard input ends when this process does, even by SIGKILL; then it ends the two groups.
         groups = f"-{self._server.pid} -{self._epmd.pid}"
@@ -259,6 +260,15 @@ class RabbitNode:
             stdin=subprocess.PIPE,
             start_new_session=True,
         )
+
+    def _await_epmd(self) -> None:
+        """A node that finds no epmd yet starts one of its own, as a daemon that nobody ends."""
+        end = time.monotonic() + PORT_SECONDS
+        while time.monotonic() < end:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self._epmd_port), 1.0):
+                return
+            time.sleep(0.02)
+        raise BrokerFailed(f"epmd did not listen on port {self._epmd_port} within {PORT_SECONDS:.0f} s")
 
     def _spawn(self, words: list[str], console: BinaryIO) -> subprocess.Popen[bytes]:
         try:

@@ -1,6 +1,7 @@
 """The private node leaves nothing behind, however its owner ends."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -98,3 +99,31 @@ def test_stopped_half_way(tmp_path: Path) -> None:
 def test_ports() -> None:
     """All different."""
     assert len(set(free_ports(20))) == 20
+
+
+def daemons(folder: Path) -> list[int]:
+    """Port mappers that a node of this folder started as daemons; these leave its folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            told, words = (process / "environ").read_bytes(), (process / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if str(folder).encode() in told and b"-daemon" in words:
+            found.append(int(process.name))
+    return found
+
+
+def test_a_slow_port_mapper_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A node that found none would start one as a daemon, and nobody would ever end that."""
+    real = shutil.which("epmd")
+    slow = tmp_path / "bin" / "epmd"
+    slow.parent.mkdir()
+    slow.write_text(f'#!/bin/sh\nsleep 2\nexec {real} "$@"\n')
+    slow.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{slow.parent}:{os.environ['PATH']}")
+    with RabbitNode(tmp_path / "node"):
+        left = daemons(tmp_path / "node")
+    for each in left:
+        os.kill(each, signal.SIGKILL)
+    assert left == []
