@@ -14,7 +14,7 @@ from hocket.ids import outside_key
 from hocket.outcome import Again, Bury, GiveBack
 from hocket.pipeline import decide
 from hocket.pipeline.arrival import Arrival, Role
-from hocket.pipeline.poison import ALONE_FROM, CRASH, STARTS, Solitude, starts_of
+from hocket.pipeline.poison import ALONE_FROM, CRASH, STARTS, Solitude, alone_of, starts_of
 from hocket.pipeline.record import Recorder
 from hocket.pipeline.transaction import Lost, Transaction
 from hocket.signals import Processing, Signals
@@ -56,19 +56,23 @@ class Handling:
         await self._solitude.enter(alone)
         try:
             arrival.began = self.clock.now()
-            if starts >= STARTS and arrival.role is not Role.FAILURE:
-                what = f"its process died at each of {starts} marked starts without an end"
+            if alone_of(arrival.row, self.recorder.who.boot) >= STARTS and arrival.role is not Role.FAILURE:
+                what = f"its process died at each of {starts} marked starts, the last {STARTS} of them alone"
                 arrival.outcome, arrival.ended = Bury(CRASH, what, began=True), arrival.began
                 return None
-            if arrival.delivery.redelivered and arrival.role is not Role.FAILURE and not await self._mark(arrival):
+            if (
+                arrival.delivery.redelivered
+                and arrival.role is not Role.FAILURE
+                and not await self._mark(arrival, alone)
+            ):
                 return None
             return await self._handle(arrival)
         finally:
             self._solitude.leave(alone)
 
-    async def _mark(self, arrival: Arrival) -> bool:
+    async def _mark(self, arrival: Arrival, alone: bool) -> bool:
         """Note the start of a redelivered one (RULES 1.4); False: another run has ended it."""
-        marked = self.recorder.started(arrival)
+        marked = self.recorder.started(arrival, alone)
         try:
             [written] = await self.store.commit([marked])
         except StoreError as error:

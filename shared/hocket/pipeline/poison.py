@@ -1,7 +1,8 @@
 """The guard against deliveries that kill their process (RULES 1.4): starts are counted, suspects run alone.
 
 A start is a line in the inbox row's history with the word `started` and the boot id of its process; the end of the
-attempt takes it away again. So what is found there from another process is a start without an end.
+attempt takes it away again. So what is found there from another process is a start without an end. Starts beside
+neighbours make a suspect, for any of them may be to blame; only starts alone bury (docs/adr/0012).
 """
 
 import asyncio
@@ -10,12 +11,13 @@ from collections.abc import Sequence
 from hocket.outcome import Attempt
 from hocket.store import InboxRow
 
-#: Starts without an end that bury a delivery.
+#: Starts alone, without an end, that bury a delivery.
 STARTS = 3
 #: Starts without an end from which on it runs alone, so that its neighbours are not counted with it.
 ALONE_FROM = 2
-#: The word of a line in the history that tells of a start.
+#: The word of a line in the history that tells of a start, and the cause in it where it ran alone.
 STARTED = "started"
+ALONE = "alone"
 #: The cause of a delivery that was given up because its process died each time.
 CRASH = "crash"
 
@@ -24,6 +26,12 @@ def starts_of(row: InboxRow | None, boot: str) -> int:
     """Starts without an end, by other processes: this one lives, so its own are none."""
     history = row.history if row is not None else ()
     return sum(1 for line in history[len(ended(history)) :] if line.error != boot)
+
+
+def alone_of(row: InboxRow | None, boot: str) -> int:
+    """Those of them at which it ran alone."""
+    history = row.history if row is not None else ()
+    return sum(1 for line in history[len(ended(history)) :] if line.error != boot and line.cause == ALONE)
 
 
 def ended(history: Sequence[Attempt]) -> tuple[Attempt, ...]:

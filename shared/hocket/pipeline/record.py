@@ -14,7 +14,7 @@ from hocket.outcome import Again, Attempt, Bury, Done, GiveBack, Obsolete, Refus
 from hocket.pipeline.arrival import Arrival, Role
 from hocket.pipeline.decide import clean, text_of
 from hocket.pipeline.letter import body_of, identity_of, letter
-from hocket.pipeline.poison import CRASH, STARTED
+from hocket.pipeline.poison import ALONE, CRASH, STARTED
 from hocket.pipeline.poison import ended as without_starts
 from hocket.pipeline.receipt import Identity, receipt, word_of
 from hocket.saga import LedgerRow, LedgerState, UndoOrder
@@ -214,13 +214,14 @@ class Recorder:
     ) -> Ending:
         return Ending(InboxWrite(row, arrival.attempt, bool(arrival.replay)), outbox, ledger, receipt)
 
-    def started(self, arrival: Arrival) -> Ending:
+    def started(self, arrival: Arrival, alone: bool) -> Ending:
         """What marks the start of a redelivered one in its inbox row (RULES 1.4)."""
         boot, began = self.who.boot, rfc3339(arrival.began)
         earlier = [
             each for each in (arrival.row.history if arrival.row else ()) if (each.word, each.error) != (STARTED, boot)
         ]
-        history = (*earlier, Attempt(arrival.attempt, began, "", STARTED, error=boot))[-HISTORY_ATTEMPTS:]
+        start = Attempt(arrival.attempt, began, "", STARTED, ALONE if alone else "", boot)
+        history = (*earlier, start)[-HISTORY_ATTEMPTS:]
         row = replace(self._row(arrival, InboxState.RETRY), attempt=arrival.attempt - 1, history=history)
         return self._won(arrival, replace(row, updated=arrival.began.timestamp()))
 

@@ -1,6 +1,7 @@
 """RULES 1.4 through whole services: a delivery that kills its process, and its neighbours."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -8,12 +9,14 @@ import pytest
 from hocket import Event, Tx
 from hocket.ids import inbox_key
 from hocket.outcome import Attempt
-from hocket.pipeline.poison import STARTED, STARTS, Solitude, ended, starts_of
+from hocket.pipeline.poison import ALONE, ALONE_FROM, STARTED, STARTS, Solitude, alone_of, ended, starts_of
 from hocket.store import InboxRow, InboxState
 from hocket.worker import STOP_SECONDS
 from tests.hocket.bells import Echoed, Rung, Tolled, Tower, World, bells, steps, until
 
 WAIT = timedelta(seconds=1)
+#: Deaths until the poison is buried: one unmarked, those that make it a suspect, those alone.
+KILLS = 1 + ALONE_FROM + STARTS
 
 
 class Cell:
@@ -40,23 +43,23 @@ async def crash(tower: Tower, service: str, cell: Cell, times: int) -> None:
         await tower.kill(service)
 
 
-async def test_three_marked_starts_bury_what_kills_its_process(tower: Tower) -> None:
-    """RULES 1.4: three starts without an end bury it, cause `crash`, with the starts in its history."""
+async def test_three_starts_alone_bury_what_kills_its_process(tower: Tower) -> None:
+    """RULES 1.4: three starts alone without an end bury it, cause `crash`, with the starts in its history."""
     cell = Cell()
     await tower.start(bells.using(cell.world))
     await tower.quiet()
     await tower.kill("bells")
     await tower.hear(Rung(name="poison"), "k")
-    await crash(tower, "bells", cell, 1 + STARTS)  # the first was not redelivered and is not marked
+    await crash(tower, "bells", cell, KILLS)  # the first was not redelivered and is not marked
     await tower.start(bells.using(cell.world))
     await tower.quiet()
     [letter] = tower.letters()
     assert letter.headers["hocket-death-cause"] == "crash"
-    assert cell.began == ["poison"] * (1 + STARTS)
+    assert cell.began == ["poison"] * KILLS
     worker = tower.workers["bells"]
     [row] = (await worker.store.inbox([_key(tower)])).values()
     assert (row.state, row.attempt) == (InboxState.DEAD, 1)
-    assert [line.word for line in row.history] == [STARTED] * STARTS + ["dead"]
+    assert [line.word for line in row.history] == [STARTED] * (ALONE_FROM + STARTS) + ["dead"]
 
 
 async def test_innocent_neighbours_are_handled_and_not_counted(tower: Tower) -> None:
@@ -76,7 +79,7 @@ async def test_innocent_neighbours_are_handled_and_not_counted(tower: Tower) -> 
     cell.world.behave = slowly
     for name in ("a", "poison", "b"):
         await tower.hear(Rung(name=name), name)
-    await crash(tower, "bells", cell, 1 + STARTS)
+    await crash(tower, "bells", cell, KILLS)
     await tower.start(bells.using(cell.world))
     await tower.advance(WAIT)
     assert [letter.headers["hocket-death-cause"] for letter in tower.letters()] == ["crash"]
@@ -91,7 +94,7 @@ async def test_a_step_that_kills_its_process_is_unsure_and_undone(tower: Tower) 
     await tower.quiet()
     await tower.kill("steps")
     await tower.hear(Rung(name="step"), "k")
-    await crash(tower, "steps", cell, 1 + STARTS)
+    await crash(tower, "steps", cell, KILLS)
     await tower.start(steps.using(cell.world))
     await tower.quiet()
     assert [each.type for each in tower.log() if each.source == "/steps"] == ["bell.cracked", "bell.hushed"]
@@ -145,6 +148,9 @@ def test_only_starts_at_the_end_and_of_other_processes_count() -> None:
     )
     row = InboxRow(b"k", "bells.ring", "id", InboxState.RETRY, 1, history=lines)
     assert starts_of(row, "me") == 2
+    assert alone_of(row, "me") == 0
+    lone = replace(row, history=(*lines, Attempt(1, "", "", STARTED, ALONE, "c")))
+    assert (starts_of(lone, "me"), alone_of(lone, "me")) == (3, 1)
     assert ended(lines) == lines[:2]
     assert starts_of(None, "me") == 0
 
