@@ -1,7 +1,6 @@
 """A demo in a process of its own, as `make demo` runs it, and what it leaves behind."""
 
 import os
-import random
 import shutil
 import signal
 import socket
@@ -20,19 +19,6 @@ END_SECONDS = 60.0
 GONE_SECONDS = 15.0
 #: Orders of a short demo.
 ORDERS = 60
-#: Offsets below it keep every port under 32768: above, the system lends ports to whoever connects somewhere.
-BELOW_EPHEMERAL = 24_000
-#: Tries to find an offset at which every port is free.
-OFFSET_TRIES = 50
-
-
-def free_offset() -> int:
-    """An offset at which every port of the demo is free; by a hundred, so that two of them share no port."""
-    for _ in range(OFFSET_TRIES):
-        offset = random.randrange(10_000, BELOW_EPHEMERAL, 100)
-        if not open_ports(offset):
-            return offset
-    raise AssertionError(f"no offset with {len(PORTS)} free ports in {OFFSET_TRIES} tries")
 
 
 def open_ports(offset: int) -> list[str]:

@@ -10,7 +10,8 @@ import pytest
 
 from deploy.demo.place import HOST, PORTS
 from deploy.demo.sabotage import SABOTAGES
-from tests.deploy.demo.running import Demo, free_offset
+from tests.deploy.demo.running import Demo
+from tests.deploy.offsets import free_offset
 
 MEMORY = {"HOCKET_BROKER_URL": "memory://"}
 #: What each promise that is taken away must be named by in the verdict: kinds of findings, and counts of the report.
@@ -27,10 +28,10 @@ def demos() -> Iterator[dict[str, Demo]]:
     """The sound one under "", the others by what they lack; all under way at once."""
     running: dict[str, Demo] = {}
     try:
-        running[""] = Demo(free_offset(), STAY="1", **MEMORY)
+        running[""] = Demo(free_offset(PORTS.values()), STAY="1", **MEMORY)
         running[""].until("services are ready")
         for which in SABOTAGES:
-            running[which] = Demo(free_offset(), DEMO_SABOTAGE=which, **MEMORY)
+            running[which] = Demo(free_offset(PORTS.values()), DEMO_SABOTAGE=which, **MEMORY)
             running[which].until("services are ready")
         yield running
     finally:
@@ -78,7 +79,7 @@ def test_a_promise_taken_away_turns_it_red(demos: dict[str, Demo], which: str) -
 
 def test_ctrl_c_in_the_middle_leaves_nothing_behind() -> None:
     """An interruption while orders are on their way ends everything, with a status of its own."""
-    demo = Demo(free_offset(), **MEMORY)
+    demo = Demo(free_offset(PORTS.values()), **MEMORY)
     try:
         demo.until("are on their way")
         assert demo.interrupt() == 130
@@ -89,10 +90,8 @@ def test_ctrl_c_in_the_middle_leaves_nothing_behind() -> None:
 
 def test_a_taken_port_is_named() -> None:
     """One sentence names the port, what wanted it, and DEMO_PORT_OFFSET; nothing has been started."""
-    offset = free_offset()
-    with socket.socket() as holder:
-        holder.bind((HOST, PORTS["payments"] + offset))
-        holder.listen()
+    offset = free_offset(PORTS.values())
+    with socket.create_server((HOST, PORTS["payments"] + offset)):
         demo = Demo(offset, **MEMORY)
         try:
             assert demo.wait() == 1
@@ -109,7 +108,7 @@ def test_a_taken_port_is_named() -> None:
 )
 def test_what_cannot_be_meant_is_refused(name: str, word: str) -> None:
     """A setting that cannot be meant ends with one sentence that names it and what may be said."""
-    demo = Demo(free_offset(), **{**MEMORY, name: word})
+    demo = Demo(free_offset(PORTS.values()), **{**MEMORY, name: word})
     try:
         assert demo.wait() == 1
         [line] = demo.printed.splitlines()

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from deploy.broker.node import find_programs
-from tests.deploy.demo.running import Demo, free_offset
+from deploy.demo.place import PORTS
+from tests.deploy.demo.running import Demo
+from tests.deploy.offsets import free_offset
 
 pytestmark = [
     pytest.mark.rabbitmq,
@@ -19,7 +21,7 @@ pytestmark = [
 @pytest.fixture
 def demo() -> Iterator[Demo]:
     """A demo that has just begun."""
-    running = Demo(free_offset())
+    running = Demo(free_offset(PORTS.values()))
     try:
         yield running
     finally:
