@@ -14,7 +14,13 @@ MAX_FUNCTION_LINES = 50
 
 #: Floors of docs/house.md from the ground up; within a floor `<` becomes the next tuple, `·` stays in one.
 FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
-    "ground": (("errors",), ("clock",), ("ids", "canonical"), ("envelope",), ("event", "outcome", "config")),
+    "ground": (
+        ("errors",),
+        ("clock",),
+        ("ids", "canonical", "attributes"),
+        ("envelope",),
+        ("event", "outcome", "config"),
+    ),
     "decisions": (("retry",), ("breaker", "saga", "topology", "versions"), ("choreography", "names"), ("signature",)),
     "ports": (("transport",), ("store", "signals")),
     "machines": (

@@ -70,7 +70,8 @@ def inbox_key(subscription: str, source: str, type: str, idempotency_key: str) -
     """The inbox key of RULES 2.2, led by the coarse time (65.5 s) of the idempotency key itself (RULES 2.3)."""
     lead = (_time_bits(idempotency_key) >> 16).to_bytes(4, "big")
     whole = _inbox_hash(subscription, source, type).copy()  # digest("inbox", subscription, source, type, key)
-    whole.update(_joined((idempotency_key,)))
+    key = idempotency_key.encode()
+    whole.update(len(key).to_bytes(4, "big") + key)
     return lead + whole.digest()
 
 

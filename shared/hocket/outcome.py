@@ -1,10 +1,10 @@
 """How an attempt ends: a value, decided in one place (pipeline/decide.py) and acted on in one (pipeline/record.py)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 
 class Word(StrEnum):
@@ -78,8 +78,7 @@ class GiveBack:
 Outcome = Done | Again | Bury | Seen | Refused | Obsolete | GiveBack
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """One line of an inbox row's history: when it ran and what came of it; `trace` is cut."""
 
     attempt: int
@@ -88,4 +87,4 @@ class Attempt:
     word: str
     cause: str = ""
     error: str = ""
-    trace: str = field(default="", repr=False)
+    trace: str = ""

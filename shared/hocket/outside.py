@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -62,7 +62,7 @@ class _Purse:
 
     async def commit(self, rows: tuple[OutboxRow, ...], said: tuple[str, ...]) -> tuple[OutboxRow, ...]:
         """Write what was said; `Taken` where the key was taken meanwhile."""
-        claim = self._claim and replace(self._claim, row=replace(self._claim.row, said=said))
+        claim = self._claim and self._claim._replace(row=self._claim.row._replace(said=said))
         if self._tx is None:
             if claim is None and not rows:
                 return ()
@@ -72,7 +72,7 @@ class _Purse:
             if not written.won:
                 raise Taken
             return written.outbox
-        [written] = await self._tx.write([Ending(inbox=claim and replace(claim, won=True), outbox=rows)])
+        [written] = await self._tx.write([Ending(inbox=claim and claim._replace(won=True), outbox=rows)])
         scope, self._scope, self._tx = self._scope, None, None
         assert scope is not None
         await scope.__aexit__(None, None, None)

@@ -15,12 +15,12 @@
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from hocket.outcome import Word
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(NamedTuple):
     """One ended attempt, as listeners see it. Times are seconds since 1970."""
 
     service: str
@@ -38,8 +38,7 @@ class Ended:
     zombie: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(NamedTuple):
     """The broker's answer for one outbox row."""
 
     service: str
@@ -63,8 +62,7 @@ class Sample:
     shed_receipts: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Processing:
+class Processing(NamedTuple):
     """What a process span needs to know of one run."""
 
     service: str
@@ -76,8 +74,7 @@ class Processing:
     traceparent: str  # of the hop, else of the flow, else ""
 
 
-@dataclass(frozen=True, slots=True)
-class Saying:
+class Saying(NamedTuple):
     """What a publish span needs to know of one event."""
 
     service: str

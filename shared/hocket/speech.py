@@ -2,12 +2,14 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
+from hocket.attributes import MAX_ATTRIBUTE_BYTES
 from hocket.choreography import EventName, name_of
 from hocket.clock import Clock
-from hocket.envelope import CONTENT_TYPE, MAX_ATTRIBUTE_BYTES, UNDO_TYPE, Envelope, Json, encode
+from hocket.envelope import CONTENT_TYPE, UNDO_TYPE, Envelope, Json, encode
 from hocket.errors import Unsayable
 from hocket.event import Event, Scheduled
 from hocket.ids import Ids, derived_key, undo_key
@@ -18,8 +20,7 @@ from hocket.topology import EVENTS, routing_key
 from hocket.transport import Headers, Message
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(NamedTuple):
     """What was being handled when something was said; `identity` (source, type, idempotency key) None: nothing."""
 
     identity: tuple[str, str, str] | None
@@ -102,7 +103,7 @@ class Speaker:
         subject, key_of_cause = envelope.subject, cause.inbox_key
         row = OutboxRow(RowKind.EVENT, message, due.timestamp(), event_id, subject, key_of_cause)
         if isinstance(said, Scheduled):
-            return replace(row, kind=RowKind.SCHEDULED, schedule=schedule_name(type_, said.key))
+            return row._replace(kind=RowKind.SCHEDULED, schedule=schedule_name(type_, said.key))
         return row
 
     def message(self, exchange: str, route: str, envelope: Envelope, headers: Headers) -> Message:

@@ -17,7 +17,7 @@ Promises every driver keeps (the contract suite is `hocket.testing.store_contrac
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import NamedTuple, Protocol
@@ -46,8 +46,7 @@ class InboxState(StrEnum):
     REFUSED = "refused"
 
 
-@dataclass(frozen=True, slots=True)
-class InboxRow:
+class InboxRow(NamedTuple):
     """One received event of one subscription and how it ended."""
 
     key: bytes
@@ -67,8 +66,7 @@ class InboxRow:
     updated: float = 0.0  # seconds since 1970
 
 
-@dataclass(frozen=True, slots=True)
-class InboxWrite:
+class InboxWrite(NamedTuple):
     """A row to write, and the run that writes it: its attempt and whether it is a replay decide who wins."""
 
     row: InboxRow
@@ -87,8 +85,7 @@ class RowKind(StrEnum):
     RECEIPT = "receipt"  # receipts, manifests, heartbeats
 
 
-@dataclass(frozen=True, slots=True)
-class OutboxRow:
+class OutboxRow(NamedTuple):
     """One message to publish once it is due; `id` is 0 until it is stored, then grows in order of commit."""
 
     kind: RowKind
@@ -102,11 +99,10 @@ class OutboxRow:
 
     def stored(self, id: int) -> "OutboxRow":
         """The same row with the id it was given."""
-        return replace(self, id=id)
+        return self._replace(id=id)
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(NamedTuple):
     """What one attempt leaves behind, written whole or not at all; without `inbox` it always wins.
 
     `receipt` is one JSON object; the winners' receipts of one call become one outbox row (RULES 3.4).

@@ -14,8 +14,8 @@ Promises every driver keeps (the contract suite is `hocket.testing.transport_con
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from hocket.topology import Topology
@@ -34,15 +34,14 @@ class Handle(NamedTuple):
     tag: int
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """One message as it came from a queue; headers are data, never sent again as they are (RULES 1.5)."""
 
     queue: str
     handle: Handle
     body: bytes
     content_type: str = ""
-    headers: Mapping[str, object] = field(default_factory=dict)
+    headers: Mapping[str, object] = MappingProxyType({})
     message_id: str = ""
     exchange: str = ""
     routing_key: str = ""
@@ -50,15 +49,14 @@ class Delivery:
     offset: int | None = None  # of a stream
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """One message to publish; the driver adds a `message_id` that is fresh for every publish, also of the same."""
 
     exchange: str
     routing_key: str
     body: bytes
     content_type: str
-    headers: Headers = field(default_factory=dict)
+    headers: Headers = MappingProxyType({})
     type: str = ""
     correlation_id: str = ""
     app_id: str = ""

@@ -2,9 +2,8 @@
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Generic, Protocol
+from typing import Generic, NamedTuple, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 from typing_extensions import TypeVar
@@ -23,8 +22,7 @@ MAX_SAID = 10_000
 D_co = TypeVar("D_co", covariant=True, default=None)
 
 
-@dataclass(frozen=True, slots=True)
-class About:
+class About(NamedTuple):
     """What is known of one attempt before it begins."""
 
     inbox_key: bytes
@@ -266,4 +264,4 @@ class Outside(Tx[D_co]):
         """The key turned out to be taken while the transaction was open: nothing of it stands."""
         self._seen = True
         self._said.clear()
-        self._about = replace(self._about, correlation_id=correlation_id)
+        self._about = self._about._replace(correlation_id=correlation_id)

@@ -298,8 +298,11 @@ class Worker:
         if any(isinstance(each.outcome, Seen) for each in arrivals):
             self.relay.nudge()
         settle(arrivals)
+        done: dict[str, list[Arrival]] = {}
         for each in arrivals:
-            self.lanes[each.subscription.queue].done(each)
+            done.setdefault(each.subscription.queue, []).append(each)
+        for queue, some in done.items():
+            self.lanes[queue].done(some)
         self.signals.attempts([ended for each in arrivals if (ended := self._ended(each)) is not None])
 
     def _lost(self, arrival: Arrival) -> None:

@@ -10,17 +10,19 @@ from cloudevents.core.v1.event import CloudEvent
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from hocket.attributes import MAX_VERSION
 from hocket.canonical import MAX_DEPTH, MAX_SAFE
 from hocket.envelope import (
     CONTENT_TYPE,
-    MAX_VERSION,
     UNDO_TYPE,
     Envelope,
     Json,
+    data_hash,
     decode,
     encode,
 )
-from hocket.errors import Unsayable
+from hocket.envelope import read as read_hashed
+from hocket.errors import Undecodable, Unsayable
 from hocket.ids import correlation_of
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
@@ -200,3 +202,29 @@ def test_a_time_is_read_in_any_offset_and_written_in_utc() -> None:
     assert read(structured(time=west.isoformat())).time == ORDER.time
     early = Envelope("1", "/a", "a.b", 1, "a/1", datetime(1, 1, 1, tzinfo=UTC), "c", "k", {})
     assert read(encode(early)) == early
+
+
+@given(ENVELOPES)
+@example(ORDER._replace(data={"datacontenttype": '","datacontenttype":"', '"data":': {"data": ',"datacontenttype":'}}))
+def test_the_hash_of_our_own_bytes_is_that_of_their_data(envelope: Envelope) -> None:
+    """RULES 2.5: had from the bytes or from the data, the hash is the same; and the envelope is what `decode` reads."""
+    body = encode(envelope)
+    found, hash = read_hashed(body, CONTENT_TYPE, {}, NOW)
+    assert hash == data_hash(dict(envelope.data)) == read_hashed(body.replace(b"{", b"{ ", 1), CONTENT_TYPE, {}, NOW)[1]
+    assert found == decode(body.replace(b"{", b"{ ", 1), CONTENT_TYPE, {}, NOW)
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        b'{"correlationid":"c","correlationid":"c","data":{},"datacontenttype":"application/json","id":"1"}',
+        b'{"correlationid":"c","data":{"a":1,"a":1},"datacontenttype":"application/json","id":"1"}',
+        b'{"correlationid":"c","data":{"a":NaN},"datacontenttype":"application/json","id":"1"}',
+        b'{"correlationid":"c","data":{"a":12345678901234567890},"datacontenttype":"application/json","id":"1"}',
+        b'{"correlationid":"c","data":{"a":"\\ud800"},"datacontenttype":"application/json","id":"1"}',
+    ],
+)
+def test_what_only_looks_like_ours_is_read_strictly(spoilt: bytes) -> None:
+    """The short way is taken by canonical bytes alone: what is refused elsewhere is refused there too."""
+    with pytest.raises(Undecodable, match="body"):
+        read_hashed(spoilt, CONTENT_TYPE, {}, NOW)

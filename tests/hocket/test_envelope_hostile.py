@@ -8,12 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hocket.attributes import MAX_ATTRIBUTE_BYTES, MAX_EXTENSIONS, MAX_TYPE_BYTES
 from hocket.canonical import MAX_DEPTH, MAX_SAFE
 from hocket.envelope import (
     CONTENT_TYPE,
-    MAX_ATTRIBUTE_BYTES,
-    MAX_EXTENSIONS,
-    MAX_TYPE_BYTES,
     Envelope,
     Json,
     decode,

@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from hocket.clock import Clock
 from hocket.errors import StoreError
@@ -105,11 +105,10 @@ class Committer:
         later: list[Arrival] = []
         while self._pending and len(group) < GROUP:
             each = self._pending.popleft()
-            marks: set[str | bytes] = {mark for mark in (each.key, each.run) if mark}
-            if marks & taken:
+            if (each.key and each.key in taken) or (each.run and each.run in taken):
                 later.append(each)
                 continue
-            taken |= marks
+            taken.update((each.key, each.run))
             group.append(each)
         self._pending.extendleft(reversed(later))
         return group
@@ -213,7 +212,7 @@ class Committer:
             self._blame(arrival, error)
             ending, owned = self.recorder.ending(arrival, ledger)
         shed = bool(ending.receipt) and self.recorder.shed()
-        return (replace(ending, receipt=b"") if shed else ending), owned
+        return (ending._replace(receipt=b"") if shed else ending), owned
 
     def _tell(self, group: Sequence[Arrival], written: Sequence[tuple[Written, bool]]) -> None:
         rows: list[OutboxRow] = []

@@ -4,9 +4,7 @@ import json
 
 from pydantic import ValidationError
 
-from hocket.clock import Clock
-from hocket.envelope import UNDO_TYPE, data_hash
-from hocket.envelope import decode as decode_envelope
+from hocket.envelope import UNDO_TYPE, read
 from hocket.errors import Undecodable
 from hocket.event import Heard
 from hocket.ids import inbox_key
@@ -22,7 +20,7 @@ LAST_ATTEMPT = 1_000_000
 MAX_REPLAY_CHARS = 255
 
 
-def decode(arrival: Arrival, clock: Clock) -> None:
+def decode(arrival: Arrival) -> None:
     """Fill in envelope, event and keys, or an outcome that buries.
 
     Causes: `undecodable` (no envelope), `version` (nobody reads this version, RULES 10.2), `invalid` (the data breaks
@@ -33,13 +31,12 @@ def decode(arrival: Arrival, clock: Clock) -> None:
     replay = delivery.headers.get("hocket-replay")
     arrival.replay = replay if isinstance(replay, str) and len(replay) <= MAX_REPLAY_CHARS else ""
     try:
-        arrival.envelope = decode_envelope(delivery.body, delivery.content_type, delivery.headers, clock.now())
+        arrival.envelope, arrival.hash = read(delivery.body, delivery.content_type, delivery.headers, arrival.began)
     except Undecodable as broken:
         arrival.outcome = Bury("undecodable", text_of(broken), row=False)
         return
     envelope, subscription = arrival.envelope, arrival.subscription
     arrival.key = inbox_key(subscription.identity, envelope.source, envelope.type, envelope.idempotency_key)
-    arrival.hash = data_hash(dict(envelope.data))
     if envelope.type == UNDO_TYPE:
         _undo(arrival)
         return

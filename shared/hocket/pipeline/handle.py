@@ -8,12 +8,14 @@ from datetime import timedelta
 from typing import Any
 
 from hocket.breaker import Circuit
+from hocket.choreography import Subscription
 from hocket.clock import Clock
 from hocket.errors import LeaseExpired, StoreError
 from hocket.ids import outside_key
 from hocket.outcome import Again, Bury, GiveBack
 from hocket.pipeline import decide
 from hocket.pipeline.arrival import Arrival, Role
+from hocket.pipeline.deadline import Deadlines
 from hocket.pipeline.poison import ALONE_FROM, CRASH, STARTS, Solitude, alone_of, starts_of
 from hocket.pipeline.record import Recorder
 from hocket.pipeline.transaction import Lost, Transaction
@@ -45,6 +47,7 @@ class Handling:
     cutting: Callable[[], bool]  # whether the current task was asked to end
     use: Any = None
     _solitude: Solitude = field(default_factory=Solitude)
+    _deadlines: dict[str, Deadlines] = field(default_factory=dict)  # by queue
 
     async def handle(self, arrival: Arrival) -> tuple[OutboxRow, ...] | None:
         """Give the arrival its outcome; the outbox rows where the handler's own transaction has committed it all.
@@ -135,7 +138,7 @@ class Handling:
             hop if isinstance(hop, str) else envelope.traceparent,
         )
         with self.signals.around(run) as arrival.hop:
-            async with asyncio.timeout(subscription.timeout.total_seconds()):
+            with self._deadline(subscription).run():
                 value = await self._call(arrival, tx)
             if transaction.lost:
                 raise Lost
@@ -144,6 +147,12 @@ class Handling:
                 return await transaction.commit()
         await transaction.leave(None)
         return None
+
+    def _deadline(self, subscription: Subscription) -> Deadlines:
+        known = self._deadlines.get(subscription.queue)
+        if known is None:
+            known = self._deadlines[subscription.queue] = Deadlines(subscription.timeout.total_seconds())
+        return known
 
     def _call(self, arrival: Arrival, tx: Tx[Any]) -> Awaitable[Any]:
         call = arrival.subscription.call

@@ -45,6 +45,9 @@ class Ration:
 
     def change(self) -> int | None:
         """The number to ask the broker for, None where the present one stands."""
+        half = self._share / 2
+        if self.present == self._prefetch and self.held <= half and self._expected * self._prefetch <= half:
+            return None
         wanted = self._wanted()
         if wanted == self.present:
             return None

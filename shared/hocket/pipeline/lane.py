@@ -2,7 +2,9 @@
 
 import asyncio
 from collections import Counter, deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
 from hocket.breaker import Circuit
@@ -154,7 +156,8 @@ class Lane:
         while True:
             batch = await self.intake.take(self._consumer_of, self._allowed)
             self._admitting = True
-            arrivals = [self._arrive(delivery) for delivery in batch]
+            now = self.stations.clock.now()
+            arrivals = [self._arrive(delivery, now) for delivery in batch]
             fresh = [each for each in arrivals if not self._parked(each)]
             self.in_hand += len(fresh)
             try:
@@ -172,10 +175,9 @@ class Lane:
                     self._ready.append(each)
             self._wake_one()
 
-    def _arrive(self, delivery: Delivery) -> Arrival:
-        clock = self.stations.clock
-        arrival = Arrival(delivery, self._consumer_of(delivery), self.subscription, clock.now())
-        decode(arrival, clock)
+    def _arrive(self, delivery: Delivery, now: datetime) -> Arrival:
+        arrival = Arrival(delivery, self._consumer_of(delivery), self.subscription, now)
+        decode(arrival)
         return arrival
 
     def _consumer_of(self, delivery: Delivery) -> Consumer:
@@ -262,18 +264,19 @@ class Lane:
         """Look this delivery up again: another run ended it, or the outcome of its commit is unknown."""
         self._open[arrival.delivery.queue] += 1
         self.intake.again(arrival.delivery)
-        self._leave(arrival)
+        self._leave([arrival])
 
-    def done(self, arrival: Arrival) -> None:
-        """The arrival is settled."""
-        self.intake.settled([arrival.delivery])
-        self._leave(arrival)
+    def done(self, arrivals: Sequence[Arrival]) -> None:
+        """These arrivals are settled."""
+        self.intake.settled([each.delivery for each in arrivals])
+        self._leave(arrivals)
 
-    def _leave(self, arrival: Arrival) -> None:
-        self.in_hand -= 1
-        self._open[arrival.delivery.queue] -= 1
-        for copy in self._working.pop(arrival.key, ()):
-            self.intake.again(copy)
+    def _leave(self, arrivals: Sequence[Arrival]) -> None:
+        self.in_hand -= len(arrivals)
+        for arrival in arrivals:
+            self._open[arrival.delivery.queue] -= 1
+            for copy in self._working.pop(arrival.key, ()):
+                self.intake.again(copy)
         self.intake.wake()
         if not self.in_hand:
             self._idle.set()

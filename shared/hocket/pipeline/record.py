@@ -63,15 +63,17 @@ class Recorder:
                 return Ending(receipt=self._receipt(arrival, death=_death(arrival), ledger=ledger)), True
             case GiveBack() | None:
                 if arrival.marked and arrival.row is not None:  # it did not die: its start is no start
-                    row = replace(arrival.row, history=arrival.row.history[:-1])
+                    row = arrival.row._replace(history=arrival.row.history[:-1])
                     return self._won(arrival, row, ledger=self._released(arrival, ledger)), True
                 return Ending(ledger=self._released(arrival, ledger)), True
 
     def _done(
         self, arrival: Arrival, said: Sequence[Event | Scheduled[Any]], ledger: LedgerRow | None
     ) -> tuple[Ending, bool]:
-        rows = self.speaker.rows(said, self._cause(arrival), self._declared(arrival.subscription))
-        ids = tuple(each.event_id for each in rows)
+        rows: tuple[OutboxRow, ...] = ()
+        if said:
+            rows = self.speaker.rows(said, self._cause(arrival), self._declared(arrival.subscription))
+        ids = tuple([each.event_id for each in rows])
         moved: tuple[LedgerRow, ...] = ()
         order: UndoOrder | None = None
         now = arrival.ended.timestamp()
@@ -111,7 +113,7 @@ class Recorder:
         row = self._row(arrival, InboxState.HANDLED, said=ids)
         ending = self._won(arrival, row, rows, moved, self._receipt(arrival, said=ids, ledger=state))
         if arrival.subscription.idempotent and arrival.row is None:
-            ending = replace(ending, inbox=None)  # RULES 2.6
+            ending = ending._replace(inbox=None)  # RULES 2.6
         return ending, True
 
     def _again(self, arrival: Arrival, again: Again, ledger: LedgerRow | None) -> tuple[Ending, bool]:
@@ -130,7 +132,7 @@ class Recorder:
             correlation_id=arrival.known.correlation_id, app_id=service, timestamp=arrival.known.time.timestamp(),
         )  # fmt: skip
         later = OutboxRow(RowKind.SELF, message, again.at.timestamp(), arrival.known.id, inbox_key=arrival.key)
-        row = replace(self._row(arrival, InboxState.RETRY), attempt=known)
+        row = self._row(arrival, InboxState.RETRY)._replace(attempt=known)
         moved = self._released(arrival, ledger)
         told = self._receipt(arrival, ledger=moved[0] if moved else ledger)
         return self._won(arrival, row, (later,), moved, told), True
@@ -157,8 +159,8 @@ class Recorder:
             undo = (self._undo(arrival, ended.undo),) if ended.undo else ()
         death = _death(arrival) or self.speaker.ids.uuid7()
         ids = tuple(each.event_id for each in said)
-        row = replace(
-            self._row(arrival, InboxState.DEAD, said=ids), death_id=death, spoke=bool(said), base=arrival.attempt
+        row = self._row(arrival, InboxState.DEAD, said=ids)._replace(
+            death_id=death, spoke=bool(said), base=arrival.attempt
         )
         message = letter(arrival, bury, death=death, spoke=bool(said), history=row.history)
         rows = (*said, *undo, self._letter(arrival, message))
@@ -222,21 +224,22 @@ class Recorder:
         ]
         start = Attempt(arrival.attempt, began, "", STARTED, ALONE if alone else "", boot)
         history = (*earlier, start)[-HISTORY_ATTEMPTS:]
-        row = replace(self._row(arrival, InboxState.RETRY), attempt=arrival.attempt - 1, history=history)
-        return self._won(arrival, replace(row, updated=arrival.began.timestamp()))
+        row = self._row(arrival, InboxState.RETRY)._replace(attempt=arrival.attempt - 1, history=history)
+        return self._won(arrival, row._replace(updated=arrival.began.timestamp()))
 
     def _row(self, arrival: Arrival, state: InboxState, said: tuple[str, ...] = ()) -> InboxRow:
+        envelope = arrival.known
         return InboxRow(
             key=arrival.key,
             subscription=arrival.subscription.queue,
-            event_id=arrival.known.id,
+            event_id=envelope.id,
             state=state,
             attempt=arrival.attempt,
             base=arrival.base,
-            version=arrival.known.version,
+            version=envelope.version,
             data_hash=arrival.hash,
-            revision=arrival.known.revision,
-            correlation_id=arrival.known.correlation_id,
+            revision=envelope.revision,
+            correlation_id=envelope.correlation_id,
             said=said,
             death_id=_death(arrival),
             history=_history(arrival),
@@ -274,7 +277,12 @@ class Recorder:
 
 
 def _history(arrival: Arrival) -> tuple[Attempt, ...]:
-    """The attempts so far with this one, the last of them with their stacks; starts only where they are the cause."""
+    """The attempts so far with this one, the last of them with their stacks; starts only where they are the cause.
+
+    What was handled at once has none: there is nothing that anybody would review, and its receipt tells when it was.
+    """
+    if arrival.row is None and isinstance(arrival.outcome, Done):
+        return ()
     told = (_attempt(arrival),) if arrival.outcome is not None else ()
     if arrival.row is None or not arrival.row.history:
         return told
@@ -283,7 +291,7 @@ def _history(arrival: Arrival) -> tuple[Attempt, ...]:
         earlier = without_starts(earlier)
     kept = [*earlier, *told][-HISTORY_ATTEMPTS:]
     cut = len(kept) - HISTORY_TRACES
-    return tuple(replace(each, trace="") if at < cut and each.trace else each for at, each in enumerate(kept))
+    return tuple(each._replace(trace="") if at < cut and each.trace else each for at, each in enumerate(kept))
 
 
 def _attempt(arrival: Arrival) -> Attempt:

@@ -92,9 +92,9 @@ class Transaction:
             self.lost = True
             raise Lost
         if ending.receipt and self._recorder.shed():
-            ending = replace(ending, receipt=b"")
+            ending = ending._replace(receipt=b"")
         if ending.inbox is not None:
-            ending = replace(ending, inbox=replace(ending.inbox, won=True))
+            ending = ending._replace(inbox=ending.inbox._replace(won=True))
         [written] = await self._tx.write([ending])
         scope, self._scope, self._tx = self._scope, None, None
         await scope.__aexit__(None, None, None)

@@ -53,7 +53,7 @@ async def apart(
             won.add(at)
     last = {row.run: (at, nth) for at in sorted(won) for nth, row in enumerate(endings[at].ledger)}
     kept = [
-        replace(ending, ledger=tuple(row for nth, row in enumerate(ending.ledger) if last.get(row.run) == (at, nth)))
+        ending._replace(ledger=tuple(row for nth, row in enumerate(ending.ledger) if last.get(row.run) == (at, nth)))
         for at, ending in enumerate(endings)
     ]
     return await _write(connection, kept, [], sorted(won), boot, now)

@@ -77,10 +77,14 @@ class LogsListener(Listener):
 
     def attempts(self, ended: Sequence[Ended]) -> None:
         """A dead letter is a warning, one that leaves a zombie an error; all else is DEBUG."""
+        log = self._log.bind()
+        every = log.is_enabled_for(logging.DEBUG)
         for each in ended:
-            say = self._log.debug
+            say = log.debug
             if each.word is Word.DEAD:
-                say = self._log.error if each.zombie else self._log.warning
+                say = log.error if each.zombie else log.warning
+            elif not every:
+                continue
             say(
                 "dead letter" if each.word is Word.DEAD else "attempt ended",
                 service=each.service,

@@ -1,8 +1,6 @@
 # ruff: noqa: PT012 -- a transaction raises at its exit, so what raises is a block
 """The store contract on endings: who wins, whole or not at all."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
@@ -93,8 +91,8 @@ class EndingsContract(StoreSuite):
         """RULES 3.1: neither outbox nor ledger of a loser is written; its neighbours are."""
         store = await house.start()
         await store.commit([ending("a")])
-        lost = replace(ending("a", outbox=[outbox_row("lost")]), ledger=(ledger_row("run-lost"),))
-        kept = replace(ending("b", outbox=[outbox_row("kept")]), ledger=(ledger_row("run-kept"),))
+        lost = ending("a", outbox=[outbox_row("lost")])._replace(ledger=(ledger_row("run-lost"),))
+        kept = ending("b", outbox=[outbox_row("kept")])._replace(ledger=(ledger_row("run-kept"),))
         assert [w.won for w in await store.commit([lost, kept])] == [False, True]
         assert routing(await store.due(START, 0, 10)) == ["kept"]
         async with store.transaction() as tx:
@@ -105,7 +103,7 @@ class EndingsContract(StoreSuite):
         store = await house.start()
         await store.commit([ending("lost")])
         told = [
-            replace(ending(name, outbox=[outbox_row(name)]), receipt=f'{{"of":"{name}"}}'.encode())
+            ending(name, outbox=[outbox_row(name)])._replace(receipt=f'{{"of":"{name}"}}'.encode())
             for name in ("lost", "b", "a")
         ]
         lost, first, second = (await store.commit([*told, Ending(receipt=b"{}")]))[:3]
@@ -127,7 +125,7 @@ class EndingsContract(StoreSuite):
     async def test_whole_or_not_at_all(self, house: StoreHouse) -> None:
         """RULES 3.1, 3.2: a row that cannot be written is no `StoreError`; nothing of its call is written."""
         store = await house.start()
-        broken = replace(outbox_row("x"), event_id="lone \ud800 surrogate")
+        broken = outbox_row("x")._replace(event_id="lone \ud800 surrogate")
         with pytest.raises(UnicodeEncodeError):
             await store.commit([ending("a", outbox=[outbox_row("a")]), ending("b", outbox=[broken])])
         assert await store.inbox([key_of("a"), key_of("b")]) == {}
@@ -143,7 +141,7 @@ class EndingsContract(StoreSuite):
                     await tx.write(
                         [
                             ending("a"),
-                            ending("b", outbox=[replace(outbox_row("x"), subject="\ud800")]),
+                            ending("b", outbox=[outbox_row("x")._replace(subject="\ud800")]),
                         ]
                     )
         assert await store.inbox([key_of("a")]) == {}

@@ -24,10 +24,10 @@ def aged(name: str, state: InboxState, updated: float, key: str = "") -> Ending:
     """An inbox row of this age."""
     made = ending(name, state=state)
     assert made.inbox is not None
-    row = replace(made.inbox.row, updated=updated)
+    row = made.inbox.row._replace(updated=updated)
     if key:
-        row = replace(row, key=inbox_key("shop.pack", "/shop", "a.b", key))
-    return replace(made, inbox=replace(made.inbox, row=row))
+        row = row._replace(key=inbox_key("shop.pack", "/shop", "a.b", key))
+    return made._replace(inbox=made.inbox._replace(row=row))
 
 
 class PurgeContract(StoreSuite):

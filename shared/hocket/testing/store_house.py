@@ -1,7 +1,6 @@
 """What the store contract stands on: a clock that is set, rows to write, stores that start and die."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
@@ -56,7 +55,7 @@ def key_of(name: str) -> bytes:
 def inbox_row(name: str, state: InboxState, attempt: int, **more: object) -> InboxRow:
     """An inbox row of this name."""
     row = InboxRow(key_of(name), "shop.pack", f"event-{name}", state, attempt, updated=START)
-    return replace(row, **more)  # type: ignore[arg-type]  # the fields of InboxRow, by name
+    return row._replace(**more)  # type: ignore[arg-type]  # the fields of InboxRow, by name
 
 
 def outbox_row(routing_key: str, *, due: float = START, kind: RowKind = RowKind.EVENT, schedule: str = "") -> OutboxRow:

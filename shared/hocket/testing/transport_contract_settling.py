@@ -2,7 +2,6 @@
 
 import random
 from contextlib import AbstractAsyncContextManager
-from dataclasses import replace
 
 from hocket.testing.transport_world import (
     Basket,
@@ -193,7 +192,7 @@ class SettlingContract:
             transport = await opened(world, room.service, room.topology() + Topology(queues=(queue, letters)))
             ways = (Binding(room.service, queue.name, queue.name), Binding(DEAD, letters.name, queue.name))
             await transport.declare(Topology(bindings=ways))
-            await transport.publish([replace(room.to_queue(b"poison"), routing_key=queue.name)])
+            await transport.publish([room.to_queue(b"poison")._replace(routing_key=queue.name)])
             basket = Basket()
             consumer = await transport.consume(queue.name, prefetch=1, deliver=basket)
             for times in (1, 2, 3):

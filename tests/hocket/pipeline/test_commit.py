@@ -78,7 +78,7 @@ def _stolen(worker: Worker, tower: Tower) -> Ending:
     assert lane.consumer is not None
     delivery = delivery_of(message_of(RUNG, "k", tower.clock), "bells.ring")
     arrival = Arrival(delivery, lane.consumer, lane.subscription, tower.clock.now())
-    decode(arrival, tower.clock)
+    decode(arrival)
     arrival.outcome, arrival.ended = Done(), tower.clock.now()
     ending, _ = worker.committer.recorder.ending(arrival, None)
     return Ending(inbox=ending.inbox)

@@ -1,7 +1,6 @@
 """A dead letter as a message: byte for byte, bounded, and without what the broker added."""
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -32,9 +31,9 @@ async def test_headers_stay_under_their_bound_whatever_the_error(tower: Tower, s
     foreign = {f"tenant-{number}-{sign}": sign * 900 for number in range(40)}
     message = message_of(RUNG, "k", tower.clock, headers={"hocket-replay": "r" * 255, **foreign})
     arrival = Arrival(delivery_of(message, "bells.ring"), lane.consumer, lane.subscription, tower.clock.now())
-    decode(arrival, tower.clock)
+    decode(arrival)
     line = Attempt(1, "then", "now", "retry", "C" * 200, sign * 2000, sign * 6000)
-    history = [replace(line, attempt=number) for number in range(1, 21)]
+    history = [line._replace(attempt=number) for number in range(1, 21)]
     arrival.ended = datetime(2026, 1, 1, tzinfo=UTC)
     made = letter(arrival, Bury("C" * 200, sign * 2000), death="d" * 36, spoke=False, history=history)
     assert weight(dict(made.headers)) < MAX_HEADER_BYTES - 1024

@@ -1,7 +1,6 @@
 """RULES 1.4 through whole services: a delivery that kills its process, and its neighbours."""
 
 import asyncio
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -149,7 +148,7 @@ def test_only_starts_at_the_end_and_of_other_processes_count() -> None:
     row = InboxRow(b"k", "bells.ring", "id", InboxState.RETRY, 1, history=lines)
     assert starts_of(row, "me") == 2
     assert alone_of(row, "me") == 0
-    lone = replace(row, history=(*lines, Attempt(1, "", "", STARTED, ALONE, "c")))
+    lone = row._replace(history=(*lines, Attempt(1, "", "", STARTED, ALONE, "c")))
     assert (starts_of(lone, "me"), alone_of(lone, "me")) == (3, 1)
     assert ended(lines) == lines[:2]
     assert starts_of(None, "me") == 0

@@ -1,7 +1,6 @@
 """RULES 5 through whole services: steps, failures, undos."""
 
 import asyncio
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -269,7 +268,7 @@ async def test_an_order_to_undo_that_cannot_be_read_harms_no_neighbour(tower: To
     undo = Undo(run=run, n=1)
     message = message_of(undo, "u1", tower.clock, type="hocket.undo", source="/steps")
     odd = message_of(undo, "u2", tower.clock, type="hocket.undo", source="/steps", data={"run": 3})
-    await tower.post.publish([replace(each, exchange="steps", routing_key="steps.hush") for each in (message, odd)])
+    await tower.post.publish([each._replace(exchange="steps", routing_key="steps.hush") for each in (message, odd)])
     await tower.advance(LONG)
     assert worker.live
     assert sorted(str(each.headers["hocket-death-cause"]) for each in tower.letters()) == ["invalid", "undecodable"]

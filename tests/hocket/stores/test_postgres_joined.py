@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,7 +43,7 @@ async def shop(postgres: PostgresServer, tmp_path: Path) -> AsyncIterator[Shop]:
 async def test_it_stands_and_falls_with_the_applications_commit(shop: Shop) -> None:
     """RULES 2.3, 4.1: nothing before the commit, nothing after a rollback, no owner until claimed."""
     engine, told = shop.engine(shop.schema), []
-    said = replace(ending("k"), outbox=(outbox_row("a", due=time.time() - 1),))
+    said = ending("k")._replace(outbox=(outbox_row("a", due=time.time() - 1),))
     async with engine.connect() as connection:
         joined = await shop.store.join(connection)
         assert [one.won for one in await joined.write([said])] == [True]

@@ -8,12 +8,12 @@ from typing import cast
 from aiormq.abc import AbstractChannel as Wire
 from aiormq.abc import DeliveredMessage
 from aiormq.channel import Channel as WireChannel
-from pamqp.commands import Basic
 from pamqp.common import FieldValue
 
 from hocket.errors import TransportError
 from hocket.transport import Deliver, Delivery, Handle
 from hocket.transports.rabbitmq.asking import Broken, Refused, asked, missing
+from hocket.transports.rabbitmq.content import Announced, Content
 from hocket.transports.rabbitmq.line import Line, backoff
 from hocket.transports.rabbitmq.settling import Settle, Tags
 from hocket.transports.rabbitmq.straight import Straight
@@ -186,9 +186,9 @@ class RabbitConsumer:
         channel.on_consumer_cancel_callbacks.add(self._on_broker_cancel)
         epoch = self._epoch
 
-        def arrived(frame: Basic.Deliver, properties: Basic.Properties, body: bytes) -> None:
+        def arrived(said: Announced, content: Content, body: bytes) -> None:
             if epoch == self._epoch and not self._cancelled:
-                self._hand_over(frame, properties, body)
+                self._hand_over(said, content, body)
 
         Straight.install(cast("WireChannel", channel), arrived)
         channel.closing.add_done_callback(lambda _: self._lose() if self._channel is channel else None)
@@ -221,32 +221,22 @@ class RabbitConsumer:
         self._consumer_tag = said.consumer_tag or ""
         self._consuming = True
 
-    def _hand_over(self, frame: Basic.Deliver, properties: Basic.Properties, body: bytes) -> None:
-        if frame.delivery_tag is None:
-            return
-        headers = properties.headers or {}
-        offset = headers.get("x-stream-offset")
-        handle = Handle(self._epoch, frame.delivery_tag)
+    def _hand_over(self, said: Announced, content: Content, body: bytes) -> None:
+        offset = content.headers.get("x-stream-offset")
+        handle = Handle(self._epoch, said.tag)
         if isinstance(offset, int):
             if self._next is not None and offset < self._next:
                 # A stream may begin a chunk too early; what was seen is credit only.
                 self.ack([handle])
                 return
             self._next = offset + 1
-        self._deliver(
-            Delivery(
-                queue=self._queue,
-                handle=handle,
-                body=body,
-                content_type=properties.content_type or "",
-                headers=headers,
-                message_id=properties.message_id or "",
-                exchange=frame.exchange or "",
-                routing_key=frame.routing_key or "",
-                redelivered=bool(frame.redelivered),
-                offset=offset if isinstance(offset, int) else None,
-            )
-        )
+        else:
+            offset = None
+        delivery = Delivery(
+            self._queue, handle, body, content.content_type, content.headers, content.message_id, said.exchange,
+            said.routing_key, said.redelivered, offset,
+        )  # fmt: skip
+        self._deliver(delivery)
 
     async def _on_broker_cancel(self, _: object) -> None:
         """The broker ended the consumer (queue deleted or moved): what was delivered can still be settled."""

@@ -1,11 +1,12 @@
 """The client's connection with a reader of ours: it takes what the socket has at once instead of frame by frame.
 
 The client awaits three reads a frame and lets its codec look up each field by name. `Chunks` cuts the frames out of
-what has come, decodes the two that come with every event itself, and leaves all others to the client's codec.
+what has come, hands those of deliveries to their consumer at once, and leaves all others to the client and its codec.
 """
 
 import asyncio
 import struct
+from collections.abc import Callable
 from typing import Any
 
 import aio_pika
@@ -20,35 +21,47 @@ from pamqp.commands import Basic
 from pamqp.exceptions import PAMQPException
 from yarl import URL
 
+from hocket.transports.rabbitmq.straight import Straight
+
 #: Bytes taken from the socket at once.
 READ_BYTES = 64 * 1024
 
 _HEAD = struct.Struct(">BHI")
 _METHOD = struct.Struct(">I")
-_TAG = struct.Struct(">QB")
-_METHOD_FRAME, _BODY_FRAME, _END = 1, 3, 0xCE
+_METHOD_FRAME, _HEADER_FRAME, _BODY_FRAME, _END = 1, 2, 3, 0xCE
 #: Type, channel and size before a payload; the end byte behind it.
 _AROUND = _HEAD.size + 1
 
 
 class Chunks(FrameReceiver):
-    """Frames out of whatever the socket has; what the client's own receiver raises it raises too."""
+    """Frames out of whatever the socket has; what the client's own receiver raises it raises too.
 
-    def __init__(self, reader: asyncio.StreamReader) -> None:
+    `straight` finds the consumer of a channel; `came` is told whenever bytes have come.
+    """
+
+    def __init__(
+        self, reader: asyncio.StreamReader, straight: Callable[[int], Straight | None], came: Callable[[], None]
+    ) -> None:
         super().__init__(reader)
+        self._straight = straight
+        self._came = came
         self._data = b""
         self._at = 0
 
     async def get_frame(self) -> ReceivedFrame:
-        """The next frame: its size on the wire, its channel, and itself."""
+        """The next frame that is no part of a delivery: its size on the wire, its channel, and itself."""
         while True:
-            left = len(self._data) - self._at
+            data, begin = self._data, self._at
+            left = len(data) - begin
             if left >= _AROUND:
-                kind, channel, size = _HEAD.unpack_from(self._data, self._at)
+                kind, channel, size = _HEAD.unpack_from(data, begin)
                 if left >= size + _AROUND:
-                    begin = self._at
-                    self._at = begin + size + _AROUND
-                    return self._cut(kind, channel, begin, self._at)
+                    self._at = end = begin + size + _AROUND
+                    if data[end - 1] != _END:
+                        raise InvalidFrameError("a frame does not end where it says")
+                    if not self._delivered(kind, channel, begin + _HEAD.size, end - 1):
+                        return self._cut(kind, channel, begin, end)
+                    continue
             await self._more()
 
     async def _more(self) -> None:
@@ -62,35 +75,32 @@ class Chunks(FrameReceiver):
         if not chunk:
             raise AMQPConnectionError(f"Server connection unexpectedly closed, {len(rest)} bytes into a frame")
         self._data, self._at = rest + chunk, 0
+        self._came()
+
+    def _delivered(self, kind: int, channel: int, begin: int, end: int) -> bool:
+        """Whether the payload between `begin` and `end` was part of a delivery, which has it now."""
+        if not channel or (straight := self._straight(channel)) is None:
+            return False
+        data = self._data
+        try:
+            if kind == _BODY_FRAME:
+                return straight.body(data[begin:end])
+            if kind == _HEADER_FRAME:
+                return straight.head(data, begin, end)
+            if kind == _METHOD_FRAME and _METHOD.unpack_from(data, begin)[0] == Basic.Deliver.index:
+                straight.announce(data, begin + _METHOD.size)
+                return True
+        except (struct.error, IndexError) as wrong:
+            raise InvalidFrameError(f"a frame of a delivery ends too early: {wrong}") from wrong
+        return False
 
     def _cut(self, kind: int, channel: int, begin: int, end: int) -> ReceivedFrame:
-        data = self._data
-        if data[end - 1] != _END:
-            raise InvalidFrameError("a frame does not end where it says")
         if kind == _BODY_FRAME:
-            return end - begin, channel, ContentBody(data[begin + _HEAD.size : end - 1])
-        if kind == _METHOD_FRAME and _METHOD.unpack_from(data, begin + _HEAD.size)[0] == Basic.Deliver.index:
-            return end - begin, channel, _deliver(data, begin + _HEAD.size + _METHOD.size)
+            return end - begin, channel, ContentBody(self._data[begin + _HEAD.size : end - 1])
         try:
-            return codec.unmarshal(data[begin:end])
+            return codec.unmarshal(self._data[begin:end])
         except PAMQPException as wrong:
             raise InvalidFrameError(str(wrong)) from wrong
-
-
-def _short(data: bytes, at: int) -> tuple[str, int]:
-    end = at + 1 + data[at]
-    return data[at + 1 : end].decode(), end
-
-
-def _deliver(data: bytes, at: int) -> Basic.Deliver:
-    consumer_tag, at = _short(data, at)
-    tag, redelivered = _TAG.unpack_from(data, at)
-    exchange, at = _short(data, at + _TAG.size)
-    routing_key, _ = _short(data, at)
-    frame = Basic.Deliver.__new__(Basic.Deliver)  # what a broker sends needs no check of ours
-    frame.consumer_tag, frame.delivery_tag, frame.redelivered = consumer_tag, tag, bool(redelivered & 1)
-    frame.exchange, frame.routing_key = exchange, routing_key
-    return frame
 
 
 class _Wire(WireConnection):
@@ -98,7 +108,14 @@ class _Wire(WireConnection):
 
     async def _Connection__reader(self, frame_receiver: FrameReceiver) -> None:  # noqa: N802 -- the client's private name
         read = super()._Connection__reader  # type: ignore[misc]  # the contract suite shows that it still stands
-        await read(Chunks(frame_receiver.reader))
+        await read(Chunks(frame_receiver.reader, self._straight, self._came))
+
+    def _straight(self, channel: int) -> Straight | None:
+        frames: object = getattr(self.channels.get(channel), "frames", None)
+        return frames if isinstance(frames, Straight) else None
+
+    def _came(self) -> None:
+        self._Connection__last_frame_time = self.loop.time()  # what the client's heartbeat looks at
 
 
 class _Underlay(UnderlayConnection):

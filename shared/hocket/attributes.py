@@ -1,0 +1,184 @@
+"""The attributes of an envelope as they come: what CloudEvents 1.0.2 allows, within the bounds of AMQP's short strings.
+
+Each check raises `Undecodable` with the attribute's name and the cause; none quotes a value.
+"""
+
+import re
+from datetime import UTC, datetime
+from typing import cast
+
+from hocket.errors import Undecodable
+
+#: Content type of everything hocket publishes.
+CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
+#: Bytes of one attribute: ids and routing keys travel as short strings of AMQP.
+MAX_ATTRIBUTE_BYTES = 255
+#: Bytes of a type, so that `TYPE.vN` is still a short string.
+MAX_TYPE_BYTES = 240
+#: Bytes of `tracestate` (W3C) and of one extension of a foreign publisher.
+MAX_EXTENSION_BYTES = 1024
+#: Extensions of one foreign event.
+MAX_EXTENSIONS = 64
+#: The highest version of an event and the highest revision of a letter.
+MAX_VERSION = 1_000_000
+#: Whole numbers of CloudEvents attributes have 32 bits.
+MAX_INTEGER = 2**31 - 1
+
+_UTF8 = frozenset({"utf-8", "utf8", "us-ascii"})
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+_NUMBER = re.compile(r"[1-9][0-9]{0,6}")
+_NAME = re.compile(r"[a-z0-9]{1,64}")
+_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+#: Every attribute that hocket knows; others are extensions.
+KNOWN = frozenset({
+    "specversion", "datacontenttype", "id", "source", "type", "dataschema", "subject", "time", "correlationid",
+    "causationid", "idempotencykey", "revision", "traceparent", "tracestate", "data", "data_base64",
+})  # fmt: skip
+_NEEDED = frozenset({"id", "source", "type"})
+#: The text attributes and their bounds in bytes.
+_TEXTS = {
+    "id": MAX_ATTRIBUTE_BYTES,
+    "source": MAX_ATTRIBUTE_BYTES,
+    "type": MAX_TYPE_BYTES,
+    "dataschema": MAX_EXTENSION_BYTES,
+    "subject": MAX_ATTRIBUTE_BYTES,
+    "correlationid": MAX_ATTRIBUTE_BYTES,
+    "idempotencykey": MAX_ATTRIBUTE_BYTES,
+    "causationid": MAX_ATTRIBUTE_BYTES,
+    "traceparent": MAX_ATTRIBUTE_BYTES,
+    "tracestate": MAX_EXTENSION_BYTES,
+}
+
+
+def _all_plain(whole: dict[str, object]) -> bool:
+    """Whether all texts are there and short and without any sign that needs a look: nearly always."""
+    values = [value for name in _TEXTS if (value := whole.get(name)) is not None]
+    try:
+        joined = "".join(cast("list[str]", values))
+    except TypeError:
+        return False
+    if not all(values) or not all(map(whole.get, _NEEDED)) or not joined.isascii() or not joined.isprintable():
+        return False
+    return max(map(len, cast("list[str]", values))) <= MAX_TYPE_BYTES
+
+
+def check_texts(whole: dict[str, object]) -> None:
+    """Text attributes may be absent or null; present they are texts, not empty and not longer than their bound."""
+    if _all_plain(whole):
+        return
+    for name, most in _TEXTS.items():
+        value = whole.get(name)
+        if value is None:
+            if name in _NEEDED:
+                raise Undecodable(name, "is missing")
+            continue
+        if not isinstance(value, str):
+            raise Undecodable(name, "is no text")
+        if not value:
+            raise Undecodable(name, "is empty")
+        _check_text(name, value, most)
+
+
+def _check_text(name: str, value: str, most: int) -> None:
+    if not value.isprintable() and _CONTROL.search(value):
+        raise Undecodable(name, "has a control character")
+    if len(value) > most or (not value.isascii() and len(value.encode()) > most):
+        raise Undecodable(name, f"is longer than {most} bytes")
+
+
+def derived_subject(type: str, id: str) -> str:
+    """`TYPE/ID`, cut to the bound where both are long: still the same for the same event."""
+    return f"{type}/{id}".encode()[:MAX_ATTRIBUTE_BYTES].decode(errors="ignore")
+
+
+def version_of(schema: str, type: str) -> tuple[int, str]:
+    """The version of `TYPE/N`, 1 without a schema; a schema of a foreign publisher is version 1 and kept."""
+    if not schema:
+        return 1, ""
+    if not schema.startswith(f"{type}/"):
+        return 1, schema
+    number = schema[len(type) + 1 :]
+    if not _NUMBER.fullmatch(number) or int(number) > MAX_VERSION:
+        raise Undecodable("dataschema", f"is not TYPE/N with N from 1 to {MAX_VERSION}")
+    return int(number), ""
+
+
+def revision_of(value: object, binary: bool) -> int:
+    """A whole number from 1 on, 0 where there is none; in binary mode it may come as text."""
+    if value is None:
+        return 0
+    if binary and isinstance(value, str) and _NUMBER.fullmatch(value):
+        value = int(value)
+    if type(value) is not int or not 1 <= value <= MAX_VERSION:
+        raise Undecodable("revision", f"is no whole number from 1 to {MAX_VERSION}")
+    return value
+
+
+def moment_of(value: object) -> datetime:
+    """RFC 3339, or the timestamp of an AMQP header; in UTC."""
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    if not isinstance(value, str):
+        raise Undecodable("time", "is no text")
+    if len(value) > MAX_ATTRIBUTE_BYTES or not _TIME.fullmatch(value):
+        raise Undecodable("time", "is no RFC 3339 time with an offset")
+    try:
+        moment = datetime.fromisoformat(value if value[-1] == "Z" and value[10] == "T" else value.upper())
+        return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise Undecodable("time", "names a moment that does not exist") from None
+
+
+def check_content_type(value: object, name: str, *, structured: bool) -> None:
+    """Structured: `application/cloudevents+json`; otherwise nothing, `application/json` or `application/…+json`."""
+    if value is None or value == (CONTENT_TYPE if structured else "application/json"):
+        return
+    if not isinstance(value, str) or len(value) > MAX_ATTRIBUTE_BYTES:
+        raise Undecodable(name, "is no media type")
+    media, *parameters = (part.strip().lower() for part in value.split(";"))
+    if structured and media != "application/cloudevents+json":
+        raise Undecodable(name, "is not application/cloudevents+json (batches and other formats are not read)")
+    if not structured and not (media in {"application/json", "text/json"} or media.endswith("+json")):
+        raise Undecodable(name, "is no JSON")
+    for parameter in parameters:
+        key, _, setting = parameter.partition("=")
+        if key.strip() == "charset" and setting.strip().strip('"') not in _UTF8:
+            raise Undecodable(name, "has a charset other than UTF-8")
+
+
+def take_extensions(whole: dict[str, object], into: dict[str, str | int | bool]) -> None:
+    """What a foreign publisher added: kept, and encoded again."""
+    for name, value in whole.items():
+        if name in KNOWN or value is None:
+            continue
+        if not _NAME.fullmatch(name):
+            raise Undecodable("extensions", "a name has other signs than a-z and 0-9 or more than 64")
+        if isinstance(value, str):
+            _check_text(name, value, MAX_EXTENSION_BYTES)
+        elif not isinstance(value, int):
+            raise Undecodable(name, "is neither text nor a whole number nor a boolean")
+        elif not -MAX_INTEGER - 1 <= value <= MAX_INTEGER:
+            raise Undecodable(name, "has more than 32 bits")
+        into[name] = value
+        if len(into) > MAX_EXTENSIONS:
+            raise Undecodable("extensions", f"are more than {MAX_EXTENSIONS}")
+
+
+def unpacked(name: str, value: object) -> object:
+    """A header's value as an attribute: bytes are text, a whole number of milliseconds is a time (AMQP's timestamp)."""
+    if isinstance(value, bytes | bytearray):
+        try:
+            return bytes(value).decode()
+        except UnicodeDecodeError:
+            raise Undecodable(shown(name), "is not UTF-8") from None
+    if name == "time" and type(value) is int:
+        try:
+            return datetime.fromtimestamp(value / 1000, UTC)
+        except (ValueError, OverflowError, OSError):
+            raise Undecodable("time", "names a moment that does not exist") from None
+    return value
+
+
+def shown(name: str) -> str:
+    """A foreign name as an error may show it."""
+    return name if _NAME.fullmatch(name) else "headers"
