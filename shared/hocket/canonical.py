@@ -7,6 +7,7 @@ from hashlib import blake2b
 from math import isfinite
 from typing import Any, NoReturn, cast
 
+import orjson
 import rfc8785
 
 from hocket.errors import Undecodable, Unsayable
@@ -22,18 +23,14 @@ MAX_SAFE = 2**53 - 1
 #: Signs of a whole number that can still be a double (the highest below 1e21 has 21 digits and a sign).
 _MAX_DIGITS = 22
 
-_encode = json.JSONEncoder(
-    ensure_ascii=False, check_circular=False, allow_nan=False, sort_keys=True, separators=(",", ":")
-).encode
-
 
 def canonical(value: Json, depth: int = MAX_WRITTEN_DEPTH) -> bytes:
     """The canonical bytes of a JSON value (RFC 8785); `Unsayable` where it is none, or nested beyond `depth`."""
     try:
         if _plain(value, depth):
-            return _encode(value).encode()
+            return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
         return rfc8785.dumps(cast("Any", value))
-    except UnicodeEncodeError:
+    except (UnicodeEncodeError, orjson.JSONEncodeError):  # of the second, what is plain leaves no other reason
         raise Unsayable("data holds half of a surrogate pair, which UTF-8 cannot carry") from None
     except rfc8785.CanonicalizationError as wrong:
         raise Unsayable(f"data cannot be written as JSON: {wrong}") from None
@@ -54,7 +51,7 @@ def read_json(raw: bytes, place: str = "body", depth: int = MAX_DEPTH) -> Json:
         text = raw.decode()
         value: Json = _decode(text)
         if "\\u" in text:
-            _encode(value).encode()
+            json.dumps(value, ensure_ascii=False).encode()
     except UnicodeDecodeError:
         raise Undecodable(place, "is not UTF-8") from None
     except UnicodeEncodeError:
@@ -77,10 +74,9 @@ def read_canonical(raw: bytes, depth: int = MAX_DEPTH) -> Json:
     number, and nothing else that `read_json` refuses.
     """
     try:
-        text = raw.decode()
-        value: Json = _take(text)
-        return value if _plain(value, depth) and _encode(value) == text else None
-    except (ValueError, RecursionError, Unsayable):
+        value: Json = orjson.loads(raw)
+        return value if _plain(value, depth) and orjson.dumps(value, option=orjson.OPT_SORT_KEYS) == raw else None
+    except (ValueError, Unsayable):
         return None
 
 
@@ -118,7 +114,6 @@ def _constant(name: str) -> NoReturn:
     raise ValueError(f"holds {name}, which is no JSON number")
 
 
-_take = json.JSONDecoder().decode
 _decode = json.JSONDecoder(
     object_pairs_hook=_object, parse_int=_whole, parse_float=_fraction, parse_constant=_constant
 ).decode

@@ -32,7 +32,13 @@ class Ids:
         milliseconds = int(self._clock.now().timestamp() * 1000) & (2**48 - 1)
         bits = self._chance.getrandbits(74)
         value = milliseconds << 80 | 0x7 << 76 | (bits >> 62) << 64 | 0b10 << 62 | bits & (2**62 - 1)
-        return str(UUID(int=value))
+        return _uuid(value)
+
+
+def _uuid(value: int) -> str:
+    """The text of a UUID of 128 bits."""
+    text = f"{value:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def correlation_of(source: str, event_id: str) -> str:
@@ -83,7 +89,7 @@ def derived_key(cause: tuple[str, str, str], subscription: str, type: str, ordin
     """
     tail = int.from_bytes(digest("said", *cause, subscription, type, str(ordinal)), "big")
     value = _time_bits(flow) << 80 | 0x8 << 76 | (tail >> 64 & 0xFFF) << 64 | 0b10 << 62 | tail & (2**62 - 1)
-    return str(UUID(int=value))
+    return _uuid(value)
 
 
 def outside_key(inbox: bytes, name: str = "") -> str:
@@ -104,4 +110,4 @@ def run_key(correlation_id: str, step: str, scope: str) -> str:
 def death_id(*parts: str) -> str:
     """The letter's identity where the inbox row has none (RULES 8.1): a hash of what died, the same each time."""
     value = int.from_bytes(digest("death", *parts), "big")
-    return str(UUID(int=value & ~(0xF << 76) & ~(0b11 << 62) | 0x8 << 76 | 0b10 << 62))
+    return _uuid(value & ~(0xF << 76) & ~(0b11 << 62) | 0x8 << 76 | 0b10 << 62)

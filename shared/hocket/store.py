@@ -99,7 +99,7 @@ class OutboxRow(NamedTuple):
 
     def stored(self, id: int) -> "OutboxRow":
         """The same row with the id it was given."""
-        return self._replace(id=id)
+        return OutboxRow(*self[:-1], id)
 
 
 class Ending(NamedTuple):
