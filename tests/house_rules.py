@@ -24,7 +24,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
     "decisions": (("retry",), ("breaker", "saga", "topology", "versions"), ("choreography", "names"), ("signature",)),
     "ports": (("transport",), ("store", "signals")),
     "machines": (
-        ("lease", "running", "speech", "supervise", "together"),
+        ("heap", "lease", "running", "speech", "supervise", "together"),
         ("tx",),
         ("service",),
         ("observe",),

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from prometheus_client import CollectorRegistry
 
-from hocket import __version__
+from hocket import __version__, heap
 from hocket.clock import SystemClock
 from hocket.config import Config
 from hocket.errors import ConfigError
@@ -229,6 +229,7 @@ async def run(targets: Sequence[Target], config: Config) -> None:
     `ConfigError` and `DeclarationError` say what forbids the start, also what the broker forbids later.
     """
     logs.configure(config.log_level)
+    heap.steady()
     assembly = Assembly(config)
     asked = asyncio.Event()
     loop = asyncio.get_running_loop()

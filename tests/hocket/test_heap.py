@@ -1,0 +1,35 @@
+"""The memory of a long-lived process."""
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+#: Asks for a large block, which raises the threshold where nobody holds it, and tells how many blocks are mapped then.
+MAPPED = """
+import ctypes, sys
+from hocket import heap
+if sys.argv[1] == "steady":
+    assert heap.steady()
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+libc.free.argtypes = [ctypes.c_void_p]
+class Info(ctypes.Structure):
+    _fields_ = [("others", ctypes.c_size_t * 3), ("mapped", ctypes.c_size_t), ("more", ctypes.c_size_t * 6)]
+libc.mallinfo2.restype = Info
+libc.free(libc.malloc(1024 * 1024))
+before = libc.mallinfo2().mapped
+libc.malloc(256 * 1024)
+print(libc.mallinfo2().mapped - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc moves its threshold")
+def test_a_read_of_a_socket_is_mapped_by_itself_for_ever() -> None:
+    """Without it, the first large block that is freed puts all later reads into the heap."""
+    found = {}
+    for word in ("left alone", "steady"):
+        said = subprocess.run([sys.executable, "-c", MAPPED, word], capture_output=True, text=True, check=True)
+        found[word] = int(said.stdout)
+    assert found == {"left alone": 0, "steady": 1}
