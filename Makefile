@@ -20,6 +20,7 @@ help: ## list the targets
 	@echo "  Environment of make demo: STAY=0 ends by itself with the verdict, DEMO_PORT_OFFSET=N shifts all ports,"
 	@echo "  HOCKET_BROKER_URL=amqp://… or memory:// names the broker. PYTEST='…' hands words to pytest in make test."
 	@echo "  Environment of make crash: SEED=N repeats a run's plan, KILLS=N, STORE=sqlite or postgres, RATE=N sales a second."
+	@echo "  Environment of make soak: MINUTES=N how long, RATE=N sales a second instead of half of the maximum."
 
 $(STAMP): locks/dev.txt shared/pyproject.toml
 	@python=$$($(PICK_PYTHON)) && \
@@ -51,6 +52,11 @@ crash: $(STAMP) ## kill real services again and again; nothing is lost, nothing 
 crash-long: $(STAMP) ## the same, seed after seed, until it is stopped or not clean
 	@$(BIN)/python -m deploy.setup demo
 	@FOREVER=1 exec $(BIN)/python -m tests.crash
+
+.PHONY: soak
+soak: $(STAMP) ## two replicas of each service at half their maximum rate, 20 minutes
+	@$(BIN)/python -m deploy.setup demo
+	@exec $(BIN)/python -m tests.soak
 
 .PHONY: compat
 compat: $(STAMP) ## the transport contract and a short crash run on RabbitMQ 4.0

@@ -5,6 +5,7 @@ were answered with 202, the number of kills. The last line printed is the verdic
 """
 
 import asyncio
+import itertools
 import json
 import sqlite3
 import sys
@@ -20,6 +21,8 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 #: Seconds without a further message after which the log is read to its end.
 QUIET_SECONDS = 3.0
+#: Messages of the log under way, and how many are acknowledged at once: an hour's log is a million.
+PREFETCH, ACK_EVERY = 2000, 500
 #: Findings printed of each kind.
 SHOWN = 10
 
@@ -128,14 +131,18 @@ async def read_log(url: str, seen: Seen) -> None:
     quiet = asyncio.Event()
     async with await aio_pika.connect(url) as connection:
         channel = await connection.channel()
-        await channel.set_qos(prefetch_count=500)
+        await channel.set_qos(prefetch_count=PREFETCH)
         log = await channel.get_queue(LOG)
+
+        arrivals = itertools.count(1)
 
         async def arrived(message: aio_pika.abc.AbstractIncomingMessage) -> None:
             envelope = json.loads(message.body)
-            seen.events[envelope["data"]["sale"], envelope["type"]].append(f"{envelope['source']} {envelope['id']}")
+            key = sys.intern(envelope["data"]["sale"]), sys.intern(envelope["type"])
+            seen.events[key].append(f"{envelope['source']} {envelope['id']}")
             quiet.set()
-            await message.ack()
+            if not next(arrivals) % ACK_EVERY:
+                await message.ack(multiple=True)
 
         await log.consume(arrived, arguments={"x-stream-offset": "first"})
         while True:

@@ -91,6 +91,17 @@ class PostgresDatabases:
         """A database named after the service."""
         return self._server.url("SERVICE").replace("SERVICE", "{service}")
 
+    @property
+    def log(self) -> Path:
+        """What the server has said."""
+        return self._server.log
+
+    def deadlocks(self) -> dict[str, int]:
+        """How many deadlocks the server has broken in each service's database."""
+        rows = self._server.sql("SELECT datname, deadlocks FROM pg_stat_database WHERE datname IS NOT NULL").split()
+        found = dict(row.split("|") for row in rows)
+        return {service: int(found[service]) for service in SERVICES}
+
     def outside_url(self, service: str) -> str:
         """The same database, as SQLAlchemy names it."""
         return self._server.url(service).replace("postgresql://", "postgresql+asyncpg://", 1)

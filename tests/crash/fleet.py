@@ -68,6 +68,21 @@ class Process:
         self._nursery = nursery
         self._child = Child(status=0)
 
+    @property
+    def pid(self) -> int:
+        """Of the life that was started last."""
+        return self._child.pid
+
+    @property
+    def log(self) -> Path:
+        """What all its lives have said."""
+        return self._log
+
+    @property
+    def alive(self) -> bool:
+        """Whether the life that was started last lasts."""
+        return self._child.status is None
+
     async def live(self, lives: Iterator[Life]) -> None:
         """One life after the other, until there were kills enough."""
         while not self._tally.enough.is_set():

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,8 +25,49 @@ from tests.crash.proxy import Proxy
 DELAY_SECONDS = 0.05
 #: Seconds that a killed broker stays away.
 AWAY_SECONDS = 1.0
+#: What the world outside writes down, in the run's folder.
+JOURNAL = "calls.jsonl"
 
 Say = Callable[[str], None]
+
+
+@asynccontextmanager
+async def world_outside(folder: Path, port: int, seed: int) -> AsyncIterator[int]:
+    """The world outside, while this lasts; its journal is in `folder`."""
+    with (folder / "outside.log").open("ab") as log:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tests.crash.outside", str(port), str(folder / JOURNAL), str(seed),
+            cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=log, stderr=log, env={**os.environ, **SEARCH},
+        )  # fmt: skip
+    try:
+        yield port
+    finally:
+        process.kill()
+        await process.wait()
+
+
+async def checked(
+    folder: Path, node: RabbitNode, databases: Databases, sales: Mapping[str, bool], kills: int
+) -> tuple[int, str]:
+    """The checker's status and what it said."""
+    evidence = folder / "evidence.json"
+    found = {
+        "broker": node.url(),
+        "databases": {name: databases.outside_url(name) for name in plan.SERVICES},
+        "journal": str(folder / JOURNAL),
+        "sales": dict(sales),
+        "kills": kills,
+    }
+    evidence.write_text(json.dumps(found), encoding="utf-8")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.crash.checker", str(evidence), cwd=ROOT, stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        said, _ = await process.communicate()
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+    return process.returncode or 0, said.decode()
 
 
 @dataclass(slots=True)
@@ -51,11 +92,11 @@ class Run:
         ports = dict(zip((*plan.SERVICES, "outside"), free_ports(len(plan.SERVICES) + 1), strict=True))
         await asyncio.to_thread(self.node.start)
         await asyncio.to_thread(self.databases.start)
-        async with self._outside(ports.pop("outside")) as outside, self._proxied():
+        async with world_outside(self.folder, ports.pop("outside"), self.seed) as outside, self._proxied():
             nursery = Nursery(self.folder / "launcher.log")
             await nursery.start()
             fleet = [self._process(name, port, outside, tally, nursery) for name, port in ports.items()]
-            load = Load(f"http://127.0.0.1:{ports['till']}", plan.sales(self.seed), self.rate)
+            load = Load([f"http://127.0.0.1:{ports['till']}"], plan.sales(self.seed), self.rate)
             try:
                 await self._furnish(fleet)
                 left = await self._story(fleet, load, tally, ports)
@@ -146,36 +187,9 @@ class Run:
             for proxy in self.proxies.values():
                 await proxy.stop()
 
-    @asynccontextmanager
-    async def _outside(self, port: int) -> AsyncIterator[int]:
-        with (self.folder / "outside.log").open("ab") as log:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "tests.crash.outside", str(port), str(self.folder / "calls.jsonl"),
-                str(self.seed), cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=log, stderr=log,
-                env={**os.environ, **SEARCH},
-            )  # fmt: skip
-        try:
-            yield port
-        finally:
-            process.kill()
-            await process.wait()
-
     async def _check(self, load: Load, tally: Tally) -> int:
-        evidence = self.folder / "evidence.json"
-        found = {
-            "broker": self.node.url(),
-            "databases": {name: self.databases.outside_url(name) for name in plan.SERVICES},
-            "journal": str(self.folder / "calls.jsonl"),
-            "sales": load.answered,
-            "kills": tally.kills,
-        }
-        evidence.write_text(json.dumps(found), encoding="utf-8")
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.crash.checker", str(evidence), cwd=ROOT, stdout=asyncio.subprocess.PIPE
-        )
-        said, _ = await process.communicate()
-        self._verdict = said.decode()
-        return process.returncode or 0
+        status, self._verdict = await checked(self.folder, self.node, self.databases, load.answered, tally.kills)
+        return status
 
     def _tell(self, tally: Tally, left: str, seconds: float) -> None:
         self.say("killed: " + ", ".join(f"{where} {times}" for where, times in sorted(tally.at.items())))

@@ -1,0 +1,1 @@
+"""The soak: replicas of every service at half of what they can do, for long; nothing grows, is lost or is twice."""
