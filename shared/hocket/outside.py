@@ -143,9 +143,10 @@ class OutsideTransactions:
         """
         service = self.declared.service
         self._check_room()
-        mark = inbox_key(service, f"/{service}", "", key if key is not None else self.ids.uuid7())
+        name = key if key is not None else self.ids.uuid7()
+        mark = inbox_key(service, f"/{service}", "", name)
         first = (await self.store.inbox([mark])).get(mark) if key is not None else None
-        flow = first.correlation_id if first else (correlation_id or self.ids.uuid7())
+        flow = first.correlation_id if first else correlation_id or (name if key is None else self.ids.uuid7())
         purse = _Purse(self.store, self._together, self._claim(mark, key, flow) if first is None else None)
         about = About(mark, flow, "", self.clock.now())
         guard = Guard(self.circuits, self.clock, mark, self.breaker_changed)
