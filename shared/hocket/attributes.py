@@ -5,6 +5,7 @@ Each check raises `Undecodable` with the attribute's name and the cause; none qu
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import cast
 
 from hocket.errors import Undecodable
@@ -21,6 +22,8 @@ MAX_EXTENSION_BYTES = 1024
 MAX_EXTENSIONS = 64
 #: The highest version of an event and the highest revision of a letter.
 MAX_VERSION = 1_000_000
+#: Schemas whose version is remembered.
+KNOWN_SCHEMAS = 1024
 #: Whole numbers of CloudEvents attributes have 32 bits.
 MAX_INTEGER = 2**31 - 1
 
@@ -91,6 +94,7 @@ def derived_subject(type: str, id: str) -> str:
     return f"{type}/{id}".encode()[:MAX_ATTRIBUTE_BYTES].decode(errors="ignore")
 
 
+@lru_cache(maxsize=KNOWN_SCHEMAS)
 def version_of(schema: str, type: str) -> tuple[int, str]:
     """The version of `TYPE/N`, 1 without a schema; a schema of a foreign publisher is version 1 and kept."""
     if not schema:

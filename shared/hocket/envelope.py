@@ -60,7 +60,6 @@ OWN_TYPES = "hocket."
 _STRUCTURED = "application/cloudevents"
 #: AMQP's own binding, in both spellings, and the one of RabbitMQ's users (Knative).
 _PREFIXES = ("cloudEvents_", "cloudEvents:", "ce-")
-_OURS = frozenset({"data", "datacontenttype"})
 #: How a canonical body of ours begins, and what stands before and behind its data: in a text a quote is escaped.
 _BEGINNINGS = (b'{"causationid":"', b'{"correlationid":"')
 _DATA, _BEHIND_DATA = b'"data":', b',"datacontenttype":'
@@ -126,10 +125,11 @@ def read(body: bytes, content_type: str, headers: Mapping[str, object], now: dat
     """`decode`, and the `data_hash` of the data; an event as hocket writes it has both in its bytes."""
     if content_type == CONTENT_TYPE and body.startswith(_BEGINNINGS):
         whole = read_canonical(body, MAX_DEPTH + 1)
-        if isinstance(whole, dict) and _OURS <= whole.keys() <= KNOWN and type(whole["data"]) is dict:
+        if isinstance(whole, dict) and type(whole.get("data")) is dict and "datacontenttype" in whole:
             envelope = _envelope(cast("dict[str, object]", whole), now, binary=False)
-            data = body[body.index(_DATA) + len(_DATA) : body.rindex(_BEHIND_DATA)]
-            return envelope, hash_of(data)
+            if not envelope.extensions:  # else one of them may stand between the two
+                return envelope, hash_of(body[body.index(_DATA) + len(_DATA) : body.rindex(_BEHIND_DATA)])
+            return envelope, data_hash(dict(envelope.data))
     envelope = _read(body, content_type, headers, now)
     return envelope, data_hash(dict(envelope.data))
 
@@ -159,7 +159,7 @@ def _envelope(whole: dict[str, object], now: datetime, *, binary: bool) -> Envel
     version, schema = version_of(text.get("dataschema") or "", type)
     data = _data(whole)
     extensions: dict[str, str | int | bool] = {"dataschema": schema} if schema else {}
-    if len(whole.keys() | KNOWN) > len(KNOWN):
+    if not whole.keys() <= KNOWN:
         take_extensions(whole, extensions)
     moment = whole.get("time")
     return Envelope(

@@ -1,10 +1,10 @@
 """How an attempt ends: a value, decided in one place (pipeline/decide.py) and acted on in one (pipeline/record.py)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any
 
 
 class Word(StrEnum):
@@ -78,7 +78,8 @@ class GiveBack:
 Outcome = Done | Again | Bury | Seen | Refused | Obsolete | GiveBack
 
 
-class Attempt(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Attempt:
     """One line of an inbox row's history: when it ran and what came of it; `trace` is cut."""
 
     attempt: int
@@ -87,4 +88,4 @@ class Attempt(NamedTuple):
     word: str
     cause: str = ""
     error: str = ""
-    trace: str = ""
+    trace: str = field(default="", repr=False)

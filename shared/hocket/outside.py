@@ -12,7 +12,7 @@ from hocket.breaker import Circuit
 from hocket.choreography import Declarations
 from hocket.clock import Clock
 from hocket.errors import OutboxFull, StoreError
-from hocket.ids import Ids, inbox_key, outside_key
+from hocket.ids import Ids, inbox_key
 from hocket.speech import Cause, Speaker
 from hocket.store import Ending, InboxRow, InboxState, InboxWrite, Joined, OutboxRow, Store, Tx
 from hocket.together import Together
@@ -143,11 +143,12 @@ class OutsideTransactions:
         """
         service = self.declared.service
         self._check_room()
-        mark = inbox_key(service, f"/{service}", "", key if key is not None else self.ids.uuid7())
+        name = key if key is not None else self.ids.uuid7()
+        mark = inbox_key(service, f"/{service}", "", name)
         first = (await self.store.inbox([mark])).get(mark) if key is not None else None
-        flow = first.correlation_id if first else (correlation_id or self.ids.uuid7())
+        flow = first.correlation_id if first else correlation_id or (name if key is None else self.ids.uuid7())
         purse = _Purse(self.store, self._together, self._claim(mark, key, flow) if first is None else None)
-        about = About(mark, flow, "", self.clock.now(), outside_key(mark))
+        about = About(mark, flow, "", self.clock.now())
         guard = Guard(self.circuits, self.clock, mark, self.breaker_changed)
         tx = Outside(about, self.use, purse, guard, seen=first is not None)
         try:
@@ -176,7 +177,7 @@ class OutsideTransactions:
         first = (await joined.inbox([mark])).get(mark) if key is not None else None
         flow = first.correlation_id if first else (correlation_id or self.ids.uuid7())
         seat = _Seat(self.store, joined)
-        about = About(mark, flow, "", self.clock.now(), outside_key(mark))
+        about = About(mark, flow, "", self.clock.now())
         tx = Outside(
             about, self.use, seat, Guard(self.circuits, self.clock, mark, self.breaker_changed), seen=bool(first)
         )

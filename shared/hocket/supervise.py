@@ -56,7 +56,7 @@ class Supervisor:
 
     def cutting(self) -> bool:
         """Whether the current task was cut. (A `TaskGroup` that failed leaves a task's own count of them wrong.)"""
-        return asyncio.current_task() in self._cut
+        return bool(self._cut) and asyncio.current_task() in self._cut
 
     async def stop(self) -> None:
         """Cancel what still runs and wait for its end."""

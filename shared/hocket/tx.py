@@ -29,7 +29,7 @@ class About(NamedTuple):
     correlation_id: str
     subject: str
     time: datetime
-    idempotency_key: str = ""
+    idempotency_key: str = ""  # "": made of the inbox key
     step_key: str = ""
     attempt: int = 1
     replaying: bool = False
@@ -156,7 +156,7 @@ class Tx(Generic[D_co]):
     @property
     def idempotency_key(self) -> str:
         """The stable key for the outside: the same in every attempt of this event (RULES 2.4)."""
-        return self._about.idempotency_key
+        return self._about.idempotency_key or outside_key(self._about.inbox_key)
 
     def key(self, name: str) -> str:
         """A stable key for a second call, by name."""

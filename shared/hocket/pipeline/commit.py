@@ -87,7 +87,7 @@ class Committer:
         self._wait = min(self._wait * 2, STORE_LONGEST_WAIT)
         self._suspected = False
         if await self._takes_a_write():
-            self.failing = ""
+            self.failing, self._wait = "", STORE_FIRST_WAIT
         else:
             self._suspected = True
 

@@ -1,6 +1,7 @@
 """The time-out of all runs of one subscription: one timer for all of them instead of one for each."""
 
 import asyncio
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -10,44 +11,39 @@ class Deadlines:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
+        self._loop = asyncio.get_running_loop()
         self._runs: dict[Run, float] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     def run(self) -> "Run":
         """A block that ends after the time: `with deadlines.run(): …` raises `TimeoutError`, as `asyncio.timeout`."""
-        return Run(self)
+        return Run(self._runs, self._begin)
 
-    def begin(self, run: "Run") -> None:
-        """Watch it from now on."""
-        loop = asyncio.get_running_loop()
-        self._runs[run] = due = loop.time() + self._seconds
+    def _begin(self, run: "Run") -> None:
+        self._runs[run] = due = self._loop.time() + self._seconds
         if self._timer is None:
-            self._timer = loop.call_at(due, self._look)
-
-    def end(self, run: "Run") -> None:
-        """Watch it no longer."""
-        self._runs.pop(run, None)
+            self._timer = self._loop.call_at(due, self._look)
 
     def _look(self) -> None:
-        loop = asyncio.get_running_loop()
         self._timer = None
-        now = loop.time()
+        now = self._loop.time()
         while self._runs:
             run, due = next(iter(self._runs.items()))
             if due > now:
-                self._timer = loop.call_at(due, self._look)
+                self._timer = self._loop.call_at(due, self._look)
                 return
             del self._runs[run]
             run.cut()
 
 
 class Run:
-    """One run of the current task under its deadline."""
+    """One run of the current task under its deadline, which stands among `runs` until its end."""
 
-    __slots__ = ("_cancelling", "_deadlines", "_over", "_task")
+    __slots__ = ("_begin", "_cancelling", "_over", "_runs", "_task")
 
-    def __init__(self, deadlines: Deadlines) -> None:
-        self._deadlines = deadlines
+    def __init__(self, runs: "dict[Run, float]", begin: "Callable[[Run], None]") -> None:
+        self._runs = runs
+        self._begin = begin
         self._over = False
 
     def __enter__(self) -> Self:
@@ -55,7 +51,7 @@ class Run:
         assert task is not None
         self._task = task
         self._cancelling = task.cancelling()
-        self._deadlines.begin(self)
+        self._begin(self)
         return self
 
     def cut(self) -> None:
@@ -65,6 +61,6 @@ class Run:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if not self._over:
-            self._deadlines.end(self)
+            del self._runs[self]
         elif self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
             raise TimeoutError from error

@@ -11,7 +11,6 @@ from hocket.breaker import Circuit
 from hocket.choreography import Subscription
 from hocket.clock import Clock
 from hocket.errors import LeaseExpired, StoreError
-from hocket.ids import outside_key
 from hocket.outcome import Again, Bury, GiveBack
 from hocket.pipeline import decide
 from hocket.pipeline.arrival import Arrival, Role
@@ -162,13 +161,12 @@ class Handling:
 
     def _about(self, arrival: Arrival) -> About:
         envelope = arrival.known
-        key = envelope.idempotency_key if arrival.role is Role.UNDO else outside_key(arrival.key)
         return About(
             inbox_key=arrival.key,
             correlation_id=envelope.correlation_id,
             subject=envelope.subject,
             time=envelope.time,
-            idempotency_key=key,
+            idempotency_key=envelope.idempotency_key if arrival.role is Role.UNDO else "",
             step_key=arrival.step_key,
             attempt=arrival.attempt,
             replaying=bool(arrival.replay),

@@ -291,7 +291,7 @@ def _history(arrival: Arrival) -> tuple[Attempt, ...]:
         earlier = without_starts(earlier)
     kept = [*earlier, *told][-HISTORY_ATTEMPTS:]
     cut = len(kept) - HISTORY_TRACES
-    return tuple(each._replace(trace="") if at < cut and each.trace else each for at, each in enumerate(kept))
+    return tuple(replace(each, trace="") if at < cut and each.trace else each for at, each in enumerate(kept))
 
 
 def _attempt(arrival: Arrival) -> Attempt:

@@ -1,6 +1,7 @@
 """A dead letter as a message: byte for byte, bounded, and without what the broker added."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -33,7 +34,7 @@ async def test_headers_stay_under_their_bound_whatever_the_error(tower: Tower, s
     arrival = Arrival(delivery_of(message, "bells.ring"), lane.consumer, lane.subscription, tower.clock.now())
     decode(arrival)
     line = Attempt(1, "then", "now", "retry", "C" * 200, sign * 2000, sign * 6000)
-    history = [line._replace(attempt=number) for number in range(1, 21)]
+    history = [replace(line, attempt=number) for number in range(1, 21)]
     arrival.ended = datetime(2026, 1, 1, tzinfo=UTC)
     made = letter(arrival, Bury("C" * 200, sign * 2000), death="d" * 36, spoke=False, history=history)
     assert weight(dict(made.headers)) < MAX_HEADER_BYTES - 1024

@@ -20,6 +20,7 @@ from aiormq.exceptions import PublishError
 
 from hocket.transport import Message, Published, Verdict
 from hocket.transports.rabbitmq.asking import Broken, Refused, asked, missing, refusal, words
+from hocket.transports.rabbitmq.confirming import Confirms
 from hocket.transports.rabbitmq.framing import frames_of, unsendable
 from hocket.transports.rabbitmq.line import Line, Session
 
@@ -97,6 +98,7 @@ class _Outlet:
 
     def __init__(self, channel: WireChannel) -> None:
         self._channel = channel
+        Confirms.install(channel)
         self._flying: set[_Batch] = set()
         self.closed = False
         self.refused: str | None = None

@@ -1,7 +1,8 @@
 """The client's connection with a reader of ours: it takes what the socket has at once instead of frame by frame.
 
 The client awaits three reads a frame and lets its codec look up each field by name. `Chunks` cuts the frames out of
-what has come, hands those of deliveries to their consumer at once, and leaves all others to the client and its codec.
+what has come, hands those of deliveries and confirms to their takers at once, and leaves all others to the client and
+its codec.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from pamqp.commands import Basic
 from pamqp.exceptions import PAMQPException
 from yarl import URL
 
+from hocket.transports.rabbitmq.confirming import Confirms
 from hocket.transports.rabbitmq.straight import Straight
 
 #: Bytes taken from the socket at once.
@@ -36,20 +38,18 @@ _AROUND = _HEAD.size + 1
 class Chunks(FrameReceiver):
     """Frames out of whatever the socket has; what the client's own receiver raises it raises too.
 
-    `straight` finds the consumer of a channel; `came` is told whenever bytes have come.
+    `taker` finds who takes frames of a channel at once; `came` is told whenever bytes have come.
     """
 
-    def __init__(
-        self, reader: asyncio.StreamReader, straight: Callable[[int], Straight | None], came: Callable[[], None]
-    ) -> None:
+    def __init__(self, reader: asyncio.StreamReader, taker: Callable[[int], object], came: Callable[[], None]) -> None:
         super().__init__(reader)
-        self._straight = straight
+        self._taker = taker
         self._came = came
         self._data = b""
         self._at = 0
 
     async def get_frame(self) -> ReceivedFrame:
-        """The next frame that is no part of a delivery: its size on the wire, its channel, and itself."""
+        """The next frame that nobody takes at once: its size on the wire, its channel, and itself."""
         while True:
             data, begin = self._data, self._at
             left = len(data) - begin
@@ -59,7 +59,7 @@ class Chunks(FrameReceiver):
                     self._at = end = begin + size + _AROUND
                     if data[end - 1] != _END:
                         raise InvalidFrameError("a frame does not end where it says")
-                    if not self._delivered(kind, channel, begin + _HEAD.size, end - 1):
+                    if not self._taken(kind, channel, begin + _HEAD.size, end - 1):
                         return self._cut(kind, channel, begin, end)
                     continue
             await self._more()
@@ -77,22 +77,31 @@ class Chunks(FrameReceiver):
         self._data, self._at = rest + chunk, 0
         self._came()
 
-    def _delivered(self, kind: int, channel: int, begin: int, end: int) -> bool:
-        """Whether the payload between `begin` and `end` was part of a delivery, which has it now."""
-        if not channel or (straight := self._straight(channel)) is None:
-            return False
-        data = self._data
+    def _taken(self, kind: int, channel: int, begin: int, end: int) -> bool:
+        """Whether the payload between `begin` and `end` is with its taker: a part of a delivery, or a confirm."""
+        taker = self._taker(channel) if channel else None
         try:
-            if kind == _BODY_FRAME:
-                return straight.body(data[begin:end])
-            if kind == _HEADER_FRAME:
-                return straight.head(data, begin, end)
-            if kind == _METHOD_FRAME and _METHOD.unpack_from(data, begin)[0] == Basic.Deliver.index:
-                straight.announce(data, begin + _METHOD.size)
-                return True
+            if isinstance(taker, Straight):
+                return self._delivered(taker, kind, begin, end)
+            if isinstance(taker, Confirms) and kind == _METHOD_FRAME:
+                return self._method(begin) == Basic.Ack.index and taker.acked(self._data, begin + _METHOD.size)
         except (struct.error, IndexError) as wrong:
-            raise InvalidFrameError(f"a frame of a delivery ends too early: {wrong}") from wrong
+            raise InvalidFrameError(f"a frame ends too early: {wrong}") from wrong
         return False
+
+    def _delivered(self, straight: Straight, kind: int, begin: int, end: int) -> bool:
+        if kind == _BODY_FRAME:
+            return straight.body(self._data[begin:end])
+        if kind == _HEADER_FRAME:
+            return straight.head(self._data, begin, end)
+        if kind != _METHOD_FRAME or self._method(begin) != Basic.Deliver.index:
+            return False
+        straight.announce(self._data, begin + _METHOD.size)
+        return True
+
+    def _method(self, begin: int) -> int:
+        index: int = _METHOD.unpack_from(self._data, begin)[0]
+        return index
 
     def _cut(self, kind: int, channel: int, begin: int, end: int) -> ReceivedFrame:
         if kind == _BODY_FRAME:
@@ -108,11 +117,10 @@ class _Wire(WireConnection):
 
     async def _Connection__reader(self, frame_receiver: FrameReceiver) -> None:  # noqa: N802 -- the client's private name
         read = super()._Connection__reader  # type: ignore[misc]  # the contract suite shows that it still stands
-        await read(Chunks(frame_receiver.reader, self._straight, self._came))
+        await read(Chunks(frame_receiver.reader, self._taker, self._came))
 
-    def _straight(self, channel: int) -> Straight | None:
-        frames: object = getattr(self.channels.get(channel), "frames", None)
-        return frames if isinstance(frames, Straight) else None
+    def _taker(self, channel: int) -> object:
+        return getattr(self.channels.get(channel), "frames", None)
 
     def _came(self) -> None:
         self._Connection__last_frame_time = self.loop.time()  # what the client's heartbeat looks at
