@@ -87,7 +87,7 @@ class Committer:
         self._wait = min(self._wait * 2, STORE_LONGEST_WAIT)
         self._suspected = False
         if await self._takes_a_write():
-            self.failing, self._wait = "", STORE_FIRST_WAIT
+            self.failing = ""
         else:
             self._suspected = True
 
@@ -120,7 +120,7 @@ class Committer:
             try:
                 self._tell(group, await self._write(group))
                 if not self._suspected:
-                    self.failing, self._wait = "", STORE_FIRST_WAIT
+                    self.failing = ""
                 return
             except StoreError as error:
                 self.failing = str(error)
