@@ -253,7 +253,8 @@ class Publisher:
             if any(answer is not None and answer.verdict is Verdict.RETURNED for answer in answers):
                 await self._mend()
             return answers
-        return [self._unknown()] * len(messages)
+        # Others' messages close each channel before this batch gets there: it takes one of its own.
+        return await self._search(messages, [None] * len(messages))
 
     async def _search(self, messages: list[Message], answers: list[Published | None]) -> list[Published | None]:
         """Find the culprit: each unanswered message alone, on a channel that only it can close."""
@@ -266,8 +267,11 @@ class Publisher:
                     session = await asyncio.wait_for(self._line.until_open(), SEARCH_SECONDS)
                     await session.until_unblocked()
                     probe = await self._open(session)
+                await self._until_mended()
                 answers[place] = (await probe.send([message], self._ids([message])))[0]
-            except (TimeoutError, Broken, Refused) as failed:
+            except TimeoutError:  # what is left is as unknown as this one
+                break
+            except (Broken, Refused) as failed:
                 answers[place] = self._unknown(words(failed))
             else:
                 if answers[place] is None and probe.refused is not None:

@@ -20,6 +20,8 @@ from pamqp.commands import Basic
 from pamqp.exceptions import PAMQPException
 from yarl import URL
 
+from hocket.transports.rabbitmq.outgoing import Outgoing
+
 #: Bytes taken from the socket at once.
 READ_BYTES = 64 * 1024
 
@@ -94,7 +96,11 @@ def _deliver(data: bytes, at: int) -> Basic.Deliver:
 
 
 class _Wire(WireConnection):
-    """The client's connection, which reads by `Chunks` once it is open."""
+    """The client's connection, which reads by `Chunks` once it is open, and writes from `Outgoing`."""
+
+    def __init__(self, url: URL, **kwargs: Any) -> None:
+        super().__init__(url, **kwargs)
+        self.write_queue = Outgoing()
 
     async def _Connection__reader(self, frame_receiver: FrameReceiver) -> None:  # noqa: N802 -- the client's private name
         read = super()._Connection__reader  # type: ignore[misc]  # the contract suite shows that it still stands
