@@ -63,6 +63,20 @@ def outward(bindings: Iterable[Binding]) -> list[Binding]:
     return sorted(every, key=lambda each: (each.source in passing, not each.to_exchange))
 
 
+def passes_on(topology: Topology) -> dict[str, tuple[str, ...]]:
+    """The exchanges that stand behind each: by a binding from exchange to exchange, or as the alternate of such a one.
+
+    Nobody is told when one of them is deleted: what is published is confirmed by what else takes it.
+    """
+    alternate = {each.name: each.arguments.get("alternate-exchange") for each in topology.exchanges}
+    behind: dict[str, list[str]] = {}
+    for binding in topology.bindings:
+        if binding.to_exchange:
+            others = [binding.destination, alternate.get(binding.destination)]
+            behind.setdefault(binding.source, []).extend(each for each in others if isinstance(each, str))
+    return {source: tuple(dict.fromkeys(names)) for source, names in behind.items()}
+
+
 async def _declare(channel: Wire, topology: Topology, where: str) -> None:
     kind, name = "", ""
     try:

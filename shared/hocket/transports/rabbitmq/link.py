@@ -11,7 +11,7 @@ from hocket.transport import Consumer, Deliver, Link, Message, Published
 from hocket.transports.rabbitmq.address import addresses
 from hocket.transports.rabbitmq.asking import Broken, Refused
 from hocket.transports.rabbitmq.consuming import RabbitConsumer
-from hocket.transports.rabbitmq.declaring import declare
+from hocket.transports.rabbitmq.declaring import declare, passes_on
 from hocket.transports.rabbitmq.line import Line, Session
 from hocket.transports.rabbitmq.publishing import Publisher
 
@@ -101,6 +101,7 @@ class RabbitTransport:
         """Declare on a channel of its own; only adds."""
         await declare(await self._in.connected(), topology, self._in.where)
         self._streams.update((queue.name, queue.stream) for queue in topology.queues)
+        self._publisher.behind.update(passes_on(topology))
 
     async def consume(self, queue: str, *, prefetch: int, deliver: Deliver, offset: int | None = None) -> Consumer:
         """Consume `queue` as soon as the link is up; `TransportError` where the broker does not let us."""
