@@ -103,15 +103,22 @@ def foreign_of(headers: Mapping[str, object]) -> dict[str, str | int]:
     kept: dict[str, str | int] = {}
     room = FOREIGN_HEADER_BYTES
     for name, value in _kept(headers).items() if KEPT in headers else headers.items():
-        if name.startswith(NOT_FOREIGN) or name in ROUTING or len(name.encode()) > MAX_NAME_BYTES:
+        if name.startswith(NOT_FOREIGN) or name in ROUTING or len(name.encode(errors="replace")) > MAX_NAME_BYTES:
             continue
-        if not isinstance(value, str) and not (type(value) is int and -(2**63) <= value < 2**63):
+        if not _travels(name) or not isinstance(value, str | int) or not _travels(value):
             continue
         room -= len(json.dumps({name: value})) + 2
         if room < 0:
             break
         kept[name] = value
     return kept
+
+
+def _travels(value: str | int) -> bool:
+    """Whether any broker takes it: text that is UTF-8, a whole number of 64 bits."""
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode() == value
+    return type(value) is int and -(2**63) <= value < 2**63
 
 
 def _kept(headers: Mapping[str, object]) -> Mapping[str, object]:

@@ -109,8 +109,12 @@ async def test_foreign_headers_go_with_every_retry_letter_and_replay(tower: Towe
     again = tower.letters()[-1]
     assert again.headers["hocket-replay"] == "r"
     assert json.loads(str(again.headers["hocket-death-headers"])) == {"tenant": "north", "weight": 3}
-    unreadable = {"hocket-death-headers": "{", "tenant": "north"}
-    assert foreign_of(unreadable) == foreign_of({"hocket-death-headers": "[1]"}) == {}
+
+
+@pytest.mark.parametrize("kept", ["{", "[1]", '{"a": "\\ud800"}', '{"\\ud800": 1}', '{"a": 1e9, "b": [], "c": null}'])
+def test_a_letter_that_keeps_no_usable_headers_sends_none(kept: str) -> None:
+    """RULES 1.5: what somebody else wrote there is data: a replay sends only what any broker takes."""
+    assert foreign_of({"hocket-death-headers": kept, "tenant": "north"}) == {}
 
 
 async def test_the_body_travels_byte_for_byte(tower: Tower) -> None:
