@@ -141,8 +141,8 @@ def _raw(letter: Any, headers: dict[str, Any]) -> Raw:
     if letter.event_id and not letter.content_type.lower().startswith("application/cloudevents"):
         envelope = envelope_of(letter.body, letter.content_type, headers)
         if envelope is not None:
-            return Raw(encode(envelope), content_type=CONTENT_TYPE)
-    return Raw(letter.body, content_type=letter.content_type)
+            return Raw(encode(envelope), headers, content_type=CONTENT_TYPE)
+    return Raw(letter.body, headers, content_type=letter.content_type)
 
 
 async def _send(raw: Raw, subscription: str, act: Act) -> str:

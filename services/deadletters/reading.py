@@ -17,6 +17,9 @@ from hocket.observe import Raw
 MAX_NAME = 255
 #: Longest error text that is kept, in characters.
 MAX_ERROR = 2_000
+#: Where a letter keeps the foreign headers of its delivery, as JSON that must stay whole, and characters of it.
+KEPT = "hocket-death-headers"
+MAX_KEPT = 10_000
 #: Longest stack of one attempt that is kept, in characters.
 MAX_TRACE = 16_000
 #: Attempts of one arrival that are kept; the newest.
@@ -138,7 +141,9 @@ def read(raw: Raw) -> Arrival:
         by_broker=not known,
         body=raw.body,
         content_type=text(raw.content_type),
-        headers={text(name): plain(value) for name, value in headers.items()},
+        headers={
+            text(name): text(value, MAX_KEPT) if name == KEPT else plain(value) for name, value in headers.items()
+        },
         history=tuple(_runs(headers.get("hocket-death-history"))),
         about=_about(envelope_of(raw.body, raw.content_type, headers)),
     )
@@ -146,7 +151,7 @@ def read(raw: Raw) -> Arrival:
 
 def envelope_of(body: bytes, content_type: str, headers: Mapping[str, object]) -> Envelope | None:
     """The envelope of a letter, also where its attributes stood in headers; None: it cannot be read."""
-    foreign = _json(headers.get("hocket-death-headers"))
+    foreign = _json(headers.get(KEPT))
     known = dict(foreign) if isinstance(foreign, dict) else {}
     try:
         return decode(body, content_type, {**headers, **known}, now=_NO_TIME)

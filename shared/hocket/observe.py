@@ -60,9 +60,11 @@ class Observer(Service[D]):
         return declare
 
     async def send(self, subscription: str, raw: Raw, *, replay: str, attempt: int) -> None:
-        """Send `raw` again to the one `subscription` (RULES 8.4), confirmed.
+        """Send `raw` again to the one `subscription` (RULES 8.4), confirmed; the foreign headers it had go with it.
 
         `replay` names the replay, `attempt` is one more than the letter's. `TransportError` where the broker does not
         take it: nothing was sent, or (connection lost) it may have been; the same replay id makes that harmless.
         """
-        await current(self.name).send(subscription, raw.body, raw.content_type, replay=replay, attempt=attempt)
+        await current(self.name).send(
+            subscription, raw.body, raw.content_type, replay=replay, attempt=attempt, headers=raw.headers
+        )

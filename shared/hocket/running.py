@@ -22,7 +22,10 @@ class Running(Protocol):
         """A transaction outside a handler, or a part in that of an application; yields `hocket.Outside`."""
         ...
 
-    async def send(self, subscription: str, body: bytes, content_type: str, *, replay: str, attempt: int) -> None:
+    async def send(
+        self, subscription: str, body: bytes, content_type: str, *,
+        replay: str, attempt: int, headers: Mapping[str, object] = ...,
+    ) -> None:  # fmt: skip
         """Publish to one subscription at once, confirmed; see `hocket.observe.Observer.send`."""
         ...
 

@@ -2,9 +2,10 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -24,7 +25,8 @@ from hocket.pipeline.decide import text_of
 from hocket.pipeline.handle import Handling
 from hocket.pipeline.intake import INTAKE_BYTES
 from hocket.pipeline.lane import Lane
-from hocket.pipeline.receipt import Identity, word_of
+from hocket.pipeline.letter import foreign_of
+from hocket.pipeline.receipt import Identity, ended_of
 from hocket.pipeline.record import Recorder
 from hocket.pipeline.settle import settle
 from hocket.reader import Reading
@@ -32,7 +34,7 @@ from hocket.relay import Relay
 from hocket.reporter import Reporter
 from hocket.retention import Sweeper
 from hocket.service import Service
-from hocket.signals import Ended, Signals
+from hocket.signals import Signals
 from hocket.speech import Speaker
 from hocket.store import OutboxRow, Retention, Store
 from hocket.supervise import Spawn, Supervisor
@@ -47,8 +49,7 @@ DRAIN_SECONDS = 5.0
 SILENT_SECONDS = 10.0
 #: Seconds that what `uses` made gets to close.
 CLOSE_SECONDS = 10.0
-#: Seconds after which the topology is declared again while all is well: nobody tells us of an exchange between others
-#: that was deleted. What was said meanwhile stands in the log and was not heard.
+#: Seconds after which the topology is declared again while all is well: nobody tells us of a binding that was removed.
 KEEP_SECONDS = 60.0
 #: Seconds between tries to declare and consume while the link comes and goes.
 BEGIN_WAIT = 0.5
@@ -275,11 +276,14 @@ class Worker:
             return self.outsides.joined(key, correlation_id, connection, self.relay.nudge)
         return self.outsides.transaction(key, correlation_id)
 
-    async def send(self, subscription: str, body: bytes, content_type: str, *, replay: str, attempt: int) -> None:
-        """Publish to one subscription at once, confirmed (RULES 4.7, 8.4)."""
+    async def send(
+        self, subscription: str, body: bytes, content_type: str, *,
+        replay: str, attempt: int, headers: Mapping[str, object] = MappingProxyType({}),
+    ) -> None:  # fmt: skip
+        """Publish to one subscription at once, confirmed (RULES 4.7, 8.4); of `headers` the foreign ones go with it."""
         service = subscription.partition(".")[0]
-        headers: dict[str, str | int] = {"hocket-attempt": attempt, "hocket-replay": replay}
-        message = Message(service, subscription, body, content_type, headers, app_id=self.service.name)
+        sent = {**foreign_of(headers), "hocket-attempt": attempt, "hocket-replay": replay}
+        message = Message(service, subscription, body, content_type, sent, app_id=self.service.name)
         [answer] = await self.transport.publish([message])
         if answer.verdict is not Verdict.CONFIRMED:
             raise TransportError(
@@ -303,7 +307,7 @@ class Worker:
             done.setdefault(each.subscription.queue, []).append(each)
         for queue, some in done.items():
             self.lanes[queue].done(some)
-        self.signals.attempts([ended for each in arrivals if (ended := self._ended(each)) is not None])
+        self.signals.attempts([ended for each in arrivals if (ended := ended_of(each)) is not None])
 
     def _lost(self, arrival: Arrival) -> None:
         self.lanes[arrival.subscription.queue].again(arrival)
@@ -313,26 +317,6 @@ class Worker:
             return False
         self.reporter.shed += 1
         return True
-
-    def _ended(self, arrival: Arrival) -> Ended | None:
-        word = word_of(arrival.outcome) if arrival.outcome is not None else None
-        if word is None:
-            return None
-        envelope = arrival.envelope
-        return Ended(
-            self.service.name,
-            arrival.subscription.queue,
-            envelope.type if envelope else "",
-            envelope.id if envelope else "",
-            envelope.correlation_id if envelope else "",
-            arrival.attempt,
-            word,
-            arrival.began.timestamp(),
-            arrival.ended.timestamp(),
-            envelope.time.timestamp() if envelope else arrival.began.timestamp(),
-            getattr(arrival.outcome, "cause", ""),
-            getattr(arrival.outcome, "error", ""),
-        )
 
     def _in_hand(self) -> dict[str, int]:
         return {queue: lane.in_hand for queue, lane in self.lanes.items()}

@@ -1,8 +1,9 @@
 """A service by declaration: names, options, steps; and the door to the service that runs."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -320,7 +321,10 @@ class Stand:
         self.asked.append((key, correlation_id))
         return nullcontext("tx")
 
-    async def send(self, subscription: str, body: bytes, content_type: str, *, replay: str, attempt: int) -> None:
+    async def send(
+        self, subscription: str, body: bytes, content_type: str, *,
+        replay: str, attempt: int, headers: Mapping[str, object] = MappingProxyType({}),
+    ) -> None:  # fmt: skip
         """Nothing is sent here."""
 
 

@@ -2,9 +2,10 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from io import BytesIO, StringIO
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -52,7 +53,10 @@ class Shop:
         """A transaction outside a handler."""
         return nullcontext(f"{key} {correlation_id}")
 
-    async def send(self, subscription: str, body: bytes, content_type: str, *, replay: str, attempt: int) -> None:
+    async def send(
+        self, subscription: str, body: bytes, content_type: str, *,
+        replay: str, attempt: int, headers: Mapping[str, object] = MappingProxyType({}),
+    ) -> None:  # fmt: skip
         """Of no use here."""
 
     def mount(self, app: web.Application) -> None:

@@ -120,7 +120,7 @@ class Committer:
             try:
                 self._tell(group, await self._write(group))
                 if not self._suspected:
-                    self.failing = ""
+                    self.failing, self._wait = "", STORE_FIRST_WAIT
                 return
             except StoreError as error:
                 self.failing = str(error)

@@ -1,7 +1,7 @@
 """Station intake: the broker's callback only enqueues; the lane's own task takes from here."""
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 
 from hocket.transport import Consumer, Delivery
@@ -74,11 +74,13 @@ class Intake:
         self._buffer: deque[Delivery] = deque()
         self._some = asyncio.Event()
         self._ration = ration
+        self._held: Counter[str] = Counter()
         self.consumer: Consumer | None = None
 
     def deliver(self, delivery: Delivery) -> None:
         """The broker's callback."""
         self._ration.take(len(delivery.body))
+        self._held[delivery.queue] += 1
         self._ask()
         self.again(delivery)
 
@@ -91,7 +93,12 @@ class Intake:
         """They are no longer held: settled, given back, or of an older epoch."""
         for delivery in deliveries:
             self._ration.free(len(delivery.body))
+            self._held[delivery.queue] -= 1
         self._ask()
+
+    def held_of(self, queue: str) -> int:
+        """How many deliveries of this queue are held, waiting or in work."""
+        return self._held[queue]
 
     def _ask(self) -> None:
         if self.consumer is not None and (prefetch := self._ration.change()) is not None:

@@ -1,7 +1,7 @@
 """One subscription's way through the stations: its buffer, its handlers at work, its gates."""
 
 import asyncio
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -67,7 +67,6 @@ class Lane:
     in_hand: int = 0
     former: "dict[str, Consumer]" = field(default_factory=dict)  # consumers of the queues it had, by queue
     _heard: "dict[str, float]" = field(default_factory=dict)  # when these delivered last
-    _open: "Counter[str]" = field(default_factory=Counter)  # what they delivered and is not settled
     _ready: deque[Arrival] = field(default_factory=deque)
     _waiting: "deque[asyncio.Future[None]]" = field(default_factory=deque)
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
@@ -92,40 +91,49 @@ class Lane:
 
     async def _empty(self, queue: str, transport: Transport) -> None:
         """Consume the queue of a former name until nothing comes from it, and say that it can be removed."""
+        while (consumer := await self._consume_former(queue, transport)) is not None:
+            await self._until_silent(queue)
+            epoch = consumer.epoch
+            await consumer.cancel()
+            while self.intake.held_of(queue):  # noqa: ASYNC110 -- the rest is settled in a moment
+                await asyncio.sleep(FORMER_WAIT)
+            lost = consumer.epoch != epoch  # what came at the end went back with the link
+            del self.former[queue]
+            await consumer.close()
+            if not lost:
+                what = "the queue of a former name is empty: remove it from the broker"
+                self.stations.signals.trouble(self.subscription.service, what, queue=queue, now=self.subscription.queue)
+                return
+
+    async def _until_silent(self, queue: str) -> None:
         clock = self.stations.clock
+        while self.intake.held_of(queue) or clock.monotonic() - self._heard[queue] < FORMER_SECONDS:  # noqa: ASYNC110
+            await asyncio.sleep(FORMER_WAIT)
+
+    async def _consume_former(self, queue: str, transport: Transport) -> Consumer | None:
+        """A consumer of the queue of a former name, None where it was removed long ago."""
         early: list[Delivery] = []  # delivered before it is known whose they are
 
         def deliver(delivery: Delivery) -> None:
             if queue not in self.former:
                 early.append(delivery)
                 return
-            self._heard[queue] = clock.monotonic()
-            self._open[queue] += 1
+            self._heard[queue] = self.stations.clock.monotonic()
             self.intake.deliver(delivery)
 
         for _ in range(FORMER_TRIES):
             await transport.until_ready()
             try:
-                self.former[queue] = consumer = await transport.consume(
-                    queue, prefetch=self.subscription.prefetch, deliver=deliver
-                )
-                break
-            except HocketError:  # it was removed long ago, or the link was lost just now
+                consumer = await transport.consume(queue, prefetch=self.subscription.prefetch, deliver=deliver)
+            except HocketError:  # it was removed, or the link was lost just now
                 await asyncio.sleep(FORMER_WAIT)
-        else:
-            return
-        self._heard[queue] = clock.monotonic()
-        for each in early:
-            deliver(each)
-        while self._open[queue] or clock.monotonic() - self._heard[queue] < FORMER_SECONDS:  # noqa: ASYNC110 -- silence
-            await asyncio.sleep(FORMER_WAIT)
-        await consumer.cancel()
-        while self._open[queue]:  # noqa: ASYNC110 -- the rest is settled in a moment
-            await asyncio.sleep(FORMER_WAIT)
-        del self.former[queue]
-        await consumer.close()
-        what = "the queue of a former name is empty: remove it from the broker"
-        self.stations.signals.trouble(self.subscription.service, what, queue=queue, now=self.subscription.queue)
+                continue
+            self.former[queue] = consumer
+            self._heard[queue] = self.stations.clock.monotonic()
+            for each in early:
+                deliver(each)
+            return consumer
+        return None
 
     def idle(self) -> bool:
         """Whether nothing is in work, and nothing waits but for an open breaker."""
@@ -262,7 +270,6 @@ class Lane:
 
     def again(self, arrival: Arrival) -> None:
         """Look this delivery up again: another run ended it, or the outcome of its commit is unknown."""
-        self._open[arrival.delivery.queue] += 1
         self.intake.again(arrival.delivery)
         self._leave([arrival])
 
@@ -274,7 +281,6 @@ class Lane:
     def _leave(self, arrivals: Sequence[Arrival]) -> None:
         self.in_hand -= len(arrivals)
         for arrival in arrivals:
-            self._open[arrival.delivery.queue] -= 1
             for copy in self._working.pop(arrival.key, ()):
                 self.intake.again(copy)
         self.intake.wake()

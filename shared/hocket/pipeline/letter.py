@@ -22,6 +22,13 @@ LETTER_TRACE_BYTES = 4000
 LETTER_ATTEMPT_ERROR_BYTES = 1200
 LETTER_ERROR_BYTES = 4000
 FOREIGN_HEADER_BYTES = 8000
+#: The longest name of a header, in bytes.
+MAX_NAME_BYTES = 128
+#: How names of headers begin that are ours or the broker's, and names by which a broker would route.
+NOT_FOREIGN = ("hocket-", "x-", "traceparent")
+ROUTING = frozenset({"CC", "BCC"})
+#: Where a letter keeps the foreign headers of its delivery, as JSON.
+KEPT = "hocket-death-headers"
 
 
 def body_of(arrival: Arrival) -> tuple[bytes, str]:
@@ -52,8 +59,8 @@ def letter(arrival: Arrival, bury: Bury, *, death: str, spoke: bool, history: Se
     }
     if arrival.replay:
         headers["hocket-replay"] = arrival.replay
-    if foreign := _foreign(arrival.delivery.headers):
-        headers["hocket-death-headers"] = foreign
+    if foreign := foreign_of(arrival.delivery.headers):
+        headers[KEPT] = json.dumps(foreign)
     envelope = arrival.envelope
     return Message(
         DEAD,
@@ -88,15 +95,35 @@ def _fit(text: str, most: int, *, tail: bool = False) -> str:
     return text
 
 
-def _foreign(headers: Mapping[str, object]) -> str:
-    """Headers that are not ours, as data: strings and whole numbers only, together bounded."""
+def foreign_of(headers: Mapping[str, object]) -> dict[str, str | int]:
+    """Headers that are neither ours nor the broker's, bounded: they go with every retry, letter and replay (RULES 1.5).
+
+    Strings and whole numbers that any broker takes; of a letter those that it keeps.
+    """
     kept: dict[str, str | int] = {}
     room = FOREIGN_HEADER_BYTES
-    for name, value in headers.items():
-        if name.startswith(("hocket-", "x-")) or name == "traceparent" or not isinstance(value, str | int):
+    for name, value in _kept(headers).items() if KEPT in headers else headers.items():
+        if name.startswith(NOT_FOREIGN) or name in ROUTING or len(name.encode(errors="replace")) > MAX_NAME_BYTES:
+            continue
+        if not _travels(name) or not isinstance(value, str | int) or not _travels(value):
             continue
         room -= len(json.dumps({name: value})) + 2
         if room < 0:
             break
         kept[name] = value
-    return json.dumps(kept) if kept else ""
+    return kept
+
+
+def _travels(value: str | int) -> bool:
+    """Whether any broker takes it: text that is UTF-8, a whole number of 64 bits."""
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode() == value
+    return type(value) is int and -(2**63) <= value < 2**63
+
+
+def _kept(headers: Mapping[str, object]) -> Mapping[str, object]:
+    try:
+        found = json.loads(str(headers[KEPT]))
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

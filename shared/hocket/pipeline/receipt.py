@@ -8,6 +8,7 @@ from hocket.clock import rfc3339
 from hocket.envelope import Envelope
 from hocket.outcome import Again, Bury, Done, GiveBack, Obsolete, Outcome, Refused, Seen, Word
 from hocket.pipeline.arrival import Arrival
+from hocket.signals import Ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,28 @@ def receipt(
     if isinstance(outcome, Seen):
         fact["first"] = outcome.first
     return orjson.dumps(fact)
+
+
+def ended_of(arrival: Arrival) -> Ended | None:
+    """The same for listeners; None for what leaves no receipt."""
+    word = word_of(arrival.outcome) if arrival.outcome is not None else None
+    if word is None:
+        return None
+    envelope = arrival.envelope
+    return Ended(
+        arrival.subscription.service,
+        arrival.subscription.queue,
+        envelope.type if envelope else "",
+        envelope.id if envelope else "",
+        envelope.correlation_id if envelope else "",
+        arrival.attempt,
+        word,
+        arrival.began.timestamp(),
+        arrival.ended.timestamp(),
+        envelope.time.timestamp() if envelope else arrival.began.timestamp(),
+        getattr(arrival.outcome, "cause", ""),
+        getattr(arrival.outcome, "error", ""),
+    )
 
 
 def _event(envelope: Envelope) -> dict[str, object]:

@@ -13,7 +13,7 @@ from hocket.event import Death, Event, Scheduled
 from hocket.outcome import Again, Attempt, Bury, Done, GiveBack, Obsolete, Refused, Seen
 from hocket.pipeline.arrival import Arrival, Role
 from hocket.pipeline.decide import clean, text_of
-from hocket.pipeline.letter import body_of, identity_of, letter
+from hocket.pipeline.letter import body_of, foreign_of, identity_of, letter
 from hocket.pipeline.poison import ALONE, CRASH, STARTED
 from hocket.pipeline.poison import ended as without_starts
 from hocket.pipeline.receipt import Identity, receipt, word_of
@@ -120,7 +120,7 @@ class Recorder:
         if arrival.token and ledger is not None and not saga.owns(ledger, arrival.token, self.who.boot):
             return self.fence(arrival, ledger), False
         known = arrival.attempt - 1 if again.deferred else arrival.attempt
-        headers: dict[str, str | int] = {"hocket-attempt": known + 1}
+        headers = {**foreign_of(arrival.delivery.headers), "hocket-attempt": known + 1}
         if arrival.replay:
             headers["hocket-replay"] = arrival.replay
         if arrival.known.traceparent:

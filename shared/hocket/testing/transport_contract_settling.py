@@ -52,6 +52,64 @@ class SettlingContract:
             await ended(consumer)
             await closed([transport])
 
+    async def test_limit(self) -> None:
+        """`limit` lowers, stops and raises what is handed over; what came before can still be settled, none is lost."""
+        room = Room()
+        async with self.world() as world:
+            transport = await self.filled(world, room, 20)
+            basket = Basket()
+            consumer = await transport.consume(room.queue, prefetch=4, deliver=basket)
+            await basket.has(4)
+            consumer.limit(0)
+            await never(lambda: len(basket) > 4, "more came though nothing was settled")
+            consumer.ack(basket.handles(b"0", b"2"))
+            await until_depth(world, room.queue, 18)
+            await never(lambda: len(basket) > 4, "something came though the limit is 0")
+            consumer.ack(basket.handles(b"1", b"3"))
+            consumer.limit(2)
+            await basket.has(6)
+            await never(lambda: len(basket) > 6, "more came than the limit allows")
+            consumer.ack(basket.handles(b"4"))
+            await basket.has(7)
+            await never(lambda: len(basket) > 7, "one ack brought more than one")
+            consumer.limit(50)
+            await basket.has(20)
+            assert basket.bodies == numbered(20)
+            assert len(set(basket.handles())) == 20
+            consumer.ack(basket.handles())
+            await until_depth(world, room.queue, 0)
+            await ended(consumer)
+            await closed([transport])
+
+    async def test_limit_at_once(self) -> None:
+        """Of several limits in one moment the last one stands, also after a cut; a cancelled consumer stays so."""
+        room = Room()
+        async with self.world() as world:
+            transport = await self.filled(world, room, 20)
+            basket = Basket()
+            consumer = await transport.consume(room.queue, prefetch=1, deliver=basket)
+            await basket.has(1)
+            consumer.limit(9)
+            consumer.limit(0)
+            await never(lambda: len(basket) > 1, "the first limit stood")
+            consumer.ack(basket.handles())
+            await until_depth(world, room.queue, 19)
+            consumer.limit(9)
+            consumer.limit(3)
+            await basket.has(4)
+            await never(lambda: len(basket) > 4, "more came than the last limit allows")
+            await world.cut(room.service)
+            await basket.has(7)
+            await never(lambda: len(basket) > 7, "more came after the cut than the last limit allows")
+            assert basket.bodies == [b"0", *numbered(3, 1), *numbered(3, 1)]
+            await consumer.cancel()
+            consumer.limit(9)
+            consumer.ack(basket.handles())
+            await until_depth(world, room.queue, 16)
+            await never(lambda: len(basket) > 7, "a limit woke a cancelled consumer")
+            await ended(consumer)
+            await closed([transport])
+
     async def test_acks_join_only_contiguous(self) -> None:
         """RULES 1.1: acks of finished tags never settle an unfinished one between them."""
         room = Room()

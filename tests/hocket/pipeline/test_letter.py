@@ -2,15 +2,15 @@
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from hocket import Reject, Tx
+from hocket import Defer, Tx
 from hocket.outcome import Attempt, Bury
 from hocket.pipeline.arrival import Arrival
 from hocket.pipeline.decode import decode
-from hocket.pipeline.letter import letter
+from hocket.pipeline.letter import foreign_of, letter
 from hocket.topology import DEAD, EVENTS
 from hocket.transport import MAX_HEADER_BYTES, Message
 from tests.hocket.bells import BRIEF, LONG, Ill, Rung, Tower, World, bells, delivery_of, message_of
@@ -65,27 +65,56 @@ async def test_a_letter_after_twenty_attempts_with_huge_errors(tower: Tower) -> 
     assert max(weight(dict(each.headers)) for each in letters) < MAX_HEADER_BYTES
 
 
-async def test_retries_and_letters_carry_no_foreign_header(tower: Tower) -> None:
-    """RULES 1.5: foreign and `x-death` headers are data and never sent again."""
+async def test_no_header_of_the_broker_is_sent_again(tower: Tower) -> None:
+    """RULES 1.5: `x-death` and others are data and never sent again, nor what would make a broker route or refuse."""
     seen: list[dict[str, object]] = []
 
     async def look(rung: Rung, tx: Tx[World]) -> None:
         seen.extend(dict(each.headers) for each in tower.broker.messages("bells.ring"))
-        raise Reject("no") if rung.name == "b" else Ill
+        raise Ill
 
     await tower.start(bells.using(World(behave=look)))
-    headers = {"x-death": "kept ones wedged a letter", "tenant": "north", "traceparent": "t" * 50_000}
-    await tower.hear(RUNG, "k", headers=headers)
+    odd = {"x-death": "kept ones wedged a letter", "CC": "others", "n" * 129: "far", "huge": 2**63, "yes": True}
+    await tower.hear(RUNG, "k", headers={**odd, "traceparent": "t" * 50_000})
     await tower.advance(LONG)
     assert len(seen) == 5
-    for headers_seen in seen[1:5]:
+    for headers_seen in seen[1:]:
         assert {name.split("-")[0] for name in headers_seen} <= {"hocket", "traceparent"}
         assert len(str(headers_seen.get("traceparent", ""))) <= 128
-    await tower.hear(Rung(name="b"), "k2", headers=headers)
-    await tower.quiet()
-    for each in tower.letters():
-        assert not [name for name in each.headers if not name.startswith("hocket-")]
-    assert json.loads(str(tower.letters()[-1].headers["hocket-death-headers"])) == {"tenant": "north"}
+    [dead] = tower.letters()
+    assert not [name for name in dead.headers if not name.startswith("hocket-")]
+    assert "hocket-death-headers" not in dead.headers
+
+
+async def test_foreign_headers_go_with_every_retry_letter_and_replay(tower: Tower) -> None:
+    """RULES 1.5, 1.6: what a publisher put beside its event is still there at each attempt, deferral and replay."""
+    seen: list[tuple[object, object]] = []
+
+    async def look(rung: Rung, tx: Tx[World]) -> None:
+        [delivery] = tower.broker.messages("bells.ring")
+        seen.append((delivery.headers.get("tenant"), delivery.headers.get("weight")))
+        if len(seen) == 2:
+            raise Defer(timedelta(seconds=1))
+        raise Ill
+
+    worker = await tower.start(bells.using(World(behave=look)))
+    await tower.hear(RUNG, "k", headers={"tenant": "north", "weight": 3, "hocket-attempt": 1})
+    await tower.advance(LONG)
+    assert seen == [("north", 3)] * 6
+    [dead] = tower.letters()
+    assert json.loads(str(dead.headers["hocket-death-headers"])) == {"tenant": "north", "weight": 3}
+    await worker.send("bells.ring", dead.body, dead.content_type, replay="r", attempt=6, headers=dead.headers)
+    await tower.advance(LONG)
+    assert seen == [("north", 3)] * 11
+    again = tower.letters()[-1]
+    assert again.headers["hocket-replay"] == "r"
+    assert json.loads(str(again.headers["hocket-death-headers"])) == {"tenant": "north", "weight": 3}
+
+
+@pytest.mark.parametrize("kept", ["{", "[1]", '{"a": "\\ud800"}', '{"\\ud800": 1}', '{"a": 1e9, "b": [], "c": null}'])
+def test_a_letter_that_keeps_no_usable_headers_sends_none(kept: str) -> None:
+    """RULES 1.5: what somebody else wrote there is data: a replay sends only what any broker takes."""
+    assert foreign_of({"hocket-death-headers": kept, "tenant": "north"}) == {}
 
 
 async def test_the_body_travels_byte_for_byte(tower: Tower) -> None:

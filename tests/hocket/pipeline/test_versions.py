@@ -1,12 +1,13 @@
 """RULES 10 and 2.4 through whole services: old and new versions side by side, and a subscription that is renamed."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 
 from hocket import Event, Heard, Scheduled, Service, Tx
 from hocket.pipeline.lane import FORMER_SECONDS
-from hocket.topology import of_service
-from tests.hocket.bells import BRIEF, LONG, Ill, Rung, Shut, Tower, World, uses
+from hocket.topology import Binding, of_service
+from tests.hocket.bells import BRIEF, LONG, Ill, Rung, Shut, Tower, World, message_of, until, uses
 
 
 class StruckV1(Heard, type="bell.struck"):
@@ -237,6 +238,65 @@ async def test_the_old_queue_is_reported_when_it_is_empty(tower: Tower) -> None:
     assert not lane.former
     await tower.hear(Rung(name="a"), "k")
     await tower.quiet()
+    assert world.attempts == [1]
+
+
+async def test_the_old_queue_is_reported_after_a_lost_link_too(tower: Tower) -> None:
+    """RULES 1.1, 2.4: what was buffered when the link was lost comes again; the queue is reported once it is empty."""
+    told: list[tuple[str, object]] = []
+    shut = asyncio.Event()
+    shut.set()
+    world = World()
+    await tower.start(renamed().using(world))
+    await tower.quiet()
+    await tower.stop("billing")
+    for number in range(5):
+        await tower.hear(Rung(name=f"b{number}"), f"k{number}")
+    worker = await tower.start(renamed("bill", "charge").using(world))
+    worker.signals.trouble = lambda service, what, **facts: told.append((what, facts.get("queue")))  # type: ignore[method-assign]
+    worker.full = shut.is_set  # type: ignore[method-assign]
+    lane = worker.lanes["billing.charge"]
+    await until(lambda: len(lane.intake) == 5)
+    tower.broker.cut("billing")
+    await until(lambda: len(lane.intake) == 10)
+    shut.clear()
+    await tower.advance(timedelta(seconds=2 * FORMER_SECONDS))
+    assert len(world.attempts) == 5
+    assert tower.broker.depth("billing.bill") == 0
+    assert told == [("the queue of a former name is empty: remove it from the broker", "billing.bill")]
+    assert not lane.former
+
+
+async def test_the_old_queue_is_emptied_again_where_the_link_is_lost_at_the_end(tower: Tower) -> None:
+    """RULES 1.1, 2.4: what came while its consumer ended went back with the link: it is not called empty."""
+    told: list[object] = []
+    world = World()
+    await tower.start(renamed().using(world))
+    await tower.quiet()
+    await tower.stop("billing")
+    worker = await tower.start(renamed("bill", "charge").using(world))
+    worker.signals.trouble = lambda service, what, **facts: told.append(facts.get("queue"))  # type: ignore[method-assign]
+    lane = worker.lanes["billing.charge"]
+    await until(lambda: bool(lane.former))
+    consumer = lane.former["billing.bill"]
+    cancel, shut = consumer.cancel, asyncio.Event()
+
+    async def late() -> None:
+        shut.set()
+        await tower.post.publish(
+            [message_of(Rung(name="a"), "k", tower.clock)._replace(exchange="billing", routing_key="billing.bill")]
+        )
+        await cancel()
+        tower.broker.cut("billing")
+        shut.clear()
+
+    consumer.cancel = late  # type: ignore[method-assign]
+    worker.full = shut.is_set  # type: ignore[method-assign]
+    tower.broker.unbind(Binding("billing", "billing.charge", "billing.bill"))
+    await tower.advance(timedelta(seconds=1.5 * FORMER_SECONDS))
+    assert told == []
+    await tower.advance(timedelta(seconds=2 * FORMER_SECONDS))
+    assert told == ["billing.bill"]
     assert world.attempts == [1]
 
 

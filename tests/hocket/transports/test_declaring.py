@@ -2,7 +2,7 @@
 
 import pytest
 
-from hocket.transports.rabbitmq.declaring import sentence
+from hocket.transports.rabbitmq.declaring import down, sentence
 
 WHERE = "broker:5672"
 
@@ -29,3 +29,12 @@ def test_others() -> None:
     assert "x does not stand" in sentence("NOT_FOUND - no exchange 'x' in vhost '/'", "binding", "x -> q ('k')", WHERE)
     assert "hocket topology" in sentence("ACCESS_REFUSED - no", "queue", "q", WHERE)
     assert sentence("SOMETHING", "queue", "q", WHERE) == "the broker at broker:5672 does not accept queue q: SOMETHING"
+
+
+def test_down() -> None:
+    """A queue that does not run: its name, that it is waited for, and the way out."""
+    text = down(
+        "NOT_FOUND - home node 'r@h' of durable queue 'hocket.log' in vhost 'shop' is down or inaccessible", WHERE
+    )
+    assert all(word in text for word in (WHERE, "queue hocket.log", "waits for it", "home node 'r@h'"))
+    assert "fresh virtual host in HOCKET_BROKER_URL" in text

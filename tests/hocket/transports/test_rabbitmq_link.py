@@ -1,13 +1,19 @@
 """What the RabbitMQ driver adds to the contract: addresses, outages, nodes that die, and nothing left behind."""
 
 import asyncio
+import contextlib
 import gc
+import random
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import aio_pika
 import pytest
+from aiormq.abc import ChannelFrame
+from aiormq.channel import Channel as WireChannel
+from pamqp import commands
+from pamqp.heartbeat import Heartbeat
 
 from deploy.broker.node import RabbitNode, free_ports
 from hocket.errors import ConfigError
@@ -24,7 +30,7 @@ from hocket.testing.transport_world import (
 )
 from hocket.topology import Topology
 from hocket.transport import MAX_HEADER_BYTES, Message, Transport, Verdict
-from hocket.transports.rabbitmq import RabbitTransport
+from hocket.transports.rabbitmq import RabbitTransport, line
 from hocket.transports.rabbitmq.framing import MAX_SHORT_BYTES
 from hocket.transports.rabbitmq.line import BACKOFF_LAST_SECONDS
 from tests.hocket.transports.broken_broker import RabbitWorld
@@ -32,6 +38,9 @@ from tests.hocket.transports.broken_broker import RabbitWorld
 #: RabbitMQ 3.10 writes down which streams it keeps a moment after it has declared them; a node killed within that
 #: moment never finds them again.
 DIRECTORY_SECONDS = 4.0
+#: Calls under way at once, and how many each makes after the other.
+CALLERS = 40
+CALLS = 5
 
 
 @asynccontextmanager
@@ -193,6 +202,54 @@ async def test_flood_with_culprits(rabbitmq: RabbitNode, broker_url: str) -> Non
             refused = [place for place, one in enumerate(verdicts) if one.verdict is Verdict.REFUSED]
             assert refused == ([number] if number in {0, 5, 11} else [])
             assert {one.verdict for one in verdicts} <= {Verdict.CONFIRMED, Verdict.REFUSED}
+        await closed([transport])
+
+
+async def test_culprits_between_a_flood_of_calls(rabbitmq: RabbitNode, broker_url: str) -> None:
+    """RULES 4.3: refused ones again and again among many calls at once: exact verdicts, one connection all the time."""
+    room = Room()
+    chance = random.Random(room.number)
+    async with wired(rabbitmq, broker_url) as world:
+        transport = await opened(world, room.service, room.topology())
+        since = transport.link().since
+
+        async def calls(every: int) -> None:
+            for number in range(CALLS):
+                messages = [room.to_queue(b"x" * chance.choice((0, 10, 3000))) for _ in range(chance.choice((1, 2, 9)))]
+                bad = chance.randrange(len(messages)) if number % every == 0 else None
+                if bad is not None:
+                    messages[bad] = Message("no-such-exchange", "x", b"", "x")
+                answers = await transport.publish(messages)
+                for place, answer in enumerate(answers):
+                    assert answer.verdict is (Verdict.REFUSED if place == bad else Verdict.CONFIRMED), answer
+
+        await asyncio.wait_for(asyncio.gather(*(calls(3 + caller % 7) for caller in range(CALLERS))), 2 * PATIENCE)
+        assert transport.link() == (True, "", since)
+        await closed([transport])
+
+
+async def test_a_full_queue_to_the_socket_keeps_no_channel(
+    rabbitmq: RabbitNode, broker_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RULES 4.3: the broker ends a channel while the queue to the socket is full: its number can be used again."""
+    end = WireChannel._on_close_frame
+
+    async def when_full(self: WireChannel, frame: commands.Channel.Close) -> None:
+        for _ in range(self.connection.FRAME_BUFFER_SIZE):
+            with contextlib.suppress(asyncio.QueueFull):
+                self.write_queue.put_nowait(ChannelFrame.marshall(0, [Heartbeat()]))
+        await end(self, frame)
+
+    monkeypatch.setattr(WireChannel, "_on_close_frame", when_full)
+    monkeypatch.setattr(line, "CHANNEL_NUMBERS", 6)
+    room = Room()
+    async with wired(rabbitmq, broker_url) as world:
+        transport = await opened(world, room.service, room.topology())
+        since = transport.link().since
+        for _ in range(8):
+            answers = await transport.publish([room.to_queue(), Message("no-such-exchange", "x", b"", "x")])
+            assert [one.verdict for one in answers] == [Verdict.CONFIRMED, Verdict.REFUSED]
+        assert transport.link() == (True, "", since)
         await closed([transport])
 
 

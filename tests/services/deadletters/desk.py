@@ -2,10 +2,11 @@
 
 import json
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import aiohttp
@@ -18,6 +19,7 @@ from hocket.errors import TransportError
 from hocket.ids import Ids
 from hocket.observe import Raw, Reader
 from hocket.outside import OutsideTransactions
+from hocket.pipeline.letter import foreign_of
 from hocket.running import here
 from hocket.signals import Signals
 from hocket.speech import Speaker
@@ -51,6 +53,7 @@ class Bench:
     url: str = ""
     http: aiohttp.ClientSession = field(default=None)  # type: ignore[assignment]
     sent: list[tuple[str, bytes, str, str, int]] = field(default_factory=list)
+    headers: dict[str, str | int] = field(default_factory=dict)  # the foreign ones of the last replay
     refuses: str = ""  # what the broker says instead of taking a replay
 
     def outside(
@@ -59,11 +62,15 @@ class Bench:
         """A real transaction."""
         return self.outsides.transaction(key, correlation_id)
 
-    async def send(self, subscription: str, body: bytes, content_type: str, *, replay: str, attempt: int) -> None:
+    async def send(
+        self, subscription: str, body: bytes, content_type: str, *,
+        replay: str, attempt: int, headers: Mapping[str, object] = MappingProxyType({}),
+    ) -> None:  # fmt: skip
         """Written down: (subscription, body, content type, replay id, attempt)."""
         if self.refuses:
             raise TransportError(self.refuses)
         self.sent.append((subscription, body, content_type, replay, attempt))
+        self.headers = foreign_of(headers)
 
     async def dead(self, *letters: Raw) -> None:
         """Letters arrive, as one batch."""

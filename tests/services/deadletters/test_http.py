@@ -288,10 +288,10 @@ async def test_a_death_made_by_the_broker_has_an_identity_of_its_own(desk: Bench
 
 
 async def test_a_binary_event_is_replayed_as_one_body(desk: Bench) -> None:
-    """An event whose attributes stood in headers is sent as the same event in one body, since headers do not travel."""
+    """An event whose attributes stood in headers is sent as the same event in one body; other headers go with it."""
     foreign = (
         '{"cloudEvents_specversion": "1.0", "cloudEvents_id": "f-1", "cloudEvents_source": "/shop", '
-        '"cloudEvents_type": "order.placed"}'
+        '"cloudEvents_type": "order.placed", "tenant": "north"}'
     )
     raw = dead(1, body=b'{"order_id": "1"}', death_headers=foreign)
     await desk.dead(Raw(raw.body, raw.headers, None, "application/json", raw.routing_key))
@@ -301,6 +301,7 @@ async def test_a_binary_event_is_replayed_as_one_body(desk: Bench) -> None:
     [(_, body, content_type, _, _)] = desk.sent
     assert content_type == CONTENT_TYPE
     assert b'"id":"f-1"' in body
+    assert desk.headers["tenant"] == "north"
 
 
 async def test_an_open_breaker_is_a_warning(desk: Bench) -> None:

@@ -52,6 +52,12 @@ def test_no_message_stops_the_receipts(body: bytes) -> None:
     assert all(isinstance(fact, dict) for fact in facts([Raw(body)]))
 
 
+def test_foreign_headers_are_kept_whole() -> None:
+    """RULES 8.4: what a replay sends with the body is not cut into text that is no JSON any more."""
+    kept = json.dumps({f"tenant-{number}": "x" * 200 for number in range(35)})
+    assert read(dead(1, death_headers=kept)).headers["hocket-death-headers"] == kept
+
+
 def test_a_letter_of_the_kit_is_read_whole() -> None:
     """Cause, attempts, times and envelope, as docs/house.md names them."""
     arrival = read(dead(1, 5, replay="r-1", death_spoke=1))

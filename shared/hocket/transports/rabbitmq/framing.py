@@ -97,6 +97,13 @@ def _short(text: str) -> bytes:
 
 
 @lru_cache(maxsize=KNOWN_ROUTES)
+def standing(number: int, exchange: str) -> bytes:
+    """The question whether an exchange stands: no answer where it does, else the broker ends the channel (404)."""
+    asks = commands.Exchange.Declare(exchange=exchange, passive=True, nowait=True)
+    return ChannelFrame.marshall(number, [asks]).payload
+
+
+@lru_cache(maxsize=KNOWN_ROUTES)
 def _method(number: int, exchange: str, routing_key: str) -> bytes:
     publish = commands.Basic.Publish(exchange=exchange, routing_key=routing_key, mandatory=True)
     return ChannelFrame.marshall(number, [publish]).payload

@@ -152,6 +152,11 @@ class Line:
             await asyncio.gather(self._task, return_exceptions=True)
         await self._say(f"the transport was closed by {self._name.rsplit(' ', 1)[0]}")
 
+    async def cut(self) -> None:
+        """Give the present connection up, and connect again."""
+        if self.session is not None:
+            await self.session.close()
+
     def check(self) -> None:
         """Raise what ended the line: closed by us, or a mistake in a call of `came_up`."""
         if self._closed:

@@ -11,9 +11,12 @@ from hocket.transport import Consumer, Deliver, Link, Message, Published
 from hocket.transports.rabbitmq.address import addresses
 from hocket.transports.rabbitmq.asking import Broken, Refused
 from hocket.transports.rabbitmq.consuming import RabbitConsumer
-from hocket.transports.rabbitmq.declaring import declare
+from hocket.transports.rabbitmq.declaring import Down, declare, passes_on
 from hocket.transports.rabbitmq.line import Line, Session
 from hocket.transports.rabbitmq.publishing import Publisher
+
+#: Seconds between looks at a queue of ours that does not run.
+DOWN_SECONDS = 2.0
 
 
 class RabbitTransport:
@@ -36,6 +39,8 @@ class RabbitTransport:
         self._changed = asyncio.Event()
         self._opened = self._closed = False
         self._blocked_since: float | None = None
+        self._down = ""
+        self._waits: asyncio.Task[None] | None = None
         news = self._changed.set
         self._in = Line(nodes, f"{name} consumes", self._chance, self._consumes_again, news)
         self._out = Line(nodes, f"{name} publishes", self._chance, self._publishes_again, news)
@@ -53,6 +58,9 @@ class RabbitTransport:
         if self._closed:
             return
         self._closed = True
+        if self._waits is not None:
+            self._waits.cancel()
+            await asyncio.gather(self._waits, return_exceptions=True)
         for consumer in list(self._consumers):
             await consumer.close()
         await asyncio.gather(self._in.stop(), self._out.stop())
@@ -73,6 +81,8 @@ class RabbitTransport:
                 since,
             )
         self._blocked_since = None
+        if self._down:
+            return Link(False, self._down, self._in.since)
         for consumer in self._consumers:
             if consumer.reason:
                 return Link(False, f"{consumer.reason} (broker at {self._in.where})", self._in.since)
@@ -98,9 +108,16 @@ class RabbitTransport:
         self._calls.append(call)
 
     async def declare(self, topology: Topology) -> None:
-        """Declare on a channel of its own; only adds."""
-        await declare(await self._in.connected(), topology, self._in.where)
+        """Declare on a channel of its own; only adds. A queue that does not run is waited for, and the link says so."""
+        try:
+            await declare(await self._in.connected(), topology, self._in.where)
+        except Down as down:
+            self._down = str(down)
+            if self._waits is None or self._waits.done():
+                self._waits = asyncio.create_task(self._until_up(topology), name=f"waits for {self._in.where}")
+            raise
         self._streams.update((queue.name, queue.stream) for queue in topology.queues)
+        self._publisher.behind.update(passes_on(topology))
 
     async def consume(self, queue: str, *, prefetch: int, deliver: Deliver, offset: int | None = None) -> Consumer:
         """Consume `queue` as soon as the link is up; `TransportError` where the broker does not let us."""
@@ -124,6 +141,20 @@ class RabbitTransport:
     async def publish(self, messages: Sequence[Message]) -> list[Published]:
         """Publish all, pipelined; one verdict each, in order; UNKNOWN at once while there is no connection."""
         return await self._publisher.publish(messages)
+
+    async def _until_up(self, topology: Topology) -> None:
+        """Look until all runs; a channel that published meanwhile never gets its answers, so it is given up."""
+        while self._down:
+            await asyncio.sleep(DOWN_SECONDS)
+            try:
+                await declare(await self._in.connected(), topology, self._in.where)
+            except Down as down:
+                self._down = str(down)
+            except HocketError:  # the link was lost, or it is refused: said where it is declared next
+                continue
+            else:
+                self._down = ""
+        await self._out.cut()
 
     async def _consumes_again(self, _: Session) -> None:
         await self._call()

@@ -21,7 +21,7 @@ from aiormq.exceptions import PublishError
 from hocket.transport import Message, Published, Verdict
 from hocket.transports.rabbitmq.asking import Broken, Refused, asked, missing, refusal, words
 from hocket.transports.rabbitmq.confirming import Confirms
-from hocket.transports.rabbitmq.framing import frames_of, unsendable
+from hocket.transports.rabbitmq.framing import frames_of, standing, unsendable
 from hocket.transports.rabbitmq.line import Line, Session
 
 #: Bodies under way on the connection, in bytes; beyond it a batch waits before it is written.
@@ -117,12 +117,17 @@ class _Outlet:
         closed = getattr(self._channel, "_Channel__close_event", None)
         return isinstance(closed, asyncio.Event) and closed.is_set()
 
-    async def send(self, messages: Sequence[Message], ids: Sequence[str]) -> list[Published | None]:
-        """Write and wait for the answers; raises `Broken` when nothing was written."""
+    async def send(
+        self, messages: Sequence[Message], ids: Sequence[str], behind: Sequence[str] = ()
+    ) -> list[Published | None]:
+        """Write and wait for the answers; nothing is taken where an exchange `behind` theirs does not stand.
+
+        Raises `Broken` when nothing was written.
+        """
         batch = _Batch(len(messages))
         self._flying.add(batch)
         try:
-            await asked(self._write(messages, ids, batch))
+            await asked(self._write(messages, ids, behind, batch))
             if self.closed:
                 batch.end()
             await batch.done
@@ -130,14 +135,16 @@ class _Outlet:
             self._flying.discard(batch)
         return batch.verdicts
 
-    async def _write(self, messages: Sequence[Message], ids: Sequence[str], batch: _Batch) -> None:
+    async def _write(
+        self, messages: Sequence[Message], ids: Sequence[str], behind: Sequence[str], batch: _Batch
+    ) -> None:
         channel = self._channel
         async with channel.lock:
             if self.closed or self.ending:
                 raise ChannelInvalidStateError("the channel was closed")
             first = channel.delivery_tag + 1
             try:
-                payload = bytearray()
+                payload = bytearray().join(standing(channel.number, name) for name in behind)
                 for place, (message, message_id) in enumerate(zip(messages, ids, strict=True)):
                     payload += frames_of(channel, message, message_id)
                     channel.delivery_tag += 1
@@ -182,6 +189,8 @@ class Publisher:
         self._bytes = 0
         self._room = asyncio.Event()
         self._waiting: dict[int, float] = {}
+        #: What stands behind an exchange and must still be there when something is published to it.
+        self.behind: dict[str, tuple[str, ...]] = {}
 
     @property
     def waiting_since(self) -> float | None:
@@ -244,7 +253,7 @@ class Publisher:
             try:
                 outlet = await self._present(session)
                 await self._until_mended()
-                answers = await outlet.send(messages, self._ids(messages))
+                answers = await self._send(outlet, messages)
             except (Broken, Refused):
                 # Not written: the channel was closed for somebody else's message, or the connection is lost.
                 continue
@@ -255,7 +264,8 @@ class Publisher:
             if any(answer is not None and answer.verdict is Verdict.RETURNED for answer in answers):
                 await self._mend()
             return answers
-        return [self._unknown()] * len(messages)
+        # Others' messages close each channel before this batch gets there: it takes one of its own.
+        return await self._search(messages, [None] * len(messages))
 
     async def _search(self, messages: list[Message], answers: list[Published | None]) -> list[Published | None]:
         """Find the culprit: each unanswered message alone, on a channel that only it can close."""
@@ -268,18 +278,28 @@ class Publisher:
                     session = await asyncio.wait_for(self._line.until_open(), SEARCH_SECONDS)
                     await session.until_unblocked()
                     probe = await self._open(session)
-                answers[place] = (await probe.send([message], self._ids([message])))[0]
-            except (TimeoutError, Broken, Refused) as failed:
+                await self._until_mended()
+                answers[place] = (await self._send(probe, [message]))[0]
+            except TimeoutError:  # what is left is as unknown as this one
+                break
+            except (Broken, Refused) as failed:
                 answers[place] = self._unknown(words(failed))
             else:
                 if answers[place] is None and probe.refused is not None:
-                    answers[place] = Published(Verdict.REFUSED, probe.refused)
+                    answers[place] = self._refused(message, probe.refused)
         if probe is not None:
             await probe.close()
         return answers
 
-    def _ids(self, messages: Sequence[Message]) -> list[str]:
-        return [f"{self._name}-{self._boot}-{next(self._numbers)}" for _ in messages]
+    def _refused(self, message: Message, said: str) -> Published:
+        """It will never be taken; but where only an exchange behind its own is missing, it waits for that."""
+        absent = missing(said) and any(f"'{name}'" in said for name in self.behind.get(message.exchange, ()))
+        return Published(Verdict.RETURNED if absent else Verdict.REFUSED, said)
+
+    async def _send(self, outlet: _Outlet, messages: Sequence[Message]) -> list[Published | None]:
+        ids = [f"{self._name}-{self._boot}-{next(self._numbers)}" for _ in messages]
+        exchanges = dict.fromkeys(message.exchange for message in messages)
+        return await outlet.send(messages, ids, [name for each in exchanges for name in self.behind.get(each, ())])
 
     async def _present(self, session: Session) -> _Outlet:
         async with self._opening:

@@ -23,6 +23,7 @@ from pamqp.exceptions import PAMQPException
 from yarl import URL
 
 from hocket.transports.rabbitmq.confirming import Confirms
+from hocket.transports.rabbitmq.outgoing import Outgoing
 from hocket.transports.rabbitmq.straight import Straight
 
 #: Bytes taken from the socket at once.
@@ -113,7 +114,11 @@ class Chunks(FrameReceiver):
 
 
 class _Wire(WireConnection):
-    """The client's connection, which reads by `Chunks` once it is open."""
+    """The client's connection, which reads by `Chunks` once it is open, and writes from `Outgoing`."""
+
+    def __init__(self, url: URL, **kwargs: Any) -> None:
+        super().__init__(url, **kwargs)
+        self.write_queue = Outgoing()
 
     async def _Connection__reader(self, frame_receiver: FrameReceiver) -> None:  # noqa: N802 -- the client's private name
         read = super()._Connection__reader  # type: ignore[misc]  # the contract suite shows that it still stands
