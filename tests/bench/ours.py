@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
-from hocket import Service
+from hocket import Service, heap
 from hocket.assembly import Assembly, Part
 from hocket.clock import SystemClock
 from hocket.config import MAX_EVENT_BYTES, Config
@@ -33,6 +33,7 @@ READY_SECONDS = 30.0
 async def running(service: Service[Any], task: Task) -> AsyncIterator[Part]:
     """The service at work in this process."""
     logs.configure("WARNING")
+    heap.steady()
     assembly = Assembly(Config(broker_url=task.amqp, database_url=task.database, http_port=0))
     part = await assembly.start(service, 0)
     try:
