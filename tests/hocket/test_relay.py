@@ -79,7 +79,7 @@ async def test_the_order_of_a_subject_is_kept_over_nacks_and_cuts(tower: Tower) 
 
 
 async def test_a_waiting_subject_holds_no_other(tower: Tower) -> None:
-    """RULES 4.2: another subject goes on, and so does what is addressed to oneself."""
+    """RULES 4.2: another subject goes on while one waits."""
     worker = await running(tower)
     tower.broker.nack_next(1)
     await say(worker, 0, 1)
@@ -88,6 +88,29 @@ async def test_a_waiting_subject_holds_no_other(tower: Tower) -> None:
     assert struck(tower) == []
     await tower.quiet()
     assert struck(tower) == [0, 1]
+
+
+@pytest.mark.parametrize("kind", [RowKind.SELF, RowKind.SCHEDULED])
+async def test_what_is_addressed_to_oneself_or_scheduled_holds_nobody(tower: Tower, kind: RowKind) -> None:
+    """RULES 4.2: while it waits for its confirm a later event of its subject goes; it waits for none either."""
+    worker = await running(tower)
+    tower.broker.nack_next(1)
+    message = Message("clocks", "clocks.stop", b"{}", "application/json")
+    row = OutboxRow(kind, message, tower.clock.now().timestamp(), subject="clock/a", schedule="clock.struck x")
+    [written] = await worker.store.commit([Ending(outbox=(row,))])
+    worker.relay.hand(written.outbox)
+    await say(worker, 1, 2)
+    await until(lambda: struck(tower) == [1, 2], 0.4)
+    assert worker.relay._resting  # the row itself goes again half a second later
+    tower.broker.nack_next(1)
+    await say(worker, 3)
+    await until(lambda: len(worker.relay._resting) == 2, 0.1)
+    [written] = await worker.store.commit([Ending(outbox=(row,))])
+    worker.relay.hand(written.outbox)
+    await until(lambda: bool(tower.letters()), 0.2)  # what it brings is no order to undo; it overtook the third
+    assert struck(tower) == [1, 2]
+    await tower.quiet()
+    assert struck(tower) == [1, 2, 3]
 
 
 async def test_a_refused_row_is_set_aside_and_its_neighbours_go_on(tower: Tower) -> None:
@@ -219,6 +242,29 @@ async def test_the_bound_of_due_events(tower: Tower, monkeypatch: pytest.MonkeyP
     await tower.quiet()
     assert len(struck(tower)) == 51
     assert world.attempts == []
+
+
+async def test_intake_pauses_at_the_bound_and_goes_on(tower: Tower, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RULES 4.6: at the bound no handler begins and nothing leaves the queue; below it all of it is handled, once."""
+    monkeypatch.setattr(relay, "EVENTS_BOUND", 50)
+    world = World()
+    worker = await tower.start(clocks.using(world))
+    await tower.quiet()
+    tower.broker.nack_next(50)
+    for number in range(50):
+        await say(worker, number, name=f"n{number}")
+    await until(lambda: len(worker.relay._resting) == 50, 0.2)
+    for number in range(20):
+        await tower.hear(Wound(name="x"), f"k{number}")
+    await asyncio.sleep(0.3)
+    assert worker.full()
+    assert world.attempts == []
+    assert tower.broker.depth("clocks.stop") == 20
+    assert "as many events wait for the broker as the bound allows" in worker.health()
+    await tower.quiet()
+    assert len(world.attempts) == 20
+    assert tower.broker.depth("clocks.stop") == 0
+    assert worker.health() == []
 
 
 async def test_the_bound_holds_before_the_broker_was_ever_reached(
