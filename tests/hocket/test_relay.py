@@ -170,6 +170,9 @@ async def test_after_a_lost_connection_one_row_goes_first(tower: Tower) -> None:
     tower.broker.cut("clocks")
     await tower.quiet()
     assert {each.data["name"] for each in tower.log()} == {f"n{number}" for number in range(300)}
+    copies = tower.broker.messages("hocket.log")
+    assert len({each.id for each in tower.log()}) == 300  # a copy is the same event in another message
+    assert len({each.message_id for each in copies}) == len(copies) > 300
 
 
 async def test_scheduled_events_have_their_time_and_can_be_cancelled(tower: Tower) -> None:
@@ -314,6 +317,9 @@ def test_nobody_else_publishes() -> None:
         if not path.relative_to(kit).as_posix().startswith(("transports/", "testing/"))
     }
     assert {path: count for path, count in found.items() if count} == {"relay.py": 1, "worker.py": 1}
+    services = list((kit.parents[1] / "services").rglob("*.py"))
+    assert services
+    assert not [path for path in services if ".publish(" in path.read_text()]
 
 
 async def test_a_stop_waits_for_what_is_due(tower: Tower) -> None:

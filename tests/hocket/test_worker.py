@@ -173,7 +173,7 @@ async def test_uses_that_do_not_close_keep_nothing_open(tower: Tower) -> None:
 
 
 async def test_a_kill_commits_and_settles_nothing(tower: Tower) -> None:
-    """RULES 3: open transactions are rolled back, deliveries come again, the effect happens once."""
+    """RULES 3.1: open transactions are rolled back, deliveries come again, the effect happens once."""
     world = World()
 
     async def half(rung: Rung, tx: Tx[World]) -> Echoed:

@@ -141,7 +141,7 @@ async def test_nul_is_the_rows_own_fault(replicas: Replicas) -> None:
 
 @pytest.mark.parametrize("way", ["its own write", "what it says"])
 async def test_nul_ends_its_own_delivery_and_pauses_nobody(replicas: Replicas, way: str) -> None:
-    """RULES 3.2: through a whole service: failed attempts, a letter; its neighbours are handled, intake never pauses."""
+    """RULES 3.2: through a whole service: failed attempts, a letter; its neighbours are handled and intake goes on."""
     clock, chance, world, notes = SystemClock(), random.Random(1), World(), Notes()
 
     async def scribble(rung: Rung, tx: Tx[World]) -> Scheduled[Tolled]:
@@ -185,7 +185,7 @@ async def test_nul_ends_its_own_delivery_and_pauses_nobody(replicas: Replicas, w
 
 
 async def test_no_connection_left(replicas: Replicas, monkeypatch: pytest.MonkeyPatch) -> None:
-    """RULES 3.2: an exhausted pool is a `StoreError` for the one that waits; the kit's own pool goes on."""
+    """RULES 3.2, 3.3: an exhausted pool is a `StoreError` for the one that waits; the kit's own pool goes on."""
     monkeypatch.setattr(postgres_link, "HANDLER_CONNECTIONS", 1)
     monkeypatch.setattr(postgres_link, "HANDLER_SECONDS", 0.2)
     store = await replicas.start("boot-1")
