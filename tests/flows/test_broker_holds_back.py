@@ -59,7 +59,7 @@ def _copies(band: Choir) -> int:
 
 
 async def test_a_network_that_swallows_every_byte_is_noticed_by_heartbeats(band: Choir) -> None:
-    """Nobody is told; the heartbeat is missed, readiness says so, and after it all that was said arrives once."""
+    """RULES 4.4: nobody is told; the heartbeat is missed, readiness says so, then all that was said arrives once."""
     await band.sing(0, 5)
     await band.once(5)
     for wire in band.wires.values():

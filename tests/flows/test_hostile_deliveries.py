@@ -8,7 +8,7 @@ from pathlib import Path
 
 import aio_pika
 import pytest
-from sqlalchemy import Column, Integer, MetaData, String, Table, insert
+from sqlalchemy import Column, Integer, MetaData, String, Table, func, insert, select
 
 from deploy.broker.node import RabbitNode
 from hocket import Heard, Retry, Service, Tx
@@ -98,6 +98,9 @@ async def test_every_hostile_delivery_is_accounted_for(
             assert ended(notes) == count, found
             assert await _until_letters(channel, found[Word.DEAD]) == found[Word.DEAD]
         assert found[Word.HANDLED] > count / 20
+        async with worker.store.read() as db:
+            rows = await db.execute(select(func.count()).select_from(kept))
+        assert rows.scalar_one() == found[Word.HANDLED]
         assert worker.live
         assert worker.health() == []
         assert worker.lanes["sieve.take"].intake._ration.held == 0

@@ -7,10 +7,11 @@ import pytest
 from sqlalchemy import insert
 
 from hocket import Event, Service
+from hocket.config import MAX_EVENT_BYTES
 from hocket.errors import StoreError, Unsayable
-from hocket.ids import derived_key
+from hocket.ids import derived_key, inbox_key
 from hocket.store import Ending, Written
-from tests.hocket.bells import FLOW, FaultyStore, Tower, World, rope, tables, tolled, uses
+from tests.hocket.bells import FLOW, FaultyStore, Tower, World, booked, rope, tables, tolled, uses
 
 desk = Service("desk", owner="team-tower", uses=uses, tables=tables)
 
@@ -19,11 +20,15 @@ class Asked(Event, type="desk.asked", subject="desk/{name}"):
     name: str
 
 
+class Typed(Event, type="desk.typed", subject="desk/letter"):
+    text: str
+
+
 class Never(Event, type="desk.never", subject="desk/{name}"):
     name: str
 
 
-desk.says(Asked)
+desk.says(Asked, Typed)
 
 
 async def test_a_key_that_was_here_before_says_nothing_again(tower: Tower) -> None:
@@ -37,6 +42,8 @@ async def test_a_key_that_was_here_before_says_nothing_again(tower: Tower) -> No
     await tower.quiet()
     assert [seen for seen, _ in flows] == [False, True]
     assert flows[0][1] == flows[1][1]
+    mark = inbox_key("desk", "/desk", "", "post-1")
+    assert set(await worker.store.inbox([mark])) == {mark}
     [said] = tower.log()
     assert said.idempotency_key == derived_key(("/desk", "", "post-1"), "desk", "desk.asked", 0, flows[0][1])
 
@@ -93,6 +100,25 @@ async def test_an_error_inside_says_nothing(tower: Tower) -> None:
         assert not tx.seen
     await tower.quiet()
     assert tower.log() == []
+
+
+async def test_too_big_an_event_is_refused_where_it_is_said(tower: Tower) -> None:
+    """RULES 4.3: within the transaction that says it, with size and bound; nothing of that transaction stands."""
+    worker = await tower.start(desk.using(World()))
+
+    async def ask() -> None:
+        async with worker.outside("k", None) as tx:
+            await (await tx.db()).execute(insert(tolled).values(name="a"))
+            tx.say(Asked(name="a"))
+            tx.say(Typed(text="x" * MAX_EVENT_BYTES))
+
+    with pytest.raises(Unsayable, match=rf"desk\.typed about \S+ has \d{{7}} bytes and the bound is {MAX_EVENT_BYTES}"):
+        await ask()
+    await tower.quiet()
+    assert tower.log() == []
+    assert await booked(worker) == []
+    async with worker.outside("k", None) as tx:
+        assert not tx.seen
 
 
 async def test_a_commit_of_unknown_outcome_is_published_all_the_same(tower: Tower) -> None:

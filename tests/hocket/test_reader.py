@@ -88,12 +88,44 @@ async def test_a_commit_of_unknown_outcome_is_no_other_reader(tower: Tower) -> N
 
 async def test_of_two_readers_one_stops(tower: Tower) -> None:
     """RULES 7.1: the token of the newer fences the older, which ends and says so."""
-    worker = await tower.start(watcher.using(World()))
+    world, told = World(), list[tuple[str, object]]()
+    worker = await tower.start(watcher.using(world))
     await tower.quiet()
+    worker.signals.trouble = lambda service, what, **facts: told.append((what, facts["source"]))  # type: ignore[method-assign]
     async with worker.store.transaction() as tx:
         db: Any = await tx.db()
         await db.exec_driver_sql("UPDATE hocket_offsets SET token = 'another'")
     await _say(tower, 3)
     await asyncio.sleep(30)
     assert await booked(worker) == []
+    assert told == [("another reader has taken over", "log")]
+    await _say(tower, 3)
+    await asyncio.sleep(30)
+    assert len(told) == 1  # it reads no more
+    assert world.attempts == []
     assert worker.live
+
+
+async def test_the_offset_moves_with_what_was_folded_or_not_at_all(tower: Tower) -> None:
+    """RULES 7.1: killed within the transaction, neither stands; the next one folds the batch, once."""
+    gate = asyncio.Event()
+
+    async def hang(raw: Any, tx: Tx[World]) -> None:
+        if raw.offset == 4:
+            await (await tx.db()).execute(insert(tolled).values(name="half"))
+            gate.set()
+            await asyncio.sleep(3600)
+
+    worker = await tower.start(watcher.using(World()))
+    await _say(tower, 3)
+    await tower.quiet()
+    await tower.stop("watcher")
+    await tower.start(watcher.using(World(behave=hang)))
+    await _say(tower, 3)
+    await gate.wait()
+    await tower.kill("watcher")
+    worker = await tower.start(watcher.using(World()))
+    await tower.quiet()
+    assert await booked(worker) == [str(offset) for offset in range(6)]
+    async with worker.store.transaction() as tx:
+        assert (await tx.offset("watcher.log")).next == 6

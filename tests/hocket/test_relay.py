@@ -1,6 +1,7 @@
 """The relay: order, copies, bounds, and what it takes over."""
 
 import asyncio
+import json
 import re
 from datetime import timedelta
 from pathlib import Path
@@ -15,7 +16,7 @@ from hocket.store import Ending, OutboxRow, RowKind
 from hocket.topology import of_service
 from hocket.transport import Message
 from hocket.worker import Worker
-from tests.hocket.bells import LONG, Rung, Tower, World, bells, book, booked, echo, until, uses
+from tests.hocket.bells import LONG, Behave, Rung, Tower, World, bells, book, echo, until, uses
 
 RUNG = Rung(name="a")
 clocks = Service("clocks", owner="team-tower", uses=uses)
@@ -79,7 +80,7 @@ async def test_the_order_of_a_subject_is_kept_over_nacks_and_cuts(tower: Tower) 
 
 
 async def test_a_waiting_subject_holds_no_other(tower: Tower) -> None:
-    """RULES 4.2: another subject goes on, and so does what is addressed to oneself."""
+    """RULES 4.2: another subject goes on while one waits."""
     worker = await running(tower)
     tower.broker.nack_next(1)
     await say(worker, 0, 1)
@@ -88,6 +89,29 @@ async def test_a_waiting_subject_holds_no_other(tower: Tower) -> None:
     assert struck(tower) == []
     await tower.quiet()
     assert struck(tower) == [0, 1]
+
+
+@pytest.mark.parametrize("kind", [RowKind.SELF, RowKind.SCHEDULED])
+async def test_what_is_addressed_to_oneself_or_scheduled_holds_nobody(tower: Tower, kind: RowKind) -> None:
+    """RULES 4.2: while it waits for its confirm a later event of its subject goes; it waits for none either."""
+    worker = await running(tower)
+    tower.broker.nack_next(1)
+    message = Message("clocks", "clocks.stop", b"{}", "application/json")
+    row = OutboxRow(kind, message, tower.clock.now().timestamp(), subject="clock/a", schedule="clock.struck x")
+    [written] = await worker.store.commit([Ending(outbox=(row,))])
+    worker.relay.hand(written.outbox)
+    await say(worker, 1, 2)
+    await until(lambda: struck(tower) == [1, 2], 0.4)
+    assert worker.relay._resting  # the row itself goes again half a second later
+    tower.broker.nack_next(1)
+    await say(worker, 3)
+    await until(lambda: len(worker.relay._resting) == 2, 0.1)
+    [written] = await worker.store.commit([Ending(outbox=(row,))])
+    worker.relay.hand(written.outbox)
+    await until(lambda: bool(tower.letters()), 0.2)  # what it brings is no order to undo; it overtook the third
+    assert struck(tower) == [1, 2]
+    await tower.quiet()
+    assert struck(tower) == [1, 2, 3]
 
 
 async def test_a_refused_row_is_set_aside_and_its_neighbours_go_on(tower: Tower) -> None:
@@ -147,6 +171,9 @@ async def test_after_a_lost_connection_one_row_goes_first(tower: Tower) -> None:
     tower.broker.cut("clocks")
     await tower.quiet()
     assert {each.data["name"] for each in tower.log()} == {f"n{number}" for number in range(300)}
+    copies = tower.broker.messages("hocket.log")
+    assert len({each.id for each in tower.log()}) == 300  # a copy is the same event in another message
+    assert len({each.message_id for each in copies}) == len(copies) > 300
 
 
 async def test_scheduled_events_have_their_time_and_can_be_cancelled(tower: Tower) -> None:
@@ -221,6 +248,29 @@ async def test_the_bound_of_due_events(tower: Tower, monkeypatch: pytest.MonkeyP
     assert world.attempts == []
 
 
+async def test_intake_pauses_at_the_bound_and_goes_on(tower: Tower, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RULES 4.6: at the bound no handler begins and nothing leaves the queue; below it all of it is handled, once."""
+    monkeypatch.setattr(relay, "EVENTS_BOUND", 50)
+    world = World()
+    worker = await tower.start(clocks.using(world))
+    await tower.quiet()
+    tower.broker.nack_next(50)
+    for number in range(50):
+        await say(worker, number, name=f"n{number}")
+    await until(lambda: len(worker.relay._resting) == 50, 0.2)
+    for number in range(20):
+        await tower.hear(Wound(name="x"), f"k{number}")
+    await asyncio.sleep(0.3)
+    assert worker.full()
+    assert world.attempts == []
+    assert tower.broker.depth("clocks.stop") == 20
+    assert "as many events wait for the broker as the bound allows" in worker.health()
+    await tower.quiet()
+    assert len(world.attempts) == 20
+    assert tower.broker.depth("clocks.stop") == 0
+    assert worker.health() == []
+
+
 async def test_the_bound_holds_before_the_broker_was_ever_reached(
     tower: Tower, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -240,23 +290,26 @@ async def test_the_bound_holds_before_the_broker_was_ever_reached(
     assert struck(tower) == list(range(50))
 
 
-async def test_receipts_are_shed_and_counted_and_stop_nobody(tower: Tower, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("behave", [book, echo])
+async def test_receipts_are_shed_and_counted_and_stop_nobody(
+    tower: Tower, monkeypatch: pytest.MonkeyPatch, behave: Behave
+) -> None:
     """RULES 4.6: receipts have a bound of their own; beyond it they are shed, also those of a handler's own `Tx`."""
     monkeypatch.setattr(relay, "RECEIPTS_BOUND", 10)
-    worker = await tower.start(bells.using(World(behave=book)))
+    world = World(behave=behave)
+    worker = await tower.start(bells.using(world))
     await tower.quiet()
-    tower.broker.alarm(True)
-    await asyncio.sleep(1)
-    lane = worker.lanes["bells.ring"]
-    assert lane.consumer is not None
-    tower.broker.alarm(False)
     worker.relay._receipts += 10
     for number in range(30):
         await tower.hear(RUNG, f"k{number}")
     await tower.quiet()
-    assert len(await booked(worker)) == 30
+    assert world.attempts == [1] * 30
+    assert len([each for each in tower.log() if each.type == "bell.echoed"]) == 30
     assert worker.reporter.shed == 30
     assert tower.receipts() == []
+    await tower.advance(timedelta(seconds=20))
+    facts = [fact for each in tower.broker.messages("hocket.receipts") for fact in json.loads(each.body)]
+    assert [fact["shed"] for fact in facts if fact["kind"] == "heartbeat"][-1] == 30  # the gap is told
 
 
 def test_nobody_else_publishes() -> None:
@@ -268,6 +321,9 @@ def test_nobody_else_publishes() -> None:
         if not path.relative_to(kit).as_posix().startswith(("transports/", "testing/"))
     }
     assert {path: count for path, count in found.items() if count} == {"relay.py": 1, "worker.py": 1}
+    services = list((kit.parents[1] / "services").rglob("*.py"))
+    assert services
+    assert not [path for path in services if ".publish(" in path.read_text()]
 
 
 async def test_a_stop_waits_for_what_is_due(tower: Tower) -> None:

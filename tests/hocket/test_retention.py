@@ -102,6 +102,7 @@ def test_the_moments_lie_behind_the_retention() -> None:
 
 def test_retentions_are_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """RULES 2.7: HOCKET_INBOX_DAYS, HOCKET_LEDGER_DAYS, HOCKET_DEAD_DAYS; the inbox is never the longest."""
+    assert Config().retention() == (timedelta(days=30), timedelta(days=365), timedelta(days=30))
     monkeypatch.setenv("HOCKET_INBOX_DAYS", "7")
     monkeypatch.setenv("HOCKET_LEDGER_DAYS", "7.5")
     assert Config().retention() == (timedelta(days=7), timedelta(days=365), timedelta(days=7, hours=12))

@@ -239,7 +239,7 @@ def test_a_step_of_several_results_is_undone_as_a_list() -> None:
 
 
 def test_what_cannot_be_a_step_is_refused() -> None:
-    """An undo, a handler without a trace, a stranger: none of them is a step."""
+    """RULES 2.6: an undo, a handler without a trace, a stranger: none of them is a step."""
     service = things()
     service.handler(make)
     service.handler(idempotent=True)(look)

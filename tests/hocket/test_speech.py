@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from hocket import Scheduled
+from hocket import Event, Scheduled
 from hocket.clock import SystemClock
 from hocket.envelope import UNDO_TYPE, Json, decode
 from hocket.errors import Unsayable
-from hocket.ids import Ids
+from hocket.ids import Ids, derived_key
 from hocket.saga import UndoOrder
 from hocket.signals import Signals
 from hocket.speech import Cause, Speaker
@@ -17,7 +17,7 @@ from hocket.store import RowKind
 from tests.hocket.bells import FLOW, Cracked, Echoed
 
 CAUSE = Cause(("/x", "bell.rung", "k"), "bells.ring", FLOW, event_id="e", attempt=2)
-ALLOWED = {("bell.echoed", 1): Echoed}
+ALLOWED: dict[tuple[str, int], type[Event]] = {("bell.echoed", 1): Echoed}
 
 
 def speaker(most: int = 1000) -> Speaker:
@@ -36,20 +36,36 @@ def test_an_event_becomes_a_row_of_its_subject() -> None:
 
 
 def test_what_is_scheduled_has_the_time_at_which_it_is_due() -> None:
-    """RULES 4.5: id and key now, `time` then."""
+    """RULES 4.5: id and key are given now and are what leaves then; `time` is the moment at which it is due."""
     at = datetime(2030, 1, 1, tzinfo=UTC)
     [row] = speaker().rows((Scheduled(Echoed(name="a"), at=at, key="k"),), CAUSE, ALLOWED)
     envelope = decode(row.message.body, row.message.content_type, {}, datetime.now(UTC))
     assert (row.kind, row.due, row.schedule, envelope.time) == (
         RowKind.SCHEDULED, at.timestamp(), "bell.echoed k", at,
     )  # fmt: skip
+    assert (envelope.id, envelope.idempotency_key) == (row.event_id, key_of("bell.echoed", 0))
+
+
+def key_of(type_: str, ordinal: int) -> str:
+    """The key of what `CAUSE` says."""
+    assert CAUSE.identity is not None
+    return derived_key(CAUSE.identity, CAUSE.subscription, type_, ordinal, FLOW)
+
+
+def test_ordinals_count_within_their_type() -> None:
+    """RULES 2.3: what is said of another type between two changes no key, and the way of saying it neither."""
+    said = (Echoed(name="a"), Cracked(name="a", why="x"), Scheduled(Echoed(name="b"), at=datetime.now(UTC), key="k"))
+    rows = speaker().rows(said, CAUSE, ALLOWED | {("bell.cracked", 1): Cracked})
+    now = datetime.now(UTC)
+    keys = [decode(row.message.body, row.message.content_type, {}, now).idempotency_key for row in rows]
+    assert keys == [key_of("bell.echoed", 0), key_of("bell.cracked", 0), key_of("bell.echoed", 1)]
 
 
 def test_what_must_not_leave_is_refused() -> None:
-    """Undeclared or too big: the sentence names who says what, and the way out."""
+    """RULES 4.3: undeclared or too big: the sentence names who says what, size and bound, and the way out."""
     with pytest.raises(Unsayable, match=r"bells\.ring says bell\.cracked version 1, which it does not declare"):
         speaker().rows((Cracked(name="a", why="x"),), CAUSE, ALLOWED)
-    with pytest.raises(Unsayable, match="raise HOCKET_MAX_EVENT_BYTES"):
+    with pytest.raises(Unsayable, match=r"has 773 bytes and the bound is 500: .*raise HOCKET_MAX_EVENT_BYTES"):
         speaker(500).rows((Echoed(name="a" * 200),), CAUSE, ALLOWED)
     for name in ("a" * 300, "a\nb"):
         with pytest.raises(Unsayable, match="over 255 bytes long or holds signs"):

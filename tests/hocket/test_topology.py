@@ -68,6 +68,11 @@ def test_a_subscription_dead_letters_at_least_once_and_has_no_bound() -> None:
     assert not queue.stream
 
 
+def test_the_delivery_limit_is_no_budget_of_attempts() -> None:
+    """RULES 1.3: each stop that gives a delivery back raises its count, so the last net hangs far below."""
+    assert topology.DELIVERY_LIMIT >= 1000
+
+
 def test_topologies_add_up() -> None:
     """The kit's objects and those of services are declared as one, in order."""
     one = of_service("a", [("a.x", ["t.v1"])])

@@ -9,6 +9,7 @@ import pytest
 
 from hocket import Service, Tx
 from hocket.errors import HocketError
+from hocket.store import Ending, OutboxRow, RowKind
 from hocket.topology import RECEIPTS
 from hocket.worker import STOP_SECONDS
 from tests.hocket.bells import (
@@ -22,8 +23,10 @@ from tests.hocket.bells import (
     book,
     booked,
     echo,
+    message_of,
     ropes,
     steps,
+    until,
 )
 
 RUNG = Rung(name="a")
@@ -173,7 +176,7 @@ async def test_uses_that_do_not_close_keep_nothing_open(tower: Tower) -> None:
 
 
 async def test_a_kill_commits_and_settles_nothing(tower: Tower) -> None:
-    """RULES 3: open transactions are rolled back, deliveries come again, the effect happens once."""
+    """RULES 3.1: open transactions are rolled back, deliveries come again, the effect happens once."""
     world = World()
 
     async def half(rung: Rung, tx: Tx[World]) -> Echoed:
@@ -218,6 +221,20 @@ async def test_a_copy_that_waited_goes_with_its_epoch(tower: Tower) -> None:
     assert world.attempts == [1]
     assert tower.broker.depth("bells.ring") == 0
     assert [each["outcome"] for each in tower.receipts()] == ["handled", "duplicate", "duplicate"]
+
+
+async def test_a_duplicate_asks_for_what_is_pending(tower: Tower) -> None:
+    """RULES 3.5: what has become due and nobody handed over goes out with the duplicate, not at the next look."""
+    worker = await tower.start(bells.using(World()))
+    await tower.hear(RUNG, "k")
+    await tower.quiet()
+    message = message_of(Rung(name="pending"), "pending", tower.clock)
+    due = tower.clock.now().timestamp() + 0.5
+    await worker.store.commit([Ending(outbox=(OutboxRow(RowKind.EVENT, message, due),))])
+    await asyncio.sleep(1)
+    assert tower.log()[-1].id == "k"
+    await tower.hear(RUNG, "k")
+    await until(lambda: tower.log()[-1].id == "pending", 0.2)
 
 
 async def test_a_replay_needs_a_place_to_go(tower: Tower) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from hocket.errors import BreakerOpen, Defer, Reject
+from hocket.errors import BreakerOpen, Defer, Reject, Unsayable
 from hocket.event import Event, Scheduled
 from hocket.outcome import Again, Bury, Done, Outcome
 from hocket.retry import Retry
@@ -25,15 +25,22 @@ LONGEST_DEFER = timedelta(days=3650)
 TIMEOUT = "timeout"
 
 
-def returned(value: Any) -> Done:
-    """A handler returned: everything it returned, in order, without the Nones."""
+def returned(value: Any, queue: str) -> Done:
+    """A handler returned: everything it returned, in order, without the Nones.
+
+    `Unsayable` names the subscription `queue` and the type of what is no event.
+    """
     if value is None:
         return Done()
     if isinstance(value, Event | Scheduled):
         return Done((value,))
-    if isinstance(value, Sequence):
-        return Done(tuple(each for each in value if each is not None))
-    raise TypeError(f"a handler returned {type(value).__name__}: return what its annotation says, or None")
+    several = value if isinstance(value, Sequence) and not isinstance(value, str | bytes) else (value,)
+    said = tuple(each for each in several if each is not None)
+    for each in said:
+        if not isinstance(each, Event | Scheduled):
+            kind = getattr(each, "__hocket_type__", "") or type(each).__name__
+            raise Unsayable(f"{queue} says {kind}, which is no Event: return what its annotation says, or None")
+    return Done(said)
 
 
 def failed(

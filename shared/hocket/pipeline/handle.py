@@ -90,7 +90,7 @@ class Handling:
     async def _handle(self, arrival: Arrival) -> tuple[OutboxRow, ...] | None:
         subscription = arrival.subscription
         if arrival.role is Role.FAILURE:  # the ledger's business alone; the step's undo is ordered at the commit
-            arrival.outcome, arrival.ended = decide.returned(None), self.clock.now()
+            arrival.outcome, arrival.ended = decide.returned(None, subscription.queue), self.clock.now()
             return None
         guard = Guard(self.circuits, self.clock, arrival.key, self.breaker_changed)
         if subscription.breaker is not None and not guard.begin(subscription.breaker):
@@ -141,7 +141,7 @@ class Handling:
                 value = await self._call(arrival, tx)
             if transaction.lost:
                 raise Lost
-            arrival.outcome, arrival.ended = decide.returned(value), self.clock.now()
+            arrival.outcome, arrival.ended = decide.returned(value, subscription.queue), self.clock.now()
             if transaction.opened:
                 return await transaction.commit()
         await transaction.leave(None)

@@ -39,8 +39,13 @@ def body_of(arrival: Arrival) -> tuple[bytes, str]:
 
 
 def identity_of(arrival: Arrival) -> str:
-    """The letter's identity where no inbox row keeps one: a hash of subscription and body (RULES 8.1)."""
-    return death_id(arrival.subscription.queue, arrival.delivery.body.hex())
+    """The letter's identity where no inbox row keeps one: a hash of subscription and body (RULES 8.1).
+
+    The body of an event in binary mode does not tell which event it is: its identity is hashed with it.
+    """
+    envelope = arrival.envelope
+    event = () if envelope is None or arrival.structured else (envelope.source, envelope.id)
+    return death_id(arrival.subscription.queue, arrival.delivery.body.hex(), *event)
 
 
 def letter(arrival: Arrival, bury: Bury, *, death: str, spoke: bool, history: Sequence[Attempt]) -> Message:

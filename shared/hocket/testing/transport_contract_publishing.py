@@ -90,7 +90,7 @@ class PublishingContract:
             await closed([transport])
 
     async def test_as_sent(self) -> None:
-        """Body, headers and content type arrive as sent; the message id is fresh for every publish of the same."""
+        """RULES 4.4: body, headers and content type arrive as sent; each publish of the same has a fresh message id."""
         room = Room()
         async with self.world() as world:
             transport = await opened(world, room.service, room.topology())

@@ -32,7 +32,7 @@ def words(tower: Tower, name: str = "") -> list[Any]:
 
 
 async def test_it_opens_pauses_defers_probes_and_closes(tower: Tower) -> None:
-    """RULES 6.1: after N failures intake pauses, what is in hand is deferred at no attempt, one probe a period."""
+    """RULES 1.3, 6.1: after N failures intake pauses, what is in hand is deferred at no attempt, one probe a period."""
     outside = Ropes(tower)
     await tower.start(ropes.using(World(behave=outside.pull)))
     for number in range(40):

@@ -7,13 +7,16 @@ from collections.abc import Sequence
 import pytest
 
 from hocket import Tx
+from hocket import worker as worker_module
 from hocket.errors import StoreError
+from hocket.ids import derived_key
 from hocket.outcome import Done
 from hocket.pipeline.arrival import Arrival
 from hocket.pipeline.decode import decode
 from hocket.store import Ending, InboxState, RowKind, Written
 from hocket.worker import Worker
 from tests.hocket.bells import (
+    FLOW,
     LONG,
     Echoed,
     FaultyStore,
@@ -268,6 +271,67 @@ async def test_an_arrival_of_a_recorded_attempt_is_settled(tower: Tower) -> None
     await tower.quiet()
     assert world.attempts == [1]
     assert tower.broker.depth("bells.ring") == 0
+
+
+@pytest.mark.parametrize("first", ["fails", "says"])
+async def test_a_crash_between_commit_and_ack_makes_no_second_track(
+    tower: Tower, monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    """RULES 3.5: what comes again is settled, and what its commit left pending goes out, once."""
+    world = World()
+
+    async def ring(rung: Rung, tx: Tx[World]) -> Echoed:
+        if first == "fails" and tx.attempt == 1:
+            raise ValueError("again")
+        return await book(rung, tx)
+
+    world.behave = ring
+    monkeypatch.setattr(worker_module, "settle", lambda arrivals: None)
+    await tower.start(bells.using(world))
+    await tower.hear(RUNG, "k")
+    tower.broker.drop_confirms()
+    tower.broker.alarm(True)
+    await until(lambda: world.attempts == [1])
+    await asyncio.sleep(0.5)
+    await tower.kill("bells")
+    assert tower.broker.depth("bells.ring") == 1
+    assert not [each for each in tower.log() if each.type == "bell.echoed"]
+    monkeypatch.undo()
+    tower.broker.drop_confirms(False)
+    tower.broker.alarm(False)
+    worker = await tower.start(bells.using(world))
+    await tower.advance(LONG)
+    assert world.attempts == ([1, 2] if first == "fails" else [1])
+    assert await booked(worker) == ["a"]
+    assert len([each for each in tower.log() if each.type == "bell.echoed"]) == 1
+    ends = [each["outcome"] for each in tower.receipts()]
+    assert sorted(ends) == sorted(["handled", "duplicate", *(["retry"] if first == "fails" else [])])
+    assert tower.broker.depth("bells.ring") == 0
+
+
+async def test_what_an_attempt_said_that_was_not_committed_was_never_said(tower: Tower) -> None:
+    """RULES 2.3: nothing leaves before its commit, so the next attempt may say something else, under the same key."""
+
+    async def fickle(rung: Rung, tx: Tx[World]) -> Echoed:
+        return Echoed(name=f"attempt-{tx.attempt}")
+
+    worker = await tower.start(bells.using(World(behave=fickle)))
+    refused: list[int] = []
+
+    def refuses(endings: Sequence[Ending]) -> Exception | None:
+        if any(_done(each) and each.inbox and each.inbox.row.attempt < 3 for each in endings):
+            refused.append(len(endings))
+            return OverflowError("no")
+        return None
+
+    store_of(worker).refuses = refuses
+    await tower.hear(RUNG, "k")
+    await tower.advance(LONG)
+    assert len(refused) == 2
+    [said] = [each for each in tower.log() if each.type == "bell.echoed"]
+    assert said.data["name"] == "attempt-3"
+    cause = ("/post", "bell.rung", "k")
+    assert said.idempotency_key == derived_key(cause, "bells.ring", "bell.echoed", 0, FLOW)
 
 
 @pytest.mark.parametrize("error", [sqlite3.IntegrityError("unique"), ValueError("x")])

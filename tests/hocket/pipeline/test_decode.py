@@ -8,7 +8,7 @@ from pydantic import field_validator
 from hocket import Heard, Service, Tx
 from hocket.ids import death_id
 from hocket.topology import EVENTS, Binding, Topology, routing_key
-from hocket.transport import Message
+from hocket.transport import MAX_HEADER_BYTES, Message
 from tests.hocket.bells import LONG, Rung, Tower, World, bells, book, booked, message_of, uses
 
 RUNG = Rung(name="a")
@@ -58,6 +58,53 @@ async def test_what_cannot_be_read_is_buried_at_once(tower: Tower, body: str, ca
     assert [each.headers["hocket-death-cause"] for each in letters] == [cause] * 2
     assert {each.headers["hocket-death-id"] for each in letters} == {death_id("bells.ring", body.encode().hex())}
     assert [each.body for each in letters] == [body.encode()] * 2
+
+
+def foreign(**attributes: object) -> dict[str, object]:
+    """The headers of an event in binary mode."""
+    whole = {"specversion": "1.0", "id": "1", "source": "/x", "type": "bell.rung", **attributes}
+    return {f"cloudEvents_{name}": value for name, value in whole.items()}
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "headers", "cause", "says"),
+    [
+        (HEAD + '"idempotencykey":7,"data":{"name":"a"}}', JSON, {}, "undecodable", "idempotencykey: is no text"),
+        (HEAD + '"idempotencykey":["k"],"data":{"name":"a"}}', JSON, {}, "undecodable", "idempotencykey: is no text"),
+        (HEAD + f'"idempotencykey":"{"k" * 256}","data":{{"name":"a"}}}}', JSON, {}, "undecodable", "longer than 255"),
+        ('{"name":"a"}', "application/json", foreign(idempotencykey=7), "undecodable", "idempotencykey: is no text"),
+        ('{"name":"a"}', "application/json", foreign(tracestate="t" * 40_000), "undecodable", "longer than 1024"),
+        ('{"name":"a"}', "application/json", foreign(region="r" * 40_000), "undecodable", "region: is longer"),
+        (HEAD + '"data":{"name":"a"}}', "application/json", {}, "undecodable", "content_type"),
+        (HEAD + '"data":{"name":"a"}}', "text/plain", {}, "undecodable", "content_type"),
+        ("name=a", JSON, {}, "undecodable", "body: "),
+        ("name=a", "application/json", foreign(), "undecodable", "data: "),
+        ("\x1f\x8b\x08", JSON, {}, "undecodable", "body: "),
+        ('{"name":"a"}', "application/json", foreign(dataschema="bell.rung/2"), "version", "not bell.rung version 2"),
+    ],
+)
+async def test_bad_input_is_a_letter_that_says_why_and_harms_no_neighbour(
+    tower: Tower, body: str, content_type: str, headers: dict[str, object], cause: str, says: str
+) -> None:
+    """RULES 5.5: keys of a wrong type, headers over their bound, a body that is not what it claims, a version.
+
+    The letter has the bytes; those before and behind it in one batch are handled, at once.
+    """
+    world = World(behave=book)
+    worker = await tower.start(bells.using(world))
+    await tower.quiet()
+    bad = Message(EVENTS, "bell.rung.v1", body.encode(), content_type, headers)  # type: ignore[arg-type]  # hostile
+    around = [message_of(RUNG, f"k{number}", tower.clock) for number in range(4)]
+    await tower.post.publish([*around[:2], bad, *around[2:]])
+    await tower.quiet()
+    [letter] = tower.letters()
+    assert letter.headers["hocket-death-cause"] == cause
+    assert says in str(letter.headers["hocket-death-error"])
+    assert world.attempts == [1] * 4
+    assert await booked(worker) == ["a"] * 4
+    assert sum(len(name) + len(str(value)) for name, value in letter.headers.items()) < MAX_HEADER_BYTES
+    assert worker.health() == []
+    assert tower.broker.depth("bells.ring") == 0
 
 
 async def test_a_validator_that_raises_anything_buries_its_own_delivery(tower: Tower) -> None:

@@ -1,6 +1,7 @@
 """Station handle: whatever a team's code does, the delivery comes to an end and the service lives."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -8,7 +9,24 @@ import pytest
 
 from hocket import Defer, Reject, Service, Tx
 from hocket.errors import OutsideTooLate
-from tests.hocket.bells import LONG, Behave, Echoed, Ill, Rung, Tower, World, bells, book, booked, echo, rope, uses
+from hocket.ids import inbox_key
+from hocket.store import InboxState
+from tests.hocket.bells import (
+    LONG,
+    Behave,
+    Echoed,
+    Ill,
+    Rung,
+    Tolled,
+    Tower,
+    World,
+    bells,
+    book,
+    booked,
+    echo,
+    rope,
+    uses,
+)
 
 RUNG = Rung(name="a")
 
@@ -68,6 +86,61 @@ async def test_no_exception_of_a_team_ends_a_task_of_the_kit(tower: Tower, behav
     assert worker.live
     assert len(tower.letters()) == 40
     assert await booked(worker) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("said", "names"),
+    [
+        (RUNG, "bells.ring says bell.rung, which is no Event"),
+        ([RUNG], "bells.ring says bell.rung, which is no Event"),
+        ("abc", "bells.ring says str, which is no Event"),
+        ([object()], "bells.ring says object, which is no Event"),
+        (Tolled(name="a"), "bells.ring says bell.tolled version 1, which it does not declare"),
+        (Echoed(name="x" * 240), "bytes and the bound is 640"),
+    ],
+)
+async def test_what_may_not_be_said_is_the_attempts_own_error_and_names_it(
+    tower: Tower, said: object, names: str
+) -> None:
+    """RULES 4.3: unknown, undeclared or too big: nothing is said, the letter names handler and type, or the bound."""
+
+    async def speak(rung: Rung, tx: Tx[World]) -> Any:
+        return said if rung.name == "bad" else Echoed(name=rung.name)
+
+    worker = await tower.start(bells.using(World(behave=speak)))
+    recorder = worker.committer.recorder
+    recorder.speaker = replace(recorder.speaker, max_bytes=640)
+    await tower.hear(Rung(name="bad"), "bad")
+    await tower.hear(RUNG, "good")
+    await tower.advance(LONG)
+    [letter] = tower.letters()
+    assert letter.headers["hocket-death-cause"] == "Unsayable"
+    assert names in str(letter.headers["hocket-death-error"])
+    assert [each.data["name"] for each in tower.log() if each.source == "/bells"] == ["a"]
+    assert worker.health() == []
+
+
+async def test_defer_costs_no_attempt_and_runs_the_same_one_again(tower: Tower) -> None:
+    """RULES 3.5: `deferred` of attempt n records n-1 and sends n again, under the same outside key."""
+    world = World()
+
+    async def wait(rung: Rung, tx: Tx[World]) -> None:
+        if len(world.attempts) < 2:
+            raise Ill
+        if len(world.attempts) < 4:
+            raise Defer(timedelta(seconds=5))
+
+    world.behave = wait
+    worker = await tower.start(bells.using(world))
+    await tower.hear(RUNG, "k")
+    await tower.advance(timedelta(seconds=3))
+    mark = inbox_key("bells.ring", "/post", "bell.rung", "k")
+    row = (await worker.store.inbox([mark]))[mark]
+    assert (row.state, row.attempt) == (InboxState.RETRY, 1)
+    await tower.advance(LONG)
+    assert world.attempts == [1, 2, 2, 2]
+    assert len(set(world.keys)) == 1
+    assert [each["outcome"] for each in tower.receipts()] == ["retry", "deferred", "deferred", "handled"]
 
 
 async def test_defer_without_end_is_bounded(tower: Tower) -> None:

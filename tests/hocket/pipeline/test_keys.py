@@ -2,16 +2,19 @@
 
 import pytest
 
-from hocket import Tx
+from hocket import Service, Tx
 from hocket.errors import HocketError
-from hocket.ids import correlation_of, derived_key
+from hocket.ids import correlation_of, derived_key, inbox_key, run_key, undo_key
 from hocket.topology import DEAD, EVENTS
 from hocket.transport import Message
 from tests.hocket.bells import (
+    BRIEF,
     FLOW,
     LONG,
     Echoed,
     Rung,
+    Shut,
+    Tolled,
     Tower,
     World,
     bells,
@@ -20,6 +23,8 @@ from tests.hocket.bells import (
     echo,
     message_of,
     rope,
+    steps,
+    uses,
 )
 from tests.hocket.twins import RungTwice, twins
 
@@ -68,6 +73,17 @@ async def test_one_fact_under_two_ids_runs_once(tower: Tower) -> None:
     await tower.quiet()
     assert await booked(worker) == ["a"]
     assert [each["outcome"] for each in tower.receipts()] == ["handled", "duplicate", "duplicate"]
+
+
+async def test_one_key_of_two_publishers_is_two_facts(tower: Tower) -> None:
+    """RULES 2.2: the source is part of the key; the outside gets two keys."""
+    world = World()
+    await tower.start(bells.using(world))
+    for source in ("/post", "/other"):
+        await tower.hear(RUNG, "order-1", source=source)
+    await tower.quiet()
+    assert world.attempts == [1, 1]
+    assert len(set(world.keys)) == 2
 
 
 async def test_keys_of_said_events_differ_by_ordinal_and_are_equal_over_attempts(tower: Tower) -> None:
@@ -128,15 +144,16 @@ async def test_the_outside_gets_one_key_in_every_attempt_and_one_for_each_name(t
     assert first != second
 
 
-async def test_the_same_name_twice_in_one_attempt_raises(tower: Tower) -> None:
-    """RULES 2.4: two calls under one key would be one call to the outside."""
+@pytest.mark.parametrize("name", ["x", ""])
+async def test_the_same_name_twice_in_one_attempt_raises(tower: Tower, name: str) -> None:
+    """RULES 2.4: two calls under one key would be one call to the outside; no name is a name too."""
     seen: list[str] = []
 
     async def call(rung: Rung, tx: Tx[World]) -> None:
-        async with tx.outside(rope, "x"):
+        async with tx.outside(rope, name):
             pass
-        with pytest.raises(HocketError, match="twice under the name 'x'"):
-            async with tx.outside(rope, "x"):
+        with pytest.raises(HocketError, match=f"twice under the name '{name}'"):
+            async with tx.outside(rope, name):
                 seen.append("called")
 
     await tower.start(bells.using(World(behave=call)))
@@ -144,6 +161,56 @@ async def test_the_same_name_twice_in_one_attempt_raises(tower: Tower) -> None:
     await tower.quiet()
     assert not seen
     assert [each["outcome"] for each in tower.receipts()] == ["handled"]
+
+
+async def test_an_undo_has_a_key_of_its_own_and_knows_that_of_the_step(tower: Tower) -> None:
+    """RULES 2.4: in the n-th undo it is hash(step run, "undo", n), in each attempt; `tx.step_key` is the step's."""
+    told: list[tuple[str, str]] = []
+
+    async def toll(rung: Rung, tx: Tx[World]) -> Tolled:
+        return Tolled(name=rung.name)
+
+    async def hush(rung: Rung, tx: Tx[World]) -> None:
+        async with tx.outside(rope) as key:
+            told.append((key, tx.step_key))
+        if len(told) < 3:
+            raise ValueError("again")
+
+    world = World(behave=toll, undo=hush)
+    await tower.start(steps.using(world))
+    await tower.hear(RUNG, "k")
+    await tower.quiet()
+    await tower.hear(Shut(name="a"), "shut")
+    await tower.advance(LONG)
+    run = run_key(FLOW, "steps.toll", '["a"]')
+    assert told == [(undo_key(run, 1), world.keys[0])] * 3
+
+
+async def test_what_leaves_no_trace_has_no_inbox_row(tower: Tower) -> None:
+    """RULES 2.6: handled at once it writes none, so that each copy runs; a failed attempt has one all the same."""
+    looking = Service("looking", owner="team-tower", uses=uses)
+
+    @looking.handler(idempotent=True, retry=BRIEF)
+    async def look(rung: Rung, tx: Tx[World]) -> None:
+        tx.use.attempts.append(tx.attempt)
+        await tx.use.behave(rung, tx)
+
+    async def once(rung: Rung, tx: Tx[World]) -> None:
+        if rung.name == "ill" and tx.attempt == 1:
+            raise ValueError("again")
+
+    world = World(behave=once)
+    worker = await tower.start(looking.using(world))
+    for _ in range(2):
+        await tower.hear(RUNG, "k")
+        await tower.quiet()
+    assert world.attempts == [1, 1]
+    marks = [inbox_key("looking.look", "/post", "bell.rung", key) for key in ("k", "ill")]
+    assert await worker.store.inbox(marks) == {}
+    await tower.hear(Rung(name="ill"), "ill")
+    await tower.advance(LONG)
+    assert set(await worker.store.inbox(marks)) == {marks[1]}
+    assert [each["outcome"] for each in tower.receipts()] == ["handled", "handled", "retry", "handled"]
 
 
 async def test_another_fact_under_a_known_key_is_buried_and_harms_no_neighbour(tower: Tower) -> None:

@@ -7,10 +7,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from hocket import Defer, Tx
+from hocket.ids import inbox_key
 from hocket.outcome import Attempt, Bury
 from hocket.pipeline.arrival import Arrival
 from hocket.pipeline.decode import decode
-from hocket.pipeline.letter import foreign_of, letter
+from hocket.pipeline.letter import LETTER_ATTEMPTS, foreign_of, letter
+from hocket.pipeline.record import HISTORY_TRACES
 from hocket.topology import DEAD, EVENTS
 from hocket.transport import MAX_HEADER_BYTES, Message
 from tests.hocket.bells import BRIEF, LONG, Ill, Rung, Tower, World, bells, delivery_of, message_of
@@ -63,6 +65,41 @@ async def test_a_letter_after_twenty_attempts_with_huge_errors(tower: Tower) -> 
     assert len(letters) == 5
     assert [each.headers["hocket-death-attempt"] for each in letters] == [5, 10, 15, 20, 1]
     assert max(weight(dict(each.headers)) for each in letters) < MAX_HEADER_BYTES
+
+
+async def test_the_row_keeps_the_whole_history_and_the_letter_its_end(tower: Tower) -> None:
+    """RULES 1.6: every attempt of a replayed letter stands in the inbox row, the last three with their stacks."""
+
+    async def shout(rung: Rung, tx: Tx[World]) -> None:
+        raise Ill(f"attempt {tx.attempt}")
+
+    worker = await tower.start(bells.using(World(behave=shout)))
+    await tower.hear(RUNG, "k")
+    await tower.advance(LONG)
+    await tower.hear(RUNG, "k", headers={"hocket-attempt": BRIEF.attempts + 1, "hocket-replay": "r"})
+    await tower.advance(LONG)
+    every = list(range(1, 2 * BRIEF.attempts + 1))
+    mark = inbox_key("bells.ring", "/post", "bell.rung", "k")
+    history = (await worker.store.inbox([mark]))[mark].history
+    assert [each.attempt for each in history] == every
+    assert [each.error for each in history] == [f"Ill: attempt {number}" for number in every]
+    assert all(each.began and each.ended for each in history)
+    assert [each.attempt for each in history if "Traceback" in each.trace] == every[-HISTORY_TRACES:]
+    told = json.loads(str(tower.letters()[-1].headers["hocket-death-history"]))
+    assert [each["attempt"] for each in told] == every[-LETTER_ATTEMPTS:]
+
+
+async def test_two_binary_events_with_the_same_data_are_two_letters(tower: Tower) -> None:
+    """RULES 8.1: the body alone does not tell them apart; the same event again is the same letter."""
+    await tower.start(bells.using(World()))
+    for id in ("1", "2", "1"):
+        attributes = {"specversion": "1.0", "id": id, "source": "/x", "type": "bell.rung"}
+        headers = {f"cloudEvents_{name}": value for name, value in attributes.items()}
+        await tower.post.publish([Message(EVENTS, "bell.rung.v1", b'{"name":[]}', "application/json", headers)])
+    await tower.quiet()
+    first, other, again = [each.headers["hocket-death-id"] for each in tower.letters()]
+    assert first == again
+    assert first != other
 
 
 async def test_no_header_of_the_broker_is_sent_again(tower: Tower) -> None:

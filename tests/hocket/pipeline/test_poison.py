@@ -2,9 +2,11 @@
 
 import asyncio
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
+import hocket
 from hocket import Event, Tx
 from hocket.ids import inbox_key
 from hocket.outcome import Attempt
@@ -152,6 +154,17 @@ def test_only_starts_at_the_end_and_of_other_processes_count() -> None:
     assert (starts_of(lone, "me"), alone_of(lone, "me")) == (3, 1)
     assert ended(lines) == lines[:2]
     assert starts_of(None, "me") == 0
+
+
+def test_the_flag_decides_nothing_else() -> None:
+    """RULES 1.3: whether a delivery came before is the broker's guess; one place reads it, to mark a start."""
+    kit = Path(hocket.__file__).parent
+    found = {
+        path.relative_to(kit).as_posix(): path.read_text(encoding="utf-8").count(".redelivered")
+        for path in kit.rglob("*.py")
+        if not path.relative_to(kit).as_posix().startswith(("transports/", "testing/"))
+    }
+    assert {path: count for path, count in found.items() if count} == {"pipeline/handle.py": 1}
 
 
 async def test_a_suspect_runs_alone() -> None:

@@ -13,6 +13,8 @@ from tests.hocket.bells import (
     Tolled,
     Tower,
     World,
+    book,
+    booked,
     fail,
     message_of,
     steps,
@@ -253,6 +255,37 @@ async def test_a_killed_step_is_taken_over_by_the_next_boot(tower: Tower) -> Non
     assert world.attempts == [1, 1]
     assert len(set(world.keys)) == 1
     assert said(tower, "bell.tolled") == ["a"]
+
+
+@pytest.mark.parametrize("own", [True, False])
+async def test_a_run_that_was_taken_over_writes_and_says_nothing(tower: Tower, own: bool) -> None:
+    """RULES 3.1: the ledger decides: only the run that `begun` names wins, in a transaction of its own or not."""
+    world = World()
+    worker = await tower.start(steps.using(world))
+
+    async def give(owner: str) -> None:
+        async with worker.store.transaction() as tx:
+            db: Any = await tx.db()
+            await db.exec_driver_sql(f"UPDATE hocket_ledger SET owner = '{owner}'")  # noqa: S608 -- a test's own name
+
+    async def late(rung: Rung, tx: Tx[World]) -> Tolled:
+        if len(world.attempts) == 1:
+            await give("another")
+        if own:
+            await book(rung, tx)
+        return Tolled(name=rung.name)
+
+    world.behave = late
+    await tower.hear(RUNG, "k")
+    await asyncio.sleep(5)
+    assert world.attempts == [1]
+    assert said(tower, "bell.tolled") == []
+    assert await booked(worker) == []
+    await give("")
+    await tower.advance(LONG)
+    assert world.attempts == [1, 1]
+    assert said(tower, "bell.tolled") == ["a"]
+    assert await booked(worker) == (["a"] if own else [])
 
 
 async def test_an_order_to_undo_that_cannot_be_read_harms_no_neighbour(tower: Tower) -> None:

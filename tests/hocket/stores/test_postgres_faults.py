@@ -2,7 +2,9 @@
 """A PostgreSQL server that goes away, restarts, has no connection left or refuses a value (RULES 3.2)."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import asyncpg
 import pytest
@@ -10,12 +12,21 @@ from sqlalchemy import insert, text
 from sqlalchemy.exc import IntegrityError
 
 from deploy.database.server import PostgresServer
+from hocket import Retry, Scheduled, Service, Tx
 from hocket.clock import SystemClock
+from hocket.config import MAX_EVENT_BYTES
 from hocket.errors import ConfigError, HocketError, StoreError
+from hocket.outcome import Word
+from hocket.signals import Signals
 from hocket.store import Ending, Store
 from hocket.stores import postgres_link
 from hocket.stores.postgres import PostgresStore
-from hocket.testing.store_house import THINGS, ending, key_of, outbox_row
+from hocket.testing.store_house import TABLES, THINGS, ending, key_of, outbox_row
+from hocket.topology import DEAD
+from hocket.transports.memory import MemoryBroker, MemoryTransport
+from hocket.worker import Worker
+from tests.flows.choir import Notes
+from tests.hocket.bells import Rung, Tolled, World, message_of, until, uses
 from tests.hocket.stores.replicas import PATIENCE, Replicas, insist
 
 
@@ -128,8 +139,53 @@ async def test_nul_is_the_rows_own_fault(replicas: Replicas) -> None:
             await tx.write([Ending(outbox=(outbox_row("nul \x00 inside"),))])
 
 
+@pytest.mark.parametrize("way", ["its own write", "what it says"])
+async def test_nul_ends_its_own_delivery_and_pauses_nobody(replicas: Replicas, way: str) -> None:
+    """RULES 3.2: through a whole service: failed attempts, a letter; its neighbours are handled and intake goes on."""
+    clock, chance, world, notes = SystemClock(), random.Random(1), World(), Notes()
+
+    async def scribble(rung: Rung, tx: Tx[World]) -> Scheduled[Tolled]:
+        text = "nul \x00 inside" if rung.name == "bad" else "plain"
+        if way == "its own write":
+            await (await tx.db()).execute(insert(THINGS).values(name=text))
+            text = "plain"
+        return Scheduled(Tolled(name=rung.name), after=timedelta(days=1), key=text)
+
+    made = Service("scribes", owner="team-tower", uses=uses, tables=TABLES)
+
+    @made.handler(retry=Retry(2, first=timedelta(milliseconds=50)))
+    async def scribe(rung: Rung, tx: Tx[World]) -> Scheduled[Tolled]:
+        tx.use.attempts.append(tx.attempt)
+        return await scribble(rung, tx)
+
+    broker = MemoryBroker(clock=clock)
+    worker = Worker(
+        made.using(world), store=replicas.make("boot-1"), transport=MemoryTransport(broker, "scribes"),
+        signals=Signals([notes]), clock=clock, chance=chance, boot="boot-1", max_event_bytes=MAX_EVENT_BYTES,
+        version="test",
+    )  # fmt: skip
+    await worker.start()
+    post = MemoryTransport(broker, "post")
+    await post.open()
+    try:
+        await until(lambda: not worker.health(), PATIENCE)
+        await post.publish([message_of(Rung(name=name), name, clock) for name in ("k1", "bad", "k2", "k3")])
+        await until(lambda: bool(broker.messages(DEAD)), PATIENCE)
+        await until(lambda: worker.idle() and broker.depth("scribes.scribe") == 0, PATIENCE)
+        [letter] = broker.messages(DEAD)
+        assert b'"name":"bad"' in letter.body
+        assert letter.headers["hocket-death-attempt"] == 2
+        assert sorted(world.attempts) == [1, 1, 1, 1, 2]
+        assert notes.attempts_of("scribes.scribe") == {Word.HANDLED: 3, Word.RETRY: 1, Word.DEAD: 1}
+        assert (await worker.store.waiting()).later == 3
+        assert not [each for each in notes.troubles if "the store does not answer" in each]
+    finally:
+        await worker.stop()
+        await post.close()
+
+
 async def test_no_connection_left(replicas: Replicas, monkeypatch: pytest.MonkeyPatch) -> None:
-    """RULES 3.2: an exhausted pool is a `StoreError` for the one that waits; the kit's own pool goes on."""
+    """RULES 3.2, 3.3: an exhausted pool is a `StoreError` for the one that waits; the kit's own pool goes on."""
     monkeypatch.setattr(postgres_link, "HANDLER_CONNECTIONS", 1)
     monkeypatch.setattr(postgres_link, "HANDLER_SECONDS", 0.2)
     store = await replicas.start("boot-1")

@@ -288,7 +288,7 @@ async def test_a_death_made_by_the_broker_has_an_identity_of_its_own(desk: Bench
 
 
 async def test_a_binary_event_is_replayed_as_one_body(desk: Bench) -> None:
-    """An event whose attributes stood in headers is sent as the same event in one body; other headers go with it."""
+    """RULES 1.5: what stood in headers as attributes is sent in one body; a publisher's other headers go with it."""
     foreign = (
         '{"cloudEvents_specversion": "1.0", "cloudEvents_id": "f-1", "cloudEvents_source": "/shop", '
         '"cloudEvents_type": "order.placed", "tenant": "north"}'
