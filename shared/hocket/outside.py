@@ -150,7 +150,7 @@ class OutsideTransactions:
         purse = _Purse(self.store, self._together, self._claim(mark, key, flow) if first is None else None)
         about = About(mark, flow, "", self.clock.now())
         guard = Guard(self.circuits, self.clock, mark, self.breaker_changed)
-        tx = Outside(about, self.use, purse, guard, seen=first is not None)
+        tx = Outside(about, self.use, purse, guard, seen=first is not None, check=self._check)
         try:
             yield tx
             await self._commit(tx, purse, key, flow, mark)
@@ -178,9 +178,8 @@ class OutsideTransactions:
         flow = first.correlation_id if first else (correlation_id or self.ids.uuid7())
         seat = _Seat(self.store, joined)
         about = About(mark, flow, "", self.clock.now())
-        tx = Outside(
-            about, self.use, seat, Guard(self.circuits, self.clock, mark, self.breaker_changed), seen=bool(first)
-        )
+        guard = Guard(self.circuits, self.clock, mark, self.breaker_changed)
+        tx = Outside(about, self.use, seat, guard, seen=bool(first), check=self._check)
         await tx.db()  # it is open already: calls to the outside come before
         try:
             yield tx
@@ -204,6 +203,9 @@ class OutsideTransactions:
                 loop.call_later(wait, nudge)
 
         joined.on_commit(committed)
+
+    def _check(self, said: object) -> None:
+        self.speaker.check(said, self.declared.service, self.declared.says)
 
     def _check_room(self) -> None:
         if self.full():

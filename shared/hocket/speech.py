@@ -57,7 +57,7 @@ class Speaker:
         rows: list[OutboxRow] = []
         for each in said:
             event = each.event if isinstance(each, Scheduled) else each
-            self._check(event, cause, allowed)
+            self._declared(event, cause.subscription, allowed)
             type_, event_id = name_of(type(event))[0], self.ids.uuid7()
             key = event_id
             if cause.identity is not None:
@@ -68,13 +68,33 @@ class Speaker:
             rows += [self._row(each, older, cause, self.ids.uuid7(), key) for older in self.older(event)]
         return tuple(rows)
 
-    def _check(self, event: Event, cause: Cause, allowed: Mapping[EventName, type[Event]]) -> None:
+    def check(self, said: object, subscription: str, allowed: Mapping[EventName, type[Event]]) -> None:
+        """Refuse at once what could not leave later: `Unsayable` where it is no event, not declared, or too big."""
+        event = said.event if isinstance(said, Scheduled) else said
+        if not isinstance(event, Event):
+            raise Unsayable(f"{subscription} says {type(event).__name__}, which is no Event: say one that it declares")
+        self._declared(event, subscription, allowed)
+        try:
+            size = len(event.__pydantic_serializer__.to_json(event))
+        except ValueError:  # what cannot be written is told with its reason when the envelope is
+            return
+        if size > self.max_bytes:
+            raise self._too_big(type(event).__hocket_type__, event.subject_of(), size)
+
+    @staticmethod
+    def _declared(event: Event, subscription: str, allowed: Mapping[EventName, type[Event]]) -> None:
         type_, version = name_of(type(event))
         if allowed.get((type_, version)) is not type(event):
             raise Unsayable(
-                f"{cause.subscription} says {type_} version {version}, which it does not declare: "
+                f"{subscription} says {type_} version {version}, which it does not declare: "
                 "add it to the return annotation, or to says() outside handlers"
             )
+
+    def _too_big(self, type_: str, subject: str, size: int) -> Unsayable:
+        return Unsayable(
+            f"{type_} about {subject} has {size} bytes and the bound is {self.max_bytes}: "
+            "say less, or raise HOCKET_MAX_EVENT_BYTES (never above the broker's limit)"
+        )
 
     def _row(self, said: Event | Scheduled[Event], event: Event, cause: Cause, event_id: str, key: str) -> OutboxRow:
         """The row of `event`: what was said, or an older rendering of it."""
@@ -116,10 +136,7 @@ class Speaker:
             )
         body = encode(envelope)
         if len(body) > self.max_bytes:
-            raise Unsayable(
-                f"{envelope.type} about {envelope.subject} has {len(body)} bytes and the bound is {self.max_bytes}: "
-                "say less, or raise HOCKET_MAX_EVENT_BYTES (never above the broker's limit)"
-            )
+            raise self._too_big(envelope.type, envelope.subject, len(body))
         return self._message(exchange, route, envelope, body, headers)
 
     def _message(self, exchange: str, route: str, envelope: Envelope, body: bytes, headers: Headers) -> Message:

@@ -1,6 +1,6 @@
 """What a handler holds while it works: one attempt, one transaction."""
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Generic, NamedTuple, Protocol
@@ -234,9 +234,12 @@ class Tx(Generic[D_co]):
 class Outside(Tx[D_co]):
     """A transaction outside a handler: from HTTP, cron or a shell."""
 
-    def __init__(self, about: About, use: D_co, bank: Bank, guard: Guard, *, seen: bool) -> None:
+    def __init__(
+        self, about: About, use: D_co, bank: Bank, guard: Guard, *, seen: bool, check: Callable[[object], None]
+    ) -> None:
         super().__init__(about, use, bank, guard)
         self._seen = seen
+        self._check = check
         self._said: list[Event | Scheduled[Event]] = []
 
     @property
@@ -245,7 +248,11 @@ class Outside(Tx[D_co]):
         return self._seen
 
     def say(self, event: Event | Scheduled[Event], /) -> None:
-        """Say an event when the transaction commits; `Unsayable` beyond `MAX_SAID`."""
+        """Say an event when the transaction commits.
+
+        `Unsayable` at once: no event, not declared, too big, or beyond `MAX_SAID`.
+        """
+        self._check(event)
         if len(self._said) >= MAX_SAID:
             raise Unsayable(f"one transaction says at most {MAX_SAID} events: open another for the rest")
         self._said.append(event)

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import insert
 
-from hocket import Event, Service
+from hocket import Event, Scheduled, Service
 from hocket.config import MAX_EVENT_BYTES
 from hocket.errors import StoreError, Unsayable
 from hocket.ids import derived_key, inbox_key
@@ -100,6 +101,24 @@ async def test_an_error_inside_says_nothing(tower: Tower) -> None:
         assert not tx.seen
     await tower.quiet()
     assert tower.log() == []
+
+
+async def test_what_cannot_leave_is_refused_at_the_moment_it_is_said(tower: Tower) -> None:
+    """Too big, undeclared or no event: `say` itself raises, names type, size and bound; the transaction may go on."""
+    worker = await tower.start(desk.using(World()))
+    huge = Typed(text="x" * MAX_EVENT_BYTES)
+    async with worker.outside("k", None) as tx:
+        with pytest.raises(Unsayable, match=rf"desk\.typed about \S+ has \d{{7}} bytes .* is {MAX_EVENT_BYTES}"):
+            tx.say(huge)
+        with pytest.raises(Unsayable, match=r"has \d{7} bytes"):
+            tx.say(Scheduled(huge, after=timedelta(hours=1), key="k"))
+        with pytest.raises(Unsayable, match=r"desk says \S+ version 1, which it does not declare"):
+            tx.say(Never(name="a"))
+        with pytest.raises(Unsayable, match="desk says dict, which is no Event"):
+            tx.say({"name": "a"})
+        tx.say(Asked(name="a"))
+    await tower.quiet()
+    assert [envelope.type for envelope in tower.log()] == ["desk.asked"]
 
 
 async def test_too_big_an_event_is_refused_where_it_is_said(tower: Tower) -> None:
