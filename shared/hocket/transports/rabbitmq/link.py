@@ -89,8 +89,12 @@ class RabbitTransport:
         return Link(True, "", max(self._in.since, self._out.since))
 
     async def until_ready(self) -> None:
-        """Return when both connections are up; what an `on_ready` call raised (a `ConfigError`) is raised here."""
-        while not (self._in.open and self._out.open):
+        """Return when both connections are up and all that was declared runs.
+
+        While a queue is down the broker confirms what only the others take. What an `on_ready` call raised (a
+        `ConfigError`) is raised here.
+        """
+        while self._down or not (self._in.open and self._out.open):
             for line in (self._in, self._out):
                 line.check()
                 refusal: HocketError | None = line.refusal
@@ -144,17 +148,18 @@ class RabbitTransport:
 
     async def _until_up(self, topology: Topology) -> None:
         """Look until all runs; a channel that published meanwhile never gets its answers, so it is given up."""
-        while self._down:
+        while True:
             await asyncio.sleep(DOWN_SECONDS)
             try:
                 await declare(await self._in.connected(), topology, self._in.where)
+                break
             except Down as down:
                 self._down = str(down)
             except HocketError:  # the link was lost, or it is refused: said where it is declared next
                 continue
-            else:
-                self._down = ""
         await self._out.cut()
+        self._down = ""
+        self._changed.set()
 
     async def _consumes_again(self, _: Session) -> None:
         await self._call()
