@@ -243,7 +243,10 @@ class Store(Protocol):
     """A service's database."""
 
     async def open(self, tables: MetaData | None = None) -> None:
-        """Open, make the kit's tables and `tables` where absent. `ConfigError` where locked, full or not writable."""
+        """Open, make the kit's tables and `tables` where absent. `ConfigError` where locked, full or not writable.
+
+        `StoreError` where a server is away: it may be opened again.
+        """
         ...
 
     async def close(self) -> None:

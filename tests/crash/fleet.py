@@ -15,13 +15,9 @@ from tests.crash.plan import PAUSE_SECONDS, Life, Way
 
 #: What a process says that ends because its lease was over.
 FENCED = "was over before it was renewed"
-#: What a process says that ends because it found no database at its start.
-AWAY = ("was stopped or is starting", "see whether the server runs and can be reached")
 #: Begins a life in a service's log; characters of its end that are told.
 MARK = "-- life: "
 MOST_SAID = 400
-#: Seconds before a service that found no database is started again.
-AGAIN_SECONDS = 0.5
 #: Longest a start may take until the service listens, in seconds, and how often one looks.
 START_SECONDS = 60.0
 LOOK_SECONDS = 0.05
@@ -42,7 +38,6 @@ class Tally:
     at: Counter[str] = field(default_factory=Counter)
     missed: Counter[str] = field(default_factory=Counter)
     fenced: int = 0  # services that ended by themselves because their lease was over, as they must
-    refused: int = 0  # starts that ended by themselves because their database was away, as they must
     fallen: list[str] = field(default_factory=list)  # services that ended although nobody killed them
     enough: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -103,9 +98,6 @@ class Process:
             self._tally.killed(where)
         elif FENCED in (said := self._last()):
             self._tally.fenced += 1
-        elif any(words in said for words in AWAY):
-            self._tally.refused += 1
-            await asyncio.sleep(AGAIN_SECONDS)
         else:
             self._tally.fallen.append(f"{self.name} ended by itself with status {child.status}: {said}")
 

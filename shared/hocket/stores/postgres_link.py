@@ -5,7 +5,7 @@ plain statements on the same connection.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, NoReturn, Protocol, TypeVar
 
@@ -144,10 +144,16 @@ class Links:
         self._readers: AsyncEngine | None = None
         self._raw: set[asyncpg.Connection] = set()
 
-    async def connect(self, **settings: str) -> asyncpg.Connection:
-        """A connection of its own; what asyncpg raises comes through."""
+    async def connect(
+        self, settings: Mapping[str, str] | None = None, *, answer: float | None = None
+    ) -> asyncpg.Connection:
+        """A connection of its own, with seconds for an answer where given; what asyncpg raises comes through."""
         return await asyncpg.connect(
-            self._url, timeout=CONNECT_SECONDS, statement_cache_size=PREPARED, server_settings=self._settings | settings
+            self._url,
+            timeout=CONNECT_SECONDS,
+            command_timeout=answer,
+            statement_cache_size=PREPARED,
+            server_settings={**self._settings, **(settings or {})},
         )
 
     async def open(self) -> None:
@@ -167,7 +173,7 @@ class Links:
 
     def _engine(self, size: int, settings: dict[str, str], before: Callable[..., None] | None) -> AsyncEngine:
         async def made() -> asyncpg.Connection:
-            connection = await self.connect(**settings)
+            connection = await self.connect(settings)
             self._raw.add(connection)
             connection.add_termination_listener(self._raw.discard)
             return connection

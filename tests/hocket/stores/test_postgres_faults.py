@@ -13,9 +13,9 @@ from deploy.database.server import PostgresServer
 from hocket.clock import SystemClock
 from hocket.errors import ConfigError, HocketError, StoreError
 from hocket.store import Ending, Store
-from hocket.stores import postgres_link
+from hocket.stores import postgres_link, postgres_schema
 from hocket.stores.postgres import PostgresStore
-from hocket.testing.store_house import THINGS, ending, key_of, outbox_row
+from hocket.testing.store_house import TABLES, THINGS, ending, key_of, outbox_row
 from tests.hocket.stores.replicas import PATIENCE, Replicas, insist
 
 
@@ -185,7 +185,48 @@ async def test_what_forbids_the_start(replicas: Replicas, broken: str, says: str
 
 
 async def test_no_server_at_the_start(replicas: Replicas) -> None:
-    """An address that nobody answers is named."""
+    """An address that nobody answers is named, and can be opened once somebody does."""
     await asyncio.to_thread(replicas.server.stop)
-    with pytest.raises(ConfigError, match=r"127\.0\.0\.1:\d+/postgres does not answer"):
-        await replicas.make("boot").open()
+    store = replicas.make("boot")
+    for _ in range(2):
+        with pytest.raises(StoreError, match=r"127\.0\.0\.1:\d+/postgres does not answer"):
+            await store.open(TABLES)
+        with pytest.raises(StoreError):
+            await store.commit([])
+    await asyncio.to_thread(replicas.server.start)
+    await store.open(TABLES)
+    await store.commit([ending("a")])
+    assert await store.inbox([key_of("a")])
+    await store.close()
+
+
+async def test_a_standby_at_the_start(replicas: Replicas) -> None:
+    """A server that takes no writes may become the primary: it is waited for, its tables' own errors are not."""
+    url, standby = replicas.server.url(), f"standby_{replicas.schema}"
+    await asyncio.to_thread(replicas.server.add_database, standby)
+    await replicas.sql(f"ALTER DATABASE {standby} SET default_transaction_read_only = on")
+    store = PostgresStore(url.replace("/postgres", f"/{standby}"), clock=SystemClock(), boot="boot")
+    with pytest.raises(StoreError, match="takes no writes"):
+        await store.open()
+    await replicas.sql(f"ALTER DATABASE {standby} RESET default_transaction_read_only")
+    await store.open()
+    await store.close()
+
+
+async def test_a_cut_start_leaves_nothing_behind(replicas: Replicas) -> None:
+    """RULES 10.3: a start that is cut while another makes the tables holds neither connection nor lock."""
+    url = replicas.server.url()
+    holder = await asyncpg.connect(url)
+    await holder.execute(f"SELECT pg_advisory_lock({postgres_schema._LOCK})")
+    opening = asyncio.create_task(replicas.make("boot").open(TABLES))
+    mine = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'hocket'"
+    async with asyncio.timeout(PATIENCE):
+        while not await holder.fetchval(mine):  # noqa: ASYNC110 -- bounded above
+            await asyncio.sleep(0.02)
+        opening.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await opening
+        while await holder.fetchval(mine):  # noqa: ASYNC110 -- bounded above
+            await asyncio.sleep(0.02)
+    await holder.close()
+    await replicas.start("boot")
