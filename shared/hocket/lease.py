@@ -9,12 +9,14 @@ from typing import Any
 
 from sqlalchemy import MetaData
 
-from hocket.errors import HocketError, StoreError
+from hocket.errors import StoreError
 from hocket.signals import Signals
 from hocket.store import OWNER_RENEW_SECONDS, Store
 
-PROMISE = "what a process owned that is gone is owned by another within a lease; a process without a lease ends"
+PROMISE = "what a process owned that is gone is owned by another within a lease; one that was late goes on"
 
+
+LATE = "this process was paused, or its store was away, for longer than the lease; it goes on under a new one"
 
 Step = Callable[[], Awaitable[None]]
 Spawn = Callable[[str, Coroutine[Any, Any, None]], "asyncio.Task[None]"]
@@ -81,26 +83,20 @@ class Opening:
             raise StoreError(self.reason)
 
 
-class Fenced(HocketError):
-    """The lease of this process was over: others may have taken what it owned, so it ends and starts anew."""
-
-
 async def hold(service: str, store: Store, signals: Signals, look_again: Callable[[], None]) -> None:
     """Renew the lease and take over, for ever; `look_again` is told when the store holds rows never handed over.
 
-    `Fenced` where the lease was over. While the store does not answer the lease runs on.
+    While the store does not answer the lease runs on. A lease that was over is begun anew: what others have taken
+    meanwhile is theirs, and is published twice at most. Then nothing is taken over for one renewal: where the store was
+    away from everybody, everybody is late.
     """
     while True:
         await asyncio.sleep(OWNER_RENEW_SECONDS)
         try:
-            held = await store.renew()
-            if held and await store.take_over():
+            if not await store.renew():
+                signals.trouble(service, "the lease was over before it was renewed", reason=LATE)
+                look_again()
+            elif await store.take_over():
                 look_again()
         except StoreError as error:
             signals.trouble(service, "the lease could not be renewed", reason=str(error))
-            continue
-        if not held:
-            raise Fenced(
-                f"the lease of {service} was over before it was renewed: this process was paused, or its store was "
-                "away, for longer than the lease; it ends, so that its supervisor starts it anew"
-            )

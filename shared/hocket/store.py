@@ -276,8 +276,8 @@ class Store(Protocol):
     async def renew(self) -> bool:
         """Extend this process's lease; the worker calls it every `OWNER_RENEW_SECONDS`.
 
-        False: it was over, others may have taken what was owned. Such a process is fenced and stops: it starts nothing
-        more, gives back what it has in hand and ends.
+        False: it was over and a new one has begun; others may have taken what was owned. What they took is theirs: a
+        row that this process still has in hand may be published twice, and a step run of it is fenced by the ledger.
         """
         ...
 

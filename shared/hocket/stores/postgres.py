@@ -227,9 +227,8 @@ class PostgresStore:
     # -- owners ----------------------------------------------------------------------------------------------------
 
     async def renew(self) -> bool:
-        """Extend the lease by the database's clock; False where it was over: this process is fenced and must stop."""
-        said: str = await self._run(lambda kit: kit.execute(sql.RENEW, self._boot, self._owner_lease))
-        return said == "UPDATE 1"
+        """Extend the lease by the database's clock; False where it was over, and begins anew."""
+        return bool(await self._run(lambda kit: kit.fetchval(sql.RENEW, self._boot, self._owner_lease)))
 
     async def take_over(self) -> int:
         """Own the due rows of owners without a lease, in bounded steps; how many rows may be news to the caller."""

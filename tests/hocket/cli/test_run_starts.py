@@ -148,6 +148,26 @@ async def test_sigterm_ends_the_first_try(tmp_path: Path) -> None:
             assert await asyncio.wait_for(process.wait(), AT_ONCE) == 0
 
 
+async def test_a_lease_that_was_over_ends_nobody(server: PostgresServer, tmp_path: Path) -> None:
+    """RULES 4.1: where the database was away for longer than the leases, every replica goes on under a new one."""
+    address = server.add_database("late")
+    for name in "ab":
+        (tmp_path / name).mkdir()
+    doors = [Door(tmp_path / name, address) for name in "ab"]
+    async with doors[0].running() as first, doors[1].running() as second:
+        for door in doors:
+            await door.ready()
+        server.sql("UPDATE hocket_owners SET until = 0", "late")
+        async with asyncio.timeout(PATIENCE):
+            while server.sql("SELECT count(*) FROM hocket_owners WHERE until > 0", "late") != "2":  # noqa: ASYNC110 -- bounded
+                await asyncio.sleep(0.1)
+        for door in doors:
+            assert await door.asked("ready") == (200, '{"ready": true, "reasons": []}')
+            assert await door.knock(str(door.port)) == 204
+            assert "it goes on under a new one" in door.said()
+        assert (first.returncode, second.returncode) == (None, None)
+
+
 @pytest.mark.parametrize("late", [False, True])
 async def test_a_wrong_password_is_an_end(server: PostgresServer, tmp_path: Path, late: bool) -> None:
     """What a person must mend ends the process with its sentence, at the start and after a wait."""
