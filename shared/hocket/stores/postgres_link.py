@@ -26,9 +26,11 @@ READ_CONNECTIONS = 4
 #: Seconds to wait for a free connection: of the kit, of a handler's transaction or read.
 KIT_SECONDS = 10.0
 HANDLER_SECONDS = 30.0
-#: Seconds for a connection to be made, and for one of the kit's statements to be answered.
+#: Seconds for a connection to be made, for one of the kit's statements or a commit to be answered, and for one of
+#: `read()`. Handlers' statements are bounded by the lease of their transaction.
 CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 30.0
+READ_SECONDS = 60.0
 #: Milliseconds for which the group commit waits for a row that another transaction holds (RULES 3.3).
 LOCK_MILLISECONDS = 100
 #: Statements kept prepared on one connection.
@@ -169,11 +171,13 @@ class Links:
             server_settings=self._settings | {"lock_timeout": str(LOCK_MILLISECONDS)},
         )
         self._handlers = self._engine(HANDLER_CONNECTIONS, {}, self._before)
-        self._readers = self._engine(READ_CONNECTIONS, {"default_transaction_read_only": "on"}, None)
+        self._readers = self._engine(READ_CONNECTIONS, {"default_transaction_read_only": "on"}, None, READ_SECONDS)
 
-    def _engine(self, size: int, settings: dict[str, str], before: Callable[..., None] | None) -> AsyncEngine:
+    def _engine(
+        self, size: int, settings: dict[str, str], before: Callable[..., None] | None, answer: float | None = None
+    ) -> AsyncEngine:
         async def made() -> asyncpg.Connection:
-            connection = await self.connect(settings)
+            connection = await self.connect(settings, answer=answer)
             self._raw.add(connection)
             connection.add_termination_listener(self._raw.discard)
             return connection

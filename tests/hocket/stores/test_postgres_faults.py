@@ -16,6 +16,7 @@ from hocket.store import Ending, Store
 from hocket.stores import postgres_link, postgres_schema
 from hocket.stores.postgres import PostgresStore
 from hocket.testing.store_house import TABLES, THINGS, ending, key_of, outbox_row
+from tests.crash.proxy import Proxy
 from tests.hocket.stores.replicas import PATIENCE, Replicas, insist
 
 
@@ -114,6 +115,36 @@ async def test_connection_dies_inside_a_transaction(replicas: Replicas) -> None:
         await (await tx.db()).execute(insert(THINGS).values(name="kept"))
     async with store.read() as reading:
         assert (await reading.execute(text("SELECT name FROM things"))).scalars().all() == ["kept"]
+
+
+async def test_a_server_that_falls_silent(replicas: Replicas, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RULES 3.2: where nothing comes back any more, at a commit or a read, that is a `StoreError` within a bound."""
+    for bound in ("ANSWER_SECONDS", "READ_SECONDS", "CONNECT_SECONDS"):
+        monkeypatch.setattr(postgres_link, bound, 0.5)
+    proxy = Proxy(replicas.server.port)
+    await proxy.start()
+    url = replicas.server.url().replace(f":{replicas.server.port}", f":{proxy.port}")
+    store = PostgresStore(url, clock=SystemClock(), boot="boot", schema=replicas.schema)
+    await store.open(TABLES)
+    async with asyncio.timeout(PATIENCE):
+        async with store.read() as db:
+            await db.execute(text("SELECT 1"))
+        with pytest.raises(StoreError):
+            async with store.transaction() as tx:
+                await tx.write([ending("unknown")])
+                proxy.freeze()
+        with pytest.raises(StoreError):
+            async with store.read() as db:
+                await db.execute(text("SELECT 1"))
+        with pytest.raises(StoreError):
+            await store.commit([ending("silent")])
+        proxy.heal()
+        proxy.cut()
+        await insist(store, [ending("unknown")])
+        await insist(store, [ending("silent")])
+        assert len(await store.inbox([key_of("unknown"), key_of("silent")])) == 2
+        await store.close()
+    await proxy.stop()
 
 
 async def test_nul_is_the_rows_own_fault(replicas: Replicas) -> None:
