@@ -27,7 +27,15 @@ _SENTENCES = {
     "55": "is locked by another transaction",
     "57": "was stopped or is starting: nothing is lost, it is tried again",
 }
-_NO_ANSWER = (asyncpg.InterfaceError, OSError, TimeoutError, asyncio.TimeoutError, EOFError)
+#: `InternalClientError` is what asyncpg makes of a connection that the server ended just when a statement began.
+_NO_ANSWER = (
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+    asyncio.TimeoutError,
+    EOFError,
+)
 
 
 def shown(url: str) -> str:
