@@ -1,6 +1,5 @@
 """What can go wrong with a PostgreSQL database: whose fault it is, in one sentence."""
 
-import asyncio
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -28,14 +27,7 @@ _SENTENCES = {
     "57": "was stopped or is starting: nothing is lost, it is tried again",
 }
 #: `InternalClientError` is what asyncpg makes of a connection that the server ended just when a statement began.
-_NO_ANSWER = (
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    OSError,
-    TimeoutError,
-    asyncio.TimeoutError,
-    EOFError,
-)
+_NO_ANSWER = (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError, EOFError)
 
 
 def shown(url: str) -> str:

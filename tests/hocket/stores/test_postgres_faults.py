@@ -15,6 +15,7 @@ from hocket.errors import ConfigError, HocketError, StoreError
 from hocket.store import Ending, Store
 from hocket.stores import postgres_link, postgres_schema
 from hocket.stores.postgres import PostgresStore
+from hocket.stores.postgres_errors import handler_error, kit_error
 from hocket.testing.store_house import TABLES, THINGS, ending, key_of, outbox_row
 from tests.crash.proxy import Proxy
 from tests.hocket.stores.replicas import PATIENCE, Replicas, insist
@@ -115,6 +116,13 @@ async def test_connection_dies_inside_a_transaction(replicas: Replicas) -> None:
         await (await tx.db()).execute(insert(THINGS).values(name="kept"))
     async with store.read() as reading:
         assert (await reading.execute(text("SELECT name FROM things"))).scalars().all() == ["kept"]
+
+
+def test_a_connection_that_ends_as_a_statement_begins() -> None:
+    """RULES 3.2: what asyncpg says of a connection that the server has just ended is the store's fault, no attempt."""
+    error = asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is in progress")
+    assert isinstance(kit_error("database", error), StoreError)
+    assert isinstance(handler_error("database", error), StoreError)
 
 
 async def test_a_server_that_falls_silent(replicas: Replicas, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -147,10 +147,9 @@ class Stock:
             while self.part.worker.health() or not self.part.worker.idle():  # noqa: ASYNC110 -- no moment to wait for
                 await asyncio.sleep(0.05)
         assert await self.sql("SELECT sum(count) FROM shelves") == str(2 * MOVES)
-        ended = (
-            "SELECT state, attempt, count(*), count(DISTINCT said) FROM hocket_inbox WHERE subscription = 'mover.move'"
-        )
-        assert await self.sql(f"{ended} GROUP BY state, attempt") == f"handled|1|{MOVES}|{MOVES}"
+        ended = "SELECT state, attempt, count(*), count(DISTINCT said) FROM hocket_inbox"
+        ended += " WHERE subscription = 'mover.move' GROUP BY state, attempt"
+        assert await self.sql(ended) == f"handled|1|{MOVES}|{MOVES}"
         assert await self.sql("SELECT count(*) FROM hocket_outbox WHERE kind <> 'receipt'") == "0"
 
 
