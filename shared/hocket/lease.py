@@ -83,12 +83,14 @@ class Opening:
             raise StoreError(self.reason)
 
 
-async def hold(service: str, store: Store, signals: Signals, look_again: Callable[[], None]) -> None:
+async def hold(
+    service: str, store: Store, signals: Signals, look_again: Callable[[], None], suspect: Callable[[str], None]
+) -> None:
     """Renew the lease and take over, for ever; `look_again` is told when the store holds rows never handed over.
 
-    While the store does not answer the lease runs on. A lease that was over is begun anew: what others have taken
-    meanwhile is theirs, and is published twice at most. Then nothing is taken over for one renewal: where the store was
-    away from everybody, everybody is late.
+    While the store does not answer the lease runs on, and `suspect` is told why, also where nobody else asks it. A
+    lease that was over is begun anew: what others have taken meanwhile is theirs, and is published twice at most. Then
+    nothing is taken over for one renewal: where the store was away from everybody, everybody is late.
     """
     while True:
         await asyncio.sleep(OWNER_RENEW_SECONDS)
@@ -100,3 +102,4 @@ async def hold(service: str, store: Store, signals: Signals, look_again: Callabl
                 look_again()
         except StoreError as error:
             signals.trouble(service, "the lease could not be renewed", reason=str(error))
+            suspect(str(error))

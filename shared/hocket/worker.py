@@ -140,7 +140,8 @@ class Worker:
             reading.use = use
         await self.transport.open()
         self._name_breakers()
-        self.spawn("lease", hold(self.service.name, self.store, self.signals, self.relay.look_again))
+        lease = hold(self.service.name, self.store, self.signals, self.relay.look_again, self.committer.suspect)
+        self.spawn("lease", lease)
         self.spawn("commit", self.committer.run())
         self.spawn("sweep", self.sweeper.run())
         self.spawn("sample", self.reporter.sample())

@@ -43,9 +43,9 @@ async def store(tower: Tower, tmp_path: Path) -> LeasedStore:
 
 async def test_what_others_left_is_looked_for(store: LeasedStore) -> None:
     """RULES 4.1: rows taken over are rows nobody handed to the relay; it looks again, and only then."""
-    looks: list[float] = []
+    looks, why = list[float](), list[str]()
     loop = asyncio.get_running_loop()
-    holding = loop.create_task(hold("bells", store, Signals(), lambda: looks.append(loop.time())))
+    holding = loop.create_task(hold("bells", store, Signals(), lambda: looks.append(loop.time()), why.append))
     await asyncio.sleep(2.5 * OWNER_RENEW_SECONDS)
     assert looks == []
     store.left = 3
@@ -55,13 +55,16 @@ async def test_what_others_left_is_looked_for(store: LeasedStore) -> None:
 
 
 async def test_a_store_that_is_away_is_asked_again(store: LeasedStore) -> None:
-    """RULES 3.2: the store's failure ends nothing; the lease is renewed when it is back."""
+    """RULES 3.2: the store's failure ends nothing and is told; the lease is renewed when it is back."""
+    why: list[str] = []
     store.away = True
-    holding = asyncio.get_running_loop().create_task(hold("bells", store, Signals(), lambda: None))
+    holding = asyncio.get_running_loop().create_task(hold("bells", store, Signals(), lambda: None, why.append))
     await asyncio.sleep(3 * OWNER_RENEW_SECONDS)
     store.away = False
+    told = len(why)
     await asyncio.sleep(3 * OWNER_RENEW_SECONDS)
     assert not holding.done()
+    assert why == ["away"] * told != []
     holding.cancel()
 
 
@@ -147,8 +150,10 @@ async def test_what_a_person_must_mend_ends_the_wait(slowly: SlowlyStore, monkey
 
 async def test_a_process_that_was_late_goes_on(store: LeasedStore) -> None:
     """RULES 4.1: it holds a new lease and looks again; others that were late too have time to renew."""
-    looks: list[str] = []
-    holding = asyncio.get_running_loop().create_task(hold("bells", store, Signals(), lambda: looks.append("look")))
+    looks, why = list[str](), list[str]()
+    holding = asyncio.get_running_loop().create_task(
+        hold("bells", store, Signals(), lambda: looks.append("look"), why.append)
+    )
     store.held, store.left = False, 3
     await asyncio.sleep(1.5 * OWNER_RENEW_SECONDS)
     assert (looks, store.left) == (["look"], 3)

@@ -123,6 +123,10 @@ async def test_it_waits_for_its_database(server: PostgresServer, tmp_path: Path)
         await door.ready()
         assert await door.knock("ada") == 204
         assert server.sql("SELECT name FROM knocks", "waits") == "ada"
+        await asyncio.to_thread(server.stop)
+        await door.ready(says=f"database {where} does not answer")
+        await asyncio.to_thread(server.start)
+        await door.ready()
         process.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(process.wait(), PATIENCE) == 0
     assert server.password not in door.said()
