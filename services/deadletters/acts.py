@@ -87,6 +87,7 @@ async def replay(id: str, *, who: str, reason: str) -> Sent:
     """
     async with deadletters.tx() as tx:
         db = await tx.db()
+        await storage.take_turn(db)
         found = await planned(db, id, tx.time)
         if found.plan.refusal:
             raise Refused(found.plan.refusal)
@@ -108,7 +109,9 @@ async def replay(id: str, *, who: str, reason: str) -> Sent:
     failure = await _send(_raw(letter, headers), letter.subscription, act)
     async with deadletters.tx() as tx:
         sent_at = "" if failure else rfc3339(tx.time)
-        await storage.keep_act(await tx.db(), letter.id, dataclasses.replace(act, sent_at=sent_at, failure=failure))
+        db = await tx.db()
+        await storage.take_turn(db)
+        await storage.keep_act(db, letter.id, dataclasses.replace(act, sent_at=sent_at, failure=failure))
     return Sent(letter.id, act.replay, letter.subscription, act.attempt, failure)
 
 
@@ -118,6 +121,7 @@ async def discard(id: str, *, who: str, reason: str) -> str:
         raise Refused("A discard needs a reason: say why nobody needs this any more.")
     async with deadletters.tx() as tx:
         db = await tx.db()
+        await storage.take_turn(db)
         found = await planned(db, id, tx.time)
         if found.now.state not in OPEN:
             raise Refused(f"It is {found.now.state} already: there is nothing to discard.")

@@ -1,13 +1,16 @@
 """What a request asks of the desk: which letters, which letter, an act with its reason, and who asks."""
 
 from datetime import datetime
+from functools import partial
+from typing import Annotated
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.deadletters import acts, views
 from services.deadletters.domain import State
+from services.deadletters.reading import text
 
 #: Bytes of a posted act.
 MAX_ACT_BYTES = 16 * 1024
@@ -37,7 +40,7 @@ class Why(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    reason: str = Field(default="", max_length=acts.MAX_REASON)
+    reason: Annotated[str, Field(max_length=acts.MAX_REASON), AfterValidator(partial(text, limit=acts.MAX_REASON))] = ""
 
 
 def who_of(request: web.Request) -> str:

@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import AfterValidator, BaseModel, ValidationError
 
 from hocket import Tx
 from hocket.clock import rfc3339
@@ -21,6 +21,7 @@ SETTLING = frozenset({"handled", "obsolete", "refused"})
 async def take(letters: list[Raw], tx: Tx) -> None:
     """Store each letter whole; one that is here already gets a second arrival (RULES 8.1)."""
     db = await tx.db()
+    await storage.take_turn(db)
     now = rfc3339(tx.time)
     await storage.restate(db, await storage.store(db, [read(raw) for raw in letters], now))
 
@@ -38,6 +39,7 @@ async def settle(messages: list[Raw], tx: Tx) -> None:
     if not receipts and not reports:
         return
     db = await tx.db()
+    await storage.take_turn(db)
     for service, values, at in reports:
         await storage.keep_service(db, service, values, at)
     if receipts:
@@ -73,12 +75,16 @@ def _receipt(fact: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
     }
 
 
+#: A name as every store takes it.
+Name = Annotated[str, AfterValidator(text)]
+
+
 class _Manifest(BaseModel):
     """What is read of a manifest; one of another shape is passed over whole."""
 
-    service: str
-    time: str
-    owner: str = ""
+    service: Name
+    time: Name
+    owner: Name = ""
     subscriptions: list[dict[str, list[tuple[str, int]] | str | int | None]] = []
     says: list[tuple[str, int]] = []
     sensitive: dict[str, list[str]] = {}
@@ -87,8 +93,8 @@ class _Manifest(BaseModel):
 class _Heartbeat(BaseModel):
     """What is read of a heartbeat."""
 
-    service: str
-    time: str
+    service: Name
+    time: Name
     breakers: dict[str, dict[str, str | None]] = {}
 
 

@@ -4,10 +4,13 @@ import sqlalchemy as sa
 
 tables = sa.MetaData()
 
+#: A number that grows for ever.
+_COUNT = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
 letters = sa.Table(
     "letters",
     tables,
-    sa.Column("no", sa.Integer, primary_key=True, autoincrement=True),  # order of arrival, for paging
+    sa.Column("no", _COUNT, primary_key=True, autoincrement=True),  # order of arrival, for paging
     sa.Column("id", sa.Text, nullable=False, unique=True),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("again", sa.Integer, nullable=False),
@@ -79,7 +82,7 @@ receipts = sa.Table(
 acts = sa.Table(
     "acts",
     tables,
-    sa.Column("no", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("no", _COUNT, primary_key=True, autoincrement=True),
     sa.Column("letter", sa.Text, nullable=False, index=True),
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("time", sa.Text, nullable=False),

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Column, Integer, MetaData, Row, String, Table, insert, select, update
+from sqlalchemy import BigInteger, Column, Integer, MetaData, Row, String, Table, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.orders.domain import NewOrder, OrderState
@@ -11,7 +11,8 @@ tables = MetaData()
 order_table = Table(
     "orders",
     tables,
-    Column("number", Integer, primary_key=True, autoincrement=True),  # in order of arrival, for pages
+    # in order of arrival, for pages
+    Column("number", BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=True),
     Column("order_id", String, nullable=False, unique=True),
     Column("state", String, nullable=False),
     Column("reason", String, nullable=False, default=""),

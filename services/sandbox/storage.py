@@ -3,7 +3,22 @@
 import json
 from collections.abc import Sequence
 
-from sqlalchemy import Column, Float, Index, Integer, MetaData, Row, String, Table, func, insert, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    Row,
+    String,
+    Table,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)  # fmt: skip
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.sandbox.domain import Api, Asked, Did, Entry, Slip, Target, Verdict, decide
@@ -12,7 +27,7 @@ tables = MetaData()
 books = Table(
     "books",
     tables,
-    Column("id", Integer, primary_key=True),
+    Column("id", BigInteger().with_variant(Integer(), "sqlite"), primary_key=True),
     Column("target", String, nullable=False),
     Column("api", String, nullable=False),
     Column("key", String, nullable=False, index=True),

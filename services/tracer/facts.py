@@ -3,12 +3,14 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 #: Bound of one name, id or word in a fact; longer ones are not understood.
 MAX_NAME = 1000
+#: Bytes of the names by which one fact is found: PostgreSQL takes no longer ones into an index.
+MAX_KEY_BYTES = 2_000
 #: Bound of one free text in a fact.
 MAX_TEXT = 20_000
 
@@ -31,7 +33,7 @@ def _within_years(moment: datetime) -> datetime:
 
 Moment = Annotated[AwareDatetime, AfterValidator(_within_years)]
 Number = Annotated[int, Field(ge=-MAX_NUMBER, le=MAX_NUMBER)]
-Name = Annotated[str, Field(max_length=MAX_NAME)]
+Name = Annotated[str, Field(max_length=MAX_NAME, pattern=r"^[^\x00]*$")]
 Text = Annotated[str, Field(max_length=MAX_TEXT)]
 EventName = tuple[Name, Number]
 
@@ -74,6 +76,11 @@ class _Fact(BaseModel):
         return value
 
 
+def _findable(*names: str) -> None:
+    if sum(len(name.encode()) for name in names) > MAX_KEY_BYTES:
+        raise ValueError(f"its names have more than {MAX_KEY_BYTES} bytes together")
+
+
 class About(_Fact):
     """The event that an attempt was about."""
 
@@ -108,6 +115,12 @@ class Receipt(_Fact):
     step: Name = ""
     replay: Name = ""
     first: Name = ""  # of a duplicate: how it ended then
+
+    @model_validator(mode="after")
+    def _is_findable(self) -> Self:
+        about = (self.event.source, self.event.id, self.subject, self.correlationid)
+        _findable(self.subscription, *about, self.boot)
+        return self
 
     @property
     def key(self) -> tuple[str, str, str, int, str, str, datetime]:
@@ -173,6 +186,11 @@ class Heartbeat(_Fact):
     waiting: dict[Name, Number] = Field(default_factory=dict)
     breakers: dict[Name, Breaking] = Field(default_factory=dict)
     shed: Number = 0
+
+    @model_validator(mode="after")
+    def _is_findable(self) -> Self:
+        _findable(self.service, self.instance)
+        return self
 
 
 Reported = Receipt | Manifest | Heartbeat

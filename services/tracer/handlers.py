@@ -31,6 +31,7 @@ async def read_log(batch: list[Raw], tx: Tx[Settings]) -> None:
         if envelope.type != UNDO_TYPE:
             said.append(said_of(envelope))
     db = await tx.db()
+    await storage.take_turn(db)
     await storage.keep_events(db, said)
     await storage.keep_aside(db, aside)
     await storage.note_reading(db, "log", batch[-1].offset, max((each.time for each in said), default=None), tx.time)
@@ -47,6 +48,7 @@ async def read_receipts(batch: list[Raw], tx: Tx[Settings]) -> None:
         facts += some
         aside += other
     db = await tx.db()
+    await storage.take_turn(db)
     await storage.keep_manifests(db, [each for each in facts if isinstance(each, Manifest)])
     await storage.keep_receipts(db, [each for each in facts if isinstance(each, Receipt)])
     await storage.keep_heartbeats(db, [each for each in facts if isinstance(each, Heartbeat)])

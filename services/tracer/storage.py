@@ -1,11 +1,13 @@
 """What the tracer keeps: events, receipts, manifests, heartbeats, what it could not read, and a summary a flow."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     Float,
@@ -19,9 +21,9 @@ from sqlalchemy import (
     case,
     delete,
     select,
+    text,
     update,
 )  # fmt: skip
-from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.tracer.domain import Expected, Flow, fold
@@ -59,8 +61,9 @@ receipts = Table(
     Index("receipts_flow", "flow"), Index("receipts_subject", "subject", "time"),
 )  # fmt: skip
 manifests = Table(
-    "manifests", tables,
-    Column("service", String, primary_key=True), Column("content", Text, primary_key=True),
+    "declarations", tables,
+    Column("service", String, primary_key=True), Column("digest", String, primary_key=True),
+    Column("content", Text, nullable=False),  # longer than an index of PostgreSQL takes: hence its digest
     Column("first", Float, nullable=False), Column("last", Float, nullable=False),
 )  # fmt: skip
 heartbeats = Table(
@@ -75,7 +78,7 @@ aside = Table(
 )  # fmt: skip
 readings = Table(
     "readings", tables,
-    Column("stream", String, primary_key=True), Column("offset", Integer, nullable=False),
+    Column("stream", String, primary_key=True), Column("offset", BigInteger, nullable=False),
     Column("time", Float, nullable=False), Column("at", Float, nullable=False),
 )  # fmt: skip
 flows = Table(
@@ -99,6 +102,26 @@ class Aside(NamedTuple):
     body: bytes
 
 
+async def take_turn(db: AsyncConnection) -> None:
+    """One writer at a time until the end of the transaction, as SQLite has it anyway.
+
+    On PostgreSQL the two readers would otherwise deadlock over flows, and a fold would unmark what the other marks.
+    """
+    if db.dialect.name == "postgresql":
+        await db.execute(text("SELECT pg_advisory_xact_lock(hashtext('tracer'), hashtext(current_schema()))"))
+
+
+def _insert(db: AsyncConnection, table: Table) -> Any:
+    """An INSERT of this database's own dialect, which knows `on_conflict_…`; only that dialect is imported."""
+    if db.dialect.name == "postgresql":
+        from sqlalchemy.dialects import postgresql
+
+        return postgresql.insert(table)
+    from sqlalchemy.dialects import sqlite
+
+    return sqlite.insert(table)
+
+
 async def keep_events(db: AsyncConnection, said: Sequence[Said]) -> None:
     """Store events that are new by (source, id) and mark their flows."""
     if not said:
@@ -110,7 +133,7 @@ async def keep_events(db: AsyncConnection, said: Sequence[Said]) -> None:
         }
         for each in said
     ]  # fmt: skip
-    await db.execute(insert(events).on_conflict_do_nothing(), rows)
+    await db.execute(_insert(db, events).on_conflict_do_nothing(), rows)
     await mark_stale(db, {each.flow for each in said})
 
 
@@ -126,7 +149,7 @@ async def keep_receipts(db: AsyncConnection, told: Sequence[Receipt]) -> None:
         }
         for each in told
     ]  # fmt: skip
-    await db.execute(insert(receipts).on_conflict_do_nothing(), rows)
+    await db.execute(_insert(db, receipts).on_conflict_do_nothing(), rows)
     await mark_stale(db, {each.correlationid for each in told if each.correlationid})
 
 
@@ -134,16 +157,19 @@ async def keep_manifests(db: AsyncConnection, seen: Sequence[Manifest]) -> None:
     """Store manifests by their content with the first and last time it was seen; a new one marks whom it concerns."""
     for each in seen:
         content = each.model_dump_json(exclude={"time"})
+        digest = hashlib.blake2b(content.encode(), digest_size=16).hexdigest()
         when = each.time.timestamp()
         known = (
             await db.execute(
-                select(manifests.c.first).where(manifests.c.service == each.service, manifests.c.content == content)
+                select(manifests.c.first).where(manifests.c.service == each.service, manifests.c.digest == digest)
             )
         ).scalar()
-        adding = insert(manifests).values(service=each.service, content=content, first=when, last=when)
+        row = {"service": each.service, "digest": digest, "content": content, "first": when, "last": when}
         await db.execute(
-            adding.on_conflict_do_update(
-                index_elements=["service", "content"],
+            _insert(db, manifests)
+            .values(row)
+            .on_conflict_do_update(
+                index_elements=["service", "digest"],
                 set_={
                     "first": case((manifests.c.first < when, manifests.c.first), else_=when),
                     "last": case((manifests.c.last > when, manifests.c.last), else_=when),
@@ -167,7 +193,7 @@ async def _mark_concerned(db: AsyncConnection, manifest: Manifest) -> None:
 async def keep_heartbeats(db: AsyncConnection, beats: Sequence[Heartbeat]) -> None:
     """Keep the newest heartbeat of each instance."""
     for each in beats:
-        adding = insert(heartbeats).values(
+        adding = _insert(db, heartbeats).values(
             service=each.service, instance=each.instance, time=each.time.timestamp(), fact=each.model_dump_json()
         )
         await db.execute(
@@ -183,17 +209,25 @@ async def keep_aside(db: AsyncConnection, found: Sequence[Aside]) -> None:
     """Keep what could not be read, its head and why, the last `MAX_ASIDE` of it."""
     if not found:
         return
-    rows = [{**each._asdict(), "body": each.body[:ASIDE_BYTES]} for each in found]
-    await db.execute(insert(aside).on_conflict_do_nothing(), rows)
+    rows = [
+        {"stream": each.stream, "place": each.place, "why": _storable(each.why), "body": each.body[:ASIDE_BYTES]}
+        for each in found
+    ]
+    await db.execute(_insert(db, aside).on_conflict_do_nothing(), rows)
     oldest = select(aside.c.place).order_by(aside.c.place.desc()).offset(MAX_ASIDE)
     await db.execute(delete(aside).where(aside.c.place.in_(oldest)))
+
+
+def _storable(said: str) -> str:
+    """What was said of hostile bytes, as text that every database takes."""
+    return said.encode(errors="replace").decode().replace("\x00", "\N{REPLACEMENT CHARACTER}")
 
 
 async def note_reading(
     db: AsyncConnection, stream: str, offset: int | None, newest: datetime | None, at: datetime
 ) -> None:
     """Note how far a stream was read, and how new its newest fact was then; no fact leaves the last one standing."""
-    adding = insert(readings).values(
+    adding = _insert(db, readings).values(
         stream=stream, offset=offset or 0, time=newest.timestamp() if newest else 0.0, at=at.timestamp()
     )
     fresh = {"offset": adding.excluded.offset, "time": adding.excluded.time, "at": adding.excluded.at}
@@ -210,7 +244,7 @@ async def mark_stale(db: AsyncConnection, ids: set[str]) -> None:
         "stale": True, "state": "running", "subject": "", "type": "", "began": 0.0, "ended": 0.0, "waits": "",
         "since": 0.0, "dead": 0, "events": 0,
     }  # fmt: skip
-    adding = insert(flows).on_conflict_do_update(index_elements=["id"], set_={"stale": True})
+    adding = _insert(db, flows).on_conflict_do_update(index_elements=["id"], set_={"stale": True})
     await db.execute(adding, [{"id": each, **blank} for each in sorted(ids)])
 
 
@@ -222,7 +256,7 @@ async def fold_stale(db: AsyncConnection) -> int:
     expected = await expected_of(db)
     said, told = await facts_of(db, ids)
     rows = [_summary(fold(each, said.get(each, ()), told.get(each, ()), expected)) for each in ids]
-    adding = insert(flows)
+    adding = _insert(db, flows)
     fresh = {name: adding.excluded[name] for name in rows[0] if name != "id"}
     await db.execute(adding.on_conflict_do_update(index_elements=["id"], set_=fresh), rows)
     return len(ids)

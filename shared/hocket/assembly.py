@@ -233,18 +233,28 @@ async def run(targets: Sequence[Target], config: Config) -> None:
     assembly = Assembly(config)
     asked = asyncio.Event()
     loop = asyncio.get_running_loop()
+    me, begun = asyncio.current_task(), asyncio.Event()
+    assert me is not None
 
     def stop() -> None:
         if asked.is_set():
             os._exit(FAILED_STATUS)
         asked.set()
+        if not begun.is_set():
+            me.cancel()  # a database that does not answer holds nobody who wants to stop
 
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, stop)
     try:
         for service, port in targets:
             await assembly.start(service, port)
+        begun.set()
         failed = await _until_asked(assembly, asked)
+    except asyncio.CancelledError:
+        if not asked.is_set():
+            raise
+        me.uncancel()
+        failed = ""
     finally:
         await assembly.close()
     if failed:

@@ -239,7 +239,10 @@ class Store(Protocol):
     """A service's database."""
 
     async def open(self, tables: MetaData | None = None) -> None:
-        """Open, make the kit's tables and `tables` where absent. `ConfigError` where locked, full or not writable."""
+        """Open, make the kit's tables and `tables` where absent. `ConfigError` where locked, full or not writable.
+
+        `StoreError` where a server is away: it may be opened again.
+        """
         ...
 
     async def close(self) -> None:
@@ -269,8 +272,8 @@ class Store(Protocol):
     async def renew(self) -> bool:
         """Extend this process's lease; the worker calls it every `OWNER_RENEW_SECONDS`.
 
-        False: it was over, others may have taken what was owned. Such a process is fenced and stops: it starts nothing
-        more, gives back what it has in hand and ends.
+        False: it was over and a new one has begun; others may have taken what was owned. What they took is theirs: a
+        row that this process still has in hand may be published twice, and a step run of it is fenced by the ledger.
         """
         ...
 

@@ -117,6 +117,8 @@ def _answers(service: str) -> Middleware:
 
     @web.middleware
     async def answers(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if "%00" in request.raw_path:  # PostgreSQL keeps no NUL in a text, so nothing has such a name
+            return _json({"error": "the address holds a NUL"}, 400)
         try:
             return await handler(request)
         except web.HTTPException:

@@ -14,7 +14,7 @@ from hocket.breaker import Circuit
 from hocket.clock import Clock
 from hocket.errors import HocketError, TransportError
 from hocket.ids import Ids
-from hocket.lease import hold
+from hocket.lease import Opening, hold
 from hocket.observe import Observer
 from hocket.outcome import Seen
 from hocket.outside import OutsideTransactions
@@ -95,16 +95,16 @@ class Worker:
         self.handling = Handling(
             store, recorder, signals, clock, chance, self.circuits, changed, self.supervisor.cutting
         )
-        again = self.relay.look_again
         self.committer = Committer(
-            store, recorder, signals, clock, chance, won=self._won, lost=self._lost, unknown=again
+            store, recorder, signals, clock, chance, won=self._won, lost=self._lost, unknown=self.relay.look_again
         )
         self.lanes = self._lanes()
         self.outsides = OutsideTransactions(
             declared, store, speaker, ids, clock, self.circuits, changed, self.full, self.relay.hand,
-            unknown=again,
+            unknown=self.relay.look_again,
         )  # fmt: skip
         self.readings = self._readings(ids)
+        self.opening = Opening(service.name, store, service.tables, signals, chance)
         self._uses = AsyncExitStack()
         self._begun = False
         self._beginning: asyncio.Task[None] | None = None
@@ -122,27 +122,27 @@ class Worker:
         ]
 
     async def start(self) -> None:
-        """Open the store, begin to connect and to work; returns before the broker is reached.
+        """Open the store, begin to connect and to work; returns before the broker, or a store that is away, is reached.
 
         `DeclarationError` and `ConfigError` say what is wrong before anything runs.
         """
         self.service.complete()
         try:
-            await self._open()
+            late = await self.opening.start(partial(self.relay.start, self.spawn), self._work, self.spawn)
+            self._beginning = late or self._beginning
         except BaseException:
             await self._close()
             raise
 
-    async def _open(self) -> None:
-        await self.store.open(self.service.tables)
+    async def _work(self) -> None:
         use = await self._uses.enter_async_context(_opened(self.service))
         self.handling.use = self.outsides.use = use
         for reading in self.readings:
             reading.use = use
         await self.transport.open()
-        await self.relay.start(self.spawn)
         self._name_breakers()
-        self.spawn("lease", hold(self.service.name, self.store, self.signals, self.relay.look_again))
+        lease = hold(self.service.name, self.store, self.signals, self.relay.look_again, self.committer.suspect)
+        self.spawn("lease", lease)
         self.spawn("commit", self.committer.run())
         self.spawn("sweep", self.sweeper.run())
         self.spawn("sample", self.reporter.sample())
@@ -242,6 +242,8 @@ class Worker:
         reasons = []
         if self.supervisor.failed:
             reasons.append(self.supervisor.failed)
+        if self.opening.reason:
+            return [*reasons, self.opening.reason]
         link = self.transport.link()
         if not link.ready:
             reasons.append(link.reason or "the broker is not connected yet")
@@ -272,6 +274,7 @@ class Worker:
         self, key: str | None, correlation_id: str | None, connection: AsyncConnection | None = None
     ) -> AbstractAsyncContextManager[Any]:
         """A transaction outside a handler; with a `connection` it joins one that an application owns."""
+        self.opening.check()
         if connection is not None:
             return self.outsides.joined(key, correlation_id, connection, self.relay.nudge)
         return self.outsides.transaction(key, correlation_id)

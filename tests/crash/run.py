@@ -196,10 +196,6 @@ class Run:
         if tally.missed:
             self.say("not reached: " + ", ".join(f"{where} {times}" for where, times in sorted(tally.missed.items())))
         self.say("disturbed: " + ", ".join(f"{what} {times}" for what, times in sorted(self.troubles.items())))
-        if tally.fenced:
-            self.say(f"ended by themselves, their lease being over: {tally.fenced}")
-        if tally.refused:
-            self.say(f"found no database at their start and were started again: {tally.refused}")
         for fallen in tally.fallen:
             self.say(f"fallen: {fallen}")
         if left:

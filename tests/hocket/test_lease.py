@@ -1,13 +1,16 @@
 """A process holds its lease, takes over what others left, and ends when its lease was over."""
 
 import asyncio
+import random
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from sqlalchemy import MetaData
 
-from hocket.errors import StoreError
-from hocket.lease import Fenced, hold
+from hocket.errors import ConfigError, StoreError
+from hocket.lease import OPEN_FIRST_WAIT, OPEN_LONGEST_WAIT, Opening, hold
 from hocket.signals import Signals
 from hocket.store import OWNER_RENEW_SECONDS
 from tests.hocket.bells import FaultyStore, Tower, World, bells
@@ -40,9 +43,9 @@ async def store(tower: Tower, tmp_path: Path) -> LeasedStore:
 
 async def test_what_others_left_is_looked_for(store: LeasedStore) -> None:
     """RULES 4.1: rows taken over are rows nobody handed to the relay; it looks again, and only then."""
-    looks: list[float] = []
+    looks, why = list[float](), list[str]()
     loop = asyncio.get_running_loop()
-    holding = loop.create_task(hold("bells", store, Signals(), lambda: looks.append(loop.time())))
+    holding = loop.create_task(hold("bells", store, Signals(), lambda: looks.append(loop.time()), why.append))
     await asyncio.sleep(2.5 * OWNER_RENEW_SECONDS)
     assert looks == []
     store.left = 3
@@ -52,33 +55,128 @@ async def test_what_others_left_is_looked_for(store: LeasedStore) -> None:
 
 
 async def test_a_store_that_is_away_is_asked_again(store: LeasedStore) -> None:
-    """RULES 3.2: the store's failure ends nothing; the lease is renewed when it is back."""
+    """RULES 3.2: the store's failure ends nothing and is told; the lease is renewed when it is back."""
+    why: list[str] = []
     store.away = True
-    holding = asyncio.get_running_loop().create_task(hold("bells", store, Signals(), lambda: None))
+    holding = asyncio.get_running_loop().create_task(hold("bells", store, Signals(), lambda: None, why.append))
     await asyncio.sleep(3 * OWNER_RENEW_SECONDS)
     store.away = False
+    told = len(why)
     await asyncio.sleep(3 * OWNER_RENEW_SECONDS)
     assert not holding.done()
+    assert why == ["away"] * told != []
     holding.cancel()
 
 
-async def test_a_fenced_process_ends(store: LeasedStore) -> None:
-    """RULES 4.1: a process whose lease was over must stop; it says why."""
-    store.held = False
-    with pytest.raises(Fenced, match="bells"):
-        await hold("bells", store, Signals(), lambda: None)
+class SlowlyStore(LeasedStore):
+    """A store whose server comes up at its third opening."""
+
+    opened: tuple[float, ...] = ()
+    away_till = 3
+
+    async def open(self, tables: MetaData | None = None) -> None:
+        """As the test says."""
+        self.opened += (asyncio.get_running_loop().time(),)
+        if len(self.opened) < self.away_till:
+            raise StoreError("database shop does not answer")
+        await super().open(tables)
+
+
+@pytest.fixture
+async def slowly(tower: Tower, tmp_path: Path) -> SlowlyStore:
+    """A store that is away, under virtual time."""
+    return SlowlyStore(str(tmp_path / "slowly.db"), clock=tower.clock, boot="b", inline=True)
+
+
+def opening_of(store: SlowlyStore) -> Opening:
+    """The opening of a service on it."""
+    return Opening("bells", store, None, Signals(), random.Random(1))
+
+
+async def nothing() -> None:
+    """Nothing more is to be done."""
+
+
+async def test_a_store_that_is_away_at_the_start_is_waited_for(slowly: SlowlyStore) -> None:
+    """RULES 3.2: the start says why it waits and goes on by itself; before that nothing is written to the store."""
+    opening, steps = opening_of(slowly), list[str]()
+
+    async def begin() -> None:
+        steps.append("begin")
+        if len(steps) == 1:
+            raise StoreError("away again")
+
+    async def work() -> None:
+        steps.append("work")
+
+    loop = asyncio.get_running_loop()
+    later = await opening.start(begin, work, lambda name, what: loop.create_task(what, name=name))
+    assert later is not None
+    with pytest.raises(StoreError, match="database shop does not answer"):
+        opening.check()
+    await later
+    assert steps == ["begin", "begin", "work"]
+    assert len(slowly.opened) == slowly.away_till + 1
+    opening.check()
+    await slowly.close()
+
+
+async def test_the_waits_for_a_store_grow_to_their_bound(slowly: SlowlyStore) -> None:
+    """Between tries it waits longer and longer, never longer than the bound."""
+    slowly.away_till = 12
+    loop = asyncio.get_running_loop()
+    later = await opening_of(slowly).start(nothing, nothing, lambda name, what: loop.create_task(what, name=name))
+    assert later is not None
+    await later
+    waits = [after - before for before, after in pairwise(slowly.opened)]
+    assert waits[0] <= OPEN_FIRST_WAIT
+    assert all(OPEN_LONGEST_WAIT / 2 <= wait <= OPEN_LONGEST_WAIT for wait in waits[5:])
+    await slowly.close()
+
+
+async def test_what_a_person_must_mend_ends_the_wait(slowly: SlowlyStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A `ConfigError` is an end, whenever it is found out."""
+    loop = asyncio.get_running_loop()
+    later = await opening_of(slowly).start(nothing, nothing, lambda name, what: loop.create_task(what, name=name))
+    assert later is not None
+
+    async def refuse(_: SlowlyStore, _tables: MetaData | None = None) -> None:
+        raise ConfigError("database shop refuses this user")
+
+    monkeypatch.setattr(SlowlyStore, "open", refuse)
+    with pytest.raises(ConfigError, match="refuses this user"):
+        await later
+
+
+async def test_a_process_that_was_late_goes_on(store: LeasedStore) -> None:
+    """RULES 4.1: it holds a new lease and looks again; others that were late too have time to renew."""
+    looks, why = list[str](), list[str]()
+    holding = asyncio.get_running_loop().create_task(
+        hold("bells", store, Signals(), lambda: looks.append("look"), why.append)
+    )
+    store.held, store.left = False, 3
+    await asyncio.sleep(1.5 * OWNER_RENEW_SECONDS)
+    assert (looks, store.left) == (["look"], 3)
+    store.held = True
+    await asyncio.sleep(OWNER_RENEW_SECONDS)
+    assert (looks, store.left) == (["look", "look"], 0)
+    holding.cancel()
 
 
 async def test_a_service_holds_its_lease(tower: Tower, monkeypatch: pytest.MonkeyPatch) -> None:
-    """RULES 4.1: the running service renews; without a lease it is no longer alive."""
+    """RULES 4.1: the running service renews; where it was late it says so and works on."""
     worker = await tower.start(bells.using(World()))
     await tower.advance(timedelta(seconds=3 * OWNER_RENEW_SECONDS))
     assert worker.live
 
+    late: list[float] = []
+
     async def over(_: FaultyStore) -> bool:
+        late.append(asyncio.get_running_loop().time())
         return False
 
     monkeypatch.setattr(FaultyStore, "renew", over)
-    await asyncio.sleep(2 * OWNER_RENEW_SECONDS)
-    assert not worker.live
-    assert "lease" in worker.supervisor.failed
+    await tower.advance(timedelta(seconds=2 * OWNER_RENEW_SECONDS))
+    assert late
+    assert worker.live
+    assert worker.health() == []

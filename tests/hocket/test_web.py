@@ -12,6 +12,7 @@ import pytest
 import structlog
 from aiohttp import ClientSession, web
 from pydantic import BaseModel, field_validator
+from yarl import URL
 
 from hocket.errors import ConfigError, OutboxFull, StoreError, TransportError, Undecodable
 from hocket.running import current, here
@@ -239,6 +240,15 @@ async def test_an_address_that_is_not_here_is_named() -> None:
     other = Web("other", "192.0.2.1", 0, [], list, lambda: True, bytes)
     with pytest.raises(ConfigError, match=r"192.0.2.1.*HOCKET_HTTP_HOST"):
         await other.start()
+
+
+async def test_a_nul_in_an_address_is_refused(shop: Shop) -> None:
+    """It names nothing, and not every database takes it: 400 before any handler."""
+    for path in ("/slow%00", "/health/live?q=a%00"):
+        url = URL(f"http://127.0.0.1:{shop.web.port}{path}", encoded=True)
+        async with ClientSession() as http, http.get(url) as answer:
+            assert answer.status == 400
+            assert "NUL" in (await answer.json())["error"]
 
 
 async def test_a_mount_that_does_not_fit_is_refused() -> None:

@@ -11,11 +11,10 @@ from typing import TypeVar
 
 import asyncpg
 from sqlalchemy import MetaData
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.clock import Clock
-from hocket.errors import ConfigError, StoreError
+from hocket.errors import StoreError
 from hocket.store import (
     LEASE_SECONDS,
     OWNER_LEASE_SECONDS,
@@ -29,7 +28,7 @@ from hocket.store import (
 )
 from hocket.stores import postgres_rows, postgres_schema
 from hocket.stores import postgres_sql as sql
-from hocket.stores.postgres_errors import kit_error, sentence
+from hocket.stores.postgres_errors import kit_error, opening_error, sentence
 from hocket.stores.postgres_join import JoinedTx, join
 from hocket.stores.postgres_link import Links
 from hocket.stores.postgres_tx import PostgresTx, count
@@ -72,21 +71,22 @@ class PostgresStore:
     async def open(self, tables: MetaData | None = None) -> None:
         """Make or migrate the kit's tables, make `tables` where absent, begin the lease of this process.
 
-        Several replicas may open at once. `ConfigError` says what forbids it.
+        Several replicas may open at once. `ConfigError` says what forbids it; `StoreError` that the server is away, and
+        then it may be opened again.
         """
         try:
             await postgres_schema.create(self._links, self._schema, tables)
             await self._links.open()
             self._refusing = None
-            await self._run(lambda kit: kit.execute(sql.BEGIN_LEASE, self._boot, self._owner_lease))
-        except ConfigError:
-            raise
+            await self._raw(lambda kit: kit.execute(sql.BEGIN_LEASE, self._boot, self._owner_lease))
         except Exception as error:
             self._refusing = f"database {self._name} did not open"
             await self._links.close()
-            reason = getattr(error, "orig", None) if isinstance(error, SQLAlchemyError) else None
-            text = str(error) if isinstance(error, StoreError) else sentence(self._name, reason or error)
-            raise ConfigError(text) from error
+            raise opening_error(self._name, error) from error
+        except BaseException:
+            self._refusing = f"database {self._name} did not open"
+            await self._links.cut()
+            raise
 
     async def close(self) -> None:
         """Finish what is under way, end the lease, so that others take over at once, and close."""
@@ -227,9 +227,8 @@ class PostgresStore:
     # -- owners ----------------------------------------------------------------------------------------------------
 
     async def renew(self) -> bool:
-        """Extend the lease by the database's clock; False where it was over: this process is fenced and must stop."""
-        said: str = await self._run(lambda kit: kit.execute(sql.RENEW, self._boot, self._owner_lease))
-        return said == "UPDATE 1"
+        """Extend the lease by the database's clock; False where it was over, and begins anew."""
+        return bool(await self._run(lambda kit: kit.fetchval(sql.RENEW, self._boot, self._owner_lease)))
 
     async def take_over(self) -> int:
         """Own the due rows of owners without a lease, in bounded steps; how many rows may be news to the caller."""

@@ -1,20 +1,23 @@
 """What can go wrong with a PostgreSQL database: whose fault it is, in one sentence."""
 
-import asyncio
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
+from sqlalchemy.exc import SQLAlchemyError
 
-from hocket.errors import StoreError
+from hocket.errors import ConfigError, HocketError, StoreError
 
 #: Classes of SQLSTATE that speak of a value or a row: what PostgreSQL refuses by its nature (RULES 3.2).
 _OF_THE_ROW = {"22", "23", "54"}
 #: The same for a handler's own statement: of the store are lost connections, conflicts, a lack of resources, operators.
 _OF_THE_STORE = {"08", "40", "53", "57", "58"}
+#: What passes by itself, so that a start waits for it: the same, a lock, and a standby that takes no writes.
+_PASSING = _OF_THE_STORE | {"25", "55"}
 READ_ONLY = "25006"
 
 _SENTENCES = {
     "08": "does not answer: see whether the server runs and can be reached",
+    "25": "takes no writes (is it a standby?): name the primary in HOCKET_DATABASE_URL; it is tried again",
     "28": "refuses this user: check name and password in HOCKET_DATABASE_URL",
     "3D": "does not exist: create it, or name another one in HOCKET_DATABASE_URL",
     "40": "rolled a transaction back in favour of another; it is tried again",
@@ -23,7 +26,8 @@ _SENTENCES = {
     "55": "is locked by another transaction",
     "57": "was stopped or is starting: nothing is lost, it is tried again",
 }
-_NO_ANSWER = (asyncpg.InterfaceError, OSError, TimeoutError, asyncio.TimeoutError, EOFError)
+#: `InternalClientError` is what asyncpg makes of a connection that the server ended just when a statement began.
+_NO_ANSWER = (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError, EOFError)
 
 
 def shown(url: str) -> str:
@@ -59,6 +63,16 @@ def kit_error(database: str, error: Exception) -> Exception:
     if not code or code[:2] in _OF_THE_ROW:
         return _innermost(error) if isinstance(error, asyncpg.InterfaceError | asyncpg.PostgresError) else error
     return StoreError(sentence(database, error))
+
+
+def opening_error(database: str, error: Exception) -> HocketError:
+    """What the start raises: `StoreError` where the server is away and may come back, else `ConfigError`."""
+    if isinstance(error, HocketError):
+        return error
+    if isinstance(error, SQLAlchemyError) and isinstance(below := getattr(error, "orig", None), Exception):
+        error = below.__cause__ if isinstance(below.__cause__, Exception) else below
+    kind = StoreError if code_of(error)[:2] in _PASSING else ConfigError
+    return kind(sentence(database, error))
 
 
 def _innermost(error: Exception) -> Exception:

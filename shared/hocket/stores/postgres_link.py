@@ -5,7 +5,7 @@ plain statements on the same connection.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, NoReturn, Protocol, TypeVar
 
@@ -26,9 +26,11 @@ READ_CONNECTIONS = 4
 #: Seconds to wait for a free connection: of the kit, of a handler's transaction or read.
 KIT_SECONDS = 10.0
 HANDLER_SECONDS = 30.0
-#: Seconds for a connection to be made, and for one of the kit's statements to be answered.
+#: Seconds for a connection to be made, for one of the kit's statements or a commit to be answered, and for one of
+#: `read()`. Handlers' statements are bounded by the lease of their transaction.
 CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 30.0
+READ_SECONDS = 60.0
 #: Milliseconds for which the group commit waits for a row that another transaction holds (RULES 3.3).
 LOCK_MILLISECONDS = 100
 #: Statements kept prepared on one connection.
@@ -144,10 +146,16 @@ class Links:
         self._readers: AsyncEngine | None = None
         self._raw: set[asyncpg.Connection] = set()
 
-    async def connect(self, **settings: str) -> asyncpg.Connection:
-        """A connection of its own; what asyncpg raises comes through."""
+    async def connect(
+        self, settings: Mapping[str, str] | None = None, *, answer: float | None = None
+    ) -> asyncpg.Connection:
+        """A connection of its own, with seconds for an answer where given; what asyncpg raises comes through."""
         return await asyncpg.connect(
-            self._url, timeout=CONNECT_SECONDS, statement_cache_size=PREPARED, server_settings=self._settings | settings
+            self._url,
+            timeout=CONNECT_SECONDS,
+            command_timeout=answer,
+            statement_cache_size=PREPARED,
+            server_settings={**self._settings, **(settings or {})},
         )
 
     async def open(self) -> None:
@@ -163,11 +171,13 @@ class Links:
             server_settings=self._settings | {"lock_timeout": str(LOCK_MILLISECONDS)},
         )
         self._handlers = self._engine(HANDLER_CONNECTIONS, {}, self._before)
-        self._readers = self._engine(READ_CONNECTIONS, {"default_transaction_read_only": "on"}, None)
+        self._readers = self._engine(READ_CONNECTIONS, {"default_transaction_read_only": "on"}, None, READ_SECONDS)
 
-    def _engine(self, size: int, settings: dict[str, str], before: Callable[..., None] | None) -> AsyncEngine:
+    def _engine(
+        self, size: int, settings: dict[str, str], before: Callable[..., None] | None, answer: float | None = None
+    ) -> AsyncEngine:
         async def made() -> asyncpg.Connection:
-            connection = await self.connect(**settings)
+            connection = await self.connect(settings, answer=answer)
             self._raw.add(connection)
             connection.add_termination_listener(self._raw.discard)
             return connection

@@ -3,6 +3,8 @@
 One process at a time does it, also where several replicas start at once: an advisory lock makes the others wait.
 """
 
+import asyncio
+
 import asyncpg
 from sqlalchemy import Connection, MetaData
 from sqlalchemy.dialects import postgresql as postgresql_dialect
@@ -11,10 +13,12 @@ from sqlalchemy.pool import NullPool
 
 from hocket.errors import ConfigError
 from hocket.stores import tables
-from hocket.stores.postgres_link import Links
+from hocket.stores.postgres_link import ANSWER_SECONDS, Links
 
 #: The advisory lock under which tables are made, the same for every hocket: "hocket" as a number.
 _LOCK = 0x686F636B6574
+#: Seconds between looks whether another process has made them.
+LOCK_LOOK_SECONDS = 0.1
 _SAYS = "SELECT name, value FROM hocket_meta"
 
 
@@ -23,9 +27,10 @@ async def create(links: Links, schema: str, own: MetaData | None) -> None:
 
     `ConfigError` where a later hocket has made them and says that this one is too old for them.
     """
-    connection = await links.connect()
+    connection = await links.connect(answer=ANSWER_SECONDS)
     try:
-        await connection.execute(f"SELECT pg_advisory_lock({_LOCK})")
+        while not await connection.fetchval(f"SELECT pg_try_advisory_lock({_LOCK})"):  # noqa: ASYNC110 -- not ours to set
+            await asyncio.sleep(LOCK_LOOK_SECONDS)  # asked each time, so that a server that went away is noticed
         await connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
         if await connection.fetchval("SELECT to_regclass($1)", f'"{schema}".hocket_meta') is None:
             await _make(connection)
@@ -36,8 +41,10 @@ async def create(links: Links, schema: str, own: MetaData | None) -> None:
             raise ConfigError(sentence)
         if own is not None or int(found["schema"]) < tables.SCHEMA:
             await _lead_on(links, int(found["schema"]), own)
-    finally:
-        await connection.close()  # the lock ends with it
+    except BaseException:
+        connection.terminate()  # nobody waits for a server that went away
+        raise
+    await connection.close(timeout=ANSWER_SECONDS)  # the lock ends with it
 
 
 async def _make(connection: asyncpg.Connection) -> None:

@@ -132,7 +132,8 @@ coalesce(min(due), 0)::double precision FROM waits"""
 _NOW = "extract(epoch FROM clock_timestamp())"
 BEGIN_LEASE = f"""INSERT INTO hocket_owners (boot, until) VALUES ($1, {_NOW} + $2)
 ON CONFLICT (boot) DO UPDATE SET until = excluded.until"""
-RENEW = f"UPDATE hocket_owners SET until = {_NOW} + $2 WHERE boot = $1 AND until > {_NOW}"
+RENEW = f"""WITH held AS (SELECT until > {_NOW} AS yes FROM hocket_owners WHERE boot = $1) {BEGIN_LEASE}
+RETURNING coalesce((SELECT yes FROM held), false)"""
 END_LEASE = "DELETE FROM hocket_owners WHERE boot = $1"
 
 #: Owners of rows that have no lease (any more), each found by one step of the index.

@@ -13,7 +13,7 @@ from hocket.clock import Clock
 from hocket.errors import HocketError, LeaseExpired, StoreError
 from hocket.saga import LedgerRow
 from hocket.store import Ending, Offset, Written
-from hocket.stores import postgres_rows
+from hocket.stores import postgres_link, postgres_rows
 from hocket.stores import postgres_sql as sql
 from hocket.stores.postgres_errors import code_of, kit_error, sentence
 from hocket.stores.postgres_link import ENDS_BY_ITSELF, LentConnection, Links
@@ -188,7 +188,7 @@ class PostgresTx:
         if raw is None:
             return
         try:
-            said = await raw.execute("COMMIT")
+            said = await raw.execute("COMMIT", timeout=postgres_link.ANSWER_SECONDS)
         except Exception as error:
             raise StoreError(sentence(self._links.shown, error)) from error
         await self._leave(broken=False)

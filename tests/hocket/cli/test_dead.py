@@ -14,7 +14,7 @@ from tests.services.deadletters.desk import Bench, bench, dead, manifest
 @pytest.fixture
 async def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
     """A desk with two letters, found by HOCKET_DESK_URL."""
-    async with bench(tmp_path) as made:
+    async with bench(f"sqlite:///{tmp_path}/desk.db") as made:
         await made.told(manifest())
         await made.dead(dead(1), dead(2))
         monkeypatch.setenv("HOCKET_DESK_URL", made.url)

@@ -19,12 +19,14 @@ from hocket.errors import ConfigError, HocketError, StoreError
 from hocket.outcome import Word
 from hocket.signals import Signals
 from hocket.store import Ending, Store
-from hocket.stores import postgres_link
+from hocket.stores import postgres_link, postgres_schema
 from hocket.stores.postgres import PostgresStore
+from hocket.stores.postgres_errors import handler_error, kit_error
 from hocket.testing.store_house import TABLES, THINGS, ending, key_of, outbox_row
 from hocket.topology import DEAD
 from hocket.transports.memory import MemoryBroker, MemoryTransport
 from hocket.worker import Worker
+from tests.crash.proxy import Proxy
 from tests.flows.choir import Notes
 from tests.hocket.bells import Rung, Tolled, World, message_of, until, uses
 from tests.hocket.stores.replicas import PATIENCE, Replicas, insist
@@ -125,6 +127,43 @@ async def test_connection_dies_inside_a_transaction(replicas: Replicas) -> None:
         await (await tx.db()).execute(insert(THINGS).values(name="kept"))
     async with store.read() as reading:
         assert (await reading.execute(text("SELECT name FROM things"))).scalars().all() == ["kept"]
+
+
+def test_a_connection_that_ends_as_a_statement_begins() -> None:
+    """RULES 3.2: what asyncpg says of a connection that the server has just ended is the store's fault, no attempt."""
+    error = asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is in progress")
+    assert isinstance(kit_error("database", error), StoreError)
+    assert isinstance(handler_error("database", error), StoreError)
+
+
+async def test_a_server_that_falls_silent(replicas: Replicas, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RULES 3.2: where nothing comes back any more, at a commit or a read, that is a `StoreError` within a bound."""
+    for bound in ("ANSWER_SECONDS", "READ_SECONDS", "CONNECT_SECONDS"):
+        monkeypatch.setattr(postgres_link, bound, 0.5)
+    proxy = Proxy(replicas.server.port)
+    await proxy.start()
+    url = replicas.server.url().replace(f":{replicas.server.port}", f":{proxy.port}")
+    store = PostgresStore(url, clock=SystemClock(), boot="boot", schema=replicas.schema)
+    await store.open(TABLES)
+    async with asyncio.timeout(PATIENCE):
+        async with store.read() as db:
+            await db.execute(text("SELECT 1"))
+        with pytest.raises(StoreError):
+            async with store.transaction() as tx:
+                await tx.write([ending("unknown")])
+                proxy.freeze()
+        with pytest.raises(StoreError):
+            async with store.read() as db:
+                await db.execute(text("SELECT 1"))
+        with pytest.raises(StoreError):
+            await store.commit([ending("silent")])
+        proxy.heal()
+        proxy.cut()
+        await insist(store, [ending("unknown")])
+        await insist(store, [ending("silent")])
+        assert len(await store.inbox([key_of("unknown"), key_of("silent")])) == 2
+        await store.close()
+    await proxy.stop()
 
 
 async def test_nul_is_the_rows_own_fault(replicas: Replicas) -> None:
@@ -241,7 +280,48 @@ async def test_what_forbids_the_start(replicas: Replicas, broken: str, says: str
 
 
 async def test_no_server_at_the_start(replicas: Replicas) -> None:
-    """An address that nobody answers is named."""
+    """An address that nobody answers is named, and can be opened once somebody does."""
     await asyncio.to_thread(replicas.server.stop)
-    with pytest.raises(ConfigError, match=r"127\.0\.0\.1:\d+/postgres does not answer"):
-        await replicas.make("boot").open()
+    store = replicas.make("boot")
+    for _ in range(2):
+        with pytest.raises(StoreError, match=r"127\.0\.0\.1:\d+/postgres does not answer"):
+            await store.open(TABLES)
+        with pytest.raises(StoreError):
+            await store.commit([])
+    await asyncio.to_thread(replicas.server.start)
+    await store.open(TABLES)
+    await store.commit([ending("a")])
+    assert await store.inbox([key_of("a")])
+    await store.close()
+
+
+async def test_a_standby_at_the_start(replicas: Replicas) -> None:
+    """A server that takes no writes may become the primary: it is waited for, its tables' own errors are not."""
+    url, standby = replicas.server.url(), f"standby_{replicas.schema}"
+    await asyncio.to_thread(replicas.server.add_database, standby)
+    await replicas.sql(f"ALTER DATABASE {standby} SET default_transaction_read_only = on")
+    store = PostgresStore(url.replace("/postgres", f"/{standby}"), clock=SystemClock(), boot="boot")
+    with pytest.raises(StoreError, match="takes no writes"):
+        await store.open()
+    await replicas.sql(f"ALTER DATABASE {standby} RESET default_transaction_read_only")
+    await store.open()
+    await store.close()
+
+
+async def test_a_cut_start_leaves_nothing_behind(replicas: Replicas) -> None:
+    """RULES 10.3: a start that is cut while another makes the tables holds neither connection nor lock."""
+    url = replicas.server.url()
+    holder = await asyncpg.connect(url)
+    await holder.execute(f"SELECT pg_advisory_lock({postgres_schema._LOCK})")
+    opening = asyncio.create_task(replicas.make("boot").open(TABLES))
+    mine = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'hocket'"
+    async with asyncio.timeout(PATIENCE):
+        while not await holder.fetchval(mine):  # noqa: ASYNC110 -- bounded above
+            await asyncio.sleep(0.02)
+        opening.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await opening
+        while await holder.fetchval(mine):  # noqa: ASYNC110 -- bounded above
+            await asyncio.sleep(0.02)
+    await holder.close()
+    await replicas.start("boot")

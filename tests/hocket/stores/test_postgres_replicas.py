@@ -36,7 +36,12 @@ async def test_a_living_owner_keeps_its_rows(replicas: Replicas) -> None:
     assert await second.take_over() == 2
     assert routing(await second.due(time.time(), 0, 10)) == ["a", "b"]
     assert await first.due(time.time(), 0, 10) == []
-    assert not await first.renew(), "it is fenced, and told so"
+    assert not await first.renew(), "it was late, and is told so"
+    assert await first.renew()
+    assert await first.due(time.time(), 0, 10) == [], "what was taken is another's"
+    await first.commit([Ending(outbox=(outbox_row("c"),))])
+    assert await second.take_over() == 0
+    assert routing(await first.due(time.time(), 0, 10)) == ["c"]
 
 
 async def test_a_lease_ends_by_itself(replicas: Replicas) -> None:

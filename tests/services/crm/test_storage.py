@@ -6,8 +6,8 @@ from services.crm import storage
 from tests.services.tables import database
 
 
-async def test_a_contact_is_noted_with_its_flow() -> None:
+async def test_a_contact_is_noted_with_its_flow(address: str) -> None:
     """The flow leads to the contact."""
-    async with database(storage.tables) as db:
+    async with database(storage.tables, address) as db:
         await storage.note_contact(db, "k1", "f1", "ct_1")
         assert [tuple(row) for row in await db.execute(select(storage.contacts))] == [("k1", "f1", "ct_1")]

@@ -5,12 +5,10 @@ import random
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import aiohttp
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.clock import SystemClock, rfc3339
 from hocket.config import MAX_EVENT_BYTES
@@ -23,11 +21,11 @@ from hocket.pipeline.letter import foreign_of
 from hocket.running import here
 from hocket.signals import Signals
 from hocket.speech import Speaker
-from hocket.stores.sqlite import SqliteStore
-from hocket.tx import About, Guard, Tx
+from hocket.store import Store
 from hocket.web import Web
 from services.deadletters import deadletters
 from services.deadletters.handlers import settle, take
+from tests.services.tables import store_at, within
 
 ACT = {"X-Hocket-Act": "1"}
 TRACE = """Traceback (most recent call last):
@@ -48,7 +46,7 @@ KeyError: 'region'
 class Bench:
     """One running desk."""
 
-    store: SqliteStore
+    store: Store
     outsides: OutsideTransactions
     url: str = ""
     http: aiohttp.ClientSession = field(default=None)  # type: ignore[assignment]
@@ -82,24 +80,7 @@ class Bench:
 
     async def _read(self, reader: Reader, batch: list[Raw]) -> None:
         async with self.store.transaction() as tx:
-
-            class Open:
-                """The reader's transaction."""
-
-                async def open(self) -> AsyncConnection:
-                    """Open it."""
-                    return await tx.db()
-
-                async def read(self) -> AsyncConnection:
-                    """The same."""
-                    return await tx.db()
-
-                async def cancel(self, schedule: str) -> bool:
-                    """Nothing is scheduled here."""
-                    return False
-
-            about = About(b"", "", "", SystemClock().now())
-            await reader(batch, Tx(about, None, Open(), Guard({}, SystemClock(), b"", lambda name, state: None)))
+            await reader(batch, within(tx))
 
     async def letter(self, id: str) -> dict[str, Any]:
         """One letter by the API."""
@@ -124,19 +105,17 @@ class Bench:
 
 
 @asynccontextmanager
-async def bench(folder: Path) -> AsyncIterator[Bench]:
-    """A desk that runs until the block ends."""
+async def bench(address: str) -> AsyncIterator[Bench]:
+    """A desk that runs until the block ends, on the database of this address."""
     clock, ids, signals = SystemClock(), Ids(SystemClock(), random.Random(1)), Signals()
-    store = SqliteStore(str(folder / "desk.db"), clock=clock, boot="boot")
-    await store.open(deadletters.tables)
     speaker = Speaker("deadletters", ids, clock, signals, MAX_EVENT_BYTES)
-    outsides = OutsideTransactions(
-        deadletters.declarations, store, speaker, ids, clock, {}, lambda name, state: None, lambda: False,
-        lambda rows: None,
-    )  # fmt: skip
-    made = Bench(store, outsides)
     async with AsyncExitStack() as stack:
-        stack.push_async_callback(store.close)
+        store = await stack.enter_async_context(store_at(address, deadletters.tables))
+        outsides = OutsideTransactions(
+            deadletters.declarations, store, speaker, ids, clock, {}, lambda name, state: None, lambda: False,
+            lambda rows: None,
+        )  # fmt: skip
+        made = Bench(store, outsides)
         stack.enter_context(here({"deadletters": made}))
         web = Web("deadletters", "127.0.0.1", 0, deadletters.mounts, list, lambda: True, bytes)
         await web.start()

@@ -1,7 +1,6 @@
 """The desk's API: letters stored whole, settled by receipts, replayed and discarded, never by a foreign page."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -12,9 +11,9 @@ from tests.services.deadletters.desk import ACT, Bench, bench, dead, event, mani
 
 
 @pytest.fixture
-async def desk(tmp_path: Path) -> AsyncIterator[Bench]:
+async def desk(address: str) -> AsyncIterator[Bench]:
     """A running desk without letters."""
-    async with bench(tmp_path) as made:
+    async with bench(address) as made:
         yield made
 
 
@@ -232,9 +231,10 @@ async def test_letters_are_listed_by_pages_and_filters(desk: Bench) -> None:
     assert [letter["id"] for letter in (await desk.letters("?state=discarded"))["letters"]] == ["letter-2"]
     assert [letter["id"] for letter in (await desk.letters("?cause=rejected"))["letters"]] == ["letter-6"]
     assert (await desk.letters("?subscription=crm.other"))["letters"] == []
+    assert (await desk.letters(f"?after={2**62}"))["letters"] == []
 
 
-@pytest.mark.parametrize("query", ["state=lost", "limit=0", "limit=501", "after=x", "colour=red"])
+@pytest.mark.parametrize("query", ["state=lost", "limit=0", "limit=501", "after=x", "after=-1", "colour=red"])
 async def test_a_wrong_query_names_its_field(desk: Bench, query: str) -> None:
     """A filter that cannot be meant is 400 and says which."""
     async with desk.http.get(f"/api/dead?{query}") as answer:
@@ -334,6 +334,7 @@ async def test_hostile_letters_and_receipts_stop_nobody(desk: Bench) -> None:
         {"kind": "receipt", "event": {"id": [1]}, "attempt": -1, "outcome": "handled"},
         {**manifest(), "subscriptions": "none"},
         {"kind": "heartbeat", "service": 1},
+        {**manifest(), "service": nasty[0], "owner": nasty, "sensitive": {"\x00": ["\x00"]}},
     )
     found = (await desk.letters())["letters"]
     assert len(found) == len(hostile) + 1

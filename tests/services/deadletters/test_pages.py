@@ -30,7 +30,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chro
 @pytest.fixture
 async def desk(tmp_path: Path) -> AsyncIterator[Bench]:
     """A desk with three letters of one cause and one of another."""
-    async with bench(tmp_path) as made:
+    async with bench(f"sqlite:///{tmp_path}/desk.db") as made:
         await made.told(manifest())
         await made.dead(dead(1), dead(2), dead(3), dead(9, 1, death_cause="conflict", death_error="same key"))
         yield made

@@ -7,9 +7,9 @@ from tests.services.tables import database
 NEW = NewOrder(customer="Ada", email="ada@example.com", card="tok_1", sku="lamp", quantity=2, total_cents=999)
 
 
-async def test_an_order_is_read_as_it_was_written() -> None:
+async def test_an_order_is_read_as_it_was_written(address: str) -> None:
     """All fields come back, and the card token is not kept."""
-    async with database(storage.tables) as db:
+    async with database(storage.tables, address) as db:
         await storage.add(db, "A1", NEW, flow="f-1", placed_at="2026-01-01T00:00:00.000000Z")
         order = await storage.find(db, "A1")
         assert order is not None
@@ -20,9 +20,9 @@ async def test_an_order_is_read_as_it_was_written() -> None:
         assert await storage.find(db, "A2") is None
 
 
-async def test_an_order_moves_alone() -> None:
+async def test_an_order_moves_alone(address: str) -> None:
     """Moving one order leaves the others as they are."""
-    async with database(storage.tables) as db:
+    async with database(storage.tables, address) as db:
         for number in range(3):
             await storage.add(db, f"A{number}", NEW, flow="f", placed_at="t")
         await storage.move(db, "A1", OrderState.CANCELLED, "no stock")
@@ -34,9 +34,9 @@ async def test_an_order_moves_alone() -> None:
         ]
 
 
-async def test_pages_meet_without_gap_or_double() -> None:
+async def test_pages_meet_without_gap_or_double(address: str) -> None:
     """Following the numbers visits every order once, in order of arrival."""
-    async with database(storage.tables) as db:
+    async with database(storage.tables, address) as db:
         for number in range(7):
             await storage.add(db, f"A{number}", NEW, flow="f", placed_at="t")
         seen, after = list[str](), 0
@@ -44,3 +44,4 @@ async def test_pages_meet_without_gap_or_double() -> None:
             seen += [order.order_id for order in page]
             after = page[-1].number
         assert seen == [f"A{number}" for number in range(7)]
+        assert await storage.page(db, 2**62, 3) == []

@@ -6,9 +6,9 @@ from services.payments import storage
 from tests.services.tables import database
 
 
-async def test_a_refund_is_noted_at_its_charge() -> None:
+async def test_a_refund_is_noted_at_its_charge(address: str) -> None:
     """A refund of a charge that was never noted leaves no row."""
-    async with database(storage.tables) as db:
+    async with database(storage.tables, address) as db:
         await storage.note_charge(db, "A1", "ch_1", 999)
         await storage.note_charge(db, "A2", "ch_2", 500)
         await storage.note_refund(db, "A1", "re_1")

@@ -11,9 +11,9 @@ def _charge(key: str) -> Slip:
     return Slip(Asked(Api.CHARGES, key, CHARGE, 1.0))
 
 
-async def test_a_group_is_decided_in_order() -> None:
+async def test_a_group_is_decided_in_order(address: str) -> None:
     """Within one group and from group to group the same key acts once."""
-    async with database(storage.tables) as db:
+    async with database(storage.tables, address) as db:
         undo = Slip(Asked(Api.REFUNDS, "r1", {"order_id": "A1", "original": "k1"}, 1.0))
         first = await storage.book(db, [_charge("k1"), _charge("k1"), undo, _charge("k2")], 2.0)
         assert [line.verdict.did for line in first] == [Did.CHARGED, Did.REPEATED, Did.REFUNDED, Did.CHARGED]
@@ -22,9 +22,9 @@ async def test_a_group_is_decided_in_order() -> None:
         assert [line.id for line in [*first, *second]] == [1, 2, 3, 4, 5, 6]
 
 
-async def test_a_line_is_read_as_it_was_written() -> None:
+async def test_a_line_is_read_as_it_was_written(address: str) -> None:
     """Request, times, fault and answer come back; a late line ends when its answer is given."""
-    async with database(storage.tables) as db:
+    async with database(storage.tables, address) as db:
         down = Slip(Asked(Api.MESSAGES, "m1", {"to": "a@b"}, 1.25, "down"), Verdict(503, Did.NONE, {"error": "down"}))
         late = Slip(Asked(Api.MESSAGES, "m2", {"to": "a@b", "title": "ä"}, 1.5, "timeout_after"), late=True)
         lines = await storage.book(db, [down, _charge("k1"), late], 2.0)
@@ -36,9 +36,9 @@ async def test_a_line_is_read_as_it_was_written() -> None:
         assert [line.asked.key for line in await storage.page(db, Target.MAIL, 0, 10, Did.SENT)] == ["m2"]
 
 
-async def test_pages_meet_without_gap_or_double() -> None:
+async def test_pages_meet_without_gap_or_double(address: str) -> None:
     """Following the numbers visits every line of one target once, in order."""
-    async with database(storage.tables) as db:
+    async with database(storage.tables, address) as db:
         for number in range(5):
             message = Slip(Asked(Api.MESSAGES, f"m{number}", {}, 1.0))
             await storage.book(db, [message, _charge(f"k{number}")], 2.0)
@@ -47,3 +47,4 @@ async def test_pages_meet_without_gap_or_double() -> None:
             seen += [line.asked.key for line in page]
             after = page[-1].id
         assert seen == ["k0", "k1", "k2", "k3", "k4"]
+        assert await storage.page(db, Target.CARDS, 2**62, 2) == []

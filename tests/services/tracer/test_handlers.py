@@ -1,7 +1,9 @@
 """The two readers: what they keep, what they set aside, whatever comes how often in which order."""
 
+import asyncio
 import json
 import random
+from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
@@ -12,7 +14,7 @@ from sqlalchemy import func, select
 from hocket import Tx
 from hocket.clock import rfc3339
 from hocket.envelope import CONTENT_TYPE, encode
-from hocket.observe import Raw
+from hocket.observe import Raw, Reader
 from hocket.testing import fake_tx
 from services.tracer import queries, storage
 from services.tracer.handlers import MAX_FACTS_PER_MESSAGE, read_log, read_receipts
@@ -20,13 +22,20 @@ from services.tracer.lanes import draw
 from services.tracer.queries import Filter, Line
 from services.tracer.service import Settings
 from services.tracer.views import flow_json, masks_of
+from tests.services.tables import store_at, within
 from tests.services.tracer.story import MANIFESTS, START, Story, happy, mail_dead, manifest, rejected, subscription
+
+#: Seconds that a test may keep its transaction open.
+TX_SECONDS = 60.0
+#: Flows that both readers write at once.
+ROUNDS = 80
 
 
 @pytest.fixture
-def tx() -> Tx[Settings]:
-    """One transaction on a private database."""
-    return fake_tx(uses=Settings(), tables=storage.tables)
+async def tx(address: str) -> AsyncIterator[Tx[Settings]]:
+    """One transaction on a fresh database."""
+    async with store_at(address, storage.tables) as store, store.transaction(TX_SECONDS) as opened:
+        yield within(opened, Settings())
 
 
 def events(story: Story) -> list[Raw]:
@@ -42,7 +51,7 @@ def facts(*found: object, offset: int = 0) -> Raw:
 async def lines(tx: Tx[Settings]) -> list[Line]:
     """The summaries of all flows."""
     db = await tx.db()
-    return (await queries.list_flows(db, Filter(), await queries.knowledge(db))).lines
+    return (await queries.list_flows(db, Filter(limit=200), await queries.knowledge(db))).lines
 
 
 async def count(tx: Tx[Settings], table: str) -> int:
@@ -183,6 +192,60 @@ async def test_more_flows_than_one_fold_takes_are_folded_later(
     await read_log([Raw(b"", offset=98)], tx)
     await read_log([Raw(b"", offset=99)], tx)
     assert (await queries.own_state(db)).stale == 0
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        {"subject": "order/\x00"},
+        {"correlationid": "\x00"},
+        {"error": "NUL \x00 inside"},
+        {"subscription": "ü" * 1000, "boot": "ü" * 1000},
+        {"kind": "heartbeat", "service": "ß" * 900, "instance": "ß" * 900},
+        {"kind": "heartbeat", "breakers": {"\x00": {"state": 7}}},
+        {"kind": "\x00"},
+    ],
+)
+async def test_what_no_database_takes_is_set_aside(tx: Tx[Settings], hostile: dict[str, object]) -> None:
+    """A NUL, or names longer than PostgreSQL takes into an index, stop no reader; the neighbours are kept."""
+    story = happy(2)
+    await read_receipts([facts(story.receipts[0], {**happy(1).receipts[0], **hostile}, story.receipts[1])], tx)
+    assert await count(tx, "receipts") + await count(tx, "aside") == 3
+    assert await count(tx, "receipts") >= 2
+
+
+async def test_a_manifest_of_any_length_is_kept(tx: Tx[Settings]) -> None:
+    """A service with hundreds of subscriptions is known like any other, and its repeated manifest is the same one."""
+    many = [subscription(f"crm.{random.Random(at).getrandbits(256):x}", ["order.placed"]) for at in range(400)]
+    for at in (0, 3600):
+        told = manifest("crm", "team-growth", *many)
+        await read_receipts([facts({**told, "time": rfc3339(START + timedelta(seconds=at))})], tx)
+    [(known, first)] = await storage.all_manifests(await tx.db())
+    assert len(known.subscriptions) == 400
+    assert (known.time - first).total_seconds() == 3600
+
+
+async def test_both_readers_at_once_leave_no_flow_behind(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RULES 7.1: the two readers write the same flows at the same time, and in the end every flow is folded right."""
+    monkeypatch.setattr(storage, "FOLD_LIMIT", 7)
+    stories = [happy(number + 1) for number in range(ROUNDS)]
+    async with store_at(address, storage.tables) as store:
+
+        async def read(reader: Reader, batches: list[list[Raw]]) -> None:
+            for batch in batches:
+                async with store.transaction() as tx:
+                    await reader(batch, within(tx, Settings()))
+
+        several = [stories[at : at + 10] for at in range(0, ROUNDS, 10)]
+        said = [[raw for story in some for raw in events(story)] for some in several]
+        told = [[facts(*story.receipts) for story in some] for some in several]
+        await asyncio.gather(read(read_log, said), read(read_receipts, [[facts(*MANIFESTS)], *told]))
+        async with store.transaction() as tx:
+            db = await tx.db()
+            while await storage.fold_stale(db):
+                pass
+            found = await lines(within(tx, Settings()))
+    assert [each.state for each in found] == ["done"] * ROUNDS
 
 
 JSON = st.recursive(

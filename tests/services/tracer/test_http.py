@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -13,9 +12,9 @@ from tests.services.tracer.tracing import Tracing, heartbeats, tracing
 
 
 @pytest.fixture
-async def shop(tmp_path: Path) -> AsyncIterator[Tracing]:
+async def shop(address: str) -> AsyncIterator[Tracing]:
     """A tracer that has read one order of each kind."""
-    async with tracing(tmp_path) as found:
+    async with tracing(address) as found:
         await found.report(heartbeats(**{"card-api": {"state": "open", "since": rfc3339(START)}}))
         await found.tell(happy(1), rejected(2), rejected(3, undo="dead"), mail_dead(4), happy(5).until(1.5))
         yield found
@@ -148,9 +147,9 @@ async def test_nothing_can_be_changed(shop: Tracing) -> None:
             assert answer.status == 403
 
 
-async def test_a_restart_goes_on_where_it_stood(tmp_path: Path) -> None:
+async def test_a_restart_goes_on_where_it_stood(address: str) -> None:
     """RULES 7.1: what was folded is there after a restart, and the offset with it."""
-    async with tracing(tmp_path) as first:
+    async with tracing(address) as first:
         await first.tell(happy(1))
-    async with tracing(tmp_path) as again, again.http.get("/api/subjects/order/1") as answer:
+    async with tracing(address) as again, again.http.get("/api/subjects/order/1") as answer:
         assert (await answer.json())["state"] == "done"

@@ -28,7 +28,7 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrom
 async def shop(tmp_path: Path) -> AsyncIterator[Tracing]:
     """A tracer that has read one order of each kind, and orders of the last hour."""
     now = datetime.now(UTC)
-    async with tracing(tmp_path) as found:
+    async with tracing(f"sqlite:///{tmp_path}/tracer.db") as found:
         early = rfc3339(now - timedelta(hours=3))
         await found.report([{**each, "time": early} for each in MANIFESTS])
         await found.report(heartbeats(**{"card-api": {"state": "open", "since": rfc3339(now)}}))

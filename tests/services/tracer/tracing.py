@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -82,9 +81,9 @@ def heartbeats(**breakers: Any) -> list[dict[str, Any]]:
 
 
 @asynccontextmanager
-async def tracing(folder: Path) -> AsyncIterator[Tracing]:
+async def tracing(address: str) -> AsyncIterator[Tracing]:
     """A tracer with the shop's manifests, its database in `folder`."""
-    assembly = Assembly(Config(broker_url="memory://", database_url=f"sqlite:///{folder}/{{service}}.db"))
+    assembly = Assembly(Config(broker_url="memory://", database_url=address))
     part = await assembly.start(tracer, 0)
     assert assembly._memory is not None
     post = MemoryTransport(assembly._memory, "tests")
