@@ -248,6 +248,7 @@ async def run(targets: Sequence[Target], config: Config) -> None:
     try:
         for service, port in targets:
             await assembly.start(service, port)
+        heap.settle()
         begun.set()
         failed = await _until_asked(assembly, asked)
     except asyncio.CancelledError:

@@ -36,6 +36,7 @@ async def running(service: Service[Any], task: Task) -> AsyncIterator[Part]:
     heap.steady()
     assembly = Assembly(Config(broker_url=task.amqp, database_url=task.database, http_port=0))
     part = await assembly.start(service, 0)
+    heap.settle()
     try:
         yield part
     finally:

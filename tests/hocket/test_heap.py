@@ -33,3 +33,21 @@ def test_a_read_of_a_socket_is_mapped_by_itself_for_ever() -> None:
         said = subprocess.run([sys.executable, "-c", MAPPED, word], capture_output=True, text=True, check=True)
         found[word] = int(said.stdout)
     assert found == {"left alone": 0, "steady": 1}
+
+
+def test_what_the_start_made_is_not_looked_at_again() -> None:
+    """A full collection after it goes through what came since, and garbage is still found."""
+    code = """
+import gc, weakref
+from hocket import heap
+heap.settle()
+assert gc.get_freeze_count() > 10_000
+assert gc.get_threshold()[0] == heap.YOUNG_OBJECTS
+class Ring: pass
+ring = Ring()
+ring.itself, gone = ring, weakref.ref(ring)
+del ring
+gc.collect()
+assert gone() is None
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from hocket.clock import Clock
@@ -20,6 +21,8 @@ PROMISE = "everything that finished meanwhile in one transaction; a failure is c
 
 #: Attempts in one transaction: a quarter of the prefetch, or a group would swallow it whole.
 GROUP = 64
+#: Seconds from the end of one commit to the begin of the next, unless a whole group waits; after a pause there is none.
+PACE = 0.002
 #: Seconds between tries while the store fails: doubled from the first to the longest.
 STORE_FIRST_WAIT = 0.1
 STORE_LONGEST_WAIT = 5.0
@@ -46,6 +49,8 @@ class Committer:
     failing: str = ""  # why the store does not answer, "" where it does
     _pending: deque[Arrival] = field(default_factory=deque)
     _some: asyncio.Event = field(default_factory=asyncio.Event)
+    _whole: asyncio.Event = field(default_factory=asyncio.Event)  # a whole group waits
+    _ended: float = 0.0  # when the last commit ended (monotonic seconds)
     _busy: int = 0
     _wait: float = STORE_FIRST_WAIT
     _suspected: bool = False
@@ -55,6 +60,8 @@ class Committer:
         """Commit this arrival's outcome with the next group."""
         self._pending.append(arrival)
         self._some.set()
+        if len(self._pending) >= GROUP:
+            self._whole.set()
 
     @property
     def idle(self) -> bool:
@@ -70,10 +77,21 @@ class Committer:
                 if self._suspected:
                     await self._recover()
                     continue
+                await self._pace()
                 group = self._group()
                 self._busy = len(group)
                 await self._commit(group)
-                self._busy = 0
+                self._busy, self._ended = 0, self.clock.monotonic()
+
+    async def _pace(self) -> None:
+        """Let a group gather while commits follow each other: each costs a sync of the disk and a row of receipts."""
+        wait = self._ended + PACE - self.clock.monotonic()
+        if wait <= 0 or len(self._pending) >= GROUP:
+            return
+        self._whole.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait):
+                await self._whole.wait()
 
     def suspect(self, reason: str) -> None:
         """The store failed somebody else, perhaps after a commit: intake pauses until it takes a write (RULES 3.2)."""

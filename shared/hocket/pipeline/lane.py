@@ -23,6 +23,8 @@ from hocket.store import OutboxRow
 from hocket.supervise import Spawn, Supervisor
 from hocket.transport import Consumer, Delivery, Transport
 
+#: Batches that are being admitted at once: while the store looks up the keys of one the next is decoded.
+ADMITTING = 2
 #: Seconds after which a closed gate (full outbox, failing store) is looked at again.
 GATE_LOOK_SECONDS = 0.2
 #: Seconds that handlers which were cut at a stop get to clean up, and their deliveries to be given back.
@@ -71,9 +73,10 @@ class Lane:
     _waiting: "deque[asyncio.Future[None]]" = field(default_factory=deque)
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
     _working: dict[bytes, list[Delivery]] = field(default_factory=dict)
-    _admitting: bool = False
+    _admitting: int = 0
     _stopped: bool = False
-    _tasks: "list[asyncio.Task[None]]" = field(default_factory=list)
+    _admitters: "list[asyncio.Task[None]]" = field(default_factory=list)
+    _handlers: "list[asyncio.Task[None]]" = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.intake = Intake(Ration(self.share, self.subscription.prefetch))
@@ -86,8 +89,8 @@ class Lane:
         for former in self.subscription.former_queues:
             self.stations.spawn(f"empty {former}", self._empty(former, transport))
         spawn = self.stations.spawn
-        self._tasks = [spawn(f"admit {queue}", self._admit())]
-        self._tasks += [spawn(f"handle {queue} {n}", self._handle()) for n in range(self.subscription.concurrency)]
+        self._admitters = [spawn(f"admit {queue} {n}", self._admit()) for n in range(ADMITTING)]
+        self._handlers = [spawn(f"handle {queue} {n}", self._handle()) for n in range(self.subscription.concurrency)]
 
     async def _empty(self, queue: str, transport: Transport) -> None:
         """Consume the queue of a former name until nothing comes from it, and say that it can be removed."""
@@ -163,7 +166,7 @@ class Lane:
     async def _admit(self) -> None:
         while True:
             batch = await self.intake.take(self._consumer_of, self._allowed)
-            self._admitting = True
+            self._admitting += 1
             now = self.stations.clock.now()
             arrivals = [self._arrive(delivery, now) for delivery in batch]
             fresh = [each for each in arrivals if not self._parked(each)]
@@ -174,7 +177,7 @@ class Lane:
                 self._give_back(fresh)
                 raise
             finally:
-                self._admitting = False
+                self._admitting -= 1
             for each in fresh:
                 if each.outcome is not None:
                     each.ended = self.stations.clock.now()
@@ -295,14 +298,13 @@ class Lane:
             return
         for consumer in self.consumers():
             await consumer.cancel()
-        admit, *workers = self._tasks
-        await self._cut([admit])
+        await self._cut(self._admitters)
         self._stopped = True
         self._return_buffered()
         self._give_back(list(self._ready))
         self._ready.clear()
         await self._until_idle(seconds)
-        await self._cut(workers)
+        await self._cut(self._handlers)
         await self._until_idle(GIVE_BACK_SECONDS)
 
     async def _until_idle(self, seconds: float) -> None:
