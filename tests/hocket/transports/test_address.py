@@ -69,7 +69,7 @@ class Authority:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        folder.mkdir()
+        folder.mkdir(parents=True)
         self._openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=private CA",
                       "-keyout", self.path("ca.key"), "-out", self.path("ca.pem"))  # fmt: skip
 
@@ -97,7 +97,7 @@ async def secured(tmp_path: Path) -> AsyncIterator[tuple[str, Authority]]:
     """A node that asks for certificates of our CA: its address without a query, and the CA."""
     if find_programs() is None or shutil.which("openssl") is None:
         pytest.skip("rabbitmq-server or openssl is not installed here; `make test` as root installs the server")
-    authority = Authority(tmp_path / "ca")
+    authority = Authority(tmp_path / "node" / "ca")  # where the node sees it, also from a chroot
     authority.sign("server")
     authority.sign("client")
     [port] = free_ports(1)
