@@ -54,6 +54,7 @@ _NEXT_DUE = "SELECT min(due) FROM hocket_outbox WHERE owner IS NULL AND refused 
 _CANCEL = """DELETE FROM hocket_outbox
 WHERE schedule = ? AND schedule <> '' AND owner IS NULL AND refused IS NULL AND due > ?"""
 
+_FOREIGN = "SELECT 1 FROM hocket_outbox WHERE owner IS NOT NULL AND refused IS NULL AND owner <> ? LIMIT 1"
 _TAKE_OVER = "UPDATE hocket_outbox SET owner = ? WHERE owner IS NOT NULL AND refused IS NULL AND owner <> ?"
 
 _WAITING = """WITH waits AS (
@@ -245,7 +246,9 @@ def next_due(connection: sqlite3.Connection) -> float | None:
 
 
 def take_over(connection: sqlite3.Connection, boot: str) -> int:
-    """Own what earlier boots owned (RULES 4.1); how many rows."""
+    """Own what earlier boots owned (RULES 4.1); how many rows. Only where there are some the file is asked for."""
+    if connection.execute(_FOREIGN, (boot,)).fetchone() is None:
+        return 0
     return connection.execute(_TAKE_OVER, (boot, boot)).rowcount
 
 

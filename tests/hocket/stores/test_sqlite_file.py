@@ -129,6 +129,21 @@ async def test_locked_by_a_shell(tmp_path: Path) -> None:
     shell.close()
 
 
+async def test_a_renewal_asks_for_no_lock_where_there_is_nothing_to_take(tmp_path: Path) -> None:
+    """RULES 4.1: an application's open transaction on the file is no fault of the store, however long it lasts."""
+    store = SqliteStore(str(tmp_path / "store.db"), clock=SystemClock(), boot="boot")
+    await store.open(TABLES)
+    other = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
+    try:
+        other.execute("BEGIN IMMEDIATE")
+        assert await store.renew()
+        assert await store.take_over() == 0
+        other.execute("ROLLBACK")
+    finally:
+        other.close()
+        await store.close()
+
+
 async def test_disk_full(tmp_path: Path) -> None:
     """A full disk is a `StoreError` for the kit and for a handler; when there is room again the store goes on."""
     async with opened(tmp_path / "shop.db") as store:
