@@ -28,7 +28,7 @@ def channel_with(many: int) -> tuple[Any, Confirms, dict[int, Told]]:
     """A channel with so many messages under way, as the client keeps them."""
     messages = {tag: Told() for tag in range(1, many + 1)}
     channel: Any = SimpleNamespace(frames=asyncio.Queue(), confirmations=OrderedDict(messages))
-    Confirms.install(channel)
+    Confirms(channel)
     return channel, channel.frames, messages
 
 

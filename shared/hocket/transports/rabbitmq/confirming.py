@@ -5,29 +5,23 @@ several. `Confirms` stands in that queue's place and takes acks at once, except 
 reader has not read yet: what was returned is told so before it is acked.
 """
 
-import asyncio
 import struct
 
 from aiormq.channel import Channel as WireChannel
 from aiormq.channel import Returning
 
-from hocket.transports.rabbitmq.straight import Item
+from hocket.transports.rabbitmq.aside import Aside
 
 _ACK = struct.Struct(">QB")
 
 
-class Confirms:
-    """The queue of frames of one publishing channel; `install` puts it in place before anything is published."""
+class Confirms(Aside):
+    """The queue of frames of one publishing channel; made, and so in place, before anything is published."""
 
     def __init__(self, channel: WireChannel) -> None:
-        self._rest: asyncio.Queue[Item] = channel.frames
+        super().__init__(channel)
         self._channel = channel
         self._lowest = 1  # everything below has its answer
-
-    @classmethod
-    def install(cls, channel: WireChannel) -> None:
-        """Take the place of the channel's queue; its own reader goes on with what is left for it."""
-        channel.frames = cls(channel)  # type: ignore[assignment]  # it is one in all that is used
 
     def acked(self, data: bytes, at: int) -> bool:
         """`basic.ack`, its arguments at `at`; False: the channel's reader has to come first."""
@@ -43,15 +37,3 @@ class Confirms:
         if first == self._lowest:
             self._lowest = tag + 1
         return True
-
-    async def put(self, item: Item) -> None:
-        """A frame that is no ack, or must wait for its turn."""
-        await self._rest.put(item)
-
-    async def get(self) -> Item:
-        """The next frame for the channel's own reader."""
-        return await self._rest.get()
-
-    def task_done(self) -> None:
-        """The channel's reader has taken a frame."""
-        self._rest.task_done()

@@ -190,7 +190,7 @@ class RabbitConsumer:
             if epoch == self._epoch and not self._cancelled:
                 self._hand_over(said, content, body)
 
-        Straight.install(cast("WireChannel", channel), arrived)
+        Straight(cast("WireChannel", channel), arrived)
         channel.closing.add_done_callback(lambda _: self._lose() if self._channel is channel else None)
 
     async def _consume(self) -> None:

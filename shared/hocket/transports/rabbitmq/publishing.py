@@ -98,7 +98,7 @@ class _Outlet:
 
     def __init__(self, channel: WireChannel) -> None:
         self._channel = channel
-        Confirms.install(channel)
+        Confirms(channel)
         self._flying: set[_Batch] = set()
         self.closed = False
         self.refused: str | None = None
