@@ -24,7 +24,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
     "decisions": (("retry",), ("breaker", "saga", "topology", "versions"), ("choreography", "names"), ("signature",)),
     "ports": (("transport",), ("store", "signals")),
     "machines": (
-        ("heap", "lease", "running", "speech", "supervise", "together"),
+        ("gather", "heap", "lease", "running", "speech", "supervise", "together", "turns"),
         ("tx",),
         ("service",),
         ("observe",),

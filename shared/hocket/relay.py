@@ -13,10 +13,12 @@ from dataclasses import dataclass, field
 
 from hocket.clock import Clock
 from hocket.errors import StoreError, TransportError
+from hocket.gather import Gather
 from hocket.signals import Sent, Signals
 from hocket.store import OutboxRow, RowKind, Store, Waiting
 from hocket.supervise import Spawn
 from hocket.transport import Published, Transport, Verdict
+from hocket.turns import Turns
 
 PROMISE = "the only publisher of the outbox: pipelined confirms, in order within a subject, one probe after an outage"
 
@@ -29,8 +31,8 @@ MEMORY_ROWS = 4096
 EVENTS_BOUND = 10_000
 #: Waiting receipts at which further ones are shed and counted as a gap (RULES 4.6).
 RECEIPTS_BOUND = 10_000
-#: Seconds and rows for which confirmed rows are gathered before one transaction forgets them.
-FORGET_LINGER = 0.05
+#: Seconds for which receipts wait for each other, and confirmed rows for one transaction that forgets them.
+LINGER = 0.05
 FORGET_ROWS = 512
 #: Seconds before a returned or nacked row goes again: doubled from the first to the longest.
 REST_FIRST = 0.5
@@ -51,8 +53,8 @@ class Relay:
     signals: Signals
     clock: Clock
     _queue: deque[OutboxRow] = field(default_factory=deque)
-    _held: dict[str, deque[OutboxRow]] = field(default_factory=dict)
-    _holder: dict[str, int] = field(default_factory=dict)
+    _gathered: Gather[OutboxRow] = field(init=False)  # receipts
+    _turns: Turns = field(default_factory=Turns)
     _known: dict[int, RowKind] = field(default_factory=dict)
     _confirmed: list[int] = field(default_factory=list)
     _forgetting: int = 0
@@ -72,6 +74,9 @@ class Relay:
     _timer: asyncio.Event = field(default_factory=asyncio.Event)
     _rested: asyncio.Event = field(default_factory=asyncio.Event)
     _spawn: Spawn | None = None
+
+    def __post_init__(self) -> None:
+        self._gathered = Gather(LINGER, BATCH, self._enqueue)
 
     async def start(self, spawn: Spawn) -> None:
         """Take over what earlier processes left; nothing is published before `open`."""
@@ -131,8 +136,8 @@ class Relay:
     @property
     def idle(self) -> bool:
         """Whether nothing that is due waits."""
-        moving = self._queue or self._flying or self._confirmed or self._forgetting
-        return not (moving or self._resting or self._held or self._missed or self._claiming)
+        moving = self._queue or self._gathered or self._flying or self._confirmed or self._forgetting
+        return not (moving or self._resting or self._turns or self._missed or self._claiming)
 
     def silent_for(self) -> float:
         """Seconds since the oldest unanswered publish under way was begun; 0 when none is."""
@@ -143,7 +148,14 @@ class Relay:
             return
         self._known[row.id] = row.kind
         self._count(row.kind, 1)
-        self._queue.append(row)
+        if row.kind is RowKind.RECEIPT:
+            self._gathered.add(row)
+        else:
+            self._queue.append(row)
+
+    def _enqueue(self, rows: Iterable[OutboxRow]) -> None:
+        self._queue.extend(rows)
+        self._some.set()
 
     def _miss(self, row: OutboxRow) -> None:
         """It stands in the store; memory fetches it when there is room."""
@@ -194,12 +206,8 @@ class Relay:
         batch: list[OutboxRow] = []
         while self._queue and len(batch) < limit:
             row = self._queue.popleft()
-            if row.kind is RowKind.EVENT and row.subject:
-                holder = self._holder.setdefault(row.subject, row.id)
-                if holder != row.id:
-                    self._held.setdefault(row.subject, deque()).append(row)
-                    continue
-            batch.append(row)
+            if self._turns.may_go(row):
+                batch.append(row)
         return batch
 
     async def _answered(self, batch: Sequence[OutboxRow], answers: Sequence[Published], probe: bool) -> None:
@@ -223,19 +231,16 @@ class Relay:
         self._some.set()
         if self._confirmed:
             self._done.set()
-        self.signals.published([self._sent(*each, now) for each in zip(batch, answers, strict=True)])
-
-    def _sent(self, row: OutboxRow, answer: Published, now: float) -> Sent:
-        return Sent(self.service, row.kind.value, row.message.type, answer.verdict.value, now - row.due)
+        self.signals.published(
+            [
+                Sent(self.service, row.kind.value, row.message.type, answer.verdict.value, now - row.due)
+                for row, answer in zip(batch, answers, strict=True)
+            ]
+        )
 
     def _release(self, row: OutboxRow) -> None:
         """The next row of its subject may go."""
-        if self._holder.get(row.subject) != row.id or row.kind is not RowKind.EVENT:
-            return
-        del self._holder[row.subject]
-        held = self._held.pop(row.subject, None)
-        if held:
-            self._queue.extendleft(reversed(held))
+        self._queue.extendleft(reversed(self._turns.ended(row)))
 
     async def _refused(self, row: OutboxRow, reason: str) -> None:
         self.signals.trouble(self.service, "the broker refused a row for good", id=row.id, reason=reason)
@@ -259,14 +264,13 @@ class Relay:
 
     async def _after(self, wait: float, row: OutboxRow) -> None:
         await asyncio.sleep(wait)
-        self._queue.append(row)
-        self._some.set()
+        self._enqueue([row])
 
     async def _forget_on(self) -> None:
         while True:
             await self._done.wait()
             if len(self._confirmed) < FORGET_ROWS:
-                await asyncio.sleep(FORGET_LINGER)
+                await asyncio.sleep(LINGER)
             self._done.clear()
             ids, self._confirmed = self._confirmed[:FORGET_ROWS], self._confirmed[FORGET_ROWS:]
             if self._confirmed:

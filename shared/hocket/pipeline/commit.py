@@ -23,6 +23,8 @@ PROMISE = "everything that finished meanwhile in one transaction; a failure is c
 GROUP = 64
 #: Seconds from the end of one commit to the begin of the next, unless a whole group waits; after a pause there is none.
 PACE = 0.002
+#: The same where all who wait returned nothing: only the broker waits for them.
+SILENT_PACE = 0.01
 #: Seconds between tries while the store fails: doubled from the first to the longest.
 STORE_FIRST_WAIT = 0.1
 STORE_LONGEST_WAIT = 5.0
@@ -49,7 +51,8 @@ class Committer:
     failing: str = ""  # why the store does not answer, "" where it does
     _pending: deque[Arrival] = field(default_factory=deque)
     _some: asyncio.Event = field(default_factory=asyncio.Event)
-    _whole: asyncio.Event = field(default_factory=asyncio.Event)  # a whole group waits
+    _hurry: asyncio.Event = field(default_factory=asyncio.Event)  # a whole group waits, or somebody who says something
+    _silent: bool = True
     _ended: float = 0.0  # when the last commit ended (monotonic seconds)
     _busy: int = 0
     _wait: float = STORE_FIRST_WAIT
@@ -60,8 +63,10 @@ class Committer:
         """Commit this arrival's outcome with the next group."""
         self._pending.append(arrival)
         self._some.set()
-        if len(self._pending) >= GROUP:
-            self._whole.set()
+        speaks = not isinstance(arrival.outcome, Done) or bool(arrival.outcome.said)
+        if len(self._pending) >= GROUP or (speaks and self._silent):
+            self._hurry.set()
+        self._silent = self._silent and not speaks
 
     @property
     def idle(self) -> bool:
@@ -85,13 +90,14 @@ class Committer:
 
     async def _pace(self) -> None:
         """Let a group gather while commits follow each other: each costs a sync of the disk and a row of receipts."""
-        wait = self._ended + PACE - self.clock.monotonic()
-        if wait <= 0 or len(self._pending) >= GROUP:
-            return
-        self._whole.clear()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(wait):
-                await self._whole.wait()
+        while len(self._pending) < GROUP:
+            wait = self._ended + (SILENT_PACE if self._silent else PACE) - self.clock.monotonic()
+            if wait <= 0:
+                return
+            self._hurry.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._hurry.wait()
 
     def suspect(self, reason: str) -> None:
         """The store failed somebody else, perhaps after a commit: intake pauses until it takes a write (RULES 3.2)."""
@@ -129,6 +135,7 @@ class Committer:
             taken.update((each.key, each.run))
             group.append(each)
         self._pending.extendleft(reversed(later))
+        self._silent = not self._pending
         return group
 
     async def _commit(self, group: list[Arrival]) -> None:

@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from hocket.errors import HocketError, StoreError
+from hocket.stores import postgres_rows
 from hocket.stores.postgres_errors import READ_ONLY, code_of, handler_error, kit_error, sentence, shown
 
 T = TypeVar("T")
@@ -23,6 +24,8 @@ T = TypeVar("T")
 KIT_CONNECTIONS = 4
 HANDLER_CONNECTIONS = 16
 READ_CONNECTIONS = 4
+#: Of the kit's, those that stand from the start: commits and look-ups run side by side.
+KIT_READY = 2
 #: Seconds to wait for a free connection: of the kit, of a handler's transaction or read.
 KIT_SECONDS = 10.0
 HANDLER_SECONDS = 30.0
@@ -38,6 +41,14 @@ PREPARED = 256
 
 #: A statement compiled to machine code costs more than it gains, and an isolation that was set elsewhere fails more.
 SETTINGS = {"jit": "off", "default_transaction_isolation": "read committed", "application_name": "hocket"}
+
+#: The kit's statements are planned once a connection, and by their indexes: a plan that was made while a table was
+#: empty goes through all of it when it has grown.
+KIT_SETTINGS = {
+    "lock_timeout": str(LOCK_MILLISECONDS),
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+}
 
 _BORROWER = "hocket"
 _CONTROL_WORDS = {"BEGIN", "START", "COMMIT", "END", "ABORT", "PREPARE"}
@@ -159,16 +170,17 @@ class Links:
         )
 
     async def open(self) -> None:
-        """Make the pools; connections are made when they are first needed."""
+        """Make the pools; but for two of the kit's, connections are made when they are first needed."""
         self._kit = await asyncpg.create_pool(
             self._url,
-            min_size=0,
+            min_size=KIT_READY,
             max_size=KIT_CONNECTIONS,
             timeout=CONNECT_SECONDS,
             command_timeout=ANSWER_SECONDS,
             statement_cache_size=PREPARED,
             connection_class=KitConnection,
-            server_settings=self._settings | {"lock_timeout": str(LOCK_MILLISECONDS)},
+            server_settings=self._settings | KIT_SETTINGS,
+            init=postgres_rows.plan,
         )
         self._handlers = self._engine(HANDLER_CONNECTIONS, {}, self._before)
         self._readers = self._engine(READ_CONNECTIONS, {"default_transaction_read_only": "on"}, None, READ_SECONDS)

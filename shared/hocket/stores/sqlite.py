@@ -1,8 +1,9 @@
 """The store on SQLite: one file, one process, one writer; WAL, synchronous FULL.
 
-Writes go through one connection under one lease; reads through two others that see committed data only. The kit's
-statements are plain functions (`sqlite_rows`), one hop of the thread each; handlers get SQLAlchemy over the same
-connection inside the same transaction (`sqlite_lend`).
+Writes go through one connection under one lease; reads through others that see committed data only. The kit's
+statements are plain functions (`sqlite_rows`), one hop of the thread each, but for the look-up of few keys, which is
+made where it is asked for: a hop costs fifty times as much. Handlers get SQLAlchemy over the same connection inside the
+same transaction (`sqlite_lend`).
 """
 
 import contextlib
@@ -35,6 +36,8 @@ T = TypeVar("T")
 
 #: Milliseconds that SQLite waits for another program's lock (a shell, a backup) before it gives up.
 BUSY_MILLISECONDS = 1000
+#: Keys that are looked up in the event loop itself; more could keep it for long where the disk must be read.
+GLANCE_KEYS = 8
 #: A database that lives no longer than its store: a private file, without the cost of a safe disk.
 MEMORY = ":memory:"
 
@@ -58,6 +61,7 @@ class SqliteStore:
         place: Callable[[Callable[[], sqlite3.Connection]], Place] = InlinePlace if inline else ThreadPlace
         self._writer = place(self._connect_writer)
         self._looks = place(self._connect_reader)  # the kit's own look-ups: never behind a handler's long query
+        self._glances: Place = InlinePlace(self._connect_glancer)
         self._reads = place(self._connect_reader)
         self._lender = Lender(self._writer)
         self._reading = Lender(self._reads)
@@ -95,6 +99,11 @@ class SqliteStore:
     def _connect_reader(self) -> sqlite3.Connection:
         connection = self._connect()
         connection.execute("PRAGMA query_only = ON")
+        return connection
+
+    def _connect_glancer(self) -> sqlite3.Connection:
+        connection = self._connect_reader()
+        connection.execute("PRAGMA busy_timeout = 0")  # the loop waits for nobody
         return connection
 
     async def open(self, tables: MetaData | None = None) -> None:
@@ -145,8 +154,8 @@ class SqliteStore:
         if self._memory:
             self._tidy()
 
-    def _places(self) -> tuple[Place, Place, Place]:
-        return self._writer, self._looks, self._reads
+    def _places(self) -> tuple[Place, ...]:
+        return self._writer, self._looks, self._glances, self._reads
 
     def _check(self) -> None:
         if self._refusing is not None:
@@ -250,6 +259,10 @@ class SqliteStore:
 
     async def inbox(self, keys: Sequence[bytes]) -> Mapping[bytes, InboxRow]:
         """The inbox rows that exist of these keys, committed state."""
+        self._check()
+        if len(keys) <= GLANCE_KEYS:
+            with contextlib.suppress(sqlite3.Error):  # whatever it is: the thread can wait for its end, and says it
+                return await self._glances.call(lambda connection: sqlite_rows.inbox(connection, keys))
         return await self._look(lambda connection: sqlite_rows.inbox(connection, keys))
 
     async def renew(self) -> bool:
