@@ -216,7 +216,7 @@ class Relay:
         for row, answer in zip(batch, answers, strict=True):
             match answer.verdict:
                 case Verdict.CONFIRMED:
-                    self._release(row)
+                    self._queue.extendleft(reversed(self._turns.ended(row)))
                     if row.id:
                         self._confirmed.append(row.id)
                 case Verdict.REFUSED:
@@ -238,16 +238,12 @@ class Relay:
             ]
         )
 
-    def _release(self, row: OutboxRow) -> None:
-        """The next row of its subject may go."""
-        self._queue.extendleft(reversed(self._turns.ended(row)))
-
     async def _refused(self, row: OutboxRow, reason: str) -> None:
         self.signals.trouble(self.service, "the broker refused a row for good", id=row.id, reason=reason)
         if row.id:
             await self._until_stored(lambda: self.store.refuse(row.id, reason))
         self._forgotten([row.id])
-        self._release(row)
+        self._queue.extendleft(reversed(self._turns.ended(row)))
 
     def _rest(self, row: OutboxRow, answer: Published) -> None:
         """No queue took it, or the broker could not: it goes again later, its subject waits."""
@@ -296,8 +292,7 @@ class Relay:
     def _forgotten(self, ids: Iterable[int]) -> None:
         for id in ids:
             self._resting.pop(id, None)
-            kind = self._known.pop(id, None)
-            if kind is not None:
+            if (kind := self._known.pop(id, None)) is not None:
                 self._count(kind, -1)
 
     async def _claim_on(self) -> None:

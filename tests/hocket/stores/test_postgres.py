@@ -7,9 +7,11 @@ import pytest
 
 from deploy.database.server import PostgresServer
 from hocket.clock import Clock
+from hocket.stores import postgres_sql as sql
 from hocket.stores.postgres import PostgresStore
 from hocket.testing.store_contract import StoreContract
 from hocket.testing.store_house import CrashableStore
+from tests.hocket.stores.replicas import Replicas
 
 
 class TestPostgres(StoreContract):
@@ -31,3 +33,16 @@ class TestPostgres(StoreContract):
         here = f'SET search_path TO "{where.name[-60:]}";'
         lapse = "UPDATE hocket_owners SET until = 0"
         await asyncio.to_thread(self.server.sql, here + lapse)
+
+
+async def test_what_every_group_needs_is_planned_by_its_indexes(postgres: PostgresServer) -> None:
+    """A connection has its plans before the first event, and none that goes through a whole table that will grow."""
+    async with Replicas(postgres) as replicas:
+        store = await replicas.start("boot")
+        async with store._links.kit() as kit:
+            planned = await kit.fetch("SELECT statement FROM pg_prepared_statements WHERE generic_plans > 0")
+            assert {sql.WRITE, sql.LOOK, sql.FORGET} <= {row["statement"] for row in planned}
+            for name, kind, statement in (("look", "bytea", sql.LOOK), ("forget", "bigint", sql.FORGET)):
+                await kit.execute(f"PREPARE {name}({kind}[]) AS {statement}")
+                plan = await kit.fetch(f"EXPLAIN EXECUTE {name}('{{}}')")
+                assert "Seq Scan" not in str(plan)

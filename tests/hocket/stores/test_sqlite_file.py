@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ from sqlalchemy import TextClause, insert, select, text
 from hocket.clock import SystemClock
 from hocket.errors import ConfigError, StoreError
 from hocket.store import Ending, Store
-from hocket.stores.sqlite import SqliteStore
+from hocket.stores.sqlite import GLANCE_KEYS, SqliteStore
 from hocket.testing.store_house import START, TABLES, THINGS, ending, key_of, outbox_row, routing
 
 #: Seconds in which another process must have answered.
@@ -308,3 +309,31 @@ async def _run(
         if begun is not None:
             begun.set()
         await db.execute(statement)
+
+
+async def test_few_keys_are_looked_up_without_the_thread(tmp_path: Path) -> None:
+    """A look-up of few keys is answered while the thread of look-ups is at work; many keys wait for it."""
+    async with opened(tmp_path / "shop.db") as store:
+        await store.commit([ending("a")])
+        busy = threading.Event()
+        store._looks.post(lambda _: busy.wait(PATIENCE))
+        try:
+            assert list(await store.inbox([key_of("a"), key_of("b")])) == [key_of("a")]
+            many = asyncio.create_task(
+                store.inbox([key_of(str(number)) for number in range(GLANCE_KEYS)] + [key_of("a")])
+            )
+            await asyncio.sleep(0)
+            assert not many.done()
+        finally:
+            busy.set()
+        assert list(await many) == [key_of("a")]
+
+
+async def test_a_look_up_that_would_wait_goes_to_the_thread(tmp_path: Path) -> None:
+    """What cannot be read at once (a lock, an interrupt) is asked for again where waiting holds nobody up."""
+    async with opened(tmp_path / "shop.db") as store:
+        await store.commit([ending("a")])
+        await store._glances.call(lambda connection: connection.set_progress_handler(lambda: 1, 1))
+        with pytest.raises(sqlite3.OperationalError, match="interrupted"):
+            await store._glances.call(lambda connection: connection.execute("SELECT * FROM hocket_inbox").fetchall())
+        assert list(await store.inbox([key_of("a")])) == [key_of("a")]
