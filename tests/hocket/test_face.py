@@ -47,7 +47,7 @@ def test_the_face_brings_neither_drivers_nor_testing_along() -> None:
     program = "import sys, hocket; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
     loaded = set(run.stdout.split())
-    foreign = {"hocket.testing", "hocket.assembly", "hocket.cli", "hocket.web", "aio_pika", "aiosqlite", "typer"}
+    foreign = {"hocket.testing", "hocket.assembly", "hocket.cli", "hocket.web", "aio_pika", "aiosqlite", "click"}
     assert "hocket.service" in loaded
     assert not loaded & foreign
 

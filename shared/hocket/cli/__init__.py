@@ -5,33 +5,44 @@ meant or could not begin, said in one sentence without a stack.
 """
 
 import sys
+from typing import Any
 
-import typer
+import click
 
 from hocket.cli import check, dead, outbox, run
+from hocket.cli.usage import Commands
 from hocket.errors import ConfigError, DeclarationError
 
 #: Exit status of what could not be meant or could not begin.
 CANNOT = 2
 
-app = typer.Typer(
+#: Exit status of a command that was interrupted from the keyboard, as shells have it: 128 and the signal's number.
+INTERRUPTED = 130
+#: click reads from this variable what a shell wants completed; there is none of no name.
+NO_COMPLETION = ""
+
+
+class _Program(Commands):
+    """Ends an interrupted command without a word."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            ctx.exit(INTERRUPTED)
+
+
+app = _Program(
     name="hocket",
     help="Services that coordinate by events, without a conductor.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+    commands=[run.run, check.check, outbox.outbox, dead.dead],
 )
-app.command("run")(run.run)
-app.command("check")(check.check)
-app.command("outbox")(outbox.outbox)
-app.add_typer(dead.app, name="dead")
 
 
 def main() -> None:
     """The program `hocket`."""
     try:
-        app()
+        app(complete_var=NO_COMPLETION)
     except (DeclarationError, ConfigError) as error:
         print(f"hocket: {error}", file=sys.stderr)
         sys.exit(CANNOT)

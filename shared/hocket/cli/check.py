@@ -1,9 +1,9 @@
 """`hocket check`: what services declare, without starting them; and the stations of a delivery."""
 
 from collections.abc import Iterable, Iterator
-from typing import Annotated, Any
+from typing import Any
 
-import typer
+import click
 
 from hocket.choreography import Declarations, name_of
 from hocket.cli.modules import load, parse
@@ -11,23 +11,23 @@ from hocket.cli.table import table
 from hocket.errors import DeclarationError, HocketError
 from hocket.service import Service
 
-Modules = Annotated[list[str] | None, typer.Argument(metavar="MODULE...", help="Modules with a service.")]
-Pipeline = Annotated[bool, typer.Option("--pipeline", help="Print the stations of a delivery and what each promises.")]
 
-
-def check(modules: Modules = None, pipeline: Pipeline = False) -> None:
+@click.command()
+@click.argument("modules", nargs=-1, metavar="[MODULE...]", help="Modules with a service.")
+@click.option("--pipeline", is_flag=True, help="Print the stations of a delivery and what each promises.")
+def check(modules: tuple[str, ...], pipeline: bool) -> None:
     """Import services, check what they declare, and say what was found."""
     if pipeline:
         _stations()
     if not modules:
         if pipeline:
             return
-        raise typer.BadParameter("name a module with a service, or --pipeline")
+        raise click.BadParameter("name a module with a service, or --pipeline")
     found, wrong = _load(modules)
     for service in found:
-        typer.echo("\n".join(describe(service.declarations)))
+        click.echo("\n".join(describe(service.declarations)))
     for line in strangers([service.declarations for service in found]):
-        typer.echo(line)
+        click.echo(line)
     if wrong:
         raise DeclarationError("; ".join(wrong))
 
@@ -76,4 +76,4 @@ def _dotted(name: tuple[str, int]) -> str:
 def _stations() -> None:
     from hocket.pipeline import STATIONS
 
-    typer.echo(table(("STATION", "PROMISE"), STATIONS))
+    click.echo(table(("STATION", "PROMISE"), STATIONS))

@@ -2,37 +2,44 @@
 
 import json
 import sys
-from typing import Annotated, Any, NoReturn
+from typing import Any, NoReturn
 from urllib.parse import quote
 
-import typer
+import click
+from click.exceptions import Exit
 
 from hocket.cli.desk import DeskRefused, Query, ask
 from hocket.cli.modules import settings
 from hocket.cli.table import shown, table
+from hocket.cli.usage import Commands, Within
 
 #: Exit status of what the desk refused or does not have.
 NOT_SO = 1
 
-app = typer.Typer(help="Look at dead letters, replay and discard them.", no_args_is_help=True)
-
-Desk = Annotated[str, typer.Option("--desk", help="Address of the desk; default HOCKET_DESK_URL.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the desk's answer as JSON.")]
-Letter = Annotated[str, typer.Argument(metavar="LETTER", help="The letter's id.")]
-Text = Annotated[str, typer.Option()]
-Number = Annotated[int, typer.Option(min=0)]
+_desk = click.option("--desk", default="", help="Address of the desk; default HOCKET_DESK_URL.")
+_as_json = click.option("--json", "as_json", is_flag=True, help="Print the desk's answer as JSON.")
+_letter = click.argument("letter", metavar="LETTER", help="The letter's id.")
 
 
-@app.command("list")
-def list_(
-    state: Annotated[str, typer.Option(help="pending, replaying, handled, discarded, obsolete or any.")] = "pending",
-    cause: Text = "",
-    subscription: Text = "",
-    after: Number = 0,
-    limit: Annotated[int, typer.Option(min=1, max=500)] = 100,
-    desk: Desk = "",
-    as_json: AsJson = False,
-) -> None:
+@click.group(cls=Commands)
+def dead() -> None:
+    """Look at dead letters, replay and discard them."""
+
+
+@dead.command("list")
+@click.option(
+    "--state",
+    default="pending",
+    show_default=True,
+    help="pending, replaying, handled, discarded, obsolete or any.",
+)
+@click.option("--cause", default="")
+@click.option("--subscription", default="")
+@click.option("--after", type=Within(0), default=0, show_default=True)
+@click.option("--limit", type=Within(1, 500), default=100, show_default=True)
+@_desk
+@_as_json
+def list_(state: str, cause: str, subscription: str, after: int, limit: int, desk: str, as_json: bool) -> None:
     """List letters, the oldest first."""
     named = {"state": "" if state == "any" else state, "cause": cause, "subscription": subscription}
     query: Query = {name: value for name, value in named.items() if value}
@@ -41,12 +48,12 @@ def list_(
         return
     letters = answer["letters"]
     if not letters:
-        typer.echo(f"No letter is {state}." if state != "any" else "No letter is like this.")
+        click.echo(f"No letter is {state}." if state != "any" else "No letter is like this.")
         return
     head = ("LETTER", "STATE", "SUBSCRIPTION", "SUBJECT", "ATTEMPTS", "DIED", "CAUSE")
-    typer.echo(table(head, [_row(letter) for letter in letters]))
+    click.echo(table(head, [_row(letter) for letter in letters]))
     if answer["next"]:
-        typer.echo(f"More: --after {answer['next']}")
+        click.echo(f"More: --after {answer['next']}")
 
 
 def _row(letter: dict[str, Any]) -> tuple[object, ...]:
@@ -55,8 +62,11 @@ def _row(letter: dict[str, Any]) -> tuple[object, ...]:
     return (letter["id"], letter["says"], letter["subscription"], about, letter["attempt"], letter["last"][:19], cause)
 
 
-@app.command()
-def show(letter: Letter, desk: Desk = "", as_json: AsJson = False) -> None:
+@dead.command()
+@_letter
+@_desk
+@_as_json
+def show(letter: str, desk: str, as_json: bool) -> None:
     """Show one letter: what died, why, and what was done."""
     found = _ask(desk, as_json, "GET", f"/{quote(letter, safe='')}")
     if as_json:
@@ -75,52 +85,50 @@ def show(letter: Letter, desk: Desk = "", as_json: AsJson = False) -> None:
         ("flow", event.get("correlationid", "not readable")),
         ("replay", found["refusal"] or "possible"),
     )
-    typer.echo("\n".join(f"{name:<13}{shown(value)}" for name, value in facts))
+    click.echo("\n".join(f"{name:<13}{shown(value)}" for name, value in facts))
     runs = [run for arrival in found["arrivals"] for run in arrival["history"]]
     if runs:
         rows = [(run["attempt"], run["began"], run["word"], f"{run['cause']}: {run['error']}") for run in runs]
-        typer.echo("\n" + table(("ATTEMPT", "BEGAN", "ENDED", "CAUSE"), rows))
+        click.echo("\n" + table(("ATTEMPT", "BEGAN", "ENDED", "CAUSE"), rows))
     if found["acts"]:
         acts = [(act["time"], act["kind"], act["who"], act["failure"] or act["reason"]) for act in found["acts"]]
-        typer.echo("\n" + table(("DONE", "WHAT", "BY", "WHY"), acts))
+        click.echo("\n" + table(("DONE", "WHAT", "BY", "WHY"), acts))
     if found["data"] is not None:
-        typer.echo("\n" + json.dumps(found["data"], indent=2))
+        click.echo("\n" + json.dumps(found["data"], indent=2))
 
 
-@app.command()
-def replay(
-    letter: Letter,
-    reason: Text = "",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would do, and do nothing.")] = False,
-    desk: Desk = "",
-    as_json: AsJson = False,
-) -> None:
+@dead.command()
+@_letter
+@click.option("--reason", default="")
+@click.option("--dry-run", is_flag=True, help="Say what it would do, and do nothing.")
+@_desk
+@_as_json
+def replay(letter: str, reason: str, dry_run: bool, desk: str, as_json: bool) -> None:
     """Send a letter again, to the one subscription that failed."""
     path = f"/{quote(letter, safe='')}/replay"
     if dry_run:
         plan = _ask(desk, as_json, "GET", path)
         if not as_json:
             will = f"Would be sent to {plan['subscription']} as attempt {plan['attempt']}. {plan['then']}"
-            typer.echo("\n".join([plan["refusal"] or will, *plan["warnings"]]))
+            click.echo("\n".join([plan["refusal"] or will, *plan["warnings"]]))
         if not plan["would_send"]:
-            raise typer.Exit(NOT_SO)
+            raise Exit(NOT_SO)
         return
     done = _ask(desk, as_json, "POST", path, body={"reason": reason})
     if not as_json:
-        typer.echo(f"Sent to {done['subscription']} as attempt {done['attempt']}, replay {done['replay']}.")
+        click.echo(f"Sent to {done['subscription']} as attempt {done['attempt']}, replay {done['replay']}.")
 
 
-@app.command()
-def discard(
-    letter: Letter,
-    reason: Annotated[str, typer.Option(help="Why nobody needs it any more.")],
-    desk: Desk = "",
-    as_json: AsJson = False,
-) -> None:
+@dead.command()
+@_letter
+@click.option("--reason", required=True, help="Why nobody needs it any more.")
+@_desk
+@_as_json
+def discard(letter: str, reason: str, desk: str, as_json: bool) -> None:
     """Settle a letter by hand; nothing is sent."""
     done = _ask(desk, as_json, "POST", f"/{quote(letter, safe='')}/discard", body={"reason": reason})
     if not as_json:
-        typer.echo(f"Discarded {done['letter']}.")
+        click.echo(f"Discarded {done['letter']}.")
 
 
 def _ask(
@@ -132,12 +140,12 @@ def _ask(
     except DeskRefused as refused:
         _refused(refused, as_json)
     if as_json:
-        typer.echo(json.dumps(answer, indent=2))
+        click.echo(json.dumps(answer, indent=2))
     return answer
 
 
 def _refused(refused: DeskRefused, as_json: bool) -> NoReturn:
     if as_json:
-        typer.echo(json.dumps(refused.answer, indent=2))
+        click.echo(json.dumps(refused.answer, indent=2))
     print(f"hocket: {shown(refused)}", file=sys.stderr)
-    raise typer.Exit(NOT_SO)
+    raise Exit(NOT_SO)

@@ -3,40 +3,37 @@
 import json
 import time
 from datetime import UTC, datetime
-from typing import Annotated
 
-import typer
+import click
+from click.exceptions import Exit
 
 from hocket.cli.modules import settings
 from hocket.cli.table import table
+from hocket.cli.usage import Whole, Within
 from hocket.clock import rfc3339
 from hocket.store import Kept
 
 #: Exit status where nothing was there to retry.
 NOT_SO = 1
 
-Target = Annotated[str, typer.Argument(metavar="SERVICE", help="A service's name, or the address of its database.")]
 
-
-def outbox(
-    target: Target,
-    refused: Annotated[bool, typer.Option("--refused", help="Show only what the broker refused.")] = False,
-    retry: Annotated[
-        list[int] | None, typer.Option("--retry", metavar="ID", help="Publish a refused row again.")
-    ] = None,
-    retry_all: Annotated[bool, typer.Option("--retry-refused", help="Publish every refused row again.")] = False,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="Rows to show.")] = 50,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
+@click.command()
+@click.argument("target", metavar="SERVICE", help="A service's name, or the address of its database.")
+@click.option("--refused", is_flag=True, help="Show only what the broker refused.")
+@click.option("--retry", type=Whole(), multiple=True, metavar="ID", help="Publish a refused row again.")
+@click.option("--retry-refused", "retry_all", is_flag=True, help="Publish every refused row again.")
+@click.option("--limit", type=Within(1, 1000), default=50, show_default=True, help="Rows to show.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def outbox(target: str, refused: bool, retry: tuple[int, ...], retry_all: bool, limit: int, as_json: bool) -> None:
     """Show what waits in an outbox and why; publish again what the broker had refused."""
     from hocket.assembly import visit
 
     there = visit(target, settings())
     if retry or retry_all:
-        freed = there.retry(retry or ())
-        typer.echo(json.dumps({"freed": freed}) if as_json else f"{freed} rows will be published again.")
+        freed = there.retry(retry)
+        click.echo(json.dumps({"freed": freed}) if as_json else f"{freed} rows will be published again.")
         if not freed:
-            raise typer.Exit(NOT_SO)
+            raise Exit(NOT_SO)
         return
     now = time.time()
     counts, rows = there.counts(now), there.rows(limit, refused=refused)
@@ -44,17 +41,17 @@ def outbox(
         told = [
             {"kind": kind, "state": state, "rows": many, "oldest": moment(due)} for kind, state, many, due in counts
         ]
-        typer.echo(
+        click.echo(
             json.dumps({"counts": told, "rows": [{**_facts(row), "why": why(row, now)} for row in rows]}, indent=2)
         )
         return
     if not counts:
-        typer.echo("Nothing waits.")
+        click.echo("Nothing waits.")
         return
-    typer.echo(table(("KIND", "STATE", "ROWS", "OLDEST"), [(*each[:3], moment(each[3])) for each in counts]))
+    click.echo(table(("KIND", "STATE", "ROWS", "OLDEST"), [(*each[:3], moment(each[3])) for each in counts]))
     if rows:
         head = ("ID", "KIND", "DUE", "EVENT", "SUBJECT", "TO", "BYTES", "WHY")
-        typer.echo("\n" + table(head, [(*_facts(row).values(), why(row, now)) for row in rows]))
+        click.echo("\n" + table(head, [(*_facts(row).values(), why(row, now)) for row in rows]))
 
 
 def _facts(row: Kept) -> dict[str, object]:

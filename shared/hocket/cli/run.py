@@ -2,21 +2,25 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Any
 
-import typer
+import click
 
 from hocket.cli.modules import Target, load, parse, settings
 from hocket.config import Config
 from hocket.errors import ConfigError
 from hocket.service import Service
 
-Modules = Annotated[
-    list[str], typer.Argument(metavar="MODULE[:PORT]...", help="Modules with a service, as services.orders:8002.")
-]
 
-
-def run(modules: Modules) -> None:
+@click.command()
+@click.argument(
+    "modules",
+    nargs=-1,
+    required=True,
+    metavar="MODULE[:PORT]...",
+    help="Modules with a service, as services.orders:8002.",
+)
+def run(modules: tuple[str, ...]) -> None:
     """Run services, each on its port, until SIGTERM or SIGINT."""
     config = settings()
     targets = with_ports([parse(text) for text in modules], config)
