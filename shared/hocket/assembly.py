@@ -75,7 +75,7 @@ class Assembly:
         """Start one service on its port. `DeclarationError` and `ConfigError` say what forbids it."""
         boot = Ids(self._clock, self._chance).uuid7()
         store = self._store(service.name, boot)
-        transport = self._transport(service.name)
+        transport = self.transport(service.name)
         worker = Worker(
             service,
             store=store,
@@ -135,7 +135,13 @@ class Assembly:
         if self._traces is not None:
             await asyncio.to_thread(self._traces.close)
 
-    def _transport(self, name: str) -> Transport:
+    @property
+    def in_memory(self) -> bool:
+        """Whether the broker lives in this process."""
+        return self._memory is not None
+
+    def transport(self, name: str) -> Transport:
+        """A transport of this service, not open yet; `ConfigError` where no driver speaks the broker's address."""
         scheme = urlsplit(self._config.broker_url).scheme
         if self._memory is not None:
             return MemoryTransport(self._memory, name)
