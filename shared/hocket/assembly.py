@@ -5,7 +5,7 @@ import os
 import random
 import signal
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -25,6 +25,7 @@ from hocket.stores.sqlite import SqliteStore
 from hocket.stores.sqlite_visit import SqliteVisit
 from hocket.telemetry import logs, otel
 from hocket.telemetry.prometheus import PrometheusListener
+from hocket.topology import Binding, Found, kit
 from hocket.transport import Transport
 from hocket.transports.memory import MemoryBroker, MemoryTransport
 from hocket.web import Web
@@ -196,6 +197,52 @@ def visit(target: str, config: Config) -> Visit:
             f"{url.partition('://')[0]}://… cannot be looked into: name sqlite:///PATH or postgresql://HOST/DATABASE"
         )
     return SqliteVisit(url.removeprefix("sqlite:///"))
+
+
+def definitions(services: Sequence[Service[Any]], config: Config) -> dict[str, object]:
+    """The kit's objects and those of these services, as RabbitMQ imports them; `ConfigError` where there is none."""
+    _check_rabbitmq(config)
+    from hocket.transports.rabbitmq.address import addresses
+    from hocket.transports.rabbitmq.definitions import definitions_of
+
+    topology = kit()
+    for service in services:
+        topology += service.declarations.topology()
+    return definitions_of(topology, addresses(config.broker_url)[0].vhost)
+
+
+class Upkeep(Protocol):
+    """The broker as it stands, and taking away what nobody hears; `ConfigError` where it cannot be asked."""
+
+    async def found(self) -> Found:
+        """What stands in the virtual host."""
+        ...
+
+    async def unbind(self, binding: Binding) -> None:
+        """Take one binding away; one that is gone already is no error."""
+        ...
+
+    async def remove(self, queue: str, bindings: Sequence[Binding]) -> str:
+        """Take a queue away, these bindings first; else the sentence why it stays.
+
+        One with a consumer stays with its bindings, one with messages without.
+        """
+        ...
+
+
+def upkeep(config: Config) -> AbstractAsyncContextManager[Upkeep]:
+    """The broker's books and their upkeep, over its management API; `ConfigError` where there can be none."""
+    _check_rabbitmq(config)
+    from hocket.transports.rabbitmq.management import Management
+
+    return Management(config.broker_url, config.management_url)
+
+
+def _check_rabbitmq(config: Config) -> None:
+    if config.broker_url.startswith("memory:"):
+        raise ConfigError(
+            f"HOCKET_BROKER_URL is {config.broker_url}, where nothing stands: name a RabbitMQ, amqp://USER:PASSWORD@HOST"
+        )
 
 
 class Hosted:

@@ -9,6 +9,7 @@ from hocket.breaker import Breaker
 from hocket.errors import DeclarationError
 from hocket.event import Event, Heard
 from hocket.retry import Retry
+from hocket.topology import Topology, of_service, routing_key
 from hocket.versions import Rendering, Road, Upcast, check_newer, check_one_road, older_of, older_types, roads_to
 
 #: A handler's time for one attempt where it names none.
@@ -102,6 +103,20 @@ class Declarations:
     outside: list[type[Event]] = field(default_factory=list)  # of these, what `Service.says` named
     upcasts: dict[type[Heard], Upcast] = field(default_factory=dict)  # by the version they read
     renderings: dict[type[Event], list[Rendering]] = field(default_factory=dict)  # by the version they are made of
+
+    @property
+    def former_queues(self) -> tuple[str, ...]:
+        """The queues of all former names: none of them is declared, an older version may still hear them."""
+        return tuple(name for each in self.subscriptions.values() for name in each.former_queues)
+
+    def topology(self) -> Topology:
+        """What the service has on the broker, beside the kit's own objects."""
+        every = self.subscriptions.values()
+        return of_service(
+            self.service,
+            [(each.queue, [routing_key(*name) for name in each.bound]) for each in every],
+            [(each.queue, former) for each in every for former in each.former_queues],
+        )
 
     def manifest(self) -> dict[str, object]:
         """What the service reports of itself (docs/house.md, Receipts), without instance and time."""

@@ -26,6 +26,10 @@ class Config(BaseSettings):
     max_event_bytes: int = Field(default=MAX_EVENT_BYTES, gt=0, description="bound of one event on the wire, bytes")
     desk_url: str = Field(default="http://127.0.0.1:8081", description="where `hocket dead` finds the desk")
 
+    management_url: str = Field(
+        default="", description="RabbitMQ's management API, http://HOST:15672 beside the first broker where it is empty"
+    )
+
     inbox_days: float = Field(default=30, gt=0, le=MOST_DAYS, description="how long what was handled is remembered")
     ledger_days: float = Field(default=30, gt=0, le=MOST_DAYS, description="how long step runs can still be undone")
     dead_days: float = Field(default=365, gt=0, le=MOST_DAYS, description="how long the rows of dead letters are kept")

@@ -38,7 +38,7 @@ from hocket.signals import Signals
 from hocket.speech import Speaker
 from hocket.store import OutboxRow, Retention, Store
 from hocket.supervise import Spawn, Supervisor
-from hocket.topology import kit, of_service, routing_key
+from hocket.topology import kit
 from hocket.transport import Message, Transport, Verdict
 from hocket.tx import Guard
 
@@ -156,11 +156,7 @@ class Worker:
                 self.signals.breaker(self.service.name, breaker.name, guard.circuit(breaker).state)
 
     async def _begin(self) -> None:
-        topology = kit() + of_service(
-            self.service.name,
-            [(queue, [routing_key(*name) for name in lane.subscription.bound]) for queue, lane in self.lanes.items()],
-            [(queue, former) for queue, lane in self.lanes.items() for former in lane.subscription.former_queues],
-        )
+        topology = kit() + self.service.declarations.topology()
         await self._until_linked(lambda: self.transport.declare(topology))
         self.relay.open(self.spawn)
 

@@ -26,12 +26,14 @@ def test_names_that_stay(monkeypatch: pytest.MonkeyPatch) -> None:
         "HOCKET_BROKER_URL": "memory://", "HOCKET_DATABASE_URL": "sqlite:////data/{service}/x.db",
         "HOCKET_LOG_LEVEL": "DEBUG", "HOCKET_HTTP_PORT": "9000", "HOCKET_MAX_EVENT_BYTES": "2048",
         "HOCKET_HTTP_HOST": "0.0.0.0", "HOCKET_DESK_URL": "http://desk:8081",
+        "HOCKET_MANAGEMENT_URL": "http://rabbit:15672",
     }  # fmt: skip
     for name, value in given.items():
         monkeypatch.setenv(name, value)
     config = Config()
     assert (config.broker_url, config.log_level, config.http_port) == ("memory://", "DEBUG", 9000)
     assert (config.max_event_bytes, config.http_host, config.desk_url) == (2048, "0.0.0.0", "http://desk:8081")
+    assert config.management_url == "http://rabbit:15672"
     assert config.database_of("orders") == "sqlite:////data/orders/x.db"
 
 

@@ -1,4 +1,4 @@
-"""The command line: `hocket run`, `hocket check`, `hocket outbox`, `hocket dead`, `hocket say`.
+"""The command line: `hocket run`, `check`, `topology`, `outbox`, `dead`, `say`.
 
 Exit status 0: done; 1: looked at and not so (a letter that is not there, an act that is refused); 2: it could not be
 meant or could not begin, said in one sentence without a stack.
@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from hocket.cli import check, dead, outbox, run, say
+from hocket.cli import check, dead, outbox, run, say, topology
 from hocket.cli.usage import Commands
 from hocket.errors import ConfigError, DeclarationError
 
@@ -35,7 +35,7 @@ class _Program(Commands):
 app = _Program(
     name="hocket",
     help="Services that coordinate by events, without a conductor.",
-    commands=[run.run, check.check, outbox.outbox, dead.dead, say.say],
+    commands=[run.run, check.check, topology.topology, outbox.outbox, dead.dead, say.say],
 )
 
 

@@ -21,7 +21,10 @@ def commands(text: str) -> list[str]:
 @pytest.mark.parametrize("words", [(), ("--help",)])
 def test_help_lists_the_commands_in_their_order(hocket: Terminal, words: tuple[str, ...]) -> None:
     """Asked for it is the answer; named without a command it is an error of use, status 2."""
-    for group, names in (((), ["run", "check", "outbox", "dead"]), (("dead",), ["list", "show", "replay", "discard"])):
+    for group, names in (
+        ((), ["run", "check", "topology", "outbox", "dead", "say"]),
+        (("dead",), ["list", "show", "replay", "discard"]),
+    ):
         ended = hocket(*group, *words)
         assert ended.status == (0 if words else 2)
         assert commands(ended.out if words else ended.err) == names

@@ -28,6 +28,11 @@ class Address:
     where: str
     tls: ssl.SSLContext | None = None
 
+    @property
+    def vhost(self) -> str:
+        """The virtual host, as the client reads it out of the path."""
+        return self.url.path[1:].replace("%2F", "/") or "/"
+
     @classmethod
     def of(cls, text: str) -> "Address":
         """Read the URL of one node, `amqp://…` or `amqps://…`; `ConfigError` for anything else.
