@@ -24,13 +24,15 @@ class Gather(Generic[T]):
         """Let this one wait with the others; needs a running loop."""
         self._items.append(item)
         if len(self._items) >= self._most:
-            self._go()
+            self.flush()
         elif self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(self._seconds, self._go)
+            self._timer = asyncio.get_running_loop().call_later(self._seconds, self.flush)
 
-    def _go(self) -> None:
+    def flush(self) -> None:
+        """Hand on at once what waits, if anything does."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         items, self._items = self._items, []
-        self._hand(items)
+        if items:
+            self._hand(items)

@@ -31,8 +31,8 @@ MEMORY_ROWS = 4096
 EVENTS_BOUND = 10_000
 #: Waiting receipts at which further ones are shed and counted as a gap (RULES 4.6).
 RECEIPTS_BOUND = 10_000
-#: Seconds for which receipts wait for each other, and confirmed rows for one transaction that forgets them.
-LINGER = 0.05
+#: Seconds for which receipts, and confirmed rows before one transaction forgets them, wait for each other.
+RECEIPT_LINGER, FORGET_LINGER = 0.05, 0.25
 FORGET_ROWS = 512
 #: Seconds before a returned or nacked row goes again: doubled from the first to the longest.
 REST_FIRST = 0.5
@@ -56,8 +56,8 @@ class Relay:
     _gathered: Gather[OutboxRow] = field(init=False)  # receipts
     _turns: Turns = field(default_factory=Turns)
     _known: dict[int, RowKind] = field(default_factory=dict)
-    _confirmed: list[int] = field(default_factory=list)
-    _forgetting: int = 0
+    _confirmed: Gather[int] = field(init=False)  # their ids, until there are enough to forget
+    _forgetting: deque[Sequence[int]] = field(default_factory=deque)
     _flying: int = 0
     _since: float = 0.0
     _resting: dict[int, float] = field(default_factory=dict)
@@ -76,7 +76,8 @@ class Relay:
     _spawn: Spawn | None = None
 
     def __post_init__(self) -> None:
-        self._gathered = Gather(LINGER, BATCH, self._enqueue)
+        self._gathered = Gather(RECEIPT_LINGER, BATCH, self._enqueue)
+        self._confirmed = Gather(FORGET_LINGER, FORGET_ROWS, self._forget_soon)
 
     async def start(self, spawn: Spawn) -> None:
         """Take over what earlier processes left; nothing is published before `open`."""
@@ -218,7 +219,7 @@ class Relay:
                 case Verdict.CONFIRMED:
                     self._queue.extendleft(reversed(self._turns.ended(row)))
                     if row.id:
-                        self._confirmed.append(row.id)
+                        self._confirmed.add(row.id)
                 case Verdict.REFUSED:
                     await self._refused(row, answer.reason)
                 case Verdict.UNKNOWN:
@@ -229,8 +230,6 @@ class Relay:
         if again or probe:  # only the answer to a probe ends the probing: others may have set out before the cut
             self._probing = bool(again)
         self._some.set()
-        if self._confirmed:
-            self._done.set()
         self.signals.published(
             [
                 Sent(self.service, row.kind.value, row.message.type, answer.verdict.value, now - row.due)
@@ -262,21 +261,20 @@ class Relay:
         await asyncio.sleep(wait)
         self._enqueue([row])
 
+    def _forget_soon(self, ids: Sequence[int]) -> None:
+        self._forgetting.append(ids)
+        self._done.set()
+
     async def _forget_on(self) -> None:
         while True:
             await self._done.wait()
-            if len(self._confirmed) < FORGET_ROWS:
-                await asyncio.sleep(LINGER)
             self._done.clear()
-            ids, self._confirmed = self._confirmed[:FORGET_ROWS], self._confirmed[FORGET_ROWS:]
-            if self._confirmed:
-                self._done.set()
-            self._forgetting = len(ids)
-            await self._forget(ids)
-            self._forgetting = 0
-            self._rested.set()
+            while self._forgetting:
+                await self._forget(self._forgetting[0])
+                self._forgetting.popleft()
+                self._rested.set()
 
-    async def _forget(self, ids: list[int]) -> None:
+    async def _forget(self, ids: Sequence[int]) -> None:
         await self._until_stored(lambda: self.store.forget(ids))
         self._forgotten(ids)
         if self._missed and len(self._known) < MEMORY_ROWS // 2:
@@ -344,6 +342,8 @@ class Relay:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while not self.idle:
+                    self._gathered.flush()
+                    self._confirmed.flush()
                     self._rested.clear()
                     await self._rested.wait()
         return self.idle

@@ -43,3 +43,16 @@ async def test_many_do_not_wait() -> None:
         assert went == [[1, 2]]
         await asyncio.sleep(0.5)
         assert went == [[1, 2], [3]]
+
+
+async def test_somebody_who_waits_for_them_lets_them_go() -> None:
+    """`flush` hands on what waits, once; nothing where nothing waits."""
+    went: list[list[int]] = []
+    with virtual_time():
+        gather = Gather[int](1.0, 9, lambda items: went.append(list(items)))
+        gather.flush()
+        gather.add(1)
+        gather.flush()
+        assert went == [[1]]
+        await asyncio.sleep(2.0)
+        assert went == [[1]]
