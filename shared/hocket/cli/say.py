@@ -50,9 +50,10 @@ def say(module: str, type_: str, data: str, flow: str, key: str, as_json: bool) 
         raise click.BadParameter("--key counts within a flow: name it by --flow too")
     service = load(parse(module).module)
     service.complete()
-    event = _event(service.declarations, type_, sys.stdin.read() if data == STDIN else data)
+    config = settings()
+    event = _event(service.declarations, type_, _read(config.max_event_bytes) if data == STDIN else data)
     try:
-        told = asyncio.run(publish(service, event, settings(), flow=flow, key=key))
+        told = asyncio.run(publish(service, event, config, flow=flow, key=key))
     except Unsayable as error:
         raise ConfigError(str(error)) from error
     except TransportError as error:
@@ -62,6 +63,14 @@ def say(module: str, type_: str, data: str, flow: str, key: str, as_json: bool) 
         click.echo(json.dumps({"id": told.event_id, "subject": told.subject, "flow": told.flow}, indent=2))
     else:
         click.echo(f"Said {told.event_id} about {told.subject} in flow {told.flow}.")
+
+
+def _read(most: int) -> str:
+    """Standard input, at most so many characters; `ConfigError` where there are more."""
+    text = sys.stdin.read(most + 1)
+    if len(text) > most:
+        raise ConfigError(f"standard input holds more than {most} bytes: say less, or raise HOCKET_MAX_EVENT_BYTES")
+    return text
 
 
 def _event(declared: Declarations, type_: str, data: str) -> Event:
@@ -118,6 +127,7 @@ async def publish(service: Service[Any], event: Event, config: Config, *, flow: 
     for answer in answers:
         if answer.verdict is not Verdict.CONFIRMED:
             raise TransportError(
-                f"{rows[0].message.type} is {answer.verdict.value}: {answer.reason or 'no reason given'}"
+                f"{rows[0].message.type} is {answer.verdict.value}: {answer.reason or 'no reason given'}; "
+                "see that a service has started once on this broker, then say it again"
             )
     return Told(rows[0].event_id, rows[0].subject, flow)

@@ -1,7 +1,9 @@
 """`hocket say`: one event from a person, as a service would have said it."""
 
 import asyncio
+import io
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from deploy.broker.node import RabbitNode
 from hocket import envelope
 from hocket.clock import SystemClock
+from hocket.config import MAX_EVENT_BYTES
 from hocket.topology import kit
 from hocket.transport import Delivery
 from hocket.transports.rabbitmq import RabbitTransport
@@ -88,6 +91,18 @@ def test_what_the_broker_does_not_take_is_not_said(
     ended = hocket("say", "shop_that_says", "order.placed", DATA)
     assert ended.status == 1
     assert "order.placed is refused: NOT_FOUND - no exchange 'hocket.events'" in ended.err
+    assert "see that a service has started once on this broker, then say it again" in ended.err
+
+
+def test_standard_input_has_a_bound(hocket: Terminal, shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`-` reads the event from standard input, no more than may be said, and refuses what is longer."""
+    monkeypatch.setattr(sys, "stdin", io.StringIO(DATA))
+    assert "HOCKET_BROKER_URL is memory://" in hocket("say", "shop_that_says", "order.placed", "-").err
+    endless = io.StringIO('{"order_id": "' + "4" * 2_000_000 + '", "cents": 100}')
+    monkeypatch.setattr(sys, "stdin", endless)
+    ended = hocket("say", "shop_that_says", "order.placed", "-")
+    assert (ended.status, endless.tell()) == (2, MAX_EVENT_BYTES + 1)
+    assert f"standard input holds more than {MAX_EVENT_BYTES} bytes: say less" in ended.err
 
 
 @pytest.mark.parametrize(
