@@ -89,6 +89,10 @@ check: $(STAMP) ## ruff, mypy strict and the house test
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest --quiet tests/test_house.py
 
+.PHONY: house
+house: $(STAMP) ## draw the tree of docs/house.md anew from the code
+	@$(BIN)/python -m tests.house
+
 .PHONY: lock
 lock: ## renew locks/ from shared/pyproject.toml and locks/*.in (needs uv)
 	@command -v uv >/dev/null || { echo "make lock needs uv on the path: pip install uv"; exit 1; }

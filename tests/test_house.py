@@ -7,17 +7,24 @@ from pathlib import Path
 import pytest
 
 import hocket
-from tests.house_rules import (
-    FLOORS,
+from tests.house.drawing import PAGE, redrawn
+from tests.house.floors import (
+    MAX_FOLDER_FILES,
+    addresses,
+    console_floors,
+    drivers_picked,
+    floors,
+    full_folders,
+)
+from tests.house.module import ROOT, Module, read
+from tests.house.rules import (
     MAX_FILE_LINES,
     MAX_FUNCTION_LINES,
-    Module,
     Rule,
     auditor_outside,
     banned_names,
     circles,
     dead_files,
-    floors,
     hidden_imports,
     no_package,
     services_apart,
@@ -27,7 +34,6 @@ from tests.house_rules import (
     unfinished,
 )
 
-ROOT = Path(__file__).parent.parent
 FACE = {
     "Breaker",
     "Death",
@@ -51,15 +57,6 @@ PRIVATE = re.compile(
 LOOKED_AT = {".html", ".css", ".js"}
 
 
-def read(folder: str, base: str = "") -> list[Module]:
-    """The modules below a folder, named from `base`."""
-    found = []
-    for path in sorted((ROOT / folder).rglob("*.py")):
-        name = path.relative_to(ROOT / base).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__")
-        found.append(Module(name, path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8")))
-    return found
-
-
 def tracked() -> list[Path]:
     """Every file under version control."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.decode()
@@ -78,13 +75,29 @@ def test_imports_only_run_down() -> None:
     assert list(floors(KIT)) == []
 
 
-def test_the_table_is_the_one_of_the_docs() -> None:
-    """Every room of the floors stands in docs/house.md, in the row of its floor."""
-    rows = (ROOT / "docs/house.md").read_text(encoding="utf-8").splitlines()
-    for floor, tiers in FLOORS.items():
-        row = next(line for line in rows if line.startswith(f"| {floor}"))
-        for name in (part for tier in tiers for entry in tier for part in (entry or "__init__").split(".")):
-            assert re.search(rf"\b{name}\b", row), f"docs/house.md does not name {name} on floor {floor}"
+def test_a_console_leads_one_way() -> None:
+    """In a console reading, folding, keeping, asking, acting and showing import only what comes before them."""
+    assert list(console_floors(SERVICES)) == []
+
+
+def test_a_folder_is_one_concern() -> None:
+    """A folder of the kit holds a bounded number of files."""
+    assert list(full_folders(KIT)) == []
+
+
+def test_a_name_has_one_address() -> None:
+    """Only named packages hand names on, and inside a folder a file imports its neighbours."""
+    assert list(addresses(KIT)) == []
+
+
+def test_drivers_are_picked_in_one_place() -> None:
+    """Only `assembly` and `testing` know which drivers there are."""
+    assert list(drivers_picked(KIT)) == []
+
+
+def test_the_drawing_is_the_code() -> None:
+    """docs/house.md shows the files as they are, in their own first words; `make house` draws it anew."""
+    assert PAGE.read_text(encoding="utf-8") == redrawn()
 
 
 def test_no_circles() -> None:
@@ -202,11 +215,18 @@ SPOKEN = 'def f():\n    """' + "word\n" * MAX_FUNCTION_LINES + '"""\n'
 @pytest.mark.parametrize(
     ("rule", "modules"),
     [
-        (floors, planted(hocket__ids="import hocket.worker")),
+        (floors, planted(hocket__clock="import hocket.worker")),
         (floors, planted(hocket__errors="def f():\n    from hocket import clock", hocket__clock="")),
-        (floors, planted(hocket__transports__memory="from hocket.transports.rabbitmq import X")),
+        (floors, planted(hocket__broker__memory="from hocket.broker.rabbitmq import X")),
         (floors, planted(hocket__tx="from hocket import Event")),
         (floors, planted(hocket__attic="")),
+        (full_folders, planted(**{f"hocket__saga__m{n}": "" for n in range(MAX_FOLDER_FILES + 1)})),
+        (addresses, planted(hocket__saga__a="from hocket.saga import end", hocket__saga="")),
+        (drivers_picked, planted(hocket__cli__run="from hocket.store.sqlite import store")),
+        (
+            console_floors,
+            planted(services__tracer__read__a="import services.tracer.show.b", services__tracer__show__b=""),
+        ),
         (circles, planted(a="import b", b="from c import x", c="import a")),
         (services_apart, planted(services__orders__domain="from services.payments import events")),
         (services_apart, planted(services__orders__http="from hocket.web import serve")),
@@ -220,7 +240,7 @@ SPOKEN = 'def f():\n    """' + "word\n" * MAX_FUNCTION_LINES + '"""\n'
         (banned_names, planted(hocket__http_utils="")),
         (banned_names, planted(a="class OrderManager: ...")),
         (lambda found: dead_files(found, ["a"]), planted(a="import b", b="", c="import a")),
-        (no_package, planted(hocket__pipeline__admit="")),
+        (no_package, planted(hocket__delivery__admit="")),
         (unfinished, planted(a="x = 1  # TO" + "DO: later")),
         (hidden_imports, planted(a="from typing import TYPE_CHECKING")),
         (hidden_imports, planted(services__a="from __future__ import annotations")),
@@ -239,8 +259,9 @@ def test_each_rule_can_fail(rule: Rule, modules: list[Module]) -> None:
 @pytest.mark.parametrize(
     ("rule", "modules"),
     [
-        (floors, planted(hocket__worker="import hocket.relay", hocket__relay="import hocket.ids", hocket__ids="")),
-        (floors, planted(hocket__pipeline__admit="from hocket.pipeline import decode", hocket__pipeline__decode="")),
+        (floors, planted(hocket__worker__a="import hocket.tx", hocket__tx="import hocket.clock", hocket__clock="")),
+        (floors, planted(hocket__delivery__admit="from hocket.delivery import decode", hocket__delivery__decode="")),
+        (drivers_picked, planted(hocket__assembly__drivers="from hocket.store.sqlite import store")),
         (services_apart, planted(services__tracer__http="import hocket.console.pages, services.tracer.storage")),
         (sizes, planted(a=REASONED)),
         (sizes, planted(a=SPOKEN)),

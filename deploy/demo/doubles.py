@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from deploy.demo.place import StepFailed
-from hocket.topology import EVENTS, LOG, routing_key
-from hocket.transport import Consumer, Delivery, Message, Transport, Verdict
+from hocket.broker.port import Consumer, Delivery, Message, Transport, Verdict
+from hocket.broker.topology import EVENTS, LOG, routing_key
 
 #: Deliveries of the log that may be on their way.
 PREFETCH = 100

@@ -10,11 +10,11 @@ from typing import Any, TextIO
 from deploy.demo.place import Place, StepFailed
 from deploy.demo.sabotage import spoil
 from hocket.assembly import Assembly
-from hocket.cli.modules import load
+from hocket.broker.port import Transport
+from hocket.cli.targets import load
 from hocket.config import Config
 from hocket.errors import HocketError
 from hocket.telemetry import logs
-from hocket.transport import Transport
 
 
 class InOne:

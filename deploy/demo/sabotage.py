@@ -10,10 +10,10 @@ from typing import Any
 
 from hocket import cli, saga
 from hocket.breaker import Circuit
-from hocket.speech import Speaker
-from hocket.store import InboxRow, OutboxRow
-from hocket.stores import sqlite_rows
-from hocket.stores.sqlite import SqliteStore
+from hocket.outbox.builder import Speaker
+from hocket.store.port import InboxRow, OutboxRow
+from hocket.store.sqlite import statements
+from hocket.store.sqlite.store import SqliteStore
 
 #: Of so many sets of rows that are said, one is dropped.
 DROPPED = 25
@@ -26,7 +26,7 @@ def _inbox() -> None:
         return {}
 
     _put(SqliteStore, "inbox", knows_nothing)
-    _put(sqlite_rows, "_WIN_INBOX", f"{vars(sqlite_rows)['_PUT_INBOX']} WHERE ? IS NOT NULL OR ? IS NOT NULL")
+    _put(statements, "_WIN_INBOX", f"{vars(statements)['_PUT_INBOX']} WHERE ? IS NOT NULL OR ? IS NOT NULL")
 
 
 def _undo() -> None:

@@ -13,9 +13,9 @@ from typing import Protocol
 from deploy.demo.place import PORTS, Place, StepFailed
 from deploy.demo.progress import Told
 from deploy.demo.world import World
+from hocket.broker.port import Transport
+from hocket.broker.rabbitmq import RabbitTransport
 from hocket.telemetry import logs
-from hocket.transport import Transport
-from hocket.transports.rabbitmq import RabbitTransport
 
 #: Seconds within which a service must be ready, and must have ended after it was asked to.
 READY_SECONDS = 120.0

@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.clock import rfc3339
 from hocket.envelope import CONTENT_TYPE, encode
+from hocket.envelope.keys import death_id
 from hocket.errors import HocketError
-from hocket.ids import death_id
 from hocket.observe import Raw
 from services.deadletters import storage
 from services.deadletters.domain import OPEN, Act, Hearer, Plan, Standing, Subject, plan, standing

@@ -9,8 +9,8 @@ from typing import Any
 
 from hocket.clock import rfc3339
 from hocket.envelope import Envelope, decode
+from hocket.envelope.keys import death_id
 from hocket.errors import Undecodable
-from hocket.ids import death_id
 from hocket.observe import Raw
 
 #: Longest name (subscription, cause, id) that is kept; longer ones are cut.

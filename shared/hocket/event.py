@@ -235,3 +235,8 @@ def _holds_sensitive(annotation: Any, seen: set[type[BaseModel]]) -> bool:
             for info in annotation.model_fields.values()
         )
     return any(_holds_sensitive(each, seen) for each in get_args(annotation))
+
+
+def schedule_name(type_: str, key: str) -> str:
+    """The name by which a scheduled event can be cancelled."""
+    return f"{type_} {key}"

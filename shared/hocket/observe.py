@@ -10,10 +10,10 @@ from typing import Any, Literal
 
 from typing_extensions import TypeVar
 
+from hocket.broker.topology import DEAD, LOG, RECEIPTS, UNHEARD
 from hocket.errors import DeclarationError
-from hocket.running import current
+from hocket.runtime import current
 from hocket.service import Service
-from hocket.topology import DEAD, LOG, RECEIPTS, UNHEARD
 from hocket.tx import Tx
 
 D = TypeVar("D", default=None)

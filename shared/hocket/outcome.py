@@ -1,4 +1,4 @@
-"""How an attempt ends: a value, decided in one place (pipeline/decide.py) and acted on in one (pipeline/record.py)."""
+"""How an attempt ends: a value, decided in one place (delivery/decide.py) and acted on in one (delivery/record.py)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -18,13 +18,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from typing_extensions import TypeVar
 
 from hocket.breaker import Breaker
-from hocket.choreography import Declarations, Subscription, Undo
-from hocket.errors import DeclarationError
-from hocket.event import Death, Event, Heard, Scheduled
-from hocket.names import check_handler, check_service
-from hocket.retry import Retry
-from hocket.running import current
-from hocket.signature import (
+from hocket.declarations.choreography import Declarations, Subscription, Undo
+from hocket.declarations.names import check_handler, check_service
+from hocket.declarations.signature import (
     Signature,
     check_death,
     check_did,
@@ -37,8 +33,12 @@ from hocket.signature import (
     signature_of,
     subscription_of,
 )
+from hocket.declarations.versions import Rendering, Upcast
+from hocket.errors import DeclarationError
+from hocket.event import Death, Event, Heard, Scheduled
+from hocket.retry import Retry
+from hocket.runtime import current
 from hocket.tx import Outside, Tx
-from hocket.versions import Rendering, Upcast
 
 _HANDLER_FORM = "async def NAME(event: A | B, tx: Tx) -> C | None"
 _UNDO_FORM = "async def NAME(event: A, did: B | None, why: C | D, tx: Tx) -> E | None"

@@ -9,12 +9,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from typing_extensions import TypeVar
 
 from hocket.breaker import Breaker, Circuit, Pass
-from hocket.choreography import name_of
 from hocket.clock import Clock
+from hocket.declarations.choreography import name_of
+from hocket.envelope.keys import outside_key
 from hocket.errors import BreakerOpen, HocketError, OutsideTooLate, Unsayable
-from hocket.event import Event, Scheduled
-from hocket.ids import outside_key
-from hocket.speech import schedule_name
+from hocket.event import Event, Scheduled, schedule_name
 
 #: Events that one transaction outside handlers may say.
 MAX_SAID = 10_000

@@ -13,9 +13,9 @@ from pathlib import Path
 from deploy.broker.node import RabbitNode
 from deploy.database.server import DatabaseFailed, PostgresServer
 from deploy.database.server import find_programs as find_database
+from tests.bench.environment import Databases, Ground
 from tests.bench.figures import HOCKET, Field, Figure
 from tests.bench.goals import GOALS, verdict
-from tests.bench.ground import Databases, Ground
 from tests.bench.processes import ChildFailed, Run
 
 REPORT = Path("var/bench/report.json")

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from hocket.envelope import CONTENT_TYPE
-from tests.bench.child import Task
+from tests.bench.environment import Databases, Ground, consumer, copies, declare, preload, quorum
 from tests.bench.event import ROUTING_KEY, bodies
 from tests.bench.flow import start_flows
 from tests.bench.footprint import idle_mib, import_ms
-from tests.bench.ground import Databases, Ground, consumer, copies, declare, preload, quorum
+from tests.bench.measured_process import Task
 from tests.bench.processes import Child, Run, measure
 
 #: Events of one run, by what is measured; `SCALE` in the environment multiplies them.

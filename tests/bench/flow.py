@@ -4,8 +4,8 @@ import asyncio
 import os
 import time
 
-from hocket.transport import Message
-from hocket.transports.rabbitmq import RabbitTransport
+from hocket.broker.port import Message
+from hocket.broker.rabbitmq import RabbitTransport
 from tests.bench.event import PlacedEnvelope, as_json, bodies
 
 #: Flows open at once.

@@ -4,12 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.bench.child import Task
+from tests.bench.measured_process import Task
 from tests.bench.processes import Child, Run
 
 #: What the process of one service imports.
 IMPORTS = {
-    "hocket": "import hocket.assembly, hocket.stores.sqlite, hocket.transports.rabbitmq, services.orders",
+    "hocket": "import hocket.assembly, hocket.store.sqlite.store, hocket.broker.rabbitmq, services.orders",
     "raw_aio_pika": "import aio_pika, pydantic",
     "faststream": "import faststream, faststream.rabbit, pydantic",
 }

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import Self
 
-from tests.bench.child import Task
-from tests.bench.ground import Ground
+from tests.bench.environment import Ground
+from tests.bench.measured_process import Task
 
 #: Longest life of one measured process, in seconds.
 CHILD_SECONDS = 300.0
@@ -35,7 +35,7 @@ class Child:
 
     def __init__(self, module: str, command: str, task: Task, fds: Sequence[int] = ()) -> None:
         self.what = f"{module} {command}"
-        words = [sys.executable, "-m", "tests.bench.child", module, command, json.dumps(asdict(task))]
+        words = [sys.executable, "-m", "tests.bench.measured_process", module, command, json.dumps(asdict(task))]
         self.process = subprocess.Popen(
             words,
             stdin=subprocess.PIPE,

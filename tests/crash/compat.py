@@ -24,7 +24,7 @@ VERSION = re.compile(r"rabbitmq_server-(4\.\d+\.\d+)")
 MIRROR = "http://deb.debian.org/debian"
 #: Longest the making of the chroot may take, in seconds.
 MAKE_SECONDS = 1800
-CONTRACT = "tests/hocket/transports"
+CONTRACT = "tests/hocket/broker"
 KILLS = "50"
 
 #: Runs one of the server's programs inside, in a mount namespace of its own that sees the node's folder and /proc.

@@ -14,12 +14,12 @@ from pathlib import Path
 from deploy.broker.node import RabbitNode, free_ports
 from tests.crash import plan
 from tests.crash.databases import Databases
-from tests.crash.drained import drained
-from tests.crash.fleet import Process, Tally
 from tests.crash.load import Load
-from tests.crash.nursery import ROOT, SEARCH, Nursery
 from tests.crash.plan import Disturbance, Trouble
+from tests.crash.process_spawner import ROOT, SEARCH, Nursery
 from tests.crash.proxy import Proxy
+from tests.crash.quiescence import drained
+from tests.crash.service_processes import Process, Tally
 
 #: Seconds that a connection is delayed by, a chunk.
 DELAY_SECONDS = 0.05
@@ -36,7 +36,7 @@ async def world_outside(folder: Path, port: int, seed: int) -> AsyncIterator[int
     """The world outside, while this lasts; its journal is in `folder`."""
     with (folder / "outside.log").open("ab") as log:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.crash.outside", str(port), str(folder / JOURNAL), str(seed),
+            sys.executable, "-m", "tests.crash.outside_world", str(port), str(folder / JOURNAL), str(seed),
             cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=log, stderr=log, env={**os.environ, **SEARCH},
         )  # fmt: skip
     try:

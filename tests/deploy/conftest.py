@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from deploy.broker.node import RabbitNode
-from tests.deploy.composed import Shop, parts
-from tests.deploy.offsets import free_offset
+from tests.deploy.compose_without_containers import Shop, parts
+from tests.deploy.port_offsets import free_offset
 
 
 @pytest.fixture(scope="package")

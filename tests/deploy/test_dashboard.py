@@ -17,7 +17,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from deploy.broker.node import RabbitNode, free_ports
-from tests.deploy.composed import ROOT, Shop, load, parts
+from tests.deploy.compose_without_containers import ROOT, Shop, load, parts
 
 DASHBOARD = json.loads((ROOT / "deploy/grafana/dashboards/hocket.json").read_text(encoding="utf-8"))
 #: What Grafana fills in; here for a Prometheus that scrapes every second.

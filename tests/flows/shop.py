@@ -11,7 +11,7 @@ from services.notifications import notifications
 from services.orders import orders
 from services.orders.domain import NewOrder
 from services.payments import payments
-from tests.flows.world import World, WorldCards, WorldCustomers, WorldPost, WorldStock
+from tests.flows.fake_outside import World, WorldCards, WorldCustomers, WorldPost, WorldStock
 
 #: Longer than the retries of any handler of the shop take together, undos included.
 LONG = timedelta(minutes=20)

@@ -11,8 +11,8 @@ from services.orders.events import OrderCancelled, OrderConfirmed, OrderPlaced
 from services.orders.http import place
 from services.sandbox.domain import Api, Did, Target
 from services.sandbox.faults import Kind
+from tests.flows.fake_outside import World
 from tests.flows.shop import LONG, order, shop
-from tests.flows.world import World
 
 #: Orders placed in one run.
 ORDERS = 25

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from deploy.broker.node import RabbitNode, find_programs, free_ports
-from tests.flows.choir import choir
+from tests.flows.two_services import choir
 
 #: Notes said before, while and after the broker is away, each.
 NOTES = 300

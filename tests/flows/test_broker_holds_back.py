@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from deploy.broker.node import RabbitNode
-from hocket import worker as worker_module
-from tests.flows.choir import Choir, choir
+from hocket.worker import worker as worker_module
+from tests.flows.two_services import Choir, choir
 
 #: What no disk has free.
 TOO_MUCH = "900000GB"

@@ -8,9 +8,9 @@ import aio_pika
 import pytest
 
 from deploy.broker.node import RabbitNode
-from hocket import worker as worker_module
-from hocket.topology import DEAD, EVENTS, HEARD
-from tests.flows.choir import PATIENCE, Choir, choir
+from hocket.broker.topology import DEAD, EVENTS, HEARD
+from hocket.worker import worker as worker_module
+from tests.flows.two_services import PATIENCE, Choir, choir
 
 #: Returns after which a quorum queue gives a message up (DESIGN §4), and one more.
 RETURNS = 1001

@@ -8,8 +8,8 @@ from services.orders.http import place
 from services.payments.service import card_api
 from services.sandbox.domain import Did, Target
 from services.sandbox.faults import Kind
+from tests.flows.fake_outside import World
 from tests.flows.shop import LONG, order, shop
-from tests.flows.world import World
 
 #: Virtual seconds that the card system is away: far longer than five attempts would last.
 OUTAGE_SECONDS = 120

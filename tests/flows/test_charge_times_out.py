@@ -7,8 +7,8 @@ from services.orders.http import place
 from services.payments.domain import NO_ANSWER
 from services.sandbox.domain import Did, Target
 from services.sandbox.faults import Kind
+from tests.flows.fake_outside import World
 from tests.flows.shop import LONG, order, shop
-from tests.flows.world import World
 
 
 @pytest.mark.parametrize("times", [1, 3])

@@ -4,8 +4,8 @@ from services.orders.events import OrderCancelled, OrderConfirmed
 from services.orders.http import place
 from services.payments.events import PaymentRefunded
 from services.sandbox.domain import Did, Target
+from tests.flows.fake_outside import World
 from tests.flows.shop import LONG, order, shop
-from tests.flows.world import World
 
 
 async def test_a_declined_card_cancels_the_order() -> None:

@@ -2,8 +2,8 @@
 
 from services.payments.events import OrderPlaced, PaymentCharged
 from services.sandbox.domain import Did, Target
+from tests.flows.fake_outside import World
 from tests.flows.shop import LONG, shop
-from tests.flows.world import World
 
 PLACED = OrderPlaced(order_id="A1", card="tok_1", sku="lamp", quantity=1, total_cents=999)
 

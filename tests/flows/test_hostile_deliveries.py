@@ -12,18 +12,18 @@ from sqlalchemy import Column, Integer, MetaData, String, Table, func, insert, s
 
 from deploy.broker.node import RabbitNode
 from hocket import Heard, Retry, Service, Tx
+from hocket.broker.rabbitmq import RabbitTransport
+from hocket.broker.topology import DEAD
 from hocket.clock import SystemClock
 from hocket.config import MAX_EVENT_BYTES
-from hocket.ids import Ids
+from hocket.envelope.keys import Ids
 from hocket.outcome import Word
-from hocket.signals import Signals
-from hocket.stores.sqlite import SqliteStore
-from hocket.topology import DEAD
-from hocket.transports.rabbitmq import RabbitTransport
+from hocket.store.sqlite.store import SqliteStore
+from hocket.telemetry.signals import Signals
 from hocket.worker import Worker
-from tests.flows.choir import Notes
 from tests.flows.fuzzer import Fuzzer
-from tests.hocket.bells import until
+from tests.flows.two_services import Notes
+from tests.hocket.sample_services import until
 
 #: Deliveries in the suite, and where somebody has the time (SLOW=1).
 SOME, MANY = 5_000, 100_000

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from deploy.broker.node import RabbitNode
-from hocket import worker as worker_module
-from tests.flows.choir import Choir, choir
+from hocket.worker import worker as worker_module
+from tests.flows.two_services import Choir, choir
 
 #: Bytes of one event, what a service may hold, and how many events there are.
 EACH, MAY, NOTES = 50_000, 400_000, 100

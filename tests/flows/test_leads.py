@@ -6,8 +6,8 @@ from services.ingress.events import LeadCaptured
 from services.ingress.http import capture
 from services.sandbox.domain import Did, Target
 from services.sandbox.faults import Kind
+from tests.flows.fake_outside import World
 from tests.flows.shop import LONG, shop
-from tests.flows.world import World
 
 LEAD = NewLead(email="ada@example.com", campaign="spring")
 

@@ -4,8 +4,8 @@ from services.orders.events import OrderConfirmed
 from services.orders.http import place
 from services.sandbox.domain import Did, Target
 from services.sandbox.faults import Kind
+from tests.flows.fake_outside import World
 from tests.flows.shop import LONG, order, shop
-from tests.flows.world import World
 
 
 async def test_a_mail_that_cannot_be_sent_is_kept() -> None:

@@ -5,8 +5,8 @@ from services.orders.http import place
 from services.payments.events import PaymentRefunded
 from services.sandbox.domain import Api, Did, Target
 from services.sandbox.faults import Kind
+from tests.flows.fake_outside import World
 from tests.flows.shop import LONG, order, shop
-from tests.flows.world import World
 
 
 async def test_without_stock_the_money_goes_back() -> None:

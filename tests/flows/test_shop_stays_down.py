@@ -7,8 +7,8 @@ from services.orders.events import OrderCancelled
 from services.orders.http import place
 from services.sandbox.domain import Did, Target
 from services.sandbox.faults import Kind
+from tests.flows.fake_outside import World
 from tests.flows.shop import LONG, order, shop
-from tests.flows.world import World
 
 
 async def test_a_shop_that_stays_down_ends_in_a_refund() -> None:

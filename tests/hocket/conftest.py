@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from hocket.testing.virtual import virtual_time
-from hocket.topology import kit
-from tests.hocket.bells import Tower
+from hocket.broker.topology import kit
+from hocket.testing.virtual_time import virtual_time
+from tests.hocket.sample_services import Tower
 
 
 @pytest.fixture

@@ -12,26 +12,32 @@ from pydantic import ValidationError
 
 import hocket
 from hocket.errors import DeclarationError, Unsayable
-from tests.hocket.mistakes import checked
+from tests.hocket.mistakes import type_errors
 from tests.typing import inventory, mail, orders, payments
 
 ROOT = Path(__file__).parent.parent.parent
 MYPY_SECONDS = 300
 
 AT_IMPORT = [
-    (checked.n1, r"payments\.take: service payments uses things outside; write tx: Tx\[Uses\]"),
-    (checked.n2, r"payments\.take: says Other, which another service says .* say an Event of this service"),
-    (checked.n3, r"payments\.take: str cannot be heard; write a model of it, class OrderPlaced\(Heard, type="),
-    (checked.n4, r"payments\.take: retyr= is unknown; did you mean retry=\?"),
-    (checked.n6, r"payments\.take: its second parameter is PaymentCharged; write PaymentCharged \| None"),
-    (checked.n7, r"payments\.take: payments\.charge does not say PaymentRefunded but PaymentCharged, PaymentDeclined"),
-    (checked.n8, r"payments\.take: its first parameter is Other, but payments\.charge hears OrderPlaced; write that"),
-    (checked.n9, r"payments\.take: is no async function; write async def NAME"),
-    (checked.n12, r"fraud\.take: the return annotation is missing.* or -> None"),
-    (checked.n15, r"fraud\.take: charge is no handler of service fraud; name a handler of this service"),
-    (checked.n16, r"payments\.take: str is not one Heard; write def NAME\(old: A\) -> B"),
-    (checked.n17, r"payments\.take: formerly=3 is no name of a handler; write formerly="),
-    (checked.n18, r"payments\.take: Other is not one Event"),
+    (type_errors.n1, r"payments\.take: service payments uses things outside; write tx: Tx\[Uses\]"),
+    (type_errors.n2, r"payments\.take: says Other, which another service says .* say an Event of this service"),
+    (type_errors.n3, r"payments\.take: str cannot be heard; write a model of it, class OrderPlaced\(Heard, type="),
+    (type_errors.n4, r"payments\.take: retyr= is unknown; did you mean retry=\?"),
+    (type_errors.n6, r"payments\.take: its second parameter is PaymentCharged; write PaymentCharged \| None"),
+    (
+        type_errors.n7,
+        r"payments\.take: payments\.charge does not say PaymentRefunded but PaymentCharged, PaymentDeclined",
+    ),
+    (
+        type_errors.n8,
+        r"payments\.take: its first parameter is Other, but payments\.charge hears OrderPlaced; write that",
+    ),
+    (type_errors.n9, r"payments\.take: is no async function; write async def NAME"),
+    (type_errors.n12, r"fraud\.take: the return annotation is missing.* or -> None"),
+    (type_errors.n15, r"fraud\.take: charge is no handler of service fraud; name a handler of this service"),
+    (type_errors.n16, r"payments\.take: str is not one Heard; write def NAME\(old: A\) -> B"),
+    (type_errors.n17, r"payments\.take: formerly=3 is no name of a handler; write formerly="),
+    (type_errors.n18, r"payments\.take: Other is not one Event"),
 ]
 
 
@@ -47,7 +53,15 @@ def test_the_face_brings_neither_drivers_nor_testing_along() -> None:
     program = "import sys, hocket; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
     loaded = set(run.stdout.split())
-    foreign = {"hocket.testing", "hocket.assembly", "hocket.cli", "hocket.web", "aio_pika", "aiosqlite", "click"}
+    foreign = {
+        "hocket.testing",
+        "hocket.assembly",
+        "hocket.cli",
+        "hocket.worker.http",
+        "aio_pika",
+        "aiosqlite",
+        "click",
+    }
     assert "hocket.service" in loaded
     assert not loaded & foreign
 
@@ -57,7 +71,7 @@ def test_the_checker_accepts_the_examples_and_sees_every_mistake_but_one() -> No
 
     An ignore that ignores nothing is an error of its own in strict mode.
     """
-    marked = re.findall(r"# type: ignore\[", Path(checked.__file__).read_text(encoding="utf-8"))
+    marked = re.findall(r"# type: ignore\[", Path(type_errors.__file__).read_text(encoding="utf-8"))
     assert len(marked) == 17
     run = subprocess.run(
         [sys.executable, "-m", "mypy", "tests/typing", "tests/hocket/mistakes"],
@@ -77,19 +91,19 @@ def test_a_mistake_is_refused_at_import(mistake: Callable[[], None], sentence: s
     with pytest.raises(DeclarationError, match=sentence):
         mistake()
     assert set(payments.payments.declarations.subscriptions) == before
-    assert not checked.fraud.declarations.subscriptions
+    assert not type_errors.fraud.declarations.subscriptions
 
 
 def test_something_scheduled_without_a_moment_is_refused() -> None:
     """N11: neither `at` nor `after`."""
     with pytest.raises(Unsayable, match=r"give after=.* or at=.*, exactly one of them"):
-        checked.n11()
+        type_errors.n11()
 
 
 def test_an_event_cannot_be_changed() -> None:
     """N14: a fact is frozen."""
     with pytest.raises(ValidationError, match="frozen"):
-        checked.n14(payments.OrderPlaced(order_id="1", total_cents=1))
+        type_errors.n14(payments.OrderPlaced(order_id="1", total_cents=1))
 
 
 def test_the_examples_declare_what_their_signatures_say() -> None:

@@ -11,12 +11,12 @@ from aiohttp import web
 from pydantic import BaseModel
 from sqlalchemy import MetaData
 
-from hocket.choreography import HANDLER_TIMEOUT
+from hocket.declarations.choreography import HANDLER_TIMEOUT
+from hocket.declarations.names import MAX_QUEUE_BYTES
 from hocket.errors import DeclarationError, HocketError
 from hocket.event import Death, Event, Heard
-from hocket.names import MAX_QUEUE_BYTES
 from hocket.retry import Retry
-from hocket.running import here
+from hocket.runtime import here
 from hocket.service import Service
 from hocket.tx import Outside, Tx
 

@@ -14,12 +14,12 @@ import aiohttp
 from deploy.broker.node import RabbitNode, free_ports
 from tests.crash import plan
 from tests.crash.databases import PostgresDatabases
-from tests.crash.drained import drained
-from tests.crash.fleet import Process, Tally
 from tests.crash.load import Load
-from tests.crash.nursery import Nursery
+from tests.crash.process_spawner import Nursery
+from tests.crash.quiescence import drained
 from tests.crash.run import checked, world_outside
-from tests.soak import memory, said
+from tests.crash.service_processes import Process, Tally
+from tests.soak import log_shapes, memory
 from tests.soak.sampling import Sample, Sampler, line
 
 #: Processes of every service.
@@ -205,13 +205,13 @@ class Soak:
 
     def _tell(self, verdict: str, sampler: Sampler) -> int:
         logs = {name: each.log for name, each in self._fleet.items()}
-        warnings = said.read(logs)
-        repeating = said.repeating(warnings)
+        warnings = log_shapes.read(logs)
+        repeating = log_shapes.repeating(warnings)
         for name, counted in warnings.items():
             for what, times in counted.most_common(SHOWN):
                 self.say(f"{name} said {times} times: {what}")
         for server, log in (("broker", self.node.log), ("database", self.databases.log)):
-            for what, times in said.troubles(log).most_common(SHOWN):
+            for what, times in log_shapes.troubles(log).most_common(SHOWN):
                 self.say(f"{server} logged {times} times: {what}")
         self.findings += repeating
         deadlocks = sum(self._deadlocks.values())

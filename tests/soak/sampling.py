@@ -11,7 +11,7 @@ from typing import TextIO
 import aio_pika
 import aiohttp
 
-from tests.crash.drained import ANSWER_SECONDS, QUEUES
+from tests.crash.quiescence import ANSWER_SECONDS, QUEUES
 
 WAITING = re.compile(r'^hocket_outbox_waiting\{kind="(\w+)",service="\w+"\} (\S+)$', re.MULTILINE)
 KIB = 1024

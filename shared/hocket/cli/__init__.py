@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from hocket.cli import check, dead, outbox, run, say, topology
-from hocket.cli.usage import Commands
+from hocket.cli.click_types import Commands
+from hocket.cli.commands import check, dead, outbox, run, say, topology
 from hocket.errors import ConfigError, DeclarationError
 
 #: Exit status of what could not be meant or could not begin.

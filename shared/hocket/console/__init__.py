@@ -5,11 +5,11 @@ returns the `Console` that renders pages from `console/base.html`.
 """
 
 from hocket.console.display import control_marks, day_and_clock, duration, short_id
-from hocket.console.marks import MARKS, Mark, mark_of
 from hocket.console.masking import MASKED, Masks
-from hocket.console.origin import foreign
 from hocket.console.pages import Console, Page, mount
-from hocket.console.tree import Node, tree_of
+from hocket.console.payload_tree import Node, tree_of
+from hocket.console.same_origin import foreign
+from hocket.console.state_marks import MARKS, Mark, mark_of
 
 __all__ = [
     "MARKS",

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from hocket.envelope import Json
+from hocket.envelope.cloudevent import Json
 
 #: What stands in place of a sensitive value.
 MASKED = "••••• masked"

@@ -14,9 +14,9 @@ from markupsafe import Markup
 
 from hocket.clock import Clock, SystemClock
 from hocket.console.display import control_marks, duration, foreign_text, id_element, short_id, stack_text, time_element
-from hocket.console.marks import mark_of
 from hocket.console.masking import MASKED
-from hocket.console.origin import foreign
+from hocket.console.same_origin import foreign
+from hocket.console.state_marks import mark_of
 from hocket.errors import ConfigError, OutboxFull, StoreError
 
 _HERE = Path(__file__).parent

@@ -1,1 +1,1 @@
-"""Listeners to the named moments of `hocket.signals`: metrics, traces, logs."""
+"""Listeners to the named moments of `hocket.telemetry.signals`: metrics, traces, logs."""

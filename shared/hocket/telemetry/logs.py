@@ -13,7 +13,7 @@ import structlog
 
 from hocket.errors import ConfigError
 from hocket.outcome import Word
-from hocket.signals import Ended, Listener, Sent
+from hocket.telemetry.signals import Ended, Listener, Sent
 
 #: Levels that HOCKET_LOG_LEVEL may name.
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")

@@ -11,7 +11,7 @@ from prometheus_client.metrics_core import HistogramMetricFamily
 from prometheus_client.registry import Collector
 
 from hocket.outcome import Word
-from hocket.signals import Ended, Listener, Sample, Sent
+from hocket.telemetry.signals import Ended, Listener, Sample, Sent
 
 #: Content type of `PrometheusListener.text`.
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"

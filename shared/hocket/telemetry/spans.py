@@ -17,10 +17,10 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from hocket.broker.topology import EVENTS
 from hocket.errors import BreakerOpen, Control
-from hocket.signals import Processing, Saying
+from hocket.telemetry.signals import Processing, Saying
 from hocket.telemetry.tracing import Tracing
-from hocket.topology import EVENTS
 
 #: Milliseconds that the last spans have to leave when the process stops.
 FLUSH_MILLISECONDS = 5000

@@ -1,6 +1,6 @@
-"""What a tracing listener adds to the moments of `hocket.signals`."""
+"""What a tracing listener adds to the moments of `hocket.telemetry.signals`."""
 
-from hocket.signals import Listener
+from hocket.telemetry.signals import Listener
 
 
 class Tracing(Listener):

@@ -3,6 +3,6 @@
 The contract suites of the two ports are `hocket.testing.transport_contract` and `hocket.testing.store_contract`.
 """
 
-from hocket.testing.stage import Play, fake_tx, play
+from hocket.testing.play import Play, fake_tx, play
 
 __all__ = ["Play", "fake_tx", "play"]

@@ -8,9 +8,9 @@ import aio_pika
 from aio_pika.abc import AbstractExchange, AbstractIncomingMessage
 
 from hocket.clock import SystemClock
-from hocket.ids import Ids
-from tests.bench.child import Sink, Task, Watch, pipelined, result, steady, told
+from hocket.envelope.keys import Ids
 from tests.bench.event import PlacedEnvelope, as_json, peers_event, renewed
+from tests.bench.measured_process import Sink, Task, Watch, pipelined, result, steady, told
 
 
 def _message(envelope: PlacedEnvelope) -> aio_pika.Message:

@@ -6,8 +6,8 @@ import threading
 import time
 from typing import Any
 
-from tests.bench.child import Task, Watch, result, told_blocking
 from tests.bench.event import PlacedEnvelope, peers_event, plain
+from tests.bench.measured_process import Task, Watch, result, told_blocking
 
 celery: Any = importlib.import_module("celery")
 kombu: Any = importlib.import_module("kombu")

@@ -5,8 +5,8 @@ import os
 import threading
 from typing import Any
 
-from tests.bench.child import Task, Watch, result, told_blocking
 from tests.bench.event import PlacedEnvelope, peers_event, plain
+from tests.bench.measured_process import Task, Watch, result, told_blocking
 
 dramatiq: Any = importlib.import_module("dramatiq")
 rabbitmq: Any = importlib.import_module("dramatiq.brokers.rabbitmq")

@@ -7,9 +7,9 @@ import time
 from typing import Any
 
 from hocket.clock import SystemClock
-from hocket.ids import Ids
-from tests.bench.child import Sink, Task, Watch, pipelined, result, steady, told
+from hocket.envelope.keys import Ids
 from tests.bench.event import PlacedEnvelope, peers_event, renewed
+from tests.bench.measured_process import Sink, Task, Watch, pipelined, result, steady, told
 
 # Peers are installed by `make bench` alone, not where types are checked.
 faststream: Any = importlib.import_module("faststream")

@@ -8,8 +8,8 @@ import aio_pika
 from sqlalchemy import MetaData
 from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 
-from tests.bench.child import Task, Watch, pipelined, result, told
 from tests.bench.event import as_json, peers_event
+from tests.bench.measured_process import Task, Watch, pipelined, result, told
 
 rabbit: Any = importlib.import_module("faststream.rabbit")
 outbox: Any = importlib.import_module("faststream_outbox")

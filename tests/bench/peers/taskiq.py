@@ -5,8 +5,8 @@ import importlib
 import os
 from typing import Any
 
-from tests.bench.child import Task, Watch, pipelined, result, told
 from tests.bench.event import PlacedEnvelope, peers_event
+from tests.bench.measured_process import Task, Watch, pipelined, result, told
 
 aio_pika_broker: Any = importlib.import_module("taskiq_aio_pika")
 receiver: Any = importlib.import_module("taskiq.receiver")

@@ -10,8 +10,8 @@ import pytest
 
 from deploy.demo.place import HOST, PORTS
 from deploy.demo.sabotage import SABOTAGES
-from tests.deploy.demo.running import Demo
-from tests.deploy.offsets import free_offset
+from tests.deploy.demo.demo_process import Demo
+from tests.deploy.port_offsets import free_offset
 
 MEMORY = {"HOCKET_BROKER_URL": "memory://"}
 #: What each promise that is taken away must be named by in the verdict: kinds of findings, and counts of the report.

@@ -9,8 +9,8 @@ import pytest
 
 from deploy.broker.node import find_programs
 from deploy.demo.place import PORTS
-from tests.deploy.demo.running import Demo
-from tests.deploy.offsets import free_offset
+from tests.deploy.demo.demo_process import Demo
+from tests.deploy.port_offsets import free_offset
 
 pytestmark = [
     pytest.mark.rabbitmq,

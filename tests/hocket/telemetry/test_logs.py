@@ -11,8 +11,8 @@ import structlog
 
 from hocket.errors import ConfigError
 from hocket.outcome import Word
-from hocket.signals import Ended, Sent
 from hocket.telemetry.logs import LogsListener, configure
+from hocket.telemetry.signals import Ended, Sent
 
 
 @pytest.fixture

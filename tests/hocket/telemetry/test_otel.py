@@ -13,8 +13,8 @@ from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from hocket.errors import BreakerOpen, Defer
-from hocket.signals import Processing, Saying, Signals
 from hocket.telemetry.otel import from_environment
+from hocket.telemetry.signals import Processing, Saying, Signals
 from hocket.telemetry.tracing import Tracing
 
 FLOW = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

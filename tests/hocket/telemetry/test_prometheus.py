@@ -8,8 +8,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from hocket.outcome import Word
-from hocket.signals import Ended, Sample, Sent
 from hocket.telemetry.prometheus import PrometheusListener
+from hocket.telemetry.signals import Ended, Sample, Sent
 
 HOUSE = Path(__file__).parents[3] / "docs" / "house.md"
 

@@ -3,7 +3,7 @@
 from sqlalchemy import select
 
 from services.crm import storage
-from tests.services.tables import database
+from tests.services.databases import database
 
 
 async def test_a_contact_is_noted_with_its_flow(address: str) -> None:

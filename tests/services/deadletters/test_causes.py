@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.deadletters.causes import frame_of, normalised, stack
-from tests.services.deadletters.desk import TRACE
+from tests.services.deadletters.running_desk import TRACE
 
 
 @pytest.mark.parametrize(

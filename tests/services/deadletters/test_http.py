@@ -7,7 +7,7 @@ import pytest
 
 from hocket.envelope import CONTENT_TYPE
 from hocket.observe import Raw
-from tests.services.deadletters.desk import ACT, Bench, bench, dead, event, manifest, receipt, time
+from tests.services.deadletters.running_desk import ACT, Bench, bench, dead, event, manifest, receipt, time
 
 
 @pytest.fixture

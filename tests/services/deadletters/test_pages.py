@@ -13,7 +13,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from tests.browser import NEEDS_CHROMIUM, Person, chromium
-from tests.services.deadletters.desk import Bench, bench, dead, event, manifest, receipt
+from tests.services.deadletters.running_desk import Bench, bench, dead, event, manifest, receipt
 
 pytestmark = NEEDS_CHROMIUM
 #: CONSOLE §11: nodes of one page.

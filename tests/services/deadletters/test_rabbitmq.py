@@ -12,11 +12,11 @@ import pytest
 
 from hocket import Heard, Retry, Service, Tx
 from hocket.assembly import Assembly
+from hocket.broker.topology import DEAD, EVENTS
 from hocket.config import Config
 from hocket.envelope import CONTENT_TYPE
-from hocket.topology import DEAD, EVENTS
 from services.deadletters import deadletters
-from tests.services.deadletters.desk import ACT, event
+from tests.services.deadletters.running_desk import ACT, event
 
 #: Seconds in which everything must come to its end.
 PATIENCE = 40.0

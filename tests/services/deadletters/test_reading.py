@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hocket.observe import Raw
 from services.deadletters.handlers import facts
 from services.deadletters.reading import moment, read
-from tests.services.deadletters.desk import dead, event, time
+from tests.services.deadletters.running_desk import dead, event, time
 
 NAMES = (
     "hocket-death-id", "hocket-death-subscription", "hocket-death-cause", "hocket-death-error", "hocket-death-time",

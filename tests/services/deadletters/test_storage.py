@@ -2,7 +2,7 @@
 
 import asyncio
 
-from tests.services.deadletters.desk import bench, dead, manifest, receipt, time
+from tests.services.deadletters.running_desk import bench, dead, manifest, receipt, time
 
 
 async def test_letter_and_receipt_at_once(address: str) -> None:

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from services.ingress import ingress
-from tests.services.serving import serving
+from tests.services.running_service import serving
 
 LEAD = {"email": "ada@example.com", "campaign": "spring"}
 

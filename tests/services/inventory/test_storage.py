@@ -3,7 +3,7 @@
 from sqlalchemy import select
 
 from services.inventory import storage
-from tests.services.tables import database
+from tests.services.databases import database
 
 
 async def test_a_release_is_noted_at_its_reservation(address: str) -> None:

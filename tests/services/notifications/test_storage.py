@@ -6,7 +6,7 @@ from sqlalchemy.exc import IntegrityError
 
 from services.notifications import storage
 from services.notifications.domain import Mail
-from tests.services.tables import database
+from tests.services.databases import database
 
 MAIL = Mail("ada@example.com", "welcome", "lead/ada@example.com", "Welcome", "Hello")
 

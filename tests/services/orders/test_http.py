@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from services.orders import orders
-from tests.services.serving import serving
+from tests.services.running_service import serving
 
 ORDER: dict[str, object] = {
     "customer": "Ada",

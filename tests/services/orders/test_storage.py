@@ -2,7 +2,7 @@
 
 from services.orders import storage
 from services.orders.domain import NewOrder, OrderState
-from tests.services.tables import database
+from tests.services.databases import database
 
 NEW = NewOrder(customer="Ada", email="ada@example.com", card="tok_1", sku="lamp", quantity=2, total_cents=999)
 

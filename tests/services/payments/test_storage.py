@@ -3,7 +3,7 @@
 from sqlalchemy import select
 
 from services.payments import storage
-from tests.services.tables import database
+from tests.services.databases import database
 
 
 async def test_a_refund_is_noted_at_its_charge(address: str) -> None:

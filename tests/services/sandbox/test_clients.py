@@ -21,7 +21,7 @@ from services.payments.service import Settings as CardSettings
 from services.payments.service import card_api
 from services.payments.service import uses as card_uses
 from services.sandbox import sandbox
-from tests.services.serving import serving
+from tests.services.running_service import serving
 
 
 @pytest.fixture

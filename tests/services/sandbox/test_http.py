@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from services.sandbox import sandbox
-from tests.services.serving import serving
+from tests.services.running_service import serving
 
 CHARGE = {"order_id": "A1", "card": "tok", "total_cents": 999}
 MAIL = {"to": "ada@example.com", "title": "Welcome", "text": "Hello", "kind": "welcome"}

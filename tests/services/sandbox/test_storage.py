@@ -2,7 +2,7 @@
 
 from services.sandbox import storage
 from services.sandbox.domain import Api, Asked, Did, Slip, Target, Verdict
-from tests.services.tables import database
+from tests.services.databases import database
 
 CHARGE = {"order_id": "A1", "card": "tok", "total_cents": 999}
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from services.tracer.domain import Flow, FlowState, Stand, fold
 from services.tracer.facts import Expectation
 from services.tracer.sentences import plain, where_is
-from tests.services.tracer.story import STEP, Story, expected, happy, mail_dead, placed, rejected
+from tests.services.tracer.sample_facts import STEP, Story, expected, happy, mail_dead, placed, rejected
 
 
 def folded(story: Story) -> Flow:

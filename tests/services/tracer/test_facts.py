@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from services.tracer.facts import Heartbeat, Manifest, Receipt, Said, expectations, reported
-from tests.services.tracer.story import MANIFESTS, START, happy, manifest, subscription
+from tests.services.tracer.sample_facts import MANIFESTS, START, happy, manifest, subscription
 
 
 def test_every_kind_of_fact_is_understood() -> None:

@@ -22,8 +22,17 @@ from services.tracer.lanes import draw
 from services.tracer.queries import Filter, Line
 from services.tracer.service import Settings
 from services.tracer.views import flow_json, masks_of
-from tests.services.tables import store_at, within
-from tests.services.tracer.story import MANIFESTS, START, Story, happy, mail_dead, manifest, rejected, subscription
+from tests.services.databases import store_at, within
+from tests.services.tracer.sample_facts import (
+    MANIFESTS,
+    START,
+    Story,
+    happy,
+    mail_dead,
+    manifest,
+    rejected,
+    subscription,
+)
 
 #: Seconds that a test may keep its transaction open.
 TX_SECONDS = 60.0

@@ -7,8 +7,8 @@ import pytest
 
 from hocket.clock import rfc3339
 from hocket.console.pages import POLICY
-from tests.services.tracer.story import START, Story, happy, mail_dead, rejected
-from tests.services.tracer.tracing import Tracing, heartbeats, tracing
+from tests.services.tracer.running_tracer import Tracing, heartbeats, tracing
+from tests.services.tracer.sample_facts import START, Story, happy, mail_dead, rejected
 
 
 @pytest.fixture

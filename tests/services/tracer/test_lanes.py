@@ -6,7 +6,7 @@ import pytest
 
 from services.tracer.domain import fold
 from services.tracer.lanes import MAX_DRAWN, ROW, Drawing, draw
-from tests.services.tracer.story import Story, expected, happy, mail_dead, placed, rejected
+from tests.services.tracer.sample_facts import Story, expected, happy, mail_dead, placed, rejected
 
 
 def drawn(story: Story, at: float = 100) -> Drawing:

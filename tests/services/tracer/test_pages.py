@@ -9,8 +9,8 @@ from selenium import webdriver
 
 from hocket.clock import rfc3339
 from tests.browser import NEEDS_CHROMIUM, Person, chromium
-from tests.services.tracer.story import MANIFESTS, happy, mail_dead, rejected
-from tests.services.tracer.tracing import Tracing, heartbeats, tracing
+from tests.services.tracer.running_tracer import Tracing, heartbeats, tracing
+from tests.services.tracer.sample_facts import MANIFESTS, happy, mail_dead, rejected
 
 pytestmark = NEEDS_CHROMIUM
 #: CONSOLE §11: nodes and bytes of one page with its style and script.

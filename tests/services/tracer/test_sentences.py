@@ -4,7 +4,7 @@ import pytest
 
 from services.tracer.domain import fold
 from services.tracer.sentences import overview, plain, shortened, where_is
-from tests.services.tracer.story import Story, expected, happy, mail_dead, placed, rejected
+from tests.services.tracer.sample_facts import Story, expected, happy, mail_dead, placed, rejected
 
 
 def answer(story: Story, at: float) -> str:

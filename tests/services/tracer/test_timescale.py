@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.tracer.timescale import CEILING, FLOOR, FLOOR_BEGIN, NAME_ROOM, scale_of
-from tests.services.tracer.story import START
+from tests.services.tracer.sample_facts import START
 
 MOMENTS = st.lists(
     st.integers(min_value=0, max_value=10**12).map(lambda us: START + timedelta(microseconds=us)), min_size=1

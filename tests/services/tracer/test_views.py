@@ -9,7 +9,7 @@ from services.tracer.needs import needs_of
 from services.tracer.queries import Knowledge, line_of, services_of, telling
 from services.tracer.sentences import plain
 from services.tracer.views import chosen_of, masks_of, narrowed, rows_of, still_to_come, took
-from tests.services.tracer.story import MANIFESTS, START, Story, expected, happy, mail_dead, placed, rejected
+from tests.services.tracer.sample_facts import MANIFESTS, START, Story, expected, happy, mail_dead, placed, rejected
 
 FOUND = [(Manifest.model_validate(each), START) for each in MANIFESTS]
 KNOWN = Knowledge(FOUND, expectations(FOUND))

@@ -1,0 +1,8 @@
+"""Puts a process together: the one place that picks drivers, runs several services, or runs inside an application.
+
+Used by the command line and by applications (`hocket.assembly.hosted`).
+"""
+
+from hocket.assembly.process import Assembly, Part, hosted, run
+
+__all__ = ["Assembly", "Part", "hosted", "run"]

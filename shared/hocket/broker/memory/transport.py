@@ -1,0 +1,249 @@
+"""One service's connection to the broker in memory."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from hocket.broker.memory.broker import Batch, MemoryBroker, delivery
+from hocket.broker.memory.queues import Stored, WorkQueue
+from hocket.broker.port import Consumer, Deliver, Handle, Link, Message, Published, Verdict
+from hocket.broker.topology import Topology
+from hocket.errors import HocketError, TransportError
+
+
+class MemoryConsumer:
+    """One consumer of one queue in memory; its epoch goes up when the connection is lost."""
+
+    def __init__(self, broker: MemoryBroker, queue: str, prefetch: int, deliver: Deliver, offset: int | None) -> None:
+        self._broker = broker
+        self._queue = queue
+        self._prefetch = prefetch
+        self._deliver = deliver
+        self._offset = offset
+        self._epoch = 1
+        self._tag = 0
+        self._unacked: dict[int, Stored] = {}
+        self._attached = False
+        self._ended = False
+
+    @property
+    def epoch(self) -> int:
+        """The present channel epoch."""
+        return self._epoch
+
+    @property
+    def ended(self) -> bool:
+        """Whether it was cancelled or closed by the service."""
+        return self._ended
+
+    @property
+    def credit(self) -> int:
+        """How many more deliveries it takes now."""
+        return self._prefetch - len(self._unacked) if self._attached else 0
+
+    def take(self, stored: Stored) -> None:
+        """Hand one message to the service."""
+        self._tag += 1
+        self._unacked[self._tag] = stored
+        if stored.offset is not None:
+            self._offset = stored.offset + 1
+        self._deliver(delivery(self._queue, Handle(self._epoch, self._tag), stored))
+
+    def start(self) -> None:
+        """Begin, or begin again after a reconnect."""
+        queue = self._broker.find(self._queue)
+        if queue is None:
+            raise TransportError(f"queue {self._queue} cannot be consumed: it does not stand on the memory broker")
+        if self._ended or self._attached:
+            return
+        self._attached = True
+        queue.attach(self, self._offset)
+        self._broker.touch(self._queue)
+
+    def lose(self) -> None:
+        """The connection is gone: what is unsettled goes back, handles of this epoch are void."""
+        self._return(list(self._unacked))
+        self._detach()
+        self._epoch += 1
+        self._tag = 0
+
+    def ack(self, handles: Sequence[Handle]) -> None:
+        """Settle; older epochs are dropped."""
+        queue = self._broker.find(self._queue)
+        for handle in handles:
+            stored = self._unacked.pop(handle.tag, None) if handle.epoch == self._epoch else None
+            if stored is not None and queue is not None:
+                queue.acked(stored)
+        self._broker.touch(self._queue)
+
+    def give_back(self, handles: Sequence[Handle]) -> None:
+        """Return to the front of the queue."""
+        self._return([handle.tag for handle in handles if handle.epoch == self._epoch])
+
+    def limit(self, prefetch: int) -> None:
+        """Hand over at most so many unsettled; 0: none until raised."""
+        self._prefetch = prefetch
+        self._broker.touch(self._queue)
+
+    async def cancel(self) -> None:
+        """No delivery comes after this."""
+        self._ended = True
+        self._detach()
+
+    async def close(self) -> None:
+        """What was not settled goes back."""
+        self._ended = True
+        self.lose()
+
+    def _detach(self) -> None:
+        queue = self._broker.find(self._queue)
+        if queue is not None and self._attached:
+            queue.detach(self)
+        self._attached = False
+        self._broker.touch()
+
+    def _return(self, tags: list[int]) -> None:
+        queue = self._broker.find(self._queue)
+        back = [self._unacked.pop(tag) for tag in sorted(tags) if tag in self._unacked]
+        if queue is not None and back:
+            queue.returned(back)
+            self._broker.touch(self._queue if isinstance(queue, WorkQueue) else "")
+
+
+class MemoryTransport:
+    """The transport port over a `MemoryBroker`; `name` is the service's, unique on the broker."""
+
+    def __init__(self, broker: MemoryBroker, name: str) -> None:
+        self._broker = broker
+        self._name = name
+        self._calls: list[Callable[[], Awaitable[None]]] = []
+        self._consumers: list[MemoryConsumer] = []
+        self._connect: asyncio.Task[None] | None = None
+        self._up = False
+        self._closed = False
+        self._refusal: HocketError | None = None
+        self._news = asyncio.Event()
+        self._published = 0
+        self._since = 0.0
+        self._reason = "not opened yet"
+
+    @property
+    def connecting(self) -> bool:
+        """Whether it is about to be connected by itself."""
+        return self._connect is not None and not self._connect.done()
+
+    async def open(self) -> None:
+        """Begin to connect."""
+        self._broker.join(self._name, self)
+        self._since = asyncio.get_running_loop().time()
+        self._reason = "connecting to the memory broker"
+        self._begin()
+
+    async def close(self) -> None:
+        """End; publishes under way end UNKNOWN."""
+        if self._closed:
+            return
+        self._closed = True
+        self._broker.leave(self._name)
+        self._say("closed")
+        if self._connect is not None:
+            self._connect.cancel()
+            await asyncio.gather(self._connect, return_exceptions=True)
+
+    def link(self) -> Link:
+        """The state, for readiness."""
+        if self._up and self._broker.alarmed:
+            return Link(False, "the memory broker has an alarm and holds publishes back", self._since)
+        return Link(self._up, "" if self._up else self._reason, self._since)
+
+    async def until_ready(self) -> None:
+        """Return when connected; what an `on_ready` call raised (a `ConfigError` mostly) is raised here."""
+        while not self._up:
+            if self._closed:
+                raise TransportError(f"the transport of {self._name} was closed")
+            if self._refusal is not None:
+                refusal, self._refusal = self._refusal, None
+                raise refusal
+            if self._connect is not None and self._connect.done() and not self._connect.cancelled():
+                self._connect.result()
+            self._news.clear()
+            await self._news.wait()
+
+    def on_ready(self, call: Callable[[], Awaitable[None]]) -> None:
+        """Run `call` after each following (re)connect, before consumers start again."""
+        self._calls.append(call)
+
+    async def declare(self, topology: Topology) -> None:
+        """Declare; only adds."""
+        if self._closed:
+            raise TransportError(f"the transport of {self._name} was closed")
+        self._broker.declare(topology)
+
+    async def consume(self, queue: str, *, prefetch: int, deliver: Deliver, offset: int | None = None) -> Consumer:
+        """Consume, as soon as connected."""
+        consumer = MemoryConsumer(self._broker, queue, prefetch, deliver, offset)
+        await self.until_ready()
+        consumer.start()
+        self._consumers.append(consumer)
+        return consumer
+
+    async def publish(self, messages: Sequence[Message]) -> list[Published]:
+        """Publish all; UNKNOWN at once while not connected."""
+        if self._closed:
+            raise TransportError(f"the transport of {self._name} was closed: nothing can be published any more")
+        if not messages:
+            return []
+        if not (self._up or self.connecting):
+            return [Published(Verdict.UNKNOWN, self._reason)] * len(messages)
+        numbered: list[tuple[str, Message]] = []
+        for message in messages:
+            self._published += 1
+            numbered.append((f"{self._name}-{self._published}", message))
+        batch = Batch(self._name, numbered)
+        self._broker.publish(batch)
+        return await batch.done
+
+    def drop(self, heal: bool) -> None:
+        """The broker broke the connection."""
+        if self._connect is not None:
+            self._connect.cancel()
+        for consumer in self._consumers:
+            consumer.lose()
+        self._up = False
+        self._say("the connection to the memory broker was lost")
+        if heal and not self._closed:
+            self._begin()
+
+    def heal(self) -> None:
+        """The broker lets it connect again."""
+        if not self._up and not self._closed and not self.connecting:
+            self._begin()
+
+    def _say(self, reason: str) -> None:
+        self._reason = reason
+        self._since = asyncio.get_running_loop().time()
+        self._news.set()
+
+    def _begin(self) -> None:
+        self._connect = asyncio.get_running_loop().create_task(self._come_up())
+        self._connect.add_done_callback(self._came_up)
+
+    def _came_up(self, _: asyncio.Task[None]) -> None:
+        self._news.set()
+        self._broker.touch()
+
+    async def _come_up(self) -> None:
+        for call in self._calls:
+            try:
+                await call()
+            except HocketError as refused:
+                self._refusal = refused
+                self._say(str(refused))
+                return
+        self._up = True
+        self._say("")
+        self._consumers = [consumer for consumer in self._consumers if not consumer.ended]
+        for consumer in self._consumers:
+            try:
+                consumer.start()
+            except TransportError as gone:
+                self._say(str(gone))

@@ -1,0 +1,1 @@
+"""One file a command; `hocket.cli` joins them into the program."""

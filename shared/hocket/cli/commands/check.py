@@ -1,0 +1,79 @@
+"""`hocket check`: what services declare, without starting them; and the stations of a delivery."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import click
+
+from hocket.cli.targets import load, parse
+from hocket.cli.text_table import table
+from hocket.declarations.choreography import Declarations, name_of
+from hocket.errors import DeclarationError, HocketError
+from hocket.service import Service
+
+
+@click.command()
+@click.argument("modules", nargs=-1, metavar="[MODULE...]", help="Modules with a service.")
+@click.option("--pipeline", is_flag=True, help="Print the stations of a delivery and what each promises.")
+def check(modules: tuple[str, ...], pipeline: bool) -> None:
+    """Import services, check what they declare, and say what was found."""
+    if pipeline:
+        _stations()
+    if not modules:
+        if pipeline:
+            return
+        raise click.BadParameter("name a module with a service, or --pipeline")
+    found, wrong = _load(modules)
+    for service in found:
+        click.echo("\n".join(describe(service.declarations)))
+    for line in strangers([service.declarations for service in found]):
+        click.echo(line)
+    if wrong:
+        raise DeclarationError("; ".join(wrong))
+
+
+def _load(modules: Iterable[str]) -> tuple[list[Service[Any]], list[str]]:
+    """The services that can be meant, and a sentence for each that cannot."""
+    found: list[Service[Any]] = []
+    wrong: list[str] = []
+    for text in modules:
+        try:
+            service = load(parse(text).module)
+            service.complete()
+            found.append(service)
+        except HocketError as error:
+            wrong.append(str(error))
+    return found, wrong
+
+
+def describe(declared: Declarations) -> Iterator[str]:
+    """One service: a line of its own, then a line a subscription."""
+    said = ", ".join(sorted(_dotted(name) for name in declared.says)) or "nothing"
+    yield f"{declared.service} ({declared.owner}) says {said}"
+    for each in declared.subscriptions.values():
+        heard = ", ".join(_dotted(name) for name in each.bound) or "what its step's on_dead says"
+        kind = f"undoes {each.undo.step} on" if each.undo else "hears"
+        says = ", ".join(_dotted(name_of(model)) for model in each.says) or "nothing"
+        yield f"  {each.queue} {kind} {heard}, says {says}"
+
+
+def strangers(declared: list[Declarations]) -> Iterator[str]:
+    """What is heard here and said by none of these services, where several are looked at."""
+    if len(declared) < 2:
+        return
+    said = {name for one in declared for name in one.says}
+    for one in declared:
+        for each in one.subscriptions.values():
+            for name in each.bound:
+                if name not in said:
+                    yield f"{each.queue} hears {_dotted(name)}, which none of these services says"
+
+
+def _dotted(name: tuple[str, int]) -> str:
+    return f"{name[0]}.v{name[1]}"
+
+
+def _stations() -> None:
+    from hocket.delivery import STATIONS
+
+    click.echo(table(("STATION", "PROMISE"), STATIONS))

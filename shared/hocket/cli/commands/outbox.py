@@ -1,0 +1,78 @@
+"""`hocket outbox`: what a service has said and the broker has not confirmed, and why."""
+
+import json
+import time
+from datetime import UTC, datetime
+
+import click
+from click.exceptions import Exit
+
+from hocket.cli.click_types import Whole, Within
+from hocket.cli.targets import settings
+from hocket.cli.text_table import table
+from hocket.clock import rfc3339
+from hocket.store.port import Kept
+
+#: Exit status where nothing was there to retry.
+NOT_SO = 1
+
+
+@click.command()
+@click.argument("target", metavar="SERVICE", help="A service's name, or the address of its database.")
+@click.option("--refused", is_flag=True, help="Show only what the broker refused.")
+@click.option("--retry", type=Whole(), multiple=True, metavar="ID", help="Publish a refused row again.")
+@click.option("--retry-refused", "retry_all", is_flag=True, help="Publish every refused row again.")
+@click.option("--limit", type=Within(1, 1000), default=50, show_default=True, help="Rows to show.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def outbox(target: str, refused: bool, retry: tuple[int, ...], retry_all: bool, limit: int, as_json: bool) -> None:
+    """Show what waits in an outbox and why; publish again what the broker had refused."""
+    from hocket.assembly.process import visit
+
+    there = visit(target, settings())
+    if retry or retry_all:
+        freed = there.retry(retry)
+        click.echo(json.dumps({"freed": freed}) if as_json else f"{freed} rows will be published again.")
+        if not freed:
+            raise Exit(NOT_SO)
+        return
+    now = time.time()
+    counts, rows = there.counts(now), there.rows(limit, refused=refused)
+    if as_json:
+        told = [
+            {"kind": kind, "state": state, "rows": many, "oldest": moment(due)} for kind, state, many, due in counts
+        ]
+        click.echo(
+            json.dumps({"counts": told, "rows": [{**_facts(row), "why": why(row, now)} for row in rows]}, indent=2)
+        )
+        return
+    if not counts:
+        click.echo("Nothing waits.")
+        return
+    click.echo(table(("KIND", "STATE", "ROWS", "OLDEST"), [(*each[:3], moment(each[3])) for each in counts]))
+    if rows:
+        head = ("ID", "KIND", "DUE", "EVENT", "SUBJECT", "TO", "BYTES", "WHY")
+        click.echo("\n" + table(head, [(*_facts(row).values(), why(row, now)) for row in rows]))
+
+
+def _facts(row: Kept) -> dict[str, object]:
+    to = f"{row.exchange} {row.routing_key}".strip()
+    return {
+        "id": row.id, "kind": row.kind.value, "due": moment(row.due), "event": row.event_id, "subject": row.subject,
+        "to": to, "bytes": row.size,
+    }  # fmt: skip
+
+
+def why(row: Kept, now: float) -> str:
+    """Why a row still stands in the outbox, in a sentence."""
+    if row.refused:
+        return f"the broker refused it for good: {row.reason or 'no reason given'}; mend that, then --retry {row.id}"
+    if row.due > now:
+        return f"it is due in {row.due - now:.0f} s"
+    if not row.owner:
+        return "it is due and nobody has claimed it yet: is the service running?"
+    return f"it waits for the broker's confirm, held by the process with boot id {row.owner}"
+
+
+def moment(seconds: float) -> str:
+    """A moment as people read it, whole seconds."""
+    return rfc3339(datetime.fromtimestamp(seconds, UTC).replace(microsecond=0))

@@ -1,0 +1,85 @@
+"""`hocket topology`: what services have on the broker, as a definitions file; and what nobody hears any more."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import click
+from click.exceptions import Exit
+
+from hocket.broker.topology import Unheard
+from hocket.broker.topology import unheard as unheard_of
+from hocket.cli.targets import load, parse, settings
+from hocket.cli.text_table import shown
+from hocket.config import Config
+from hocket.errors import ConfigError
+from hocket.service import Service
+
+#: Exit status where something stays that nobody hears.
+NOT_SO = 1
+
+
+@click.command()
+@click.argument("modules", nargs=-1, required=True, metavar="MODULE...", help="Modules with a service.")
+@click.option("--unheard", is_flag=True, help="Say what nobody hears any more, and remove nothing.")
+@click.option("--prune", is_flag=True, help="Remove what nobody hears any more; a queue only when it is empty.")
+def topology(modules: tuple[str, ...], unheard: bool, prune: bool) -> None:
+    """Print what services have on the broker as a RabbitMQ definitions file, or remove what nobody hears any more."""
+    services, config = _services(modules), settings()
+    if unheard or prune:
+        if asyncio.run(_keep_up(services, config, prune)):
+            raise Exit(NOT_SO)
+        return
+    from hocket.assembly.process import definitions
+
+    click.echo(json.dumps(definitions(services, config), indent=2))
+
+
+def _services(modules: Sequence[str]) -> list[Service[Any]]:
+    """The services of these modules, each complete; `DeclarationError` and `ConfigError` say what is wrong."""
+    found: dict[str, Service[Any]] = {}
+    for text in modules:
+        service = load(parse(text).module)
+        service.complete()
+        if service.name in found:
+            raise ConfigError(f"service {service.name} is named twice: name it once")
+        found[service.name] = service
+    return list(found.values())
+
+
+async def _keep_up(services: Sequence[Service[Any]], config: Config, prune: bool) -> int:
+    """Say, and with `prune` remove, what nobody hears; how much of it stays."""
+    from hocket.assembly.process import Upkeep, upkeep
+
+    async def remove(there: Upkeep, each: Unheard) -> str:
+        if each.queue:
+            return await there.remove(each.queue, each.bindings)
+        for binding in each.bindings:
+            await there.unbind(binding)
+        return ""
+
+    stays = looked = 0
+    async with upkeep(config) as there:
+        found = await there.found()
+        for service in services:
+            declared = service.declarations
+            for each in unheard_of(service.name, declared.topology(), declared.former_queues, found):
+                looked += 1
+                left = await remove(there, each) if prune else _later(each)
+                stays += not prune or bool(left)
+                click.echo(shown(f"{_named(each)}: {each.why}; {left or 'removed'}"))
+    if not looked:
+        click.echo("Everything that stands is heard.")
+    return stays
+
+
+def _later(each: Unheard) -> str:
+    return "--prune removes it once it is empty and nobody consumes it" if each.queue else "--prune removes it"
+
+
+def _named(each: Unheard) -> str:
+    if each.queue:
+        return f"queue {each.queue}"
+    [binding] = each.bindings
+    return f"binding {binding.source} -> {binding.destination} ({binding.key})"

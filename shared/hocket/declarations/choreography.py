@@ -1,0 +1,315 @@
+"""All declarations: who says, hears, undoes. Read from signatures once, at import; then data. Pure."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+from hocket.breaker import Breaker
+from hocket.broker.topology import Topology, of_service, routing_key
+from hocket.declarations.versions import (
+    Rendering,
+    Road,
+    Upcast,
+    check_newer,
+    check_one_road,
+    older_of,
+    older_types,
+    roads_to,
+)
+from hocket.errors import DeclarationError
+from hocket.event import Event, Heard
+from hocket.retry import Retry
+
+#: A handler's time for one attempt where it names none.
+HANDLER_TIMEOUT = timedelta(seconds=60)
+#: Attempts of one handler at work at once, and deliveries that the broker hands its subscription before the first of
+#: them is settled, where it names none; and the most that it may name (a quorum queue hands over no more than 2,000).
+CONCURRENCY = 32
+MAX_CONCURRENCY = 1000
+PREFETCH = 256
+MAX_PREFETCH = 2000
+
+EventName = tuple[str, int]  # (type, version)
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """What a step's undo takes: `did` of what the step said, and the failures that call for it."""
+
+    step: str  # queue name of the step: `payments.charge`
+    did: type[Event]
+    many: bool  # the step returns a list: the undo gets all of them
+    by: tuple[str, ...]  # fields of input and failure that make the scope; (): the subject
+    why: tuple[type[Heard], ...]  # failures, bound to the queue
+    spoken: tuple[type[Event], ...] = ()  # what the step's on_dead says: a why that is never bound
+    identity: str = ""  # of the step
+
+
+@dataclass(slots=True)
+class Subscription:
+    """One handler of one service, with a queue of its own."""
+
+    service: str
+    name: str
+    call: Callable[..., Awaitable[Any]]
+    heard: tuple[type[Heard], ...]  # of an undo: the step's input
+    says: tuple[type[Event], ...]
+    scheduled: tuple[type[Event], ...]  # said later, by `Scheduled`
+    retry: Retry
+    breaker: Breaker | None = None
+    timeout: timedelta = HANDLER_TIMEOUT
+    idempotent: bool = False
+    concurrency: int = CONCURRENCY
+    prefetch: int = PREFETCH
+    undo: Undo | None = None  # this subscription *is* the undo of a step
+    undone_by: "Subscription | None" = None  # this subscription is a step
+    on_dead: Callable[..., Event] | None = None
+    on_dead_says: tuple[type[Event], ...] = ()
+    former: tuple[str, ...] = ()  # names it had, the oldest first
+    roads: dict[EventName, Road] = field(default_factory=dict)  # every version that is read here
+    results: dict[EventName, Road] = field(default_factory=dict)  # of an undo: the versions of what its step has said
+
+    @property
+    def identity(self) -> str:
+        """The queue's first name, from which keys are made: a renaming changes none (RULES 2.4)."""
+        return f"{self.service}.{self.former[0]}" if self.former else self.queue
+
+    @property
+    def former_queues(self) -> tuple[str, ...]:
+        """The queues of its former names."""
+        return tuple(f"{self.service}.{name}" for name in self.former)
+
+    @property
+    def queue(self) -> str:
+        """The queue's name: `SERVICE.HANDLER`."""
+        return f"{self.service}.{self.name}"
+
+    @property
+    def bound(self) -> tuple[EventName, ...]:
+        """The types and versions its queue is bound to."""
+        wanted = self.undo.why if self.undo else self.heard
+        return tuple(name for name, road in self.roads.items() if road.gives in wanted)
+
+    def road_of(self, type: str, version: int) -> Road | None:
+        """How this type and version is read here; None: nobody does."""
+        return self.roads.get((type, version))
+
+
+def name_of(model: type[Heard]) -> EventName:
+    """(type, version) of an event class."""
+    return model.__hocket_type__, model.__hocket_version__
+
+
+@dataclass(slots=True)
+class Declarations:
+    """Everything one service declares."""
+
+    service: str
+    owner: str
+    subscriptions: dict[str, Subscription] = field(default_factory=dict)  # by queue
+    says: dict[EventName, type[Event]] = field(default_factory=dict)  # also outside handlers
+    outside: list[type[Event]] = field(default_factory=list)  # of these, what `Service.says` named
+    upcasts: dict[type[Heard], Upcast] = field(default_factory=dict)  # by the version they read
+    renderings: dict[type[Event], list[Rendering]] = field(default_factory=dict)  # by the version they are made of
+
+    @property
+    def former_queues(self) -> tuple[str, ...]:
+        """The queues of all former names: none of them is declared, an older version may still hear them."""
+        return tuple(name for each in self.subscriptions.values() for name in each.former_queues)
+
+    def topology(self) -> Topology:
+        """What the service has on the broker, beside the kit's own objects."""
+        every = self.subscriptions.values()
+        return of_service(
+            self.service,
+            [(each.queue, [routing_key(*name) for name in each.bound]) for each in every],
+            [(each.queue, former) for each in every for former in each.former_queues],
+        )
+
+    def manifest(self) -> dict[str, object]:
+        """What the service reports of itself (docs/house.md, Receipts), without instance and time."""
+        sensitive: dict[str, list[str]] = {}
+        models: list[type[Heard]] = list(self.says.values())
+        for each in self.subscriptions.values():
+            models += [*each.heard, *(road.model for road in each.roads.values())]
+        for model in models:
+            if model.__hocket_sensitive__:
+                name, version = name_of(model)
+                known = sensitive.setdefault(f"{name}/{version}", [])
+                known.extend(f for f in model.__hocket_sensitive__ if f not in known)
+        return {
+            "service": self.service,
+            "owner": self.owner,
+            "subscriptions": [self._describe(each) for each in self.subscriptions.values()],
+            "says": [list(name) for name in self.says],
+            "sensitive": sensitive,
+        }
+
+    def add(self, made: Subscription) -> None:
+        """Take in one subscription, whole or (`DeclarationError`) not at all."""
+        if made.idempotent and (made.says or made.scheduled):
+            raise DeclarationError(
+                f"{made.queue}: idempotent=True leaves no inbox row, so what it says would be said twice; "
+                "take it away, or return None (RULES 2.6)"
+            )
+        for other in self.subscriptions.values():
+            theirs = other.breaker
+            if made.breaker and theirs and made.breaker is not theirs and made.breaker.name == theirs.name:
+                raise DeclarationError(
+                    f"{made.queue}: {other.queue} has another breaker named {theirs.name}; use one and the same "
+                    "object, or give them different names"
+                )
+        self._check_names(made)
+        self._check_says(made.queue, (*made.says, *made.scheduled))
+        if made.undo:
+            step = self.subscriptions[made.undo.step]
+            if step.undone_by is not None:
+                raise DeclarationError(
+                    f"{made.queue}: {step.queue} is undone by {step.undone_by.queue} already; keep one of them"
+                )
+            _check_step(step, made, made.undo)
+            step.undone_by = made
+        self.subscriptions[made.queue] = made
+        self._say((*made.says, *made.scheduled))
+
+    def add_on_dead(
+        self, of: Subscription, fn: Callable[..., Event], says: tuple[type[Event], ...], where: str
+    ) -> None:
+        """Take in what a subscription says when a delivery of it is given up."""
+        if of.on_dead is not None:
+            raise DeclarationError(f"{where}: {of.queue} has an on_dead already; keep one of them")
+        self._check_says(where, says)
+        if of.undone_by and of.undone_by.undo:
+            _check_step(replace(of, on_dead_says=says), of.undone_by, of.undone_by.undo)
+        of.on_dead = fn
+        of.on_dead_says = says
+        self._say(says)
+
+    def add_says(self, *events: type[Event]) -> None:
+        """Take in what is said outside handlers."""
+        self._check_says(self.service, events)
+        self.outside.extend(event for event in events if event not in self.outside)
+        self._say(events)
+
+    def add_upcast(self, old: type[Heard], made: Upcast, where: str) -> None:
+        """Take in how an old version is read (RULES 10.1)."""
+        check_newer(old, made.gives, where)
+        check_one_road(old, self.upcasts, where, "is read by an upcast")
+        self.upcasts[old] = made
+        self.settle()
+
+    def add_rendering(self, new: type[Event], made: Rendering, where: str) -> None:
+        """Take in how an older version is said beside a new one (RULES 10.1)."""
+        check_newer(made.gives, new, where)
+        known = [each.gives for several in self.renderings.values() for each in several]
+        check_one_road(made.gives, known, where, "is said beside another")
+        self._check_says(where, (made.gives,))
+        self.renderings.setdefault(new, []).append(made)
+        self._say((made.gives,))
+
+    def older(self, event: Event) -> tuple[Event, ...]:
+        """What is said beside an event, in older versions."""
+        return tuple(older_of(event, self.renderings)) if self.renderings else ()
+
+    def _check_names(self, made: Subscription) -> None:
+        for other in self.subscriptions.values():
+            names = {other.queue, *other.former_queues}
+            for name in names & {made.queue, *made.former_queues}:
+                raise DeclarationError(
+                    f"{made.queue}: {name} is or was the name of {other.queue}, whose keys are made of it; "
+                    "choose another name"
+                )
+
+    def _check_says(self, where: str, events: Sequence[type[Event]]) -> None:
+        for event in events:
+            known = self.says.get(name_of(event), event)
+            if known is not event:
+                type, version = name_of(event)
+                raise DeclarationError(
+                    f"{where}: {type} version {version} is said as {event.__name__} here and as {known.__name__} "
+                    "elsewhere in this service; keep one class"
+                )
+
+    def _say(self, events: Sequence[type[Event]]) -> None:
+        self.says.update((name_of(event), event) for event in events)
+        self.settle()
+
+    def complete(self) -> None:
+        """Check the whole once more, when it is started; `DeclarationError`."""
+        self.settle()
+        for each in self.subscriptions.values():
+            if each.undo:
+                _check_step(self.subscriptions[each.undo.step], each, each.undo)
+        for new in self.renderings:
+            if self.says.get(name_of(new)) is not new:
+                raise DeclarationError(
+                    f"{self.service}: also_says makes an older version of {new.__name__}, which nobody here says; "
+                    "let a handler return it, name it in says(), or take the rendering away"
+                )
+
+    def settle(self) -> None:
+        """Part each undo's failures into bound and spoken ones (RULES 5.5), anew after every declaration.
+
+        What the step's own `on_dead` says is spoken: its undo is written with it. It is bound as well only where
+        something else in the service says it too. What is read in which version is set anew as well.
+        """
+        for each in self.subscriptions.values():
+            if each.undo is None:
+                each.roads = roads_to(each.heard, self.upcasts)
+                continue
+            step = self.subscriptions[each.undo.step]
+            elsewhere = {*self.outside, *step.scheduled}
+            for other in self.subscriptions.values():
+                if other is not step and other is not each:
+                    elsewhere |= {*other.says, *other.scheduled, *other.on_dead_says}
+            failures = dict.fromkeys((*each.undo.why, *each.undo.spoken))
+            spoken = tuple(model for model in step.on_dead_says if model in failures)
+            bound = tuple(model for model in failures if model not in spoken or model in elsewhere)
+            each.undo = replace(each.undo, why=bound, spoken=spoken, identity=step.identity)
+            each.roads = roads_to((*bound, *spoken), self.upcasts)
+            each.results = roads_to((each.undo.did,), self.upcasts)
+
+    def _describe(self, subscription: Subscription) -> dict[str, object]:
+        undo = subscription.undo
+        step = self.subscriptions[undo.step] if undo else subscription
+        return {
+            "name": subscription.queue,
+            "hears": [list(name) for name in step.bound],
+            "says": self._versions(subscription.says),
+            "scheduled": self._versions(subscription.scheduled),
+            "undo_of": undo.step if undo else None,
+            "why": [list(name) for name in subscription.bound] if undo else [],
+            "on_dead": self._versions(subscription.on_dead_says),
+            "breaker": subscription.breaker.name if subscription.breaker else None,
+            "attempts": subscription.retry.attempts,
+        }
+
+    def _versions(self, said: Sequence[type[Event]]) -> list[list[str | int]]:
+        every = [each for model in said for each in (model, *older_types(model, self.renderings))]
+        return [list(name_of(model)) for model in dict.fromkeys(every)]
+
+
+def by_queue(*declared: Declarations) -> Mapping[str, Subscription]:
+    """All subscriptions of several services by queue name."""
+    return {queue: each for one in declared for queue, each in one.subscriptions.items()}
+
+
+def _check_step(step: Subscription, undone_by: Subscription, undo: Undo) -> None:
+    """Refuse what step, undo and `on_dead` cannot mean together (RULES 5.1, 5.5)."""
+    failures = tuple(dict.fromkeys((*undo.why, *undo.spoken)))
+    for model in step.on_dead_says:
+        if model not in failures:
+            raise DeclarationError(
+                f"{undone_by.queue}: on_dead of {step.queue} says {model.__name__}, which must call for this undo "
+                f"too; write it into its third parameter: why: {' | '.join(each.__name__ for each in failures)} | "
+                f"{model.__name__}"
+            )
+    read: tuple[type[Heard], ...] = (*step.heard, *failures)
+    for name in undo.by:
+        for each in read:
+            if name not in each.model_fields:
+                raise DeclarationError(
+                    f"{undone_by.queue}: by={name!r} must stand in input and failures, but {each.__name__} has "
+                    "no such field; add it there or name another"
+                )

@@ -1,0 +1,104 @@
+"""The record that walks through the stations: one delivery, what is known of it, and how it ends."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from hocket.broker.port import Consumer, Delivery
+from hocket.declarations.choreography import Subscription
+from hocket.envelope.cloudevent import CONTENT_TYPE, Envelope
+from hocket.envelope.keys import run_key
+from hocket.event import Heard
+from hocket.outcome import Outcome
+from hocket.saga.decisions import LedgerRow
+from hocket.store.port import InboxRow
+
+#: `attempt` of a delivery whose header is missing or is no number.
+FIRST_ATTEMPT = 1
+
+
+class Role(StrEnum):
+    """What a delivery is to its subscription."""
+
+    EVENT = "event"  # for an ordinary handler
+    STEP = "step"  # for a handler that has an undo
+    FAILURE = "failure"  # a failure event on the queue of an undo
+    UNDO = "undo"  # the order to undo, on the queue of an undo
+
+
+@dataclass(slots=True)
+class Arrival:
+    """One delivery on its way; each station fills in what it finds."""
+
+    delivery: Delivery
+    consumer: Consumer
+    subscription: Subscription
+    began: datetime
+    # decode
+    role: Role = Role.EVENT
+    envelope: Envelope | None = None
+    event: Heard | None = None
+    key: bytes = b""
+    hash: bytes = b""
+    attempt: int = FIRST_ATTEMPT
+    replay: str = ""
+    run: str = ""
+    scope: str = ""
+    generation: int = 0  # of an undo
+    # admit
+    row: InboxRow | None = None
+    ledger: LedgerRow | None = None
+    token: str = ""
+    # handle
+    hop: str = ""  # traceparent of the run's own span
+    did: Any = None  # what an undo gets of the step
+    why: Heard | None = None
+    step_key: str = ""
+    marked: bool = False  # its start stands in the inbox row (RULES 1.4)
+    # decide
+    outcome: Outcome | None = None
+    ended: datetime = field(default=datetime.fromtimestamp(0, UTC))
+    fenced: bool = False  # another ended this run while its handler worked
+    blamed: int = 0  # how often what it leaves behind could not be written
+
+    @property
+    def known(self) -> Envelope:
+        """The envelope of a delivery that was decoded."""
+        if self.envelope is None:
+            raise AssertionError("asked for the envelope of a delivery that could not be read")
+        return self.envelope
+
+    @property
+    def base(self) -> int:
+        """Attempts that do not count against the budget of this run (RULES 8.4)."""
+        if self.row is None:
+            return self.attempt - 1 if self.replay else 0
+        return self.row.attempt if self.replay and self.row.state == "dead" else self.row.base
+
+    @property
+    def used(self) -> int:
+        """Attempts used, this one included."""
+        return self.attempt - self.base
+
+    @property
+    def structured(self) -> bool:
+        """Whether the body alone carries the whole event."""
+        return self.delivery.content_type.startswith(CONTENT_TYPE.partition(";")[0])
+
+    @property
+    def step(self) -> str:
+        """The queue name of the step this delivery is about, "" where it is about none."""
+        if self.subscription.undo is not None:
+            return self.subscription.undo.step
+        return self.subscription.queue if self.subscription.undone_by is not None else ""
+
+
+def step_identity(subscription: Subscription) -> str:
+    """The name from which the keys of the step's runs are made: no renaming changes it (RULES 2.4)."""
+    return subscription.undo.identity if subscription.undo is not None else subscription.identity
+
+
+def run_of(arrival: Arrival) -> str:
+    """The name of the step run that a decoded delivery is about."""
+    return run_key(arrival.known.correlation_id, step_identity(arrival.subscription), arrival.scope)

@@ -1,0 +1,96 @@
+"""Station decode: bytes to envelope and event in one pass; what cannot be read is buried at once."""
+
+import json
+
+from pydantic import ValidationError
+
+from hocket.delivery.arrival import FIRST_ATTEMPT, Arrival, Role, run_of
+from hocket.delivery.decide import clean, text_of
+from hocket.envelope.cloudevent import UNDO_TYPE, read
+from hocket.envelope.keys import inbox_key
+from hocket.errors import Undecodable
+from hocket.event import Heard
+from hocket.outcome import Bury
+
+PROMISE = "bytes to envelope and event in one pass; what cannot be read is buried at once, without retries"
+
+#: Highest attempt that a header may claim; a foreign number beyond it is no attempt of ours.
+LAST_ATTEMPT = 1_000_000
+#: Characters of the id of a replay.
+MAX_REPLAY_CHARS = 255
+
+
+def decode(arrival: Arrival) -> None:
+    """Fill in envelope, event and keys, or an outcome that buries.
+
+    Causes: `undecodable` (no envelope), `version` (nobody reads this version, RULES 10.2), `invalid` (the data breaks
+    the model). None of them touches inbox or ledger.
+    """
+    delivery = arrival.delivery
+    arrival.attempt = _number(delivery.headers.get("hocket-attempt"))
+    replay = delivery.headers.get("hocket-replay")
+    arrival.replay = replay if isinstance(replay, str) and len(replay) <= MAX_REPLAY_CHARS else ""
+    try:
+        arrival.envelope, arrival.hash = read(delivery.body, delivery.content_type, delivery.headers, arrival.began)
+    except Undecodable as broken:
+        arrival.outcome = Bury("undecodable", text_of(broken), row=False)
+        return
+    envelope, subscription = arrival.envelope, arrival.subscription
+    arrival.key = inbox_key(subscription.identity, envelope.source, envelope.type, envelope.idempotency_key)
+    if envelope.type == UNDO_TYPE:
+        _undo(arrival)
+        return
+    road = subscription.road_of(envelope.type, envelope.version)
+    if road is None or (subscription.undo is not None and road.gives not in subscription.undo.why):
+        reads = ", ".join(f"{type_} version {version}" for type_, version in subscription.bound)
+        arrival.outcome = Bury(
+            "version",
+            f"{subscription.queue} reads {reads or 'nothing'}, not {envelope.type} version {envelope.version}",
+            row=False,
+        )
+        return
+    try:
+        arrival.event = road.read(envelope.data)
+    except ValidationError as broken:
+        arrival.outcome = Bury("invalid", sentence(broken), row=False)
+        return
+    except Exception as broken:  # noqa: BLE001 -- a team's validator may raise anything
+        arrival.outcome = Bury("invalid", f"data breaks {road.model.__name__}: {text_of(broken)}", row=False)
+        return
+    _place(arrival)
+
+
+def _place(arrival: Arrival) -> None:
+    subscription = arrival.subscription
+    if subscription.undo is not None:
+        arrival.role, by = Role.FAILURE, subscription.undo.by
+    elif subscription.undone_by is not None and subscription.undone_by.undo is not None:
+        arrival.role, by = Role.STEP, subscription.undone_by.undo.by
+    else:
+        return
+    arrival.scope = scope_of(arrival.event, by) if by else arrival.known.subject
+    arrival.run = run_of(arrival)
+
+
+def scope_of(event: Heard | None, by: tuple[str, ...]) -> str:
+    """The scope of a step run: the values of these fields (RULES 5.1)."""
+    return json.dumps([str(getattr(event, field)) for field in by], ensure_ascii=False, separators=(",", ":"))
+
+
+def _undo(arrival: Arrival) -> None:
+    run, n = arrival.known.data.get("run"), arrival.known.data.get("n")
+    if arrival.subscription.undo is None or not isinstance(run, str) or not isinstance(n, int):
+        arrival.outcome = Bury("undecodable", "data: no order to undo for this subscription", row=False)
+        return
+    arrival.role, arrival.run, arrival.generation = Role.UNDO, run, n
+
+
+def _number(header: object) -> int:
+    return header if isinstance(header, int) and FIRST_ATTEMPT <= header <= LAST_ATTEMPT else FIRST_ATTEMPT
+
+
+def sentence(broken: ValidationError) -> str:
+    """Field and cause of each mistake; the values themselves stay out, they may be sensitive."""
+    found = broken.errors(include_input=False, include_url=False, include_context=False)
+    places = "; ".join(f"{'.'.join(map(str, each['loc'])) or 'data'}: {each['msg']}" for each in found[:10])
+    return clean(f"data breaks {broken.title}: {places}")

@@ -1,0 +1,134 @@
+"""A dead letter as a message: the delivery byte for byte, and why it was given up (docs/house.md)."""
+
+import json
+from collections.abc import Mapping, Sequence
+
+from hocket.broker.port import Message
+from hocket.broker.topology import DEAD
+from hocket.clock import rfc3339
+from hocket.delivery.arrival import Arrival
+from hocket.envelope.cloudevent import CONTENT_TYPE, encode
+from hocket.envelope.keys import death_id
+from hocket.outcome import Attempt, Bury
+
+#: Attempts whose history travels with a letter; the whole stands in the inbox row (RULES 1.6).
+LETTER_ATTEMPTS = 3
+#: Characters of one attempt's stack and of its error in the letter's headers.
+LETTER_TRACE_CHARS = 2000
+LETTER_ERROR_CHARS = 600
+#: The same in bytes of JSON, and the bytes of the error's own header and of the foreign headers: all together stay
+#: below `transport.MAX_HEADER_BYTES`, whatever the alphabet.
+LETTER_TRACE_BYTES = 4000
+LETTER_ATTEMPT_ERROR_BYTES = 1200
+LETTER_ERROR_BYTES = 4000
+FOREIGN_HEADER_BYTES = 8000
+#: The longest name of a header, in bytes.
+MAX_NAME_BYTES = 128
+#: How names of headers begin that are ours or the broker's, and names by which a broker would route.
+NOT_FOREIGN = ("hocket-", "x-", "traceparent")
+ROUTING = frozenset({"CC", "BCC"})
+#: Where a letter keeps the foreign headers of its delivery, as JSON.
+KEPT = "hocket-death-headers"
+
+
+def body_of(arrival: Arrival) -> tuple[bytes, str]:
+    """What to send again: the same bytes; a foreign binary-mode event becomes a structured one that says the same."""
+    if arrival.envelope is None or arrival.structured:
+        return arrival.delivery.body, arrival.delivery.content_type
+    return encode(arrival.envelope), CONTENT_TYPE
+
+
+def identity_of(arrival: Arrival) -> str:
+    """The letter's identity where no inbox row keeps one: a hash of subscription and body (RULES 8.1).
+
+    The body of an event in binary mode does not tell which event it is: its identity is hashed with it.
+    """
+    envelope = arrival.envelope
+    event = () if envelope is None or arrival.structured else (envelope.source, envelope.id)
+    return death_id(arrival.subscription.queue, arrival.delivery.body.hex(), *event)
+
+
+def letter(arrival: Arrival, bury: Bury, *, death: str, spoke: bool, history: Sequence[Attempt]) -> Message:
+    """The message to exchange `hocket.dead`."""
+    body, content_type = body_of(arrival)
+    headers: dict[str, str | int] = {
+        "hocket-death-id": death,
+        "hocket-death-subscription": arrival.subscription.queue,
+        "hocket-death-cause": bury.cause,
+        "hocket-death-error": bury.error.encode()[:LETTER_ERROR_BYTES].decode(errors="ignore"),
+        "hocket-death-time": rfc3339(arrival.ended),
+        "hocket-death-attempt": arrival.attempt,
+        "hocket-attempt": arrival.attempt,
+        "hocket-death-spoke": int(spoke),
+        "hocket-death-history": json.dumps([_line(each) for each in history[-LETTER_ATTEMPTS:]]),
+    }
+    if arrival.replay:
+        headers["hocket-replay"] = arrival.replay
+    if foreign := foreign_of(arrival.delivery.headers):
+        headers[KEPT] = json.dumps(foreign)
+    envelope = arrival.envelope
+    return Message(
+        DEAD,
+        arrival.subscription.queue,
+        body,
+        content_type,
+        headers,
+        type=envelope.type if envelope else "",
+        correlation_id=envelope.correlation_id if envelope else "",
+        app_id=arrival.subscription.service,
+        timestamp=arrival.ended.timestamp(),
+    )
+
+
+def _line(attempt: Attempt) -> dict[str, str | int]:
+    return {
+        "attempt": attempt.attempt,
+        "began": attempt.began,
+        "ended": attempt.ended,
+        "word": attempt.word,
+        "cause": attempt.cause,
+        "error": _fit(attempt.error[:LETTER_ERROR_CHARS], LETTER_ATTEMPT_ERROR_BYTES),
+        "trace": _fit(attempt.trace[-LETTER_TRACE_CHARS:], LETTER_TRACE_BYTES, tail=True),
+    }
+
+
+def _fit(text: str, most: int, *, tail: bool = False) -> str:
+    """As much of the text as takes at most `most` bytes as JSON: its beginning, or its tail."""
+    while (size := len(json.dumps(text))) > most:
+        keep = len(text) * most // size
+        text = text[len(text) - keep :] if tail else text[:keep]
+    return text
+
+
+def foreign_of(headers: Mapping[str, object]) -> dict[str, str | int]:
+    """Headers that are neither ours nor the broker's, bounded: they go with every retry, letter and replay (RULES 1.5).
+
+    Strings and whole numbers that any broker takes; of a letter those that it keeps.
+    """
+    kept: dict[str, str | int] = {}
+    room = FOREIGN_HEADER_BYTES
+    for name, value in _kept(headers).items() if KEPT in headers else headers.items():
+        if name.startswith(NOT_FOREIGN) or name in ROUTING or len(name.encode(errors="replace")) > MAX_NAME_BYTES:
+            continue
+        if not _travels(name) or not isinstance(value, str | int) or not _travels(value):
+            continue
+        room -= len(json.dumps({name: value})) + 2
+        if room < 0:
+            break
+        kept[name] = value
+    return kept
+
+
+def _travels(value: str | int) -> bool:
+    """Whether any broker takes it: text that is UTF-8, a whole number of 64 bits."""
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode() == value
+    return type(value) is int and -(2**63) <= value < 2**63
+
+
+def _kept(headers: Mapping[str, object]) -> Mapping[str, object]:
+    try:
+        found = json.loads(str(headers[KEPT]))
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,102 @@
+"""What one attempt reports of itself: one JSON object (docs/house.md, Receipts)."""
+
+from dataclasses import dataclass
+
+import orjson
+
+from hocket.clock import rfc3339
+from hocket.delivery.arrival import Arrival
+from hocket.envelope.cloudevent import Envelope
+from hocket.outcome import Again, Bury, Done, GiveBack, Obsolete, Outcome, Refused, Seen, Word
+from hocket.telemetry.signals import Ended
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Which process of which service speaks: `boot` is new at each start."""
+
+    service: str
+    instance: str
+    boot: str
+
+
+def word_of(outcome: Outcome) -> Word | None:
+    """The receipt's word for an outcome; None for what leaves no receipt."""
+    match outcome:
+        case Done():
+            return Word.HANDLED
+        case Again(deferred=deferred):
+            return Word.DEFERRED if deferred else Word.RETRY
+        case Bury():
+            return Word.DEAD
+        case Seen():
+            return Word.DUPLICATE
+        case Refused():
+            return Word.REFUSED
+        case Obsolete():
+            return Word.OBSOLETE
+        case GiveBack():
+            return None
+
+
+def receipt(
+    who: Identity, arrival: Arrival, outcome: Outcome, *, said: tuple[str, ...], death: str, ledger: str
+) -> bytes:
+    """The receipt of one attempt; empty for what leaves none."""
+    word = word_of(outcome)
+    if word is None:
+        return b""
+    envelope, ended = arrival.envelope, rfc3339(arrival.ended)
+    fact: dict[str, object] = {
+        "kind": "receipt",
+        "service": who.service,
+        "instance": who.instance,
+        "boot": who.boot,
+        "subscription": arrival.subscription.queue,
+        "event": _event(envelope) if envelope is not None else None,
+        "subject": envelope.subject if envelope is not None else "",
+        "correlationid": envelope.correlation_id if envelope is not None else "",
+        "attempt": arrival.attempt,
+        "outcome": word.value,
+        "began": rfc3339(arrival.began),
+        "ended": ended,
+        "time": ended,
+        "next_at": rfc3339(outcome.at) if isinstance(outcome, Again) else None,
+        "said": said,
+        "death": death or None,
+        "cause": getattr(outcome, "cause", ""),
+        "error": getattr(outcome, "error", ""),
+        "ledger": ledger or None,
+        "step": arrival.step or None,
+        "run": arrival.run or None,
+        "replay": arrival.replay or None,
+    }
+    if isinstance(outcome, Seen):
+        fact["first"] = outcome.first
+    return orjson.dumps(fact)
+
+
+def ended_of(arrival: Arrival) -> Ended | None:
+    """The same for listeners; None for what leaves no receipt."""
+    word = word_of(arrival.outcome) if arrival.outcome is not None else None
+    if word is None:
+        return None
+    envelope = arrival.envelope
+    return Ended(
+        arrival.subscription.service,
+        arrival.subscription.queue,
+        envelope.type if envelope else "",
+        envelope.id if envelope else "",
+        envelope.correlation_id if envelope else "",
+        arrival.attempt,
+        word,
+        arrival.began.timestamp(),
+        arrival.ended.timestamp(),
+        envelope.time.timestamp() if envelope else arrival.began.timestamp(),
+        getattr(arrival.outcome, "cause", ""),
+        getattr(arrival.outcome, "error", ""),
+    )
+
+
+def _event(envelope: Envelope) -> dict[str, object]:
+    return {"id": envelope.id, "source": envelope.source, "type": envelope.type, "version": envelope.version}

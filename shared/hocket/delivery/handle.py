@@ -1,0 +1,193 @@
+"""Station handle: the handler under time-out, breaker and span."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from hocket.breaker import Circuit
+from hocket.clock import Clock
+from hocket.declarations.choreography import Subscription
+from hocket.delivery import decide
+from hocket.delivery.arrival import Arrival, Role
+from hocket.delivery.poison import ALONE_FROM, CRASH, STARTS, Solitude, alone_of, starts_of
+from hocket.delivery.record import Recorder
+from hocket.delivery.transaction import Lost, Transaction
+from hocket.errors import LeaseExpired, StoreError
+from hocket.outcome import Again, Bury, GiveBack
+from hocket.resilience.time_limit import Deadlines
+from hocket.store.port import OutboxRow, Store
+from hocket.telemetry.signals import Processing, Signals
+from hocket.tx import About, Changed, Guard, Tx
+
+PROMISE = (
+    "the handler under time-out, breaker and span; a redelivered one is marked first, a suspect runs alone; "
+    "its own transaction begins with the inbox write"
+)
+
+
+class Readmit(Exception):
+    """The delivery must be looked up again: the outcome of its commit is unknown, or another run ended it."""
+
+
+@dataclass(slots=True)
+class Handling:
+    """Runs the handlers of one service."""
+
+    store: Store
+    recorder: Recorder
+    signals: Signals
+    clock: Clock
+    chance: random.Random
+    circuits: dict[str, Circuit]
+    breaker_changed: Changed
+    cutting: Callable[[], bool]  # whether the current task was asked to end
+    use: Any = None
+    _solitude: Solitude = field(default_factory=Solitude)
+    _deadlines: dict[str, Deadlines] = field(default_factory=dict)  # by queue
+
+    async def handle(self, arrival: Arrival) -> tuple[OutboxRow, ...] | None:
+        """Give the arrival its outcome; the outbox rows where the handler's own transaction has committed it all.
+
+        `Readmit` where it must be looked up again.
+        """
+        starts = starts_of(arrival.row, self.recorder.who.boot)
+        alone = starts >= ALONE_FROM
+        await self._solitude.enter(alone)
+        try:
+            arrival.began = self.clock.now()
+            if alone_of(arrival.row, self.recorder.who.boot) >= STARTS and arrival.role is not Role.FAILURE:
+                what = f"its process died at each of {starts} marked starts, the last {STARTS} of them alone"
+                arrival.outcome, arrival.ended = Bury(CRASH, what, began=True), arrival.began
+                return None
+            if (
+                arrival.delivery.redelivered
+                and arrival.role is not Role.FAILURE
+                and not await self._mark(arrival, alone)
+            ):
+                return None
+            return await self._handle(arrival)
+        finally:
+            self._solitude.leave(alone)
+
+    async def _mark(self, arrival: Arrival, alone: bool) -> bool:
+        """Note the start of a redelivered one (RULES 1.4); False: another run has ended it."""
+        marked = self.recorder.started(arrival, alone)
+        try:
+            [written] = await self.store.commit([marked])
+        except StoreError as error:
+            raise Readmit(str(error)) from error
+        except Exception:  # noqa: BLE001 -- the row itself cannot be written: the commit finds out whose fault that is
+            return True
+        if not written.won or marked.inbox is None:
+            arrival.ended, arrival.fenced = self.clock.now(), True
+            return False
+        arrival.row, arrival.marked = marked.inbox.row, True
+        return True
+
+    async def _handle(self, arrival: Arrival) -> tuple[OutboxRow, ...] | None:
+        subscription = arrival.subscription
+        if arrival.role is Role.FAILURE:  # the ledger's business alone; the step's undo is ordered at the commit
+            arrival.outcome, arrival.ended = decide.returned(None, subscription.queue), self.clock.now()
+            return None
+        guard = Guard(self.circuits, self.clock, arrival.key, self.breaker_changed)
+        if subscription.breaker is not None and not guard.begin(subscription.breaker):
+            at = self.clock.now() + timedelta(seconds=guard.wait)
+            sentence = f"breaker {subscription.breaker.name} is open"
+            arrival.outcome = Again(at, deferred=True, cause="breaker", error=sentence)
+            arrival.ended = self.clock.now()
+            return None
+        transaction = Transaction(self.store, self.recorder, arrival)
+        try:
+            return await self._run(arrival, transaction, guard)
+        except BaseException as error:
+            arrival.ended = self.clock.now()
+            await self._leave(transaction, error)
+            if self.cutting():  # else a CancelledError is the handler's own accident
+                arrival.outcome = GiveBack()
+                raise asyncio.CancelledError from error
+            if transaction.lost:
+                arrival.fenced = True
+                return None
+            if not isinstance(error, Exception | asyncio.CancelledError | BaseExceptionGroup):
+                raise
+            if await self._store_failed(error):
+                raise Readmit(str(error)) from error
+            free = guard.wait if guard.free else None
+            arrival.outcome = decide.failed(
+                error, retry=subscription.retry, used=arrival.used, now=arrival.ended, chance=self.chance, free=free
+            )
+            return None
+        finally:
+            guard.end()
+
+    async def _run(self, arrival: Arrival, transaction: Transaction, guard: Guard) -> tuple[OutboxRow, ...] | None:
+        envelope, subscription = arrival.known, arrival.subscription
+        tx = Tx(self._about(arrival), self.use, transaction, guard)
+        hop = arrival.delivery.headers.get("traceparent")
+        run = Processing(
+            subscription.service,
+            subscription.queue,
+            envelope.type,
+            envelope.id,
+            envelope.correlation_id,
+            arrival.attempt,
+            hop if isinstance(hop, str) else envelope.traceparent,
+        )
+        with self.signals.around(run) as arrival.hop:
+            with self._deadline(subscription).run():
+                value = await self._call(arrival, tx)
+            if transaction.lost:
+                raise Lost
+            arrival.outcome, arrival.ended = decide.returned(value, subscription.queue), self.clock.now()
+            if transaction.opened:
+                return await transaction.commit()
+        await transaction.leave(None)
+        return None
+
+    def _deadline(self, subscription: Subscription) -> Deadlines:
+        known = self._deadlines.get(subscription.queue)
+        if known is None:
+            known = self._deadlines[subscription.queue] = Deadlines(subscription.timeout.total_seconds())
+        return known
+
+    def _call(self, arrival: Arrival, tx: Tx[Any]) -> Awaitable[Any]:
+        call = arrival.subscription.call
+        if arrival.role is Role.UNDO:
+            return call(arrival.event, arrival.did, arrival.why, tx)
+        return call(arrival.event, tx)
+
+    def _about(self, arrival: Arrival) -> About:
+        envelope = arrival.known
+        return About(
+            inbox_key=arrival.key,
+            correlation_id=envelope.correlation_id,
+            subject=envelope.subject,
+            time=envelope.time,
+            idempotency_key=envelope.idempotency_key if arrival.role is Role.UNDO else "",
+            step_key=arrival.step_key,
+            attempt=arrival.attempt,
+            replaying=bool(arrival.replay),
+        )
+
+    async def _leave(self, transaction: Transaction, error: BaseException) -> None:
+        try:
+            await transaction.leave(error)
+        except Exception:  # noqa: BLE001 -- the lease had run out, or the store is gone: it is rolled back either way
+            return
+
+    async def _store_failed(self, error: BaseException) -> bool:
+        """Whether the store, not the delivery, is to blame (RULES 3.2): then nothing was an attempt."""
+        if isinstance(error, LeaseExpired):
+            return False
+        if isinstance(error, StoreError):
+            return True
+        if not type(error).__module__.startswith("sqlalchemy"):
+            return False
+        try:
+            await self.store.commit([])
+        except StoreError:
+            return True
+        return False

@@ -1,0 +1,322 @@
+"""Station record: an outcome becomes what it leaves behind. The one place where an outcome is acted on."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from hocket import saga
+from hocket.broker.port import Message
+from hocket.broker.topology import routing_key
+from hocket.clock import rfc3339
+from hocket.declarations.choreography import EventName, Subscription, name_of
+from hocket.delivery.arrival import Arrival, Role
+from hocket.delivery.decide import clean, text_of
+from hocket.delivery.ending.dead_letter import body_of, foreign_of, identity_of, letter
+from hocket.delivery.ending.receipt import Identity, receipt, word_of
+from hocket.delivery.poison import ALONE, CRASH, STARTED
+from hocket.delivery.poison import ended as without_starts
+from hocket.envelope.cloudevent import encode
+from hocket.event import Death, Event, Scheduled
+from hocket.outbox.builder import Cause, Speaker
+from hocket.outcome import Again, Attempt, Bury, Done, GiveBack, Obsolete, Refused, Seen
+from hocket.saga.decisions import LedgerRow, LedgerState, UndoOrder
+from hocket.store.port import Ending, InboxRow, InboxState, InboxWrite, OutboxRow, RowKind
+
+PROMISE = "an outcome becomes what it leaves behind: inbox row, outbox rows, ledger row, receipt, letter"
+
+#: Attempts kept in an inbox row, and how many of them keep their stack.
+HISTORY_ATTEMPTS = 20
+HISTORY_TRACES = 3
+#: Characters of a `traceparent` that is taken over from a delivery's headers.
+MAX_HOP_CHARS = 128
+
+
+@dataclass(slots=True)
+class Recorder:
+    """Makes the ending of each arrival of one service."""
+
+    who: Identity
+    speaker: Speaker
+    shed: Callable[[], bool] = lambda: False  # whether receipts are to be shed now (RULES 4.6)
+    _allowed: dict[str, Mapping[EventName, type[Event]]] = field(default_factory=dict)
+
+    def ending(self, arrival: Arrival, ledger: LedgerRow | None) -> tuple[Ending, bool]:
+        """What the arrival's outcome leaves behind, and whether its run still owned its step (RULES 5.2).
+
+        A run that was fenced leaves at most the next undo (RULES 5.4). `Unsayable` when what it said must not leave.
+        """
+        match arrival.outcome:
+            case Done(said=said):
+                return self._done(arrival, said, ledger)
+            case Again() as again:
+                return self._again(arrival, again, ledger)
+            case Bury() as bury:
+                return self._bury(arrival, bury, ledger)
+            case Seen() as seen:
+                return Ending(receipt=self._receipt(arrival, said=tuple(seen.said))), True
+            case Refused():
+                row = self._row(arrival, InboxState.REFUSED)
+                kept = (ledger,) if ledger else ()
+                return self._won(arrival, row, ledger=kept, receipt=self._receipt(arrival, ledger=ledger)), True
+            case Obsolete():
+                return Ending(receipt=self._receipt(arrival, death=_death(arrival), ledger=ledger)), True
+            case GiveBack() | None:
+                if arrival.marked and arrival.row is not None:  # it did not die: its start is no start
+                    row = arrival.row._replace(history=arrival.row.history[:-1])
+                    return self._won(arrival, row, ledger=self._released(arrival, ledger)), True
+                return Ending(ledger=self._released(arrival, ledger)), True
+
+    def _done(
+        self, arrival: Arrival, said: Sequence[Event | Scheduled[Any]], ledger: LedgerRow | None
+    ) -> tuple[Ending, bool]:
+        rows: tuple[OutboxRow, ...] = ()
+        if said:
+            rows = self.speaker.rows(said, self._cause(arrival), self._declared(arrival.subscription))
+        ids = tuple([each.event_id for each in rows])
+        moved: tuple[LedgerRow, ...] = ()
+        order: UndoOrder | None = None
+        now = arrival.ended.timestamp()
+        match arrival.role:
+            case Role.STEP if ledger is not None:
+                did = _did(arrival.subscription)
+                results = tuple(each.message.body for each in rows if each.message.routing_key == did)
+                end = LedgerState.DONE if results else LedgerState.VOID
+                ended = saga.end(
+                    ledger, token=arrival.token, boot=self.who.boot, end=end, results=results, spoken=None, now=now
+                )
+                if not ended.won:
+                    return self._fenced(arrival, ended), False
+                moved, order = (ended.row,), ended.undo
+            case Role.FAILURE:
+                failure = saga.fail(
+                    ledger,
+                    run=arrival.run,
+                    correlation_id=arrival.known.correlation_id,
+                    step=arrival.step,
+                    scope=arrival.scope,
+                    failure=encode(arrival.known),
+                    now=now,
+                )
+                moved, order = ((failure.row,) if failure.row else ()), failure.undo
+            case Role.UNDO if ledger is not None:
+                undone = saga.undone(ledger, arrival.generation, now)
+                moved = (undone,) if undone else ()
+            case _:
+                pass
+        if order is not None:
+            undo = self._undo(arrival, order)
+            rows += (undo,)
+            if arrival.role is Role.FAILURE:
+                ids += (undo.event_id,)
+        state = moved[0] if moved else ledger
+        row = self._row(arrival, InboxState.HANDLED, said=ids)
+        ending = self._won(arrival, row, rows, moved, self._receipt(arrival, said=ids, ledger=state))
+        if arrival.subscription.idempotent and arrival.row is None:
+            ending = ending._replace(inbox=None)  # RULES 2.6
+        return ending, True
+
+    def _again(self, arrival: Arrival, again: Again, ledger: LedgerRow | None) -> tuple[Ending, bool]:
+        if arrival.token and ledger is not None and not saga.owns(ledger, arrival.token, self.who.boot):
+            return self.fence(arrival, ledger), False
+        known = arrival.attempt - 1 if again.deferred else arrival.attempt
+        headers = {**foreign_of(arrival.delivery.headers), "hocket-attempt": known + 1}
+        if arrival.replay:
+            headers["hocket-replay"] = arrival.replay
+        if arrival.known.traceparent:
+            headers["traceparent"] = _hop(arrival)
+        body, content_type = body_of(arrival)
+        service, queue = arrival.subscription.service, arrival.subscription.queue
+        message = Message(
+            service, queue, body, content_type, headers, type=arrival.known.type,
+            correlation_id=arrival.known.correlation_id, app_id=service, timestamp=arrival.known.time.timestamp(),
+        )  # fmt: skip
+        later = OutboxRow(RowKind.SELF, message, again.at.timestamp(), arrival.known.id, inbox_key=arrival.key)
+        row = self._row(arrival, InboxState.RETRY)._replace(attempt=known)
+        moved = self._released(arrival, ledger)
+        told = self._receipt(arrival, ledger=moved[0] if moved else ledger)
+        return self._won(arrival, row, (later,), moved, told), True
+
+    def _bury(self, arrival: Arrival, bury: Bury, ledger: LedgerRow | None) -> tuple[Ending, bool]:
+        if not bury.row:
+            death = identity_of(arrival)
+            message = letter(arrival, bury, death=death, spoke=False, history=(_attempt(arrival),))
+            told = self._receipt(arrival, death=death)
+            return Ending(None, (self._letter(arrival, message),), self._released(arrival, ledger), told), True
+        said: tuple[OutboxRow, ...] = ()
+        if bury.began and arrival.subscription.on_dead is not None:
+            said, bury = self._spoken(arrival, bury)
+        moved: tuple[LedgerRow, ...] = ()
+        undo: tuple[OutboxRow, ...] = ()
+        if arrival.role is Role.STEP and ledger is not None and bury.began:
+            ended = saga.end(
+                ledger, token=arrival.token, boot=self.who.boot, end=LedgerState.UNSURE, results=(),
+                spoken=said[0].message.body if said else None, now=arrival.ended.timestamp(),
+            )  # fmt: skip
+            if not ended.won:
+                return self._fenced(arrival, ended), False
+            moved = (ended.row,)
+            undo = (self._undo(arrival, ended.undo),) if ended.undo else ()
+        death = _death(arrival) or self.speaker.ids.uuid7()
+        ids = tuple(each.event_id for each in said)
+        row = self._row(arrival, InboxState.DEAD, said=ids)._replace(
+            death_id=death, spoke=bool(said), base=arrival.attempt
+        )
+        message = letter(arrival, bury, death=death, spoke=bool(said), history=row.history)
+        rows = (*said, *undo, self._letter(arrival, message))
+        told = self._receipt(arrival, said=ids, death=death, ledger=moved[0] if moved else ledger)
+        return self._won(arrival, row, rows, moved, told), True
+
+    def _spoken(self, arrival: Arrival, bury: Bury) -> tuple[tuple[OutboxRow, ...], Bury]:
+        """What `on_dead` says; when it raises the burial stands and the letter says so (RULES 5.5)."""
+        death = Death(cause=bury.cause, error=bury.error, attempts=arrival.used)
+        subscription = arrival.subscription
+        try:
+            assert subscription.on_dead is not None
+            last_word = subscription.on_dead(arrival.event, death)
+            return self.speaker.rows((last_word,), self._cause(arrival), self._declared(subscription)), bury
+        except Exception as broken:  # noqa: BLE001 -- a team's code may raise anything
+            text = clean(f"its on_dead raised {type(broken).__name__}: {text_of(broken)}; {bury.error}")
+            return (), replace(bury, error=text)
+
+    def fence(self, arrival: Arrival, ledger: LedgerRow | None) -> Ending:
+        """What a run leaves that found itself fenced before its end: at most the next undo (RULES 5.4)."""
+        if ledger is None or arrival.role is not Role.STEP:
+            return Ending()
+        now = arrival.ended.timestamp()
+        end = LedgerState.UNSURE
+        ended = saga.end(ledger, token=arrival.token, boot=self.who.boot, end=end, results=(), spoken=None, now=now)
+        return Ending() if ended.won else self._fenced(arrival, ended)
+
+    def _fenced(self, arrival: Arrival, ended: saga.Ended) -> Ending:
+        if ended.undo is None:
+            return Ending()
+        return Ending(ledger=(ended.row,), outbox=(self._undo(arrival, ended.undo),))
+
+    def _released(self, arrival: Arrival, ledger: LedgerRow | None) -> tuple[LedgerRow, ...]:
+        if ledger is None or arrival.role is not Role.STEP or not arrival.token:
+            return ()
+        return (saga.release(ledger, arrival.token, arrival.ended.timestamp()),)
+
+    def _undo(self, arrival: Arrival, order: UndoOrder) -> OutboxRow:
+        subscription = arrival.subscription
+        queue = subscription.undone_by.queue if subscription.undone_by is not None else subscription.queue
+        return self.speaker.undo(order, queue, json.loads(order.why), arrival.known)
+
+    def _letter(self, arrival: Arrival, message: Message) -> OutboxRow:
+        return OutboxRow(RowKind.LETTER, message, arrival.ended.timestamp(), inbox_key=arrival.key)
+
+    def _won(
+        self,
+        arrival: Arrival,
+        row: InboxRow,
+        outbox: tuple[OutboxRow, ...] = (),
+        ledger: tuple[LedgerRow, ...] = (),
+        receipt: bytes = b"",
+    ) -> Ending:
+        return Ending(InboxWrite(row, arrival.attempt, bool(arrival.replay)), outbox, ledger, receipt)
+
+    def started(self, arrival: Arrival, alone: bool) -> Ending:
+        """What marks the start of a redelivered one in its inbox row (RULES 1.4)."""
+        boot, began = self.who.boot, rfc3339(arrival.began)
+        earlier = [
+            each for each in (arrival.row.history if arrival.row else ()) if (each.word, each.error) != (STARTED, boot)
+        ]
+        start = Attempt(arrival.attempt, began, "", STARTED, ALONE if alone else "", boot)
+        history = (*earlier, start)[-HISTORY_ATTEMPTS:]
+        row = self._row(arrival, InboxState.RETRY)._replace(attempt=arrival.attempt - 1, history=history)
+        return self._won(arrival, row._replace(updated=arrival.began.timestamp()))
+
+    def _row(self, arrival: Arrival, state: InboxState, said: tuple[str, ...] = ()) -> InboxRow:
+        envelope = arrival.known
+        return InboxRow(
+            key=arrival.key,
+            subscription=arrival.subscription.queue,
+            event_id=envelope.id,
+            state=state,
+            attempt=arrival.attempt,
+            base=arrival.base,
+            version=envelope.version,
+            data_hash=arrival.hash,
+            revision=envelope.revision,
+            correlation_id=envelope.correlation_id,
+            said=said,
+            death_id=_death(arrival),
+            history=_history(arrival),
+            updated=arrival.ended.timestamp(),
+        )
+
+    def _receipt(
+        self, arrival: Arrival, *, said: tuple[str, ...] = (), death: str = "", ledger: LedgerRow | None = None
+    ) -> bytes:
+        assert arrival.outcome is not None
+        state = ledger.state.value if ledger else ""
+        return receipt(self.who, arrival, arrival.outcome, said=said, death=death, ledger=state)
+
+    def _cause(self, arrival: Arrival) -> Cause:
+        envelope = arrival.known
+        return Cause(
+            identity=(envelope.source, envelope.type, envelope.idempotency_key),
+            subscription=arrival.subscription.queue,
+            correlation_id=envelope.correlation_id,
+            event_id=envelope.id,
+            inbox_key=arrival.key,
+            traceparent=envelope.traceparent,
+            tracestate=envelope.tracestate,
+            hop=arrival.hop or _hop(arrival),
+            attempt=arrival.attempt,
+            keyed_by=arrival.subscription.identity,
+        )
+
+    def _declared(self, subscription: Subscription) -> Mapping[EventName, type[Event]]:
+        known = self._allowed.get(subscription.queue)
+        if known is None:
+            every = (*subscription.says, *subscription.scheduled, *subscription.on_dead_says)
+            known = self._allowed[subscription.queue] = {name_of(each): each for each in every}
+        return known
+
+
+def _history(arrival: Arrival) -> tuple[Attempt, ...]:
+    """The attempts so far with this one, the last of them with their stacks; starts only where they are the cause.
+
+    What was handled at once has none: there is nothing that anybody would review, and its receipt tells when it was.
+    """
+    if arrival.row is None and isinstance(arrival.outcome, Done):
+        return ()
+    told = (_attempt(arrival),) if arrival.outcome is not None else ()
+    if arrival.row is None or not arrival.row.history:
+        return told
+    earlier = arrival.row.history
+    if not (isinstance(arrival.outcome, Bury) and arrival.outcome.cause == CRASH):
+        earlier = without_starts(earlier)
+    kept = [*earlier, *told][-HISTORY_ATTEMPTS:]
+    cut = len(kept) - HISTORY_TRACES
+    return tuple(replace(each, trace="") if at < cut and each.trace else each for at, each in enumerate(kept))
+
+
+def _attempt(arrival: Arrival) -> Attempt:
+    outcome = arrival.outcome
+    assert outcome is not None
+    return Attempt(
+        arrival.attempt,
+        rfc3339(arrival.began),
+        rfc3339(arrival.ended),
+        str(word_of(outcome) or ""),
+        getattr(outcome, "cause", ""),
+        getattr(outcome, "error", ""),
+        getattr(outcome, "trace", ""),
+    )
+
+
+def _death(arrival: Arrival) -> str:
+    return arrival.row.death_id if arrival.row else ""
+
+
+def _did(subscription: Subscription) -> str:
+    undo = subscription.undone_by.undo if subscription.undone_by else None
+    return routing_key(*name_of(undo.did)) if undo else ""
+
+
+def _hop(arrival: Arrival) -> str:
+    hop = arrival.delivery.headers.get("traceparent")
+    return hop if isinstance(hop, str) and 0 < len(hop) <= MAX_HOP_CHARS else arrival.known.traceparent

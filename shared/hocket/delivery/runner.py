@@ -1,0 +1,332 @@
+"""One subscription's way through the stations: its buffer, its handlers at work, its gates."""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from hocket.breaker import Circuit
+from hocket.broker.port import Consumer, Delivery, Transport
+from hocket.clock import Clock
+from hocket.declarations.choreography import Subscription
+from hocket.delivery.admit import Admission
+from hocket.delivery.arrival import Arrival
+from hocket.delivery.commit import STORE_FIRST_WAIT, STORE_LONGEST_WAIT, Committer
+from hocket.delivery.decode import decode
+from hocket.delivery.handle import Handling, Readmit
+from hocket.delivery.intake import Intake, Ration
+from hocket.errors import HocketError, StoreError
+from hocket.outcome import GiveBack
+from hocket.resilience.supervisor import Spawn, Supervisor
+from hocket.store.port import OutboxRow
+from hocket.telemetry.signals import Signals
+
+#: Batches that are being admitted at once: while the store looks up the keys of one the next is decoded.
+ADMITTING = 2
+#: Seconds after which a closed gate (full outbox, failing store) is looked at again.
+GATE_LOOK_SECONDS = 0.2
+#: Seconds that handlers which were cut at a stop get to clean up, and their deliveries to be given back.
+GIVE_BACK_SECONDS = 2.0
+#: Seconds without a delivery after which the queue of a former name counts as empty.
+FORMER_SECONDS = 30.0
+#: Tries to consume the queue of a former name, before it counts as removed, and seconds between them.
+FORMER_TRIES = 3
+FORMER_WAIT = 1.0
+
+
+class Stations(Protocol):
+    """What all lanes of a service share."""
+
+    admission: Admission
+    handling: Handling
+    committer: Committer
+    signals: Signals
+    clock: Clock
+    circuits: dict[str, Circuit]
+    spawn: Spawn
+    supervisor: Supervisor
+
+    def full(self) -> bool:
+        """Whether the outbox is at its bound of due events (RULES 4.6)."""
+        ...
+
+    def finished(self, arrival: Arrival, rows: tuple[OutboxRow, ...]) -> None:
+        """The handler's own transaction has committed everything of this arrival."""
+        ...
+
+
+@dataclass(slots=True)
+class Lane:
+    """Runs one subscription from intake to commit."""
+
+    subscription: Subscription
+    stations: Stations
+    share: int  # bytes that it may hold
+    intake: Intake = field(init=False)
+    consumer: Consumer | None = None
+    in_hand: int = 0
+    former: "dict[str, Consumer]" = field(default_factory=dict)  # consumers of the queues it had, by queue
+    _heard: "dict[str, float]" = field(default_factory=dict)  # when these delivered last
+    _ready: deque[Arrival] = field(default_factory=deque)
+    _waiting: "deque[asyncio.Future[None]]" = field(default_factory=deque)
+    _idle: asyncio.Event = field(default_factory=asyncio.Event)
+    _working: dict[bytes, list[Delivery]] = field(default_factory=dict)
+    _admitting: int = 0
+    _stopped: bool = False
+    _admitters: "list[asyncio.Task[None]]" = field(default_factory=list)
+    _handlers: "list[asyncio.Task[None]]" = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.intake = Intake(Ration(self.share, self.subscription.prefetch))
+
+    async def start(self, transport: Transport) -> None:
+        """Consume, and put the handlers to work."""
+        queue, prefetch = self.subscription.queue, self.subscription.prefetch
+        self.consumer = await transport.consume(queue, prefetch=prefetch, deliver=self.intake.deliver)
+        self.intake.consumer = self.consumer
+        for former in self.subscription.former_queues:
+            self.stations.spawn(f"empty {former}", self._empty(former, transport))
+        spawn = self.stations.spawn
+        self._admitters = [spawn(f"admit {queue} {n}", self._admit()) for n in range(ADMITTING)]
+        self._handlers = [spawn(f"handle {queue} {n}", self._handle()) for n in range(self.subscription.concurrency)]
+
+    async def _empty(self, queue: str, transport: Transport) -> None:
+        """Consume the queue of a former name until nothing comes from it, and say that it can be removed."""
+        while (consumer := await self._consume_former(queue, transport)) is not None:
+            await self._until_silent(queue)
+            epoch = consumer.epoch
+            await consumer.cancel()
+            while self.intake.held_of(queue):  # noqa: ASYNC110 -- the rest is settled in a moment
+                await asyncio.sleep(FORMER_WAIT)
+            lost = consumer.epoch != epoch  # what came at the end went back with the link
+            del self.former[queue]
+            await consumer.close()
+            if not lost:
+                what = "the queue of a former name is empty: remove it from the broker"
+                self.stations.signals.trouble(self.subscription.service, what, queue=queue, now=self.subscription.queue)
+                return
+
+    async def _until_silent(self, queue: str) -> None:
+        clock = self.stations.clock
+        while self.intake.held_of(queue) or clock.monotonic() - self._heard[queue] < FORMER_SECONDS:  # noqa: ASYNC110
+            await asyncio.sleep(FORMER_WAIT)
+
+    async def _consume_former(self, queue: str, transport: Transport) -> Consumer | None:
+        """A consumer of the queue of a former name, None where it was removed long ago."""
+        early: list[Delivery] = []  # delivered before it is known whose they are
+
+        def deliver(delivery: Delivery) -> None:
+            if queue not in self.former:
+                early.append(delivery)
+                return
+            self._heard[queue] = self.stations.clock.monotonic()
+            self.intake.deliver(delivery)
+
+        for _ in range(FORMER_TRIES):
+            await transport.until_ready()
+            try:
+                consumer = await transport.consume(queue, prefetch=self.subscription.prefetch, deliver=deliver)
+            except HocketError:  # it was removed, or the link was lost just now
+                await asyncio.sleep(FORMER_WAIT)
+                continue
+            self.former[queue] = consumer
+            self._heard[queue] = self.stations.clock.monotonic()
+            for each in early:
+                deliver(each)
+            return consumer
+        return None
+
+    def idle(self) -> bool:
+        """Whether nothing is in work, and nothing waits but for an open breaker."""
+        return not self.in_hand and not self._admitting and (not len(self.intake) or self.parked())
+
+    def parked(self) -> bool:
+        """Whether its breaker is open and its period not yet over: what is in the buffer waits for later."""
+        circuit = self._circuit()
+        return circuit is not None and circuit.state == "open" and circuit.wait(self.stations.clock.monotonic()) > 0
+
+    def _circuit(self) -> Circuit | None:
+        breaker = self.subscription.breaker
+        return self.stations.circuits.get(breaker.name) if breaker is not None else None
+
+    def _allowed(self) -> tuple[int, float | None]:
+        stations = self.stations
+        if stations.full() or stations.committer.failing:
+            return 0, GATE_LOOK_SECONDS
+        circuit = self._circuit()
+        if circuit is not None and circuit.state != "closed":
+            wait = circuit.wait(stations.clock.monotonic())
+            if wait > 0:
+                return 0, wait
+            return (0, GATE_LOOK_SECONDS) if self.in_hand else (1, None)
+        return self.subscription.prefetch, None
+
+    async def _admit(self) -> None:
+        while True:
+            batch = await self.intake.take(self._consumer_of, self._allowed)
+            self._admitting += 1
+            now = self.stations.clock.now()
+            arrivals = [self._arrive(delivery, now) for delivery in batch]
+            fresh = [each for each in arrivals if not self._parked(each)]
+            self.in_hand += len(fresh)
+            try:
+                await self._until_admitted(fresh)
+            except asyncio.CancelledError:
+                self._give_back(fresh)
+                raise
+            finally:
+                self._admitting -= 1
+            for each in fresh:
+                if each.outcome is not None:
+                    each.ended = self.stations.clock.now()
+                    self.stations.committer.submit(each)
+                else:
+                    self._ready.append(each)
+            self._wake_one()
+
+    def _arrive(self, delivery: Delivery, now: datetime) -> Arrival:
+        arrival = Arrival(delivery, self._consumer_of(delivery), self.subscription, now)
+        decode(arrival)
+        return arrival
+
+    def _consumer_of(self, delivery: Delivery) -> Consumer:
+        assert self.consumer is not None
+        return self.former.get(delivery.queue, self.consumer)
+
+    def consumers(self) -> list[Consumer]:
+        """Its own, and those of former names."""
+        return [each for each in (self.consumer, *self.former.values()) if each is not None]
+
+    def _parked(self, arrival: Arrival) -> bool:
+        """A copy of what is in work waits for its end; then the inbox knows it."""
+        if not arrival.key:
+            return False
+        if arrival.key in self._working:
+            queue, epoch = arrival.delivery.queue, arrival.delivery.handle.epoch
+            stale: list[Delivery] = []
+            kept: list[Delivery] = []
+            for each in self._working[arrival.key]:
+                (stale if each.queue == queue and each.handle.epoch < epoch else kept).append(each)
+            self.intake.settled(stale)  # they come again by themselves
+            self._working[arrival.key] = [*kept, arrival.delivery]
+            return True
+        self._working[arrival.key] = []
+        return False
+
+    async def _until_admitted(self, arrivals: list[Arrival]) -> None:
+        wait = STORE_FIRST_WAIT
+        while True:
+            try:
+                await self.stations.admission.admit(arrivals)
+                return
+            except StoreError as error:
+                service = self.subscription.service
+                self.stations.signals.trouble(service, "the store does not answer", reason=str(error))
+                self.stations.committer.suspect(str(error))
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, STORE_LONGEST_WAIT)
+
+    async def _handle(self) -> None:
+        while True:
+            arrival = await self._next()
+            try:
+                rows = await self.stations.handling.handle(arrival)
+            except Readmit as why:
+                self.stations.committer.suspect(str(why))
+                self.again(arrival)
+            except BaseException:  # whatever it had come to: this run was cut
+                self._give_back([arrival])
+                raise
+            else:
+                if rows is not None:
+                    self.stations.finished(arrival, rows)
+                else:
+                    self.stations.committer.submit(arrival)
+            if self.stations.supervisor.cutting():  # the handler kept the cancellation to itself
+                return
+
+    async def _next(self) -> Arrival:
+        """The next arrival; who was woken for it wakes the next handler, so that idle ones sleep on."""
+        woken = False
+        while not self._ready:
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append(waiter)
+            try:
+                await waiter
+            except asyncio.CancelledError:
+                self._wake_one()  # it may have been woken for an arrival that it does not take
+                raise
+            woken = True
+        arrival = self._ready.popleft()
+        if woken:
+            self._wake_one()
+        return arrival
+
+    def _wake_one(self) -> None:
+        while self._ready and self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():  # else its handler was cut
+                waiter.set_result(None)
+                return
+
+    def again(self, arrival: Arrival) -> None:
+        """Look this delivery up again: another run ended it, or the outcome of its commit is unknown."""
+        self.intake.again(arrival.delivery)
+        self._leave([arrival])
+
+    def done(self, arrivals: Sequence[Arrival]) -> None:
+        """These arrivals are settled."""
+        self.intake.settled([each.delivery for each in arrivals])
+        self._leave(arrivals)
+
+    def _leave(self, arrivals: Sequence[Arrival]) -> None:
+        self.in_hand -= len(arrivals)
+        for arrival in arrivals:
+            for copy in self._working.pop(arrival.key, ()):
+                self.intake.again(copy)
+        self.intake.wake()
+        if not self.in_hand:
+            self._idle.set()
+        if self._stopped:
+            self._return_buffered()
+
+    async def stop(self, seconds: float) -> None:
+        """RULES 1.2: no more deliveries, finish what is in hand or give it back, within `seconds`."""
+        if self.consumer is None:
+            return
+        for consumer in self.consumers():
+            await consumer.cancel()
+        await self._cut(self._admitters)
+        self._stopped = True
+        self._return_buffered()
+        self._give_back(list(self._ready))
+        self._ready.clear()
+        await self._until_idle(seconds)
+        await self._cut(self._handlers)
+        await self._until_idle(GIVE_BACK_SECONDS)
+
+    async def _until_idle(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                while self.in_hand:
+                    self._idle.clear()
+                    await self._idle.wait()
+        except TimeoutError:
+            return
+
+    def _return_buffered(self) -> None:
+        """What never began, and copies that waited for what has just ended, go back to the broker."""
+        for each in self.intake.empty():
+            self._consumer_of(each).give_back([each.handle])
+
+    def _give_back(self, arrivals: list[Arrival]) -> None:
+        """A stop came before they began."""
+        for arrival in arrivals:
+            arrival.outcome, arrival.ended = GiveBack(), self.stations.clock.now()
+            self.stations.committer.submit(arrival)
+
+    async def _cut(self, tasks: "list[asyncio.Task[None]]") -> None:
+        self.stations.supervisor.cut(tasks)
+        await asyncio.wait(tasks, timeout=GIVE_BACK_SECONDS)

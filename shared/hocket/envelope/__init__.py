@@ -1,0 +1,8 @@
+"""What travels: CloudEvents attributes around one event, its JSON, and the keys and ids that are derived from it.
+
+Imports `errors` and `clock` alone. Used by every room that reads, writes or names an event.
+"""
+
+from hocket.envelope.cloudevent import CONTENT_TYPE, UNDO_TYPE, Envelope, Json, data_hash, decode, encode, read
+
+__all__ = ["CONTENT_TYPE", "UNDO_TYPE", "Envelope", "Json", "data_hash", "decode", "encode", "read"]

@@ -1,0 +1,226 @@
+"""The envelope: CloudEvents 1.0.2 attributes around one event (DESIGN §3).
+
+Encoded as structured JSON, canonical by RFC 8785: one body that survives queues, dead letters, exports and replays
+byte for byte. Foreign events in structured or binary mode are understood, missing attributes derived (RULES 2.1).
+"""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from datetime import datetime
+from types import MappingProxyType
+from typing import NamedTuple, cast
+
+from hocket.clock import rfc3339
+from hocket.envelope.attributes import (
+    CONTENT_TYPE,
+    KNOWN,
+    check_content_type,
+    check_texts,
+    derived_subject,
+    moment_of,
+    revision_of,
+    shown,
+    take_extensions,
+    unpacked,
+    version_of,
+)
+from hocket.envelope.canonical_json import (
+    MAX_DEPTH,
+    MAX_WRITTEN_DEPTH,
+    Json,
+    canonical,
+    data_hash,
+    hash_of,
+    read_canonical,
+    read_json,
+    within,
+)
+from hocket.envelope.keys import correlation_of
+from hocket.errors import Undecodable
+
+__all__ = [
+    "CONTENT_TYPE",
+    "UNDO_TYPE",
+    "Envelope",
+    "Json",
+    "canonical",
+    "data_hash",
+    "decode",
+    "encode",
+    "read",
+    "read_json",
+]
+
+#: Type and version of the kit's own undo envelopes.
+UNDO_TYPE = "hocket.undo"
+#: Types of this prefix belong to the kit.
+OWN_TYPES = "hocket."
+
+_STRUCTURED = "application/cloudevents"
+#: AMQP's own binding, in both spellings, and the one of RabbitMQ's users (Knative).
+_PREFIXES = ("cloudEvents_", "cloudEvents:", "ce-")
+#: How a canonical body of ours begins, and what stands before and behind its data: in a text a quote is escaped.
+_BEGINNINGS = (b'{"causationid":"', b'{"correlationid":"')
+_DATA, _BEHIND_DATA = b'"data":', b',"datacontenttype":'
+
+
+class Envelope(NamedTuple):
+    """One event as it travels. `source` and `id` together are its identity and never change."""
+
+    id: str
+    source: str
+    type: str
+    version: int
+    subject: str
+    time: datetime
+    correlation_id: str
+    idempotency_key: str
+    data: Mapping[str, Json]
+    causation_id: str = ""
+    revision: int = 0
+    traceparent: str = ""
+    tracestate: str = ""
+    extensions: Mapping[str, str | int | bool] = MappingProxyType({})  # of foreign publishers, kept
+
+
+def encode(envelope: Envelope) -> bytes:
+    """The one body of an event: structured CloudEvents JSON, canonical; `Unsayable` where data is no JSON."""
+    data = envelope.data
+    whole: dict[str, Json] = {
+        "correlationid": envelope.correlation_id,
+        "data": data if type(data) is dict else dict(data),
+        "datacontenttype": "application/json",
+        "dataschema": f"{envelope.type}/{envelope.version}",
+        "id": envelope.id,
+        "idempotencykey": envelope.idempotency_key,
+        "source": envelope.source,
+        "specversion": "1.0",
+        "subject": envelope.subject,
+        "time": rfc3339(envelope.time),
+        "type": envelope.type,
+    }
+    if envelope.causation_id:
+        whole["causationid"] = envelope.causation_id
+    if envelope.revision:
+        whole["revision"] = envelope.revision
+    if envelope.traceparent:
+        whole["traceparent"] = envelope.traceparent
+    if envelope.tracestate:
+        whole["tracestate"] = envelope.tracestate
+    if envelope.extensions:
+        whole.update(envelope.extensions)
+    return canonical(whole, MAX_WRITTEN_DEPTH if envelope.type == UNDO_TYPE else MAX_DEPTH + 1)
+
+
+def decode(body: bytes, content_type: str, headers: Mapping[str, object], now: datetime) -> Envelope:
+    """Read a structured or binary CloudEvent; what it lacks is derived, a missing time is `now`.
+
+    `Undecodable` names the attribute, `body`, `data` or `content_type`, and the cause; it never quotes the data.
+    """
+    return read(body, content_type, headers, now)[0]
+
+
+def read(body: bytes, content_type: str, headers: Mapping[str, object], now: datetime) -> tuple[Envelope, bytes]:
+    """`decode`, and the `data_hash` of the data; an event as hocket writes it has both in its bytes."""
+    if content_type == CONTENT_TYPE and body.startswith(_BEGINNINGS):
+        whole = read_canonical(body, MAX_DEPTH + 1)
+        if isinstance(whole, dict) and type(whole.get("data")) is dict and "datacontenttype" in whole:
+            envelope = _envelope(cast("dict[str, object]", whole), now, binary=False)
+            if not envelope.extensions:  # else one of them may stand between the two
+                return envelope, hash_of(body[body.index(_DATA) + len(_DATA) : body.rindex(_BEHIND_DATA)])
+            return envelope, data_hash(dict(envelope.data))
+    envelope = _read(body, content_type, headers, now)
+    return envelope, data_hash(dict(envelope.data))
+
+
+def _read(body: bytes, content_type: str, headers: Mapping[str, object], now: datetime) -> Envelope:
+    mode = content_type[: len(_STRUCTURED)].lower()
+    if mode == _STRUCTURED:
+        check_content_type(content_type, "content_type", structured=True)
+        whole = read_json(body, "body", MAX_WRITTEN_DEPTH)
+        if not isinstance(whole, dict):
+            raise Undecodable("body", "is no JSON object")
+        if body.count(b"{") + body.count(b"[") > MAX_DEPTH and whole.get("type") != UNDO_TYPE:
+            _check_depth(whole.get("data"))
+        return _envelope(cast("dict[str, object]", whole), now, binary=False)
+    return _envelope(_binary(body, content_type, headers), now, binary=True)
+
+
+def _envelope(whole: dict[str, object], now: datetime, *, binary: bool) -> Envelope:
+    """The envelope of attributes and data as they came."""
+    if (spec := whole.get("specversion")) != "1.0":
+        raise Undecodable("specversion", "is missing" if spec is None else "is not 1.0")
+    check_texts(whole)
+    text = cast("dict[str, str | None]", whole)
+    id, source, type = cast("tuple[str, str, str]", (text["id"], text["source"], text["type"]))
+    if type.startswith(OWN_TYPES) and type != UNDO_TYPE:
+        raise Undecodable("type", f"types {OWN_TYPES}* belong to the kit, and it has no such type")
+    version, schema = version_of(text.get("dataschema") or "", type)
+    data = _data(whole)
+    extensions: dict[str, str | int | bool] = {"dataschema": schema} if schema else {}
+    if not whole.keys() <= KNOWN:
+        take_extensions(whole, extensions)
+    moment = whole.get("time")
+    return Envelope(
+        id,
+        source,
+        type,
+        version,
+        text.get("subject") or derived_subject(type, id),
+        now if moment is None else moment_of(moment),
+        text.get("correlationid") or correlation_of(source, id),
+        text.get("idempotencykey") or id,
+        data,
+        text.get("causationid") or "",
+        revision_of(whole.get("revision"), binary),
+        text.get("traceparent") or "",
+        text.get("tracestate") or "",
+        extensions,
+    )
+
+
+def _data(whole: dict[str, object]) -> dict[str, Json]:
+    """The data object; absent or null it is empty. `data_base64` is read where it holds JSON."""
+    check_content_type(whole.get("datacontenttype"), "datacontenttype", structured=False)
+    data = whole.get("data")
+    if (packed := whole.get("data_base64")) is not None:
+        if data is not None:
+            raise Undecodable("data_base64", "stands beside data")
+        if not isinstance(packed, str):
+            raise Undecodable("data_base64", "is no text")
+        try:
+            data = read_json(base64.b64decode(packed, validate=True), "data_base64")
+        except (binascii.Error, ValueError):
+            raise Undecodable("data_base64", "is no base64") from None
+    if data is None:
+        return {}
+    if type(data) is not dict:
+        raise Undecodable("data", "is no JSON object")
+    return data
+
+
+def _check_depth(data: Json) -> None:
+    if not within(data, MAX_DEPTH):
+        raise Undecodable("data", f"is nested deeper than {MAX_DEPTH}")
+
+
+def _binary(body: bytes, content_type: str, headers: Mapping[str, object]) -> dict[str, object]:
+    """Attributes from headers `cloudEvents_NAME`, `cloudEvents:NAME` or `ce-NAME`, data from the body."""
+    whole: dict[str, object] = {}
+    for header, value in headers.items():
+        for prefix in _PREFIXES:
+            if header.startswith(prefix):
+                name = header[len(prefix) :]
+                given = unpacked(name, value)
+                if whole.setdefault(name, given) != given:
+                    raise Undecodable(shown(name), "stands twice in the headers, with two values")
+    if not whole:
+        raise Undecodable(
+            "content_type", "is not application/cloudevents+json, and there are no cloudEvents_* headers either"
+        )
+    if whole.keys() & {"data", "data_base64"}:
+        raise Undecodable("data", "stands in the headers")
+    whole["datacontenttype"] = content_type or None
+    whole["data"] = read_json(body, "data") if body else None
+    return whole

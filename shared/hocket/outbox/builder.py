@@ -1,0 +1,185 @@
+"""From what was said to outbox rows: the one place that makes envelopes of our own events (DESIGN §3, RULES 2.3)."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from hocket.broker.port import Headers, Message
+from hocket.broker.topology import EVENTS, routing_key
+from hocket.clock import Clock
+from hocket.declarations.choreography import EventName, name_of
+from hocket.envelope.attributes import MAX_ATTRIBUTE_BYTES
+from hocket.envelope.cloudevent import CONTENT_TYPE, UNDO_TYPE, Envelope, Json, encode
+from hocket.envelope.keys import Ids, derived_key, undo_key
+from hocket.errors import Unsayable
+from hocket.event import Event, Scheduled, schedule_name
+from hocket.saga.decisions import UndoOrder
+from hocket.store.port import OutboxRow, RowKind
+from hocket.telemetry.signals import Saying, Signals
+
+
+class Cause(NamedTuple):
+    """What was being handled when something was said; `identity` (source, type, idempotency key) None: nothing."""
+
+    identity: tuple[str, str, str] | None
+    subscription: str
+    correlation_id: str
+    event_id: str = ""
+    inbox_key: bytes = b""
+    traceparent: str = ""  # of the start of the flow
+    tracestate: str = ""
+    hop: str = ""  # of this hop
+    attempt: int = 0  # 0: outside handlers
+    keyed_by: str = ""  # the name from which keys are made, where it is not `subscription` (RULES 2.4)
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """Makes outbox rows for one service."""
+
+    service: str
+    ids: Ids
+    clock: Clock
+    signals: Signals
+    max_bytes: int
+    older: Callable[[Event], Sequence[Event]] = lambda _: ()  # what is said beside it in older versions (RULES 10.1)
+
+    def rows(
+        self, said: Sequence[Event | Scheduled[Event]], cause: Cause, allowed: Mapping[EventName, type[Event]]
+    ) -> tuple[OutboxRow, ...]:
+        """One row an event, in order, behind each those of its older renderings.
+
+        `Unsayable` names the subscription and the type where it was not declared or is too big.
+        """
+        ordinals: Counter[str] = Counter()
+        rows: list[OutboxRow] = []
+        for each in said:
+            event = each.event if isinstance(each, Scheduled) else each
+            self._declared(event, cause.subscription, allowed)
+            type_, event_id = name_of(type(event))[0], self.ids.uuid7()
+            key = event_id
+            if cause.identity is not None:
+                keyed_by = cause.keyed_by or cause.subscription
+                key = derived_key(cause.identity, keyed_by, type_, ordinals[type_], cause.correlation_id)
+                ordinals[type_] += 1
+            rows.append(self._row(each, event, cause, event_id, key))
+            rows += [self._row(each, older, cause, self.ids.uuid7(), key) for older in self.older(event)]
+        return tuple(rows)
+
+    def check(self, said: object, subscription: str, allowed: Mapping[EventName, type[Event]]) -> None:
+        """Refuse at once what could not leave later: `Unsayable` where it is no event, not declared, or too big."""
+        event = said.event if isinstance(said, Scheduled) else said
+        if not isinstance(event, Event):
+            raise Unsayable(f"{subscription} says {type(event).__name__}, which is no Event: say one that it declares")
+        self._declared(event, subscription, allowed)
+        try:
+            size = len(event.__pydantic_serializer__.to_json(event))
+        except ValueError:  # what cannot be written is told with its reason when the envelope is
+            return
+        if size > self.max_bytes:
+            raise self._too_big(type(event).__hocket_type__, event.subject_of(), size)
+
+    @staticmethod
+    def _declared(event: Event, subscription: str, allowed: Mapping[EventName, type[Event]]) -> None:
+        type_, version = name_of(type(event))
+        if allowed.get((type_, version)) is not type(event):
+            raise Unsayable(
+                f"{subscription} says {type_} version {version}, which it does not declare: "
+                "add it to the return annotation, or to says() outside handlers"
+            )
+
+    def _too_big(self, type_: str, subject: str, size: int) -> Unsayable:
+        return Unsayable(
+            f"{type_} about {subject} has {size} bytes and the bound is {self.max_bytes}: "
+            "say less, or raise HOCKET_MAX_EVENT_BYTES (never above the broker's limit)"
+        )
+
+    def _row(self, said: Event | Scheduled[Event], event: Event, cause: Cause, event_id: str, key: str) -> OutboxRow:
+        """The row of `event`: what was said, or an older rendering of it."""
+        type_, version = name_of(type(event))
+        now = self.clock.now()
+        due = _due(said, now) if isinstance(said, Scheduled) else now
+        route = routing_key(type_, version)
+        hop = self.signals.saying(
+            Saying(self.service, type_, event_id, cause.correlation_id, route, cause.hop or cause.traceparent)
+        )
+        envelope = Envelope(
+            id=event_id,
+            source=f"/{self.service}",
+            type=type_,
+            version=version,
+            subject=event.subject_of(),
+            time=due,
+            correlation_id=cause.correlation_id,
+            causation_id=cause.event_id,
+            idempotency_key=key,
+            data=event.model_dump(mode="json"),
+            traceparent=cause.traceparent or hop,
+            tracestate=cause.tracestate,
+        )
+        message = self.message(EVENTS, route, envelope, _headers(cause, hop))
+        subject, key_of_cause = envelope.subject, cause.inbox_key
+        row = OutboxRow(RowKind.EVENT, message, due.timestamp(), event_id, subject, key_of_cause)
+        if isinstance(said, Scheduled):
+            return row._replace(kind=RowKind.SCHEDULED, schedule=schedule_name(type_, said.key))
+        return row
+
+    def message(self, exchange: str, route: str, envelope: Envelope, headers: Headers) -> Message:
+        """An envelope as a message; `Unsayable` where nobody could read it, or it is over the bound (RULES 4.3)."""
+        subject = envelope.subject
+        if len(subject.encode(errors="replace")) > MAX_ATTRIBUTE_BYTES or not subject.isprintable():
+            raise Unsayable(
+                f"{envelope.type} has the subject {subject[:80]!r}, which is over {MAX_ATTRIBUTE_BYTES} bytes long or "
+                "holds signs that cannot be printed: make it of a field that names one thing"
+            )
+        body = encode(envelope)
+        if len(body) > self.max_bytes:
+            raise self._too_big(envelope.type, envelope.subject, len(body))
+        return self._message(exchange, route, envelope, body, headers)
+
+    def _message(self, exchange: str, route: str, envelope: Envelope, body: bytes, headers: Headers) -> Message:
+        return Message(
+            exchange,
+            route,
+            body,
+            CONTENT_TYPE,
+            headers,
+            type=envelope.type,
+            correlation_id=envelope.correlation_id,
+            app_id=self.service,
+            timestamp=envelope.time.timestamp(),
+        )
+
+    def undo(self, order: UndoOrder, queue: str, why: Mapping[str, Json], about: Envelope) -> OutboxRow:
+        """The self-addressed order to undo a step run (RULES 5.4)."""
+        now = self.clock.now()
+        cause = why.get("id")
+        envelope = Envelope(
+            id=self.ids.uuid7(),
+            source=f"/{self.service}",
+            type=UNDO_TYPE,
+            version=1,
+            subject=about.subject,
+            time=now,
+            correlation_id=about.correlation_id,
+            causation_id=cause if isinstance(cause, str) else "",
+            idempotency_key=undo_key(order.run, order.generation),
+            data={"run": order.run, "n": order.generation, "why": dict(why)},
+            traceparent=about.traceparent,
+            tracestate=about.tracestate,
+        )
+        headers: Headers = {"traceparent": about.traceparent} if about.traceparent else {}
+        # It holds a failure that was small enough itself: an undo is never too big to be ordered.
+        message = self._message(self.service, queue, envelope, encode(envelope), headers)
+        return OutboxRow(RowKind.SELF, message, now.timestamp(), event_id=envelope.id)
+
+
+def _headers(cause: Cause, hop: str) -> Headers:
+    headers: dict[str, str | int] = {"hocket-cause-attempt": cause.attempt} if cause.attempt else {}
+    return headers | {"traceparent": hop} if hop else headers
+
+
+def _due(said: Scheduled[Event], now: datetime) -> datetime:
+    return said.at if said.at is not None else now + (said.after or timedelta())

@@ -1,0 +1,42 @@
+"""Steps and their compensations (RULES 5) as pure decisions over one ledger row: no store, no clock.
+
+Imports nothing of the kit. Used by `store/`, which keeps the rows, and by `delivery/`, which asks before it commits.
+"""
+
+from hocket.saga.decisions import (
+    Begun,
+    Conflict,
+    Ended,
+    Failed,
+    LedgerRow,
+    LedgerState,
+    Obsolete,
+    Refused,
+    UndoOrder,
+    Wait,
+    begin,
+    end,
+    fail,
+    owns,
+    release,
+    undone,
+)
+
+__all__ = [
+    "Begun",
+    "Conflict",
+    "Ended",
+    "Failed",
+    "LedgerRow",
+    "LedgerState",
+    "Obsolete",
+    "Refused",
+    "UndoOrder",
+    "Wait",
+    "begin",
+    "end",
+    "fail",
+    "owns",
+    "release",
+    "undone",
+]

@@ -1,0 +1,133 @@
+"""Endings as arrays for the one statement that writes them, and rows as they come back."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import asyncpg
+
+from hocket.broker.topology import RECEIPTS
+from hocket.saga.decisions import LedgerRow
+from hocket.store import row_codec as rows_of
+from hocket.store.port import Ending, InboxRow, InboxWrite, OutboxRow, Written, receipt_row
+from hocket.store.postgres import sql
+
+#: Columns of the arrays: inbox with place, attempt, replay, forced; outbox with place; ledger with place.
+_ASKED, _SAID, _MOVED = 19, 17, 15
+
+
+async def write(
+    connection: asyncpg.Connection, endings: Sequence[Ending], boot: str | None, now: float
+) -> list[Written]:
+    """Write endings in one statement (RULES 3.1): whole or not at all, also without a transaction around it.
+
+    Endings that `together` refuses need the transaction that `apart` asks for.
+    """
+    if not endings:
+        await connection.fetchval(sql.NOTHING)
+        return []
+    asked = [(at, ending.inbox) for at, ending in enumerate(endings) if ending.inbox is not None]
+    free = [at for at, ending in enumerate(endings) if ending.inbox is None]
+    return await _write(connection, endings, asked, free, boot, now)
+
+
+async def plan(connection: asyncpg.Connection) -> None:
+    """Let the server plan what every group needs: the longest takes it 15 ms, which the first events would wait for."""
+    await _write(connection, [], [], [], None, 0.0)
+    await connection.fetch(sql.LOOK, [])
+    await connection.execute(sql.FORGET, [])
+
+
+def together(endings: Sequence[Ending]) -> bool:
+    """Whether one statement can write these: no key and no run comes twice."""
+    keys = [ending.inbox.row.key for ending in endings if ending.inbox is not None]
+    runs = [row.run for ending in endings for row in ending.ledger]
+    return len(set(keys)) == len(keys) and len(set(runs)) == len(runs)
+
+
+async def apart(
+    connection: asyncpg.Connection, endings: Sequence[Ending], boot: str | None, now: float
+) -> list[Written]:
+    """The same inside an open transaction where a key or a run comes twice: the first that can win wins."""
+    keyed = sorted((ending.inbox.row.key, at) for at, ending in enumerate(endings) if ending.inbox is not None)
+    won = {at for at, ending in enumerate(endings) if ending.inbox is None}
+    taken: set[bytes] = set()
+    for key, at in keyed:
+        inbox = endings[at].inbox
+        assert inbox is not None
+        if key not in taken and await connection.fetchval(sql.WIN, *_asked([(at, inbox)]), []):
+            taken.add(key)
+            won.add(at)
+    last = {row.run: (at, nth) for at in sorted(won) for nth, row in enumerate(endings[at].ledger)}
+    kept = [
+        ending._replace(ledger=tuple(row for nth, row in enumerate(ending.ledger) if last.get(row.run) == (at, nth)))
+        for at, ending in enumerate(endings)
+    ]
+    return await _write(connection, kept, [], sorted(won), boot, now)
+
+
+async def _write(
+    connection: asyncpg.Connection,
+    endings: Sequence[Ending],
+    asked: Sequence[tuple[int, InboxWrite]],
+    free: list[int],
+    boot: str | None,
+    now: float,
+) -> list[Written]:
+    said = [
+        (at, *rows_of.outbox_values(row, boot if row.due <= now else None)[1:])
+        for at, ending in enumerate(endings)
+        for row in ending.outbox
+    ]
+    told = [(at, ending.receipt) for at, ending in enumerate(endings) if ending.receipt]
+    moved = [(at, *rows_of.ledger_values(row)) for at, ending in enumerate(endings) for row in ending.ledger]
+    values = [*_asked(asked), free, *_columns(said, _SAID), *_columns(told, 2), now, boot, RECEIPTS]
+    if moved:
+        answer = await connection.fetchrow(sql.WRITE_LEDGER, *values, *_columns(moved, _MOVED))
+    else:
+        answer = await connection.fetchrow(sql.WRITE, *values)
+    assert answer is not None
+    return _answers(endings, set(answer["won"]), list(answer["ids"]), now)
+
+
+def _answers(endings: Sequence[Ending], won: set[int], ids: list[int], now: float) -> list[Written]:
+    """Ids come in the order of the endings and their rows, the receipts' last."""
+    given = iter(ids)
+    written = [
+        Written(True, tuple(row.stored(next(given)) for row in ending.outbox)) if at in won else Written(False)
+        for at, ending in enumerate(endings)
+    ]
+    receipts = [ending.receipt for at, ending in enumerate(endings) if at in won and ending.receipt]
+    if receipts:
+        first = min(won)
+        row = receipt_row(receipts, now).stored(next(given))
+        written[first] = Written(True, (*written[first].outbox, row))
+    return written
+
+
+def _asked(asked: Sequence[tuple[int, InboxWrite]]) -> list[list[Any]]:
+    rows = [(*rows_of.inbox_values(inbox.row), at, inbox.run_attempt, inbox.replay, inbox.won) for at, inbox in asked]
+    return _columns(rows, _ASKED)
+
+
+def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]
+
+
+def inbox(found: Iterable[Any]) -> dict[bytes, InboxRow]:
+    """Inbox rows by their key."""
+    return {values[0]: rows_of.inbox_row(tuple(values)) for values in found}
+
+
+def outbox(found: Iterable[Any]) -> list[OutboxRow]:
+    """Outbox rows."""
+    return [rows_of.outbox_row(tuple(values)) for values in found]
+
+
+def ledger(found: Iterable[Any]) -> dict[str, LedgerRow]:
+    """Ledger rows by their run, without an owner where its lease is over."""
+    rows: dict[str, LedgerRow] = {}
+    for values in found:
+        row = rows_of.ledger_row(tuple(values)[:-1])
+        rows[row.run] = row if values[-1] else replace(row, owner="", boot="")
+    return rows

@@ -1,0 +1,312 @@
+"""The store on PostgreSQL: many processes on one database, each an owner by one lease (RULES 4.1).
+
+A group commit is one statement in one round trip; a handler's transaction is SQLAlchemy over asyncpg, the kit's
+statements of that transaction on the same connection. The kit and the handlers have a pool each.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import TypeVar
+
+import asyncpg
+from sqlalchemy import MetaData
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hocket.clock import Clock
+from hocket.errors import StoreError
+from hocket.store.port import (
+    LEASE_SECONDS,
+    OWNER_LEASE_SECONDS,
+    Before,
+    Ending,
+    InboxRow,
+    OutboxRow,
+    Purged,
+    Waiting,
+    Written,
+)
+from hocket.store.postgres import schema as postgres_schema
+from hocket.store.postgres import sql, statements
+from hocket.store.postgres.errors import kit_error, opening_error, sentence
+from hocket.store.postgres.joined import JoinedTx, join
+from hocket.store.postgres.pools import Links
+from hocket.store.postgres.transaction import PostgresTx, count
+from hocket.store.purge import START, ceiling, sift
+
+T = TypeVar("T")
+
+#: Rows that one statement takes over from an owner whose lease is over.
+TAKE_OVER_ROWS = 5000
+#: Waiting rows of one kind at which counting stops.
+COUNTED_ROWS = 100_000
+#: Ids that stand for nothing but what has just become due, or for no ceiling.
+_NO_CEILING = 2**62
+
+
+class PostgresStore:
+    """A `hocket.store.port.Store` over one schema of a PostgreSQL database.
+
+    `url` is `postgresql://USER:PASSWORD@HOST:PORT/DATABASE`; `boot` names this start of the process and owns the
+    outbox rows for `lease` seconds after each `renew`.
+    """
+
+    def __init__(
+        self, url: str, *, clock: Clock, boot: str, schema: str = "public", lease: float = OWNER_LEASE_SECONDS
+    ) -> None:
+        self._links = Links(url.replace("postgresql+asyncpg://", "postgresql://", 1), schema)
+        self._name = self._links.shown
+        self._clock = clock
+        self._boot = boot
+        self._schema = schema
+        self._owner_lease = lease
+        self._refusing: str | None = f"database {self._name} is not open yet"
+        self._walk = START
+        self._open: set[PostgresTx] = set()
+        self._busy = 0
+        self._idle = asyncio.Event()
+        self._cutting: set[asyncio.Task[None]] = set()
+        self._uncertain = False  # a commit may have happened whose rows nobody was handed
+
+    async def open(self, tables: MetaData | None = None) -> None:
+        """Make or migrate the kit's tables, make `tables` where absent, begin the lease of this process.
+
+        Several replicas may open at once. `ConfigError` says what forbids it; `StoreError` that the server is away, and
+        then it may be opened again.
+        """
+        try:
+            await postgres_schema.create(self._links, self._schema, tables)
+            await self._links.open()
+            self._refusing = None
+            await self._raw(lambda kit: kit.execute(sql.BEGIN_LEASE, self._boot, self._owner_lease))
+        except Exception as error:
+            self._refusing = f"database {self._name} did not open"
+            await self._links.close()
+            raise opening_error(self._name, error) from error
+        except BaseException:
+            self._refusing = f"database {self._name} did not open"
+            await self._links.cut()
+            raise
+
+    async def close(self) -> None:
+        """Finish what is under way, end the lease, so that others take over at once, and close."""
+        if self._refusing is not None:
+            return
+        self._refusing = f"database {self._name} is closed: this process is stopping"
+        while self._busy or self._open:
+            self._idle.clear()
+            await self._idle.wait()
+        await asyncio.gather(*self._cutting, return_exceptions=True)
+        with suppress(Exception):
+            async with self._links.kit() as kit:
+                await kit.execute(sql.END_LEASE, self._boot)
+        await self._links.close()
+
+    async def abandon(self) -> None:
+        """Stop as a killed process would: sockets are closed, the server rolls back; the lease runs on."""
+        self._refusing = f"database {self._name} was abandoned"
+        for tx in list(self._open):
+            tx.fence(StoreError, self._refusing)
+        await self._links.cut()
+        await asyncio.gather(*self._cutting, return_exceptions=True)
+
+    # -- the road of every statement -------------------------------------------------------------------------------
+
+    def _check(self) -> None:
+        if self._refusing is not None:
+            raise StoreError(self._refusing)
+
+    async def _raw(self, work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
+        """Run on a connection of the kit's pool; what asyncpg raises comes through."""
+        self._check()
+        self._busy += 1
+        try:
+            async with self._links.kit() as kit:
+                return await work(kit)
+        finally:
+            self._busy -= 1
+            self._idle.set()
+
+    async def _run(self, work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
+        """The same; an error that is not the row's own fault becomes a `StoreError`."""
+        try:
+            return await self._raw(work)
+        except Exception as error:
+            raise kit_error(self._name, error) from error
+
+    def _cut(self, pid: int) -> None:
+        """End a transaction on the server that its process no longer waits for."""
+
+        async def end() -> None:
+            with suppress(Exception):
+                async with self._links.kit() as kit:
+                    await kit.execute("SELECT pg_terminate_backend($1)", pid)
+
+        if self._refusing is None:
+            task = asyncio.get_running_loop().create_task(end())
+            self._cutting.add(task)
+            task.add_done_callback(self._cutting.discard)
+
+    # -- transactions ----------------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def transaction(self, lease: float = LEASE_SECONDS) -> AsyncIterator[PostgresTx]:
+        """A write transaction, at most `lease` seconds from its first statement; then `LeaseExpired`."""
+        self._check()
+        tx = PostgresTx(self._links, self._boot, self._clock, lease, self._cut)
+        self._open.add(tx)
+        ending = False
+        try:
+            yield tx
+            ending = True
+            await tx.end()
+        except BaseException as error:
+            self._uncertain = self._uncertain or ending
+            await tx.abort()
+            if tx.expired and isinstance(error, Exception):
+                tx.check()  # raises LeaseExpired, whatever the body raised on the way out
+            raise
+        finally:
+            self._open.discard(tx)
+            self._idle.set()
+
+    async def join(self, connection: AsyncConnection) -> JoinedTx:
+        """Join the transaction of an application over the same schema; `HocketError` where it is another."""
+        self._check()
+        return await join(connection, self._name, self._boot, self._clock)
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """Committed data, each statement by itself; writing raises."""
+        self._check()
+        yield self._links.reading()
+
+    async def commit(self, endings: Sequence[Ending]) -> list[Written]:
+        """Write endings in one statement, one round trip, one sync of the disk.
+
+        Where another transaction holds one of their rows they are committed one by one, and the answer of the one that
+        waits is `blocked`. Values that PostgreSQL refuses raise what it says of them, and nothing is written of them.
+        """
+        try:
+            return await self._commit(endings)
+        except asyncpg.LockNotAvailableError as error:
+            if len(endings) == 1 and not endings[0].inbox:
+                raise StoreError(sentence(self._name, error)) from error
+            if len(endings) == 1:
+                return [Written(False, blocked=True)]
+        answers: list[Written] = []
+        try:
+            for ending in endings:
+                answers += await self.commit([ending])
+        except BaseException:
+            self._uncertain = True
+            raise
+        return answers
+
+    async def _commit(self, endings: Sequence[Ending]) -> list[Written]:
+        now = self._clock.now().timestamp()
+
+        async def apart(kit: asyncpg.Connection) -> list[Written]:
+            async with kit.transaction():
+                return await statements.apart(kit, endings, self._boot, now)
+
+        try:
+            if statements.together(endings):
+                return await self._raw(lambda kit: statements.write(kit, endings, self._boot, now))
+            return await self._raw(apart)
+        except asyncpg.LockNotAvailableError:
+            raise
+        except asyncio.CancelledError:
+            self._uncertain = True
+            raise
+        except Exception as error:
+            known = kit_error(self._name, error)
+            self._uncertain = self._uncertain or isinstance(known, StoreError)
+            raise known from error
+
+    # -- owners ----------------------------------------------------------------------------------------------------
+
+    async def renew(self) -> bool:
+        """Extend the lease by the database's clock; False where it was over, and begins anew."""
+        return bool(await self._run(lambda kit: kit.fetchval(sql.RENEW, self._boot, self._owner_lease)))
+
+    async def take_over(self) -> int:
+        """Own the due rows of owners without a lease, in bounded steps; how many rows may be news to the caller."""
+        uncertain, self._uncertain = self._uncertain, False
+        taken = int(uncertain)
+        try:
+            while True:
+                said: str = await self._run(lambda kit: kit.execute(sql.TAKE_OVER, self._boot, TAKE_OVER_ROWS))
+                taken += (step := int(said.rsplit(" ", 1)[-1]))
+                if step < TAKE_OVER_ROWS:
+                    break
+            await self._run(lambda kit: kit.execute(sql.TIDY))
+        except BaseException:
+            self._uncertain = self._uncertain or taken > 0
+            raise
+        return taken
+
+    # -- inbox and outbox ------------------------------------------------------------------------------------------
+
+    async def inbox(self, keys: Sequence[bytes]) -> Mapping[bytes, InboxRow]:
+        """The inbox rows that exist of these keys, committed state."""
+        return statements.inbox(await self._run(lambda kit: kit.fetch(sql.LOOK, list(keys))))
+
+    async def due(self, now: float, after: int, limit: int) -> list[OutboxRow]:
+        """Own due rows with id > `after`, and those claimed just now, oldest id first; at most `limit` of each kind.
+
+        Where own rows are left over, only rows below the last one returned are claimed, so that whoever goes on behind
+        the highest id passes nobody by.
+        """
+
+        async def claim(kit: asyncpg.Connection) -> list[OutboxRow]:
+            own = [] if after >= _NO_CEILING else await kit.fetch(sql.OWN, self._boot, after, limit)
+            rows = statements.outbox(own)
+            ceiling = rows[-1].id if len(rows) == limit else _NO_CEILING
+            rows += statements.outbox(await kit.fetch(sql.CLAIM, self._boot, now, ceiling, limit))
+            return sorted(rows, key=lambda row: row.id)
+
+        try:
+            return await self._run(claim)
+        except BaseException:
+            self._uncertain = True  # it may have claimed them
+            raise
+
+    async def next_due(self) -> float | None:
+        """When the next row without an owner becomes due, in seconds since 1970."""
+        return await self._run(lambda kit: kit.fetchval(sql.NEXT_DUE))
+
+    async def forget(self, ids: Sequence[int]) -> None:
+        """Delete confirmed rows."""
+        if ids:
+            await self._run(lambda kit: kit.execute(sql.FORGET, list(ids)))
+
+    async def refuse(self, id: int, reason: str) -> None:
+        """Set a row aside that the broker refuses by its nature."""
+        await self._run(lambda kit: kit.execute(sql.REFUSE, id, reason))
+
+    async def purge(self, before: Before, limit: int) -> Purged:
+        """One step of a purge: two looks, and a statement a table where something may go."""
+        key, run = self._walk
+        seen = (
+            await self._run(lambda kit: kit.fetch(sql.OLD_INBOX, key, ceiling(before), limit))
+            if key is not None
+            else []
+        )
+        runs = await self._run(lambda kit: kit.fetch(sql.OLD_LEDGER, run, limit)) if run is not None else []
+        found = sift(self._walk, seen, runs, before, limit)
+        removed = 0
+        if found.inbox:
+            gone = (found.inbox, before.inbox, before.dead)
+            removed += count(await self._run(lambda kit: kit.execute(sql.PURGE_INBOX, *gone)))
+        if found.ledger:
+            removed += count(await self._run(lambda kit: kit.execute(sql.PURGE_LEDGER, found.ledger, before.ledger)))
+        self._walk = found.walk
+        return Purged(removed, found.walk == START)
+
+    async def waiting(self) -> Waiting:
+        """Counts for readiness, metrics and the bound of RULES 4.6, of all replicas; each stops at `COUNTED_ROWS`."""
+        now = self._clock.now().timestamp()
+        found = await self._run(lambda kit: kit.fetchrow(sql.WAITING, now, COUNTED_ROWS))
+        assert found is not None
+        return Waiting(*found)

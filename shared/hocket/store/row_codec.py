@@ -1,0 +1,82 @@
+"""How a row of each of the kit's tables becomes plain values, in the order of the columns, and back."""
+
+import json
+from typing import Any
+
+from hocket.broker.port import Message
+from hocket.outcome import Attempt
+from hocket.saga.decisions import LedgerRow, LedgerState
+from hocket.store.port import InboxRow, InboxState, OutboxRow, RowKind
+
+
+def text_of(parts: tuple[bytes, ...]) -> str:
+    """Byte strings as a JSON array of texts, exact also where they are not UTF-8."""
+    return json.dumps([part.decode("utf-8", "surrogateescape") for part in parts]) if parts else "[]"
+
+
+def bytes_of(text: str) -> tuple[bytes, ...]:
+    """What `text_of` wrote."""
+    return tuple(part.encode("utf-8", "surrogateescape") for part in json.loads(text)) if text != "[]" else ()
+
+
+def inbox_values(row: InboxRow) -> tuple[Any, ...]:
+    """An inbox row in the order of the columns."""
+    history = json.dumps([_attempt_values(line) for line in row.history]) if row.history else "[]"
+    return (
+        row.key, row.subscription, row.event_id, row.state.value, row.attempt, row.base, row.version, row.data_hash,
+        row.revision, row.correlation_id, json.dumps(row.said) if row.said else "[]", row.death_id, int(row.spoke),
+        history, row.updated,
+    )  # fmt: skip
+
+
+def _attempt_values(line: Attempt) -> list[object]:
+    return [line.attempt, line.began, line.ended, line.word, line.cause, line.error, line.trace]
+
+
+def inbox_row(values: tuple[Any, ...]) -> InboxRow:
+    """What `inbox_values` wrote."""
+    (key, subscription, event_id, state, attempt, base, version, data_hash, revision, correlation_id, said, death_id,
+     spoke, history, updated) = values  # fmt: skip
+    return InboxRow(
+        key, subscription, event_id, InboxState(state), attempt, base, version, data_hash, revision, correlation_id,
+        tuple(json.loads(said)), death_id, bool(spoke), tuple(Attempt(*line) for line in json.loads(history)), updated,
+    )  # fmt: skip
+
+
+def outbox_values(row: OutboxRow, owner: str | None) -> tuple[Any, ...]:
+    """An outbox row in the order of the columns."""
+    message = row.message
+    return (
+        row.id, row.kind.value, row.due, owner, row.event_id, row.subject, row.inbox_key, row.schedule,
+        message.exchange, message.routing_key, message.body, message.content_type,
+        json.dumps(dict(message.headers)) if message.headers else "{}", message.type, message.correlation_id,
+        message.app_id, message.timestamp,
+    )  # fmt: skip
+
+
+def outbox_row(values: tuple[Any, ...]) -> OutboxRow:
+    """What `outbox_values` wrote."""
+    (id, kind, due, _owner, event_id, subject, inbox_key, schedule, exchange, routing_key, body, content_type, headers,
+     type, correlation_id, app_id, timestamp) = values  # fmt: skip
+    message = Message(
+        exchange, routing_key, body, content_type, json.loads(headers), type, correlation_id, app_id, timestamp
+    )
+    return OutboxRow(RowKind(kind), message, due, event_id, subject, inbox_key, schedule, id)
+
+
+def ledger_values(row: LedgerRow) -> tuple[Any, ...]:
+    """A ledger row in the order of the columns."""
+    return (
+        row.run, row.correlation_id, row.step, row.scope, row.state.value, row.owner, row.boot, row.inbox_key,
+        row.step_key, row.input, text_of(row.results), row.failure, row.generation, row.updated,
+    )  # fmt: skip
+
+
+def ledger_row(values: tuple[Any, ...]) -> LedgerRow:
+    """What `ledger_values` wrote."""
+    (run, correlation_id, step, scope, state, owner, boot, inbox_key, step_key, input, results, failure, generation,
+     updated) = values  # fmt: skip
+    return LedgerRow(
+        run, correlation_id, step, scope, LedgerState(state), owner, boot, inbox_key, step_key, input,
+        bytes_of(results), failure, generation, updated,
+    )  # fmt: skip

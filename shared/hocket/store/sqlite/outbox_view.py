@@ -1,0 +1,61 @@
+"""A look into an outbox from outside its process: what waits and why, and a second chance for what was refused.
+
+It takes no lock of the file that a running service holds: it reads committed data, and writes one short statement.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from hocket.errors import ConfigError
+from hocket.store.port import Kept, RowKind
+from hocket.store.sqlite.errors import sentence
+
+#: Milliseconds to wait for the running service's own commit.
+BUSY_MILLISECONDS = 5000
+
+_COUNTS = """SELECT kind, CASE WHEN refused IS NOT NULL THEN 'refused' WHEN due > ? THEN 'later' ELSE 'due' END,
+count(*), min(due) FROM hocket_outbox GROUP BY 1, 2 ORDER BY 2, 1"""
+_ROWS = """SELECT id, kind, due, coalesce(owner, ''), coalesce(refused, ''), refused IS NOT NULL, event_id, subject,
+exchange, routing_key, length(body) FROM hocket_outbox WHERE (refused IS NOT NULL) >= ?
+ORDER BY refused IS NULL, due, id LIMIT ?"""
+_FREE = "UPDATE hocket_outbox SET refused = NULL, owner = NULL WHERE refused IS NOT NULL"
+
+
+class SqliteVisit:
+    """The outbox in one SQLite file; `ConfigError` where there is none."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        if not Path(path).is_file():
+            raise ConfigError(f"there is no database {path}: name a service that has run here, or sqlite:///PATH")
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with closing(sqlite3.connect(self._path, isolation_level=None)) as connection:
+                connection.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
+                if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'hocket_outbox'").fetchone():
+                    raise ConfigError(f"database {self._path} has no outbox: it is no database of a hocket service")
+                yield connection
+        except sqlite3.Error as error:
+            raise ConfigError(sentence(self._path, error)) from error
+
+    def counts(self, now: float) -> list[tuple[str, str, int, float]]:
+        """(kind, due | later | refused, how many, oldest due moment)."""
+        with self._open() as connection:
+            return [tuple(row) for row in connection.execute(_COUNTS, (now,))]
+
+    def rows(self, limit: int, *, refused: bool = False) -> list[Kept]:
+        """The first rows: the refused ones, then by the moment they are due."""
+        with self._open() as connection:
+            found = connection.execute(_ROWS, (refused, limit)).fetchall()
+        return [Kept(id, RowKind(kind), *rest) for id, kind, *rest in found]
+
+    def retry(self, ids: Sequence[int]) -> int:
+        """Let refused rows be published again, those with these ids or (none) all; how many there were."""
+        with self._open() as connection:
+            if not ids:
+                return connection.execute(_FREE).rowcount
+            return sum(connection.execute(f"{_FREE} AND id = ?", (id,)).rowcount for id in ids)

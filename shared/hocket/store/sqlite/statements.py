@@ -1,0 +1,274 @@
+"""The kit's statements, straight to SQLite: plain functions over one connection, each one hop of the thread."""
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
+
+from hocket.saga.decisions import LedgerRow
+from hocket.store import row_codec as rows_of
+from hocket.store.port import Ending, InboxRow, InboxWrite, Offset, OutboxRow, RowKind, Waiting, Written, receipt_row
+from hocket.store.sqlite.connection import roll_back
+
+_INBOX = """SELECT key, subscription, event_id, state, attempt, base, version, data_hash, revision, correlation_id,
+said, death_id, spoke, history, updated FROM hocket_inbox WHERE key IN ({})"""
+
+_PUT_INBOX = """INSERT INTO hocket_inbox (key, subscription, event_id, state, attempt, base, version, data_hash,
+revision, correlation_id, said, death_id, spoke, history, updated) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (key) DO UPDATE SET subscription = excluded.subscription, event_id = excluded.event_id,
+state = excluded.state, attempt = excluded.attempt, base = excluded.base, version = excluded.version,
+data_hash = excluded.data_hash, revision = excluded.revision, correlation_id = excluded.correlation_id,
+said = excluded.said, death_id = excluded.death_id, spoke = excluded.spoke, history = excluded.history,
+updated = excluded.updated"""
+
+#: RULES 3.1: the row is not final and its attempt is lower; or it is dead, the run a replay, its attempt lower.
+_WIN_INBOX = (
+    _PUT_INBOX
+    + """ WHERE hocket_inbox.attempt < ?
+AND (hocket_inbox.state = 'retry' OR (hocket_inbox.state = 'dead' AND ?))"""
+)
+
+#: Rows of one statement: each statement, and each row that one hands back, gives the interpreter's lock away.
+ROWS_AT_ONCE = 64
+_COLUMNS = 15
+_NEW_INBOX = """INSERT INTO hocket_inbox (key, subscription, event_id, state, attempt, base, version, data_hash,
+revision, correlation_id, said, death_id, spoke, history, updated) VALUES {} ON CONFLICT (key) DO NOTHING"""
+
+_LAST_ID = "SELECT seq FROM sqlite_sequence WHERE name = 'hocket_outbox'"
+
+_PUT_OUTBOX = """INSERT INTO hocket_outbox (id, kind, due, owner, event_id, subject, inbox_key, schedule, exchange,
+routing_key, body, content_type, headers, type, correlation_id, app_id, timestamp)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+
+_OWN = """SELECT id, kind, due, owner, event_id, subject, inbox_key, schedule, exchange, routing_key, body,
+content_type, headers, type, correlation_id, app_id, timestamp FROM hocket_outbox
+WHERE owner IS NOT NULL AND refused IS NULL AND id > ? AND owner = ? ORDER BY id LIMIT ?"""
+
+_CLAIM = """UPDATE hocket_outbox SET owner = ? WHERE id IN (SELECT id FROM hocket_outbox
+WHERE owner IS NULL AND refused IS NULL AND due <= ? AND id <= ? ORDER BY due, id LIMIT ?)
+RETURNING id, kind, due, owner, event_id, subject, inbox_key, schedule, exchange, routing_key, body, content_type,
+headers, type, correlation_id, app_id, timestamp"""
+
+_NEXT_DUE = "SELECT min(due) FROM hocket_outbox WHERE owner IS NULL AND refused IS NULL"
+
+_CANCEL = """DELETE FROM hocket_outbox
+WHERE schedule = ? AND schedule <> '' AND owner IS NULL AND refused IS NULL AND due > ?"""
+
+_FOREIGN = "SELECT 1 FROM hocket_outbox WHERE owner IS NOT NULL AND refused IS NULL AND owner <> ? LIMIT 1"
+_TAKE_OVER = "UPDATE hocket_outbox SET owner = ? WHERE owner IS NOT NULL AND refused IS NULL AND owner <> ?"
+
+_WAITING = """WITH waits AS (
+SELECT kind, due FROM hocket_outbox WHERE owner IS NOT NULL AND refused IS NULL
+UNION ALL SELECT kind, due FROM hocket_outbox WHERE owner IS NULL AND refused IS NULL AND due <= ?)
+SELECT coalesce(sum(kind IN (?, ?)), 0), coalesce(sum(kind = ?), 0),
+(SELECT count(*) FROM hocket_outbox WHERE owner IS NULL AND refused IS NULL AND due > ?),
+(SELECT count(*) FROM hocket_outbox WHERE refused IS NOT NULL), coalesce(min(due), 0) FROM waits"""
+
+_LEDGER = """SELECT run, correlation_id, step, scope, state, owner, boot, inbox_key, step_key, input, results, failure,
+generation, updated FROM hocket_ledger WHERE run = ?"""
+
+_PUT_LEDGER = """INSERT OR REPLACE INTO hocket_ledger (run, correlation_id, step, scope, state, owner, boot, inbox_key,
+step_key, input, results, failure, generation, updated) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+
+#: Greater than every id: no ceiling.
+_NO_CEILING = 2**63 - 1
+
+
+def begin(connection: sqlite3.Connection) -> None:
+    """Begin a write transaction: the lock of the file is taken now and not at the first write."""
+    connection.execute("BEGIN IMMEDIATE")
+
+
+def end(connection: sqlite3.Connection) -> None:
+    """Commit; where that fails nothing stays open."""
+    try:
+        connection.execute("COMMIT")
+    except BaseException:
+        roll_back(connection)
+        raise
+
+
+def write(connection: sqlite3.Connection, endings: Sequence[Ending], boot: str | None, now: float) -> list[Written]:
+    """Write endings inside an open transaction (RULES 3.1); of a loser nothing is written.
+
+    `boot` None: rows have no owner until somebody claims them.
+    """
+    keyed = [(ending.inbox.row.key, at) for at, ending in enumerate(endings) if ending.inbox is not None]
+    won = [ending.inbox is None for ending in endings]
+    taken: set[bytes] = set()
+    keyed.sort()
+    if _all_new(connection, [inbox for _, at in keyed if (inbox := endings[at].inbox) is not None]):
+        won = [True] * len(endings)
+        keyed = []
+    for key, at in keyed:
+        inbox = endings[at].inbox
+        if inbox is not None and key not in taken and _wins(connection, inbox):
+            taken.add(key)
+            won[at] = True
+    winners = [ending for ending, wins in zip(endings, won, strict=True) if wins]
+    ledger = [rows_of.ledger_values(row) for ending in winners for row in ending.ledger]
+    if ledger:
+        connection.executemany(_PUT_LEDGER, ledger)
+    said = [list(ending.outbox) for ending in winners]
+    if receipts := [ending.receipt for ending in winners if ending.receipt]:
+        said[0].append(receipt_row(receipts, now))
+    stored = iter(_put_outbox(connection, [row for rows in said for row in rows], boot, now))
+    written = iter([Written(True, tuple(next(stored) for _ in rows)) for rows in said])
+    return [next(written) if wins else Written(False) for wins in won]
+
+
+def _all_new(connection: sqlite3.Connection, writes: Sequence[InboxWrite]) -> bool:
+    """Insert all, in one statement, if the inbox knows none of the keys; else nothing, and each is asked for alone."""
+    if not 1 < len(writes) <= ROWS_AT_ONCE or any(write.won for write in writes):
+        return False
+    values = [value for write in writes for value in rows_of.inbox_values(write.row)]
+    connection.execute("SAVEPOINT hocket_new")
+    whole = connection.execute(_new_inbox(len(writes)), values).rowcount == len(writes)
+    if not whole:
+        connection.execute("ROLLBACK TO hocket_new")
+    connection.execute("RELEASE hocket_new")
+    return whole
+
+
+@cache
+def _new_inbox(rows: int) -> str:
+    row = f"({', '.join('?' * _COLUMNS)})"
+    return _NEW_INBOX.format(", ".join([row] * rows))
+
+
+@cache
+def _inbox_of(keys: int) -> str:
+    return _INBOX.format(", ".join("?" * keys))
+
+
+def _wins(connection: sqlite3.Connection, inbox: InboxWrite) -> bool:
+    values = rows_of.inbox_values(inbox.row)
+    if inbox.won:
+        return connection.execute(_PUT_INBOX, values).rowcount == 1
+    return connection.execute(_WIN_INBOX, (*values, inbox.run_attempt, inbox.replay)).rowcount == 1
+
+
+def _put_outbox(connection: sqlite3.Connection, rows: list[OutboxRow], boot: str | None, now: float) -> list[OutboxRow]:
+    if not rows:
+        return []
+    last = connection.execute(_LAST_ID).fetchone()
+    stored = [row.stored(id) for id, row in enumerate(rows, start=(last[0] if last else 0) + 1)]
+    connection.executemany(
+        _PUT_OUTBOX, [rows_of.outbox_values(row, boot if row.due <= now else None) for row in stored]
+    )
+    return stored
+
+
+def commit(connection: sqlite3.Connection, endings: Sequence[Ending], boot: str, now: float) -> list[Written]:
+    """Endings in a transaction of their own, whole or not at all."""
+    begin(connection)
+    try:
+        written = write(connection, endings, boot, now)
+    except BaseException:
+        roll_back(connection)
+        raise
+    end(connection)
+    return written
+
+
+def inbox(connection: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, InboxRow]:
+    """The inbox rows that exist."""
+    found: dict[bytes, InboxRow] = {}
+    for start in range(0, len(keys), ROWS_AT_ONCE):
+        some = keys[start : start + ROWS_AT_ONCE]
+        for values in connection.execute(_inbox_of(len(some)), some):
+            found[values[0]] = rows_of.inbox_row(values)
+    return found
+
+
+def ledger(connection: sqlite3.Connection, runs: Sequence[str], boot: str) -> dict[str, LedgerRow]:
+    """The ledger rows that exist; of another boot's rows without their owner: one process holds the file."""
+    found = (connection.execute(_LEDGER, (run,)).fetchone() for run in runs)
+    rows = (rows_of.ledger_row(values) for values in found if values is not None)
+    return {row.run: row if row.boot == boot else replace(row, owner="", boot="") for row in rows}
+
+
+def cancel(connection: sqlite3.Connection, schedule: str, now: float) -> bool:
+    """Delete what is scheduled under this name and not yet due (RULES 4.5)."""
+    return connection.execute(_CANCEL, (schedule, now)).rowcount > 0
+
+
+def offset(connection: sqlite3.Connection, reader: str) -> Offset:
+    """Where a reader stands; a new one at the start, without a token."""
+    found = connection.execute("SELECT next, token FROM hocket_offsets WHERE reader = ?", (reader,)).fetchone()
+    return Offset(*found) if found else Offset()
+
+
+def advance(connection: sqlite3.Connection, reader: str, seen: Offset, to: Offset) -> bool:
+    """Compare-and-set (RULES 7.1)."""
+    moved = connection.execute(
+        "UPDATE hocket_offsets SET next = ?, token = ? WHERE reader = ? AND next = ? AND token = ?",
+        (to.next, to.token, reader, seen.next, seen.token),
+    ).rowcount
+    if not moved and seen == Offset():
+        moved = connection.execute(
+            "INSERT OR IGNORE INTO hocket_offsets (reader, next, token) VALUES (?, ?, ?)", (reader, to.next, to.token)
+        ).rowcount
+    return moved == 1
+
+
+def own(
+    connection: sqlite3.Connection, boot: str, now: float, after: int, limit: int
+) -> tuple[list[OutboxRow], int | None]:
+    """Own due rows behind `after`, and up to which id others may be claimed now; None: nothing is there to claim.
+
+    Where there are more own rows than `limit`, only rows below the last one returned are claimed: a caller that goes
+    on behind the highest id it was given passes nobody by.
+    """
+    rows = [rows_of.outbox_row(values) for values in connection.execute(_OWN, (after, boot, limit))]
+    earliest = next_due(connection)
+    if earliest is None or earliest > now:
+        return rows, None
+    return rows, rows[-1].id if rows and len(rows) == limit else _NO_CEILING
+
+
+def claim(connection: sqlite3.Connection, boot: str, now: float, ceiling: int, limit: int) -> list[OutboxRow]:
+    """Own what has become due, earliest first."""
+    begin(connection)
+    try:
+        rows = [rows_of.outbox_row(values) for values in connection.execute(_CLAIM, (boot, now, ceiling, limit))]
+    except BaseException:
+        roll_back(connection)
+        raise
+    end(connection)
+    return rows
+
+
+def next_due(connection: sqlite3.Connection) -> float | None:
+    """When the next unowned row becomes due."""
+    earliest: float | None = connection.execute(_NEXT_DUE).fetchone()[0]
+    return earliest
+
+
+def take_over(connection: sqlite3.Connection, boot: str) -> int:
+    """Own what earlier boots owned (RULES 4.1); how many rows. Only where there are some the file is asked for."""
+    if connection.execute(_FOREIGN, (boot,)).fetchone() is None:
+        return 0
+    return connection.execute(_TAKE_OVER, (boot, boot)).rowcount
+
+
+def forget(connection: sqlite3.Connection, ids: Sequence[int]) -> None:
+    """Delete confirmed rows in one transaction."""
+    begin(connection)
+    try:
+        connection.executemany("DELETE FROM hocket_outbox WHERE id = ?", [(id,) for id in ids])
+    except BaseException:
+        roll_back(connection)
+        raise
+    end(connection)
+
+
+def refuse(connection: sqlite3.Connection, id: int, reason: str) -> None:
+    """Set one row aside (RULES 4.3)."""
+    connection.execute("UPDATE hocket_outbox SET refused = ? WHERE id = ?", (reason, id))
+
+
+def waiting(connection: sqlite3.Connection, now: float) -> Waiting:
+    """Counts of the outbox, from its indexes alone."""
+    kinds = (RowKind.EVENT.value, RowKind.SCHEDULED.value, RowKind.RECEIPT.value)
+    return Waiting(*connection.execute(_WAITING, (now, *kinds, now)).fetchone())

@@ -1,0 +1,316 @@
+"""The store on SQLite: one file, one process, one writer; WAL, synchronous FULL.
+
+Writes go through one connection under one lease; reads through others that see committed data only. The kit's
+statements are plain functions (`sqlite_rows`), one hop of the thread each, but for the look-up of few keys, which is
+made where it is asked for: a hop costs fifty times as much. Handlers get SQLAlchemy over the same connection inside the
+same transaction (`sqlite_lend`).
+"""
+
+import contextlib
+import shutil
+import sqlite3
+import tempfile
+import weakref
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from sqlalchemy import MetaData
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hocket.clock import Clock
+from hocket.errors import ConfigError, HocketError, StoreError
+from hocket.store.port import LEASE_SECONDS, Before, Ending, InboxRow, OutboxRow, Purged, Waiting, Written
+from hocket.store.purge import START
+from hocket.store.sqlite import purge, schema, statements
+from hocket.store.sqlite.connection import PREPARED, InlinePlace, Place, ThreadPlace
+from hocket.store.sqlite.errors import FileLock, blames_file, blames_store, sentence
+from hocket.store.sqlite.handler_connection import Lender
+from hocket.store.sqlite.joined import JoinedTx
+from hocket.store.sqlite.transaction import Lease, SqliteTx
+
+T = TypeVar("T")
+
+#: Milliseconds that SQLite waits for another program's lock (a shell, a backup) before it gives up.
+BUSY_MILLISECONDS = 1000
+#: Keys that are looked up in the event loop itself; more could keep it for long where the disk must be read.
+GLANCE_KEYS = 8
+#: A database that lives no longer than its store: a private file, without the cost of a safe disk.
+MEMORY = ":memory:"
+
+
+class SqliteStore:
+    """A `hocket.store.port.Store` over one SQLite file.
+
+    `boot` names this start of the process and owns the outbox rows. `inline=True` runs every statement at once in the
+    event loop, for virtual time. `:memory:` is a private file that is deleted at the end.
+    """
+
+    def __init__(self, path: str, *, clock: Clock, boot: str, inline: bool = False) -> None:
+        self._memory = path == MEMORY
+        if self._memory:
+            folder = tempfile.mkdtemp(prefix="hocket-")
+            self._tidy: Callable[[], object] = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+            path = str(Path(folder) / "store.db")
+        self._path = path
+        self._clock = clock
+        self._boot = boot
+        place: Callable[[Callable[[], sqlite3.Connection]], Place] = InlinePlace if inline else ThreadPlace
+        self._writer = place(self._connect_writer)
+        self._looks = place(self._connect_reader)  # the kit's own look-ups: never behind a handler's long query
+        self._glances: Place = InlinePlace(self._connect_glancer)
+        self._reads = place(self._connect_reader)
+        self._lender = Lender(self._writer)
+        self._reading = Lender(self._reads)
+        self._lease = Lease()
+        self._lock = FileLock(Path(path))
+        self._refusing: str | None = f"database {path} is not open yet"  # new calls are turned away
+        self._walk = START
+        self._gone = True  # also those that have waited for the lease
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self._path, isolation_level=None, check_same_thread=False, cached_statements=PREPARED
+        )
+        try:
+            connection.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
+            connection.execute("PRAGMA foreign_keys = ON")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _connect_writer(self) -> sqlite3.Connection:
+        connection = self._connect()
+        try:
+            mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+            if mode != "wal":
+                raise ConfigError(f"database {self._path} cannot keep a write-ahead log here: put it on a local disk")
+            connection.execute("PRAGMA synchronous = OFF" if self._memory else "PRAGMA synchronous = FULL")
+            schema.create(connection, self._path)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _connect_reader(self) -> sqlite3.Connection:
+        connection = self._connect()
+        connection.execute("PRAGMA query_only = ON")
+        return connection
+
+    def _connect_glancer(self) -> sqlite3.Connection:
+        connection = self._connect_reader()
+        connection.execute("PRAGMA busy_timeout = 0")  # the loop waits for nobody
+        return connection
+
+    async def open(self, tables: MetaData | None = None) -> None:
+        """Lock the file, open it, make the kit's tables and `tables` where absent; `ConfigError` says what forbids it.
+
+        The parent folder is made where it is absent.
+        """
+        self._lock.take()
+        try:
+            for place in self._places():
+                await place.start()
+            self._refusing, self._gone = None, False
+            if tables is not None:
+                async with self.transaction() as tx:
+                    await (await tx.db()).run_sync(tables.create_all)
+        except (sqlite3.Error, SQLAlchemyError, StoreError) as error:
+            await self._shut("did not open")
+            raise ConfigError(sentence(self._path, getattr(error, "orig", None) or error)) from error
+        except BaseException:
+            await self._shut("did not open")
+            raise
+
+    async def close(self) -> None:
+        """Finish what is under way, close the file and release its lock; later calls raise `StoreError`."""
+        if self._refusing is None:
+            self._refusing = f"database {self._path} is closed: this process is stopping"
+            await self._lease.acquire()
+            try:
+                await self._shut("is closed")
+            finally:
+                self._lease.release()
+
+    async def abandon(self) -> None:
+        """Stop as a killed process would: what is open is rolled back, the lock is released, nobody is waited for."""
+        holder = self._lease.holder
+        self._refusing, self._gone = f"database {self._path} was abandoned", True
+        if holder is not None:
+            holder.fence(StoreError, self._refusing)
+            self._lease.let_go(holder)
+        await self._shut("was abandoned")
+
+    async def _shut(self, what: str) -> None:
+        self._refusing, self._gone = f"database {self._path} {what}", True
+        for place in reversed(self._places()):
+            with contextlib.suppress(sqlite3.Error):
+                await place.close()
+        self._lock.give_back()
+        if self._memory:
+            self._tidy()
+
+    def _places(self) -> tuple[Place, ...]:
+        return self._writer, self._looks, self._glances, self._reads
+
+    def _check(self) -> None:
+        if self._refusing is not None:
+            raise StoreError(self._refusing)
+
+    async def _turn(self) -> None:
+        """Wait for the write lease."""
+        self._check()
+        await self._lease.acquire()
+        if self._gone:
+            self._lease.release()
+            raise StoreError(self._refusing or self._path)
+
+    async def _run(self, place: Place, work: Callable[[sqlite3.Connection], T]) -> T:
+        """One hop; an error that is not the row's own fault becomes a `StoreError`."""
+        try:
+            return await place.call(work)
+        except sqlite3.Error as error:
+            if blames_store(error):
+                raise StoreError(sentence(self._path, error)) from error
+            raise
+
+    async def _look(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """One of the kit's own look-ups, without the lease."""
+        self._check()
+        return await self._run(self._looks, work)
+
+    async def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """A function that is a transaction of its own, under the lease. A cancelled caller leaves it to its end."""
+        await self._turn()
+        try:
+            return await self._run(self._writer, work)
+        finally:
+            self._lease.release()
+
+    @asynccontextmanager
+    async def transaction(self, lease: float = LEASE_SECONDS) -> AsyncIterator[SqliteTx]:
+        """The write lease in order of asking, at most `lease` seconds; `LeaseExpired` from its calls and its exit.
+
+        Whoever asks for a second one, or calls `commit`, inside the first waits for himself until the lease ends.
+        """
+        await self._turn()
+        tx = SqliteTx(self._path, self._writer, self._lender, self._boot, self._clock)
+        timer = self._lease.bound(tx, lease)
+        try:
+            yield tx
+            timer.cancel()
+            await tx.end()
+        except BaseException as error:
+            timer.cancel()
+            await tx.abort()
+            if tx.expired and isinstance(error, Exception):
+                await tx.end()  # raises LeaseExpired, whatever the body raised on the way out
+            raise
+        finally:
+            self._lease.let_go(tx)
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """Committed data without the write lease, each statement by itself; writing raises."""
+        self._check()
+        open_ = True
+
+        async def run(work: Callable[[sqlite3.Connection], T]) -> T:
+            self._check()
+            if not open_:
+                raise StoreError("this read has ended: its connection is no longer usable")
+            try:
+                return await self._reads.call(work)
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode == sqlite3.SQLITE_READONLY:
+                    raise HocketError(
+                        "read() gives committed data to look at: write through `await tx.db()`"
+                    ) from error
+                if blames_file(error):
+                    raise StoreError(sentence(self._path, error)) from error
+                raise
+
+        connection, loan = await self._reading.lend(run, may_end=True, misused=lambda _: None)
+        try:
+            yield connection
+        finally:
+            open_ = False
+            await self._reading.take_back(connection, loan)
+
+    async def join(self, connection: AsyncConnection) -> JoinedTx:
+        """Join the transaction of an application over the same file; `HocketError` where it is another."""
+        self._check()
+        joined = JoinedTx(connection, self._path, self._clock)
+        await joined.check()
+        return joined
+
+    async def commit(self, endings: Sequence[Ending]) -> list[Written]:
+        """Write endings in a transaction of their own: one hop, one sync of the disk.
+
+        Values that SQLite cannot take raise what Python says of them (RULES 3.2: the row's own fault), and nothing is
+        written.
+        """
+        now = self._clock.now().timestamp()
+        return await self._write(lambda connection: statements.commit(connection, endings, self._boot, now))
+
+    async def inbox(self, keys: Sequence[bytes]) -> Mapping[bytes, InboxRow]:
+        """The inbox rows that exist of these keys, committed state."""
+        self._check()
+        if len(keys) <= GLANCE_KEYS:
+            with contextlib.suppress(sqlite3.Error):  # whatever it is: the thread can wait for its end, and says it
+                return await self._glances.call(lambda connection: statements.inbox(connection, keys))
+        return await self._look(lambda connection: statements.inbox(connection, keys))
+
+    async def renew(self) -> bool:
+        """Always true: the file's lock is the lease, and it is held as long as the process lives."""
+        self._check()
+        return True
+
+    async def take_over(self) -> int:
+        """Own every due row of earlier boots; the file's lock says that they are dead."""
+        return await self._write(partial(statements.take_over, boot=self._boot))
+
+    async def due(self, now: float, after: int, limit: int) -> list[OutboxRow]:
+        """Own due rows with id > `after`, and those claimed just now, oldest id first; at most `limit` of each kind.
+
+        Whoever goes on behind the highest id returned passes nobody by: where own rows are left over, only rows below
+        the last one returned are claimed.
+        """
+        rows, ceiling = await self._look(lambda connection: statements.own(connection, self._boot, now, after, limit))
+        if ceiling is None:
+            return rows
+        top = ceiling
+        claimed = await self._write(lambda connection: statements.claim(connection, self._boot, now, top, limit))
+        return sorted([*rows, *claimed], key=lambda row: row.id)
+
+    async def next_due(self) -> float | None:
+        """When the next row without an owner becomes due, in seconds since 1970."""
+        return await self._look(statements.next_due)
+
+    async def forget(self, ids: Sequence[int]) -> None:
+        """Delete confirmed rows."""
+        if ids:
+            await self._write(lambda connection: statements.forget(connection, ids))
+
+    async def refuse(self, id: int, reason: str) -> None:
+        """Set a row aside that the broker refuses by its nature."""
+        await self._write(lambda connection: statements.refuse(connection, id, reason))
+
+    async def purge(self, before: Before, limit: int) -> Purged:
+        """One step of a purge: a look without the lease, then a short transaction where something may go."""
+        walk = self._walk
+        found = await self._look(lambda connection: purge.look(connection, walk, before, limit))
+        removed = 0
+        if found.inbox or found.ledger:
+            removed = await self._write(lambda connection: purge.remove(connection, found, before))
+        self._walk = found.walk
+        return Purged(removed, found.walk == START)
+
+    async def waiting(self) -> Waiting:
+        """Counts for readiness, metrics and the bound of RULES 4.6, from the indexes alone."""
+        now = self._clock.now().timestamp()
+        return await self._look(lambda connection: statements.waiting(connection, now))

@@ -1,1 +1,0 @@
-"""Drivers of the store port; `hocket.assembly` picks one by the database URL."""

@@ -1,0 +1,166 @@
+"""Reads a stream or the dead-letter queue for an observer, the offset in the transaction of what it folded."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hocket.broker.port import Consumer, Delivery, Transport
+from hocket.clock import Clock
+from hocket.envelope.keys import Ids
+from hocket.observe import QUEUES, Raw, Reader, Source
+from hocket.store.port import Offset, Store
+from hocket.store.port import Tx as StoreTx
+from hocket.telemetry.signals import Signals
+from hocket.tx import About, Guard, Tx
+
+#: Messages in one batch, and those the broker hands over before the first is settled.
+BATCH = 256
+PREFETCH = 512
+#: Seconds before a batch comes again whose reader raised: doubled from the first to the longest.
+FIRST_WAIT = 0.2
+LONGEST_WAIT = 10.0
+#: Seconds that a reader gets for one batch.
+READ_SECONDS = 60.0
+
+
+class Fenced(Exception):
+    """Another reader has taken this stream over (RULES 7.1)."""
+
+
+class _Open:
+    """A reader's transaction as `Tx` sees it."""
+
+    def __init__(self, tx: StoreTx) -> None:
+        self._tx = tx
+
+    async def open(self) -> AsyncConnection:
+        return await self._tx.db()
+
+    async def read(self) -> AsyncConnection:
+        return await self._tx.db()
+
+    async def cancel(self, schedule: str) -> bool:
+        return await self._tx.cancel(schedule)
+
+
+@dataclass(slots=True)
+class Reading:
+    """One reader of one source."""
+
+    service: str
+    source: Source
+    call: Reader
+    store: Store
+    transport: Transport
+    signals: Signals
+    clock: Clock
+    ids: Ids
+    cutting: Callable[[], bool]  # whether the current task was asked to end
+    use: Any = None
+    consumer: Consumer | None = None
+    _buffer: deque[Delivery] = field(default_factory=deque)
+    _some: asyncio.Event = field(default_factory=asyncio.Event)
+    _seen: Offset = field(default_factory=Offset)
+    _busy: bool = False
+
+    @property
+    def idle(self) -> bool:
+        """Whether everything delivered is folded."""
+        return not self._buffer and not self._busy
+
+    @property
+    def _name(self) -> str:
+        return f"{self.service}.{self.source}"
+
+    async def run(self) -> None:
+        """Read for ever; ends quietly when another reader has taken over."""
+        queue = QUEUES[self.source]
+        stream = self.source != "dead"
+        if stream:
+            await self._until(self._take_over)
+        offset = self._seen.next if stream else None
+        self.consumer = await self.transport.consume(queue, prefetch=PREFETCH, deliver=self._deliver, offset=offset)
+        while True:
+            batch = await self._take()
+            try:
+                await self._until(partial(self._fold, batch, stream))
+            except Fenced:
+                self.signals.trouble(self.service, "another reader has taken over", source=self.source)
+                await self.consumer.cancel()
+                return
+            finally:
+                self._busy = False
+            self.consumer.ack([each.handle for each in batch])
+
+    async def _take_over(self) -> None:
+        async with self.store.transaction() as tx:
+            known = await tx.offset(self._name)
+            self._seen = Offset(known.next, self.ids.uuid7())
+            await tx.advance(self._name, known, self._seen)
+
+    def _deliver(self, delivery: Delivery) -> None:
+        self._buffer.append(delivery)
+        self._some.set()
+
+    async def _take(self) -> list[Delivery]:
+        assert self.consumer is not None
+        while True:
+            batch: list[Delivery] = []
+            while self._buffer and len(batch) < BATCH:
+                delivery = self._buffer.popleft()
+                if delivery.handle.epoch < self.consumer.epoch and delivery.offset is None:
+                    continue  # it comes again by itself
+                batch.append(delivery)
+            if batch:
+                self._busy = True
+                return batch
+            self._some.clear()
+            await self._some.wait()
+
+    async def _until(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do it until it succeeds; only a stop and another reader end it before."""
+        wait = FIRST_WAIT
+        while True:
+            try:
+                async with asyncio.timeout(READ_SECONDS):
+                    await work()
+                return
+            except Fenced:
+                raise
+            except (Exception, asyncio.CancelledError) as error:  # a reader may raise anything; the batch comes again
+                if self.cutting():
+                    raise
+                self.signals.trouble(self.service, "a reader failed", source=self.source, error=repr(error))
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, LONGEST_WAIT)
+
+    async def _fold(self, batch: list[Delivery], stream: bool) -> None:
+        async with self.store.transaction() as tx:
+            known = await tx.offset(self._name) if stream else self._seen
+            if known.token != self._seen.token:
+                raise Fenced
+            self._seen = known  # ahead of us where a commit of ours failed and had happened all the same
+            fresh = [each for each in batch if not stream or (each.offset or 0) >= known.next]
+            if not fresh:
+                return
+            await self.call([_raw(each) for each in fresh], self._tx(tx))
+            if not stream:
+                return
+            last = fresh[-1].offset or 0
+            to = Offset(last + 1, self._seen.token)
+            if not await tx.advance(self._name, self._seen, to):
+                raise Fenced
+        self._seen = to
+
+    def _tx(self, tx: StoreTx) -> Tx[Any]:
+        about = About(b"", "", "", self.clock.now())
+        return Tx(about, self.use, _Open(tx), Guard({}, self.clock, b"", lambda name, state: None))
+
+
+def _raw(delivery: Delivery) -> Raw:
+    return Raw(delivery.body, delivery.headers, delivery.offset, delivery.content_type, delivery.routing_key)

@@ -1,0 +1,228 @@
+"""Whole services in this process: memory broker, SQLite, virtual time, one seed."""
+
+import asyncio
+import json
+import random
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import MetaData
+from sqlalchemy.ext.asyncio import AsyncConnection
+from typing_extensions import TypeVar
+
+from hocket.breaker import Circuit
+from hocket.broker.memory import MemoryBroker, MemoryTransport
+from hocket.broker.port import Message
+from hocket.broker.topology import DEAD, EVENTS, LOG, RECEIPTS, kit, routing_key
+from hocket.clock import Clock, SystemClock
+from hocket.config import MAX_EVENT_BYTES
+from hocket.declarations.choreography import EventName, name_of
+from hocket.envelope.cloudevent import CONTENT_TYPE, Envelope, decode, encode
+from hocket.envelope.keys import INBOX_KEY_BYTES, Ids
+from hocket.errors import HocketError
+from hocket.event import Event, Heard
+from hocket.runtime import here
+from hocket.service import Service
+from hocket.store.port import Tx as StoreTx
+from hocket.store.sqlite.store import SqliteStore
+from hocket.telemetry.signals import Listener, Signals
+from hocket.testing.virtual_time import virtual_time
+from hocket.tx import About, Guard, Tx
+from hocket.worker.worker import Worker
+
+D = TypeVar("D", default=None)
+E = TypeVar("E", bound=Event)
+
+#: Virtual time that `quiet` gives a handler that sleeps, before it says what does not come to rest.
+QUIET_SECONDS = 3600.0
+#: Virtual seconds between two looks of `quiet`.
+LOOK_SECONDS = 0.001
+#: Ledger states of a step that may have happened and is not undone.
+OPEN_STATES = frozenset({"undoing", "unsure"})
+
+
+class Play:
+    """One or more services in this process, and what an outsider can tell of them."""
+
+    def __init__(self, broker: MemoryBroker, workers: Sequence[Worker], clock: Clock, ids: Ids) -> None:
+        self.broker = broker
+        self.workers = {worker.service.name: worker for worker in workers}
+        self._clock = clock
+        self._ids = ids
+        self._post = MemoryTransport(broker, "play")
+        self._models: dict[EventName, type[Event]] = {}
+        for worker in workers:
+            self._models |= worker.service.declarations.says
+
+    @property
+    def said(self) -> Sequence[Event]:
+        """Every event that the services have said, in the order of the log."""
+        return [event for envelope in self._log() if (event := self._event(envelope)) is not None]
+
+    def said_of(self, event: type[E]) -> Sequence[E]:
+        """The events of this type that were said."""
+        name = name_of(event)
+        found = [each for each in self._log() if (each.type, each.version) == name]
+        return [event.model_validate(each.data) for each in found]
+
+    @property
+    def dead(self) -> Sequence[str]:
+        """The subscriptions whose deliveries lie dead, one entry a letter."""
+        return [each.routing_key for each in self.broker.messages(DEAD)]
+
+    @property
+    def zombies(self) -> Sequence[str]:
+        """Steps whose effect may stand although their flow has failed: `STEP SUBJECT`."""
+        last: dict[str, tuple[str, str]] = {}
+        for fact in self.receipts:
+            if fact.get("ledger") and fact.get("run"):
+                last[fact["run"]] = (fact["ledger"], f"{fact['step']} {fact['subject']}")
+        return [name for state, name in last.values() if state in OPEN_STATES]
+
+    @property
+    def receipts(self) -> Sequence[dict[str, Any]]:
+        """Every fact that the services have reported."""
+        return [fact for each in self.broker.messages(RECEIPTS) for fact in json.loads(each.body)]
+
+    async def hear(
+        self, event: Heard, /, *, subject: str | None = None, key: str | None = None, correlation_id: str | None = None
+    ) -> None:
+        """Publish an event as another team's service would; the same `key` again is the same fact again."""
+        type_, version = name_of(type(event))
+        event_id = self._ids.uuid7()
+        envelope = Envelope(
+            id=event_id,
+            source="/play",
+            type=type_,
+            version=version,
+            subject=subject or (event.subject_of() if isinstance(event, Event) else f"{type_}/{event_id}"),
+            time=self._clock.now(),
+            correlation_id=correlation_id or self._ids.uuid7(),
+            idempotency_key=key or event_id,
+            data=event.model_dump(mode="json"),
+        )
+        message = Message(EVENTS, routing_key(type_, version), encode(envelope), CONTENT_TYPE, type=type_)
+        await self._post.publish([message])
+
+    async def quiet(self) -> None:
+        """Return when everything that is due now is done; what waits for later goes on waiting.
+
+        `HocketError` names what does not come to rest, or which task of the kit has died.
+        """
+        loop = asyncio.get_running_loop()
+        end = loop.time() + QUIET_SECONDS
+        while not self._at_rest():
+            if loop.time() > end:
+                raise HocketError(f"no quiet after {QUIET_SECONDS:.0f} s: {', '.join(self._restless())}")
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def advance(self, by: timedelta, /) -> None:
+        """Let this much time pass, with everything that becomes due in it, and be quiet."""
+        await self.quiet()
+        await asyncio.sleep(by.total_seconds())
+        await self.quiet()
+
+    async def open(self) -> None:
+        """Connect; the kit's own objects stand from now on."""
+        await self._post.open()
+        await self._post.until_ready()
+        await self._post.declare(kit())
+
+    async def close(self) -> None:
+        """Disconnect."""
+        await self._post.close()
+
+    def _at_rest(self) -> bool:
+        for worker in self.workers.values():
+            if not worker.live:
+                raise HocketError(worker.supervisor.failed)
+        parked = [queue for worker in self.workers.values() for queue in worker.parked()]
+        return self.broker.idle(parked) and all(worker.idle() for worker in self.workers.values())
+
+    def _restless(self) -> list[str]:
+        busy = [name for name, worker in self.workers.items() if not worker.idle()]
+        return busy or ["the broker"]
+
+    def _log(self) -> list[Envelope]:
+        now = self._clock.now()
+        return [decode(each.body, each.content_type, each.headers, now) for each in self.broker.messages(LOG)]
+
+    def _event(self, envelope: Envelope) -> Event | None:
+        model = self._models.get((envelope.type, envelope.version))
+        return model.model_validate(envelope.data) if model and envelope.source != "/play" else None
+
+
+@asynccontextmanager
+async def play(*services: Service[Any], seed: int = 0, listeners: Sequence[Listener] = ()) -> AsyncIterator[Play]:
+    """Run services under virtual time; the same seed and the same calls give the same run."""
+    async with AsyncExitStack() as stack:
+        clock = stack.enter_context(virtual_time())
+        chance = random.Random(seed)
+        ids = Ids(clock, chance)
+        broker = MemoryBroker(clock=clock)
+        signals = Signals(listeners)
+        workers = [_worker(service, broker, signals, clock, chance, ids) for service in services]
+        stage = Play(broker, workers, clock, ids)
+        await stage.open()
+        stack.push_async_callback(stage.close)
+        stack.enter_context(here({worker.service.name: worker for worker in workers}))
+        for worker in workers:
+            await worker.start()
+            stack.push_async_callback(worker.stop)
+        await stage.quiet()
+        yield stage
+
+
+def _worker(
+    service: Service[Any], broker: MemoryBroker, signals: Signals, clock: Clock, chance: random.Random, ids: Ids
+) -> Worker:
+    boot = ids.uuid7()
+    return Worker(
+        service,
+        store=SqliteStore(":memory:", clock=clock, boot=boot, inline=True),
+        transport=MemoryTransport(broker, service.name),
+        signals=signals,
+        clock=clock,
+        chance=chance,
+        boot=boot,
+        max_event_bytes=MAX_EVENT_BYTES,
+        version="play",
+    )
+
+
+class _Pocket:
+    """A private database for one fake transaction."""
+
+    def __init__(self, tables: MetaData | None) -> None:
+        self._tables = tables
+        self._stack = AsyncExitStack()
+        self._tx: StoreTx | None = None
+
+    async def open(self) -> AsyncConnection:
+        return await (await self._begun()).db()
+
+    async def read(self) -> AsyncConnection:
+        return await self.open()
+
+    async def cancel(self, schedule: str) -> bool:
+        return await (await self._begun()).cancel(schedule)
+
+    async def _begun(self) -> StoreTx:
+        if self._tx is None:
+            store = SqliteStore(":memory:", clock=SystemClock(), boot="fake", inline=True)
+            await store.open(self._tables)
+            self._tx = await self._stack.enter_async_context(store.transaction())
+        return self._tx
+
+
+def fake_tx(*, uses: D = None, attempt: int = 1, tables: MetaData | None = None) -> Tx[D]:  # type: ignore[assignment]
+    """A transaction for calling a handler as a plain function; `db()` is a private database with `tables` in it."""
+    clock = SystemClock()
+    about = About(
+        b"\x00" * INBOX_KEY_BYTES, "flow", "subject", clock.now(), idempotency_key="key", step_key="step-key",
+        attempt=attempt,
+    )  # fmt: skip
+    circuits: dict[str, Circuit] = {}
+    return Tx(about, uses, _Pocket(tables), Guard(circuits, clock, b"", lambda name, state: None))

@@ -1,0 +1,19 @@
+"""The contract of every store driver: subclass `StoreContract`, override `make`, and let pytest run it.
+
+```python
+class TestMyStore(StoreContract):
+    def make(self, where: Path, boot: str, clock: Clock) -> CrashableStore:
+        return MyStore(where / "store", clock=clock, boot=boot)
+```
+
+It needs pytest, pytest-asyncio in auto mode, and hypothesis.
+"""
+
+from hocket.testing.store_contract.endings import EndingsContract
+from hocket.testing.store_contract.outbox import OutboxContract
+from hocket.testing.store_contract.purge import PurgeContract
+from hocket.testing.store_contract.transactions import TransactionContract
+
+
+class StoreContract(EndingsContract, OutboxContract, PurgeContract, TransactionContract):
+    """The promises of `hocket.store.port`, each as a test."""

@@ -1,0 +1,21 @@
+"""The contract of every transport driver: subclass `TransportContract`, override `world`, and let pytest run it.
+
+```python
+class TestMine(TransportContract):
+    @asynccontextmanager
+    async def world(self) -> AsyncIterator[World]:
+        yield MyWorld()
+```
+
+It needs pytest-asyncio in auto mode. What a driver cannot do it says by overriding that test with a docstring that
+tells why.
+"""
+
+from hocket.testing.transport_contract.faults import FaultsContract
+from hocket.testing.transport_contract.publishing import PublishingContract
+from hocket.testing.transport_contract.settling import SettlingContract
+from hocket.testing.transport_contract.streams import StreamsContract
+
+
+class TransportContract(PublishingContract, SettlingContract, StreamsContract, FaultsContract):
+    """The promises of `hocket.broker.port`, each as a test."""

@@ -1,0 +1,8 @@
+"""One running service: opens its parts, works, and stops in the order that loses nothing (RULES 1.2).
+
+Imports every room below. Used by `hocket.assembly`, `hocket.testing` and tests.
+"""
+
+from hocket.worker.worker import CLOSE_SECONDS, DRAIN_SECONDS, STOP_SECONDS, Worker
+
+__all__ = ["CLOSE_SECONDS", "DRAIN_SECONDS", "STOP_SECONDS", "Worker"]

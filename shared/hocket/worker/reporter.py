@@ -1,0 +1,112 @@
+"""What a service says of itself: manifest at start and hourly, heartbeat every ten seconds, a sample each second."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from hocket.breaker import Circuit
+from hocket.broker.port import Message
+from hocket.broker.topology import RECEIPTS
+from hocket.clock import Clock, rfc3339
+from hocket.declarations.choreography import Declarations
+from hocket.delivery.ending.receipt import Identity
+from hocket.errors import StoreError
+from hocket.outbox.relay import Relay
+from hocket.store.port import OutboxRow, RowKind, Store, Waiting
+from hocket.telemetry.signals import Sample, Signals
+
+#: Seconds between two of each.
+SAMPLE_SECONDS = 1.0
+HEARTBEAT_SECONDS = 10.0
+MANIFEST_SECONDS = 3600.0
+
+
+@dataclass(slots=True)
+class Reporter:
+    """Reports for one service."""
+
+    who: Identity
+    version: str
+    declared: Declarations
+    store: Store
+    relay: Relay
+    signals: Signals
+    clock: Clock
+    circuits: dict[str, Circuit]
+    in_hand: Callable[[], dict[str, int]]
+    shed: int = 0
+    waiting: Waiting = field(default_factory=Waiting)
+    _since: dict[str, datetime] = field(default_factory=dict)
+
+    def manifest(self) -> bool:
+        """Say what the service declares; whether there was a link to say it on."""
+        return self._say({"kind": "manifest", **self.declared.manifest()})
+
+    def heartbeat(self) -> None:
+        """Say that the service lives, and how its breakers stand."""
+        waiting = {"events": self.waiting.events, "receipts": self.waiting.receipts}
+        waiting |= {"later": self.waiting.later, "refused": self.waiting.refused}
+        breakers = {name: self._breaker(name, circuit) for name, circuit in self.circuits.items()}
+        self._say({"kind": "heartbeat", "version": self.version, "waiting": waiting, "breakers": breakers,
+                   "shed": self.shed})  # fmt: skip
+
+    def breaker_changed(self, name: str, state: str) -> None:
+        """A breaker is in another state: listeners and the tracer hear it at once."""
+        self._since[name] = self.clock.now()
+        self.signals.breaker(self.who.service, name, state)
+        self.heartbeat()
+
+    def _breaker(self, name: str, circuit: Circuit) -> dict[str, str | None]:
+        now = self.clock.now()
+        since = self._since.get(name)
+        wait = circuit.wait(self.clock.monotonic())
+        until = rfc3339(now + timedelta(seconds=wait)) if circuit.state == "open" else None
+        return {"state": circuit.state, "since": rfc3339(since) if since else None, "until": until}
+
+    def _say(self, fact: dict[str, object]) -> bool:
+        now = self.clock.now()
+        fact |= {"service": self.who.service, "instance": self.who.instance, "boot": self.who.boot}
+        fact["time"] = rfc3339(now)
+        body = json.dumps([fact], separators=(",", ":"), ensure_ascii=False).encode()
+        message = Message(RECEIPTS, "", body, "application/json", app_id=self.who.service)
+        return self.relay.say(OutboxRow(RowKind.RECEIPT, message, now.timestamp()))
+
+    async def run(self) -> None:
+        """Report for ever."""
+        beat = told = self.clock.monotonic() - MANIFEST_SECONDS
+        while True:
+            now = self.clock.monotonic()
+            if now - told >= MANIFEST_SECONDS and self.manifest():
+                told = now
+            if now - beat >= HEARTBEAT_SECONDS:
+                beat = now
+                self.heartbeat()
+            await asyncio.sleep(SAMPLE_SECONDS)
+
+    async def sample(self) -> None:
+        """Count what waits, for ever; also before the broker was ever reached."""
+        while True:
+            await self._sample()
+            await asyncio.sleep(SAMPLE_SECONDS)
+
+    async def _sample(self) -> None:
+        try:
+            self.waiting = await self.store.waiting()
+        except StoreError:
+            return
+        self.relay.note(self.waiting)
+        oldest = self.waiting.oldest
+        self.signals.sampled(
+            Sample(
+                self.who.service,
+                self.waiting.events,
+                self.waiting.receipts,
+                self.waiting.later,
+                self.waiting.refused,
+                max(self.clock.now().timestamp() - oldest, 0.0) if oldest else 0.0,
+                self.in_hand(),
+                self.shed,
+            )
+        )

@@ -1,0 +1,139 @@
+"""What stands on the broker: names and arguments, the same everywhere."""
+
+from hocket.broker import topology
+from hocket.broker.topology import HEARD, Binding, Exchange, Found, Unheard, kit, of_service, routing_key, unheard
+
+
+def test_the_kits_objects() -> None:
+    """DESIGN 4: events go to the log and to what hears; what nobody hears is kept in a stream."""
+    kit = topology.kit()
+    kinds = {exchange.name: exchange.kind for exchange in kit.exchanges}
+    assert kinds == {
+        "hocket.events": "topic", "hocket.heard": "topic", "hocket.unheard": "fanout", "hocket.receipts": "fanout",
+        "hocket.dead": "topic",
+    }  # fmt: skip
+    heard = next(exchange for exchange in kit.exchanges if exchange.name == "hocket.heard")
+    assert heard.arguments == {"alternate-exchange": "hocket.unheard"}
+    assert [queue.name for queue in kit.queues if queue.stream] == ["hocket.log", "hocket.receipts", "hocket.unheard"]
+    assert set(kit.bindings) == {
+        Binding("hocket.events", "hocket.log", "#"),
+        Binding("hocket.events", "hocket.heard", "#", to_exchange=True),
+        Binding("hocket.unheard", "hocket.unheard"),
+        Binding("hocket.receipts", "hocket.receipts"),
+        Binding("hocket.dead", "hocket.dead", "#"),
+    }
+
+
+def test_an_exchange_comes_before_what_names_it() -> None:
+    """The order is the order of declaration: an alternate exchange stands before the one it serves."""
+    names = [exchange.name for exchange in topology.kit().exchanges]
+    assert names.index("hocket.unheard") < names.index("hocket.heard")
+
+
+def test_streams_are_bounded() -> None:
+    """Each stream has an age and a size, and segments small enough that they can be cut."""
+    for queue in topology.kit().queues:
+        if queue.stream:
+            assert queue.arguments["x-max-age"] == topology.STREAM_MAX_AGE
+            size = queue.arguments["x-max-length-bytes"]
+            assert isinstance(size, int)
+            assert size > 10 * topology.STREAM_SEGMENT_BYTES
+
+
+def test_the_dead_are_never_dropped() -> None:
+    """Looking at a letter often must not drop it: its queue has no limit that anyone reaches."""
+    dead = next(queue for queue in topology.kit().queues if queue.name == "hocket.dead")
+    assert dead.arguments == {"x-queue-type": "quorum", "x-delivery-limit": topology.DEAD_DELIVERY_LIMIT}
+
+
+def test_a_services_own_objects() -> None:
+    """DESIGN 4: a quorum queue a subscription, bound to what it hears and to the service's own exchange."""
+    own = of_service("payments", [("payments.charge", ["order.placed.v1", "order.placed.v2"])])
+    assert own.exchanges == (Exchange("payments", "direct"),)
+    assert own.bindings == (
+        Binding("payments", "payments.charge", "payments.charge"),
+        Binding("hocket.heard", "payments.charge", "order.placed.v1"),
+        Binding("hocket.heard", "payments.charge", "order.placed.v2"),
+    )
+
+
+def test_a_subscription_dead_letters_at_least_once_and_has_no_bound() -> None:
+    """RULES 1.7: no max-length on what subscribes; the last net dead-letters without loss."""
+    queue = of_service("payments", [("payments.charge", [])]).queues[0]
+    assert queue.arguments == {
+        "x-queue-type": "quorum", "x-dead-letter-exchange": "hocket.dead",
+        "x-dead-letter-routing-key": "payments.charge", "x-dead-letter-strategy": "at-least-once",
+        "x-overflow": "reject-publish", "x-delivery-limit": topology.DELIVERY_LIMIT,
+    }  # fmt: skip
+    assert not queue.stream
+
+
+def test_the_delivery_limit_is_no_budget_of_attempts() -> None:
+    """RULES 1.3: each stop that gives a delivery back raises its count, so the last net hangs far below."""
+    assert topology.DELIVERY_LIMIT >= 1000
+
+
+def test_topologies_add_up() -> None:
+    """The kit's objects and those of services are declared as one, in order."""
+    one = of_service("a", [("a.x", ["t.v1"])])
+    other = of_service("b", [("b.y", ["t.v1"])])
+    assert (one + other).queues == one.queues + other.queues
+    assert (one + other).exchanges == one.exchanges + other.exchanges
+    assert (one + other).bindings == one.bindings + other.bindings
+
+
+def test_a_version_has_its_own_routing_key() -> None:
+    """RULES 10.1: a new version travels under its own key."""
+    assert routing_key("payment.charged", 2) == "payment.charged.v2"
+
+
+PAYS = of_service("pays", [("pays.charge", ["order.placed.v2"])], [("pays.charge", "pays.bill")])
+
+
+def found(*, queues: tuple[str, ...] = (), bindings: tuple[Binding, ...] = ()) -> Found:
+    """What the kit and `pays` declare, and more."""
+    whole = kit() + PAYS
+    return Found(
+        (*(each.name for each in whole.queues), *queues),
+        (Binding("", "pays.charge", "pays.charge"), *whole.bindings, *bindings),
+    )
+
+
+def test_what_is_declared_is_heard() -> None:
+    """RULES 10.2: nothing of the kit, of another service, or of a name that begins alike counts as unheard."""
+    others = ("payslips.print", "orders.place", "pays", "charge")
+    made = tuple(Binding(HEARD, name, "order.placed.v1") for name in others)
+    assert unheard("pays", PAYS, ("pays.bill",), found(queues=others, bindings=made)) == []
+
+
+def test_a_version_that_nobody_reads_is_unheard() -> None:
+    """RULES 10.2: a binding of a queue of ours that its handler does not declare, each with why."""
+    old, call = Binding(HEARD, "pays.charge", "order.placed.v1"), Binding("pays", "pays.charge", "pays.take")
+    assert unheard("pays", PAYS, ("pays.bill",), found(bindings=(old, call))) == [
+        Unheard("pays.charge reads no order.placed.v1", (old,)),
+        Unheard("pays.charge is not and was not called 'pays.take'", (call,)),
+    ]
+
+
+def test_a_queue_without_a_handler_is_unheard_with_its_bindings() -> None:
+    """RULES 10.2: a handler that is gone leaves a queue; what is bound to it goes with it, not a second time."""
+    bound = (
+        Binding(HEARD, "pays.refund", "order.placed.v2"), Binding("pays", "pays.refund", "pays.refund"),
+        Binding("legacy", "pays.refund", "x"),
+    )  # fmt: skip
+    left = found(queues=("pays.refund",), bindings=(Binding("", "pays.refund", "pays.refund"), *bound))
+    assert unheard("pays", PAYS, ("pays.bill",), left) == [
+        Unheard("no handler of pays has this name", bound, "pays.refund")
+    ]
+
+
+def test_former_names_are_left_alone() -> None:
+    """RULES 10.2: an older version may hear the queue of a former name: it stays with all its bindings."""
+    bound = (Binding(HEARD, "pays.bill", "order.placed.v1"), Binding("pays", "pays.bill", "pays.bill"))
+    assert unheard("pays", PAYS, ("pays.bill",), found(queues=("pays.bill",), bindings=bound)) == []
+
+
+def test_bindings_of_other_exchanges_are_left_alone() -> None:
+    """RULES 10.2: what somebody binds from an exchange of his own into a queue of ours, or taps from ours, is his."""
+    made = (Binding("legacy", "pays.charge", "x"), Binding("pays", "tap", "pays.charge"), Binding(HEARD, "tap", "#"))
+    assert unheard("pays", PAYS, (), found(queues=("tap",), bindings=made)) == []

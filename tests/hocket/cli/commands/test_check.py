@@ -1,0 +1,89 @@
+"""`hocket check` and the frame of the program: what it says, and its exit status."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from hocket.delivery import STATIONS
+from tests.hocket.cli.terminal import Terminal
+from tests.hocket.cli.test_targets import GREETER
+
+#: Seconds the program may take to refuse.
+PROGRAM_SECONDS = 60
+
+
+def test_check_says_what_a_service_declares(hocket: Terminal, folder: Path) -> None:
+    """Owner, events said, and each subscription with what it hears and says."""
+    (folder / "greeter_two.py").write_text(GREETER.format(name="greeter"))
+    ended = hocket("check", "greeter_two")
+    assert ended.status == 0
+    assert ended.out.splitlines() == [
+        "greeter (team-hello) says nothing",
+        "  greeter.greet hears lead.captured.v1, says nothing",
+    ]
+
+
+def test_check_names_what_nobody_says(hocket: Terminal, folder: Path) -> None:
+    """Looking at several services it says which event none of them says."""
+    (folder / "greeter_three.py").write_text(GREETER.format(name="greeter"))
+    (folder / "other_three.py").write_text(GREETER.format(name="other"))
+    ended = hocket("check", "greeter_three", "other_three")
+    assert ended.status == 0
+    assert "greeter.greet hears lead.captured.v1, which none of these services says" in ended.out
+
+
+def test_check_goes_on_behind_a_mistake(hocket: Terminal, folder: Path) -> None:
+    """A service that cannot be meant ends with status 2 and its sentence; the others are still shown."""
+    (folder / "wrong_four.py").write_text(GREETER.format(name="wrong").replace("-> None", ""))
+    (folder / "greeter_four.py").write_text(GREETER.format(name="greeter"))
+    ended = hocket("check", "wrong_four", "greeter_four")
+    assert ended.status == 2
+    assert "greeter.greet hears" in ended.out
+    assert ended.err.startswith("hocket: wrong.greet")
+    assert "Traceback" not in ended.err
+
+
+def test_check_prints_the_stations(hocket: Terminal) -> None:
+    """`--pipeline` names each station and what it promises."""
+    ended = hocket("check", "--pipeline")
+    assert ended.status == 0
+    for name, promise in STATIONS:
+        assert any(line.split()[0] == name and line.endswith(promise) for line in ended.out.splitlines())
+
+
+def test_check_without_a_module_is_a_mistake(hocket: Terminal) -> None:
+    """It says what to name."""
+    ended = hocket("check")
+    assert ended.status == 2
+    assert "name a module with a service" in ended.err
+
+
+def test_run_refuses_in_one_sentence(hocket: Terminal, folder: Path) -> None:
+    """A module that is not there, a port that is none, a service named twice: status 2, no stack, nothing started."""
+    (folder / "greeter_five.py").write_text(GREETER.format(name="greeter"))
+    for words, sentence in (
+        (("services_nowhere",), "there is no module services_nowhere"),
+        (("greeter_five:x",), "'x' is no port"),
+        (("greeter_five:1", "greeter_five:2"), "service greeter is named twice"),
+    ):
+        ended = hocket("run", *words)
+        assert ended.status == 2
+        assert sentence in ended.err
+        assert len(ended.err.splitlines()) == 1
+
+
+def test_run_says_which_driver_is_missing(folder: Path) -> None:
+    """A broker address that no driver speaks ends the real program with one sentence and status 2."""
+    (folder / "greeter_six.py").write_text(GREETER.format(name="greeter"))
+    ended = subprocess.run(
+        [sys.executable, "-m", "hocket.cli", "run", "greeter_six:0"],
+        env={**os.environ, "HOCKET_BROKER_URL": "kafka://127.0.0.1:9092"},
+        capture_output=True,
+        text=True,
+        timeout=PROGRAM_SECONDS,
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert "kafka://" in ended.stderr
+    assert "Traceback" not in ended.stderr

@@ -1,0 +1,105 @@
+"""`hocket dead` against a real desk."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.hocket.cli.terminal import Ended, Terminal
+from tests.services.deadletters.running_desk import Bench, bench, dead, manifest
+
+
+@pytest.fixture
+async def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
+    """A desk with two letters, found by HOCKET_DESK_URL."""
+    async with bench(f"sqlite:///{tmp_path}/desk.db") as made:
+        await made.told(manifest())
+        await made.dead(dead(1), dead(2))
+        monkeypatch.setenv("HOCKET_DESK_URL", made.url)
+        yield made
+
+
+async def test_list_shows_what_waits(hocket: Terminal, desk: Bench) -> None:
+    """One line a letter, whole ids, ready to be named in the next command; settled ones only when asked for."""
+    await desk.act("letter-2", "discard", 200)
+    ended = await asyncio.to_thread(hocket, "dead", "list")
+    head, *lines = ended.out.splitlines()
+    assert ended.status == 0
+    assert head.split() == ["LETTER", "STATE", "SUBSCRIPTION", "SUBJECT", "ATTEMPTS", "DIED", "CAUSE"]
+    [line] = lines
+    assert line.split()[:5] == ["letter-1", "pending", "crm.record_order", "order/1", "5"]
+    both = await asyncio.to_thread(hocket, "dead", "list", "--state", "any", "--limit", "1")
+    assert "More: --after 1" in both.out
+    none = await asyncio.to_thread(hocket, "dead", "list", "--state", "handled")
+    assert (none.status, none.out) == (0, "No letter is handled.\n")
+
+
+async def test_show_tells_the_letter(hocket: Terminal, desk: Bench) -> None:
+    """What died, why, its attempts, its data with sensitive fields masked."""
+    ended = await asyncio.to_thread(hocket, "dead", "show", "letter-1")
+    assert ended.status == 0
+    for part in ("KeyError: 'region'", "order/1", "team-growth", "flow-1", "possible", "12990", "masked"):
+        assert part in ended.out
+    assert "ada1@example.com" not in ended.out
+
+
+async def test_replay_says_first_what_it_would_do(hocket: Terminal, desk: Bench) -> None:
+    """`--dry-run` sends nothing; without it the letter goes to its one subscription; a second time is refused."""
+    would = await asyncio.to_thread(hocket, "dead", "replay", "letter-1", "--dry-run")
+    assert (would.status, would.out.splitlines()[0]) == (
+        0,
+        "Would be sent to crm.record_order as attempt 6. If it is handled, it may say order.recorded.",
+    )
+    assert desk.sent == []
+    done = await asyncio.to_thread(hocket, "dead", "replay", "letter-1", "--reason", "region is back")
+    assert (done.status, done.out) == (0, f"Sent to crm.record_order as attempt 6, replay {desk.sent[0][3]}.\n")
+    again = await asyncio.to_thread(hocket, "dead", "replay", "letter-1")
+    assert again.status == 1
+    assert "being replayed since" in again.err
+    assert (await asyncio.to_thread(hocket, "dead", "replay", "letter-1", "--dry-run")).status == 1
+    assert len(desk.sent) == 1
+
+
+async def test_discard_needs_a_reason(hocket: Terminal, desk: Bench) -> None:
+    """A letter is settled by hand only with a word why."""
+    assert (await asyncio.to_thread(hocket, "dead", "discard", "letter-1")).status == 2
+    done = await asyncio.to_thread(hocket, "dead", "discard", "letter-1", "--reason", "a test order")
+    assert (done.status, done.out) == (0, "Discarded letter-1.\n")
+    assert (await desk.letter("letter-1"))["acts"][0]["reason"] == "a test order"
+
+
+async def test_json_is_the_desks_answer(hocket: Terminal, desk: Bench) -> None:
+    """`--json` prints what the desk answered, also where it refuses."""
+    listed = await asyncio.to_thread(hocket, "dead", "list", "--json")
+    assert [letter["id"] for letter in json.loads(listed.out)["letters"]] == ["letter-1", "letter-2"]
+    shown = await asyncio.to_thread(hocket, "dead", "show", "letter-1", "--json")
+    assert json.loads(shown.out) == await desk.letter("letter-1")
+    refused = await asyncio.to_thread(hocket, "dead", "show", "none", "--json")
+    assert refused.status == 1
+    assert "no letter none" in json.loads(refused.out)["error"]
+
+
+async def test_a_letter_that_is_not_there_is_status_1(hocket: Terminal, desk: Bench) -> None:
+    """And the desk's own sentence."""
+    ended: Ended = await asyncio.to_thread(hocket, "dead", "show", "none")
+    assert (ended.status, ended.out) == (1, "")
+    assert "There is no letter none" in ended.err
+
+
+async def test_no_desk_is_one_sentence(hocket: Terminal, unused_tcp_port: int) -> None:
+    """Status 2, the address, and how to name another."""
+    ended = await asyncio.to_thread(hocket, "dead", "list", "--desk", f"http://127.0.0.1:{unused_tcp_port}")
+    assert ended.status == 2
+    assert ended.err.startswith(f"hocket: no desk answers at http://127.0.0.1:{unused_tcp_port}")
+    assert "--desk" in ended.err
+    assert (await asyncio.to_thread(hocket, "dead", "list", "--desk", "ftp://desk")).status == 2
+
+
+async def test_what_is_shown_cannot_command_the_terminal(hocket: Terminal, desk: Bench) -> None:
+    """Control and bidi characters of a letter are printed as their names."""
+    await desk.dead(dead(3, death_error="\x1b[2Jgone\u202e"))
+    ended = await asyncio.to_thread(hocket, "dead", "list")
+    assert "U+001B[2JgoneU+202E" in ended.out
+    assert "\x1b" not in ended.out

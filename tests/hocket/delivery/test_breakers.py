@@ -1,0 +1,95 @@
+"""RULES 6.1 through a whole service, with an outside that works when the test says so."""
+
+import asyncio
+import itertools
+from datetime import timedelta
+from typing import Any
+
+from hocket import Tx
+from hocket.breaker import PROBES_PER_DELIVERY
+from tests.hocket.sample_services import LONG, Ill, Rung, Tower, World, rope, ropes
+
+
+class Ropes:
+    """An outside that is ill, or ill for one name only."""
+
+    def __init__(self, tower: Tower) -> None:
+        self.tower = tower
+        self.ill = True
+        self.poisonous = ""
+        self.calls: list[tuple[float, str]] = []
+
+    async def pull(self, rung: Rung, tx: Tx[World]) -> None:
+        """One call."""
+        self.calls.append((self.tower.clock.monotonic(), rung.name))
+        if self.ill or rung.name == self.poisonous:
+            raise Ill
+
+
+def words(tower: Tower, name: str = "") -> list[Any]:
+    """How attempts ended."""
+    return [each["outcome"] for each in tower.receipts() if not name or each["event"]["id"] == name]
+
+
+async def test_it_opens_pauses_defers_probes_and_closes(tower: Tower) -> None:
+    """RULES 1.3, 6.1: after N failures intake pauses, what is in hand is deferred at no attempt, one probe a period."""
+    outside = Ropes(tower)
+    await tower.start(ropes.using(World(behave=outside.pull)))
+    for number in range(40):
+        await tower.hear(Rung(name=f"n{number}"), f"k{number}")
+    await asyncio.sleep(35)
+    assert words(tower).count("retry") == rope.after
+    probes = [at for at, _ in outside.calls[rope.after :]]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(probes)]
+    assert 2 <= len(probes) <= 4
+    assert min(gaps) >= rope.open_for.total_seconds()
+    assert len({name for _, name in outside.calls[rope.after :]}) == len(probes)
+    outside.ill = False
+    await tower.advance(LONG)
+    assert words(tower).count("handled") == 40
+    assert not tower.letters()
+    attempts = [each["attempt"] for each in tower.receipts() if each["outcome"] == "handled"]
+    assert max(attempts) == 2
+    assert attempts.count(2) == rope.after
+
+
+async def test_one_poisonous_payload_does_not_hold_it_open(tower: Tower) -> None:
+    """RULES 6.1: each probe takes another delivery, so the next one closes the breaker."""
+    outside = Ropes(tower)
+    await tower.start(ropes.using(World(behave=outside.pull)))
+    for number in range(10):
+        await tower.hear(Rung(name=f"n{number}"), f"k{number}")
+    await asyncio.sleep(1)
+    outside.ill, outside.poisonous = False, "n3"
+    await asyncio.sleep(40)
+    assert words(tower).count("handled") == 9
+
+
+async def test_twenty_deferrals_as_probe_then_it_counts(tower: Tower) -> None:
+    """RULES 6.1: alone it is every probe; after twenty it costs an attempt, and so it comes to an end."""
+    outside = Ropes(tower)
+    await tower.start(ropes.using(World(behave=outside.pull)))
+    await tower.hear(Rung(name="a"), "k")
+    await tower.advance(timedelta(hours=1))
+    seen = words(tower)
+    assert seen[:3] == ["retry"] * 3
+    assert seen[3 : 3 + PROBES_PER_DELIVERY] == ["deferred"] * PROBES_PER_DELIVERY
+    assert seen[3 + PROBES_PER_DELIVERY :] == ["retry", "dead"]
+    assert len(tower.letters()) == 1
+
+
+async def test_a_probe_that_calls_nobody_gives_its_place_back(tower: Tower) -> None:
+    """RULES 6.1: a run that never reached the outside decides nothing; another probes at once."""
+    outside = Ropes(tower)
+    world = World(behave=outside.pull)
+    worker = await tower.start(ropes.using(world))
+    states: list[str] = []
+    for number in range(6):
+        await tower.hear(Rung(name=f"n{number}"), f"k{number}")
+    await asyncio.sleep(1)
+    states.append(worker.circuits["rope"].state)
+    outside.ill = False
+    await tower.advance(timedelta(seconds=60))
+    states.append(worker.circuits["rope"].state)
+    assert states == ["open", "closed"]
+    assert words(tower).count("handled") == 6

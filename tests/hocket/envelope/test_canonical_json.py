@@ -1,0 +1,132 @@
+"""JSON read strictly and written canonically."""
+
+import json
+import math
+
+import pytest
+import rfc8785
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from hocket.envelope.canonical_json import (
+    MAX_DEPTH,
+    MAX_SAFE,
+    MAX_WRITTEN_DEPTH,
+    Json,
+    canonical,
+    data_hash,
+    read_json,
+)
+from hocket.errors import Undecodable, Unsayable
+
+NUMBERS = st.integers(-MAX_SAFE, MAX_SAFE) | st.floats(allow_nan=False, allow_infinity=False)
+VALUES: st.SearchStrategy[Json] = st.recursive(
+    st.none() | st.booleans() | NUMBERS | st.text(max_size=10),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(VALUES)
+@example({"a": 1.0, "b": 1e16, "c": 1e-7, "d": 0.1, "e": -0.0, "f": 123456.789, "g": 1e21, "h": 5e-324})
+@example({"\ue000": 1, "\U0001f600": 2, "z": 3})
+@example({"a": '\x00\x1f"\\/\x7f\u2028', "b": [], "c": {}, "d": [[], {}]})
+def test_the_fast_road_gives_the_same_bytes(value: Json) -> None:
+    """RFC 8785: whatever road is taken, the bytes are those of the reference."""
+    assert canonical(value) == rfc8785.dumps(value)
+
+
+@given(VALUES)
+def test_canonical_is_idempotent(value: Json) -> None:
+    """What was written can be read, is the same value, and is written the same again."""
+    written = canonical(value)
+    read = read_json(written)
+    assert read == value
+    assert canonical(read) == written
+    assert data_hash(read) == data_hash(value)
+
+
+def test_two_renderings_of_the_same_data_have_the_same_hash() -> None:
+    """RULES 2.5: order of keys, white space and notation of numbers make no conflict."""
+    one = read_json(b'{"b": 1.0, "a": "\\u00e9"}')
+    other = read_json('{"a":"é","b":1}'.encode())
+    assert data_hash(one) == data_hash(other)
+    assert len(data_hash(one)) == 16
+    assert data_hash({"a": "e", "b": 1}) != data_hash(one)
+
+
+@pytest.mark.parametrize("number", [MAX_SAFE, -MAX_SAFE, 2**53, -(2**53), 10**20])
+def test_large_numbers_that_keep_their_value_are_read(number: int) -> None:
+    """A whole number is read where a double holds it and writes it just so."""
+    assert read_json(str(number).encode()) == number
+    assert canonical(read_json(str(number).encode())) == str(number).encode()
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"{",
+        b"nil",
+        b"\xff\xfe",
+        b"\xef\xbb\xbf{}",
+        b'"\xed\xa0\x80"',
+        b'"\\ud800"',
+        b'{"\\udfff": 1}',
+        b"NaN",
+        b"[Infinity]",
+        b"-Infinity",
+        b"1e999",
+        b"9007199254740993",
+        b"123456789012345678901234567890",
+        b"1" * 10_000,
+        b'{"a": 1, "a": 2}',
+        b'[{"a": {"b": 1, "b": 1}}]',
+        b"[" * 100_000,
+        b'{"a":' * 100_000,
+        b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1),
+        b"{} {}",
+        b'"\x00"',
+        b"'a'",
+        b"01",
+    ],
+)
+def test_what_readers_would_understand_differently_is_refused(raw: bytes) -> None:
+    """Broken or hostile JSON is refused with the place and a sentence, never with another error."""
+    with pytest.raises(Undecodable) as refused:
+        read_json(raw, "data")
+    assert refused.value.field == "data"
+    assert refused.value.cause
+
+
+def test_depth_is_bounded_exactly() -> None:
+    """As deep as the bound is read and written, one deeper is not."""
+    depth = b"[" * MAX_DEPTH + b"]" * MAX_DEPTH
+    assert canonical(read_json(depth)) == depth
+    many = b"[" + b",".join([b"[]"] * 200) + b"]"
+    assert canonical(read_json(many)) == many
+    deep: Json = []
+    for _ in range(MAX_WRITTEN_DEPTH):
+        deep = [deep]
+    with pytest.raises(Unsayable, match="deep"):
+        canonical(deep)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [math.nan, math.inf, 2**53, -(2**60), {1: 2}, {"a": object()}, {"a": {1, 2}}, "\ud800", {"\udc00": 1}, b"bytes"],
+)
+def test_what_is_no_json_cannot_be_said(value: Json) -> None:
+    """`Unsayable` with a sentence, whatever the program put into its data."""
+    with pytest.raises(Unsayable, match="data"):
+        canonical({"inside": value})
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
+    """Nothing but a value or `Undecodable` comes of any bytes; the value is the one of Python's own reader."""
+    try:
+        value = read_json(raw)
+    except Undecodable:
+        return
+    assert value == json.loads(raw)

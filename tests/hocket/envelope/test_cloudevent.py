@@ -1,0 +1,230 @@
+"""The envelope: our own bytes, foreign publishers, and everything hostile."""
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from cloudevents.core.bindings import amqp, rabbitmq
+from cloudevents.core.v1.event import CloudEvent
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from hocket.envelope import (
+    CONTENT_TYPE,
+    UNDO_TYPE,
+    Envelope,
+    Json,
+    data_hash,
+    decode,
+    encode,
+)
+from hocket.envelope import read as read_hashed
+from hocket.envelope.attributes import MAX_VERSION
+from hocket.envelope.canonical_json import MAX_DEPTH, MAX_SAFE
+from hocket.envelope.keys import correlation_of
+from hocket.errors import Undecodable, Unsayable
+
+NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
+PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+ORDER = Envelope(
+    id="0192f0c1-7b1a-7c3e-9d2f-1a2b3c4d5e6f",
+    source="/orders",
+    type="order.placed",
+    version=2,
+    subject="order/4711",
+    time=datetime(2026, 11, 24, 9, 30, 0, 123456, UTC),
+    correlation_id="0192f0c1-7b1a-7c3e-9d2f-000000000000",
+    idempotency_key="0192f0c1-7b1a-8c3e-9d2f-1a2b3c4d5e6f",
+    data={"order_id": "4711", "amount": 19.99, "lines": [{"sku": "A", "count": 2}], "note": None},
+    causation_id="0192f0c1-7b1a-7c3e-9d2f-ffffffffffff",
+    revision=1,
+    traceparent=PARENT,
+    tracestate="vendor=1",
+)
+MINIMAL: dict[str, Json] = {"specversion": "1.0", "id": "1", "source": "/shop", "type": "order.placed"}
+
+LINE = st.text(st.characters(exclude_categories=["C"]), min_size=1, max_size=50)
+NUMBERS = st.integers(-MAX_SAFE, MAX_SAFE) | st.floats(allow_nan=False, allow_infinity=False)
+VALUES: st.SearchStrategy[Json] = st.recursive(
+    st.none() | st.booleans() | NUMBERS | st.text(max_size=10),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=10,
+)
+NAMES = st.from_regex(r"\Ax[a-z0-9]{0,9}\Z")
+ENVELOPES = st.builds(
+    Envelope,
+    id=LINE,
+    source=LINE,
+    type=LINE.map(lambda text: f"t.{text}"),
+    version=st.integers(1, MAX_VERSION),
+    subject=LINE,
+    time=st.datetimes(timezones=st.just(UTC)),
+    correlation_id=LINE,
+    idempotency_key=LINE,
+    data=st.dictionaries(st.text(max_size=5), VALUES, max_size=5),
+    causation_id=st.just("") | LINE,
+    revision=st.integers(0, MAX_VERSION),
+    traceparent=st.just("") | st.just(PARENT),
+    tracestate=st.just("") | LINE,
+    extensions=st.dictionaries(NAMES, LINE | st.booleans() | st.integers(-(2**31), 2**31 - 1), max_size=4),
+)
+
+
+def structured(*without: str, **other: Any) -> bytes:
+    """A structured event of a foreign publisher."""
+    return json.dumps({name: value for name, value in (MINIMAL | other).items() if name not in without}).encode()
+
+
+def read(body: bytes, content_type: str = CONTENT_TYPE, **headers: object) -> Envelope:
+    """Decode it."""
+    return decode(body, content_type, headers, NOW)
+
+
+@given(ENVELOPES)
+@example(ORDER)
+def test_what_is_encoded_is_decoded(envelope: Envelope) -> None:
+    """An envelope survives the wire, and is the same bytes wherever it is encoded again."""
+    body = encode(envelope)
+    back = read(body)
+    assert back == envelope
+    assert encode(back) == body
+
+
+def test_our_bytes() -> None:
+    """DESIGN 3: structured CloudEvents JSON, canonical; absent attributes are absent, times have microseconds."""
+    plain = Envelope("1", "/a", "a.b", 1, "a/1", NOW, "c", "k", {"z": 1, "a": 1.0})
+    assert encode(plain) == (
+        b'{"correlationid":"c","data":{"a":1,"z":1},"datacontenttype":"application/json","dataschema":"a.b/1",'
+        b'"id":"1","idempotencykey":"k","source":"/a","specversion":"1.0","subject":"a/1",'
+        b'"time":"2026-11-24T10:00:00.000000Z","type":"a.b"}'
+    )
+
+
+def test_a_foreign_event_needs_only_what_cloudevents_needs() -> None:
+    """RULES 2.1: version 1, subject TYPE/ID, derived correlation id, the id as key, and the moment it came."""
+    assert read(structured()) == Envelope(
+        "1", "/shop", "order.placed", 1, "order.placed/1", NOW, correlation_of("/shop", "1"), "1", {}
+    )
+    assert read(structured(subject=None, time=None, data=None, comexample=None)) == read(structured())
+
+
+def test_foreign_attributes_are_kept() -> None:
+    """Extensions and a schema of their own are encoded again."""
+    foreign = structured(
+        dataschema="https://example.com/order", partition=7, urgent=True, region="eu", datacontenttype="text/json",
+        time="2026-11-24T11:00:00.5+01:00",
+    )  # fmt: skip
+    envelope = read(foreign)
+    assert envelope.version == 1
+    assert envelope.time == NOW + timedelta(seconds=0.5)
+    assert envelope.extensions == {
+        "dataschema": "https://example.com/order", "partition": 7, "urgent": True, "region": "eu",
+    }  # fmt: skip
+    assert read(encode(envelope)) == envelope
+
+
+@pytest.mark.parametrize("prefix", ["cloudEvents_", "cloudEvents:", "ce-"])
+def test_binary_mode(prefix: str) -> None:
+    """Attributes from headers, data from the body; numbers may come as text, text as bytes, times as timestamps."""
+    given = {
+        "specversion": "1.0", "id": b"1", "source": "/shop", "type": "order.placed", "dataschema": "order.placed/3",
+        "revision": "2", "time": NOW, "correlationid": "flow", "region": "eu",
+    }  # fmt: skip
+    headers = {prefix + name: value for name, value in given.items()} | {"x-death": [], "other": 7}
+    envelope = decode(b'{"a": [1]}', "application/json", headers, NOW + timedelta(days=1))
+    assert envelope == Envelope(
+        "1", "/shop", "order.placed", 3, "order.placed/1", NOW, "flow", "1", {"a": [1]}, revision=2,
+        extensions={"region": "eu"},
+    )  # fmt: skip
+    assert decode(b"", "", headers, NOW).data == {}
+    naive = headers | {prefix + "time": NOW.replace(tzinfo=None)}
+    assert decode(b"{}", "", naive, NOW).time == NOW
+
+
+def test_the_official_sdk_reads_ours() -> None:
+    """CloudEvents 1.0.2: every attribute arrives as what it is."""
+    message = rabbitmq.RabbitMQMessage({}, CONTENT_TYPE, encode(ORDER))
+    event = rabbitmq.from_structured_event(message)
+    assert event.get_id() == ORDER.id
+    assert event.get_type() == "order.placed"
+    assert event.get_time() == ORDER.time
+    assert event.get_subject() == "order/4711"
+    assert event.get_extension("correlationid") == ORDER.correlation_id
+    assert event.get_extension("traceparent") == PARENT
+    assert event.get_extension("revision") == 1
+    assert event.get_data() == ORDER.data
+
+
+def test_we_read_the_official_sdk() -> None:
+    """Structured, and binary in the spelling of AMQP and in the one of RabbitMQ's users."""
+    event = CloudEvent(
+        {
+            "type": "order.placed", "source": "/shop", "id": "17", "time": NOW, "subject": "order/1", "region": "eu",
+            "datacontenttype": "application/json",
+        },
+        {"order_id": "1"},
+    )  # fmt: skip
+    whole = Envelope(
+        "17", "/shop", "order.placed", 1, "order/1", NOW, correlation_of("/shop", "17"), "17", {"order_id": "1"},
+        extensions={"region": "eu"},
+    )  # fmt: skip
+    in_json = rabbitmq.to_structured_event(event)
+    assert decode(in_json.body, in_json.content_type or "", {}, NOW) == whole
+    in_headers = rabbitmq.to_binary_event(event)
+    assert decode(in_headers.body, in_headers.content_type or "", in_headers.headers, NOW) == whole
+    other = amqp.to_binary_event(event)
+    content_type = str(other.properties["content-type"])
+    assert decode(other.application_data, content_type, other.application_properties, NOW) == whole
+
+
+def test_packed_data_is_read() -> None:
+    """`data_base64` is read where it holds a JSON object."""
+    assert read(structured(data_base64="eyJhIjogMX0=")).data == {"a": 1}
+
+
+def test_the_kits_own_undo_is_the_only_hocket_type() -> None:
+    """An undo carries a whole failure envelope, as deep as that may be; nobody else may use the kit's names."""
+    deep: dict[str, Json] = {}
+    for _ in range(MAX_DEPTH - 1):
+        deep = {"a": deep}
+    failure = json.loads(encode(Envelope("1", "/a", "a.b", 1, "a/1", NOW, "c", "k", deep)))
+    undo = Envelope("2", "/a", UNDO_TYPE, 1, "a/1", NOW, "c", "k", {"run": "r", "n": 1, "why": failure})
+    assert read(encode(undo)) == undo
+    foreign = Envelope("2", "/a", "a.b", 1, "a/1", NOW, "c", "k", {"why": failure})
+    with pytest.raises(Unsayable, match="deep"):
+        encode(foreign)
+
+
+def test_a_time_is_read_in_any_offset_and_written_in_utc() -> None:
+    """RFC 3339, whatever its offset; the year 1 is written with four digits."""
+    west = ORDER.time.astimezone(timezone(timedelta(hours=-5)))
+    assert read(structured(time=west.isoformat())).time == ORDER.time
+    early = Envelope("1", "/a", "a.b", 1, "a/1", datetime(1, 1, 1, tzinfo=UTC), "c", "k", {})
+    assert read(encode(early)) == early
+
+
+@given(ENVELOPES)
+@example(ORDER._replace(data={"datacontenttype": '","datacontenttype":"', '"data":': {"data": ',"datacontenttype":'}}))
+def test_the_hash_of_our_own_bytes_is_that_of_their_data(envelope: Envelope) -> None:
+    """RULES 2.5: had from the bytes or from the data, the hash is the same; and the envelope is what `decode` reads."""
+    body = encode(envelope)
+    found, hash = read_hashed(body, CONTENT_TYPE, {}, NOW)
+    assert hash == data_hash(dict(envelope.data)) == read_hashed(body.replace(b"{", b"{ ", 1), CONTENT_TYPE, {}, NOW)[1]
+    assert found == decode(body.replace(b"{", b"{ ", 1), CONTENT_TYPE, {}, NOW)
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        b'{"correlationid":"c","correlationid":"c","data":{},"datacontenttype":"application/json","id":"1"}',
+        b'{"correlationid":"c","data":{"a":1,"a":1},"datacontenttype":"application/json","id":"1"}',
+        b'{"correlationid":"c","data":{"a":NaN},"datacontenttype":"application/json","id":"1"}',
+        b'{"correlationid":"c","data":{"a":12345678901234567890},"datacontenttype":"application/json","id":"1"}',
+        b'{"correlationid":"c","data":{"a":"\\ud800"},"datacontenttype":"application/json","id":"1"}',
+    ],
+)
+def test_what_only_looks_like_ours_is_read_strictly(spoilt: bytes) -> None:
+    """The short way is taken by canonical bytes alone: what is refused elsewhere is refused there too."""
+    with pytest.raises(Undecodable, match="body"):
+        read_hashed(spoilt, CONTENT_TYPE, {}, NOW)

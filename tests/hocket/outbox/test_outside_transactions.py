@@ -1,0 +1,164 @@
+"""`service.tx()`: the same inbox and outbox, outside handlers."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import insert
+
+from hocket import Event, Scheduled, Service
+from hocket.config import MAX_EVENT_BYTES
+from hocket.envelope.keys import derived_key, inbox_key
+from hocket.errors import StoreError, Unsayable
+from hocket.store.port import Ending, Written
+from tests.hocket.sample_services import FLOW, FaultyStore, Tower, World, booked, rope, tables, tolled, uses
+
+desk = Service("desk", owner="team-tower", uses=uses, tables=tables)
+
+
+class Asked(Event, type="desk.asked", subject="desk/{name}"):
+    name: str
+
+
+class Typed(Event, type="desk.typed", subject="desk/letter"):
+    text: str
+
+
+class Never(Event, type="desk.never", subject="desk/{name}"):
+    name: str
+
+
+desk.says(Asked, Typed)
+
+
+async def test_a_key_that_was_here_before_says_nothing_again(tower: Tower) -> None:
+    """RULES 2.3: `seen`, the first correlation id, and no second event, also where nobody asks for `seen`."""
+    worker = await tower.start(desk.using(World()))
+    flows = []
+    for _ in range(2):
+        async with worker.outside("post-1", None) as tx:
+            tx.say(Asked(name="a"))
+        flows.append((tx.seen, tx.correlation_id))
+    await tower.quiet()
+    assert [seen for seen, _ in flows] == [False, True]
+    assert flows[0][1] == flows[1][1]
+    mark = inbox_key("desk", "/desk", "", "post-1")
+    assert set(await worker.store.inbox([mark])) == {mark}
+    [said] = tower.log()
+    assert said.idempotency_key == derived_key(("/desk", "", "post-1"), "desk", "desk.asked", 0, flows[0][1])
+
+
+async def test_of_two_at_once_one_is_seen(tower: Tower) -> None:
+    """RULES 3.1: the second finds the key taken when it opens or commits; nothing of it stands."""
+    worker = await tower.start(desk.using(World()))
+    seen = []
+
+    async def ask(write: bool) -> None:
+        async with worker.outside("k", None) as tx:
+            await asyncio.sleep(1)
+            tx.say(Asked(name="a"))
+            if write:
+                await (await tx.db()).execute(insert(tolled).values(name="a"))
+        seen.append(tx.seen)
+
+    await asyncio.gather(ask(True), ask(True), ask(False))
+    await tower.quiet()
+    assert sorted(seen) == [False, True, True]
+    assert len(tower.log()) == 1
+
+
+async def test_without_a_key_each_event_is_its_own(tower: Tower) -> None:
+    """RULES 2.3: its id is its key; and two transactions never call the outside under one key."""
+    worker = await tower.start(desk.using(World()))
+    keys = []
+    for _ in range(2):
+        async with worker.outside(None, FLOW) as tx:
+            async with tx.outside(rope) as plain, tx.outside(rope, "mail") as named:
+                keys += [plain, named]
+            tx.say(Asked(name="a"))
+    await tower.quiet()
+    assert len(set(keys)) == 4
+    assert all(each.idempotency_key == each.id and each.correlation_id == FLOW for each in tower.log())
+
+
+async def test_an_error_inside_says_nothing(tower: Tower) -> None:
+    """It is rolled back whole, and the key is free."""
+    worker = await tower.start(desk.using(World()))
+
+    async def ask() -> None:
+        async with worker.outside("k", None) as tx:
+            tx.say(Asked(name="a"))
+            await tx.db()
+            raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        await ask()
+    with pytest.raises(Unsayable, match="says\\(\\) outside handlers"):
+        async with worker.outside("k", None) as tx:
+            tx.say(Never(name="a"))
+    async with worker.outside("k", None) as tx:
+        assert not tx.seen
+    await tower.quiet()
+    assert tower.log() == []
+
+
+async def test_what_cannot_leave_is_refused_at_the_moment_it_is_said(tower: Tower) -> None:
+    """Too big, undeclared or no event: `say` itself raises, names type, size and bound; the transaction may go on."""
+    worker = await tower.start(desk.using(World()))
+    huge = Typed(text="x" * MAX_EVENT_BYTES)
+    async with worker.outside("k", None) as tx:
+        with pytest.raises(Unsayable, match=rf"desk\.typed about \S+ has \d{{7}} bytes .* is {MAX_EVENT_BYTES}"):
+            tx.say(huge)
+        with pytest.raises(Unsayable, match=r"has \d{7} bytes"):
+            tx.say(Scheduled(huge, after=timedelta(hours=1), key="k"))
+        with pytest.raises(Unsayable, match=r"desk says \S+ version 1, which it does not declare"):
+            tx.say(Never(name="a"))
+        with pytest.raises(Unsayable, match="desk says dict, which is no Event"):
+            tx.say({"name": "a"})
+        tx.say(Asked(name="a"))
+    await tower.quiet()
+    assert [envelope.type for envelope in tower.log()] == ["desk.asked"]
+
+
+async def test_too_big_an_event_is_refused_where_it_is_said(tower: Tower) -> None:
+    """RULES 4.3: within the transaction that says it, with size and bound; nothing of that transaction stands."""
+    worker = await tower.start(desk.using(World()))
+
+    async def ask() -> None:
+        async with worker.outside("k", None) as tx:
+            await (await tx.db()).execute(insert(tolled).values(name="a"))
+            tx.say(Asked(name="a"))
+            tx.say(Typed(text="x" * MAX_EVENT_BYTES))
+
+    with pytest.raises(Unsayable, match=rf"desk\.typed about \S+ has \d{{7}} bytes and the bound is {MAX_EVENT_BYTES}"):
+        await ask()
+    await tower.quiet()
+    assert tower.log() == []
+    assert await booked(worker) == []
+    async with worker.outside("k", None) as tx:
+        assert not tx.seen
+
+
+async def test_a_commit_of_unknown_outcome_is_published_all_the_same(tower: Tower) -> None:
+    """RULES 3.2: the caller hears of the failure, and what was committed does not wait for the next start."""
+    worker = await tower.start(desk.using(World()))
+    await tower.quiet()
+
+    class Cut(FaultyStore):
+        async def commit(self, endings: Sequence[Ending]) -> list[Written]:
+            written = await super().commit(endings)
+            if any(each.inbox for each in endings):
+                raise StoreError("the disk answered with an error")
+            return written
+
+    store = worker.store
+    assert isinstance(store, FaultyStore)
+    store.__class__ = Cut
+    with pytest.raises(StoreError):
+        async with worker.outside("k", None) as tx:
+            tx.say(Asked(name="a"))
+    await tower.quiet()
+    assert len(tower.log()) == 1
+    async with worker.outside("k", None) as tx:
+        assert tx.seen

@@ -1,0 +1,55 @@
+"""Every task has a supervisor; nothing dies silently."""
+
+import asyncio
+
+from hocket.errors import ConfigError
+from hocket.resilience.supervisor import Supervisor
+from hocket.telemetry.signals import Listener, Signals
+
+
+class Ear(Listener):
+    """Hears of troubles."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def trouble(self, service: str, what: str, **about: str | int | float) -> None:
+        self.heard.append(what)
+
+
+async def _fail(error: Exception) -> None:
+    raise error
+
+
+async def test_a_task_that_dies_is_told_with_its_own_sentence() -> None:
+    """The first error counts; ours keep their sentence, others are named."""
+    ear = Ear()
+    one, two = Supervisor("one", Signals([ear])), Supervisor("two", Signals([ear]))
+    one.spawn("work", _fail(ConfigError("the port is taken")))
+    two.spawn("work", _fail(ValueError("x")))
+    await asyncio.gather(one.died.wait(), two.died.wait())
+    assert (one.failed, two.failed) == ("the port is taken", "two: work died: ValueError: x")
+    assert ear.heard == ["a task of the kit died"] * 2
+
+
+async def test_inside_a_task_one_can_tell_a_stop_from_an_accident() -> None:
+    """`cutting` is true only in what the supervisor itself has cancelled."""
+    supervisor = Supervisor("one", Signals())
+    seen: list[bool] = []
+
+    async def work() -> None:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            seen.append(supervisor.cutting())
+            raise
+
+    accident = supervisor.spawn("accident", work())
+    await asyncio.sleep(0)
+    accident.cancel()
+    await asyncio.wait([accident])
+    supervisor.spawn("stop", work())
+    await asyncio.sleep(0)
+    await supervisor.stop()
+    assert seen == [False, True]
+    assert not supervisor.failed

@@ -1,0 +1,89 @@
+"""The time-out that all runs of one subscription share."""
+
+import asyncio
+
+import pytest
+
+from hocket.resilience.time_limit import Deadlines
+
+SHORT, LONG = 0.02, 60.0
+
+
+async def test_a_run_that_lasts_too_long_ends_with_a_timeout() -> None:
+    """As `asyncio.timeout`: the run is cancelled at its await, and what leaves the block is a `TimeoutError`."""
+    with pytest.raises(TimeoutError), Deadlines(SHORT).run():
+        await asyncio.Event().wait()
+    current = asyncio.current_task()
+    assert current is not None
+    assert current.cancelling() == 0
+
+
+async def test_each_run_has_its_own_time() -> None:
+    """Who began earlier is due earlier; who ended in time is not touched, also where others were cut."""
+    deadlines, ended = Deadlines(SHORT), []
+
+    async def run(name: str, until: asyncio.Event) -> None:
+        try:
+            with deadlines.run():
+                await until.wait()
+        except TimeoutError:
+            ended.append(name)
+        else:
+            ended.append(f"{name} in time")
+
+    never, soon = asyncio.Event(), asyncio.Event()
+    tasks = [asyncio.create_task(run("a", never)), asyncio.create_task(run("b", soon))]
+    await asyncio.sleep(0)
+    soon.set()
+    await asyncio.gather(*tasks)
+    await run("c", never)
+    assert ended == ["b in time", "a", "c"]
+
+
+async def test_a_cancellation_from_outside_stays_one() -> None:
+    """Only its own cut becomes a `TimeoutError`."""
+    started = asyncio.Event()
+
+    async def run() -> None:
+        with Deadlines(LONG).run():
+            started.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(run())
+    await started.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_a_timeout_of_the_run_itself_goes_first() -> None:
+    """A shorter time-out inside is the run's own business."""
+    with Deadlines(LONG).run():
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0):
+                await asyncio.Event().wait()
+        await asyncio.sleep(0)
+
+
+async def test_what_a_run_raises_goes_through() -> None:
+    """An error is no time-out, also where the run was cut and raised something else on the way out."""
+    with pytest.raises(KeyError), Deadlines(LONG).run():
+        raise KeyError("k")
+
+    async def turn() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise KeyError("k") from None
+
+    with pytest.raises(KeyError), Deadlines(SHORT).run():
+        await turn()
+
+
+async def test_ended_runs_are_not_remembered() -> None:
+    """However many runs end within the time, one timer stands and no run is kept."""
+    deadlines = Deadlines(LONG)
+    for _ in range(1000):
+        with deadlines.run():
+            pass
+    assert not deadlines._runs

@@ -1,0 +1,267 @@
+"""Steps and their undo: each transition, and every order in which they can come."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from hocket import saga
+from hocket.saga import (
+    Begun,
+    Conflict,
+    Ended,
+    Failed,
+    LedgerRow,
+    LedgerState,
+    Obsolete,
+    Refused,
+    UndoOrder,
+    Wait,
+    begin,
+    end,
+    fail,
+    owns,
+    release,
+    undone,
+)
+from tests.hocket.saga_state_graph import SCENARIOS, Scenario, visit
+
+ROW = LedgerRow(
+    "run",
+    "flow",
+    "payments.charge",
+    "order/1",
+    LedgerState.BEGUN,
+    "me",
+    "boot",
+    b"key",
+    "outside",
+    b"input",
+    updated=5.0,
+)
+FREE = replace(ROW, owner="", boot="")
+FINAL = (LedgerState.DONE, LedgerState.VOID, LedgerState.UNSURE, LedgerState.UNDOING, LedgerState.UNDONE)
+
+
+def begun(row: LedgerRow | None, **other: Any) -> Begun | Wait | Refused | Conflict | Obsolete:
+    """The delivery of `ROW` asks to begin, with a token of its own."""
+    words: dict[str, Any] = {
+        "run": "run", "correlation_id": "flow", "step": "payments.charge", "scope": "order/1", "token": "me",
+        "boot": "boot", "inbox_key": b"key", "step_key": "outside", "input": b"input", "replay": False, "now": 5.0,
+    }  # fmt: skip
+    return begin(row, **words | other)
+
+
+def ended(row: LedgerRow, how: LedgerState, **other: Any) -> Ended:
+    """The run of token `me` ends."""
+    words: dict[str, Any] = {"token": "me", "boot": "boot", "results": (b"result",), "spoken": None, "now": 9.0}
+    return end(row, end=how, **words | other)
+
+
+def failed(row: LedgerRow | None) -> Failed:
+    """A failure event arrives."""
+    return fail(row, run="run", correlation_id="flow", step="payments.charge", scope="order/1", failure=b"why", now=9.0)
+
+
+def test_the_first_copy_begins() -> None:
+    """RULES 5.2: `begun` names its owner and its run, and keeps what came in."""
+    assert begun(None) == Begun(ROW)
+
+
+def test_a_step_whose_flow_failed_before_is_refused() -> None:
+    """RULES 5.3: `refused` is the outcome of a `begun` that met a tombstone, each time it comes."""
+    tombstone = failed(None).row
+    assert tombstone is not None
+    assert (tombstone.state, tombstone.failure, tombstone.updated) == (LedgerState.TOMBSTONE, b"why", 9.0)
+    first = begun(tombstone)
+    assert isinstance(first, Refused)
+    assert (first.row.state, first.row.inbox_key) == (LedgerState.REFUSED, b"key")
+    assert begun(first.row) == first
+
+
+def test_a_copy_waits_while_another_is_at_work() -> None:
+    """RULES 5.2: an owner is at work, whatever its process; without owner the run is taken over."""
+    assert begun(replace(ROW, owner="other")) == Wait()
+    assert begun(FREE) == Begun(ROW)
+    assert begun(replace(ROW, owner="other", boot="another")) == Wait()
+    assert begun(ROW) == Begun(ROW)
+
+
+def test_taking_over_keeps_the_mark() -> None:
+    """RULES 5.3: a failure that was marked survives the run that it found at work."""
+    assert begun(replace(FREE, failure=b"why")) == Begun(replace(ROW, failure=b"why"))
+
+
+@pytest.mark.parametrize("state", [LedgerState.BEGUN, LedgerState.REFUSED, *FINAL])
+def test_another_input_in_the_same_run_is_a_conflict(state: LedgerState) -> None:
+    """RULES 5.1: there is one run for a scope in a flow."""
+    assert begun(replace(FREE, state=state), inbox_key=b"another") == Conflict()
+    assert begun(replace(FREE, state=state), inbox_key=b"another", replay=True) == Conflict()
+
+
+@pytest.mark.parametrize("state", FINAL)
+@pytest.mark.parametrize("replay", [False, True])
+def test_what_has_ended_does_not_begin_again(state: LedgerState, replay: bool) -> None:
+    """RULES 5.6: only the replay of an unsure run begins again; the number of its undos goes on."""
+    row = replace(FREE, state=state, generation=2, results=(b"result",))
+    if state is LedgerState.UNSURE and replay:
+        assert begun(row, replay=True) == Begun(replace(ROW, generation=2))
+    else:
+        assert begun(row, replay=replay) == Obsolete()
+
+
+def test_an_unmarked_run_ends_as_it_ended() -> None:
+    """RULES 5.2: done, void or unsure, without an owner."""
+    for how in (LedgerState.DONE, LedgerState.VOID, LedgerState.UNSURE):
+        row = replace(FREE, state=how, results=(b"result",), updated=9.0)
+        assert ended(ROW, how) == Ended(row, None, won=True)
+
+
+def test_a_marked_run_undoes_itself_at_its_end() -> None:
+    """RULES 5.3: the end of a marked run writes the undo; a void one has nothing to undo."""
+    marked = failed(ROW).row
+    assert marked == replace(ROW, failure=b"why", updated=9.0)
+    for how in (LedgerState.DONE, LedgerState.UNSURE):
+        after = ended(marked, how)
+        assert (after.row.state, after.row.generation, after.won) == (LedgerState.UNDOING, 1, True)
+        assert after.row.results == (b"result",)
+        assert after.undo == UndoOrder("run", 1, b"why")
+    assert ended(marked, LedgerState.VOID).undo is None
+    assert ended(marked, LedgerState.VOID).row.state is LedgerState.VOID
+
+
+def test_what_on_dead_said_undoes_the_step() -> None:
+    """RULES 5.5: the burial that speaks writes the step's own undo; a marked failure came before it."""
+    after = ended(ROW, LedgerState.UNSURE, results=(), spoken=b"spoken")
+    assert after.undo == UndoOrder("run", 1, b"spoken")
+    assert (after.row.state, after.row.failure) == (LedgerState.UNDOING, b"spoken")
+    both = ended(replace(ROW, failure=b"why"), LedgerState.UNSURE, spoken=b"spoken")
+    assert both.undo == UndoOrder("run", 1, b"why")
+
+
+def test_a_fenced_run_starts_the_next_undo() -> None:
+    """RULES 5.4: what it did may have come after the undo; a void end has done nothing."""
+    for state in (LedgerState.UNDOING, LedgerState.UNDONE):
+        row = replace(FREE, state=state, generation=1, failure=b"why")
+        for how in (LedgerState.DONE, LedgerState.UNSURE):
+            after = ended(row, how)
+            assert after.undo == UndoOrder("run", 2, b"why")
+            assert (after.row.state, after.row.generation, after.won) == (LedgerState.UNDOING, 2, False)
+        assert ended(row, LedgerState.VOID) == Ended(row, None, won=False)
+
+
+def test_a_fenced_run_changes_nothing_else() -> None:
+    """RULES 3.1: only the run that `begun` names wins."""
+    for row in (
+        replace(ROW, owner="other"),
+        replace(ROW, boot="after"),
+        FREE,
+        replace(FREE, state=LedgerState.DONE),
+        replace(FREE, state=LedgerState.UNSURE),
+    ):
+        assert ended(row, LedgerState.DONE) == Ended(row, None, won=False)
+        assert not owns(row, "me", "boot")
+
+
+def test_release_clears_only_its_own() -> None:
+    """RULES 5.2: retry, deferral and give-back clear the owner, and leave what is another's."""
+    assert release(ROW, "me", 9.0) == replace(FREE, updated=9.0)
+    other = replace(ROW, owner="other")
+    assert release(other, "me", 9.0) is other
+    done = replace(ROW, state=LedgerState.DONE)
+    assert release(done, "me", 9.0) is done
+
+
+def test_a_failure_undoes_what_is_done_or_unsure() -> None:
+    """RULES 5.3: `undoing` and the order of the undo, in one."""
+    for state in (LedgerState.DONE, LedgerState.UNSURE):
+        after = failed(replace(FREE, state=state, results=(b"result",)))
+        assert after.undo == UndoOrder("run", 1, b"why")
+        assert after.row == replace(
+            FREE, state=LedgerState.UNDOING, results=(b"result",), failure=b"why", generation=1, updated=9.0
+        )
+
+
+def test_a_second_failure_changes_nothing() -> None:
+    """RULES 5.3: a mark stays as it is, and whatever is not done or unsure is left alone."""
+    assert failed(replace(ROW, failure=b"first")) == Failed(None, None)
+    for state in LedgerState:
+        if state not in {LedgerState.BEGUN, LedgerState.DONE, LedgerState.UNSURE}:
+            assert failed(replace(FREE, state=state)) == Failed(None, None)
+
+
+def test_only_the_last_undo_ends_it() -> None:
+    """RULES 5.4: an undo that is not the last leaves the row undoing."""
+    row = replace(FREE, state=LedgerState.UNDOING, generation=2)
+    assert undone(row, 1, 9.0) is None
+    assert undone(row, 2, 9.0) == replace(row, state=LedgerState.UNDONE, updated=9.0)
+    assert undone(replace(row, state=LedgerState.DONE), 2, 9.0) is None
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_every_order_ends_well(name: str) -> None:
+    """RULES 5.1 to 5.6: no order of arrival, crash, pause and double leaves a zombie that nobody sees, or wedges."""
+    states, bad = visit(SCENARIOS[name])
+    assert not bad
+    assert states > 5000, "it visits what it is meant to visit"
+
+
+def _without_begun(row: LedgerRow | None, **words: Any) -> Any:
+    return begin(row, **words) if row and row.state is LedgerState.TOMBSTONE else Begun(row)  # type: ignore[arg-type]  # no row is what is left out
+
+
+def _without_owner(row: LedgerRow | None, **words: Any) -> Any:
+    return begin(replace(row, owner="") if row else None, **words)
+
+
+def _without_tombstone(row: LedgerRow | None, **words: Any) -> Any:
+    return begin(None if row and row.state is LedgerState.TOMBSTONE else row, **words)
+
+
+def _without_obsolete(row: LedgerRow | None, **words: Any) -> Any:
+    if row and words["replay"] and row.state in {LedgerState.UNDOING, LedgerState.UNDONE}:
+        row = replace(row, state=LedgerState.UNSURE)
+    return begin(row, **words)
+
+
+def _without_mark(row: LedgerRow | None, **words: Any) -> Failed:
+    return Failed(None, None) if row and row.state is LedgerState.BEGUN else fail(row, **words)
+
+
+def _without_void(row: LedgerRow, **words: Any) -> Ended:
+    void = words["end"] is LedgerState.VOID and saga.owns(row, words["token"], words["boot"])
+    return end(row, **words | {"end": LedgerState.DONE if void else words["end"]})
+
+
+def _without_next_undo(row: LedgerRow, **words: Any) -> Ended:
+    return end(row, **words) if owns(row, words["token"], words["boot"]) else Ended(row, None, won=False)
+
+
+def _owns_whatever_is_not_final(row: LedgerRow, *_: str) -> bool:
+    return row.state in {LedgerState.BEGUN, LedgerState.TOMBSTONE}
+
+
+def _owns_whatever_has_begun(row: LedgerRow, *_: str) -> bool:
+    return row.state is LedgerState.BEGUN
+
+
+WITHOUT: dict[str, dict[str, Callable[..., object]]] = {
+    "begun": {"begin": _without_begun, "owns": _owns_whatever_is_not_final},
+    "owner": {"begin": _without_owner, "owns": _owns_whatever_has_begun},
+    "tombstone": {"begin": _without_tombstone},
+    "mark": {"fail": _without_mark},
+    "void": {"end": _without_void},
+    "next undo": {"end": _without_next_undo},
+    "obsolete": {"begin": _without_obsolete},
+}
+
+
+@pytest.mark.parametrize("rule", WITHOUT)
+def test_every_rule_is_needed(rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RULES 5: leave one rule out, and some order of things ends badly."""
+    for name, function in WITHOUT[rule].items():
+        monkeypatch.setattr(saga, name, function)
+    scenario = Scenario(failures=1, replay=True) if rule == "obsolete" else Scenario()
+    _, bad = visit(scenario)
+    assert bad

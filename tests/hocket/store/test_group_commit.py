@@ -1,0 +1,100 @@
+"""Commits that callers share."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, cast
+
+import pytest
+
+from hocket.errors import StoreError
+from hocket.store.group_commit import GROUP, Together
+from hocket.store.port import Ending, Store, Written
+
+
+class _Slow:
+    """A store whose commits wait until they are let go; it keeps how many endings each had."""
+
+    def __init__(self) -> None:
+        self.groups: list[int] = []
+        self.gate = asyncio.Event()
+        self.wrong: Exception | None = None
+        self.bad: Ending | None = None
+
+    async def commit(self, endings: Sequence[Ending]) -> list[Written]:
+        self.groups.append(len(endings))
+        await self.gate.wait()
+        if self.wrong is not None and (self.bad is None or self.bad in endings):
+            raise self.wrong
+        return [Written(True) for _ in endings]
+
+
+def _together(store: _Slow) -> Together:
+    return Together(cast("Store", store))
+
+
+def _many(together: Together, count: int) -> "list[asyncio.Task[Written]]":
+    return [asyncio.create_task(together.commit(Ending(receipt=b"%d" % n))) for n in range(count)]
+
+
+async def _turns(count: int = 5) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def test_who_asks_meanwhile_goes_into_the_next_commit() -> None:
+    """The first caller commits alone; all who ask while it does share the next ones, at most a group each."""
+    store = _Slow()
+    tasks = _many(_together(store), GROUP + 3)
+    await _turns()
+    assert store.groups == [1]
+    store.gate.set()
+    assert all(each.won for each in await asyncio.gather(*tasks))
+    assert store.groups == [1, GROUP, 2]
+
+
+async def test_one_bad_neighbour_does_not_take_the_others_along() -> None:
+    """An ending that the store refuses fails its own caller; the others are written one by one."""
+    store = _Slow()
+    store.wrong, store.bad = ValueError("no such value"), Ending(receipt=b"2")
+    tasks = _many(_together(store), 4)
+    await _turns()
+    store.gate.set()
+    found: list[Any] = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(each) for each in found] == [Written, Written, ValueError, Written]
+
+
+async def test_an_unknown_outcome_is_told_to_all_who_shared_it() -> None:
+    """RULES 3.2: where the store fails nobody knows what was written; each caller hears it."""
+    store = _Slow()
+    store.wrong = StoreError("gone")
+    tasks = _many(_together(store), 3)
+    await _turns()
+    store.gate.set()
+    found = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(each) for each in found] == [StoreError] * 3
+
+
+async def test_a_cut_caller_leaves_no_one_waiting() -> None:
+    """Whoever commits for others and is cut tells them; the next who asks is served."""
+    store = _Slow()
+    together = _together(store)
+    tasks = _many(together, 3)
+    await _turns()
+    tasks[0].cancel()
+    tasks[1].cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await tasks[0]
+    store.gate.set()
+    assert (await asyncio.wait_for(tasks[2], 1)).won
+    assert (await asyncio.wait_for(together.commit(Ending()), 1)).won
+
+
+async def test_a_caller_that_is_cut_as_it_is_asked_to_lead_hands_that_on() -> None:
+    """The commit before has just ended, the next leader is cancelled in the same turn: the one behind it leads."""
+    store = _Slow()
+    tasks = _many(_together(store), 3)
+    await _turns()
+    store.gate.set()
+    tasks[0].add_done_callback(lambda _: tasks[1].cancel())
+    await tasks[0]
+    assert (await asyncio.wait_for(tasks[2], 1)).won

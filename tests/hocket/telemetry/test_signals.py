@@ -1,0 +1,109 @@
+"""The table of named moments."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+
+import pytest
+
+from hocket.outcome import Word
+from hocket.telemetry.signals import Ended, Listener, Processing, Sample, Saying, Sent, Signals
+
+ENDED = Ended("payments", "payments.charge", "order.placed", "1", "flow", 1, Word.HANDLED, 1.0, 2.0, 0.5)
+SENT = Sent("payments", "event", "payment.charged", "confirmed", 0.1)
+SAMPLE = Sample("payments", 1, 2, 3, 4, 5.0)
+RUN = Processing("payments", "payments.charge", "order.placed", "1", "flow", 1, "")
+SAYING = Saying("payments", "payment.charged", "2", "flow", "payment.charged.v1", "of the flow")
+
+
+class Notes(Listener):
+    """Writes down what it hears."""
+
+    def __init__(self, name: str, heard: list[tuple[object, ...]], traceparent: str = "") -> None:
+        self.name = name
+        self.heard = heard
+        self.traceparent = traceparent
+
+    def attempts(self, ended: Sequence[Ended]) -> None:
+        """Note it."""
+        self.heard.append((self.name, "attempts", *ended))
+
+    def published(self, sent: Sequence[Sent]) -> None:
+        """Note it."""
+        self.heard.append((self.name, "published", *sent))
+
+    def breaker(self, service: str, name: str, state: str) -> None:
+        """Note it."""
+        self.heard.append((self.name, "breaker", service, name, state))
+
+    def link(self, service: str, ready: bool, reason: str) -> None:
+        """Note it."""
+        self.heard.append((self.name, "link", service, ready, reason))
+
+    def sampled(self, sample: Sample) -> None:
+        """Note it."""
+        self.heard.append((self.name, "sampled", sample))
+
+    def trouble(self, service: str, what: str, **about: str | int | float) -> None:
+        """Note it."""
+        self.heard.append((self.name, "trouble", service, what, about))
+
+    def processing(self, run: Processing) -> AbstractContextManager[str]:
+        """Note begin and end."""
+        return self._around()
+
+    @contextmanager
+    def _around(self) -> Iterator[str]:
+        self.heard.append((self.name, "begin"))
+        try:
+            yield self.traceparent
+        finally:
+            self.heard.append((self.name, "end"))
+
+    def saying(self, event: Saying) -> str:
+        """Its own traceparent."""
+        return self.traceparent
+
+
+def tell(listener: Listener) -> None:
+    """Every moment once."""
+    listener.attempts([ENDED])
+    listener.published([SENT])
+    listener.breaker("payments", "card-api", "open")
+    listener.link("payments", ready=False, reason="gone")
+    listener.sampled(SAMPLE)
+    listener.trouble("payments", "a lease expired", seconds=3)
+
+
+def test_every_listener_hears_every_moment_in_order() -> None:
+    """A moment is passed on as it is, to the first listener first."""
+    heard: list[tuple[object, ...]] = []
+    tell(Signals([Notes("a", heard), Notes("b", heard)]))
+    moments = [
+        ("attempts", ENDED), ("published", SENT), ("breaker", "payments", "card-api", "open"),
+        ("link", "payments", False, "gone"), ("sampled", SAMPLE),
+        ("trouble", "payments", "a lease expired", {"seconds": 3}),
+    ]  # fmt: skip
+    assert heard == [(name, *moment) for moment in moments for name in ("a", "b")]
+
+
+def test_contexts_surround_a_run() -> None:
+    """The first listener's context is outermost, and an error passes through all of them."""
+    heard: list[tuple[object, ...]] = []
+    signals = Signals([Notes("a", heard), Listener(), Notes("b", heard)])
+    with pytest.raises(ValueError, match="handler"), signals.around(RUN):
+        raise ValueError("handler")
+    assert heard == [("a", "begin"), ("b", "begin"), ("b", "end"), ("a", "end")]
+
+
+def test_the_first_traceparent_counts() -> None:
+    """Where no listener traces, the flow's own goes on."""
+    assert Signals([Notes("a", []), Notes("b", [], "own"), Notes("c", [], "later")]).saying(SAYING) == "own"
+    assert Signals([Listener()]).saying(SAYING) == "of the flow"
+    assert Signals().saying(SAYING) == "of the flow"
+
+
+def test_a_listener_may_leave_every_moment_alone() -> None:
+    """A listener overrides only what it wants to hear."""
+    tell(Listener())
+    assert Listener().processing(RUN) is None
+    assert Listener().saying(SAYING) == ""

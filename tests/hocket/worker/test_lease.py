@@ -1,0 +1,182 @@
+"""A process holds its lease, takes over what others left, and ends when its lease was over."""
+
+import asyncio
+import random
+from datetime import timedelta
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from sqlalchemy import MetaData
+
+from hocket.errors import ConfigError, StoreError
+from hocket.store.port import OWNER_RENEW_SECONDS
+from hocket.telemetry.signals import Signals
+from hocket.worker.lease import OPEN_FIRST_WAIT, OPEN_LONGEST_WAIT, Opening, hold
+from tests.hocket.sample_services import FaultyStore, Tower, World, bells
+
+
+class LeasedStore(FaultyStore):
+    """A store whose lease and left rows are what a test says."""
+
+    held = True
+    left = 0
+    away = False
+
+    async def renew(self) -> bool:
+        """As the test says."""
+        if self.away:
+            raise StoreError("away")
+        return self.held
+
+    async def take_over(self) -> int:
+        """As the test says, once."""
+        left, self.left = self.left, 0
+        return left
+
+
+@pytest.fixture
+async def store(tower: Tower, tmp_path: Path) -> LeasedStore:
+    """A store that nobody has opened, under virtual time."""
+    return LeasedStore(str(tmp_path / "leased.db"), clock=tower.clock, boot="b", inline=True)
+
+
+async def test_what_others_left_is_looked_for(store: LeasedStore) -> None:
+    """RULES 4.1: rows taken over are rows nobody handed to the relay; it looks again, and only then."""
+    looks, why = list[float](), list[str]()
+    loop = asyncio.get_running_loop()
+    holding = loop.create_task(hold("bells", store, Signals(), lambda: looks.append(loop.time()), why.append))
+    await asyncio.sleep(2.5 * OWNER_RENEW_SECONDS)
+    assert looks == []
+    store.left = 3
+    await asyncio.sleep(2 * OWNER_RENEW_SECONDS)
+    assert len(looks) == 1
+    holding.cancel()
+
+
+async def test_a_store_that_is_away_is_asked_again(store: LeasedStore) -> None:
+    """RULES 3.2: the store's failure ends nothing and is told; the lease is renewed when it is back."""
+    why: list[str] = []
+    store.away = True
+    holding = asyncio.get_running_loop().create_task(hold("bells", store, Signals(), lambda: None, why.append))
+    await asyncio.sleep(3 * OWNER_RENEW_SECONDS)
+    store.away = False
+    told = len(why)
+    await asyncio.sleep(3 * OWNER_RENEW_SECONDS)
+    assert not holding.done()
+    assert why == ["away"] * told != []
+    holding.cancel()
+
+
+class SlowlyStore(LeasedStore):
+    """A store whose server comes up at its third opening."""
+
+    opened: tuple[float, ...] = ()
+    away_till = 3
+
+    async def open(self, tables: MetaData | None = None) -> None:
+        """As the test says."""
+        self.opened += (asyncio.get_running_loop().time(),)
+        if len(self.opened) < self.away_till:
+            raise StoreError("database shop does not answer")
+        await super().open(tables)
+
+
+@pytest.fixture
+async def slowly(tower: Tower, tmp_path: Path) -> SlowlyStore:
+    """A store that is away, under virtual time."""
+    return SlowlyStore(str(tmp_path / "slowly.db"), clock=tower.clock, boot="b", inline=True)
+
+
+def opening_of(store: SlowlyStore) -> Opening:
+    """The opening of a service on it."""
+    return Opening("bells", store, None, Signals(), random.Random(1))
+
+
+async def nothing() -> None:
+    """Nothing more is to be done."""
+
+
+async def test_a_store_that_is_away_at_the_start_is_waited_for(slowly: SlowlyStore) -> None:
+    """RULES 3.2: the start says why it waits and goes on by itself; before that nothing is written to the store."""
+    opening, steps = opening_of(slowly), list[str]()
+
+    async def begin() -> None:
+        steps.append("begin")
+        if len(steps) == 1:
+            raise StoreError("away again")
+
+    async def work() -> None:
+        steps.append("work")
+
+    loop = asyncio.get_running_loop()
+    later = await opening.start(begin, work, lambda name, what: loop.create_task(what, name=name))
+    assert later is not None
+    with pytest.raises(StoreError, match="database shop does not answer"):
+        opening.check()
+    await later
+    assert steps == ["begin", "begin", "work"]
+    assert len(slowly.opened) == slowly.away_till + 1
+    opening.check()
+    await slowly.close()
+
+
+async def test_the_waits_for_a_store_grow_to_their_bound(slowly: SlowlyStore) -> None:
+    """Between tries it waits longer and longer, never longer than the bound."""
+    slowly.away_till = 12
+    loop = asyncio.get_running_loop()
+    later = await opening_of(slowly).start(nothing, nothing, lambda name, what: loop.create_task(what, name=name))
+    assert later is not None
+    await later
+    waits = [after - before for before, after in pairwise(slowly.opened)]
+    assert waits[0] <= OPEN_FIRST_WAIT
+    assert all(OPEN_LONGEST_WAIT / 2 <= wait <= OPEN_LONGEST_WAIT for wait in waits[5:])
+    await slowly.close()
+
+
+async def test_what_a_person_must_mend_ends_the_wait(slowly: SlowlyStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A `ConfigError` is an end, whenever it is found out."""
+    loop = asyncio.get_running_loop()
+    later = await opening_of(slowly).start(nothing, nothing, lambda name, what: loop.create_task(what, name=name))
+    assert later is not None
+
+    async def refuse(_: SlowlyStore, _tables: MetaData | None = None) -> None:
+        raise ConfigError("database shop refuses this user")
+
+    monkeypatch.setattr(SlowlyStore, "open", refuse)
+    with pytest.raises(ConfigError, match="refuses this user"):
+        await later
+
+
+async def test_a_process_that_was_late_goes_on(store: LeasedStore) -> None:
+    """RULES 4.1: it holds a new lease and looks again; others that were late too have time to renew."""
+    looks, why = list[str](), list[str]()
+    holding = asyncio.get_running_loop().create_task(
+        hold("bells", store, Signals(), lambda: looks.append("look"), why.append)
+    )
+    store.held, store.left = False, 3
+    await asyncio.sleep(1.5 * OWNER_RENEW_SECONDS)
+    assert (looks, store.left) == (["look"], 3)
+    store.held = True
+    await asyncio.sleep(OWNER_RENEW_SECONDS)
+    assert (looks, store.left) == (["look", "look"], 0)
+    holding.cancel()
+
+
+async def test_a_service_holds_its_lease(tower: Tower, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RULES 4.1: the running service renews; where it was late it says so and works on."""
+    worker = await tower.start(bells.using(World()))
+    await tower.advance(timedelta(seconds=3 * OWNER_RENEW_SECONDS))
+    assert worker.live
+
+    late: list[float] = []
+
+    async def over(_: FaultyStore) -> bool:
+        late.append(asyncio.get_running_loop().time())
+        return False
+
+    monkeypatch.setattr(FaultyStore, "renew", over)
+    await tower.advance(timedelta(seconds=2 * OWNER_RENEW_SECONDS))
+    assert late
+    assert worker.live
+    assert worker.health() == []

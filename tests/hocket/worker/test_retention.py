@@ -1,0 +1,112 @@
+"""RULES 2.7: what is remembered, what is forgotten, and what comes too late."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from pydantic import ValidationError
+
+from hocket.config import Config
+from hocket.store.port import Retention
+from hocket.worker.retention import MARGIN, STEP_ROWS, WALK_WAIT, before
+from tests.hocket.sample_services import FLOW, Rung, Shut, Tower, World, bells, echo, steps, until
+
+HOUR = timedelta(hours=1)
+KEEP = Retention(HOUR, HOUR, HOUR)
+
+
+async def test_what_is_older_than_the_inbox_remembers_is_buried(tower: Tower) -> None:
+    """RULES 2.7: cause `too-old`, without a run and without a row; only a replay admits it, once."""
+    world = World(behave=echo)
+    worker = await tower.start(bells.using(world), KEEP)
+    said = tower.clock.now()
+    await tower.hear(Rung(name="a"), "k", time=said - HOUR - timedelta(seconds=1))
+    await tower.hear(Rung(name="b"), "k2", time=said - HOUR + timedelta(minutes=1))
+    await tower.quiet()
+    [letter] = tower.letters()
+    assert letter.headers["hocket-death-cause"] == "too-old"
+    assert "HOCKET_INBOX_DAYS" in str(letter.headers["hocket-death-error"])
+    assert len(world.attempts) == 1
+    for _ in range(2):
+        await worker.send("bells.ring", letter.body, letter.content_type, replay="r1", attempt=2)
+    await tower.quiet()
+    assert len(world.attempts) == 2
+    assert len(tower.letters()) == 1
+
+
+async def test_a_failure_that_is_too_old_leaves_the_ledger_alone(tower: Tower) -> None:
+    """RULES 2.7, 5.5: `too-old` touches neither ledger nor inbox row."""
+    worker = await tower.start(steps.using(World()), KEEP)
+    await tower.hear(Shut(name="a"), "k", time=tower.clock.now() - HOUR - timedelta(days=1))
+    await tower.quiet()
+    assert [each.routing_key for each in tower.letters()] == ["steps.hush"]
+    async with worker.store.read() as db:
+        assert not list(await db.exec_driver_sql("SELECT run FROM hocket_ledger"))
+
+
+async def test_a_double_is_seen_as_long_as_it_is_admitted(tower: Tower) -> None:
+    """RULES 2.7: a row outlives the moment from which on its event comes too late, so that no double passes."""
+    world = World(behave=echo)
+    worker = await tower.start(bells.using(world), KEEP)
+    said = tower.clock.now()
+    await tower.hear(Rung(name="a"), "k", time=said)
+    await tower.quiet()
+    await asyncio.sleep((HOUR - timedelta(minutes=1)).total_seconds())
+    await worker.sweeper.walk()
+    await tower.hear(Rung(name="a"), "k", time=said)
+    await tower.quiet()
+    assert tower.receipts()[-1]["outcome"] == "duplicate"
+    await asyncio.sleep(MARGIN + 120)
+    assert await worker.sweeper.walk() == 1
+    await tower.hear(Rung(name="a"), "k", time=said)
+    await tower.quiet()
+    assert tower.receipts()[-1]["cause"] == "too-old"
+    assert world.attempts == [1]
+
+
+async def test_a_purge_goes_on_under_load(tower: Tower) -> None:
+    """RULES 2.7: in bounded steps, hour by hour, while the service works, which loses nothing by it."""
+    world = World(behave=echo)
+    worker = await tower.start(bells.using(world), KEEP)
+    many = STEP_ROWS + 20
+    for number in range(many):
+        await tower.hear(Rung(name="a"), f"old {number}")
+    await tower.quiet()
+    await asyncio.sleep((HOUR + timedelta(seconds=MARGIN)).total_seconds())
+    for number in range(40):
+        await tower.hear(Rung(name="b"), f"new {number}")
+    await until(lambda: worker.sweeper.purged == many, patience=2 * WALK_WAIT)
+    await tower.quiet()
+    assert len(world.attempts) == many + 40
+    async with worker.store.read() as db:
+        [[left]] = await db.exec_driver_sql("SELECT count(*) FROM hocket_inbox")
+    assert left == 40
+
+
+async def test_a_key_said_outside_handlers_is_forgotten_too(tower: Tower) -> None:
+    """RULES 2.7: `seen` holds while the inbox remembers."""
+    worker = await tower.start(bells.using(World()), KEEP)
+    async with worker.outside("order-1", FLOW) as tx:
+        assert not tx.seen
+    await asyncio.sleep((HOUR + timedelta(seconds=MARGIN + 60)).total_seconds())
+    await worker.sweeper.walk()
+    async with worker.outside("order-1", FLOW) as tx:
+        assert not tx.seen
+
+
+def test_the_moments_lie_behind_the_retention() -> None:
+    """RULES 2.7: rows outlive their retention by the margin."""
+    keep = Retention(timedelta(days=1), timedelta(days=3), timedelta(days=2))
+    assert before(keep, 10 * 86400) == (9 * 86400 - MARGIN, 7 * 86400 - MARGIN, 8 * 86400 - MARGIN)
+
+
+def test_retentions_are_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """RULES 2.7: HOCKET_INBOX_DAYS, HOCKET_LEDGER_DAYS, HOCKET_DEAD_DAYS; the inbox is never the longest."""
+    assert Config().retention() == (timedelta(days=30), timedelta(days=365), timedelta(days=30))
+    monkeypatch.setenv("HOCKET_INBOX_DAYS", "7")
+    monkeypatch.setenv("HOCKET_LEDGER_DAYS", "7.5")
+    assert Config().retention() == (timedelta(days=7), timedelta(days=365), timedelta(days=7, hours=12))
+    assert Retention(*Config().retention()).dead == timedelta(days=365)
+    monkeypatch.setenv("HOCKET_LEDGER_DAYS", "6")
+    with pytest.raises(ValidationError, match="give the last two at least as many days as the first"):
+        Config()

@@ -1,0 +1,71 @@
+"""A service's own tables in a real database: SQLite or PostgreSQL, by its address."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from sqlalchemy import MetaData
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+
+from hocket.clock import SystemClock
+from hocket.envelope.keys import INBOX_KEY_BYTES
+from hocket.store.port import Store
+from hocket.store.port import Tx as StoreTx
+from hocket.store.postgres.store import PostgresStore
+from hocket.store.sqlite.store import SqliteStore
+from hocket.tx import About, Guard, Tx
+
+
+@asynccontextmanager
+async def database(tables: MetaData, address: str) -> AsyncIterator[AsyncConnection]:
+    """An open connection to a fresh database that has `tables`."""
+    driver = address.replace("sqlite:", "sqlite+aiosqlite:").replace("postgresql:", "postgresql+asyncpg:")
+    engine = create_async_engine(driver)
+    try:
+        async with engine.connect() as db:
+            await db.run_sync(tables.create_all)
+            yield db
+            await db.rollback()
+    finally:
+        await engine.dispose()
+
+
+@asynccontextmanager
+async def store_at(address: str, tables: MetaData | None) -> AsyncIterator[Store]:
+    """The kit's store over that address, open, with `tables`."""
+    clock = SystemClock()
+    made: Store = (
+        PostgresStore(address, clock=clock, boot="boot")
+        if address.startswith("postgresql:")
+        else SqliteStore(address.removeprefix("sqlite:///"), clock=clock, boot="boot")
+    )
+    await made.open(tables)
+    try:
+        yield made
+    finally:
+        await made.close()
+
+
+def within(tx: StoreTx, uses: Any = None) -> Tx[Any]:
+    """An open transaction of a store, as a handler or reader gets it."""
+
+    class Open:
+        """The transaction."""
+
+        async def open(self) -> AsyncConnection:
+            """Open it."""
+            return await tx.db()
+
+        async def read(self) -> AsyncConnection:
+            """The same."""
+            return await tx.db()
+
+        async def cancel(self, schedule: str) -> bool:
+            """Take back what was scheduled."""
+            return await tx.cancel(schedule)
+
+    clock = SystemClock()
+    about = About(
+        bytes(INBOX_KEY_BYTES), "flow", "subject", clock.now(), idempotency_key="key", step_key="step-key", attempt=1
+    )
+    return Tx(about, uses, Open(), Guard({}, clock, b"", lambda name, state: None))
