@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hocket import cli, saga
-from hocket.breaker import Circuit
 from hocket.outbox.builder import Speaker
-from hocket.store.port import InboxRow, OutboxRow
+from hocket.resilience.circuit import Circuit
+from hocket.store.records import InboxRow, OutboxRow
 from hocket.store.sqlite import statements
 from hocket.store.sqlite.store import SqliteStore
 

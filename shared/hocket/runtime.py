@@ -6,6 +6,7 @@ Whoever starts services enters `here`; tasks started inside inherit it, HTTP han
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -52,3 +53,12 @@ def current(service: str) -> Running:
             f"or inside hocket.testing.play({service})"
         )
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Which process of which service speaks: `boot` is new at each start."""
+
+    service: str
+    instance: str
+    boot: str

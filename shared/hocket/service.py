@@ -18,7 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from typing_extensions import TypeVar
 
 from hocket.breaker import Breaker
-from hocket.declarations.choreography import Declarations, Subscription, Undo
+from hocket.declarations.annotations import heard_of, one_of
+from hocket.declarations.choreography import Declarations
 from hocket.declarations.names import check_handler, check_service
 from hocket.declarations.signature import (
     Signature,
@@ -28,11 +29,10 @@ from hocket.declarations.signature import (
     check_input,
     check_step_says,
     fields_of,
-    heard_of,
-    one_of,
     signature_of,
     subscription_of,
 )
+from hocket.declarations.subscription import Subscription, Undo
 from hocket.declarations.versions import Rendering, Upcast
 from hocket.errors import DeclarationError
 from hocket.event import Death, Event, Heard, Scheduled

@@ -2,18 +2,18 @@
 
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Generic, NamedTuple, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 from typing_extensions import TypeVar
 
-from hocket.breaker import Breaker, Circuit, Pass
-from hocket.clock import Clock
-from hocket.declarations.choreography import name_of
+from hocket.breaker import Breaker
+from hocket.declarations.subscription import name_of
 from hocket.envelope.keys import outside_key
-from hocket.errors import BreakerOpen, HocketError, OutsideTooLate, Unsayable
+from hocket.errors import HocketError, OutsideTooLate, Unsayable
 from hocket.event import Event, Scheduled, schedule_name
+from hocket.resilience.guard import Guard
 
 #: Events that one transaction outside handlers may say.
 MAX_SAID = 10_000
@@ -48,92 +48,6 @@ class Bank(Protocol):
     async def cancel(self, schedule: str) -> bool:
         """Cancel what was scheduled, in the one transaction."""
         ...
-
-
-class Changed(Protocol):
-    """Told when a breaker changes its state."""
-
-    def __call__(self, name: str, state: str) -> None:
-        """Breaker `name` is now in `state`."""
-        ...
-
-
-class Guard:
-    """The breakers of one attempt: passes, and whether a failure costs no attempt (RULES 6.1)."""
-
-    def __init__(self, circuits: dict[str, Circuit], clock: Clock, key: bytes, changed: Changed) -> None:
-        self._circuits = circuits
-        self._clock = clock
-        self._key = key
-        self._changed = changed
-        self._probe: tuple[str, Pass] | None = None
-        self.free = False  # a failure happened that is to be deferred
-        self.wait = 0.0  # seconds until the breaker that failed admits again
-
-    def circuit(self, breaker: Breaker) -> Circuit:
-        """The state of this breaker in this process."""
-        found = self._circuits.get(breaker.name)
-        if found is None:
-            found = Circuit(breaker, lambda state: self._changed(breaker.name, state))
-            self._circuits[breaker.name] = found
-        return found
-
-    def enter(self, breaker: Breaker) -> Pass:
-        """May a call begin? `BreakerOpen` when not. A probe handed over by `begin` is used up here."""
-        if self._probe is not None and self._probe[0] == breaker.name:
-            held = self._probe[1]
-            self._probe = None
-            return held
-        circuit = self.circuit(breaker)
-        now = self._clock.monotonic()
-        granted = circuit.admit(now, self._key)
-        if granted is None:
-            raise BreakerOpen(breaker.name, timedelta(seconds=circuit.wait(now)))
-        return granted
-
-    def begin(self, breaker: Breaker) -> bool:
-        """Before the handler: may this run begin? Keeps the probe for the first call it makes."""
-        now = self._clock.monotonic()
-        circuit = self.circuit(breaker)
-        granted = circuit.admit(now, self._key)
-        if granted is None:
-            self.wait = circuit.wait(now)
-            return False
-        if granted.probe:
-            self._probe = (breaker.name, granted)
-        return True
-
-    def end(self) -> None:
-        """After the handler: a probe that never called the outside gives its place back."""
-        if self._probe is not None:
-            name, held = self._probe
-            self._circuits[name].abandoned(held, self._clock.monotonic())
-            self._probe = None
-
-    @asynccontextmanager
-    async def call(self, breaker: Breaker) -> AsyncIterator[None]:
-        """Around one call of the outside."""
-        held = self.enter(breaker)
-        circuit = self.circuit(breaker)
-        began = self._clock.monotonic()
-        try:
-            yield
-        except breaker.failures:
-            self._failed(circuit, held)
-            raise
-        except Exception:  # the outside answered: whatever it said, it is alive
-            circuit.succeeded(held, self._clock.monotonic(), self._clock.monotonic() - began)
-            raise
-        except BaseException:  # cancelled by the handler's time-out
-            self._failed(circuit, held)
-            raise
-        circuit.succeeded(held, self._clock.monotonic(), self._clock.monotonic() - began)
-
-    def _failed(self, circuit: Circuit, held: Pass) -> None:
-        now = self._clock.monotonic()
-        if not circuit.failed(held, now):
-            self.free = True
-            self.wait = circuit.wait(now)
 
 
 class Tx(Generic[D_co]):

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from hocket import Event, Heard
 from hocket.clock import SystemClock, rfc3339
 from hocket.envelope import Envelope, encode
-from hocket.envelope.keys import Ids
+from hocket.envelope.ids import Ids
 
 #: Type, version and routing key of the event that is measured.
 TYPE = "order.placed"

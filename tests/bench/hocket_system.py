@@ -14,7 +14,7 @@ from hocket.broker.rabbitmq import RabbitTransport
 from hocket.clock import SystemClock
 from hocket.config import MAX_EVENT_BYTES, Config
 from hocket.delivery.intake import ADMIT_BATCH
-from hocket.envelope.keys import Ids
+from hocket.envelope.ids import Ids
 from hocket.outbox.builder import Cause, Speaker
 from hocket.outbox.relay import BATCH, SENDERS
 from hocket.telemetry import logs

@@ -18,7 +18,7 @@ from typing import Any
 
 import hocket.broker.rabbitmq
 import hocket.store.postgres.store  # noqa: F401 -- both are imported before the fork, not after each
-from hocket.assembly import process
+from hocket import assembly
 from hocket.cli.targets import settings
 from tests.crash.crash_points import Fuse, lay
 from tests.crash.services import CHAIN
@@ -43,7 +43,7 @@ def run(order: Mapping[str, Any]) -> None:
     if order["fuse"]:
         point, passes = order["fuse"]
         lay(Fuse(point, passes))
-    asyncio.run(process.run([(CHAIN[order["service"]], order["port"])], settings()))
+    asyncio.run(assembly.run([(CHAIN[order["service"]], order["port"])], settings()))
 
 
 def fork(order: Mapping[str, Any], alive: tuple[int, int]) -> int:

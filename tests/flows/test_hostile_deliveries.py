@@ -16,7 +16,7 @@ from hocket.broker.rabbitmq import RabbitTransport
 from hocket.broker.topology import DEAD
 from hocket.clock import SystemClock
 from hocket.config import MAX_EVENT_BYTES
-from hocket.envelope.keys import Ids
+from hocket.envelope.ids import Ids
 from hocket.outcome import Word
 from hocket.store.sqlite.store import SqliteStore
 from hocket.telemetry.signals import Signals

@@ -19,9 +19,9 @@ from hocket.broker.topology import DEAD, EVENTS, LOG, RECEIPTS, routing_key
 from hocket.clock import Clock
 from hocket.config import MAX_EVENT_BYTES
 from hocket.envelope import CONTENT_TYPE, Envelope, decode, encode
-from hocket.envelope.keys import Ids
+from hocket.envelope.ids import Ids
 from hocket.errors import StoreError
-from hocket.store.port import Ending, InboxRow, Retention, Written
+from hocket.store.records import Ending, InboxRow, Retention, Written
 from hocket.store.sqlite.store import SqliteStore
 from hocket.store.sqlite.transaction import SqliteTx
 from hocket.telemetry.signals import Signals

@@ -11,8 +11,8 @@ from aiohttp import web
 from pydantic import BaseModel
 from sqlalchemy import MetaData
 
-from hocket.declarations.choreography import HANDLER_TIMEOUT
 from hocket.declarations.names import MAX_QUEUE_BYTES
+from hocket.declarations.subscription import HANDLER_TIMEOUT
 from hocket.errors import DeclarationError, HocketError
 from hocket.event import Death, Event, Heard
 from hocket.retry import Retry

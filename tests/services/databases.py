@@ -9,11 +9,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from hocket.clock import SystemClock
 from hocket.envelope.keys import INBOX_KEY_BYTES
+from hocket.resilience.guard import Guard
 from hocket.store.port import Store
 from hocket.store.port import Tx as StoreTx
 from hocket.store.postgres.store import PostgresStore
 from hocket.store.sqlite.store import SqliteStore
-from hocket.tx import About, Guard, Tx
+from hocket.tx import About, Tx
 
 
 @asynccontextmanager

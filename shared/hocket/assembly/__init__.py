@@ -3,6 +3,8 @@
 Used by the command line and by applications (`hocket.assembly.hosted`).
 """
 
-from hocket.assembly.process import Assembly, Part, hosted, run
+from hocket.assembly.hosting import hosted
+from hocket.assembly.process import Assembly, Part
+from hocket.assembly.run import run
 
 __all__ = ["Assembly", "Part", "hosted", "run"]

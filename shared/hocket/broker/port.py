@@ -18,7 +18,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
-from hocket.broker.topology import Topology
+from hocket.broker.leftovers import Found
+from hocket.broker.topology import Binding, Topology
 
 #: Headers of one message, all together, in bytes (RULES 1.6).
 MAX_HEADER_BYTES = 32 * 1024
@@ -159,4 +160,23 @@ class Transport(Protocol):
 
     async def publish(self, messages: Sequence[Message]) -> list[Published]:
         """Publish all, pipelined; one verdict each, in order."""
+        ...
+
+
+class Upkeep(Protocol):
+    """The broker as it stands, and taking away what nobody hears; `ConfigError` where it cannot be asked."""
+
+    async def found(self) -> Found:
+        """What stands in the virtual host."""
+        ...
+
+    async def unbind(self, binding: Binding) -> None:
+        """Take one binding away; one that is gone already is no error."""
+        ...
+
+    async def remove(self, queue: str, bindings: Sequence[Binding]) -> str:
+        """Take a queue away, these bindings first; else the sentence why it stays.
+
+        One with a consumer stays with its bindings, one with messages without.
+        """
         ...

@@ -9,18 +9,19 @@ from pydantic import ValidationError
 
 from hocket import saga
 from hocket.clock import Clock, rfc3339
-from hocket.declarations.choreography import Subscription
+from hocket.declarations.subscription import Subscription
 from hocket.delivery.arrival import Arrival, Role
-from hocket.delivery.decide import text_of
 from hocket.delivery.decode import sentence
-from hocket.delivery.ending.receipt import Identity
+from hocket.delivery.ending.error_text import text_of
 from hocket.envelope.cloudevent import CONTENT_TYPE, Envelope, decode, encode
 from hocket.envelope.keys import digest, outside_key
 from hocket.errors import Undecodable
 from hocket.event import Heard
 from hocket.outcome import Again, Bury, Obsolete, Refused, Seen
-from hocket.saga.decisions import LedgerRow, LedgerState
-from hocket.store.port import Ending, InboxRow, InboxState, Retention, Store
+from hocket.runtime import Identity
+from hocket.saga.ledger import LedgerRow, LedgerState
+from hocket.store.port import Store
+from hocket.store.records import Ending, InboxRow, InboxState, Retention
 
 PROMISE = "one inbox look-up for the batch; what was seen goes no further; a step's `begun` is committed here"
 

@@ -6,13 +6,13 @@ from enum import StrEnum
 from typing import Any
 
 from hocket.broker.port import Consumer, Delivery
-from hocket.declarations.choreography import Subscription
+from hocket.declarations.subscription import Subscription
 from hocket.envelope.cloudevent import CONTENT_TYPE, Envelope
 from hocket.envelope.keys import run_key
 from hocket.event import Heard
 from hocket.outcome import Outcome
-from hocket.saga.decisions import LedgerRow
-from hocket.store.port import InboxRow
+from hocket.saga.ledger import LedgerRow
+from hocket.store.records import InboxRow
 
 #: `attempt` of a delivery whose header is missing or is no number.
 FIRST_ATTEMPT = 1

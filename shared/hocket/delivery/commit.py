@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 from hocket.clock import Clock
 from hocket.delivery import decide
 from hocket.delivery.arrival import Arrival, Role
+from hocket.delivery.ending.error_text import clean, text_of
 from hocket.delivery.record import Recorder
 from hocket.errors import StoreError
 from hocket.outcome import Again, Bury, Done, GiveBack, Seen
-from hocket.saga.decisions import LedgerRow
-from hocket.store.port import Ending, InboxRow, InboxState, OutboxRow, Store, Written
+from hocket.saga.ledger import LedgerRow
+from hocket.store.port import Store
+from hocket.store.records import Ending, InboxRow, InboxState, OutboxRow, Written
 from hocket.telemetry.signals import Signals
 
 PROMISE = "everything that finished meanwhile in one transaction; a failure is committed like a success"
@@ -197,7 +199,7 @@ class Committer:
         back, so that the broker's delivery limit ends it: each blame is a step down, none is taken twice.
         """
         service = self.recorder.who.service
-        self.signals.trouble(service, "an attempt cannot be written", error=decide.text_of(error))
+        self.signals.trouble(service, "an attempt cannot be written", error=text_of(error))
         arrival.blamed += 1
         if isinstance(arrival.outcome, GiveBack):
             raise error
@@ -206,7 +208,7 @@ class Committer:
             return
         if arrival.blamed > 1 or isinstance(arrival.outcome, Bury):
             arrival.blamed = MOST_BLAMES
-            arrival.outcome = Bury("unwritable", decide.clean(type(error).__name__), row=False)
+            arrival.outcome = Bury("unwritable", clean(type(error).__name__), row=False)
             return
         arrival.outcome = decide.failed(
             error,

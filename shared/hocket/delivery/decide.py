@@ -1,11 +1,11 @@
 """Station decide: what happened becomes an outcome, a value. The one place where that is decided."""
 
 import random
-import traceback
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from hocket.delivery.ending.error_text import CAUSE_CHARS, clean, stack, text_of
 from hocket.errors import BreakerOpen, Defer, Reject, Unsayable
 from hocket.event import Event, Scheduled
 from hocket.outcome import Again, Bury, Done, Outcome
@@ -13,11 +13,6 @@ from hocket.retry import Retry
 
 PROMISE = "what happened becomes an outcome: done, again or buried"
 
-#: Characters kept of an error's text and of its stack.
-ERROR_CHARS = 2000
-TRACE_CHARS = 6000
-#: Characters kept of an error's class name.
-CAUSE_CHARS = 200
 #: Longest wait that `Defer` gets.
 LONGEST_DEFER = timedelta(days=3650)
 
@@ -61,27 +56,3 @@ def failed(
     if retry.again(error, used):
         return Again(now + retry.wait(used, chance), cause=cause, error=text, trace=trace)
     return Bury(cause, text, trace, began=True)
-
-
-def text_of(error: BaseException) -> str:
-    """An error's text, cut; also of an error that cannot tell it."""
-    try:
-        return clean(str(error))
-    except Exception as broken:  # noqa: BLE001 -- a team's __str__ may raise anything
-        return f"its text cannot be told: {type(broken).__name__}"
-
-
-def clean(text: str) -> str:
-    """Text that every store and header takes: cut, no NUL, no lone surrogates."""
-    return text[:ERROR_CHARS].replace("\x00", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
-
-
-def stack(error: BaseException) -> str:
-    """The innermost part of an error's stack, cut."""
-    lines = "".join(traceback.format_exception(error))
-    return clean_trace(lines)
-
-
-def clean_trace(lines: str) -> str:
-    """The last characters of a stack: the innermost frames tell most."""
-    return lines[-TRACE_CHARS:].replace("\x00", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()

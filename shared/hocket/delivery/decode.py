@@ -5,7 +5,7 @@ import json
 from pydantic import ValidationError
 
 from hocket.delivery.arrival import FIRST_ATTEMPT, Arrival, Role, run_of
-from hocket.delivery.decide import clean, text_of
+from hocket.delivery.ending.error_text import clean, text_of
 from hocket.envelope.cloudevent import UNDO_TYPE, read
 from hocket.envelope.keys import inbox_key
 from hocket.errors import Undecodable

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from hocket.breaker import Circuit
 from hocket.clock import Clock
-from hocket.declarations.choreography import Subscription
+from hocket.declarations.subscription import Subscription
 from hocket.delivery import decide
 from hocket.delivery.arrival import Arrival, Role
 from hocket.delivery.poison import ALONE_FROM, CRASH, STARTS, Solitude, alone_of, starts_of
@@ -17,10 +16,13 @@ from hocket.delivery.record import Recorder
 from hocket.delivery.transaction import Lost, Transaction
 from hocket.errors import LeaseExpired, StoreError
 from hocket.outcome import Again, Bury, GiveBack
+from hocket.resilience.circuit import Circuit
+from hocket.resilience.guard import Changed, Guard
 from hocket.resilience.time_limit import Deadlines
-from hocket.store.port import OutboxRow, Store
+from hocket.store.port import Store
+from hocket.store.records import OutboxRow
 from hocket.telemetry.signals import Processing, Signals
-from hocket.tx import About, Changed, Guard, Tx
+from hocket.tx import About, Tx
 
 PROMISE = (
     "the handler under time-out, breaker and span; a redelivered one is marked first, a suspect runs alone; "

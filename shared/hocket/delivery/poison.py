@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Sequence
 
 from hocket.outcome import Attempt
-from hocket.store.port import InboxRow
+from hocket.store.records import InboxRow
 
 #: Starts alone, without an end, that bury a delivery.
 STARTS = 3

@@ -9,25 +9,23 @@ from hocket import saga
 from hocket.broker.port import Message
 from hocket.broker.topology import routing_key
 from hocket.clock import rfc3339
-from hocket.declarations.choreography import EventName, Subscription, name_of
+from hocket.declarations.subscription import EventName, Subscription, name_of
 from hocket.delivery.arrival import Arrival, Role
-from hocket.delivery.decide import clean, text_of
 from hocket.delivery.ending.dead_letter import body_of, foreign_of, identity_of, letter
-from hocket.delivery.ending.receipt import Identity, receipt, word_of
-from hocket.delivery.poison import ALONE, CRASH, STARTED
-from hocket.delivery.poison import ended as without_starts
+from hocket.delivery.ending.error_text import clean, text_of
+from hocket.delivery.ending.history import HISTORY_ATTEMPTS, attempt_of, history_of
+from hocket.delivery.ending.receipt import receipt
+from hocket.delivery.poison import ALONE, STARTED
 from hocket.envelope.cloudevent import encode
 from hocket.event import Death, Event, Scheduled
 from hocket.outbox.builder import Cause, Speaker
 from hocket.outcome import Again, Attempt, Bury, Done, GiveBack, Obsolete, Refused, Seen
-from hocket.saga.decisions import LedgerRow, LedgerState, UndoOrder
-from hocket.store.port import Ending, InboxRow, InboxState, InboxWrite, OutboxRow, RowKind
+from hocket.runtime import Identity
+from hocket.saga.ledger import LedgerRow, LedgerState, UndoOrder
+from hocket.store.records import Ending, InboxRow, InboxState, InboxWrite, OutboxRow, RowKind
 
 PROMISE = "an outcome becomes what it leaves behind: inbox row, outbox rows, ledger row, receipt, letter"
 
-#: Attempts kept in an inbox row, and how many of them keep their stack.
-HISTORY_ATTEMPTS = 20
-HISTORY_TRACES = 3
 #: Characters of a `traceparent` that is taken over from a delivery's headers.
 MAX_HOP_CHARS = 128
 
@@ -140,7 +138,7 @@ class Recorder:
     def _bury(self, arrival: Arrival, bury: Bury, ledger: LedgerRow | None) -> tuple[Ending, bool]:
         if not bury.row:
             death = identity_of(arrival)
-            message = letter(arrival, bury, death=death, spoke=False, history=(_attempt(arrival),))
+            message = letter(arrival, bury, death=death, spoke=False, history=(attempt_of(arrival),))
             told = self._receipt(arrival, death=death)
             return Ending(None, (self._letter(arrival, message),), self._released(arrival, ledger), told), True
         said: tuple[OutboxRow, ...] = ()
@@ -242,7 +240,7 @@ class Recorder:
             correlation_id=envelope.correlation_id,
             said=said,
             death_id=_death(arrival),
-            history=_history(arrival),
+            history=history_of(arrival),
             updated=arrival.ended.timestamp(),
         )
 
@@ -274,38 +272,6 @@ class Recorder:
             every = (*subscription.says, *subscription.scheduled, *subscription.on_dead_says)
             known = self._allowed[subscription.queue] = {name_of(each): each for each in every}
         return known
-
-
-def _history(arrival: Arrival) -> tuple[Attempt, ...]:
-    """The attempts so far with this one, the last of them with their stacks; starts only where they are the cause.
-
-    What was handled at once has none: there is nothing that anybody would review, and its receipt tells when it was.
-    """
-    if arrival.row is None and isinstance(arrival.outcome, Done):
-        return ()
-    told = (_attempt(arrival),) if arrival.outcome is not None else ()
-    if arrival.row is None or not arrival.row.history:
-        return told
-    earlier = arrival.row.history
-    if not (isinstance(arrival.outcome, Bury) and arrival.outcome.cause == CRASH):
-        earlier = without_starts(earlier)
-    kept = [*earlier, *told][-HISTORY_ATTEMPTS:]
-    cut = len(kept) - HISTORY_TRACES
-    return tuple(replace(each, trace="") if at < cut and each.trace else each for at, each in enumerate(kept))
-
-
-def _attempt(arrival: Arrival) -> Attempt:
-    outcome = arrival.outcome
-    assert outcome is not None
-    return Attempt(
-        arrival.attempt,
-        rfc3339(arrival.began),
-        rfc3339(arrival.ended),
-        str(word_of(outcome) or ""),
-        getattr(outcome, "cause", ""),
-        getattr(outcome, "error", ""),
-        getattr(outcome, "trace", ""),
-    )
 
 
 def _death(arrival: Arrival) -> str:

@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from hocket.breaker import Circuit
 from hocket.broker.port import Consumer, Delivery, Transport
 from hocket.clock import Clock
-from hocket.declarations.choreography import Subscription
+from hocket.declarations.subscription import Subscription
 from hocket.delivery.admit import Admission
 from hocket.delivery.arrival import Arrival
 from hocket.delivery.commit import STORE_FIRST_WAIT, STORE_LONGEST_WAIT, Committer
@@ -19,8 +18,9 @@ from hocket.delivery.handle import Handling, Readmit
 from hocket.delivery.intake import Intake, Ration
 from hocket.errors import HocketError, StoreError
 from hocket.outcome import GiveBack
+from hocket.resilience.circuit import Circuit
 from hocket.resilience.supervisor import Spawn, Supervisor
-from hocket.store.port import OutboxRow
+from hocket.store.records import OutboxRow
 from hocket.telemetry.signals import Signals
 
 #: Batches that are being admitted at once: while the store looks up the keys of one the next is decoded.

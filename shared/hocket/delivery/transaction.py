@@ -9,8 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hocket.delivery.arrival import Arrival, Role
 from hocket.delivery.record import Recorder
 from hocket.outcome import Done
-from hocket.saga.decisions import LedgerRow, LedgerState
-from hocket.store.port import Ending, OutboxRow, Store, Tx
+from hocket.saga.ledger import LedgerRow, LedgerState
+from hocket.store.port import Store, Tx
+from hocket.store.records import Ending, OutboxRow
 
 
 class Lost(BaseException):

@@ -5,12 +5,11 @@ passed in.
 """
 
 import hashlib
-import random
 from collections.abc import Sequence
 from functools import lru_cache
 from uuid import UUID, uuid5
 
-from hocket.clock import Clock
+from hocket.envelope.ids import as_uuid
 
 #: Namespace of every UUIDv5 that hocket derives.
 NAMESPACE = UUID("5e2b7c1e-6f0a-5b52-9a36-0e7f3c1d8a44")
@@ -18,27 +17,6 @@ NAMESPACE = UUID("5e2b7c1e-6f0a-5b52-9a36-0e7f3c1d8a44")
 INBOX_KEY_BYTES = 20
 #: Kinds of events (subscription, source, type) whose half-made hash is remembered.
 KNOWN_CAUSES = 1024
-
-
-class Ids:
-    """Mints identities from a clock and a source of chance; the same pair and calls give the same ids."""
-
-    def __init__(self, clock: Clock, chance: random.Random) -> None:
-        self._clock = clock
-        self._chance = chance
-
-    def uuid7(self) -> str:
-        """A new UUIDv7 as text: 48 bits of milliseconds, the rest chance."""
-        milliseconds = int(self._clock.now().timestamp() * 1000) & (2**48 - 1)
-        bits = self._chance.getrandbits(74)
-        value = milliseconds << 80 | 0x7 << 76 | (bits >> 62) << 64 | 0b10 << 62 | bits & (2**62 - 1)
-        return _uuid(value)
-
-
-def _uuid(value: int) -> str:
-    """The text of a UUID of 128 bits."""
-    text = f"{value:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def correlation_of(source: str, event_id: str) -> str:
@@ -89,7 +67,7 @@ def derived_key(cause: tuple[str, str, str], subscription: str, type: str, ordin
     """
     tail = int.from_bytes(digest("said", *cause, subscription, type, str(ordinal)), "big")
     value = _time_bits(flow) << 80 | 0x8 << 76 | (tail >> 64 & 0xFFF) << 64 | 0b10 << 62 | tail & (2**62 - 1)
-    return _uuid(value)
+    return as_uuid(value)
 
 
 def outside_key(inbox: bytes, name: str = "") -> str:
@@ -110,4 +88,4 @@ def run_key(correlation_id: str, step: str, scope: str) -> str:
 def death_id(*parts: str) -> str:
     """The letter's identity where the inbox row has none (RULES 8.1): a hash of what died, the same each time."""
     value = int.from_bytes(digest("death", *parts), "big")
-    return _uuid(value & ~(0xF << 76) & ~(0b11 << 62) | 0x8 << 76 | 0b10 << 62)
+    return as_uuid(value & ~(0xF << 76) & ~(0b11 << 62) | 0x8 << 76 | 0b10 << 62)

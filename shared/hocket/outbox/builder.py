@@ -9,14 +9,15 @@ from typing import NamedTuple
 from hocket.broker.port import Headers, Message
 from hocket.broker.topology import EVENTS, routing_key
 from hocket.clock import Clock
-from hocket.declarations.choreography import EventName, name_of
+from hocket.declarations.subscription import EventName, name_of
 from hocket.envelope.attributes import MAX_ATTRIBUTE_BYTES
 from hocket.envelope.cloudevent import CONTENT_TYPE, UNDO_TYPE, Envelope, Json, encode
-from hocket.envelope.keys import Ids, derived_key, undo_key
+from hocket.envelope.ids import Ids
+from hocket.envelope.keys import derived_key, undo_key
 from hocket.errors import Unsayable
 from hocket.event import Event, Scheduled, schedule_name
-from hocket.saga.decisions import UndoOrder
-from hocket.store.port import OutboxRow, RowKind
+from hocket.saga.ledger import UndoOrder
+from hocket.store.records import OutboxRow, RowKind
 from hocket.telemetry.signals import Saying, Signals
 
 

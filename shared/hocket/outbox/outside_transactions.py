@@ -8,15 +8,18 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hocket.breaker import Circuit
 from hocket.clock import Clock
 from hocket.declarations.choreography import Declarations
-from hocket.envelope.keys import Ids, inbox_key
+from hocket.envelope.ids import Ids
+from hocket.envelope.keys import inbox_key
 from hocket.errors import OutboxFull, StoreError
 from hocket.outbox.builder import Cause, Speaker
+from hocket.resilience.circuit import Circuit
+from hocket.resilience.guard import Changed, Guard
 from hocket.store.group_commit import Together
-from hocket.store.port import Ending, InboxRow, InboxState, InboxWrite, Joined, OutboxRow, Store, Tx
-from hocket.tx import About, Changed, Guard, Outside
+from hocket.store.port import Joined, Store, Tx
+from hocket.store.records import Ending, InboxRow, InboxState, InboxWrite, OutboxRow
+from hocket.tx import About, Outside
 
 #: Seconds after an application's commit at which the relay looks for its rows; after that, and where the commit was not
 #: noticed, it looks every few seconds (`relay.LOOK_SECONDS`).

@@ -17,7 +17,8 @@ from hocket.errors import StoreError, TransportError
 from hocket.outbox.batcher import Gather
 from hocket.outbox.subject_order import Turns
 from hocket.resilience.supervisor import Spawn
-from hocket.store.port import OutboxRow, RowKind, Store, Waiting
+from hocket.store.port import Store
+from hocket.store.records import OutboxRow, RowKind, Waiting
 from hocket.telemetry.signals import Sent, Signals
 
 PROMISE = "the only publisher of the outbox: pipelined confirms, in order within a subject, one probe after an outage"

@@ -2,7 +2,7 @@
 
 from collections import deque
 
-from hocket.store.port import OutboxRow, RowKind
+from hocket.store.records import OutboxRow, RowKind
 
 
 class Turns:

@@ -8,11 +8,8 @@ from hocket.saga.decisions import (
     Conflict,
     Ended,
     Failed,
-    LedgerRow,
-    LedgerState,
     Obsolete,
     Refused,
-    UndoOrder,
     Wait,
     begin,
     end,
@@ -21,6 +18,7 @@ from hocket.saga.decisions import (
     release,
     undone,
 )
+from hocket.saga.ledger import LedgerRow, LedgerState, UndoOrder
 
 __all__ = [
     "Begun",

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from hocket.errors import StoreError
-from hocket.store.port import Ending, Store, Written
+from hocket.store.port import Store
+from hocket.store.records import Ending, Written
 
 #: Endings of one commit.
 GROUP = 64

@@ -17,176 +17,24 @@ Promises every driver keeps (the contract suite is `hocket.testing.store_contrac
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
-from datetime import timedelta
-from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from sqlalchemy import MetaData
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hocket.broker.port import Message
-from hocket.broker.topology import RECEIPTS
-from hocket.outcome import Attempt
-from hocket.saga.decisions import LedgerRow
-
-#: Seconds a handler's transaction may hold the write lease.
-LEASE_SECONDS = 10.0
-#: Seconds for which an owner's lease is given, and after which the worker renews it.
-OWNER_LEASE_SECONDS = 15.0
-OWNER_RENEW_SECONDS = 5.0
-
-
-class InboxState(StrEnum):
-    """What the inbox knows of a delivery; all but RETRY are final (RULES 3.5)."""
-
-    RETRY = "retry"
-    HANDLED = "handled"
-    DEAD = "dead"
-    REFUSED = "refused"
-
-
-class InboxRow(NamedTuple):
-    """One received event of one subscription and how it ended."""
-
-    key: bytes
-    subscription: str
-    event_id: str
-    state: InboxState
-    attempt: int  # last attempt recorded
-    base: int = 0  # attempt of the last death: attempts used = attempt - base (RULES 8.4)
-    version: int = 1  # of the dataschema
-    data_hash: bytes = b""
-    revision: int = 0
-    correlation_id: str = ""
-    said: tuple[str, ...] = ()  # ids of the events said
-    death_id: str = ""
-    spoke: bool = False  # on_dead has said something (RULES 5.5)
-    history: tuple[Attempt, ...] = ()
-    updated: float = 0.0  # seconds since 1970
-
-
-class InboxWrite(NamedTuple):
-    """A row to write, and the run that writes it: its attempt and whether it is a replay decide who wins."""
-
-    row: InboxRow
-    run_attempt: int
-    replay: bool = False
-    won: bool = False  # this transaction already won the key: write without asking again
-
-
-class RowKind(StrEnum):
-    """Why a row stands in the outbox."""
-
-    EVENT = "event"  # said
-    SCHEDULED = "scheduled"  # said for later
-    SELF = "self"  # a retry or an undo, to the service itself
-    LETTER = "letter"  # a dead letter
-    RECEIPT = "receipt"  # receipts, manifests, heartbeats
-
-
-class OutboxRow(NamedTuple):
-    """One message to publish once it is due; `id` is 0 until it is stored, then grows in order of commit."""
-
-    kind: RowKind
-    message: Message
-    due: float  # seconds since 1970
-    event_id: str = ""
-    subject: str = ""  # events of one subject are published in order (RULES 4.2); "" holds nobody
-    inbox_key: bytes = b""  # what caused it
-    schedule: str = ""  # "TYPE KEY" by which it can be cancelled
-    id: int = 0
-
-    def stored(self, id: int) -> "OutboxRow":
-        """The same row with the id it was given."""
-        return OutboxRow(*self[:-1], id)
-
-
-class Ending(NamedTuple):
-    """What one attempt leaves behind, written whole or not at all; without `inbox` it always wins.
-
-    `receipt` is one JSON object; the winners' receipts of one call become one outbox row (RULES 3.4).
-    """
-
-    inbox: InboxWrite | None = None
-    outbox: tuple[OutboxRow, ...] = ()
-    ledger: tuple[LedgerRow, ...] = ()
-    receipt: bytes = b""
-
-
-def receipt_row(receipts: Sequence[bytes], now: float) -> OutboxRow:
-    """The one outbox row that carries the receipts of a commit; a driver adds it to the first winner's rows."""
-    body = b"[" + b",".join(receipts) + b"]"
-    return OutboxRow(RowKind.RECEIPT, Message(RECEIPTS, "", body, "application/json"), due=now)
-
-
-class Kept(NamedTuple):
-    """A row as it stands in an outbox, for people who look at it from outside the process."""
-
-    id: int
-    kind: RowKind
-    due: float  # seconds since 1970
-    owner: str  # boot id of the process that publishes it, "" none
-    reason: str  # of the broker, where it refused it
-    refused: bool
-    event_id: str
-    subject: str
-    exchange: str
-    routing_key: str
-    size: int  # of the body, in bytes
-
-
-class Written(NamedTuple):
-    """What became of one ending: whether it won, and its outbox rows with their ids (the receipts' row included).
-
-    `blocked`: another open transaction holds its key, so that nothing is decided and nothing written; whoever asked
-    commits it again apart, a little later (RULES 3.3). Only `commit` answers so.
-    """
-
-    won: bool
-    outbox: tuple[OutboxRow, ...] = ()
-    blocked: bool = False
-
-
-class Waiting(NamedTuple):
-    """What stands in the outbox: due and unconfirmed events, receipts, later ones, refused ones, oldest due moment."""
-
-    events: int = 0
-    receipts: int = 0
-    later: int = 0
-    refused: int = 0
-    oldest: float = 0.0  # seconds since 1970 of the oldest due unconfirmed row, 0: none
-
-
-@dataclass(frozen=True, slots=True)
-class Retention:
-    """How long a service remembers what is final (RULES 2.7); what is not final is never forgotten."""
-
-    inbox: timedelta = timedelta(days=30)  # what was handled or refused
-    dead: timedelta = timedelta(days=365)  # what died: as long as its letter may be replayed
-    ledger: timedelta = timedelta(days=30)  # step runs and tombstones
-
-
-class Before(NamedTuple):
-    """The moments before which final rows may be purged, in seconds since 1970."""
-
-    inbox: float
-    dead: float
-    ledger: float
-
-
-class Purged(NamedTuple):
-    """What one step of a purge removed, and whether it has come to the end of its walk."""
-
-    removed: int
-    done: bool
-
-
-class Offset(NamedTuple):
-    """How far a reader has folded a stream: the next offset wanted, and the token that fences an older reader."""
-
-    next: int = 0
-    token: str = ""
+from hocket.saga.ledger import LedgerRow
+from hocket.store.records import (
+    LEASE_SECONDS,
+    Before,
+    Ending,
+    InboxRow,
+    Kept,
+    Offset,
+    OutboxRow,
+    Purged,
+    Waiting,
+    Written,
+)
 
 
 class Tx(Protocol):
@@ -313,4 +161,28 @@ class Store(Protocol):
 
     async def waiting(self) -> Waiting:
         """Counts for readiness, metrics and the bound of RULES 4.6."""
+        ...
+
+
+class Killable(Store, Protocol):
+    """A store that can also stop as a killed process does."""
+
+    async def abandon(self) -> None:
+        """Roll back what is open, wait for nobody."""
+        ...
+
+
+class Visit(Protocol):
+    """A look into an outbox from outside its process."""
+
+    def counts(self, now: float) -> list[tuple[str, str, int, float]]:
+        """(kind, due | later | refused, how many, oldest due moment)."""
+        ...
+
+    def rows(self, limit: int, *, refused: bool = False) -> list[Kept]:
+        """The first rows: the refused ones, then by the moment they are due."""
+        ...
+
+    def retry(self, ids: Sequence[int]) -> int:
+        """Let refused rows be published again; how many there were."""
         ...

@@ -6,7 +6,7 @@ Inbox keys are led by coarse time (RULES 2.3), so a walk ends where the keys of 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from hocket.store.port import Before
+from hocket.store.records import Before
 
 #: Seconds that one step of a key's lead stands for, and the bytes of the lead.
 LEAD_SECONDS = 65.536

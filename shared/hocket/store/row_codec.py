@@ -5,8 +5,8 @@ from typing import Any
 
 from hocket.broker.port import Message
 from hocket.outcome import Attempt
-from hocket.saga.decisions import LedgerRow, LedgerState
-from hocket.store.port import InboxRow, InboxState, OutboxRow, RowKind
+from hocket.saga.ledger import LedgerRow, LedgerState
+from hocket.store.records import InboxRow, InboxState, OutboxRow, RowKind
 
 
 def text_of(parts: tuple[bytes, ...]) -> str:

@@ -11,12 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.broker.port import Consumer, Delivery, Transport
 from hocket.clock import Clock
-from hocket.envelope.keys import Ids
+from hocket.envelope.ids import Ids
 from hocket.observe import QUEUES, Raw, Reader, Source
-from hocket.store.port import Offset, Store
+from hocket.resilience.guard import Guard
+from hocket.store.port import Store
 from hocket.store.port import Tx as StoreTx
+from hocket.store.records import Offset
 from hocket.telemetry.signals import Signals
-from hocket.tx import About, Guard, Tx
+from hocket.tx import About, Tx
 
 #: Messages in one batch, and those the broker hands over before the first is settled.
 BATCH = 256

@@ -5,7 +5,7 @@ OpenTelemetry is imported only where it is used: without an endpoint it costs ne
 
 from collections.abc import Mapping
 
-from hocket.telemetry.tracing import Tracing
+from hocket.telemetry.signals import Tracing
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 

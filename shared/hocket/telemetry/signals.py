@@ -172,3 +172,10 @@ class Signals(Listener):
             if traceparent := listener.saying(event):
                 return traceparent
         return event.traceparent
+
+
+class Tracing(Listener):
+    """A listener that traces, and has spans to send when the process stops."""
+
+    def close(self) -> None:
+        """Send what waits, within a bound, and stop. Blocks: call it in a thread."""

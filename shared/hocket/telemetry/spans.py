@@ -19,8 +19,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from hocket.broker.topology import EVENTS
 from hocket.errors import BreakerOpen, Control
-from hocket.telemetry.signals import Processing, Saying
-from hocket.telemetry.tracing import Tracing
+from hocket.telemetry.signals import Processing, Saying, Tracing
 
 #: Milliseconds that the last spans have to leave when the process stops.
 FLUSH_MILLISECONDS = 5000

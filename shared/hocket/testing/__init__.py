@@ -3,6 +3,7 @@
 The contract suites of the two ports are `hocket.testing.transport_contract` and `hocket.testing.store_contract`.
 """
 
-from hocket.testing.play import Play, fake_tx, play
+from hocket.testing.fake_tx import fake_tx
+from hocket.testing.play import Play, play
 
 __all__ = ["Play", "fake_tx", "play"]

@@ -8,28 +8,23 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import MetaData
-from sqlalchemy.ext.asyncio import AsyncConnection
 from typing_extensions import TypeVar
 
-from hocket.breaker import Circuit
 from hocket.broker.memory import MemoryBroker, MemoryTransport
 from hocket.broker.port import Message
 from hocket.broker.topology import DEAD, EVENTS, LOG, RECEIPTS, kit, routing_key
-from hocket.clock import Clock, SystemClock
+from hocket.clock import Clock
 from hocket.config import MAX_EVENT_BYTES
-from hocket.declarations.choreography import EventName, name_of
+from hocket.declarations.subscription import EventName, name_of
 from hocket.envelope.cloudevent import CONTENT_TYPE, Envelope, decode, encode
-from hocket.envelope.keys import INBOX_KEY_BYTES, Ids
+from hocket.envelope.ids import Ids
 from hocket.errors import HocketError
 from hocket.event import Event, Heard
 from hocket.runtime import here
 from hocket.service import Service
-from hocket.store.port import Tx as StoreTx
 from hocket.store.sqlite.store import SqliteStore
 from hocket.telemetry.signals import Listener, Signals
 from hocket.testing.virtual_time import virtual_time
-from hocket.tx import About, Guard, Tx
 from hocket.worker.worker import Worker
 
 D = TypeVar("D", default=None)
@@ -190,39 +185,3 @@ def _worker(
         max_event_bytes=MAX_EVENT_BYTES,
         version="play",
     )
-
-
-class _Pocket:
-    """A private database for one fake transaction."""
-
-    def __init__(self, tables: MetaData | None) -> None:
-        self._tables = tables
-        self._stack = AsyncExitStack()
-        self._tx: StoreTx | None = None
-
-    async def open(self) -> AsyncConnection:
-        return await (await self._begun()).db()
-
-    async def read(self) -> AsyncConnection:
-        return await self.open()
-
-    async def cancel(self, schedule: str) -> bool:
-        return await (await self._begun()).cancel(schedule)
-
-    async def _begun(self) -> StoreTx:
-        if self._tx is None:
-            store = SqliteStore(":memory:", clock=SystemClock(), boot="fake", inline=True)
-            await store.open(self._tables)
-            self._tx = await self._stack.enter_async_context(store.transaction())
-        return self._tx
-
-
-def fake_tx(*, uses: D = None, attempt: int = 1, tables: MetaData | None = None) -> Tx[D]:  # type: ignore[assignment]
-    """A transaction for calling a handler as a plain function; `db()` is a private database with `tables` in it."""
-    clock = SystemClock()
-    about = About(
-        b"\x00" * INBOX_KEY_BYTES, "flow", "subject", clock.now(), idempotency_key="key", step_key="step-key",
-        attempt=attempt,
-    )  # fmt: skip
-    circuits: dict[str, Circuit] = {}
-    return Tx(about, uses, _Pocket(tables), Guard(circuits, clock, b"", lambda name, state: None))

@@ -6,15 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from hocket.breaker import Circuit
 from hocket.broker.port import Message
 from hocket.broker.topology import RECEIPTS
 from hocket.clock import Clock, rfc3339
 from hocket.declarations.choreography import Declarations
-from hocket.delivery.ending.receipt import Identity
 from hocket.errors import StoreError
 from hocket.outbox.relay import Relay
-from hocket.store.port import OutboxRow, RowKind, Store, Waiting
+from hocket.resilience.circuit import Circuit
+from hocket.runtime import Identity
+from hocket.store.port import Store
+from hocket.store.records import OutboxRow, RowKind, Waiting
 from hocket.telemetry.signals import Sample, Signals
 
 #: Seconds between two of each.

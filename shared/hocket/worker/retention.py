@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from hocket.clock import Clock
 from hocket.errors import StoreError
-from hocket.store.port import Before, Retention, Store
+from hocket.store.port import Store
+from hocket.store.records import Before, Retention
 from hocket.telemetry.signals import Signals
 
 #: Rows that one step looks at in each table, and seconds between two steps: the store belongs to the work.

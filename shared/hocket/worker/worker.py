@@ -10,37 +10,40 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hocket.breaker import Circuit
 from hocket.broker.port import Message, Transport, Verdict
 from hocket.broker.topology import kit
 from hocket.clock import Clock
 from hocket.delivery.admit import Admission
 from hocket.delivery.arrival import Arrival
 from hocket.delivery.commit import Committer
-from hocket.delivery.decide import text_of
 from hocket.delivery.ending.dead_letter import foreign_of
-from hocket.delivery.ending.receipt import Identity, ended_of
+from hocket.delivery.ending.error_text import text_of
+from hocket.delivery.ending.receipt import ended_of
 from hocket.delivery.handle import Handling
 from hocket.delivery.intake import INTAKE_BYTES
 from hocket.delivery.record import Recorder
 from hocket.delivery.runner import Lane
 from hocket.delivery.settle import settle
-from hocket.envelope.keys import Ids
+from hocket.envelope.ids import Ids
 from hocket.errors import HocketError, TransportError
 from hocket.observe import Observer
 from hocket.outbox.builder import Speaker
 from hocket.outbox.outside_transactions import OutsideTransactions
 from hocket.outbox.relay import Relay
 from hocket.outcome import Seen
+from hocket.resilience.circuit import Circuit
+from hocket.resilience.guard import Guard
 from hocket.resilience.supervisor import Spawn, Supervisor
+from hocket.runtime import Identity
 from hocket.service import Service
-from hocket.store.port import OutboxRow, Retention, Store
+from hocket.store.port import Store
+from hocket.store.records import OutboxRow, Retention
 from hocket.streams.reader import Reading
 from hocket.telemetry.signals import Signals
-from hocket.tx import Guard
-from hocket.worker.lease import Opening, hold
+from hocket.worker.lease import hold
 from hocket.worker.reporter import Reporter
 from hocket.worker.retention import Sweeper
+from hocket.worker.store_opening import Opening
 
 #: Seconds that handlers get to finish at a stop, and that the outbox gets to drain.
 STOP_SECONDS = 10.0

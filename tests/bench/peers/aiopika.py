@@ -8,7 +8,7 @@ import aio_pika
 from aio_pika.abc import AbstractExchange, AbstractIncomingMessage
 
 from hocket.clock import SystemClock
-from hocket.envelope.keys import Ids
+from hocket.envelope.ids import Ids
 from tests.bench.event import PlacedEnvelope, as_json, peers_event, renewed
 from tests.bench.measured_process import Sink, Task, Watch, pipelined, result, steady, told
 

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from hocket.clock import SystemClock
-from hocket.envelope.keys import Ids
+from hocket.envelope.ids import Ids
 from tests.bench.event import PlacedEnvelope, peers_event, renewed
 from tests.bench.measured_process import Sink, Task, Watch, pipelined, result, steady, told
 

@@ -1,7 +1,8 @@
 """What stands on the broker: names and arguments, the same everywhere."""
 
 from hocket.broker import topology
-from hocket.broker.topology import HEARD, Binding, Exchange, Found, Unheard, kit, of_service, routing_key, unheard
+from hocket.broker.leftovers import Found, Unheard, unheard
+from hocket.broker.topology import HEARD, Binding, Exchange, kit, of_service, routing_key
 
 
 def test_the_kits_objects() -> None:

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from hocket.breaker import Breaker
-from hocket.declarations.choreography import Declarations, Subscription, Undo, by_queue, name_of
+from hocket.declarations.choreography import Declarations, by_queue
+from hocket.declarations.subscription import Subscription, Undo, name_of
 from hocket.declarations.versions import Road
 from hocket.errors import DeclarationError
 from hocket.event import Death, Event, Heard, Sensitive

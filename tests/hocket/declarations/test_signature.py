@@ -6,7 +6,8 @@ from typing import Any, Optional
 import pytest
 from typing_extensions import TypeAliasType
 
-from hocket.declarations.signature import check_death, check_did, heard_of, returned_of, signature_of
+from hocket.declarations.annotations import heard_of, returned_of
+from hocket.declarations.signature import check_death, check_did, signature_of
 from hocket.errors import DeclarationError
 from hocket.event import Death, Event, Heard, Scheduled
 from hocket.tx import Tx

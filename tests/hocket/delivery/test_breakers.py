@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from hocket import Tx
-from hocket.breaker import PROBES_PER_DELIVERY
+from hocket.resilience.circuit import PROBES_PER_DELIVERY
 from tests.hocket.sample_services import LONG, Ill, Rung, Tower, World, rope, ropes
 
 

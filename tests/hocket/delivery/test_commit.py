@@ -12,7 +12,7 @@ from hocket.delivery.decode import decode
 from hocket.envelope.keys import derived_key
 from hocket.errors import StoreError
 from hocket.outcome import Done
-from hocket.store.port import Ending, InboxState, RowKind, Written
+from hocket.store.records import Ending, InboxState, RowKind, Written
 from hocket.worker import Worker
 from hocket.worker import worker as worker_module
 from tests.hocket.sample_services import (

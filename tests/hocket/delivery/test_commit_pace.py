@@ -7,7 +7,7 @@ import pytest
 
 from hocket import Tx
 from hocket.delivery.commit import PACE, SILENT_PACE
-from hocket.store.port import Ending
+from hocket.store.records import Ending
 from tests.hocket.sample_services import Echoed, FaultyStore, Rung, Tower, World, bells
 
 

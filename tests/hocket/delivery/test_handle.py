@@ -10,7 +10,7 @@ import pytest
 from hocket import Defer, Reject, Service, Tx
 from hocket.envelope.keys import inbox_key
 from hocket.errors import OutsideTooLate
-from hocket.store.port import InboxState
+from hocket.store.records import InboxState
 from tests.hocket.sample_services import (
     LONG,
     Behave,

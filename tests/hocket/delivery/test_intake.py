@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hocket import Heard, Service, Tx
-from hocket.declarations.choreography import CONCURRENCY, MAX_CONCURRENCY, MAX_PREFETCH, PREFETCH
+from hocket.declarations.subscription import CONCURRENCY, MAX_CONCURRENCY, MAX_PREFETCH, PREFETCH
 from hocket.delivery.intake import Ration
 from hocket.errors import DeclarationError
 from hocket.worker import worker as worker_module

@@ -11,7 +11,7 @@ from hocket import Event, Tx
 from hocket.delivery.poison import ALONE, ALONE_FROM, STARTED, STARTS, Solitude, alone_of, ended, starts_of
 from hocket.envelope.keys import inbox_key
 from hocket.outcome import Attempt
-from hocket.store.port import InboxRow, InboxState
+from hocket.store.records import InboxRow, InboxState
 from hocket.worker import STOP_SECONDS
 from tests.hocket.sample_services import Echoed, Rung, Tolled, Tower, World, bells, steps, until
 

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hocket.envelope import keys as ids
+from hocket.envelope.ids import Ids
 
 TEXT = st.text(max_size=40)
 FLOW = "0192f0c1-7b1a-7c3e-9d2f-1a2b3c4d5e6f"
@@ -31,7 +32,7 @@ class Stopped:
 def test_uuid7_is_one_and_grows_with_time() -> None:
     """A minted id is a UUIDv7 (RFC 9562) whose text sorts by the millisecond it was minted in."""
     clock = Stopped()
-    mint = ids.Ids(clock, random.Random(7))
+    mint = Ids(clock, random.Random(7))
     first = mint.uuid7()
     clock.moment += timedelta(milliseconds=1)
     second = mint.uuid7()
@@ -45,7 +46,7 @@ def test_uuid7_is_one_and_grows_with_time() -> None:
 
 def test_the_same_chance_mints_the_same_ids() -> None:
     """Time and chance are passed in: a seed repeats a whole run."""
-    one, other = (ids.Ids(Stopped(), random.Random(1)) for _ in range(2))
+    one, other = (Ids(Stopped(), random.Random(1)) for _ in range(2))
     ones = [one.uuid7() for _ in range(100)]
     assert ones == [other.uuid7() for _ in range(100)]
     assert len(set(ones)) == 100

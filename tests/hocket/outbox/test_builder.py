@@ -8,11 +8,12 @@ import pytest
 from hocket import Event, Scheduled
 from hocket.clock import SystemClock
 from hocket.envelope import UNDO_TYPE, Json, decode
-from hocket.envelope.keys import Ids, derived_key
+from hocket.envelope.ids import Ids
+from hocket.envelope.keys import derived_key
 from hocket.errors import Unsayable
 from hocket.outbox.builder import Cause, Speaker
 from hocket.saga import UndoOrder
-from hocket.store.port import RowKind
+from hocket.store.records import RowKind
 from hocket.telemetry.signals import Signals
 from tests.hocket.sample_services import FLOW, Cracked, Echoed
 

@@ -11,7 +11,7 @@ from hocket import Event, Scheduled, Service
 from hocket.config import MAX_EVENT_BYTES
 from hocket.envelope.keys import derived_key, inbox_key
 from hocket.errors import StoreError, Unsayable
-from hocket.store.port import Ending, Written
+from hocket.store.records import Ending, Written
 from tests.hocket.sample_services import FLOW, FaultyStore, Tower, World, booked, rope, tables, tolled, uses
 
 desk = Service("desk", owner="team-tower", uses=uses, tables=tables)

@@ -15,7 +15,7 @@ from hocket.broker.topology import of_service
 from hocket.errors import OutboxFull
 from hocket.outbox import relay
 from hocket.runtime import here
-from hocket.store.port import Ending, OutboxRow, RowKind
+from hocket.store.records import Ending, OutboxRow, RowKind
 from hocket.worker import Worker
 from tests.hocket.sample_services import LONG, Behave, Rung, Tower, World, bells, book, echo, until, uses
 

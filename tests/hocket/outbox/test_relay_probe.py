@@ -1,7 +1,7 @@
 """The relay after an outage: what ends its probing."""
 
 from hocket.broker.port import Message, Published, Verdict
-from hocket.store.port import OutboxRow, RowKind
+from hocket.store.records import OutboxRow, RowKind
 from tests.hocket.sample_services import Tower, World, bells
 
 

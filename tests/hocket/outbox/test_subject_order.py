@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hocket.outbox.subject_order import Turns
-from hocket.store.port import OutboxRow, RowKind
+from hocket.store.records import OutboxRow, RowKind
 from hocket.testing.store_contract.fixtures import outbox_row
 
 

@@ -9,8 +9,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
-from hocket.breaker import MAX_PROBED, PROBE_LOOK_SECONDS, PROBES_PER_DELIVERY, Breaker, Circuit, Pass
+from hocket.breaker import Breaker
 from hocket.errors import DeclarationError, Defer
+from hocket.resilience.circuit import MAX_PROBED, PROBE_LOOK_SECONDS, PROBES_PER_DELIVERY, Circuit, Pass
 
 API = Breaker("card-api", failures=(TimeoutError,), after=3, open_for=timedelta(seconds=10))
 SLOW = Breaker("slow", failures=(TimeoutError,), after=2, slow=timedelta(seconds=1))

@@ -8,7 +8,8 @@ import pytest
 
 from hocket.errors import StoreError
 from hocket.store.group_commit import GROUP, Together
-from hocket.store.port import Ending, Store, Written
+from hocket.store.port import Store
+from hocket.store.records import Ending, Written
 
 
 class _Slow:

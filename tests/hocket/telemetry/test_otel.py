@@ -14,8 +14,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from hocket.errors import BreakerOpen, Defer
 from hocket.telemetry.otel import from_environment
-from hocket.telemetry.signals import Processing, Saying, Signals
-from hocket.telemetry.tracing import Tracing
+from hocket.telemetry.signals import Processing, Saying, Signals, Tracing
 
 FLOW = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 SAYING = Saying("orders", "order.placed", "1", "flow", "order.placed.v1", "")

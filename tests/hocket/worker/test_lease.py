@@ -10,9 +10,10 @@ import pytest
 from sqlalchemy import MetaData
 
 from hocket.errors import ConfigError, StoreError
-from hocket.store.port import OWNER_RENEW_SECONDS
+from hocket.store.records import OWNER_RENEW_SECONDS
 from hocket.telemetry.signals import Signals
-from hocket.worker.lease import OPEN_FIRST_WAIT, OPEN_LONGEST_WAIT, Opening, hold
+from hocket.worker.lease import hold
+from hocket.worker.store_opening import OPEN_FIRST_WAIT, OPEN_LONGEST_WAIT, Opening
 from tests.hocket.sample_services import FaultyStore, Tower, World, bells
 
 

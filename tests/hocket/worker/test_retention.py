@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from hocket.config import Config
-from hocket.store.port import Retention
+from hocket.store.records import Retention
 from hocket.worker.retention import MARGIN, STEP_ROWS, WALK_WAIT, before
 from tests.hocket.sample_services import FLOW, Rung, Shut, Tower, World, bells, echo, steps, until
 

@@ -10,7 +10,7 @@ import pytest
 from hocket import Service, Tx
 from hocket.broker.topology import RECEIPTS
 from hocket.errors import HocketError
-from hocket.store.port import Ending, OutboxRow, RowKind
+from hocket.store.records import Ending, OutboxRow, RowKind
 from hocket.worker import STOP_SECONDS
 from tests.hocket.sample_services import (
     FLOW,

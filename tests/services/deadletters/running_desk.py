@@ -14,7 +14,7 @@ from hocket.clock import SystemClock, rfc3339
 from hocket.config import MAX_EVENT_BYTES
 from hocket.delivery.ending.dead_letter import foreign_of
 from hocket.envelope import CONTENT_TYPE
-from hocket.envelope.keys import Ids
+from hocket.envelope.ids import Ids
 from hocket.errors import TransportError
 from hocket.observe import Raw, Reader
 from hocket.outbox.builder import Speaker

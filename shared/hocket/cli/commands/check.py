@@ -7,7 +7,8 @@ import click
 
 from hocket.cli.targets import load, parse
 from hocket.cli.text_table import table
-from hocket.declarations.choreography import Declarations, name_of
+from hocket.declarations.choreography import Declarations
+from hocket.declarations.subscription import name_of
 from hocket.errors import DeclarationError, HocketError
 from hocket.service import Service
 

@@ -11,7 +11,7 @@ from hocket.cli.click_types import Whole, Within
 from hocket.cli.targets import settings
 from hocket.cli.text_table import table
 from hocket.clock import rfc3339
-from hocket.store.port import Kept
+from hocket.store.records import Kept
 
 #: Exit status where nothing was there to retry.
 NOT_SO = 1
@@ -26,7 +26,7 @@ NOT_SO = 1
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def outbox(target: str, refused: bool, retry: tuple[int, ...], retry_all: bool, limit: int, as_json: bool) -> None:
     """Show what waits in an outbox and why; publish again what the broker had refused."""
-    from hocket.assembly.process import visit
+    from hocket.assembly.drivers import visit
 
     there = visit(target, settings())
     if retry or retry_all:

@@ -48,6 +48,6 @@ def with_ports(targets: Sequence[Target], config: Config) -> list[tuple[Target, 
 
 
 async def _run(services: list[tuple[Service[Any], int]], config: Config) -> None:
-    from hocket.assembly import process
+    from hocket.assembly.run import run as run_until_asked
 
-    await process.run(services, config)
+    await run_until_asked(services, config)

@@ -16,7 +16,7 @@ from hocket.cli.targets import load, parse, settings
 from hocket.clock import SystemClock
 from hocket.config import Config
 from hocket.declarations.choreography import Declarations
-from hocket.envelope.keys import Ids
+from hocket.envelope.ids import Ids
 from hocket.errors import ConfigError, TransportError, Unsayable
 from hocket.event import Event
 from hocket.outbox.builder import Cause, Speaker
@@ -103,10 +103,9 @@ async def publish(service: Service[Any], event: Event, config: Config, *, flow: 
     With a `key`, whoever hears it twice in one flow handles it once. `Unsayable` where it is not declared or too big,
     `ConfigError` where there is no broker, `TransportError` where the broker did not take it.
     """
-    from hocket.assembly.process import Assembly
+    from hocket.assembly import drivers
 
-    assembly = Assembly(config)
-    if assembly.in_memory:
+    if drivers.in_memory(config):
         raise ConfigError("HOCKET_BROKER_URL is memory://, which lives inside one process: name a broker to say it to")
     clock, declared, chance = SystemClock(), service.declarations, random.SystemRandom()
     ids = Ids(clock, chance)
@@ -114,7 +113,7 @@ async def publish(service: Service[Any], event: Event, config: Config, *, flow: 
     speaker = Speaker(service.name, ids, clock, Signals(), config.max_event_bytes, declared.older)
     cause = Cause((f"/{service.name}", "", key) if key else None, service.name, flow)
     rows = speaker.rows([event], cause, declared.says)
-    transport = assembly.transport(service.name)
+    transport = drivers.transport(service.name, config, None)
     try:
         await transport.open()
         async with asyncio.timeout(BROKER_SECONDS):

@@ -8,8 +8,8 @@ from typing import Any
 import click
 from click.exceptions import Exit
 
-from hocket.broker.topology import Unheard
-from hocket.broker.topology import unheard as unheard_of
+from hocket.broker.leftovers import Unheard
+from hocket.broker.leftovers import unheard as unheard_of
 from hocket.cli.targets import load, parse, settings
 from hocket.cli.text_table import shown
 from hocket.config import Config
@@ -31,7 +31,7 @@ def topology(modules: tuple[str, ...], unheard: bool, prune: bool) -> None:
         if asyncio.run(_keep_up(services, config, prune)):
             raise Exit(NOT_SO)
         return
-    from hocket.assembly.process import definitions
+    from hocket.assembly.drivers import definitions
 
     click.echo(json.dumps(definitions(services, config), indent=2))
 
@@ -50,7 +50,8 @@ def _services(modules: Sequence[str]) -> list[Service[Any]]:
 
 async def _keep_up(services: Sequence[Service[Any]], config: Config, prune: bool) -> int:
     """Say, and with `prune` remove, what nobody hears; how much of it stays."""
-    from hocket.assembly.process import Upkeep, upkeep
+    from hocket.assembly.drivers import upkeep
+    from hocket.broker.port import Upkeep
 
     async def remove(there: Upkeep, each: Unheard) -> str:
         if each.queue:

@@ -1,23 +1,13 @@
 """What one attempt reports of itself: one JSON object (docs/house.md, Receipts)."""
 
-from dataclasses import dataclass
-
 import orjson
 
 from hocket.clock import rfc3339
 from hocket.delivery.arrival import Arrival
 from hocket.envelope.cloudevent import Envelope
 from hocket.outcome import Again, Bury, Done, GiveBack, Obsolete, Outcome, Refused, Seen, Word
+from hocket.runtime import Identity
 from hocket.telemetry.signals import Ended
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Which process of which service speaks: `boot` is new at each start."""
-
-    service: str
-    instance: str
-    boot: str
 
 
 def word_of(outcome: Outcome) -> Word | None:

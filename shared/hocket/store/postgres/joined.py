@@ -8,10 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.clock import Clock
 from hocket.errors import HocketError
-from hocket.saga.decisions import LedgerRow
-from hocket.store.port import Ending, InboxRow, Offset, Written
+from hocket.saga.ledger import LedgerRow
 from hocket.store.postgres import sql, statements
 from hocket.store.postgres.transaction import count, locks
+from hocket.store.records import Ending, InboxRow, Offset, Written
 
 _THERE = "SELECT to_regclass('hocket_owners') IS NOT NULL"
 _OURS = "SELECT EXISTS (SELECT 1 FROM hocket_owners WHERE boot = $1)"

@@ -7,9 +7,9 @@ from typing import TypeVar
 import asyncpg
 
 from hocket.errors import ConfigError
-from hocket.store.port import Kept, RowKind
 from hocket.store.postgres.errors import sentence, shown
 from hocket.store.postgres.pools import CONNECT_SECONDS
+from hocket.store.records import Kept, RowKind
 
 T = TypeVar("T")
 

@@ -7,10 +7,10 @@ from typing import Any
 import asyncpg
 
 from hocket.broker.topology import RECEIPTS
-from hocket.saga.decisions import LedgerRow
+from hocket.saga.ledger import LedgerRow
 from hocket.store import row_codec as rows_of
-from hocket.store.port import Ending, InboxRow, InboxWrite, OutboxRow, Written, receipt_row
 from hocket.store.postgres import sql
+from hocket.store.records import Ending, InboxRow, InboxWrite, OutboxRow, Written, receipt_row
 
 #: Columns of the arrays: inbox with place, attempt, replay, forced; outbox with place; ledger with place.
 _ASKED, _SAID, _MOVED = 19, 17, 15

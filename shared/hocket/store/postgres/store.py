@@ -15,7 +15,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.clock import Clock
 from hocket.errors import StoreError
-from hocket.store.port import (
+from hocket.store.postgres import schema as postgres_schema
+from hocket.store.postgres import sql, statements
+from hocket.store.postgres.errors import kit_error, opening_error, sentence
+from hocket.store.postgres.joined import JoinedTx, join
+from hocket.store.postgres.pools import Links
+from hocket.store.postgres.transaction import PostgresTx, count
+from hocket.store.purge import START, ceiling, sift
+from hocket.store.records import (
     LEASE_SECONDS,
     OWNER_LEASE_SECONDS,
     Before,
@@ -26,13 +33,6 @@ from hocket.store.port import (
     Waiting,
     Written,
 )
-from hocket.store.postgres import schema as postgres_schema
-from hocket.store.postgres import sql, statements
-from hocket.store.postgres.errors import kit_error, opening_error, sentence
-from hocket.store.postgres.joined import JoinedTx, join
-from hocket.store.postgres.pools import Links
-from hocket.store.postgres.transaction import PostgresTx, count
-from hocket.store.purge import START, ceiling, sift
 
 T = TypeVar("T")
 

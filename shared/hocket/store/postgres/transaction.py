@@ -11,11 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.clock import Clock
 from hocket.errors import HocketError, LeaseExpired, StoreError
-from hocket.saga.decisions import LedgerRow
-from hocket.store.port import Ending, Offset, Written
+from hocket.saga.ledger import LedgerRow
 from hocket.store.postgres import pools, sql, statements
 from hocket.store.postgres.errors import code_of, kit_error, sentence
 from hocket.store.postgres.pools import ENDS_BY_ITSELF, LentConnection, Links
+from hocket.store.records import Ending, Offset, Written
 
 T = TypeVar("T")
 

@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.clock import Clock
 from hocket.errors import HocketError
-from hocket.saga.decisions import LedgerRow
-from hocket.store.port import Ending, InboxRow, Offset, Written
+from hocket.saga.ledger import LedgerRow
+from hocket.store.records import Ending, InboxRow, Offset, Written
 from hocket.store.sqlite import statements
 
 T = TypeVar("T")

@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from hocket.errors import ConfigError
-from hocket.store.port import Kept, RowKind
+from hocket.store.records import Kept, RowKind
 from hocket.store.sqlite.errors import sentence
 
 #: Milliseconds to wait for the running service's own commit.

@@ -2,8 +2,8 @@
 
 import sqlite3
 
-from hocket.store.port import Before
 from hocket.store.purge import FINAL_RUNS_SQL, Found, Walk, ceiling, sift
+from hocket.store.records import Before
 from hocket.store.sqlite.connection import roll_back
 from hocket.store.sqlite.statements import begin, end
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 
-from hocket.saga.decisions import LedgerRow
+from hocket.saga.ledger import LedgerRow
 from hocket.store import row_codec as rows_of
-from hocket.store.port import Ending, InboxRow, InboxWrite, Offset, OutboxRow, RowKind, Waiting, Written, receipt_row
+from hocket.store.records import Ending, InboxRow, InboxWrite, Offset, OutboxRow, RowKind, Waiting, Written, receipt_row
 from hocket.store.sqlite.connection import roll_back
 
 _INBOX = """SELECT key, subscription, event_id, state, attempt, base, version, data_hash, revision, correlation_id,

@@ -23,11 +23,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.clock import Clock
 from hocket.errors import ConfigError, HocketError, StoreError
-from hocket.store.port import LEASE_SECONDS, Before, Ending, InboxRow, OutboxRow, Purged, Waiting, Written
 from hocket.store.purge import START
+from hocket.store.records import LEASE_SECONDS, Before, Ending, InboxRow, OutboxRow, Purged, Waiting, Written
 from hocket.store.sqlite import purge, schema, statements
 from hocket.store.sqlite.connection import PREPARED, InlinePlace, Place, ThreadPlace
-from hocket.store.sqlite.errors import FileLock, blames_file, blames_store, sentence
+from hocket.store.sqlite.errors import blames_file, blames_store, sentence
+from hocket.store.sqlite.file_lock import FileLock
 from hocket.store.sqlite.handler_connection import Lender
 from hocket.store.sqlite.joined import JoinedTx
 from hocket.store.sqlite.transaction import Lease, SqliteTx

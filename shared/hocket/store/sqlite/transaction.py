@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.clock import Clock
 from hocket.errors import LeaseExpired, StoreError
-from hocket.saga.decisions import LedgerRow
-from hocket.store.port import Ending, Offset, Written
+from hocket.saga.ledger import LedgerRow
+from hocket.store.records import Ending, Offset, Written
 from hocket.store.sqlite import statements
 from hocket.store.sqlite.connection import Place, roll_back
 from hocket.store.sqlite.errors import blames_file, blames_store, sentence

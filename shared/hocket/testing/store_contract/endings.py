@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from hocket.outcome import Attempt
-from hocket.store.port import Ending, InboxRow, InboxState, InboxWrite, RowKind
+from hocket.store.records import Ending, InboxRow, InboxState, InboxWrite, RowKind
 from hocket.testing.store_contract.fixtures import (
     START,
     StoreHouse,

@@ -10,8 +10,9 @@ from sqlalchemy import Column, Integer, MetaData, String, Table
 
 from hocket.broker.port import Message
 from hocket.clock import Clock
-from hocket.saga.decisions import LedgerRow, LedgerState
-from hocket.store.port import Ending, InboxRow, InboxState, InboxWrite, OutboxRow, RowKind, Store
+from hocket.saga.ledger import LedgerRow, LedgerState
+from hocket.store.port import Store
+from hocket.store.records import Ending, InboxRow, InboxState, InboxWrite, OutboxRow, RowKind
 
 #: The moment at which every test of the contract begins, in seconds since 1970.
 START = datetime(2026, 1, 1, tzinfo=UTC).timestamp()

@@ -5,7 +5,7 @@ import pytest
 
 from hocket.broker.port import Message
 from hocket.errors import StoreError
-from hocket.store.port import Ending, OutboxRow, RowKind, Waiting, Written
+from hocket.store.records import Ending, OutboxRow, RowKind, Waiting, Written
 from hocket.testing.store_contract.fixtures import START, StoreHouse, StoreSuite, ending, key_of, outbox_row, routing
 
 

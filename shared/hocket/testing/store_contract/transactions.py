@@ -11,8 +11,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.errors import HocketError, LeaseExpired, StoreError
-from hocket.saga.decisions import LedgerState
-from hocket.store.port import Ending, Offset, Store, Tx
+from hocket.saga.ledger import LedgerState
+from hocket.store.port import Store, Tx
+from hocket.store.records import Ending, Offset
 from hocket.testing.store_contract.fixtures import (
     THINGS,
     StoreHouse,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hocket.clock import SystemClock
-from hocket.store.port import Ending
+from hocket.store.records import Ending
 from hocket.store.sqlite.store import SqliteStore
 from hocket.testing.store_contract.fixtures import outbox_row
 from tests.hocket.cli.terminal import Terminal

@@ -12,7 +12,7 @@ from hocket.broker.topology import DEAD, EVENTS
 from hocket.delivery.arrival import Arrival
 from hocket.delivery.decode import decode
 from hocket.delivery.ending.dead_letter import LETTER_ATTEMPTS, foreign_of, letter
-from hocket.delivery.record import HISTORY_TRACES
+from hocket.delivery.ending.history import HISTORY_TRACES
 from hocket.envelope.keys import inbox_key
 from hocket.outcome import Attempt, Bury
 from tests.hocket.sample_services import BRIEF, LONG, Ill, Rung, Tower, World, bells, delivery_of, message_of

@@ -9,8 +9,8 @@ from uuid import uuid4
 from deploy.database.server import PostgresServer
 from hocket.clock import SystemClock
 from hocket.errors import StoreError
-from hocket.store.port import Ending, Written
 from hocket.store.postgres.store import PostgresStore
+from hocket.store.records import Ending, Written
 from hocket.testing.store_contract.fixtures import TABLES
 
 #: Seconds in which whatever a test waits for must have happened.

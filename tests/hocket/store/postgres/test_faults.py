@@ -19,10 +19,11 @@ from hocket.clock import SystemClock
 from hocket.config import MAX_EVENT_BYTES
 from hocket.errors import ConfigError, HocketError, StoreError
 from hocket.outcome import Word
-from hocket.store.port import Ending, Store
+from hocket.store.port import Store
 from hocket.store.postgres import pools, schema
 from hocket.store.postgres.errors import handler_error, kit_error
 from hocket.store.postgres.store import PostgresStore
+from hocket.store.records import Ending
 from hocket.telemetry.signals import Signals
 from hocket.testing.store_contract.fixtures import TABLES, THINGS, ending, key_of, outbox_row
 from hocket.worker import Worker

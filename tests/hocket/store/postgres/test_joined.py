@@ -12,9 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from deploy.database.server import PostgresServer
 from hocket.clock import SystemClock
 from hocket.errors import HocketError
-from hocket.store.port import Ending
 from hocket.store.postgres.outbox_view import PostgresVisit
 from hocket.store.postgres.store import PostgresStore
+from hocket.store.records import Ending
 from hocket.testing.store_contract.fixtures import ending, key_of, outbox_row, routing
 
 

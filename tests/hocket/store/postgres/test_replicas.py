@@ -11,7 +11,7 @@ import pytest
 from deploy.database.server import PostgresServer
 from hocket.errors import ConfigError
 from hocket.saga import LedgerState
-from hocket.store.port import Ending, RowKind
+from hocket.store.records import Ending, RowKind
 from hocket.testing.store_contract.fixtures import TABLES, ending, key_of, ledger_row, outbox_row, routing
 from tests.hocket.store.postgres.replicas import PATIENCE, Replicas, insist
 

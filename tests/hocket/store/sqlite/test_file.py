@@ -16,7 +16,8 @@ from sqlalchemy import TextClause, insert, select, text
 
 from hocket.clock import SystemClock
 from hocket.errors import ConfigError, StoreError
-from hocket.store.port import Ending, Store
+from hocket.store.port import Store
+from hocket.store.records import Ending
 from hocket.store.sqlite.store import GLANCE_KEYS, SqliteStore
 from hocket.testing.store_contract.fixtures import START, TABLES, THINGS, ending, key_of, outbox_row, routing
 
@@ -27,7 +28,7 @@ CHILD = """
 import asyncio, sys
 from hocket.clock import SystemClock
 from hocket.store.sqlite.store import SqliteStore
-from hocket.testing.store_house import TABLES, THINGS, ending, outbox_row
+from hocket.testing.store_contract.fixtures import TABLES, THINGS, ending, outbox_row
 from sqlalchemy import insert
 
 async def main(path):

@@ -13,9 +13,10 @@ from urllib.parse import quote
 import aiohttp
 from yarl import URL
 
+from hocket.broker.leftovers import Found
 from hocket.broker.rabbitmq.address import addresses
 from hocket.broker.rabbitmq.admin.removal import Remover
-from hocket.broker.topology import Binding, Found
+from hocket.broker.topology import Binding
 from hocket.errors import ConfigError
 
 #: Where the API listens, by the scheme of the broker's address: a password that travels by TLS goes on doing so.

@@ -1,0 +1,97 @@
+"""The one place that picks drivers: by the broker's and the database's address."""
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+from urllib.parse import urlsplit
+
+from hocket.broker.memory import MemoryBroker, MemoryTransport
+from hocket.broker.port import Transport, Upkeep
+from hocket.broker.topology import kit
+from hocket.clock import Clock
+from hocket.config import Config
+from hocket.errors import ConfigError
+from hocket.service import Service
+from hocket.store.port import Killable, Visit
+from hocket.store.sqlite.outbox_view import SqliteVisit
+from hocket.store.sqlite.store import SqliteStore
+
+#: How the addresses of the two databases begin.
+POSTGRES = ("postgresql://", "postgresql+asyncpg://")
+SQLITE = "sqlite:///"
+
+
+def in_memory(config: Config) -> bool:
+    """Whether the broker lives in this process."""
+    return config.broker_url.startswith("memory:")
+
+
+def transport(name: str, config: Config, memory: MemoryBroker | None) -> Transport:
+    """A transport of this service, not open yet; `ConfigError` where no driver speaks the broker's address."""
+    if memory is not None:
+        return MemoryTransport(memory, name)
+    scheme = urlsplit(config.broker_url).scheme
+    if scheme in {"amqp", "amqps"}:
+        from hocket.broker.rabbitmq import RabbitTransport
+
+        return RabbitTransport(config.broker_url, name)
+    raise ConfigError(
+        f"HOCKET_BROKER_URL begins with {scheme or 'nothing'}:// and hocket speaks amqp://, amqps:// and memory://"
+    )
+
+
+def store(name: str, config: Config, clock: Clock, boot: str) -> Killable:
+    """The store of this service, not open yet; `ConfigError` where no driver speaks the database's address."""
+    url = config.database_of(name)
+    if url.startswith(POSTGRES):
+        from hocket.store.postgres.store import PostgresStore
+
+        return PostgresStore(url, clock=clock, boot=boot)
+    if not url.startswith(SQLITE):
+        raise ConfigError(
+            f"HOCKET_DATABASE_URL is {urlsplit(url).scheme}://… and hocket keeps its data in sqlite:///PATH or "
+            "postgresql://USER:PASSWORD@HOST/DATABASE, one for each service: write sqlite:///var/{service}.db, or "
+            "sqlite:////data/{service}.db for an absolute path"
+        )
+    return SqliteStore(url.removeprefix(SQLITE), clock=clock, boot=boot)
+
+
+def visit(target: str, config: Config) -> Visit:
+    """The outbox of a service, by its name or its database's address; `ConfigError` where there is none."""
+    url = target if "://" in target else config.database_of(target)
+    if url.startswith(POSTGRES):
+        from hocket.store.postgres.outbox_view import PostgresVisit
+
+        return PostgresVisit(url)
+    if not url.startswith(SQLITE):
+        raise ConfigError(
+            f"{url.partition('://')[0]}://… cannot be looked into: name sqlite:///PATH or postgresql://HOST/DATABASE"
+        )
+    return SqliteVisit(url.removeprefix(SQLITE))
+
+
+def definitions(services: Sequence[Service[Any]], config: Config) -> dict[str, object]:
+    """The kit's objects and those of these services, as RabbitMQ imports them; `ConfigError` where there is none."""
+    _check_rabbitmq(config)
+    from hocket.broker.rabbitmq.address import addresses
+    from hocket.broker.rabbitmq.admin.definitions import definitions_of
+
+    topology = kit()
+    for service in services:
+        topology += service.declarations.topology()
+    return definitions_of(topology, addresses(config.broker_url)[0].vhost)
+
+
+def upkeep(config: Config) -> AbstractAsyncContextManager[Upkeep]:
+    """The broker's books and their upkeep, over its management API; `ConfigError` where there can be none."""
+    _check_rabbitmq(config)
+    from hocket.broker.rabbitmq.admin.management import Management
+
+    return Management(config.broker_url, config.management_url)
+
+
+def _check_rabbitmq(config: Config) -> None:
+    if in_memory(config):
+        raise ConfigError(
+            f"HOCKET_BROKER_URL is {config.broker_url}, where nothing stands: name a RabbitMQ, amqp://USER:PASSWORD@HOST"
+        )

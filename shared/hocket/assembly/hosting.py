@@ -1,0 +1,41 @@
+"""Services inside another application: started with it, stopped with it."""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager, asynccontextmanager
+from typing import Any
+
+from hocket.assembly.process import Assembly
+from hocket.config import Config
+from hocket.runtime import here
+from hocket.service import Service
+
+
+class Hosted:
+    """Services that run inside the process of another application."""
+
+    def __init__(self, assembly: Assembly) -> None:
+        self._assembly = assembly
+
+    def here(self) -> AbstractContextManager[None]:
+        """Within this context `service.tx()` finds them: around a request that another task began."""
+        return here({name: part.worker for name, part in self._assembly.parts.items()})
+
+    def reasons(self) -> list[str]:
+        """Why they are not ready, in sentences, for the application's own health page; none: they are."""
+        parts = self._assembly.parts
+        return [f"{name}: {reason}" for name, part in parts.items() for reason in part.worker.health()]
+
+
+@asynccontextmanager
+async def hosted(*services: Service[Any], config: Config | None = None) -> AsyncIterator[Hosted]:
+    """Run services inside an application's process, from its start to its end; they leave its signals alone.
+
+    Health and metrics of each are served on a free port. `ConfigError` and `DeclarationError` say what forbids it.
+    """
+    assembly = Assembly(config or Config())
+    try:
+        for service in services:
+            await assembly.start(service, 0)
+        yield Hosted(assembly)
+    finally:
+        await assembly.close()

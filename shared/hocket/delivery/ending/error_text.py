@@ -1,0 +1,33 @@
+"""Errors as text of bounded length, without what a database cannot keep."""
+
+import traceback
+
+#: Characters kept of an error's text and of its stack.
+ERROR_CHARS = 2000
+TRACE_CHARS = 6000
+#: Characters kept of an error's class name.
+CAUSE_CHARS = 200
+
+
+def text_of(error: BaseException) -> str:
+    """An error's text, cut; also of an error that cannot tell it."""
+    try:
+        return clean(str(error))
+    except Exception as broken:  # noqa: BLE001 -- a team's __str__ may raise anything
+        return f"its text cannot be told: {type(broken).__name__}"
+
+
+def clean(text: str) -> str:
+    """Text that every store and header takes: cut, no NUL, no lone surrogates."""
+    return text[:ERROR_CHARS].replace("\x00", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
+
+
+def stack(error: BaseException) -> str:
+    """The innermost part of an error's stack, cut."""
+    lines = "".join(traceback.format_exception(error))
+    return clean_trace(lines)
+
+
+def clean_trace(lines: str) -> str:
+    """The last characters of a stack: the innermost frames tell most."""
+    return lines[-TRACE_CHARS:].replace("\x00", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()

@@ -1,0 +1,47 @@
+"""The attempts that are kept with an inbox row and travel with a letter (RULES 1.6)."""
+
+from dataclasses import replace
+
+from hocket.clock import rfc3339
+from hocket.delivery.arrival import Arrival
+from hocket.delivery.ending.receipt import word_of
+from hocket.delivery.poison import CRASH
+from hocket.delivery.poison import ended as without_starts
+from hocket.outcome import Attempt, Bury, Done
+
+#: Attempts kept in an inbox row, and how many of them keep their stack.
+HISTORY_ATTEMPTS = 20
+HISTORY_TRACES = 3
+
+
+def history_of(arrival: Arrival) -> tuple[Attempt, ...]:
+    """The attempts so far with this one, the last of them with their stacks; starts only where they are the cause.
+
+    What was handled at once has none: there is nothing that anybody would review, and its receipt tells when it was.
+    """
+    if arrival.row is None and isinstance(arrival.outcome, Done):
+        return ()
+    told = (attempt_of(arrival),) if arrival.outcome is not None else ()
+    if arrival.row is None or not arrival.row.history:
+        return told
+    earlier = arrival.row.history
+    if not (isinstance(arrival.outcome, Bury) and arrival.outcome.cause == CRASH):
+        earlier = without_starts(earlier)
+    kept = [*earlier, *told][-HISTORY_ATTEMPTS:]
+    cut = len(kept) - HISTORY_TRACES
+    return tuple(replace(each, trace="") if at < cut and each.trace else each for at, each in enumerate(kept))
+
+
+def attempt_of(arrival: Arrival) -> Attempt:
+    """This attempt as it is kept: when it began and ended, how, and why."""
+    outcome = arrival.outcome
+    assert outcome is not None
+    return Attempt(
+        arrival.attempt,
+        rfc3339(arrival.began),
+        rfc3339(arrival.ended),
+        str(word_of(outcome) or ""),
+        getattr(outcome, "cause", ""),
+        getattr(outcome, "error", ""),
+        getattr(outcome, "trace", ""),
+    )

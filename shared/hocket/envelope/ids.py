@@ -1,0 +1,26 @@
+"""Fresh ids of events: UUIDv7, made of a clock and of chance that are passed in."""
+
+import random
+
+from hocket.clock import Clock
+
+
+class Ids:
+    """Mints identities from a clock and a source of chance; the same pair and calls give the same ids."""
+
+    def __init__(self, clock: Clock, chance: random.Random) -> None:
+        self._clock = clock
+        self._chance = chance
+
+    def uuid7(self) -> str:
+        """A new UUIDv7 as text: 48 bits of milliseconds, the rest chance."""
+        milliseconds = int(self._clock.now().timestamp() * 1000) & (2**48 - 1)
+        bits = self._chance.getrandbits(74)
+        value = milliseconds << 80 | 0x7 << 76 | (bits >> 62) << 64 | 0b10 << 62 | bits & (2**62 - 1)
+        return as_uuid(value)
+
+
+def as_uuid(value: int) -> str:
+    """The text of a UUID of 128 bits."""
+    text = f"{value:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

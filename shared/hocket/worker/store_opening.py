@@ -1,0 +1,76 @@
+"""Opens the store at start, and waits for one that is away."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from sqlalchemy import MetaData
+
+from hocket.errors import StoreError
+from hocket.resilience.supervisor import Spawn
+from hocket.store.port import Store
+from hocket.telemetry.signals import Signals
+
+Step = Callable[[], Awaitable[None]]
+#: Seconds before a store that was away at the start is tried again: doubled from the first to the longest, half of it
+#: left to chance.
+OPEN_FIRST_WAIT = 0.5
+OPEN_LONGEST_WAIT = 5.0
+
+
+@dataclass(slots=True)
+class Opening:
+    """Opens the store of a service; while its server is away, `reason` says so and it is tried again."""
+
+    service: str
+    store: Store
+    tables: MetaData | None
+    signals: Signals
+    chance: random.Random
+    reason: str = "the database is not open yet"
+
+    async def start(self, begin: Step, work: Step, spawn: Spawn) -> "asyncio.Task[None] | None":
+        """Open, `begin` with it, then `work`; where it is away a task that does so later is returned.
+
+        `ConfigError` says what forbids it, of the task too.
+        """
+        try:
+            await self._once(begin)
+        except StoreError:
+            return spawn("open", self._later(begin, work))
+        await self._go_on(work)
+        return None
+
+    async def _once(self, begin: Step) -> None:
+        try:
+            await self.store.open(self.tables)
+            try:
+                await begin()
+            except StoreError:
+                await self.store.close()
+                raise
+        except StoreError as error:
+            self.reason = str(error)
+            self.signals.trouble(self.service, "the store is away at the start", reason=self.reason)
+            raise
+
+    async def _later(self, begin: Step, work: Step) -> None:
+        wait = OPEN_FIRST_WAIT
+        while True:
+            await asyncio.sleep(self.chance.uniform(wait / 2, wait))
+            wait = min(wait * 2, OPEN_LONGEST_WAIT)
+            with suppress(StoreError):
+                await self._once(begin)
+                break
+        await self._go_on(work)
+
+    async def _go_on(self, work: Step) -> None:
+        await work()
+        self.reason = ""
+
+    def check(self) -> None:
+        """`StoreError` while the service does not work yet."""
+        if self.reason:
+            raise StoreError(self.reason)
