@@ -23,7 +23,7 @@ NOT_BUILT = "Status: not built yet."
 CITING = ("shared", "services", "deploy", "tests", "docs")
 #: Pages that must not cite the design material that is no part of this project. Joined so as not to find itself.
 PAGES = ("docs", "README.md", "CONTRIBUTING.md")
-ELSEWHERE = re.compile("DESI" + r"GN(?:\.md)?'?s? §?\d")
+ELSEWHERE = re.compile("DESI" + r"GN(?:\.md)?'?s? §?\d|CONS" + r"OLE §\d")
 
 
 @dataclass(frozen=True)
