@@ -10,6 +10,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+#: `[text](path#heading)`, without addresses of other hosts.
+LINK = re.compile(r"\]\((?!\w+://)([^)#]*)(?:#([^)]+))?\)")
 
 
 def blocks(language: str) -> list[str]:
@@ -57,3 +60,18 @@ def test_every_file_that_readme_and_walk_name_is_there() -> None:
         if not (below / path).exists():
             missing.append(path)
     assert missing == []
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub and most renderers make them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
+    """A link names a file that exists and, behind `#`, one of its headings."""
+    for path, heading in LINK.findall(page.read_text(encoding="utf-8")):
+        target = page.parent / path if path else page
+        assert target.exists(), f"{page.name}: {path} does not exist"
+        assert not heading or heading in anchors(target), f"{page.name}: {path} has no heading #{heading}"

@@ -9,7 +9,7 @@ SENDING_SECONDS = 30.0
 
 
 class State(StrEnum):
-    """Where a letter stands (CONSOLE §4); `replaying` is pending with a replay that is not answered yet."""
+    """Where a letter stands (docs/console.md §4); `replaying` is pending with a replay that is not answered yet."""
 
     PENDING = "pending"
     REPLAYING = "replaying"
@@ -229,7 +229,7 @@ def times(count: int) -> str:
 
 
 def sentence(state: State, again: int) -> str:
-    """The letter's state in words (CONSOLE §4)."""
+    """The letter's state in words (docs/console.md §4)."""
     if state is State.PENDING and again:
         return f"failed again {times(again)}"
     return state.value

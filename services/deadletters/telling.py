@@ -1,4 +1,4 @@
-"""A letter and the desk in sentences and as a story, from recorded facts only (CONSOLE §1). Pure."""
+"""A letter and the desk in sentences and as a story, from recorded facts only (docs/console.md §1). Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

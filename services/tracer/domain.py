@@ -10,7 +10,7 @@ from services.tracer.steps import Step, fold_steps
 
 
 class FlowState(StrEnum):
-    """Where a flow stands (CONSOLE §4); stuck and incomplete are not told yet."""
+    """Where a flow stands (docs/console.md §4); stuck and incomplete are not told yet."""
 
     RUNNING = "running"
     WAITING = "waiting"

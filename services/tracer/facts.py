@@ -1,4 +1,4 @@
-"""The facts a flow is folded from: what was said, how attempts ended, what services declare (docs/house.md)."""
+"""The facts a flow is folded from: what was said, how attempts ended, what services declare (docs/wire.md)."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Sentences built from recorded facts by templates, never from a guess (CONSOLE §1). Pure.
+"""Sentences built from recorded facts by templates, never from a guess (docs/console.md §1). Pure.
 
 A sentence is a list of pieces, so that a page can make names bold and a program gets plain text.
 """

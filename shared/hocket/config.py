@@ -12,7 +12,7 @@ MOST_DAYS = 36_500
 
 
 class Config(BaseSettings):
-    """What a process of hocket reads from the environment (DESIGN §9); standard `OTEL_*` is read by OpenTelemetry."""
+    """What a process of hocket reads from the environment (docs/settings.md); OpenTelemetry reads `OTEL_*` itself."""
 
     model_config = SettingsConfigDict(env_prefix="HOCKET_", frozen=True)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Word(StrEnum):
-    """The receipt's word for how one attempt ended (DESIGN §2)."""
+    """The receipt's word for how one attempt ended (docs/words.md#how-an-attempt-ends)."""
 
     HANDLED = "handled"
     RETRY = "retry"

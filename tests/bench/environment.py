@@ -73,7 +73,7 @@ async def _removed(amqp: str) -> None:
 
 
 async def declare(amqp: str, services: Sequence[tuple[str, Sequence[tuple[str, str]]]]) -> None:
-    """The topology of DESIGN §4 with these services: (name, [(handler, routing key)])."""
+    """The topology of docs/wire.md#broker-objects with these services: (name, [(handler, routing key)])."""
     transport = RabbitTransport(amqp, "bench")
     await transport.open()
     try:

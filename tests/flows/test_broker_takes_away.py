@@ -12,7 +12,7 @@ from hocket.broker.topology import DEAD, EVENTS, HEARD
 from hocket.worker import worker as worker_module
 from tests.flows.two_services import PATIENCE, Choir, choir
 
-#: Returns after which a quorum queue gives a message up (DESIGN §4), and one more.
+#: Returns after which a quorum queue gives a message up (docs/wire.md#broker-objects), and one more.
 RETURNS = 1001
 
 

@@ -21,7 +21,7 @@ def test_everything_has_a_default() -> None:
 
 
 def test_names_that_stay(monkeypatch: pytest.MonkeyPatch) -> None:
-    """DESIGN 9: other programs rely on these names."""
+    """docs/settings.md: other programs rely on these names."""
     given = {
         "HOCKET_BROKER_URL": "memory://", "HOCKET_DATABASE_URL": "sqlite:////data/{service}/x.db",
         "HOCKET_LOG_LEVEL": "DEBUG", "HOCKET_HTTP_PORT": "9000", "HOCKET_MAX_EVENT_BYTES": "2048",

@@ -8,7 +8,7 @@ from hocket.outcome import Attempt, Bury, Done, Word
 
 
 def test_the_receipts_words() -> None:
-    """DESIGN 2: one vocabulary, in code, receipts and pages."""
+    """docs/words.md#how-an-attempt-ends: one vocabulary, in code, receipts and pages."""
     assert [word.value for word in Word] == [
         "handled", "retry", "deferred", "dead", "duplicate", "refused", "obsolete",
     ]  # fmt: skip

@@ -2,7 +2,8 @@
 
 Promises every driver keeps (the contract suite is `hocket.testing.transport_contract`):
 
-- `Deliver` is called on the event loop, must not block and must not raise; it only enqueues (DESIGN §6, intake).
+- `Deliver` is called on the event loop, must not block and must not raise; it only enqueues
+  (docs/house.md#the-way-of-a-delivery, intake).
 - A handle is (channel epoch, tag). After a reconnect the epoch is higher, the driver consumes again by itself, and an
   `ack` or `give_back` of an older epoch is dropped without a word to the broker (RULES 1.1).
 - `ack` and `give_back` are plain calls that cost no await; the driver joins acks over contiguous finished tags only.

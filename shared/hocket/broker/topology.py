@@ -1,4 +1,4 @@
-"""What stands on the broker: names and arguments, the same everywhere (DESIGN §4). Pure."""
+"""What stands on the broker: names and arguments, the same everywhere (docs/wire.md#broker-objects). Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field

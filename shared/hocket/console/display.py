@@ -1,4 +1,4 @@
-"""How moments, durations, ids and foreign text are shown (CONSOLE §5, §11)."""
+"""How moments, durations, ids and foreign text are shown (docs/console.md §5, §11)."""
 
 import unicodedata
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Sensitive fields are masked here, on the server, before anything is sent (CONSOLE §11)."""
+"""Sensitive fields are masked here, on the server, before anything is sent (docs/console.md §11)."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -21,7 +21,7 @@ class Masks:
             self.learn(manifest)
 
     def learn(self, manifest: Mapping[str, Any]) -> None:
-        """Take in one manifest (docs/house.md, Receipts)."""
+        """Take in one manifest (docs/wire.md#receipts)."""
         named = list(manifest.get("says") or ())
         for subscription in manifest.get("subscriptions") or ():
             for key in ("hears", "says", "scheduled", "why", "on_dead"):

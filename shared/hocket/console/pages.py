@@ -26,7 +26,7 @@ _log = logging.getLogger("hocket.console")
 POLL_MS = 2000
 #: Seconds after which a page that failed may be asked again.
 RETRY_AFTER = "2"
-#: CONSOLE §11: no script or style but our own files, no request elsewhere, no frame.
+#: docs/console.md §11: no script or style but our own files, no request elsewhere, no frame.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"

@@ -1,4 +1,4 @@
-"""A payload as a tree of rows, so that templates only draw (CONSOLE §5)."""
+"""A payload as a tree of rows, so that templates only draw (docs/console.md §5)."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple

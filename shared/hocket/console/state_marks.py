@@ -1,4 +1,4 @@
-"""The states' words, shapes and colours (CONSOLE §4): the one table that pages, drawings and tests read."""
+"""The states' words, shapes and colours (docs/console.md §4): the one table that pages, drawings and tests read."""
 
 from collections.abc import Mapping
 from typing import NamedTuple

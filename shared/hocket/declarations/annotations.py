@@ -39,7 +39,10 @@ def heard_of(annotation: Any, where: str) -> tuple[type[Heard], ...]:
 
 
 def returned_of(annotation: Any, where: str) -> Returned:
-    """What a return annotation says (DESIGN §7); `DeclarationError` names `where` and what to write instead."""
+    """What a return annotation says (docs/words.md#what-a-signature-says).
+
+    `DeclarationError` names `where` and what to write instead.
+    """
     says: dict[type[Event], None] = {}
     scheduled: dict[type[Event], None] = {}
     repeated: dict[type[Event], None] = {}

@@ -45,7 +45,7 @@ class Declarations:
         )
 
     def manifest(self) -> dict[str, object]:
-        """What the service reports of itself (docs/house.md, Receipts), without instance and time."""
+        """What the service reports of itself (docs/wire.md#receipts), without instance and time."""
         sensitive: dict[str, list[str]] = {}
         models: list[type[Heard]] = list(self.says.values())
         for each in self.subscriptions.values():

@@ -1,4 +1,4 @@
-"""The envelope: CloudEvents 1.0.2 attributes around one event (DESIGN §3).
+"""The envelope: CloudEvents 1.0.2 attributes around one event (docs/wire.md#envelope).
 
 Encoded as structured JSON, canonical by RFC 8785: one body that survives queues, dead letters, exports and replays
 byte for byte. Foreign events in structured or binary mode are understood, missing attributes derived (RULES 2.1).

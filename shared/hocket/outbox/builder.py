@@ -1,4 +1,7 @@
-"""From what was said to outbox rows: the one place that makes envelopes of our own events (DESIGN §3, RULES 2.3)."""
+"""Makes outbox rows of what was said; the one place that makes envelopes of our own events.
+
+Envelope: docs/wire.md#envelope; keys: RULES 2.3.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Metrics for Prometheus: exactly the table of docs/house.md, counted a group at a time."""
+"""Metrics for Prometheus: exactly the table of docs/wire.md#metrics, counted a group at a time."""
 
 from bisect import bisect_left
 from collections import Counter as Tally

@@ -6,7 +6,7 @@ from hocket.broker.topology import HEARD, Binding, Exchange, kit, of_service, ro
 
 
 def test_the_kits_objects() -> None:
-    """DESIGN 4: events go to the log and to what hears; what nobody hears is kept in a stream."""
+    """docs/wire.md#broker-objects: events go to the log and to what hears; what nobody hears is kept in a stream."""
     kit = topology.kit()
     kinds = {exchange.name: exchange.kind for exchange in kit.exchanges}
     assert kinds == {
@@ -48,7 +48,7 @@ def test_the_dead_are_never_dropped() -> None:
 
 
 def test_a_services_own_objects() -> None:
-    """DESIGN 4: a quorum queue a subscription, bound to what it hears and to the service's own exchange."""
+    """docs/wire.md: a quorum queue a subscription, bound to what it hears and to the service's own exchange."""
     own = of_service("payments", [("payments.charge", ["order.placed.v1", "order.placed.v2"])])
     assert own.exchanges == (Exchange("payments", "direct"),)
     assert own.bindings == (

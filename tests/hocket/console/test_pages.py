@@ -90,7 +90,7 @@ async def test_a_page(http: aiohttp.ClientSession) -> None:
     "path", ["/", "/nothing", "/fails", "/store", "/api/bad", "/static/console/console.css", "/away"]
 )
 async def test_every_answer_carries_the_security_headers(http: aiohttp.ClientSession, path: str) -> None:
-    """Pages, errors, redirects and files alike: no foreign script, no frame, no sniffing (CONSOLE §11)."""
+    """Pages, errors, redirects and files alike: no foreign script, no frame, no sniffing (docs/console.md §11)."""
     async with http.get(path, allow_redirects=False) as answer:
         assert answer.headers["Content-Security-Policy"] == POLICY
         assert answer.headers["X-Content-Type-Options"] == "nosniff"

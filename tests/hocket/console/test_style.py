@@ -1,4 +1,4 @@
-"""The colour tokens keep their contrast, in light and in dark (CONSOLE §3)."""
+"""The colour tokens keep their contrast, in light and in dark (docs/console.md §3)."""
 
 import re
 from pathlib import Path

@@ -207,7 +207,7 @@ def test_breakers_of_one_name_are_one_breaker() -> None:
 
 
 def test_the_manifest_tells_everything_that_is_declared() -> None:
-    """What is reported of a service is plain data (docs/house.md, Receipts)."""
+    """What is reported of a service is plain data (docs/wire.md#receipts)."""
     breaker = Breaker("api", failures=(OSError,))
     declared = things(undo(Refused, GivenUp), breaker=breaker, scheduled=(Made,))
     declared.add_on_dead(declared.subscriptions["things.make"], gave_up, (GivenUp,), "things.gave_up")

@@ -1,4 +1,4 @@
-"""Signatures: every form of DESIGN §7 is read, everything else is refused with what to write instead."""
+"""Signatures: every form of docs/words.md#what-a-signature-says is read; the rest is refused with a way out."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Optional

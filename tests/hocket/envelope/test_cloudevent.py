@@ -92,7 +92,7 @@ def test_what_is_encoded_is_decoded(envelope: Envelope) -> None:
 
 
 def test_our_bytes() -> None:
-    """DESIGN 3: structured CloudEvents JSON, canonical; absent attributes are absent, times have microseconds."""
+    """docs/wire.md#envelope: structured JSON, canonical; absent attributes are absent, times have microseconds."""
     plain = Envelope("1", "/a", "a.b", 1, "a/1", NOW, "c", "k", {"z": 1, "a": 1.0})
     assert encode(plain) == (
         b'{"correlationid":"c","data":{"a":1,"z":1},"datacontenttype":"application/json","dataschema":"a.b/1",'

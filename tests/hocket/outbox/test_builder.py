@@ -28,7 +28,7 @@ def speaker(most: int = 1000) -> Speaker:
 
 
 def test_an_event_becomes_a_row_of_its_subject() -> None:
-    """DESIGN §3: source, routing key, flow and cause; the header says which attempt of the cause said it."""
+    """docs/wire.md#envelope: source, routing key, flow, cause; the header says which attempt of the cause said it."""
     [row] = speaker().rows((Echoed(name="a"),), CAUSE, ALLOWED)
     envelope = decode(row.message.body, row.message.content_type, {}, datetime.now(UTC))
     assert (row.kind, row.subject, row.message.routing_key) == (RowKind.EVENT, "bell/a", "bell.echoed.v1")

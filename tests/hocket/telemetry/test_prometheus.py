@@ -1,4 +1,4 @@
-"""Metrics: exactly the table of docs/house.md."""
+"""Metrics: exactly the table of docs/wire.md."""
 
 import re
 from pathlib import Path
@@ -11,7 +11,7 @@ from hocket.outcome import Word
 from hocket.telemetry.prometheus import PrometheusListener
 from hocket.telemetry.signals import Ended, Sample, Sent
 
-HOUSE = Path(__file__).parents[3] / "docs" / "house.md"
+WIRE = Path(__file__).parents[3] / "docs" / "wire.md"
 
 
 @pytest.fixture
@@ -44,9 +44,9 @@ def every_moment(metrics: PrometheusListener) -> None:
     metrics.trouble("payments", "a lease expired", seconds=3)
 
 
-def test_the_names_and_labels_of_the_house(metrics: PrometheusListener) -> None:
-    """The page shows the metrics of docs/house.md with their labels, and none besides."""
-    table = HOUSE.read_text().split("## Metrics")[1]
+def test_the_names_and_labels_of_the_docs(metrics: PrometheusListener) -> None:
+    """The page shows the metrics of docs/wire.md with their labels, and none besides."""
+    table = WIRE.read_text().split("## Metrics")[1]
     promised = {}
     for line in table.splitlines():
         if named := re.match(r"\| `(hocket_\w+)`[^|]*\| ([^|]+) \|", line):

@@ -14,7 +14,7 @@ def facts(tower: Tower, kind: str) -> list[dict[str, Any]]:
 
 
 async def test_a_manifest_at_start_and_each_hour_a_heartbeat_each_ten_seconds(tower: Tower) -> None:
-    """DESIGN §7: declarations and owner; instance and boot are of this start."""
+    """docs/wire.md#receipts: declarations and owner; instance and boot are of this start."""
     await tower.start(steps.using(World()))
     await asyncio.sleep(2 * 3600 + 60)
     manifests, beats = facts(tower, "manifest"), facts(tower, "heartbeat")

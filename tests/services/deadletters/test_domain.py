@@ -105,7 +105,7 @@ def test_each_state(deaths: list[Death], receipts: list[Receipt], acts: list[Act
 
 
 def test_failed_again_is_counted() -> None:
-    """CONSOLE §4: the count stands in the letter's word."""
+    """docs/console.md §4: the count stands in the letter's word."""
     now = standing([FIRST, AGAIN, Death(15, "t15")], [], [REPLAY])
     assert (now.again, sentence(now.state, now.again)) == (2, "failed again twice")
     assert sentence(State.PENDING, 3) == "failed again 3 times"
@@ -123,7 +123,7 @@ def test_failed_again_is_counted() -> None:
     ],
 )
 def test_what_is_not_sent_says_why(now: Standing, letter: Subject, refusal: str) -> None:
-    """CONSOLE §8: a sentence never claims more than what is recorded."""
+    """docs/console.md §8: a sentence never claims more than what is recorded."""
     assert refusal in plan(letter, now, Hearer(), 100.0).refusal
 
 

@@ -16,7 +16,7 @@ from tests.browser import NEEDS_CHROMIUM, Person, chromium
 from tests.services.deadletters.running_desk import Bench, bench, dead, event, manifest, receipt
 
 pytestmark = NEEDS_CHROMIUM
-#: CONSOLE §11: nodes of one page.
+#: docs/console.md §11: nodes of one page.
 MAX_NODES = 1_500
 
 
@@ -81,7 +81,7 @@ async def reader(browser: webdriver.Chrome, desk: Bench) -> AsyncIterator[Reader
 
 
 async def test_the_first_line_says_what_waits(reader: Reader) -> None:
-    """CONSOLE §1: a sentence of facts, then the groups by cause with owner; a group leads to its letters."""
+    """docs/console.md §1: a sentence of facts, then the groups by cause with owner; a group leads to its letters."""
     await reader.open("/")
     text = await reader.see("4 letters wait for a person in 2 groups")
     assert "3 of 4 are one cause: KeyError in crm.record_order." in text
@@ -94,7 +94,7 @@ async def test_the_first_line_says_what_waits(reader: Reader) -> None:
 
 
 async def test_a_letter_tells_its_cause_with_the_own_frame_marked(reader: Reader) -> None:
-    """CONSOLE §7: own frames stand whole, foreign ones are folded, the innermost own one is marked."""
+    """docs/console.md §7: own frames stand whole, foreign ones are folded, the innermost own one is marked."""
     await reader.open("/letters/letter-1")
     text = await reader.see("Cause")
     assert "2 foreign frames" in text
@@ -116,7 +116,7 @@ async def test_a_payload_is_read_in_four_ways(reader: Reader) -> None:
 
 
 async def test_a_replay_says_first_what_it_would_do(reader: Reader) -> None:
-    """CONSOLE §1.7: the dry run first; the button says the number; afterwards the letter says what was done."""
+    """docs/console.md §1.7: the dry run first; the button says the number; afterwards the letter says what was done."""
     await reader.open("/letters/letter-1")
     await reader.press("Replay to crm.record_order")
     text = await reader.see("to crm.record_order as attempt 6: order.placed of order/1")
@@ -166,7 +166,7 @@ async def test_the_list_lives(reader: Reader) -> None:
 
 
 async def test_foreign_text_is_never_markup(reader: Reader) -> None:
-    """CONSOLE §11: whatever a letter holds is text; control and bidi characters are shown by name."""
+    """docs/console.md §11: whatever a letter holds is text; control and bidi characters are shown by name."""
     evil = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">\u202egone"
     await reader.desk.dead(dead(7, death_error=evil, death_cause="<b>Bold</b>", body=event(7, order_id=evil)))
     for path in ("/", "/letters", "/letters/letter-7", "/letters/letter-7?view=raw", "/letters/letter-7/replay"):
@@ -179,7 +179,7 @@ async def test_foreign_text_is_never_markup(reader: Reader) -> None:
 
 
 async def test_pages_need_nothing_from_elsewhere(reader: Reader) -> None:
-    """CONSOLE §11: no request to another host, no violation of the policy, few enough nodes, no sideways scrolling."""
+    """docs/console.md §11: no request to another host, no policy violation, few nodes, no sideways scrolling."""
     for path in ("/", "/?show=all", "/letters", "/letters/letter-1", "/letters/letter-1/replay", "/letters/none"):
         await reader.open(path)
         await reader.see("Dead letters")
@@ -192,7 +192,7 @@ async def test_pages_need_nothing_from_elsewhere(reader: Reader) -> None:
 
 
 async def test_keys_lead_to_the_dialog_not_to_the_act(reader: Reader) -> None:
-    """CONSOLE §9: `g l` goes to the letters, `r` opens what a replay would do; no key acts by itself."""
+    """docs/console.md §9: `g l` goes to the letters, `r` opens what a replay would do; no key acts by itself."""
     await reader.open("/")
     await reader.keys("g", "l")
     await reader.see("4 letters")

@@ -59,7 +59,7 @@ def test_foreign_headers_are_kept_whole() -> None:
 
 
 def test_a_letter_of_the_kit_is_read_whole() -> None:
-    """Cause, attempts, times and envelope, as docs/house.md names them."""
+    """Cause, attempts, times and envelope, as docs/wire.md#dead-letters names them."""
     arrival = read(dead(1, 5, replay="r-1", death_spoke=1))
     assert (arrival.death_id, arrival.subscription, arrival.attempt) == ("letter-1", "crm.record_order", 5)
     assert (arrival.cause, arrival.error, arrival.time) == ("KeyError", "'region'", time(10.2))

@@ -1,4 +1,4 @@
-"""Facts of a small shop, made by hand after docs/house.md: what was said, how attempts ended, what is declared."""
+"""Facts of a small shop, made by hand after docs/wire.md: what was said, how attempts ended, what is declared."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace

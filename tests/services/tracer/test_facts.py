@@ -10,7 +10,7 @@ from tests.services.tracer.sample_facts import MANIFESTS, START, happy, manifest
 
 
 def test_every_kind_of_fact_is_understood() -> None:
-    """Receipts, manifests and heartbeats of docs/house.md; null means absent, what is unknown is left aside."""
+    """Receipts, manifests and heartbeats of docs/wire.md#receipts; null means absent, what is unknown is left aside."""
     told = reported({**happy(1).receipts[0], "news": 1, "replay": None})
     assert isinstance(told, Receipt)
     assert (told.replay, told.step) == ("", "payments.charge")

@@ -17,7 +17,7 @@ def drawn(story: Story, at: float = 100) -> Drawing:
 
 @pytest.mark.parametrize("story", [happy(1), rejected(2), rejected(3, undo="dead"), mail_dead(4), placed(5)])
 def test_words_never_overlap(story: Story) -> None:
-    """CONSOLE §10.3: in one lane two items that meet stand in different rows."""
+    """docs/console.md §10.3: in one lane two items that meet stand in different rows."""
     items = drawn(story).items
     for one in items:
         for other in items:
@@ -26,7 +26,7 @@ def test_words_never_overlap(story: Story) -> None:
 
 
 def test_lanes_stand_in_order_of_their_first_fact() -> None:
-    """CONSOLE §10.1: time runs right and mostly down."""
+    """docs/console.md §10.1: time runs right and mostly down."""
     found = drawn(happy(1))
     assert [each.service for each in found.lanes] == ["orders", "payments", "inventory", "notifications"]
     assert found.lanes[1].owner == "team-payments"
@@ -34,7 +34,7 @@ def test_lanes_stand_in_order_of_their_first_fact() -> None:
 
 
 def test_a_run_shows_its_attempts_and_its_waiting() -> None:
-    """CONSOLE §10.4: a failed attempt, waiting, then success; what it said stands at its end."""
+    """docs/console.md §10.4: a failed attempt, waiting, then success; what it said stands at its end."""
     [charge] = [each for each in drawn(happy(1)).items if each.label == "charge"]
     assert [each.tone for each in charge.bars] == ["failed", "waiting", "handled"]
     assert [each.label for each in charge.points] == ["payment.charged"]
@@ -43,7 +43,7 @@ def test_a_run_shows_its_attempts_and_its_waiting() -> None:
 
 
 def test_an_open_run_ends_now() -> None:
-    """CONSOLE §10.4: what still waits is drawn up to now, and nothing later than now."""
+    """docs/console.md §10.4: what still waits is drawn up to now, and nothing later than now."""
     found = drawn(happy(1), 1.5)
     [charge] = [each for each in found.items if each.label == "charge"]
     assert [each.tone for each in charge.bars] == ["failed", "waiting"]
@@ -59,7 +59,7 @@ def test_what_nobody_has_begun_waits() -> None:
 
 
 def test_arrows_lead_from_what_was_said_to_who_heard_it() -> None:
-    """CONSOLE §10.5: one arrow a hearer, from the event's point down or up, then to the run."""
+    """docs/console.md §10.5: one arrow a hearer, from the event's point down or up, then to the run."""
     found = drawn(rejected(1))
     titles = [each.title for each in found.arrows]
     assert titles.count("stock.rejected, said by inventory") == 2
@@ -67,7 +67,7 @@ def test_arrows_lead_from_what_was_said_to_who_heard_it() -> None:
 
 
 def test_clocks_that_differ_are_shown_as_they_are() -> None:
-    """CONSOLE §10.5: handled before said is drawn straight and named; nothing is moved."""
+    """docs/console.md §10.5: handled before said is drawn straight and named; nothing is moved."""
     told = placed(1).end("payments.charge", "order.placed", "handled", -0.04, 0.1)
     [arrow] = drawn(told).arrows
     assert arrow.label == "clocks differ by 40 ms"
@@ -75,7 +75,7 @@ def test_clocks_that_differ_are_shown_as_they_are() -> None:
 
 
 def test_many_hearers_are_one_bracket() -> None:
-    """CONSOLE §10.5: more than eight hearers of one event are counted."""
+    """docs/console.md §10.5: more than eight hearers of one event are counted."""
     told = placed(1)
     for at in range(12):
         told.end(f"team{at}.hear", "order.placed", "handled", 0.1, 0.2)
@@ -84,7 +84,7 @@ def test_many_hearers_are_one_bracket() -> None:
 
 
 def test_an_undo_leads_back_to_its_step() -> None:
-    """CONSOLE §10.6: the arc is closed once undone and open before; a zombie's step carries its mark."""
+    """docs/console.md §10.6: the arc is closed once undone and open before; a zombie's step carries its mark."""
     [arc] = drawn(rejected(1)).arcs
     assert arc.closed
     [under_way] = drawn(rejected(1), 5).arcs

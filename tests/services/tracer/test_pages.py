@@ -13,7 +13,7 @@ from tests.services.tracer.running_tracer import Tracing, heartbeats, tracing
 from tests.services.tracer.sample_facts import MANIFESTS, happy, mail_dead, rejected
 
 pytestmark = NEEDS_CHROMIUM
-#: CONSOLE §11: nodes and bytes of one page with its style and script.
+#: docs/console.md §11: nodes and bytes of one page with its style and script.
 MAX_NODES, MAX_BYTES = 1_500, 120_000
 
 
@@ -42,7 +42,7 @@ async def shop(tmp_path: Path) -> AsyncIterator[Tracing]:
 
 
 async def test_every_page_holds(driver: webdriver.Chrome, shop: Tracing) -> None:
-    """CONSOLE §11: no page complains, scrolls sideways at 1280, or has more nodes and bytes than its budget."""
+    """docs/console.md §11: no page complains, scrolls sideways at 1280, or has more nodes and bytes than its budget."""
     person = Person(driver, shop.url)
     flow = rejected(3).flow
     for path in (

@@ -17,7 +17,7 @@ MOMENTS = st.lists(
 @settings(deadline=None)
 @given(moments=MOMENTS, begins=st.data())
 def test_time_only_runs_right(moments: list[datetime], begins: st.DataObject) -> None:
-    """CONSOLE §10.2: later is never left of earlier, what is apart is apart, no silence takes too much."""
+    """docs/console.md §10.2: later is never left of earlier, what is apart is apart, no silence takes too much."""
     heads = begins.draw(st.sets(st.sampled_from(moments)))
     scale = scale_of(moments, heads, 0)
     places = [scale.x(each) for each in sorted(moments)]

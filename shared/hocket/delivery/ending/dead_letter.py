@@ -1,4 +1,4 @@
-"""A dead letter as a message: the delivery byte for byte, and why it was given up (docs/house.md)."""
+"""A dead letter as a message: the delivery byte for byte, and why it was given up (docs/wire.md#dead-letters)."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What one attempt reports of itself: one JSON object (docs/house.md, Receipts)."""
+"""What one attempt reports of itself: one JSON object (docs/wire.md#receipts)."""
 
 import orjson
 

@@ -34,7 +34,7 @@ async def deletes(url: str, exchange: str) -> None:
 
 
 async def test_all_is_heard(rabbitmq: RabbitNode, broker_url: str) -> None:
-    """DESIGN §4: `heard` deleted: what is said from then on is heard, once, though the log would take it anyway."""
+    """docs/wire.md: `heard` deleted: what is said from then on is heard, once, though the log would take it anyway."""
     room = Room()
     async with AsyncExitStack() as wires:
         transport = await opened(RabbitWorld(rabbitmq, broker_url, wires), room.service, room.topology())
@@ -53,7 +53,7 @@ async def test_all_is_heard(rabbitmq: RabbitNode, broker_url: str) -> None:
 
 
 async def test_what_nobody_hears_is_kept(rabbitmq: RabbitNode, broker_url: str) -> None:
-    """DESIGN §4: `unheard` deleted: what nobody hears still comes there."""
+    """docs/wire.md: `unheard` deleted: what nobody hears still comes there."""
     room = Room()
     async with AsyncExitStack() as wires:
         world = RabbitWorld(rabbitmq, broker_url, wires)
