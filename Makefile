@@ -43,6 +43,10 @@ test: $(STAMP) ## unit, contract, flow and page tests on a private RabbitMQ
 	@$(BIN)/python -m deploy.setup test
 	@$(BIN)/python -m pytest $(PYTEST)
 
+.PHONY: models
+models: $(STAMP) ## visit every state of the rules' models, and show what each rule is for
+	@$(BIN)/python -m tests.model
+
 .PHONY: crash
 crash: $(STAMP) ## kill real services again and again; nothing is lost, nothing is twice
 	@$(BIN)/python -m deploy.setup demo

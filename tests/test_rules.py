@@ -22,7 +22,7 @@ NOT_BUILT = "Status: not built yet."
 #: Folders whose files cite rules.
 CITING = ("shared", "services", "deploy", "tests", "docs")
 #: Pages that must not cite the design material that is no part of this project. Joined so as not to find itself.
-PAGES = ("docs", "README.md", "CONTRIBUTING.md")
+PAGES = ("docs", "README.md", "CONTRIBUTING.md", "shared", "services", "deploy", "tests")
 ELSEWHERE = re.compile("DESI" + r"GN(?:\.md)?'?s? §?\d|CONS" + r"OLE §\d")
 
 

@@ -6,7 +6,6 @@ a crash or an expired lease may come between any two moves. The outside charges 
 repeated key with the first answer.
 """
 
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -32,6 +31,18 @@ class Scenario:
     on_dead: bool = False
     undo_dies: bool = False
     replay: bool = False
+
+    def first(self) -> "State":
+        """Step and failure wait, in several copies."""
+        return State(queue=tuple(sorted([("F", 0)] * self.failures + [("S", 0)] * self.copies)))
+
+    def moves(self, state: "State") -> Iterator["Step"]:
+        """Every next state, with the name of the move."""
+        return moves(state, self)
+
+    def wrong(self, state: "State") -> str:
+        """What must not be, "" where all is well."""
+        return wrong(state, self)
 
 
 SCENARIOS = {
@@ -296,28 +307,3 @@ def wrong(state: State, scenario: Scenario) -> str:
     if failed and is_in(state, LedgerState.DONE):
         return "failed and left done"
     return ""
-
-
-def visit(scenario: Scenario) -> tuple[int, str]:
-    """How many states there are, and the first path to one that must not be ("" where there is none)."""
-    first = State(queue=tuple(sorted([("F", 0)] * scenario.failures + [("S", 0)] * scenario.copies)))
-    came: dict[State, tuple[State, str] | None] = {first: None}
-    todo = deque([first])
-    while todo:
-        state = todo.popleft()
-        if why := wrong(state, scenario):
-            return len(came), f"{why}: {'; '.join(path(came, state))}"
-        for label, after in moves(state, scenario):
-            if after not in came:
-                came[after] = (state, label)
-                todo.append(after)
-    return len(came), ""
-
-
-def path(came: dict[State, tuple[State, str] | None], state: State) -> list[str]:
-    """The moves that led to this state."""
-    labels: list[str] = []
-    while step := came[state]:
-        state, label = step
-        labels.append(label)
-    return labels[::-1]

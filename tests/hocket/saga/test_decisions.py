@@ -25,7 +25,8 @@ from hocket.saga import (
     release,
     undone,
 )
-from tests.hocket.saga_state_graph import SCENARIOS, Scenario, visit
+from tests.hocket.saga_state_graph import SCENARIOS, Scenario
+from tests.model.explorer import explore
 
 ROW = LedgerRow(
     "run",
@@ -202,9 +203,9 @@ def test_only_the_last_undo_ends_it() -> None:
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_every_order_ends_well(name: str) -> None:
     """RULES 5.1 to 5.6: no order of arrival, crash, pause and double leaves a zombie that nobody sees, or wedges."""
-    states, bad = visit(SCENARIOS[name])
-    assert not bad
-    assert states > 5000, "it visits what it is meant to visit"
+    explored = explore(SCENARIOS[name])
+    assert not explored.wrong, explored.path
+    assert explored.states > 5000, "it visits what it is meant to visit"
 
 
 def _without_begun(row: LedgerRow | None, **words: Any) -> Any:
@@ -263,5 +264,4 @@ def test_every_rule_is_needed(rule: str, monkeypatch: pytest.MonkeyPatch) -> Non
     for name, function in WITHOUT[rule].items():
         monkeypatch.setattr(saga, name, function)
     scenario = Scenario(failures=1, replay=True) if rule == "obsolete" else Scenario()
-    _, bad = visit(scenario)
-    assert bad
+    assert explore(scenario).wrong
