@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hocket import cli, saga
-from hocket.outbox.builder import Speaker
+from hocket.outbox.builder import OutboxBuilder
 from hocket.resilience.circuit import Circuit
 from hocket.store.records import InboxRow, OutboxRow
 from hocket.store.sqlite import statements
@@ -41,13 +41,13 @@ def _undo() -> None:
 def _outbox() -> None:
     """What was said gets lost once in a while."""
     count = itertools.count(1)
-    rows = Speaker.rows
+    rows = OutboxBuilder.rows
 
     def forgetful(*words: Any, **named: Any) -> tuple[OutboxRow, ...]:
         said = rows(*words, **named)
         return () if said and next(count) % DROPPED == 0 else said
 
-    _put(Speaker, "rows", forgetful)
+    _put(OutboxBuilder, "rows", forgetful)
 
 
 def _breaker() -> None:

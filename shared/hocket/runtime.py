@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hocket.errors import HocketError
 
 
-class Running(Protocol):
+class RunningService(Protocol):
     """A service that runs: what its declaration needs of it."""
 
     def outside(
@@ -31,11 +31,11 @@ class Running(Protocol):
         ...
 
 
-_running: ContextVar[Mapping[str, Running] | None] = ContextVar("hocket_running", default=None)
+_running: ContextVar[Mapping[str, RunningService] | None] = ContextVar("hocket_running", default=None)
 
 
 @contextmanager
-def here(services: Mapping[str, Running]) -> Iterator[None]:
+def here(services: Mapping[str, RunningService]) -> Iterator[None]:
     """Within this context these services run, by name."""
     token = _running.set({**(_running.get() or {}), **services})
     try:
@@ -44,7 +44,7 @@ def here(services: Mapping[str, Running]) -> Iterator[None]:
         _running.reset(token)
 
 
-def current(service: str) -> Running:
+def current(service: str) -> RunningService:
     """The running service of this name; `HocketError` where it does not run in this context."""
     found = (_running.get() or {}).get(service)
     if found is None:
@@ -56,7 +56,7 @@ def current(service: str) -> Running:
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class ServiceInstance:
     """Which process of which service speaks: `boot` is new at each start."""
 
     service: str

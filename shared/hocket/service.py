@@ -33,7 +33,7 @@ from hocket.declarations.signature import (
     subscription_of,
 )
 from hocket.declarations.subscription import Subscription, Undo
-from hocket.declarations.versions import Rendering, Upcast
+from hocket.declarations.versions import Downcast, Upcast
 from hocket.errors import DeclarationError
 from hocket.event import Death, Event, Heard, Scheduled
 from hocket.retry import Retry
@@ -245,9 +245,7 @@ class Service(Generic[D]):
         where = f"{self.name}.{getattr(fn, '__name__', fn)}"
         signature = signature_of(fn, where, _UPCAST_FORM, plain=True)
         new = one_of(signature.parameters[0], Event, where, _UPCAST_FORM)
-        self.declarations.add_rendering(
-            new, Rendering(one_of(signature.returns, Event, where, _UPCAST_FORM), fn), where
-        )
+        self.declarations.add_rendering(new, Downcast(one_of(signature.returns, Event, where, _UPCAST_FORM), fn), where)
         return fn
 
     def says(self, *events: type[Event]) -> None:

@@ -13,7 +13,7 @@ from hocket.declarations.subscription import name_of
 from hocket.envelope.keys import outside_key
 from hocket.errors import HocketError, OutsideTooLate, Unsayable
 from hocket.event import Event, Scheduled, schedule_name
-from hocket.resilience.guard import Guard
+from hocket.resilience.guard import BreakerGuard
 
 #: Events that one transaction outside handlers may say.
 MAX_SAID = 10_000
@@ -21,7 +21,7 @@ MAX_SAID = 10_000
 D_co = TypeVar("D_co", covariant=True, default=None)
 
 
-class About(NamedTuple):
+class AttemptInfo(NamedTuple):
     """What is known of one attempt before it begins."""
 
     inbox_key: bytes
@@ -53,7 +53,7 @@ class Bank(Protocol):
 class Tx(Generic[D_co]):
     """One attempt, one transaction."""
 
-    def __init__(self, about: About, use: D_co, bank: Bank, guard: Guard) -> None:
+    def __init__(self, about: AttemptInfo, use: D_co, bank: Bank, guard: BreakerGuard) -> None:
         self._about = about
         self._use = use
         self._bank = bank
@@ -148,7 +148,14 @@ class Outside(Tx[D_co]):
     """A transaction outside a handler: from HTTP, cron or a shell."""
 
     def __init__(
-        self, about: About, use: D_co, bank: Bank, guard: Guard, *, seen: bool, check: Callable[[object], None]
+        self,
+        about: AttemptInfo,
+        use: D_co,
+        bank: Bank,
+        guard: BreakerGuard,
+        *,
+        seen: bool,
+        check: Callable[[object], None],
     ) -> None:
         super().__init__(about, use, bank, guard)
         self._seen = seen

@@ -9,13 +9,13 @@ from functools import partial
 from typing import Any
 
 from hocket import Service
-from hocket.assembly import Assembly, Part, process_memory
+from hocket.assembly import Assembly, StartedService, process_memory
 from hocket.broker.rabbitmq import RabbitTransport
 from hocket.clock import SystemClock
 from hocket.config import MAX_EVENT_BYTES, Config
 from hocket.delivery.intake import ADMIT_BATCH
 from hocket.envelope.ids import Ids
-from hocket.outbox.builder import Cause, Speaker
+from hocket.outbox.builder import Causation, OutboxBuilder
 from hocket.outbox.relay import BATCH, SENDERS
 from hocket.telemetry import logs
 from hocket.telemetry.signals import Signals
@@ -30,7 +30,7 @@ READY_SECONDS = 30.0
 
 
 @asynccontextmanager
-async def running(service: Service[Any], task: Task) -> AsyncIterator[Part]:
+async def running(service: Service[Any], task: Task) -> AsyncIterator[StartedService]:
     """The service at work in this process."""
     logs.configure("WARNING")
     process_memory.steady()
@@ -43,13 +43,13 @@ async def running(service: Service[Any], task: Task) -> AsyncIterator[Part]:
         await assembly.close()
 
 
-async def _ready(part: Part) -> None:
+async def _ready(part: StartedService) -> None:
     async with asyncio.timeout(READY_SECONDS):
         while part.worker.health():  # noqa: ASYNC110 -- readiness is asked for, as a probe asks
             await asyncio.sleep(LOOK)
 
 
-async def _settled(part: Part) -> None:
+async def _settled(part: StartedService) -> None:
     while not all(lane.idle() for lane in part.worker.lanes.values()):  # noqa: ASYNC110 -- looks from outside
         await asyncio.sleep(LOOK)
 
@@ -88,7 +88,7 @@ async def _consume(task: Task, *, step: bool) -> None:
 async def publish(task: Task) -> None:
     """`count` events made and published as the relay does, `window` in flight, each confirmed; without a database."""
     clock, transport = SystemClock(), RabbitTransport(task.amqp, "orders")
-    speaker = Speaker("orders", Ids(clock, random.SystemRandom()), clock, Signals(), MAX_EVENT_BYTES)
+    speaker = OutboxBuilder("orders", Ids(clock, random.SystemRandom()), clock, Signals(), MAX_EVENT_BYTES)
     allowed = saying().declarations.says
     await transport.open()
     await transport.until_ready()
@@ -99,7 +99,7 @@ async def publish(task: Task) -> None:
         nonlocal numbers
         said = [order(numbers + n) for n in range(batch)]
         numbers += batch
-        rows = speaker.rows(said, Cause(None, "orders", speaker.ids.uuid7()), allowed)
+        rows = speaker.rows(said, Causation(None, "orders", speaker.ids.uuid7()), allowed)
         await transport.publish([row.message for row in rows])
 
     await pipelined(max(1, min(200, task.count) // batch), max(1, task.window // batch), one)

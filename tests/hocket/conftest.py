@@ -7,14 +7,14 @@ import pytest
 
 from hocket.broker.topology import kit
 from hocket.testing.virtual_time import virtual_time
-from tests.hocket.sample_services import Tower
+from tests.hocket.sample_services import Processes
 
 
 @pytest.fixture
-async def tower(tmp_path: Path) -> AsyncIterator[Tower]:
+async def tower(tmp_path: Path) -> AsyncIterator[Processes]:
     """A broker, processes on files, virtual time."""
     with virtual_time() as clock:
-        made = Tower(tmp_path, clock)
+        made = Processes(tmp_path, clock)
         await made.post.open()
         await made.post.until_ready()
         await made.post.declare(kit())

@@ -191,7 +191,7 @@ class FaultyStore(SqliteStore):
             self._fail()
 
 
-class Tower:
+class Processes:
     """A broker and processes of services on files; each can be stopped, killed and started again."""
 
     def __init__(self, folder: Path, clock: Clock, seed: int = 1) -> None:

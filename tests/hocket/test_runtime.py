@@ -6,10 +6,10 @@ import pytest
 
 from hocket.errors import HocketError
 from hocket.runtime import current, here
-from tests.hocket.sample_services import Tower, World, bells
+from tests.hocket.sample_services import Processes, World, bells
 
 
-async def test_it_belongs_to_the_context_and_what_starts_in_it(tower: Tower) -> None:
+async def test_it_belongs_to_the_context_and_what_starts_in_it(tower: Processes) -> None:
     """Tasks that are started inside inherit it; outside there is a sentence with the way out."""
     worker = await tower.start(bells.using(World()))
 

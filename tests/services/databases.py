@@ -9,12 +9,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from hocket.clock import SystemClock
 from hocket.envelope.keys import INBOX_KEY_BYTES
-from hocket.resilience.guard import Guard
+from hocket.resilience.guard import BreakerGuard
 from hocket.store.port import Store
 from hocket.store.port import Tx as StoreTx
 from hocket.store.postgres.store import PostgresStore
 from hocket.store.sqlite.store import SqliteStore
-from hocket.tx import About, Tx
+from hocket.tx import AttemptInfo, Tx
 
 
 @asynccontextmanager
@@ -66,7 +66,7 @@ def within(tx: StoreTx, uses: Any = None) -> Tx[Any]:
             return await tx.cancel(schedule)
 
     clock = SystemClock()
-    about = About(
+    about = AttemptInfo(
         bytes(INBOX_KEY_BYTES), "flow", "subject", clock.now(), idempotency_key="key", step_key="step-key", attempt=1
     )
-    return Tx(about, uses, Open(), Guard({}, clock, b"", lambda name, state: None))
+    return Tx(about, uses, Open(), BreakerGuard({}, clock, b"", lambda name, state: None))

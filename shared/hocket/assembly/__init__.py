@@ -4,7 +4,7 @@ Used by the command line and by applications (`hocket.assembly.hosted`).
 """
 
 from hocket.assembly.hosting import hosted
-from hocket.assembly.process import Assembly, Part
+from hocket.assembly.process import Assembly, StartedService
 from hocket.assembly.run import run
 
-__all__ = ["Assembly", "Part", "hosted", "run"]
+__all__ = ["Assembly", "StartedService", "hosted", "run"]

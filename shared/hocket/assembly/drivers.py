@@ -6,14 +6,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from hocket.broker.memory import MemoryBroker, MemoryTransport
-from hocket.broker.port import Transport, Upkeep
+from hocket.broker.port import BrokerAdmin, Transport
 from hocket.broker.topology import kit
 from hocket.clock import Clock
 from hocket.config import Config
 from hocket.errors import ConfigError
 from hocket.service import Service
-from hocket.store.port import Killable, Visit
-from hocket.store.sqlite.outbox_view import SqliteVisit
+from hocket.store.port import CrashableStore, OutboxView
+from hocket.store.sqlite.outbox_view import SqliteOutboxView
 from hocket.store.sqlite.store import SqliteStore
 
 #: How the addresses of the two databases begin.
@@ -40,7 +40,7 @@ def transport(name: str, config: Config, memory: MemoryBroker | None) -> Transpo
     )
 
 
-def store(name: str, config: Config, clock: Clock, boot: str) -> Killable:
+def store(name: str, config: Config, clock: Clock, boot: str) -> CrashableStore:
     """The store of this service, not open yet; `ConfigError` where no driver speaks the database's address."""
     url = config.database_of(name)
     if url.startswith(POSTGRES):
@@ -56,18 +56,18 @@ def store(name: str, config: Config, clock: Clock, boot: str) -> Killable:
     return SqliteStore(url.removeprefix(SQLITE), clock=clock, boot=boot)
 
 
-def visit(target: str, config: Config) -> Visit:
+def outbox_view(target: str, config: Config) -> OutboxView:
     """The outbox of a service, by its name or its database's address; `ConfigError` where there is none."""
     url = target if "://" in target else config.database_of(target)
     if url.startswith(POSTGRES):
-        from hocket.store.postgres.outbox_view import PostgresVisit
+        from hocket.store.postgres.outbox_view import PostgresOutboxView
 
-        return PostgresVisit(url)
+        return PostgresOutboxView(url)
     if not url.startswith(SQLITE):
         raise ConfigError(
             f"{url.partition('://')[0]}://… cannot be looked into: name sqlite:///PATH or postgresql://HOST/DATABASE"
         )
-    return SqliteVisit(url.removeprefix(SQLITE))
+    return SqliteOutboxView(url.removeprefix(SQLITE))
 
 
 def definitions(services: Sequence[Service[Any]], config: Config) -> dict[str, object]:
@@ -82,7 +82,7 @@ def definitions(services: Sequence[Service[Any]], config: Config) -> dict[str, o
     return definitions_of(topology, addresses(config.broker_url)[0].vhost)
 
 
-def upkeep(config: Config) -> AbstractAsyncContextManager[Upkeep]:
+def broker_admin(config: Config) -> AbstractAsyncContextManager[BrokerAdmin]:
     """The broker's books and their upkeep, over its management API; `ConfigError` where there can be none."""
     _check_rabbitmq(config)
     from hocket.broker.rabbitmq.admin.management import Management

@@ -19,23 +19,23 @@ from hocket.envelope.ids import Ids
 from hocket.errors import ConfigError
 from hocket.runtime import here
 from hocket.service import Service
-from hocket.store.port import Killable
+from hocket.store.port import CrashableStore
 from hocket.store.records import Retention
 from hocket.telemetry import logs, otel
 from hocket.telemetry.prometheus import PrometheusListener
 from hocket.telemetry.signals import Listener, Signals
-from hocket.worker.http import Web
+from hocket.worker.http import HttpServer
 from hocket.worker.worker import Worker
 
 
 @dataclass(slots=True)
-class Part:
+class StartedService:
     """One running service and what belongs to it."""
 
     worker: Worker
-    store: Killable
+    store: CrashableStore
     transport: Transport
-    web: Web
+    web: HttpServer
     stack: ExitStack = field(default_factory=ExitStack)
 
 
@@ -53,9 +53,9 @@ class Assembly:
             listeners.append(self._traces)
         self._signals = Signals(listeners)
         self._memory = MemoryBroker() if drivers.in_memory(config) else None
-        self.parts: dict[str, Part] = {}
+        self.parts: dict[str, StartedService] = {}
 
-    async def start(self, service: Service[Any], port: int) -> Part:
+    async def start(self, service: Service[Any], port: int) -> StartedService:
         """Start one service on its port. `DeclarationError` and `ConfigError` say what forbids it."""
         boot = Ids(self._clock, self._chance).uuid7()
         store = drivers.store(service.name, self._config, self._clock, boot)
@@ -72,7 +72,7 @@ class Assembly:
             version=__version__,
             retention=Retention(*self._config.retention()),
         )
-        web = Web(
+        web = HttpServer(
             service.name,
             self._config.http_host,
             port,
@@ -81,7 +81,7 @@ class Assembly:
             lambda: worker.live,
             self._metrics.text,
         )
-        part = Part(worker, store, transport, web)
+        part = StartedService(worker, store, transport, web)
         part.stack.enter_context(here({service.name: worker}))
         try:
             await web.start()

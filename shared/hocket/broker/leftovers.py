@@ -7,7 +7,7 @@ from hocket.broker.topology import HEARD, Binding, Topology
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class BrokerObjects:
     """What stands in a virtual host: the names of its queues, and its bindings, also those of others."""
 
     queues: tuple[str, ...] = ()
@@ -15,7 +15,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Unheard:
+class Leftover:
     """What nobody hears any more, with the reason: a queue and all its bindings, or (`queue` is "") one binding."""
 
     why: str
@@ -23,7 +23,7 @@ class Unheard:
     queue: str = ""
 
 
-def unheard(service: str, declared: Topology, former: Collection[str], found: Found) -> list[Unheard]:
+def leftovers(service: str, declared: Topology, former: Collection[str], found: BrokerObjects) -> list[Leftover]:
     """What stands of a service and is declared by it no more (RULES 10.2): queues first, then single bindings.
 
     Only queues `SERVICE.*` are looked at, and of their bindings those that the kit makes: from `hocket.heard` and from
@@ -33,7 +33,7 @@ def unheard(service: str, declared: Topology, former: Collection[str], found: Fo
     own = {name for name in found.queues if name.startswith(f"{service}.")}
     gone = own - {each.name for each in declared.queues} - set(former)
     lost = [
-        Unheard(
+        Leftover(
             f"no handler of {service} has this name",
             tuple(each for each in found.bindings if each.source and _into(each, queue)),
             queue,
@@ -45,7 +45,7 @@ def unheard(service: str, declared: Topology, former: Collection[str], found: Fo
         ours = each.source in {HEARD, service} and not each.to_exchange and each.destination in judged
         if ours and each not in declared.bindings:
             what = f"reads no {each.key}" if each.source == HEARD else f"is not and was not called {each.key!r}"
-            lost.append(Unheard(f"{each.destination} {what}", (each,)))
+            lost.append(Leftover(f"{each.destination} {what}", (each,)))
     return lost
 
 

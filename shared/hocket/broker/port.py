@@ -19,7 +19,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
-from hocket.broker.leftovers import Found
+from hocket.broker.leftovers import BrokerObjects
 from hocket.broker.topology import Binding, Topology
 
 #: Headers of one message, all together, in bytes (RULES 1.6).
@@ -164,10 +164,10 @@ class Transport(Protocol):
         ...
 
 
-class Upkeep(Protocol):
+class BrokerAdmin(Protocol):
     """The broker as it stands, and taking away what nobody hears; `ConfigError` where it cannot be asked."""
 
-    async def found(self) -> Found:
+    async def found(self) -> BrokerObjects:
         """What stands in the virtual host."""
         ...
 

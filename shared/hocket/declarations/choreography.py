@@ -6,13 +6,13 @@ from dataclasses import dataclass, field, replace
 from hocket.broker.topology import Topology, of_service, routing_key
 from hocket.declarations.subscription import EventName, Subscription, Undo, name_of
 from hocket.declarations.versions import (
-    Rendering,
+    Downcast,
     Upcast,
     check_newer,
     check_one_road,
     older_of,
     older_types,
-    roads_to,
+    upcast_paths,
 )
 from hocket.errors import DeclarationError
 from hocket.event import Event, Heard
@@ -28,7 +28,7 @@ class Declarations:
     says: dict[EventName, type[Event]] = field(default_factory=dict)  # also outside handlers
     outside: list[type[Event]] = field(default_factory=list)  # of these, what `Service.says` named
     upcasts: dict[type[Heard], Upcast] = field(default_factory=dict)  # by the version they read
-    renderings: dict[type[Event], list[Rendering]] = field(default_factory=dict)  # by the version they are made of
+    renderings: dict[type[Event], list[Downcast]] = field(default_factory=dict)  # by the version they are made of
 
     @property
     def former_queues(self) -> tuple[str, ...]:
@@ -49,7 +49,7 @@ class Declarations:
         sensitive: dict[str, list[str]] = {}
         models: list[type[Heard]] = list(self.says.values())
         for each in self.subscriptions.values():
-            models += [*each.heard, *(road.model for road in each.roads.values())]
+            models += [*each.heard, *(road.model for road in each.upcast_paths.values())]
         for model in models:
             if model.__hocket_sensitive__:
                 name, version = name_of(model)
@@ -116,7 +116,7 @@ class Declarations:
         self.upcasts[old] = made
         self.settle()
 
-    def add_rendering(self, new: type[Event], made: Rendering, where: str) -> None:
+    def add_rendering(self, new: type[Event], made: Downcast, where: str) -> None:
         """Take in how an older version is said beside a new one (RULES 10.1)."""
         check_newer(made.gives, new, where)
         known = [each.gives for several in self.renderings.values() for each in several]
@@ -173,7 +173,7 @@ class Declarations:
         """
         for each in self.subscriptions.values():
             if each.undo is None:
-                each.roads = roads_to(each.heard, self.upcasts)
+                each.upcast_paths = upcast_paths(each.heard, self.upcasts)
                 continue
             step = self.subscriptions[each.undo.step]
             elsewhere = {*self.outside, *step.scheduled}
@@ -184,8 +184,8 @@ class Declarations:
             spoken = tuple(model for model in step.on_dead_says if model in failures)
             bound = tuple(model for model in failures if model not in spoken or model in elsewhere)
             each.undo = replace(each.undo, why=bound, spoken=spoken, identity=step.identity)
-            each.roads = roads_to((*bound, *spoken), self.upcasts)
-            each.results = roads_to((each.undo.did,), self.upcasts)
+            each.upcast_paths = upcast_paths((*bound, *spoken), self.upcasts)
+            each.results = upcast_paths((each.undo.did,), self.upcasts)
 
     def _describe(self, subscription: Subscription) -> dict[str, object]:
         undo = subscription.undo

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from hocket.breaker import Breaker
-from hocket.declarations.versions import Road
+from hocket.declarations.versions import UpcastPath
 from hocket.event import Event, Heard
 from hocket.retry import Retry
 
@@ -55,8 +55,10 @@ class Subscription:
     on_dead: Callable[..., Event] | None = None
     on_dead_says: tuple[type[Event], ...] = ()
     former: tuple[str, ...] = ()  # names it had, the oldest first
-    roads: dict[EventName, Road] = field(default_factory=dict)  # every version that is read here
-    results: dict[EventName, Road] = field(default_factory=dict)  # of an undo: the versions of what its step has said
+    upcast_paths: dict[EventName, UpcastPath] = field(default_factory=dict)  # every version that is read here
+    results: dict[EventName, UpcastPath] = field(
+        default_factory=dict
+    )  # of an undo: the versions of what its step has said
 
     @property
     def identity(self) -> str:
@@ -77,11 +79,11 @@ class Subscription:
     def bound(self) -> tuple[EventName, ...]:
         """The types and versions its queue is bound to."""
         wanted = self.undo.why if self.undo else self.heard
-        return tuple(name for name, road in self.roads.items() if road.gives in wanted)
+        return tuple(name for name, road in self.upcast_paths.items() if road.gives in wanted)
 
-    def road_of(self, type: str, version: int) -> Road | None:
+    def road_of(self, type: str, version: int) -> UpcastPath | None:
         """How this type and version is read here; None: nobody does."""
-        return self.roads.get((type, version))
+        return self.upcast_paths.get((type, version))
 
 
 def name_of(model: type[Heard]) -> EventName:

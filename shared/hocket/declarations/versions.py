@@ -17,7 +17,7 @@ class Upcast:
 
 
 @dataclass(frozen=True, slots=True)
-class Road:
+class UpcastPath:
     """How one version is read: the model of its data, and the upcasts from there to `gives`, what a handler hears."""
 
     model: type[Heard]
@@ -32,10 +32,12 @@ class Road:
         return event
 
 
-def roads_to(models: Iterable[type[Heard]], upcasts: Mapping[type[Heard], Upcast]) -> dict[tuple[str, int], Road]:
+def upcast_paths(
+    models: Iterable[type[Heard]], upcasts: Mapping[type[Heard], Upcast]
+) -> dict[tuple[str, int], UpcastPath]:
     """Every version from which a road leads to one of `models`; what a model reads itself takes no upcast."""
     ends = tuple(models)
-    found = {(each.__hocket_type__, each.__hocket_version__): Road(each, each) for each in ends}
+    found = {(each.__hocket_type__, each.__hocket_version__): UpcastPath(each, each) for each in ends}
     for old in upcasts:
         steps: list[Upcast] = []
         at = old
@@ -43,19 +45,19 @@ def roads_to(models: Iterable[type[Heard]], upcasts: Mapping[type[Heard], Upcast
             steps.append(upcasts[at])
             at = upcasts[at].gives
         if at in ends:
-            found.setdefault((old.__hocket_type__, old.__hocket_version__), Road(old, at, tuple(steps)))
+            found.setdefault((old.__hocket_type__, old.__hocket_version__), UpcastPath(old, at, tuple(steps)))
     return found
 
 
 @dataclass(frozen=True, slots=True)
-class Rendering:
+class Downcast:
     """Says a newer version as an older one."""
 
     gives: type[Event]
     call: Callable[[Any], Event]
 
 
-def older_of(event: Event, renderings: Mapping[type[Event], list[Rendering]]) -> Iterator[Event]:
+def older_of(event: Event, renderings: Mapping[type[Event], list[Downcast]]) -> Iterator[Event]:
     """The older renderings of what is said, and theirs."""
     for each in renderings.get(type(event), ()):
         older = each.call(event)
@@ -63,7 +65,7 @@ def older_of(event: Event, renderings: Mapping[type[Event], list[Rendering]]) ->
         yield from older_of(older, renderings)
 
 
-def older_types(event: type[Event], renderings: Mapping[type[Event], list[Rendering]]) -> Iterator[type[Event]]:
+def older_types(event: type[Event], renderings: Mapping[type[Event], list[Downcast]]) -> Iterator[type[Event]]:
     """What is said beside an event of this class."""
     for each in renderings.get(event, ()):
         yield each.gives

@@ -18,7 +18,7 @@ from hocket.envelope.keys import digest, outside_key
 from hocket.errors import Undecodable
 from hocket.event import Heard
 from hocket.outcome import Again, Bury, Obsolete, Refused, Seen
-from hocket.runtime import Identity
+from hocket.runtime import ServiceInstance
 from hocket.saga.ledger import LedgerRow, LedgerState
 from hocket.store.port import Store
 from hocket.store.records import Ending, InboxRow, InboxState, Retention
@@ -34,7 +34,7 @@ class Admission:
     """Admits the arrivals of one service."""
 
     store: Store
-    who: Identity
+    who: ServiceInstance
     clock: Clock
     subscriptions: Mapping[str, Subscription]
     remembers: timedelta = Retention().inbox

@@ -11,18 +11,18 @@ from hocket.clock import Clock
 from hocket.declarations.subscription import Subscription
 from hocket.delivery import decide
 from hocket.delivery.arrival import Arrival, Role
-from hocket.delivery.poison import ALONE_FROM, CRASH, STARTS, Solitude, alone_of, starts_of
+from hocket.delivery.poison import ALONE_FROM, CRASH, STARTS, SharedExclusiveLock, alone_of, starts_of
 from hocket.delivery.record import Recorder
-from hocket.delivery.transaction import Lost, Transaction
+from hocket.delivery.transaction import HandlerTransaction, Superseded
 from hocket.errors import LeaseExpired, StoreError
 from hocket.outcome import Again, Bury, GiveBack
 from hocket.resilience.circuit import Circuit
-from hocket.resilience.guard import Changed, Guard
-from hocket.resilience.time_limit import Deadlines
+from hocket.resilience.guard import BreakerGuard, StateListener
+from hocket.resilience.time_limit import TimeLimit
 from hocket.store.port import Store
 from hocket.store.records import OutboxRow
 from hocket.telemetry.signals import Processing, Signals
-from hocket.tx import About, Tx
+from hocket.tx import AttemptInfo, Tx
 
 PROMISE = (
     "the handler under time-out, breaker and span; a redelivered one is marked first, a suspect runs alone; "
@@ -44,11 +44,11 @@ class Handling:
     clock: Clock
     chance: random.Random
     circuits: dict[str, Circuit]
-    breaker_changed: Changed
+    breaker_changed: StateListener
     cutting: Callable[[], bool]  # whether the current task was asked to end
     use: Any = None
-    _solitude: Solitude = field(default_factory=Solitude)
-    _deadlines: dict[str, Deadlines] = field(default_factory=dict)  # by queue
+    _solitude: SharedExclusiveLock = field(default_factory=SharedExclusiveLock)
+    _deadlines: dict[str, TimeLimit] = field(default_factory=dict)  # by queue
 
     async def handle(self, arrival: Arrival) -> tuple[OutboxRow, ...] | None:
         """Give the arrival its outcome; the outbox rows where the handler's own transaction has committed it all.
@@ -94,14 +94,14 @@ class Handling:
         if arrival.role is Role.FAILURE:  # the ledger's business alone; the step's undo is ordered at the commit
             arrival.outcome, arrival.ended = decide.returned(None, subscription.queue), self.clock.now()
             return None
-        guard = Guard(self.circuits, self.clock, arrival.key, self.breaker_changed)
+        guard = BreakerGuard(self.circuits, self.clock, arrival.key, self.breaker_changed)
         if subscription.breaker is not None and not guard.begin(subscription.breaker):
             at = self.clock.now() + timedelta(seconds=guard.wait)
             sentence = f"breaker {subscription.breaker.name} is open"
             arrival.outcome = Again(at, deferred=True, cause="breaker", error=sentence)
             arrival.ended = self.clock.now()
             return None
-        transaction = Transaction(self.store, self.recorder, arrival)
+        transaction = HandlerTransaction(self.store, self.recorder, arrival)
         try:
             return await self._run(arrival, transaction, guard)
         except BaseException as error:
@@ -125,7 +125,9 @@ class Handling:
         finally:
             guard.end()
 
-    async def _run(self, arrival: Arrival, transaction: Transaction, guard: Guard) -> tuple[OutboxRow, ...] | None:
+    async def _run(
+        self, arrival: Arrival, transaction: HandlerTransaction, guard: BreakerGuard
+    ) -> tuple[OutboxRow, ...] | None:
         envelope, subscription = arrival.known, arrival.subscription
         tx = Tx(self._about(arrival), self.use, transaction, guard)
         hop = arrival.delivery.headers.get("traceparent")
@@ -142,17 +144,17 @@ class Handling:
             with self._deadline(subscription).run():
                 value = await self._call(arrival, tx)
             if transaction.lost:
-                raise Lost
+                raise Superseded
             arrival.outcome, arrival.ended = decide.returned(value, subscription.queue), self.clock.now()
             if transaction.opened:
                 return await transaction.commit()
         await transaction.leave(None)
         return None
 
-    def _deadline(self, subscription: Subscription) -> Deadlines:
+    def _deadline(self, subscription: Subscription) -> TimeLimit:
         known = self._deadlines.get(subscription.queue)
         if known is None:
-            known = self._deadlines[subscription.queue] = Deadlines(subscription.timeout.total_seconds())
+            known = self._deadlines[subscription.queue] = TimeLimit(subscription.timeout.total_seconds())
         return known
 
     def _call(self, arrival: Arrival, tx: Tx[Any]) -> Awaitable[Any]:
@@ -161,9 +163,9 @@ class Handling:
             return call(arrival.event, arrival.did, arrival.why, tx)
         return call(arrival.event, tx)
 
-    def _about(self, arrival: Arrival) -> About:
+    def _about(self, arrival: Arrival) -> AttemptInfo:
         envelope = arrival.known
-        return About(
+        return AttemptInfo(
             inbox_key=arrival.key,
             correlation_id=envelope.correlation_id,
             subject=envelope.subject,
@@ -174,7 +176,7 @@ class Handling:
             replaying=bool(arrival.replay),
         )
 
-    async def _leave(self, transaction: Transaction, error: BaseException) -> None:
+    async def _leave(self, transaction: HandlerTransaction, error: BaseException) -> None:
         try:
             await transaction.leave(error)
         except Exception:  # noqa: BLE001 -- the lease had run out, or the store is gone: it is rolled back either way

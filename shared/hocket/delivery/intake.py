@@ -20,7 +20,7 @@ INTAKE_BYTES = 64 * 1024 * 1024
 EXPECTED_SHIFT = 1 / 8
 
 
-class Ration:
+class PrefetchBudget:
     """How many deliveries the broker may hand a subscription, by what those weigh that it holds. Pure.
 
     While they are small the prefetch rules. Where they outgrow the share intake stops, until half of it is free; then
@@ -70,7 +70,7 @@ class Intake:
     Its `ration` counts what the lane holds: from `deliver` until `settled`, also while it is in work.
     """
 
-    def __init__(self, ration: Ration) -> None:
+    def __init__(self, ration: PrefetchBudget) -> None:
         self._buffer: deque[Delivery] = deque()
         self._some = asyncio.Event()
         self._ration = ration

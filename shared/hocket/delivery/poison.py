@@ -42,7 +42,7 @@ def ended(history: Sequence[Attempt]) -> tuple[Attempt, ...]:
     return tuple(history[:many])
 
 
-class Solitude:
+class SharedExclusiveLock:
     """Lets handlers run side by side, and a suspect alone in its service."""
 
     def __init__(self) -> None:

@@ -18,9 +18,9 @@ from hocket.delivery.ending.receipt import receipt
 from hocket.delivery.poison import ALONE, STARTED
 from hocket.envelope.cloudevent import encode
 from hocket.event import Death, Event, Scheduled
-from hocket.outbox.builder import Cause, Speaker
+from hocket.outbox.builder import Causation, OutboxBuilder
 from hocket.outcome import Again, Attempt, Bury, Done, GiveBack, Obsolete, Refused, Seen
-from hocket.runtime import Identity
+from hocket.runtime import ServiceInstance
 from hocket.saga.ledger import LedgerRow, LedgerState, UndoOrder
 from hocket.store.records import Ending, InboxRow, InboxState, InboxWrite, OutboxRow, RowKind
 
@@ -34,8 +34,8 @@ MAX_HOP_CHARS = 128
 class Recorder:
     """Makes the ending of each arrival of one service."""
 
-    who: Identity
-    speaker: Speaker
+    who: ServiceInstance
+    speaker: OutboxBuilder
     shed: Callable[[], bool] = lambda: False  # whether receipts are to be shed now (RULES 4.6)
     _allowed: dict[str, Mapping[EventName, type[Event]]] = field(default_factory=dict)
 
@@ -251,9 +251,9 @@ class Recorder:
         state = ledger.state.value if ledger else ""
         return receipt(self.who, arrival, arrival.outcome, said=said, death=death, ledger=state)
 
-    def _cause(self, arrival: Arrival) -> Cause:
+    def _cause(self, arrival: Arrival) -> Causation:
         envelope = arrival.known
-        return Cause(
+        return Causation(
             identity=(envelope.source, envelope.type, envelope.idempotency_key),
             subscription=arrival.subscription.queue,
             correlation_id=envelope.correlation_id,

@@ -15,7 +15,7 @@ from hocket.delivery.arrival import Arrival
 from hocket.delivery.commit import STORE_FIRST_WAIT, STORE_LONGEST_WAIT, Committer
 from hocket.delivery.decode import decode
 from hocket.delivery.handle import Handling, Readmit
-from hocket.delivery.intake import Intake, Ration
+from hocket.delivery.intake import Intake, PrefetchBudget
 from hocket.errors import HocketError, StoreError
 from hocket.outcome import GiveBack
 from hocket.resilience.circuit import Circuit
@@ -36,7 +36,7 @@ FORMER_TRIES = 3
 FORMER_WAIT = 1.0
 
 
-class Stations(Protocol):
+class Pipeline(Protocol):
     """What all lanes of a service share."""
 
     admission: Admission
@@ -58,11 +58,11 @@ class Stations(Protocol):
 
 
 @dataclass(slots=True)
-class Lane:
+class SubscriptionRunner:
     """Runs one subscription from intake to commit."""
 
     subscription: Subscription
-    stations: Stations
+    stations: Pipeline
     share: int  # bytes that it may hold
     intake: Intake = field(init=False)
     consumer: Consumer | None = None
@@ -79,7 +79,7 @@ class Lane:
     _handlers: "list[asyncio.Task[None]]" = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.intake = Intake(Ration(self.share, self.subscription.prefetch))
+        self.intake = Intake(PrefetchBudget(self.share, self.subscription.prefetch))
 
     async def start(self, transport: Transport) -> None:
         """Consume, and put the handlers to work."""

@@ -14,11 +14,11 @@ from hocket.store.port import Store, Tx
 from hocket.store.records import Ending, OutboxRow
 
 
-class Lost(BaseException):
+class Superseded(BaseException):
     """Another run of the same delivery has ended: this one must stop, and nothing of it stands (RULES 3.1)."""
 
 
-class Transaction:
+class HandlerTransaction:
     """The store as one attempt uses it; opened by the handler's first `await tx.db()`."""
 
     def __init__(self, store: Store, recorder: Recorder, arrival: Arrival) -> None:
@@ -31,7 +31,9 @@ class Transaction:
         self._reads: AsyncExitStack | None = None
         self._reading: AsyncConnection | None = None
         self._opening = asyncio.Lock()
-        self.lost = False  # another run has ended this delivery: also where the handler did not let `Lost` through
+        self.lost = (
+            False  # another run has ended this delivery: also where the handler did not let `Superseded` through
+        )
 
     @property
     def opened(self) -> bool:
@@ -39,7 +41,7 @@ class Transaction:
         return self._tx is not None
 
     async def open(self) -> AsyncConnection:
-        """The one transaction; raises `Lost` where the delivery is no longer ours to end."""
+        """The one transaction; raises `Superseded` where the delivery is no longer ours to end."""
         return await (await self._begun()).db()
 
     async def read(self) -> AsyncConnection:
@@ -56,7 +58,7 @@ class Transaction:
     async def _begun(self) -> Tx:
         async with self._opening:
             if self.lost:
-                raise Lost
+                raise Superseded
             if self._tx is None:
                 self._tx = await self._begin()
             return self._tx
@@ -77,7 +79,7 @@ class Transaction:
             [written] = await tx.write([Ending(inbox=claim.inbox)])
             self.lost = not written.won
         if self.lost:
-            raise Lost
+            raise Superseded
         return tx
 
     def _owned(self) -> bool:
@@ -91,7 +93,7 @@ class Transaction:
         ending, won = self._recorder.ending(self._arrival, self._ledger)
         if not won:
             self.lost = True
-            raise Lost
+            raise Superseded
         if ending.receipt and self._recorder.shed():
             ending = ending._replace(receipt=b"")
         if ending.inbox is not None:

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Gather(Generic[T]):
+class Batcher(Generic[T]):
     """Hands on what came within `seconds` of the first of them, or `most` of them at once, in order."""
 
     def __init__(self, seconds: float, most: int, hand: Callable[[Sequence[T]], object]) -> None:

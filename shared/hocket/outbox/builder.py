@@ -24,7 +24,7 @@ from hocket.store.records import OutboxRow, RowKind
 from hocket.telemetry.signals import Saying, Signals
 
 
-class Cause(NamedTuple):
+class Causation(NamedTuple):
     """What was being handled when something was said; `identity` (source, type, idempotency key) None: nothing."""
 
     identity: tuple[str, str, str] | None
@@ -40,7 +40,7 @@ class Cause(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Speaker:
+class OutboxBuilder:
     """Makes outbox rows for one service."""
 
     service: str
@@ -51,7 +51,7 @@ class Speaker:
     older: Callable[[Event], Sequence[Event]] = lambda _: ()  # what is said beside it in older versions (RULES 10.1)
 
     def rows(
-        self, said: Sequence[Event | Scheduled[Event]], cause: Cause, allowed: Mapping[EventName, type[Event]]
+        self, said: Sequence[Event | Scheduled[Event]], cause: Causation, allowed: Mapping[EventName, type[Event]]
     ) -> tuple[OutboxRow, ...]:
         """One row an event, in order, behind each those of its older renderings.
 
@@ -100,7 +100,9 @@ class Speaker:
             "say less, or raise HOCKET_MAX_EVENT_BYTES (never above the broker's limit)"
         )
 
-    def _row(self, said: Event | Scheduled[Event], event: Event, cause: Cause, event_id: str, key: str) -> OutboxRow:
+    def _row(
+        self, said: Event | Scheduled[Event], event: Event, cause: Causation, event_id: str, key: str
+    ) -> OutboxRow:
         """The row of `event`: what was said, or an older rendering of it."""
         type_, version = name_of(type(event))
         now = self.clock.now()
@@ -180,7 +182,7 @@ class Speaker:
         return OutboxRow(RowKind.SELF, message, now.timestamp(), event_id=envelope.id)
 
 
-def _headers(cause: Cause, hop: str) -> Headers:
+def _headers(cause: Causation, hop: str) -> Headers:
     headers: dict[str, str | int] = {"hocket-cause-attempt": cause.attempt} if cause.attempt else {}
     return headers | {"traceparent": hop} if hop else headers
 

@@ -13,27 +13,27 @@ from hocket.declarations.choreography import Declarations
 from hocket.envelope.ids import Ids
 from hocket.envelope.keys import inbox_key
 from hocket.errors import OutboxFull, StoreError
-from hocket.outbox.builder import Cause, Speaker
+from hocket.outbox.builder import Causation, OutboxBuilder
 from hocket.resilience.circuit import Circuit
-from hocket.resilience.guard import Changed, Guard
-from hocket.store.group_commit import Together
+from hocket.resilience.guard import BreakerGuard, StateListener
+from hocket.store.group_commit import GroupCommit
 from hocket.store.port import Joined, Store, Tx
 from hocket.store.records import Ending, InboxRow, InboxState, InboxWrite, OutboxRow
-from hocket.tx import About, Outside
+from hocket.tx import AttemptInfo, Outside
 
 #: Seconds after an application's commit at which the relay looks for its rows; after that, and where the commit was not
 #: noticed, it looks every few seconds (`relay.LOOK_SECONDS`).
 COMMIT_LOOKS = (0.0, 0.01, 0.05, 0.25)
 
 
-class Taken(BaseException):
+class KeyTaken(BaseException):
     """Another transaction has just committed this key: nothing of this one stands, and `seen` says so."""
 
 
 class _Purse:
     """The store as one transaction outside handlers uses it: opened by the first `db()`, else at the end."""
 
-    def __init__(self, store: Store, together: Together, claim: InboxWrite | None) -> None:
+    def __init__(self, store: Store, together: GroupCommit, claim: InboxWrite | None) -> None:
         self._store = store
         self._together = together
         self._claim = claim
@@ -59,12 +59,12 @@ class _Purse:
             if self._claim is not None:
                 [written] = await tx.write([Ending(inbox=self._claim)])
                 if not written.won:
-                    raise Taken
+                    raise KeyTaken
             self._tx = tx
         return self._tx
 
     async def commit(self, rows: tuple[OutboxRow, ...], said: tuple[str, ...]) -> tuple[OutboxRow, ...]:
-        """Write what was said; `Taken` where the key was taken meanwhile."""
+        """Write what was said; `KeyTaken` where the key was taken meanwhile."""
         claim = self._claim and self._claim._replace(row=self._claim.row._replace(said=said))
         if self._tx is None:
             if claim is None and not rows:
@@ -73,7 +73,7 @@ class _Purse:
             if written.blocked:
                 raise StoreError("another transaction that is still open holds this key: try again")
             if not written.won:
-                raise Taken
+                raise KeyTaken
             return written.outbox
         [written] = await self._tx.write([Ending(inbox=claim and claim._replace(won=True), outbox=rows)])
         scope, self._scope, self._tx = self._scope, None, None
@@ -123,19 +123,19 @@ class OutsideTransactions:
 
     declared: Declarations
     store: Store
-    speaker: Speaker
+    speaker: OutboxBuilder
     ids: Ids
     clock: Clock
     circuits: dict[str, Circuit]
-    breaker_changed: Changed
+    breaker_changed: StateListener
     full: Callable[[], bool]
     hand: Callable[[Iterable[OutboxRow]], None]
     use: Any = None
-    _together: Together = field(init=False)
+    _together: GroupCommit = field(init=False)
     unknown: Callable[[], None] = lambda: None  # a commit may have happened or not: the relay looks again (RULES 3.2)
 
     def __post_init__(self) -> None:
-        self._together = Together(self.store)
+        self._together = GroupCommit(self.store)
 
     @asynccontextmanager
     async def transaction(self, key: str | None, correlation_id: str | None) -> AsyncIterator[Outside[Any]]:
@@ -151,13 +151,13 @@ class OutsideTransactions:
         first = (await self.store.inbox([mark])).get(mark) if key is not None else None
         flow = first.correlation_id if first else correlation_id or (name if key is None else self.ids.uuid7())
         purse = _Purse(self.store, self._together, self._claim(mark, key, flow) if first is None else None)
-        about = About(mark, flow, "", self.clock.now())
-        guard = Guard(self.circuits, self.clock, mark, self.breaker_changed)
+        about = AttemptInfo(mark, flow, "", self.clock.now())
+        guard = BreakerGuard(self.circuits, self.clock, mark, self.breaker_changed)
         tx = Outside(about, self.use, purse, guard, seen=first is not None, check=self._check)
         try:
             yield tx
             await self._commit(tx, purse, key, flow, mark)
-        except Taken:
+        except KeyTaken:
             await purse.leave(None)
             row = (await self.store.inbox([mark]))[mark]
             tx.found_seen(row.correlation_id)
@@ -180,8 +180,8 @@ class OutsideTransactions:
         first = (await joined.inbox([mark])).get(mark) if key is not None else None
         flow = first.correlation_id if first else (correlation_id or self.ids.uuid7())
         seat = _Seat(self.store, joined)
-        about = About(mark, flow, "", self.clock.now())
-        guard = Guard(self.circuits, self.clock, mark, self.breaker_changed)
+        about = AttemptInfo(mark, flow, "", self.clock.now())
+        guard = BreakerGuard(self.circuits, self.clock, mark, self.breaker_changed)
         tx = Outside(about, self.use, seat, guard, seen=bool(first), check=self._check)
         await tx.db()  # it is open already: calls to the outside come before
         try:
@@ -191,7 +191,7 @@ class OutsideTransactions:
         if tx.seen:
             return
         identity = (f"/{service}", "", key) if key is not None else None
-        rows = self.speaker.rows(tx.said, Cause(identity, service, flow, inbox_key=mark), self.declared.says)
+        rows = self.speaker.rows(tx.said, Causation(identity, service, flow, inbox_key=mark), self.declared.says)
         claim = self._claim(mark, key, flow, tuple(row.event_id for row in rows))
         if claim is None and not rows:
             return
@@ -225,7 +225,7 @@ class OutsideTransactions:
     async def _commit(self, tx: Outside[Any], purse: _Purse, key: str | None, flow: str, mark: bytes) -> None:
         service = self.declared.service
         identity = (f"/{service}", "", key) if key is not None else None
-        cause = Cause(identity, service, flow, inbox_key=mark)
+        cause = Causation(identity, service, flow, inbox_key=mark)
         said = () if tx.seen else tx.said  # what the key has said once is not said again
         rows = self.speaker.rows(said, cause, self.declared.says)
         try:

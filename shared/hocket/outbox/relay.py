@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from hocket.broker.port import Published, Transport, Verdict
 from hocket.clock import Clock
 from hocket.errors import StoreError, TransportError
-from hocket.outbox.batcher import Gather
-from hocket.outbox.subject_order import Turns
+from hocket.outbox.batcher import Batcher
+from hocket.outbox.subject_order import SubjectOrder
 from hocket.resilience.supervisor import Spawn
 from hocket.store.port import Store
 from hocket.store.records import OutboxRow, RowKind, Waiting
@@ -54,10 +54,10 @@ class Relay:
     signals: Signals
     clock: Clock
     _queue: deque[OutboxRow] = field(default_factory=deque)
-    _gathered: Gather[OutboxRow] = field(init=False)  # receipts
-    _turns: Turns = field(default_factory=Turns)
+    _gathered: Batcher[OutboxRow] = field(init=False)  # receipts
+    _turns: SubjectOrder = field(default_factory=SubjectOrder)
     _known: dict[int, RowKind] = field(default_factory=dict)
-    _confirmed: Gather[int] = field(init=False)  # their ids, until there are enough to forget
+    _confirmed: Batcher[int] = field(init=False)  # their ids, until there are enough to forget
     _forgetting: deque[Sequence[int]] = field(default_factory=deque)
     _flying: int = 0
     _since: float = 0.0
@@ -77,8 +77,8 @@ class Relay:
     _spawn: Spawn | None = None
 
     def __post_init__(self) -> None:
-        self._gathered = Gather(RECEIPT_LINGER, BATCH, self._enqueue)
-        self._confirmed = Gather(FORGET_LINGER, FORGET_ROWS, self._forget_soon)
+        self._gathered = Batcher(RECEIPT_LINGER, BATCH, self._enqueue)
+        self._confirmed = Batcher(FORGET_LINGER, FORGET_ROWS, self._forget_soon)
 
     async def start(self, spawn: Spawn) -> None:
         """Take over what earlier processes left; nothing is published before `open`."""

@@ -5,7 +5,7 @@ from collections import deque
 from hocket.store.records import OutboxRow, RowKind
 
 
-class Turns:
+class SubjectOrder:
     """Who of each subject is under way, and who waits behind; rows without a subject wait for nobody."""
 
     def __init__(self) -> None:

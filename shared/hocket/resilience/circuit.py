@@ -16,7 +16,7 @@ State = Literal["closed", "half-open", "open"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Pass:
+class Permit:
     """The leave for one call to the outside; it is handed back with how the call ended, once."""
 
     probe: bool
@@ -34,7 +34,7 @@ class Circuit:
         self._period = 0  # closed periods seen
         self._failures = 0  # in a row, in this closed period
         self._until = 0.0  # when the open period is over
-        self._probe: Pass | None = None
+        self._probe: Permit | None = None
         self._probed: dict[bytes, int] = {}  # failed probes by delivery
         self._last = b""
 
@@ -48,12 +48,12 @@ class Circuit:
         """The delivery whose probe failed last; another one should probe next where one waits (RULES 6.1)."""
         return self._last
 
-    def admit(self, now: float, key: bytes) -> Pass | None:
+    def admit(self, now: float, key: bytes) -> Permit | None:
         """The leave to call the outside for delivery `key`, or None: not now."""
         if self._state == "closed":
-            return Pass(False, key, self._period)
+            return Permit(False, key, self._period)
         if self._state == "open" and now >= self._until:
-            self._probe = Pass(True, key, self._period)
+            self._probe = Permit(True, key, self._period)
             self._move("half-open")
             return self._probe
         return None
@@ -66,7 +66,7 @@ class Circuit:
             return PROBE_LOOK_SECONDS
         return max(0.0, self._until - now)
 
-    def succeeded(self, leave: Pass, now: float, took: float) -> None:
+    def succeeded(self, leave: Permit, now: float, took: float) -> None:
         """The call ended well after `took` seconds; slower than `slow` it counts as a failure of the outside."""
         slow = self.breaker.slow
         if slow is not None and took > slow.total_seconds():
@@ -82,7 +82,7 @@ class Circuit:
         elif self._state == "closed" and leave.period == self._period:
             self._failures = 0
 
-    def failed(self, leave: Pass, now: float) -> bool:
+    def failed(self, leave: Permit, now: float) -> bool:
         """The call failed. True: it costs the delivery an attempt. False: it is deferred (RULES 6.1).
 
         A call that began before the opening and ends after it changes nothing and is deferred.
@@ -99,7 +99,7 @@ class Circuit:
                 self._open(now)
         return True
 
-    def abandoned(self, leave: Pass, now: float) -> None:
+    def abandoned(self, leave: Permit, now: float) -> None:
         """The outside was never called: a probe's place is free again at once."""
         if leave is self._probe:
             self._probe = None

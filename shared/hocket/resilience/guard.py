@@ -8,10 +8,10 @@ from typing import Protocol
 from hocket.breaker import Breaker
 from hocket.clock import Clock
 from hocket.errors import BreakerOpen
-from hocket.resilience.circuit import Circuit, Pass
+from hocket.resilience.circuit import Circuit, Permit
 
 
-class Changed(Protocol):
+class StateListener(Protocol):
     """Told when a breaker changes its state."""
 
     def __call__(self, name: str, state: str) -> None:
@@ -19,15 +19,15 @@ class Changed(Protocol):
         ...
 
 
-class Guard:
+class BreakerGuard:
     """The breakers of one attempt: passes, and whether a failure costs no attempt (RULES 6.1)."""
 
-    def __init__(self, circuits: dict[str, Circuit], clock: Clock, key: bytes, changed: Changed) -> None:
+    def __init__(self, circuits: dict[str, Circuit], clock: Clock, key: bytes, changed: StateListener) -> None:
         self._circuits = circuits
         self._clock = clock
         self._key = key
         self._changed = changed
-        self._probe: tuple[str, Pass] | None = None
+        self._probe: tuple[str, Permit] | None = None
         self.free = False  # a failure happened that is to be deferred
         self.wait = 0.0  # seconds until the breaker that failed admits again
 
@@ -39,7 +39,7 @@ class Guard:
             self._circuits[breaker.name] = found
         return found
 
-    def enter(self, breaker: Breaker) -> Pass:
+    def enter(self, breaker: Breaker) -> Permit:
         """May a call begin? `BreakerOpen` when not. A probe handed over by `begin` is used up here."""
         if self._probe is not None and self._probe[0] == breaker.name:
             held = self._probe[1]
@@ -90,7 +90,7 @@ class Guard:
             raise
         circuit.succeeded(held, self._clock.monotonic(), self._clock.monotonic() - began)
 
-    def _failed(self, circuit: Circuit, held: Pass) -> None:
+    def _failed(self, circuit: Circuit, held: Permit) -> None:
         now = self._clock.monotonic()
         if not circuit.failed(held, now):
             self.free = True

@@ -6,20 +6,20 @@ from types import TracebackType
 from typing import Self
 
 
-class Deadlines:
+class TimeLimit:
     """Ends each run that lasts longer than `seconds`, the same for all: who began first is due first."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._loop = asyncio.get_running_loop()
-        self._runs: dict[Run, float] = {}
+        self._runs: dict[LimitedRun, float] = {}
         self._timer: asyncio.TimerHandle | None = None
 
-    def run(self) -> "Run":
+    def run(self) -> "LimitedRun":
         """A block that ends after the time: `with deadlines.run(): …` raises `TimeoutError`, as `asyncio.timeout`."""
-        return Run(self._runs, self._begin)
+        return LimitedRun(self._runs, self._begin)
 
-    def _begin(self, run: "Run") -> None:
+    def _begin(self, run: "LimitedRun") -> None:
         self._runs[run] = due = self._loop.time() + self._seconds
         if self._timer is None:
             self._timer = self._loop.call_at(due, self._look)
@@ -36,12 +36,12 @@ class Deadlines:
             run.cut()
 
 
-class Run:
+class LimitedRun:
     """One run of the current task under its deadline, which stands among `runs` until its end."""
 
     __slots__ = ("_begin", "_cancelling", "_over", "_runs", "_task")
 
-    def __init__(self, runs: "dict[Run, float]", begin: "Callable[[Run], None]") -> None:
+    def __init__(self, runs: "dict[LimitedRun, float]", begin: "Callable[[LimitedRun], None]") -> None:
         self._runs = runs
         self._begin = begin
         self._over = False

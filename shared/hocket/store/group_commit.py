@@ -22,7 +22,7 @@ class _Place:
 
 
 @dataclass(slots=True)
-class Together:
+class GroupCommit:
     """Commits endings of many callers; each gets its own answer or its own error."""
 
     store: Store

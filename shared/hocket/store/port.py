@@ -28,9 +28,9 @@ from hocket.store.records import (
     Before,
     Ending,
     InboxRow,
-    Kept,
     Offset,
     OutboxRow,
+    OutboxViewRow,
     Purged,
     Waiting,
     Written,
@@ -164,7 +164,7 @@ class Store(Protocol):
         ...
 
 
-class Killable(Store, Protocol):
+class CrashableStore(Store, Protocol):
     """A store that can also stop as a killed process does."""
 
     async def abandon(self) -> None:
@@ -172,14 +172,14 @@ class Killable(Store, Protocol):
         ...
 
 
-class Visit(Protocol):
+class OutboxView(Protocol):
     """A look into an outbox from outside its process."""
 
     def counts(self, now: float) -> list[tuple[str, str, int, float]]:
         """(kind, due | later | refused, how many, oldest due moment)."""
         ...
 
-    def rows(self, limit: int, *, refused: bool = False) -> list[Kept]:
+    def rows(self, limit: int, *, refused: bool = False) -> list[OutboxViewRow]:
         """The first rows: the refused ones, then by the moment they are due."""
         ...
 

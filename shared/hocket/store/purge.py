@@ -17,22 +17,22 @@ FINAL_RUNS = ("tombstone", "done", "void", "refused", "undone")
 FINAL_RUNS_SQL = ", ".join(f"'{state}'" for state in FINAL_RUNS)
 
 
-class Walk(NamedTuple):
+class PurgeCursor(NamedTuple):
     """How far it has come: the last key seen of each table, None at its end."""
 
     inbox: bytes | None
     ledger: str | None
 
 
-START = Walk(b"", "")
+START = PurgeCursor(b"", "")
 
 
-class Found(NamedTuple):
+class Expired(NamedTuple):
     """Keys that may go, and where the walk goes on."""
 
     inbox: list[bytes]
     ledger: list[str]
-    walk: Walk
+    walk: PurgeCursor
 
 
 def ceiling(before: Before) -> bytes:
@@ -42,11 +42,11 @@ def ceiling(before: Before) -> bytes:
     return min(lead, most).to_bytes(LEAD_BYTES, "big")
 
 
-def sift(walk: Walk, seen: Sequence[Any], runs: Sequence[Any], before: Before, limit: int) -> Found:
+def sift(walk: PurgeCursor, seen: Sequence[Any], runs: Sequence[Any], before: Before, limit: int) -> Expired:
     """Which of these (key, state, updated) may go, and whether there are more behind them."""
     inbox = [bytes(key) for key, state, updated in seen if updated < (before.dead if state == "dead" else before.inbox)]
     ledger = [run for run, _, updated in runs if updated < before.ledger]
     key = bytes(seen[-1][0]) if len(seen) == limit else None
     run = runs[-1][0] if len(runs) == limit else None
-    after = Walk(key if walk.inbox is not None else None, run if walk.ledger is not None else None)
-    return Found(inbox, ledger, START if after == Walk(None, None) else after)
+    after = PurgeCursor(key if walk.inbox is not None else None, run if walk.ledger is not None else None)
+    return Expired(inbox, ledger, START if after == PurgeCursor(None, None) else after)

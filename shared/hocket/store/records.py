@@ -101,7 +101,7 @@ def receipt_row(receipts: Sequence[bytes], now: float) -> OutboxRow:
     return OutboxRow(RowKind.RECEIPT, Message(RECEIPTS, "", body, "application/json"), due=now)
 
 
-class Kept(NamedTuple):
+class OutboxViewRow(NamedTuple):
     """A row as it stands in an outbox, for people who look at it from outside the process."""
 
     id: int

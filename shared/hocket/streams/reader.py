@@ -13,12 +13,12 @@ from hocket.broker.port import Consumer, Delivery, Transport
 from hocket.clock import Clock
 from hocket.envelope.ids import Ids
 from hocket.observe import QUEUES, Raw, Reader, Source
-from hocket.resilience.guard import Guard
+from hocket.resilience.guard import BreakerGuard
 from hocket.store.port import Store
 from hocket.store.port import Tx as StoreTx
 from hocket.store.records import Offset
 from hocket.telemetry.signals import Signals
-from hocket.tx import About, Tx
+from hocket.tx import AttemptInfo, Tx
 
 #: Messages in one batch, and those the broker hands over before the first is settled.
 BATCH = 256
@@ -51,7 +51,7 @@ class _Open:
 
 
 @dataclass(slots=True)
-class Reading:
+class StreamReader:
     """One reader of one source."""
 
     service: str
@@ -160,8 +160,8 @@ class Reading:
         self._seen = to
 
     def _tx(self, tx: StoreTx) -> Tx[Any]:
-        about = About(b"", "", "", self.clock.now())
-        return Tx(about, self.use, _Open(tx), Guard({}, self.clock, b"", lambda name, state: None))
+        about = AttemptInfo(b"", "", "", self.clock.now())
+        return Tx(about, self.use, _Open(tx), BreakerGuard({}, self.clock, b"", lambda name, state: None))
 
 
 def _raw(delivery: Delivery) -> Raw:

@@ -8,11 +8,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hocket.clock import SystemClock
 from hocket.envelope.keys import INBOX_KEY_BYTES
 from hocket.resilience.circuit import Circuit
-from hocket.resilience.guard import Guard
+from hocket.resilience.guard import BreakerGuard
 from hocket.store.port import Tx as StoreTx
 from hocket.store.sqlite.store import SqliteStore
 from hocket.testing.play import D
-from hocket.tx import About, Tx
+from hocket.tx import AttemptInfo, Tx
 
 
 class _Pocket:
@@ -43,9 +43,9 @@ class _Pocket:
 def fake_tx(*, uses: D = None, attempt: int = 1, tables: MetaData | None = None) -> Tx[D]:  # type: ignore[assignment]
     """A transaction for calling a handler as a plain function; `db()` is a private database with `tables` in it."""
     clock = SystemClock()
-    about = About(
+    about = AttemptInfo(
         b"\x00" * INBOX_KEY_BYTES, "flow", "subject", clock.now(), idempotency_key="key", step_key="step-key",
         attempt=attempt,
     )  # fmt: skip
     circuits: dict[str, Circuit] = {}
-    return Tx(about, uses, _Pocket(tables), Guard(circuits, clock, b"", lambda name, state: None))
+    return Tx(about, uses, _Pocket(tables), BreakerGuard(circuits, clock, b"", lambda name, state: None))

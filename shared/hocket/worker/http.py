@@ -32,7 +32,7 @@ _OWN_WORDS = frozenset({"value_error", "assertion_error"})
 Mount = Callable[[web.Application], None]
 
 
-class Web:
+class HttpServer:
     """Serves one service. `start` inside `hocket.runtime.here`: handlers inherit the context it is called in.
 
     `health` gives the sentences why the service is not ready (none: it is), `live` whether it works, `metrics` the text

@@ -14,7 +14,7 @@ PROMISE = "what a process owned that is gone is owned by another within a lease;
 LATE = "this process was paused, or its store was away, for longer than the lease; it goes on under a new one"
 
 
-async def hold(
+async def hold_lease(
     service: str, store: Store, signals: Signals, look_again: Callable[[], None], suspect: Callable[[str], None]
 ) -> None:
     """Renew the lease and take over, for ever; `look_again` is told when the store holds rows never handed over.

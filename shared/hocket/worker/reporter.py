@@ -13,7 +13,7 @@ from hocket.declarations.choreography import Declarations
 from hocket.errors import StoreError
 from hocket.outbox.relay import Relay
 from hocket.resilience.circuit import Circuit
-from hocket.runtime import Identity
+from hocket.runtime import ServiceInstance
 from hocket.store.port import Store
 from hocket.store.records import OutboxRow, RowKind, Waiting
 from hocket.telemetry.signals import Sample, Signals
@@ -28,7 +28,7 @@ MANIFEST_SECONDS = 3600.0
 class Reporter:
     """Reports for one service."""
 
-    who: Identity
+    who: ServiceInstance
     version: str
     declared: Declarations
     store: Store

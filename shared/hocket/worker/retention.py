@@ -27,7 +27,7 @@ def before(keep: Retention, now: float) -> Before:
 
 
 @dataclass(slots=True)
-class Sweeper:
+class RetentionSweeper:
     """Purges one service's tables, step by step, for ever."""
 
     service: str

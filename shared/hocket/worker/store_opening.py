@@ -21,7 +21,7 @@ OPEN_LONGEST_WAIT = 5.0
 
 
 @dataclass(slots=True)
-class Opening:
+class StoreOpening:
     """Opens the store of a service; while its server is away, `reason` says so and it is tried again."""
 
     service: str

@@ -22,28 +22,28 @@ from hocket.delivery.ending.receipt import ended_of
 from hocket.delivery.handle import Handling
 from hocket.delivery.intake import INTAKE_BYTES
 from hocket.delivery.record import Recorder
-from hocket.delivery.runner import Lane
+from hocket.delivery.runner import SubscriptionRunner
 from hocket.delivery.settle import settle
 from hocket.envelope.ids import Ids
 from hocket.errors import HocketError, TransportError
 from hocket.observe import Observer
-from hocket.outbox.builder import Speaker
+from hocket.outbox.builder import OutboxBuilder
 from hocket.outbox.outside_transactions import OutsideTransactions
 from hocket.outbox.relay import Relay
 from hocket.outcome import Seen
 from hocket.resilience.circuit import Circuit
-from hocket.resilience.guard import Guard
+from hocket.resilience.guard import BreakerGuard
 from hocket.resilience.supervisor import Spawn, Supervisor
-from hocket.runtime import Identity
+from hocket.runtime import ServiceInstance
 from hocket.service import Service
 from hocket.store.port import Store
 from hocket.store.records import OutboxRow, Retention
-from hocket.streams.reader import Reading
+from hocket.streams.reader import StreamReader
 from hocket.telemetry.signals import Signals
-from hocket.worker.lease import hold
+from hocket.worker.lease import hold_lease
 from hocket.worker.reporter import Reporter
-from hocket.worker.retention import Sweeper
-from hocket.worker.store_opening import Opening
+from hocket.worker.retention import RetentionSweeper
+from hocket.worker.store_opening import StoreOpening
 
 #: Seconds that handlers get to finish at a stop, and that the outbox gets to drain.
 STOP_SECONDS = 10.0
@@ -81,7 +81,7 @@ class Worker:
         self.signals = signals
         self.clock = clock
         ids = Ids(clock, chance)
-        self.who = Identity(service.name, f"{service.name}-{boot[-6:]}", boot)
+        self.who = ServiceInstance(service.name, f"{service.name}-{boot[-6:]}", boot)
         self.supervisor = Supervisor(service.name, signals)
         self.spawn: Spawn = self.supervisor.spawn
         self.circuits: dict[str, Circuit] = {}
@@ -90,11 +90,11 @@ class Worker:
         self.reporter = Reporter(
             self.who, version, declared, store, self.relay, signals, clock, self.circuits, self._in_hand
         )
-        speaker = Speaker(service.name, ids, clock, signals, max_event_bytes, declared.older)
+        speaker = OutboxBuilder(service.name, ids, clock, signals, max_event_bytes, declared.older)
         recorder = Recorder(self.who, speaker, self._shed)
         changed, keep = self.reporter.breaker_changed, retention or Retention()
         self.admission = Admission(store, self.who, clock, declared.subscriptions, keep.inbox)
-        self.sweeper = Sweeper(service.name, keep, store, signals, clock)
+        self.sweeper = RetentionSweeper(service.name, keep, store, signals, clock)
         self.handling = Handling(
             store, recorder, signals, clock, chance, self.circuits, changed, self.supervisor.cutting
         )
@@ -107,20 +107,20 @@ class Worker:
             unknown=self.relay.look_again,
         )  # fmt: skip
         self.readings = self._readings(ids)
-        self.opening = Opening(service.name, store, service.tables, signals, chance)
+        self.opening = StoreOpening(service.name, store, service.tables, signals, chance)
         self._uses = AsyncExitStack()
         self._begun = False
         self._beginning: asyncio.Task[None] | None = None
 
-    def _lanes(self) -> dict[str, Lane]:
+    def _lanes(self) -> dict[str, SubscriptionRunner]:
         every = self.service.declarations.subscriptions
-        return {queue: Lane(each, self, INTAKE_BYTES // len(every)) for queue, each in every.items()}
+        return {queue: SubscriptionRunner(each, self, INTAKE_BYTES // len(every)) for queue, each in every.items()}
 
-    def _readings(self, ids: Ids) -> list[Reading]:
+    def _readings(self, ids: Ids) -> list[StreamReader]:
         readers = self.service.readers if isinstance(self.service, Observer) else {}
         cutting, name = self.supervisor.cutting, self.service.name
         return [
-            Reading(name, source, call, self.store, self.transport, self.signals, self.clock, ids, cutting)
+            StreamReader(name, source, call, self.store, self.transport, self.signals, self.clock, ids, cutting)
             for source, call in readers.items()
         ]
 
@@ -144,7 +144,7 @@ class Worker:
             reading.use = use
         await self.transport.open()
         self._name_breakers()
-        lease = hold(self.service.name, self.store, self.signals, self.relay.look_again, self.committer.suspect)
+        lease = hold_lease(self.service.name, self.store, self.signals, self.relay.look_again, self.committer.suspect)
         self.spawn("lease", lease)
         self.spawn("commit", self.committer.run())
         self.spawn("sweep", self.sweeper.run())
@@ -153,7 +153,7 @@ class Worker:
 
     def _name_breakers(self) -> None:
         """Breakers that handlers declare are seen as closed from the start, not only once they have opened."""
-        guard = Guard(self.circuits, self.clock, b"", self.reporter.breaker_changed)
+        guard = BreakerGuard(self.circuits, self.clock, b"", self.reporter.breaker_changed)
         for lane in self.lanes.values():
             if (breaker := lane.subscription.breaker) is not None:
                 self.signals.breaker(self.service.name, breaker.name, guard.circuit(breaker).state)

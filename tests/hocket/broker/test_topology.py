@@ -1,7 +1,7 @@
 """What stands on the broker: names and arguments, the same everywhere."""
 
 from hocket.broker import topology
-from hocket.broker.leftovers import Found, Unheard, unheard
+from hocket.broker.leftovers import BrokerObjects, Leftover, leftovers
 from hocket.broker.topology import HEARD, Binding, Exchange, kit, of_service, routing_key
 
 
@@ -91,10 +91,10 @@ def test_a_version_has_its_own_routing_key() -> None:
 PAYS = of_service("pays", [("pays.charge", ["order.placed.v2"])], [("pays.charge", "pays.bill")])
 
 
-def found(*, queues: tuple[str, ...] = (), bindings: tuple[Binding, ...] = ()) -> Found:
+def found(*, queues: tuple[str, ...] = (), bindings: tuple[Binding, ...] = ()) -> BrokerObjects:
     """What the kit and `pays` declare, and more."""
     whole = kit() + PAYS
-    return Found(
+    return BrokerObjects(
         (*(each.name for each in whole.queues), *queues),
         (Binding("", "pays.charge", "pays.charge"), *whole.bindings, *bindings),
     )
@@ -104,15 +104,15 @@ def test_what_is_declared_is_heard() -> None:
     """RULES 10.2: nothing of the kit, of another service, or of a name that begins alike counts as unheard."""
     others = ("payslips.print", "orders.place", "pays", "charge")
     made = tuple(Binding(HEARD, name, "order.placed.v1") for name in others)
-    assert unheard("pays", PAYS, ("pays.bill",), found(queues=others, bindings=made)) == []
+    assert leftovers("pays", PAYS, ("pays.bill",), found(queues=others, bindings=made)) == []
 
 
 def test_a_version_that_nobody_reads_is_unheard() -> None:
     """RULES 10.2: a binding of a queue of ours that its handler does not declare, each with why."""
     old, call = Binding(HEARD, "pays.charge", "order.placed.v1"), Binding("pays", "pays.charge", "pays.take")
-    assert unheard("pays", PAYS, ("pays.bill",), found(bindings=(old, call))) == [
-        Unheard("pays.charge reads no order.placed.v1", (old,)),
-        Unheard("pays.charge is not and was not called 'pays.take'", (call,)),
+    assert leftovers("pays", PAYS, ("pays.bill",), found(bindings=(old, call))) == [
+        Leftover("pays.charge reads no order.placed.v1", (old,)),
+        Leftover("pays.charge is not and was not called 'pays.take'", (call,)),
     ]
 
 
@@ -123,18 +123,18 @@ def test_a_queue_without_a_handler_is_unheard_with_its_bindings() -> None:
         Binding("legacy", "pays.refund", "x"),
     )  # fmt: skip
     left = found(queues=("pays.refund",), bindings=(Binding("", "pays.refund", "pays.refund"), *bound))
-    assert unheard("pays", PAYS, ("pays.bill",), left) == [
-        Unheard("no handler of pays has this name", bound, "pays.refund")
+    assert leftovers("pays", PAYS, ("pays.bill",), left) == [
+        Leftover("no handler of pays has this name", bound, "pays.refund")
     ]
 
 
 def test_former_names_are_left_alone() -> None:
     """RULES 10.2: an older version may hear the queue of a former name: it stays with all its bindings."""
     bound = (Binding(HEARD, "pays.bill", "order.placed.v1"), Binding("pays", "pays.bill", "pays.bill"))
-    assert unheard("pays", PAYS, ("pays.bill",), found(queues=("pays.bill",), bindings=bound)) == []
+    assert leftovers("pays", PAYS, ("pays.bill",), found(queues=("pays.bill",), bindings=bound)) == []
 
 
 def test_bindings_of_other_exchanges_are_left_alone() -> None:
     """RULES 10.2: what somebody binds from an exchange of his own into a queue of ours, or taps from ours, is his."""
     made = (Binding("legacy", "pays.charge", "x"), Binding("pays", "tap", "pays.charge"), Binding(HEARD, "tap", "#"))
-    assert unheard("pays", PAYS, (), found(queues=("tap",), bindings=made)) == []
+    assert leftovers("pays", PAYS, (), found(queues=("tap",), bindings=made)) == []

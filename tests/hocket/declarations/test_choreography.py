@@ -8,7 +8,7 @@ import pytest
 from hocket.breaker import Breaker
 from hocket.declarations.choreography import Declarations, by_queue
 from hocket.declarations.subscription import Subscription, Undo, name_of
-from hocket.declarations.versions import Road
+from hocket.declarations.versions import UpcastPath
 from hocket.errors import DeclarationError
 from hocket.event import Death, Event, Heard, Sensitive
 from hocket.retry import Retry
@@ -94,7 +94,7 @@ def test_an_undo_is_bound_to_its_failures_and_a_handler_to_what_it_hears() -> No
     assert step.undone_by is undone_by
     assert step.bound == (("thing.asked", 2),)
     assert undone_by.bound == (("other.refused", 1),)
-    assert undone_by.road_of("other.refused", 1) == Road(Refused, Refused)
+    assert undone_by.road_of("other.refused", 1) == UpcastPath(Refused, Refused)
     assert undone_by.road_of("thing.asked", 2) is None
     assert step.road_of("thing.asked", 1) is None
 

@@ -5,7 +5,7 @@ from typing import cast
 import pytest
 
 from hocket import Event, Heard, Service, Tx
-from hocket.declarations.versions import Rendering, Upcast, older_of, older_types, roads_to
+from hocket.declarations.versions import Downcast, Upcast, older_of, older_types, upcast_paths
 from hocket.errors import DeclarationError
 from hocket.event import Sensitive
 
@@ -72,7 +72,7 @@ UPCASTS: dict[type[Heard], Upcast] = {
 
 def test_upcasts_join_into_a_chain() -> None:
     """RULES 10.1: every version from which steps lead to the model is read, and read as that model."""
-    roads = roads_to((Placed,), UPCASTS)
+    roads = upcast_paths((Placed,), UPCASTS)
     assert list(roads) == [("order.placed", 3), ("order.placed", 1), ("order.placed", 2)]
     assert roads["order.placed", 1].read({"order_id": "1"}) == Placed(order_id="1", cents=0, currency="EUR")
     assert roads["order.placed", 3].upcasts == ()
@@ -80,17 +80,17 @@ def test_upcasts_join_into_a_chain() -> None:
 
 def test_what_a_model_reads_itself_takes_no_upcast() -> None:
     """RULES 10.1: a handler that hears the old version gets the old version."""
-    roads = roads_to((Placed, PlacedV2), UPCASTS)
+    roads = upcast_paths((Placed, PlacedV2), UPCASTS)
     assert roads["order.placed", 2].gives is PlacedV2
     assert roads["order.placed", 1].gives is PlacedV2
-    assert roads_to((Cancelled,), UPCASTS).keys() == {("order.cancelled", 1)}
+    assert upcast_paths((Cancelled,), UPCASTS).keys() == {("order.cancelled", 1)}
 
 
 def test_renderings_are_rendered_again() -> None:
     """RULES 10.1: what is said beside the new version has older versions of its own."""
-    made: dict[type[Event], list[Rendering]] = {
-        Billed: [Rendering(BilledV2, third_as_second)],
-        BilledV2: [Rendering(BilledV1, second_as_first)],
+    made: dict[type[Event], list[Downcast]] = {
+        Billed: [Downcast(BilledV2, third_as_second)],
+        BilledV2: [Downcast(BilledV1, second_as_first)],
     }
     said = Billed(order_id="1", cents=2, currency="EUR")
     assert list(older_of(said, made)) == [BilledV2(order_id="1", cents=2), BilledV1(order_id="1")]

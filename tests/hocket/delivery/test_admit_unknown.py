@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from hocket.errors import StoreError
 from hocket.store.sqlite.transaction import SqliteTx
 from tests.hocket.delivery.test_commit import store_of
-from tests.hocket.sample_services import Rung, Tolled, Tower, World, message_of, steps
+from tests.hocket.sample_services import Processes, Rung, Tolled, World, message_of, steps
 
 
 async def toll(rung: Rung, tx: object) -> Tolled:
@@ -14,7 +14,7 @@ async def toll(rung: Rung, tx: object) -> Tolled:
     return Tolled(name=rung.name)
 
 
-async def test_a_step_whose_begun_was_committed_unknowingly_goes_on(tower: Tower) -> None:
+async def test_a_step_whose_begun_was_committed_unknowingly_goes_on(tower: Processes) -> None:
     """RULES 3.2, 5.2: admitted again after a commit of unknown outcome it is the same run, and waits for nobody."""
     world = World(behave=toll)
     worker = await tower.start(steps.using(world))

@@ -7,13 +7,13 @@ from typing import Any
 
 from hocket import Tx
 from hocket.resilience.circuit import PROBES_PER_DELIVERY
-from tests.hocket.sample_services import LONG, Ill, Rung, Tower, World, rope, ropes
+from tests.hocket.sample_services import LONG, Ill, Processes, Rung, World, rope, ropes
 
 
 class Ropes:
     """An outside that is ill, or ill for one name only."""
 
-    def __init__(self, tower: Tower) -> None:
+    def __init__(self, tower: Processes) -> None:
         self.tower = tower
         self.ill = True
         self.poisonous = ""
@@ -26,12 +26,12 @@ class Ropes:
             raise Ill
 
 
-def words(tower: Tower, name: str = "") -> list[Any]:
+def words(tower: Processes, name: str = "") -> list[Any]:
     """How attempts ended."""
     return [each["outcome"] for each in tower.receipts() if not name or each["event"]["id"] == name]
 
 
-async def test_it_opens_pauses_defers_probes_and_closes(tower: Tower) -> None:
+async def test_it_opens_pauses_defers_probes_and_closes(tower: Processes) -> None:
     """RULES 1.3, 6.1: after N failures intake pauses, what is in hand is deferred at no attempt, one probe a period."""
     outside = Ropes(tower)
     await tower.start(ropes.using(World(behave=outside.pull)))
@@ -53,7 +53,7 @@ async def test_it_opens_pauses_defers_probes_and_closes(tower: Tower) -> None:
     assert attempts.count(2) == rope.after
 
 
-async def test_one_poisonous_payload_does_not_hold_it_open(tower: Tower) -> None:
+async def test_one_poisonous_payload_does_not_hold_it_open(tower: Processes) -> None:
     """RULES 6.1: each probe takes another delivery, so the next one closes the breaker."""
     outside = Ropes(tower)
     await tower.start(ropes.using(World(behave=outside.pull)))
@@ -65,7 +65,7 @@ async def test_one_poisonous_payload_does_not_hold_it_open(tower: Tower) -> None
     assert words(tower).count("handled") == 9
 
 
-async def test_twenty_deferrals_as_probe_then_it_counts(tower: Tower) -> None:
+async def test_twenty_deferrals_as_probe_then_it_counts(tower: Processes) -> None:
     """RULES 6.1: alone it is every probe; after twenty it costs an attempt, and so it comes to an end."""
     outside = Ropes(tower)
     await tower.start(ropes.using(World(behave=outside.pull)))
@@ -78,7 +78,7 @@ async def test_twenty_deferrals_as_probe_then_it_counts(tower: Tower) -> None:
     assert len(tower.letters()) == 1
 
 
-async def test_a_probe_that_calls_nobody_gives_its_place_back(tower: Tower) -> None:
+async def test_a_probe_that_calls_nobody_gives_its_place_back(tower: Processes) -> None:
     """RULES 6.1: a run that never reached the outside decides nothing; another probes at once."""
     outside = Ropes(tower)
     world = World(behave=outside.pull)

@@ -20,8 +20,8 @@ from tests.hocket.sample_services import (
     LONG,
     Echoed,
     FaultyStore,
+    Processes,
     Rung,
-    Tower,
     World,
     bells,
     book,
@@ -46,7 +46,7 @@ def endings_of(endings: Sequence[Ending], name: str) -> list[Ending]:
     return [each for each in endings if each.inbox and each.inbox.row.event_id == name]
 
 
-async def test_receipts_of_one_commit_are_one_row(tower: Tower) -> None:
+async def test_receipts_of_one_commit_are_one_row(tower: Processes) -> None:
     """RULES 3.4: one outbox row a commit, however many attempts it holds."""
     await tower.start(bells.using(World(behave=echo)))
     before = tower.broker.depth("hocket.receipts")
@@ -56,7 +56,7 @@ async def test_receipts_of_one_commit_are_one_row(tower: Tower) -> None:
     assert tower.broker.depth("hocket.receipts") - before < 5
 
 
-async def test_a_losing_copy_is_dropped_and_looked_up_again(tower: Tower) -> None:
+async def test_a_losing_copy_is_dropped_and_looked_up_again(tower: Processes) -> None:
     """RULES 3.1: of two runs of one delivery the second to commit leaves nothing, its neighbours everything."""
     worker = await tower.start(bells.using(World(behave=echo)))
     held = tower.broker
@@ -75,7 +75,7 @@ async def test_a_losing_copy_is_dropped_and_looked_up_again(tower: Tower) -> Non
     assert held.depth("bells.ring") == 0
 
 
-def _stolen(worker: Worker, tower: Tower) -> Ending:
+def _stolen(worker: Worker, tower: Processes) -> Ending:
     """What another run of the delivery `k` commits first."""
     lane = worker.lanes["bells.ring"]
     assert lane.consumer is not None
@@ -87,7 +87,7 @@ def _stolen(worker: Worker, tower: Tower) -> Ending:
     return Ending(inbox=ending.inbox)
 
 
-async def test_a_losing_transaction_of_its_own_stops_at_the_claim(tower: Tower) -> None:
+async def test_a_losing_transaction_of_its_own_stops_at_the_claim(tower: Processes) -> None:
     """RULES 3.1: the handler's own transaction begins with the inbox write; a loser writes nothing."""
     worker = await tower.start(bells.using(World()))
     reached: list[str] = []
@@ -109,7 +109,7 @@ async def test_a_losing_transaction_of_its_own_stops_at_the_claim(tower: Tower) 
     assert [each["outcome"] for each in tower.receipts()] == ["duplicate"]
 
 
-async def test_a_bad_neighbour_takes_nobody_along(tower: Tower) -> None:
+async def test_a_bad_neighbour_takes_nobody_along(tower: Processes) -> None:
     """RULES 3.1: an error of one row repeats the batch one by one; the bad one is its own failed attempt."""
     worker = await tower.start(bells.using(World(behave=echo)))
     bad = OverflowError("the value does not fit")
@@ -128,7 +128,7 @@ def _done(ending: Ending) -> bool:
     return ending.inbox is not None and ending.inbox.row.state is InboxState.HANDLED
 
 
-async def test_what_cannot_be_written_at_all_becomes_a_letter(tower: Tower) -> None:
+async def test_what_cannot_be_written_at_all_becomes_a_letter(tower: Processes) -> None:
     """RULES 3.2: where its failure cannot be written either it is buried with the little that is known, at once."""
     worker = await tower.start(bells.using(World(behave=echo)))
     store_of(worker).refuses = lambda endings: OverflowError("no") if endings_of(endings, "bad") else None
@@ -139,7 +139,7 @@ async def test_what_cannot_be_written_at_all_becomes_a_letter(tower: Tower) -> N
     assert [each.headers["hocket-death-cause"] for each in tower.letters()] == ["unwritable"]
 
 
-async def test_what_not_even_a_letter_can_say_is_given_back(tower: Tower) -> None:
+async def test_what_not_even_a_letter_can_say_is_given_back(tower: Processes) -> None:
     """RULES 1.3, 3.2: no endless loop in the kit: the broker's delivery limit is the last net."""
     worker = await tower.start(bells.using(World(behave=echo)))
 
@@ -158,7 +158,7 @@ async def test_what_not_even_a_letter_can_say_is_given_back(tower: Tower) -> Non
     assert [(each["event"]["id"], each["outcome"]) for each in tower.receipts()] == [("good", "handled")]
 
 
-async def test_a_failing_store_pauses_intake_and_burns_nothing(tower: Tower) -> None:
+async def test_a_failing_store_pauses_intake_and_burns_nothing(tower: Processes) -> None:
     """RULES 3.2: no attempt is used, readiness says why, and then it goes on."""
     world = World(behave=echo)
     worker = await tower.start(bells.using(world))
@@ -178,7 +178,7 @@ async def test_a_failing_store_pauses_intake_and_burns_nothing(tower: Tower) -> 
     assert not tower.letters()
 
 
-async def test_a_store_that_fails_under_a_handler_of_its_own_transaction(tower: Tower) -> None:
+async def test_a_store_that_fails_under_a_handler_of_its_own_transaction(tower: Processes) -> None:
     """RULES 3.2: it is asked again after a pause that grows, not in a circle; the outside is not hammered."""
     world = World()
     worker = await tower.start(bells.using(world))
@@ -203,7 +203,7 @@ async def test_a_store_that_fails_under_a_handler_of_its_own_transaction(tower: 
     assert tower.clock.monotonic() - began < 60
 
 
-async def test_a_full_disk_that_takes_empty_writes_is_not_asked_in_a_circle(tower: Tower) -> None:
+async def test_a_full_disk_that_takes_empty_writes_is_not_asked_in_a_circle(tower: Processes) -> None:
     """RULES 3.2: where the probe succeeds and the work does not, the pauses grow all the same."""
     world = World()
     await tower.start(bells.using(world))
@@ -222,7 +222,7 @@ async def test_a_full_disk_that_takes_empty_writes_is_not_asked_in_a_circle(towe
     assert tower.receipts()[-1]["outcome"] == "handled"
 
 
-async def test_a_store_error_that_follows_one_delivery_is_its_own(tower: Tower) -> None:
+async def test_a_store_error_that_follows_one_delivery_is_its_own(tower: Processes) -> None:
     """RULES 3.2: it repeats alone while an empty write succeeds: a failed attempt; the neighbours are handled."""
     worker = await tower.start(bells.using(World(behave=echo)))
     nul = StoreError("the text holds a NUL")
@@ -237,7 +237,7 @@ async def test_a_store_error_that_follows_one_delivery_is_its_own(tower: Tower) 
     assert worker.health() == []
 
 
-async def test_a_commit_of_unknown_outcome_is_looked_up(tower: Tower) -> None:
+async def test_a_commit_of_unknown_outcome_is_looked_up(tower: Processes) -> None:
     """RULES 3.2: it was written after all: no second effect, and what it said is published."""
     worker = await tower.start(bells.using(World(behave=echo)))
     store = store_of(worker)
@@ -260,7 +260,7 @@ async def test_a_commit_of_unknown_outcome_is_looked_up(tower: Tower) -> None:
     assert [each["outcome"] for each in tower.receipts()] == ["handled", "duplicate"]
 
 
-async def test_an_arrival_of_a_recorded_attempt_is_settled(tower: Tower) -> None:
+async def test_an_arrival_of_a_recorded_attempt_is_settled(tower: Processes) -> None:
     """RULES 3.5: a crash between commit and ack makes no second track."""
     world = World(behave=echo)
     await tower.start(bells.using(world))
@@ -275,7 +275,7 @@ async def test_an_arrival_of_a_recorded_attempt_is_settled(tower: Tower) -> None
 
 @pytest.mark.parametrize("first", ["fails", "says"])
 async def test_a_crash_between_commit_and_ack_makes_no_second_track(
-    tower: Tower, monkeypatch: pytest.MonkeyPatch, first: str
+    tower: Processes, monkeypatch: pytest.MonkeyPatch, first: str
 ) -> None:
     """RULES 3.5: what comes again is settled, and what its commit left pending goes out, once."""
     world = World()
@@ -309,7 +309,7 @@ async def test_a_crash_between_commit_and_ack_makes_no_second_track(
     assert tower.broker.depth("bells.ring") == 0
 
 
-async def test_what_an_attempt_said_that_was_not_committed_was_never_said(tower: Tower) -> None:
+async def test_what_an_attempt_said_that_was_not_committed_was_never_said(tower: Processes) -> None:
     """RULES 2.3: nothing leaves before its commit, so the next attempt may say something else, under the same key."""
 
     async def fickle(rung: Rung, tx: Tx[World]) -> Echoed:
@@ -335,7 +335,7 @@ async def test_what_an_attempt_said_that_was_not_committed_was_never_said(tower:
 
 
 @pytest.mark.parametrize("error", [sqlite3.IntegrityError("unique"), ValueError("x")])
-async def test_an_error_of_the_groups_transaction_is_one_by_one(tower: Tower, error: Exception) -> None:
+async def test_an_error_of_the_groups_transaction_is_one_by_one(tower: Processes, error: Exception) -> None:
     """RULES 3.1: whatever is raised, the others end as they would have ended."""
     worker = await tower.start(bells.using(World(behave=echo)))
     store_of(worker).refuses = lambda endings: error if len(endings) > 1 else None

@@ -8,10 +8,10 @@ import pytest
 from hocket import Tx
 from hocket.delivery.commit import PACE, SILENT_PACE
 from hocket.store.records import Ending
-from tests.hocket.sample_services import Echoed, FaultyStore, Rung, Tower, World, bells
+from tests.hocket.sample_services import Echoed, FaultyStore, Processes, Rung, World, bells
 
 
-async def test_who_says_nothing_waits_for_company(tower: Tower) -> None:
+async def test_who_says_nothing_waits_for_company(tower: Processes) -> None:
     """After a commit those who said nothing gather for longer than one who says something lets them."""
     commits: list[tuple[float, int]] = []
 

@@ -9,7 +9,7 @@ from hocket import Heard, Service, Tx
 from hocket.broker.port import MAX_HEADER_BYTES, Message
 from hocket.broker.topology import EVENTS, Binding, Topology, routing_key
 from hocket.envelope.keys import death_id
-from tests.hocket.sample_services import LONG, Rung, Tower, World, bells, book, booked, message_of, uses
+from tests.hocket.sample_services import LONG, Processes, Rung, World, bells, book, booked, message_of, uses
 
 RUNG = Rung(name="a")
 JSON = "application/cloudevents+json"
@@ -45,7 +45,7 @@ async def hear(rung: Strict, tx: Tx[World]) -> None:
         (HEAD + '"dataschema":"bell.rung/7","data":{"name":"a"}}', "version"),
     ],
 )
-async def test_what_cannot_be_read_is_buried_at_once(tower: Tower, body: str, cause: str) -> None:
+async def test_what_cannot_be_read_is_buried_at_once(tower: Processes, body: str, cause: str) -> None:
     """RULES 5.5, 8.1: no retries, neither inbox row nor `on_dead`; the letter's identity is that of the bytes."""
     worker = await tower.start(bells.using(World(behave=book)))
     await tower.hear(RUNG, "k1")
@@ -84,7 +84,7 @@ def foreign(**attributes: object) -> dict[str, object]:
     ],
 )
 async def test_bad_input_is_a_letter_that_says_why_and_harms_no_neighbour(
-    tower: Tower, body: str, content_type: str, headers: dict[str, object], cause: str, says: str
+    tower: Processes, body: str, content_type: str, headers: dict[str, object], cause: str, says: str
 ) -> None:
     """RULES 5.5: keys of a wrong type, headers over their bound, a body that is not what it claims, a version.
 
@@ -107,7 +107,7 @@ async def test_bad_input_is_a_letter_that_says_why_and_harms_no_neighbour(
     assert tower.broker.depth("bells.ring") == 0
 
 
-async def test_a_validator_that_raises_anything_buries_its_own_delivery(tower: Tower) -> None:
+async def test_a_validator_that_raises_anything_buries_its_own_delivery(tower: Processes) -> None:
     """A team's validator is a team's code: what it raises ends the delivery, not the service."""
     world = World()
     worker = await tower.start(stricts.using(world))
@@ -119,7 +119,7 @@ async def test_a_validator_that_raises_anything_buries_its_own_delivery(tower: T
     assert world.attempts == [1]
 
 
-async def test_a_version_nobody_reads_waits_as_a_letter(tower: Tower) -> None:
+async def test_a_version_nobody_reads_waits_as_a_letter(tower: Processes) -> None:
     """RULES 10.2: starting only adds bindings, so an old one still delivers; that is buried with cause `version`."""
     world = World()
     await tower.start(bells.using(world))
@@ -140,7 +140,7 @@ async def test_a_version_nobody_reads_waits_as_a_letter(tower: Tower) -> None:
 
 
 @pytest.mark.parametrize("attempt", [0, -1, 2**62, "3", True, None])
-async def test_an_attempt_that_is_none_is_the_first(tower: Tower, attempt: object) -> None:
+async def test_an_attempt_that_is_none_is_the_first(tower: Processes, attempt: object) -> None:
     """A foreign header of our name cannot push a delivery beyond its budget, nor a number beyond the store."""
     world = World()
     await tower.start(bells.using(world))

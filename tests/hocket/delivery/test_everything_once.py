@@ -8,7 +8,7 @@ import pytest
 
 from hocket import Reject, Tx
 from hocket.broker.topology import DEAD
-from tests.hocket.sample_services import Echoed, Ill, Rung, Tower, World, bells, book, booked, rope
+from tests.hocket.sample_services import Echoed, Ill, Processes, Rung, World, bells, book, booked, rope
 
 #: Deliveries of one run, and accidents among them.
 DELIVERIES = 50
@@ -40,7 +40,7 @@ class Trouble:
         return said
 
 
-async def accident(tower: Tower, world: World, chance: random.Random) -> None:
+async def accident(tower: Processes, world: World, chance: random.Random) -> None:
     """One of them, and some time."""
     match chance.choice(["cut", "kill", "stop", "alarm", "nack", "silence", "nothing"]):
         case "cut":
@@ -68,7 +68,7 @@ async def accident(tower: Tower, world: World, chance: random.Random) -> None:
 
 
 @pytest.mark.parametrize("seed", range(12))
-async def test_any_order_of_accidents(tower: Tower, seed: int) -> None:
+async def test_any_order_of_accidents(tower: Processes, seed: int) -> None:
     """RULES 1 to 4, 8: the promise of the README, from one seed."""
     print(f"seed {seed}")
     chance = random.Random(seed)
@@ -90,7 +90,7 @@ async def test_any_order_of_accidents(tower: Tower, seed: int) -> None:
     await _check(tower, names, trouble)
 
 
-async def _check(tower: Tower, names: list[str], trouble: Trouble) -> None:
+async def _check(tower: Processes, names: list[str], trouble: Trouble) -> None:
     worker = tower.workers["bells"]
     store_rows = await booked(worker)
     assert len(store_rows) == len(set(store_rows)), "an effect came twice"

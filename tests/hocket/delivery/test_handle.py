@@ -16,9 +16,9 @@ from tests.hocket.sample_services import (
     Behave,
     Echoed,
     Ill,
+    Processes,
     Rung,
     Tolled,
-    Tower,
     World,
     bells,
     book,
@@ -72,7 +72,7 @@ async def _undeclared(rung: Rung, tx: Tx[World]) -> Rung:
 @pytest.mark.parametrize(
     "behave", [_speechless, _a_cancelled_task, _a_group, _odd_reason, _nonsense, _letters, _undeclared]
 )
-async def test_no_exception_of_a_team_ends_a_task_of_the_kit(tower: Tower, behave: Behave) -> None:
+async def test_no_exception_of_a_team_ends_a_task_of_the_kit(tower: Processes, behave: Behave) -> None:
     """RULES 3.1: it is that delivery's failed attempt; all 32 places at work are still there afterwards."""
 
     async def sometimes(rung: Rung, tx: Tx[World]) -> Any:
@@ -100,7 +100,7 @@ async def test_no_exception_of_a_team_ends_a_task_of_the_kit(tower: Tower, behav
     ],
 )
 async def test_what_may_not_be_said_is_the_attempts_own_error_and_names_it(
-    tower: Tower, said: object, names: str
+    tower: Processes, said: object, names: str
 ) -> None:
     """RULES 4.3: unknown, undeclared or too big: nothing is said, the letter names handler and type, or the bound."""
 
@@ -120,7 +120,7 @@ async def test_what_may_not_be_said_is_the_attempts_own_error_and_names_it(
     assert worker.health() == []
 
 
-async def test_defer_costs_no_attempt_and_runs_the_same_one_again(tower: Tower) -> None:
+async def test_defer_costs_no_attempt_and_runs_the_same_one_again(tower: Processes) -> None:
     """RULES 3.5: `deferred` of attempt n records n-1 and sends n again, under the same outside key."""
     world = World()
 
@@ -143,7 +143,7 @@ async def test_defer_costs_no_attempt_and_runs_the_same_one_again(tower: Tower) 
     assert [each["outcome"] for each in tower.receipts()] == ["retry", "deferred", "deferred", "handled"]
 
 
-async def test_defer_without_end_is_bounded(tower: Tower) -> None:
+async def test_defer_without_end_is_bounded(tower: Processes) -> None:
     """A wait that no calendar holds is cut, and costs no attempt."""
 
     async def wait(rung: Rung, tx: Tx[World]) -> None:
@@ -156,7 +156,7 @@ async def test_defer_without_end_is_bounded(tower: Tower) -> None:
     assert [each["outcome"] for each in tower.receipts()] == ["deferred"]
 
 
-async def test_an_attempt_that_waits_for_the_write_lease_runs_out_of_time(tower: Tower) -> None:
+async def test_an_attempt_that_waits_for_the_write_lease_runs_out_of_time(tower: Processes) -> None:
     """RULES 3.3: a time-out while the lease is held elsewhere is that attempt's own; the service lives."""
     slow = Service("slow", owner="team-tower", uses=uses)
 
@@ -177,7 +177,7 @@ async def test_an_attempt_that_waits_for_the_write_lease_runs_out_of_time(tower:
     assert tower.receipts()[-1]["outcome"] == "handled"
 
 
-async def test_calling_outside_with_the_transaction_open_is_refused(tower: Tower) -> None:
+async def test_calling_outside_with_the_transaction_open_is_refused(tower: Processes) -> None:
     """RULES 3.3: entering `tx.outside` after `await tx.db()` raises with the sentence that mends it."""
     told: list[str] = []
 
@@ -195,7 +195,7 @@ async def test_calling_outside_with_the_transaction_open_is_refused(tower: Tower
     assert "tx.read()" in told[0]
 
 
-async def test_read_gives_committed_data_before_the_call(tower: Tower) -> None:
+async def test_read_gives_committed_data_before_the_call(tower: Processes) -> None:
     """RULES 3.3: "read the token, charge, write": `tx.read` takes no lease and closes before the write."""
     seen: list[int] = []
 
@@ -215,7 +215,7 @@ async def test_read_gives_committed_data_before_the_call(tower: Tower) -> None:
     assert await booked(worker) == ["a", "a"]
 
 
-async def test_a_failed_transaction_is_rolled_back_whole_and_its_failure_committed(tower: Tower) -> None:
+async def test_a_failed_transaction_is_rolled_back_whole_and_its_failure_committed(tower: Processes) -> None:
     """RULES 3.1: the handler's writes are gone, the failed attempt stands in a `Tx` of the kit."""
 
     async def half(rung: Rung, tx: Tx[World]) -> Echoed:
@@ -232,7 +232,7 @@ async def test_a_failed_transaction_is_rolled_back_whole_and_its_failure_committ
     assert len([each for each in tower.log() if each.type == "bell.echoed"]) == 1
 
 
-async def test_two_openings_at_once_share_the_transaction(tower: Tower) -> None:
+async def test_two_openings_at_once_share_the_transaction(tower: Processes) -> None:
     """`tx.db()` from two tasks of one handler is one transaction, not a wait for oneself."""
 
     async def both(rung: Rung, tx: Tx[World]) -> Echoed:
@@ -246,7 +246,7 @@ async def test_two_openings_at_once_share_the_transaction(tower: Tower) -> None:
     assert await booked(worker) == ["a"]
 
 
-async def test_a_handler_without_time_is_a_failed_attempt(tower: Tower) -> None:
+async def test_a_handler_without_time_is_a_failed_attempt(tower: Processes) -> None:
     """The bound of one attempt is its `timeout`; the cause says so."""
     late = Service("late", owner="team-tower", uses=uses)
 

@@ -9,17 +9,17 @@ from hypothesis import strategies as st
 
 from hocket import Heard, Service, Tx
 from hocket.declarations.subscription import CONCURRENCY, MAX_CONCURRENCY, MAX_PREFETCH, PREFETCH
-from hocket.delivery.intake import Ration
+from hocket.delivery.intake import PrefetchBudget
 from hocket.errors import DeclarationError
 from hocket.worker import worker as worker_module
-from tests.hocket.sample_services import Rung, Tower, World, bells, until
+from tests.hocket.sample_services import Processes, Rung, World, bells, until
 
 SHARE = 1_000_000
 
 
 def test_small_deliveries_never_change_the_prefetch() -> None:
     """The ordinary case: what is held is far below the share."""
-    ration = Ration(SHARE, 256)
+    ration = PrefetchBudget(SHARE, 256)
     for _ in range(1000):
         ration.take(600)
         assert ration.change() is None
@@ -28,7 +28,7 @@ def test_small_deliveries_never_change_the_prefetch() -> None:
 
 def test_large_deliveries_stop_intake_and_it_goes_on_with_as_many_as_fit() -> None:
     """Above the share: none; below half of it: as many as fit by their size; small again: all."""
-    ration = Ration(SHARE, 256)
+    ration = PrefetchBudget(SHARE, 256)
     asked = []
     for _ in range(11):
         ration.take(100_000)
@@ -51,7 +51,7 @@ def test_large_deliveries_stop_intake_and_it_goes_on_with_as_many_as_fit() -> No
 @given(st.lists(st.integers(0, 3 * SHARE), max_size=60))
 def test_whatever_comes_it_never_rests_for_ever(sizes: list[int]) -> None:
     """Once everything is settled at least one more may come; while more than the share is held, none."""
-    ration = Ration(SHARE, 64)
+    ration = PrefetchBudget(SHARE, 64)
     for size in sizes:
         ration.take(size)
         ration.change()
@@ -71,7 +71,7 @@ class Heavy(Heard, type="heavy.sent"):
 
 
 async def test_a_slow_handler_does_not_starve_the_others_by_count_or_by_bytes(
-    tower: Tower, monkeypatch: pytest.MonkeyPatch
+    tower: Processes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While one subscription holds all that it may, another of the same service handles everything; then it goes on."""
     monkeypatch.setattr(worker_module, "INTAKE_BYTES", 2 * SHARE)
@@ -102,7 +102,7 @@ async def test_a_slow_handler_does_not_starve_the_others_by_count_or_by_bytes(
     assert worker.lanes["heavies.quick"].intake._ration.held == 0
 
 
-async def test_as_many_hands_wake_as_there_are_arrivals(tower: Tower) -> None:
+async def test_as_many_hands_wake_as_there_are_arrivals(tower: Processes) -> None:
     """One event wakes one of the handlers that wait, not all."""
     gate = asyncio.Event()
 
@@ -169,7 +169,7 @@ def _declare(options: dict[str, int]) -> Callable[[], Service[None]]:
     return declare
 
 
-async def test_one_at_a_time(tower: Tower) -> None:
+async def test_one_at_a_time(tower: Processes) -> None:
     """`concurrency=1`: the next begins when the one before has ended."""
     service = Service("singles", owner="team-tower")
     at_work = most = 0

@@ -12,10 +12,10 @@ from tests.hocket.sample_services import (
     FLOW,
     LONG,
     Echoed,
+    Processes,
     Rung,
     Shut,
     Tolled,
-    Tower,
     World,
     bells,
     book,
@@ -31,7 +31,7 @@ from tests.hocket.two_type_service import RungTwice, twins
 RUNG = Rung(name="a")
 
 
-async def test_a_foreign_event_gets_its_flow_and_its_key_from_its_identity(tower: Tower) -> None:
+async def test_a_foreign_event_gets_its_flow_and_its_key_from_its_identity(tower: Processes) -> None:
     """RULES 2.1: a missing correlation id is uuid5(source, id), a missing idempotency key is the id."""
     world = World(behave=echo)
     await tower.start(bells.using(world))
@@ -51,7 +51,7 @@ async def test_a_foreign_event_gets_its_flow_and_its_key_from_its_identity(tower
     assert world.attempts == [1]
 
 
-async def test_one_business_key_may_stand_on_several_types(tower: Tower) -> None:
+async def test_one_business_key_may_stand_on_several_types(tower: Processes) -> None:
     """RULES 2.2: the inbox key is no narrower than (subscription, source, type, idempotency key)."""
     world = World()
     await tower.start(twins.using(world))
@@ -62,7 +62,7 @@ async def test_one_business_key_may_stand_on_several_types(tower: Tower) -> None
     assert len(set(world.keys)) == 2
 
 
-async def test_one_fact_under_two_ids_runs_once(tower: Tower) -> None:
+async def test_one_fact_under_two_ids_runs_once(tower: Processes) -> None:
     """RULES 2.2: nor wider: the id of the event is no part of it."""
     world = World(behave=book)
     worker = await tower.start(bells.using(world))
@@ -75,7 +75,7 @@ async def test_one_fact_under_two_ids_runs_once(tower: Tower) -> None:
     assert [each["outcome"] for each in tower.receipts()] == ["handled", "duplicate", "duplicate"]
 
 
-async def test_one_key_of_two_publishers_is_two_facts(tower: Tower) -> None:
+async def test_one_key_of_two_publishers_is_two_facts(tower: Processes) -> None:
     """RULES 2.2: the source is part of the key; the outside gets two keys."""
     world = World()
     await tower.start(bells.using(world))
@@ -86,7 +86,7 @@ async def test_one_key_of_two_publishers_is_two_facts(tower: Tower) -> None:
     assert len(set(world.keys)) == 2
 
 
-async def test_keys_of_said_events_differ_by_ordinal_and_are_equal_over_attempts(tower: Tower) -> None:
+async def test_keys_of_said_events_differ_by_ordinal_and_are_equal_over_attempts(tower: Processes) -> None:
     """RULES 2.3: what a second attempt says carries the keys that the first would have carried."""
     seen: list[list[str]] = []
 
@@ -112,7 +112,7 @@ async def test_keys_of_said_events_differ_by_ordinal_and_are_equal_over_attempts
     assert seen[0] == [derived_key(cause, "bells.ring", "bell.echoed", n, FLOW) for n in (0, 1)]
 
 
-async def test_two_subscriptions_say_and_call_under_different_keys(tower: Tower) -> None:
+async def test_two_subscriptions_say_and_call_under_different_keys(tower: Processes) -> None:
     """RULES 2.3, 2.4: the subscription is part of every derived key."""
     one, two = World(behave=echo), World(behave=echo)
     await tower.start(bells.using(one))
@@ -124,7 +124,7 @@ async def test_two_subscriptions_say_and_call_under_different_keys(tower: Tower)
     assert set(one.keys).isdisjoint(two.keys)
 
 
-async def test_the_outside_gets_one_key_in_every_attempt_and_one_for_each_name(tower: Tower) -> None:
+async def test_the_outside_gets_one_key_in_every_attempt_and_one_for_each_name(tower: Processes) -> None:
     """RULES 2.4: `tx.outside(breaker)` hands over `tx.idempotency_key`, with a name `tx.key(name)`."""
     keys: list[tuple[str, str, bool]] = []
 
@@ -145,7 +145,7 @@ async def test_the_outside_gets_one_key_in_every_attempt_and_one_for_each_name(t
 
 
 @pytest.mark.parametrize("name", ["x", ""])
-async def test_the_same_name_twice_in_one_attempt_raises(tower: Tower, name: str) -> None:
+async def test_the_same_name_twice_in_one_attempt_raises(tower: Processes, name: str) -> None:
     """RULES 2.4: two calls under one key would be one call to the outside; no name is a name too."""
     seen: list[str] = []
 
@@ -163,7 +163,7 @@ async def test_the_same_name_twice_in_one_attempt_raises(tower: Tower, name: str
     assert [each["outcome"] for each in tower.receipts()] == ["handled"]
 
 
-async def test_an_undo_has_a_key_of_its_own_and_knows_that_of_the_step(tower: Tower) -> None:
+async def test_an_undo_has_a_key_of_its_own_and_knows_that_of_the_step(tower: Processes) -> None:
     """RULES 2.4: in the n-th undo it is hash(step run, "undo", n), in each attempt; `tx.step_key` is the step's."""
     told: list[tuple[str, str]] = []
 
@@ -186,7 +186,7 @@ async def test_an_undo_has_a_key_of_its_own_and_knows_that_of_the_step(tower: To
     assert told == [(undo_key(run, 1), world.keys[0])] * 3
 
 
-async def test_what_leaves_no_trace_has_no_inbox_row(tower: Tower) -> None:
+async def test_what_leaves_no_trace_has_no_inbox_row(tower: Processes) -> None:
     """RULES 2.6: handled at once it writes none, so that each copy runs; a failed attempt has one all the same."""
     looking = Service("looking", owner="team-tower", uses=uses)
 
@@ -213,7 +213,7 @@ async def test_what_leaves_no_trace_has_no_inbox_row(tower: Tower) -> None:
     assert [each["outcome"] for each in tower.receipts()] == ["handled", "handled", "retry", "handled"]
 
 
-async def test_another_fact_under_a_known_key_is_buried_and_harms_no_neighbour(tower: Tower) -> None:
+async def test_another_fact_under_a_known_key_is_buried_and_harms_no_neighbour(tower: Processes) -> None:
     """RULES 2.5, 8.2: same key, same schema, other data: a conflict letter; its neighbours are handled."""
     world = World(behave=book)
     worker = await tower.start(bells.using(world))
@@ -229,7 +229,7 @@ async def test_another_fact_under_a_known_key_is_buried_and_harms_no_neighbour(t
 
 
 @pytest.mark.parametrize(("revision", "outcome"), [(0, "dead"), (1, "duplicate"), (2, "duplicate"), (3, "dead")])
-async def test_a_revision_on_a_handled_row(tower: Tower, revision: int, outcome: str) -> None:
+async def test_a_revision_on_a_handled_row(tower: Processes, revision: int, outcome: str) -> None:
     """RULES 2.5: with `revision` lower or equal to the known one is seen, higher on a handled row a conflict."""
     world = World()
     await tower.start(bells.using(world))

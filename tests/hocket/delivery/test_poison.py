@@ -8,12 +8,12 @@ import pytest
 
 import hocket
 from hocket import Event, Tx
-from hocket.delivery.poison import ALONE, ALONE_FROM, STARTED, STARTS, Solitude, alone_of, ended, starts_of
+from hocket.delivery.poison import ALONE, ALONE_FROM, STARTED, STARTS, SharedExclusiveLock, alone_of, ended, starts_of
 from hocket.envelope.keys import inbox_key
 from hocket.outcome import Attempt
 from hocket.store.records import InboxRow, InboxState
 from hocket.worker import STOP_SECONDS
-from tests.hocket.sample_services import Echoed, Rung, Tolled, Tower, World, bells, steps, until
+from tests.hocket.sample_services import Echoed, Processes, Rung, Tolled, World, bells, steps, until
 
 WAIT = timedelta(seconds=1)
 #: Deaths until the poison is buried: one unmarked, those that make it a suspect, those alone.
@@ -35,7 +35,7 @@ class Cell:
         return Tolled(name=rung.name) if tx.use is self.world and self.deadly == "step" else Echoed(name=rung.name)
 
 
-async def crash(tower: Tower, service: str, cell: Cell, times: int) -> None:
+async def crash(tower: Processes, service: str, cell: Cell, times: int) -> None:
     """Start the process so many times and kill it whenever the poison has begun."""
     for _ in range(times):
         before = cell.began.count(cell.deadly)
@@ -44,7 +44,7 @@ async def crash(tower: Tower, service: str, cell: Cell, times: int) -> None:
         await tower.kill(service)
 
 
-async def test_three_starts_alone_bury_what_kills_its_process(tower: Tower) -> None:
+async def test_three_starts_alone_bury_what_kills_its_process(tower: Processes) -> None:
     """RULES 1.4: three starts alone without an end bury it, cause `crash`, with the starts in its history."""
     cell = Cell()
     await tower.start(bells.using(cell.world))
@@ -63,7 +63,7 @@ async def test_three_starts_alone_bury_what_kills_its_process(tower: Tower) -> N
     assert [line.word for line in row.history] == [STARTED] * (ALONE_FROM + STARTS) + ["dead"]
 
 
-async def test_innocent_neighbours_are_handled_and_not_counted(tower: Tower) -> None:
+async def test_innocent_neighbours_are_handled_and_not_counted(tower: Processes) -> None:
     """RULES 1.4: whoever began beside it runs alone after two starts, ends, and is handled once."""
     cell = Cell()
     await tower.start(bells.using(cell.world))
@@ -88,7 +88,7 @@ async def test_innocent_neighbours_are_handled_and_not_counted(tower: Tower) -> 
     assert cell.began.count("a") == cell.began.count("b") == 1
 
 
-async def test_a_step_that_kills_its_process_is_unsure_and_undone(tower: Tower) -> None:
+async def test_a_step_that_kills_its_process_is_unsure_and_undone(tower: Processes) -> None:
     """RULES 1.4, 5.5: the burial of a run that began says on_dead's word and orders the undo."""
     cell = Cell("step")
     await tower.start(steps.using(cell.world))
@@ -102,7 +102,7 @@ async def test_a_step_that_kills_its_process_is_unsure_and_undone(tower: Tower) 
     assert [(name, did, why) for name, did, why, _ in cell.world.undone] == [("step", False, "Cracked")]
 
 
-async def test_a_stop_is_no_start_without_an_end(tower: Tower) -> None:
+async def test_a_stop_is_no_start_without_an_end(tower: Processes) -> None:
     """RULES 1.3, 1.4: what a stop gives back was not killed by it, however often it is stopped."""
     cell = Cell()
     await tower.start(bells.using(cell.world))
@@ -120,7 +120,7 @@ async def test_a_stop_is_no_start_without_an_end(tower: Tower) -> None:
     assert [each.type for each in tower.log() if each.source == "/bells"] == ["bell.echoed"]
 
 
-async def test_what_was_redelivered_and_ends_leaves_no_start(tower: Tower) -> None:
+async def test_what_was_redelivered_and_ends_leaves_no_start(tower: Processes) -> None:
     """RULES 1.4: the end of an attempt takes its starts away, and it costs no attempt."""
     cell = Cell()
     await tower.start(bells.using(cell.world))
@@ -136,7 +136,7 @@ async def test_what_was_redelivered_and_ends_leaves_no_start(tower: Tower) -> No
     assert [line.word for line in row.history] == ["handled"]
 
 
-def _key(tower: Tower) -> bytes:
+def _key(tower: Processes) -> bytes:
     [rung] = [each for each in tower.log() if each.type == "bell.rung"]
     return inbox_key("bells.ring", rung.source, rung.type, rung.idempotency_key)
 
@@ -169,7 +169,7 @@ def test_the_flag_decides_nothing_else() -> None:
 
 async def test_a_suspect_runs_alone() -> None:
     """RULES 1.4: it waits for those at work, and those behind it wait for it; a cancelled one lets them go."""
-    solitude = Solitude()
+    solitude = SharedExclusiveLock()
     told: list[str] = []
 
     async def run(name: str, alone: bool) -> None:

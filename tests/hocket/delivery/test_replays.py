@@ -1,12 +1,12 @@
 """RULES 8 through whole services: letters and their replays."""
 
 from hocket import Tx
-from tests.hocket.sample_services import BRIEF, LONG, Echoed, Ill, Rung, Tower, World, bells, fail
+from tests.hocket.sample_services import BRIEF, LONG, Echoed, Ill, Processes, Rung, World, bells, fail
 
 RUNG = Rung(name="a")
 
 
-async def test_the_letter_is_the_same_over_every_death(tower: Tower) -> None:
+async def test_the_letter_is_the_same_over_every_death(tower: Processes) -> None:
     """RULES 8.1, 8.4: a replay has a fresh budget, keeps its header over retries, and dies into the same letter."""
     world = World(behave=fail)
     worker = await tower.start(bells.using(world))
@@ -22,7 +22,7 @@ async def test_the_letter_is_the_same_over_every_death(tower: Tower) -> None:
     assert {each["replay"] for each in tower.receipts() if each["attempt"] > 5} == {"r1"}
 
 
-async def test_a_replay_knows_that_it_is_one_and_is_handled_once(tower: Tower) -> None:
+async def test_a_replay_knows_that_it_is_one_and_is_handled_once(tower: Processes) -> None:
     """RULES 8.2, 8.4: `tx.replaying` in each attempt of it; its receipt `handled` names event and replay."""
     told: list[tuple[int, bool, str]] = []
 
@@ -46,7 +46,7 @@ async def test_a_replay_knows_that_it_is_one_and_is_handled_once(tower: Tower) -
     assert len([each for each in tower.log() if each.type == "bell.echoed"]) == 1
 
 
-async def test_the_original_again_does_not_wake_the_dead(tower: Tower) -> None:
+async def test_the_original_again_does_not_wake_the_dead(tower: Processes) -> None:
     """RULES 3.5, 8.4: only a replay with a higher attempt begins again."""
     world = World(behave=fail)
     await tower.start(bells.using(world))
@@ -60,7 +60,7 @@ async def test_the_original_again_does_not_wake_the_dead(tower: Tower) -> None:
     assert len(tower.letters()) == 1
 
 
-async def test_a_higher_revision_takes_the_place_of_a_dead_row(tower: Tower) -> None:
+async def test_a_higher_revision_takes_the_place_of_a_dead_row(tower: Processes) -> None:
     """RULES 2.5, 8.4: an edit keeps id and key; replayed, it is handled with its own data."""
     seen: list[int] = []
 
@@ -82,7 +82,7 @@ async def test_a_higher_revision_takes_the_place_of_a_dead_row(tower: Tower) -> 
     assert tower.receipts()[-1]["outcome"] == "duplicate"
 
 
-async def test_nothing_that_a_dying_handler_said_was_said(tower: Tower) -> None:
+async def test_nothing_that_a_dying_handler_said_was_said(tower: Processes) -> None:
     """RULES 8.3: what it would have returned was never committed."""
 
     async def nearly(rung: Rung, tx: Tx[World]) -> Echoed:

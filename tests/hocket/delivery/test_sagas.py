@@ -6,7 +6,19 @@ from typing import Any
 import pytest
 
 from hocket import Heard, Tx
-from tests.hocket.sample_services import LONG, Rung, Shut, Tolled, Tower, World, book, booked, fail, message_of, steps
+from tests.hocket.sample_services import (
+    LONG,
+    Processes,
+    Rung,
+    Shut,
+    Tolled,
+    World,
+    book,
+    booked,
+    fail,
+    message_of,
+    steps,
+)
 
 RUNG = Rung(name="a")
 SHUT = Shut(name="a")
@@ -29,17 +41,17 @@ async def decline(rung: Rung, tx: Tx[World]) -> None:
     """Leave nothing to undo."""
 
 
-def said(tower: Tower, type_: str) -> list[str]:
+def said(tower: Processes, type_: str) -> list[str]:
     """Names in the events of this type."""
     return [str(each.data["name"]) for each in tower.log() if each.type == type_]
 
 
-def ledger(tower: Tower) -> list[str]:
+def ledger(tower: Processes) -> list[str]:
     """The states the step's row was left in."""
     return [each["ledger"] for each in tower.receipts() if each["ledger"]]
 
 
-async def test_a_failure_that_comes_first_refuses_the_step(tower: Tower) -> None:
+async def test_a_failure_that_comes_first_refuses_the_step(tower: Processes) -> None:
     """RULES 5.3: no row: a tombstone; what meets it is refused, and its handler never runs."""
     world = World(behave=do)
     await tower.start(steps.using(world))
@@ -52,7 +64,7 @@ async def test_a_failure_that_comes_first_refuses_the_step(tower: Tower) -> None
     assert world.undone == []
 
 
-async def test_a_failure_while_the_step_works_is_marked_and_undone_at_its_end(tower: Tower) -> None:
+async def test_a_failure_while_the_step_works_is_marked_and_undone_at_its_end(tower: Processes) -> None:
     """RULES 5.3: `begun`: marked; the end of the run writes the undo in its own `Tx`."""
     world = World()
     await tower.start(steps.using(world))
@@ -71,7 +83,7 @@ async def test_a_failure_while_the_step_works_is_marked_and_undone_at_its_end(to
     assert said(tower, "bell.hushed") == ["a"]
 
 
-async def test_done_is_undone_with_its_result_and_void_is_not(tower: Tower) -> None:
+async def test_done_is_undone_with_its_result_and_void_is_not(tower: Processes) -> None:
     """RULES 5.2, 5.3: the undo runs for done; a run that returned nothing to undo is `void`."""
     world = World(behave=do)
     await tower.start(steps.using(world))
@@ -87,7 +99,7 @@ async def test_done_is_undone_with_its_result_and_void_is_not(tower: Tower) -> N
     assert [(name, did) for name, did, _, _ in world.undone] == [("a", True)]
 
 
-async def test_two_failures_make_one_undo(tower: Tower) -> None:
+async def test_two_failures_make_one_undo(tower: Processes) -> None:
     """RULES 5.4: two failure events, at once or later, order one undo under one key."""
     world = World(behave=do)
     await tower.start(steps.using(world))
@@ -102,7 +114,7 @@ async def test_two_failures_make_one_undo(tower: Tower) -> None:
     assert said(tower, "bell.hushed") == ["a"]
 
 
-async def test_a_failure_touches_its_own_scope_only(tower: Tower) -> None:
+async def test_a_failure_touches_its_own_scope_only(tower: Processes) -> None:
     """RULES 5.1: another bell of the same flow rings on."""
     world = World(behave=do)
     await tower.start(steps.using(world))
@@ -114,7 +126,7 @@ async def test_a_failure_touches_its_own_scope_only(tower: Tower) -> None:
     assert [name for name, *_ in world.undone] == ["b"]
 
 
-async def test_on_dead_speaks_and_writes_its_own_undo(tower: Tower) -> None:
+async def test_on_dead_speaks_and_writes_its_own_undo(tower: Processes) -> None:
     """RULES 5.5, 8.3: said in the burial's `Tx`, with the undo for None; nothing a dying handler returned was said."""
     world = World(behave=fail)
     await tower.start(steps.using(world))
@@ -128,13 +140,13 @@ async def test_on_dead_speaks_and_writes_its_own_undo(tower: Tower) -> None:
     assert letter.headers["hocket-death-spoke"] == 1
 
 
-async def test_what_on_dead_says_is_never_bound(tower: Tower) -> None:
+async def test_what_on_dead_says_is_never_bound(tower: Processes) -> None:
     """RULES 5.5: the queue of the undo hears the failures of others only."""
     worker = await tower.start(steps.using(World()))
     assert [name for name, _ in worker.lanes["steps.hush"].subscription.bound] == ["tower.shut"]
 
 
-async def test_an_on_dead_that_raises_leaves_the_burial(tower: Tower) -> None:
+async def test_an_on_dead_that_raises_leaves_the_burial(tower: Processes) -> None:
     """RULES 5.5: the burial stands and the letter says so; the row is unsure until a failure comes."""
     world = World(behave=fail)
     await tower.start(steps.using(world))
@@ -150,7 +162,7 @@ async def test_an_on_dead_that_raises_leaves_the_burial(tower: Tower) -> None:
 
 
 @pytest.mark.parametrize("name", ["a", "mute"])
-async def test_replaying_what_has_spoken_or_is_undone_is_obsolete(tower: Tower, name: str) -> None:
+async def test_replaying_what_has_spoken_or_is_undone_is_obsolete(tower: Processes, name: str) -> None:
     """RULES 5.5, 5.6, 8.4: neither begins again; the receipt names the letter."""
     world = World(behave=fail)
     worker = await tower.start(steps.using(world))
@@ -169,7 +181,7 @@ async def test_replaying_what_has_spoken_or_is_undone_is_obsolete(tower: Tower, 
     assert len(tower.letters()) == 1
 
 
-async def test_an_undo_that_dies_is_a_zombie_until_its_letter_is_replayed(tower: Tower) -> None:
+async def test_an_undo_that_dies_is_a_zombie_until_its_letter_is_replayed(tower: Processes) -> None:
     """RULES 5.4: it leaves `undoing`; the replay of its letter undoes under the same key."""
     world = World(behave=do, undo=fail)
     worker = await tower.start(steps.using(world))
@@ -190,7 +202,7 @@ async def test_an_undo_that_dies_is_a_zombie_until_its_letter_is_replayed(tower:
     assert said(tower, "bell.hushed") == ["a"]
 
 
-async def test_a_second_input_of_one_scope_is_a_conflict(tower: Tower) -> None:
+async def test_a_second_input_of_one_scope_is_a_conflict(tower: Processes) -> None:
     """RULES 5.1: one run for a scope in a flow; the second is buried and touches neither ledger nor `on_dead`."""
     world = World(behave=do)
     await tower.start(steps.using(world))
@@ -207,7 +219,7 @@ async def test_a_second_input_of_one_scope_is_a_conflict(tower: Tower) -> None:
     assert [(name, did) for name, did, *_ in world.undone] == [("a", True)]
 
 
-async def test_a_copy_of_a_run_at_work_waits_for_its_end(tower: Tower) -> None:
+async def test_a_copy_of_a_run_at_work_waits_for_its_end(tower: Processes) -> None:
     """RULES 5.2: a second copy runs nothing while the first works; after that it is seen."""
     world = World()
     await tower.start(steps.using(world))
@@ -225,7 +237,7 @@ async def test_a_copy_of_a_run_at_work_waits_for_its_end(tower: Tower) -> None:
     assert [each["outcome"] for each in tower.receipts()] == ["handled", "duplicate"]
 
 
-async def test_a_killed_step_is_taken_over_by_the_next_boot(tower: Tower) -> None:
+async def test_a_killed_step_is_taken_over_by_the_next_boot(tower: Processes) -> None:
     """RULES 5.2, 4.1: without its process a `begun` is anybody's; the outside gets the same key."""
     world = World()
 
@@ -246,7 +258,7 @@ async def test_a_killed_step_is_taken_over_by_the_next_boot(tower: Tower) -> Non
 
 
 @pytest.mark.parametrize("own", [True, False])
-async def test_a_run_that_was_taken_over_writes_and_says_nothing(tower: Tower, own: bool) -> None:
+async def test_a_run_that_was_taken_over_writes_and_says_nothing(tower: Processes, own: bool) -> None:
     """RULES 3.1: the ledger decides: only the run that `begun` names wins, in a transaction of its own or not."""
     world = World()
     worker = await tower.start(steps.using(world))
@@ -276,7 +288,7 @@ async def test_a_run_that_was_taken_over_writes_and_says_nothing(tower: Tower, o
     assert await booked(worker) == (["a"] if own else [])
 
 
-async def test_an_order_to_undo_that_cannot_be_read_harms_no_neighbour(tower: Tower) -> None:
+async def test_an_order_to_undo_that_cannot_be_read_harms_no_neighbour(tower: Processes) -> None:
     """What an older version left in ledger or queue is a dead letter; the service goes on."""
     world = World(behave=do)
     worker = await tower.start(steps.using(world))

@@ -7,7 +7,7 @@ from datetime import timedelta
 from hocket import Event, Heard, Scheduled, Service, Tx
 from hocket.broker.topology import Binding, of_service
 from hocket.delivery.runner import FORMER_SECONDS
-from tests.hocket.sample_services import BRIEF, LONG, Ill, Rung, Shut, Tower, World, message_of, until, uses
+from tests.hocket.sample_services import BRIEF, LONG, Ill, Processes, Rung, Shut, World, message_of, until, uses
 
 
 class StruckV1(Heard, type="bell.struck"):
@@ -76,7 +76,7 @@ async def hour_of(struck: Struck, tx: Tx[World]) -> HourHeard:
     return HourHeard(name=struck.name, hour=struck.hour)
 
 
-async def test_an_old_version_is_heard_as_the_new_one(tower: Tower) -> None:
+async def test_an_old_version_is_heard_as_the_new_one(tower: Processes) -> None:
     """RULES 10.1: a subscription binds the versions its upcasters read; two renderings of one fact are handled once."""
     world = World()
     await tower.start(clocks.using(world))
@@ -88,7 +88,7 @@ async def test_an_old_version_is_heard_as_the_new_one(tower: Tower) -> None:
     assert [each["outcome"] for each in tower.receipts()].count("duplicate") == 1
 
 
-async def test_a_version_nobody_reads_is_buried_until_somebody_does(tower: Tower) -> None:
+async def test_a_version_nobody_reads_is_buried_until_somebody_does(tower: Processes) -> None:
     """RULES 10.2: buried with cause `version`, without retries; once an upcaster is there, a replay is handled."""
     world = World()
     plain = Service("clocks", owner="team-tower", uses=uses)
@@ -109,7 +109,7 @@ async def test_a_version_nobody_reads_is_buried_until_somebody_does(tower: Tower
     assert world.keys == ["a 12"]
 
 
-async def test_an_upcast_that_raises_buries_its_delivery_alone(tower: Tower) -> None:
+async def test_an_upcast_that_raises_buries_its_delivery_alone(tower: Processes) -> None:
     """RULES 10.1: what an upcast cannot read is `invalid`; its neighbours are handled."""
     world = World()
     await tower.start(clocks.using(world))
@@ -121,7 +121,7 @@ async def test_an_upcast_that_raises_buries_its_delivery_alone(tower: Tower) -> 
     assert world.keys == ["a 12"]
 
 
-async def test_the_old_version_is_said_beside_the_new_one(tower: Tower) -> None:
+async def test_the_old_version_is_said_beside_the_new_one(tower: Processes) -> None:
     """RULES 2.3, 10.1: same idempotency key, own id, version and routing key; who hears both handles one."""
     town = World()
     await tower.start(clocks.using(World(behave=hour_of)))
@@ -138,7 +138,7 @@ async def test_the_old_version_is_said_beside_the_new_one(tower: Tower) -> None:
     assert told["said"] == [new.id, old.id]
 
 
-async def test_what_is_said_outside_handlers_is_said_in_both_versions(tower: Tower) -> None:
+async def test_what_is_said_outside_handlers_is_said_in_both_versions(tower: Processes) -> None:
     """RULES 10.1: also without a key of one's own both renderings carry the same one."""
     worker = await tower.start(clocks.using(World()))
     async with worker.outside(None, None) as tx:
@@ -148,7 +148,7 @@ async def test_what_is_said_outside_handlers_is_said_in_both_versions(tower: Tow
     assert new.idempotency_key == old.idempotency_key == new.id
 
 
-async def test_both_renderings_of_something_scheduled_are_cancelled_together(tower: Tower) -> None:
+async def test_both_renderings_of_something_scheduled_are_cancelled_together(tower: Processes) -> None:
     """RULES 4.5, 10.1: they are due together and have one name."""
     worker = await tower.start(clocks.using(World()))
     for key in ("stays", "goes"):
@@ -180,7 +180,7 @@ def renamed(formerly: str | tuple[str, ...] = "", name: str = "bill") -> Service
     return made
 
 
-async def test_a_renamed_subscription_keeps_its_keys(tower: Tower) -> None:
+async def test_a_renamed_subscription_keeps_its_keys(tower: Processes) -> None:
     """RULES 2.4: what was handled under the old name is seen, also after two renamings; its step is undone."""
     world = World()
     await tower.start(renamed().using(world))
@@ -199,7 +199,7 @@ async def test_a_renamed_subscription_keeps_its_keys(tower: Tower) -> None:
     assert world.undone == [("a", True, "", "")]
 
 
-async def test_what_waits_under_the_old_name_is_handled_under_the_new_one(tower: Tower) -> None:
+async def test_what_waits_under_the_old_name_is_handled_under_the_new_one(tower: Processes) -> None:
     """RULES 2.4: the old queue and the retries addressed to it are worked off, once, under the same outside key."""
     calls: list[Callable[[], None]] = []
 
@@ -223,7 +223,7 @@ async def test_what_waits_under_the_old_name_is_handled_under_the_new_one(tower:
     assert worker.idle()
 
 
-async def test_the_old_queue_is_reported_when_it_is_empty(tower: Tower) -> None:
+async def test_the_old_queue_is_reported_when_it_is_empty(tower: Processes) -> None:
     """RULES 2.4, 10.2: it is consumed until nothing comes from it, then left alone and named for removal."""
     told: list[tuple[str, object]] = []
     world = World()
@@ -241,7 +241,7 @@ async def test_the_old_queue_is_reported_when_it_is_empty(tower: Tower) -> None:
     assert world.attempts == [1]
 
 
-async def test_the_old_queue_is_reported_after_a_lost_link_too(tower: Tower) -> None:
+async def test_the_old_queue_is_reported_after_a_lost_link_too(tower: Processes) -> None:
     """RULES 1.1, 2.4: what was buffered when the link was lost comes again; the queue is reported once it is empty."""
     told: list[tuple[str, object]] = []
     shut = asyncio.Event()
@@ -267,7 +267,7 @@ async def test_the_old_queue_is_reported_after_a_lost_link_too(tower: Tower) -> 
     assert not lane.former
 
 
-async def test_the_old_queue_is_emptied_again_where_the_link_is_lost_at_the_end(tower: Tower) -> None:
+async def test_the_old_queue_is_emptied_again_where_the_link_is_lost_at_the_end(tower: Processes) -> None:
     """RULES 1.1, 2.4: what came while its consumer ended went back with the link: it is not called empty."""
     told: list[object] = []
     world = World()
@@ -300,7 +300,7 @@ async def test_the_old_queue_is_emptied_again_where_the_link_is_lost_at_the_end(
     assert world.attempts == [1]
 
 
-async def test_a_former_queue_that_is_gone_keeps_nobody(tower: Tower) -> None:
+async def test_a_former_queue_that_is_gone_keeps_nobody(tower: Processes) -> None:
     """RULES 2.4: on a broker that never had the old queue none is made."""
     world = World()
     await tower.start(renamed("bill", "charge").using(world))

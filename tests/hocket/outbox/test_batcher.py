@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from hocket.outbox.batcher import Gather
+from hocket.outbox.batcher import Batcher
 from hocket.testing.virtual_time import virtual_time
 
 
@@ -15,7 +15,7 @@ async def test_the_first_of_them_ends_the_wait() -> None:
         went.append(list(items))
 
     with virtual_time():
-        gather = Gather[int](1.0, 10, hand)
+        gather = Batcher[int](1.0, 10, hand)
         gather.add(1)
         await asyncio.sleep(0.9)
         gather.add(2)
@@ -33,7 +33,7 @@ async def test_many_do_not_wait() -> None:
     """As many as may go together go at once, and the time that was begun does not cut the next short."""
     went: list[list[int]] = []
     with virtual_time():
-        gather = Gather[int](1.0, 2, lambda items: went.append(list(items)))
+        gather = Batcher[int](1.0, 2, lambda items: went.append(list(items)))
         gather.add(1)
         await asyncio.sleep(0.5)
         gather.add(2)
@@ -49,7 +49,7 @@ async def test_somebody_who_waits_for_them_lets_them_go() -> None:
     """`flush` hands on what waits, once; nothing where nothing waits."""
     went: list[list[int]] = []
     with virtual_time():
-        gather = Gather[int](1.0, 9, lambda items: went.append(list(items)))
+        gather = Batcher[int](1.0, 9, lambda items: went.append(list(items)))
         gather.flush()
         gather.add(1)
         gather.flush()

@@ -11,20 +11,20 @@ from hocket.envelope import UNDO_TYPE, Json, decode
 from hocket.envelope.ids import Ids
 from hocket.envelope.keys import derived_key
 from hocket.errors import Unsayable
-from hocket.outbox.builder import Cause, Speaker
+from hocket.outbox.builder import Causation, OutboxBuilder
 from hocket.saga import UndoOrder
 from hocket.store.records import RowKind
 from hocket.telemetry.signals import Signals
 from tests.hocket.sample_services import FLOW, Cracked, Echoed
 
-CAUSE = Cause(("/x", "bell.rung", "k"), "bells.ring", FLOW, event_id="e", attempt=2)
+CAUSE = Causation(("/x", "bell.rung", "k"), "bells.ring", FLOW, event_id="e", attempt=2)
 ALLOWED: dict[tuple[str, int], type[Event]] = {("bell.echoed", 1): Echoed}
 
 
-def speaker(most: int = 1000) -> Speaker:
+def speaker(most: int = 1000) -> OutboxBuilder:
     """Of the service bells."""
     clock = SystemClock()
-    return Speaker("bells", Ids(clock, random.Random(1)), clock, Signals(), most)
+    return OutboxBuilder("bells", Ids(clock, random.Random(1)), clock, Signals(), most)
 
 
 def test_an_event_becomes_a_row_of_its_subject() -> None:

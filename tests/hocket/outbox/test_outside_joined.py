@@ -11,20 +11,20 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from hocket.errors import HocketError, OutsideTooLate, Unsayable
 from hocket.tx import MAX_SAID
 from hocket.worker import Worker
-from tests.hocket.sample_services import Echoed, Tower, World, bells, rope, until
+from tests.hocket.sample_services import Echoed, Processes, World, bells, rope, until
 
 Open = Callable[[str], Awaitable[AsyncEngine]]
 
 
 @pytest.fixture
-async def engine(tower: Tower) -> AsyncIterator[AsyncEngine]:
+async def engine(tower: Processes) -> AsyncIterator[AsyncEngine]:
     """An application's engine over the database of `bells`, with a table of its own."""
     made = create_async_engine(f"sqlite+aiosqlite:///{tower.folder / 'bells.db'}")
     yield made
     await made.dispose()
 
 
-async def started(tower: Tower, engine: AsyncEngine) -> Worker:
+async def started(tower: Processes, engine: AsyncEngine) -> Worker:
     """The service, and the application's table."""
     worker = await tower.start(bells.using(World()))
     await tower.quiet()
@@ -33,7 +33,7 @@ async def started(tower: Tower, engine: AsyncEngine) -> Worker:
     return worker
 
 
-def echoes(tower: Tower) -> list[str]:
+def echoes(tower: Processes) -> list[str]:
     """What was said, by name."""
     return [str(each.data["name"]) for each in tower.log() if each.type == "bell.echoed"]
 
@@ -44,7 +44,7 @@ async def mine(engine: AsyncEngine) -> list[str]:
         return [row.name for row in await connection.execute(text("SELECT name FROM mine"))]
 
 
-async def test_it_is_said_when_the_application_commits(tower: Tower, engine: AsyncEngine) -> None:
+async def test_it_is_said_when_the_application_commits(tower: Processes, engine: AsyncEngine) -> None:
     """RULES 4.7: both are committed together, nothing is published before, and all of it soon after."""
     worker = await started(tower, engine)
     async with engine.begin() as connection:
@@ -59,7 +59,7 @@ async def test_it_is_said_when_the_application_commits(tower: Tower, engine: Asy
     assert await mine(engine) == ["a"]
 
 
-async def test_nothing_is_said_where_the_application_rolls_back(tower: Tower, engine: AsyncEngine) -> None:
+async def test_nothing_is_said_where_the_application_rolls_back(tower: Processes, engine: AsyncEngine) -> None:
     """RULES 2.3: neither its rows, nor ours, nor the key stay behind."""
     worker = await started(tower, engine)
     async with engine.connect() as connection:
@@ -75,7 +75,7 @@ async def test_nothing_is_said_where_the_application_rolls_back(tower: Tower, en
     assert await mine(engine) == []
 
 
-async def test_a_part_that_raises_writes_nothing(tower: Tower, engine: AsyncEngine) -> None:
+async def test_a_part_that_raises_writes_nothing(tower: Processes, engine: AsyncEngine) -> None:
     """RULES 2.3: also where the application goes on and commits, the key is free and nothing is said."""
     worker = await started(tower, engine)
     async with engine.begin() as connection:
@@ -90,7 +90,7 @@ async def test_a_part_that_raises_writes_nothing(tower: Tower, engine: AsyncEngi
     assert not echoes(tower)
 
 
-async def test_a_key_is_said_once(tower: Tower, engine: AsyncEngine) -> None:
+async def test_a_key_is_said_once(tower: Processes, engine: AsyncEngine) -> None:
     """RULES 2.3: the second time it is `seen`, with the first flow, also within one transaction, and says nothing."""
     worker = await started(tower, engine)
     flows: list[tuple[bool, str]] = []
@@ -107,7 +107,7 @@ async def test_a_key_is_said_once(tower: Tower, engine: AsyncEngine) -> None:
     assert echoes(tower) == ["a"]
 
 
-async def test_what_a_killed_process_had_committed_is_said_by_the_next(tower: Tower, engine: AsyncEngine) -> None:
+async def test_what_a_killed_process_had_committed_is_said_by_the_next(tower: Processes, engine: AsyncEngine) -> None:
     """RULES 4.1: the rows have no owner; whoever looks next publishes them."""
     worker = await started(tower, engine)
     async with engine.begin() as connection:
@@ -119,7 +119,7 @@ async def test_what_a_killed_process_had_committed_is_said_by_the_next(tower: To
     assert echoes(tower) == ["a"]
 
 
-async def test_the_outside_comes_before(tower: Tower, engine: AsyncEngine) -> None:
+async def test_the_outside_comes_before(tower: Processes, engine: AsyncEngine) -> None:
     """RULES 3.3: the application's transaction is open, so no call to the outside begins in it."""
     worker = await started(tower, engine)
     async with engine.begin() as connection, worker.outside(None, None, connection) as tx:
@@ -128,7 +128,7 @@ async def test_the_outside_comes_before(tower: Tower, engine: AsyncEngine) -> No
                 raise AssertionError
 
 
-async def test_another_database_is_refused(tower: Tower, engine: AsyncEngine, tmp_path: Path) -> None:
+async def test_another_database_is_refused(tower: Processes, engine: AsyncEngine, tmp_path: Path) -> None:
     """RULES 2.3: an outbox in another database would be no outbox; the sentence names both ways out."""
     worker = await started(tower, engine)
     other = create_async_engine(f"sqlite+aiosqlite:///{tmp_path / 'other.db'}")
@@ -139,7 +139,7 @@ async def test_another_database_is_refused(tower: Tower, engine: AsyncEngine, tm
     await other.dispose()
 
 
-async def test_one_transaction_says_a_bounded_number(tower: Tower, engine: AsyncEngine) -> None:
+async def test_one_transaction_says_a_bounded_number(tower: Processes, engine: AsyncEngine) -> None:
     """RULES 4.6: beyond the bound it raises where it is said."""
     worker = await started(tower, engine)
     with pytest.raises(Unsayable, match=f"at most {MAX_SAID}"):

@@ -12,7 +12,7 @@ from hocket.config import MAX_EVENT_BYTES
 from hocket.envelope.keys import derived_key, inbox_key
 from hocket.errors import StoreError, Unsayable
 from hocket.store.records import Ending, Written
-from tests.hocket.sample_services import FLOW, FaultyStore, Tower, World, booked, rope, tables, tolled, uses
+from tests.hocket.sample_services import FLOW, FaultyStore, Processes, World, booked, rope, tables, tolled, uses
 
 desk = Service("desk", owner="team-tower", uses=uses, tables=tables)
 
@@ -32,7 +32,7 @@ class Never(Event, type="desk.never", subject="desk/{name}"):
 desk.says(Asked, Typed)
 
 
-async def test_a_key_that_was_here_before_says_nothing_again(tower: Tower) -> None:
+async def test_a_key_that_was_here_before_says_nothing_again(tower: Processes) -> None:
     """RULES 2.3: `seen`, the first correlation id, and no second event, also where nobody asks for `seen`."""
     worker = await tower.start(desk.using(World()))
     flows = []
@@ -49,7 +49,7 @@ async def test_a_key_that_was_here_before_says_nothing_again(tower: Tower) -> No
     assert said.idempotency_key == derived_key(("/desk", "", "post-1"), "desk", "desk.asked", 0, flows[0][1])
 
 
-async def test_of_two_at_once_one_is_seen(tower: Tower) -> None:
+async def test_of_two_at_once_one_is_seen(tower: Processes) -> None:
     """RULES 3.1: the second finds the key taken when it opens or commits; nothing of it stands."""
     worker = await tower.start(desk.using(World()))
     seen = []
@@ -68,7 +68,7 @@ async def test_of_two_at_once_one_is_seen(tower: Tower) -> None:
     assert len(tower.log()) == 1
 
 
-async def test_without_a_key_each_event_is_its_own(tower: Tower) -> None:
+async def test_without_a_key_each_event_is_its_own(tower: Processes) -> None:
     """RULES 2.3: its id is its key; and two transactions never call the outside under one key."""
     worker = await tower.start(desk.using(World()))
     keys = []
@@ -82,7 +82,7 @@ async def test_without_a_key_each_event_is_its_own(tower: Tower) -> None:
     assert all(each.idempotency_key == each.id and each.correlation_id == FLOW for each in tower.log())
 
 
-async def test_an_error_inside_says_nothing(tower: Tower) -> None:
+async def test_an_error_inside_says_nothing(tower: Processes) -> None:
     """It is rolled back whole, and the key is free."""
     worker = await tower.start(desk.using(World()))
 
@@ -103,7 +103,7 @@ async def test_an_error_inside_says_nothing(tower: Tower) -> None:
     assert tower.log() == []
 
 
-async def test_what_cannot_leave_is_refused_at_the_moment_it_is_said(tower: Tower) -> None:
+async def test_what_cannot_leave_is_refused_at_the_moment_it_is_said(tower: Processes) -> None:
     """Too big, undeclared or no event: `say` itself raises, names type, size and bound; the transaction may go on."""
     worker = await tower.start(desk.using(World()))
     huge = Typed(text="x" * MAX_EVENT_BYTES)
@@ -121,7 +121,7 @@ async def test_what_cannot_leave_is_refused_at_the_moment_it_is_said(tower: Towe
     assert [envelope.type for envelope in tower.log()] == ["desk.asked"]
 
 
-async def test_too_big_an_event_is_refused_where_it_is_said(tower: Tower) -> None:
+async def test_too_big_an_event_is_refused_where_it_is_said(tower: Processes) -> None:
     """RULES 4.3: within the transaction that says it, with size and bound; nothing of that transaction stands."""
     worker = await tower.start(desk.using(World()))
 
@@ -140,7 +140,7 @@ async def test_too_big_an_event_is_refused_where_it_is_said(tower: Tower) -> Non
         assert not tx.seen
 
 
-async def test_a_commit_of_unknown_outcome_is_published_all_the_same(tower: Tower) -> None:
+async def test_a_commit_of_unknown_outcome_is_published_all_the_same(tower: Processes) -> None:
     """RULES 3.2: the caller hears of the failure, and what was committed does not wait for the next start."""
     worker = await tower.start(desk.using(World()))
     await tower.quiet()

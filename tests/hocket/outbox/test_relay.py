@@ -17,7 +17,7 @@ from hocket.outbox import relay
 from hocket.runtime import here
 from hocket.store.records import Ending, OutboxRow, RowKind
 from hocket.worker import Worker
-from tests.hocket.sample_services import LONG, Behave, Rung, Tower, World, bells, book, echo, until, uses
+from tests.hocket.sample_services import LONG, Behave, Processes, Rung, World, bells, book, echo, until, uses
 
 RUNG = Rung(name="a")
 clocks = Service("clocks", owner="team-tower", uses=uses)
@@ -52,20 +52,20 @@ async def say(worker: Worker, *numbers: int, name: str = "a") -> None:
             tx.say(Struck(name=name, n=number))
 
 
-def struck(tower: Tower, name: str = "a") -> list[int]:
+def struck(tower: Processes, name: str = "a") -> list[int]:
     """Numbers in the log, in its order."""
     found = [each.data for each in tower.log() if each.type == "clock.struck" and each.data["name"] == name]
     return [int(str(each["n"])) for each in found]
 
 
-async def running(tower: Tower) -> Worker:
+async def running(tower: Processes) -> Worker:
     """The clocks at work."""
     worker = await tower.start(clocks.using(World()))
     await tower.quiet()
     return worker
 
 
-async def test_the_order_of_a_subject_is_kept_over_nacks_and_cuts(tower: Tower) -> None:
+async def test_the_order_of_a_subject_is_kept_over_nacks_and_cuts(tower: Processes) -> None:
     """RULES 4.2: a later event waits while an earlier one of its subject is unconfirmed."""
     worker = await running(tower)
     tower.broker.nack_next(3)
@@ -80,7 +80,7 @@ async def test_the_order_of_a_subject_is_kept_over_nacks_and_cuts(tower: Tower) 
     assert len(struck(tower)) <= 21
 
 
-async def test_a_waiting_subject_holds_no_other(tower: Tower) -> None:
+async def test_a_waiting_subject_holds_no_other(tower: Processes) -> None:
     """RULES 4.2: another subject goes on while one waits."""
     worker = await running(tower)
     tower.broker.nack_next(1)
@@ -93,7 +93,7 @@ async def test_a_waiting_subject_holds_no_other(tower: Tower) -> None:
 
 
 @pytest.mark.parametrize("kind", [RowKind.SELF, RowKind.SCHEDULED])
-async def test_what_is_addressed_to_oneself_or_scheduled_holds_nobody(tower: Tower, kind: RowKind) -> None:
+async def test_what_is_addressed_to_oneself_or_scheduled_holds_nobody(tower: Processes, kind: RowKind) -> None:
     """RULES 4.2: while it waits for its confirm a later event of its subject goes; it waits for none either."""
     worker = await running(tower)
     tower.broker.nack_next(1)
@@ -115,7 +115,7 @@ async def test_what_is_addressed_to_oneself_or_scheduled_holds_nobody(tower: Tow
     assert struck(tower) == [1, 2, 3]
 
 
-async def test_a_refused_row_is_set_aside_and_its_neighbours_go_on(tower: Tower) -> None:
+async def test_a_refused_row_is_set_aside_and_its_neighbours_go_on(tower: Processes) -> None:
     """RULES 4.3: refused by its nature: counted, never sent again, holds nobody."""
     worker = await running(tower)
     lost = Message("hocket.nowhere", "x", b"{}", "application/json")
@@ -128,7 +128,7 @@ async def test_a_refused_row_is_set_aside_and_its_neighbours_go_on(tower: Tower)
     assert (await worker.store.waiting()).refused == 1
 
 
-async def test_an_unrouted_row_stays_and_goes_again(tower: Tower) -> None:
+async def test_an_unrouted_row_stays_and_goes_again(tower: Processes) -> None:
     """RULES 1.5: every publish is mandatory; what no queue took is kept until one does."""
     worker = await running(tower)
     row = OutboxRow(RowKind.SELF, Message("clocks", "clocks.late", b"{}", "application/json"), 0.0)
@@ -142,7 +142,7 @@ async def test_an_unrouted_row_stays_and_goes_again(tower: Tower) -> None:
     assert tower.broker.depth("clocks.late") == 1
 
 
-async def test_an_alarm_makes_no_copy(tower: Tower) -> None:
+async def test_an_alarm_makes_no_copy(tower: Processes) -> None:
     """RULES 4.4: there is no confirm time-out; readiness says since when nothing was confirmed."""
     worker = await running(tower)
     tower.broker.alarm(True)
@@ -155,7 +155,7 @@ async def test_an_alarm_makes_no_copy(tower: Tower) -> None:
     assert worker.health() == []
 
 
-async def test_after_a_lost_connection_one_row_goes_first(tower: Tower) -> None:
+async def test_after_a_lost_connection_one_row_goes_first(tower: Processes) -> None:
     """RULES 4.4: an outage costs at most one copy a time that its probe was confirmed, however many rows waited."""
     worker = await running(tower)
     tower.broker.drop_confirms()
@@ -177,7 +177,7 @@ async def test_after_a_lost_connection_one_row_goes_first(tower: Tower) -> None:
     assert len({each.message_id for each in copies}) == len(copies) > 300
 
 
-async def test_scheduled_events_have_their_time_and_can_be_cancelled(tower: Tower) -> None:
+async def test_scheduled_events_have_their_time_and_can_be_cancelled(tower: Processes) -> None:
     """RULES 4.5: id and key given when said, `time` = due time; cancel tells whether it won."""
     world = World()
     await tower.start(clocks.using(world))
@@ -197,7 +197,7 @@ async def test_scheduled_events_have_their_time_and_can_be_cancelled(tower: Towe
     assert abs((envelope.time - began).total_seconds() - 60) < 1
 
 
-async def test_a_restart_keeps_timers(tower: Tower) -> None:
+async def test_a_restart_keeps_timers(tower: Processes) -> None:
     """RULES 4.1, 4.5: what is not due has no owner; the next boot claims it when it is."""
     await tower.start(clocks.using(World()))
     await tower.hear(RUNG, "k")
@@ -209,7 +209,7 @@ async def test_a_restart_keeps_timers(tower: Tower) -> None:
     assert struck(tower) == [0]
 
 
-async def test_rows_of_an_earlier_boot_are_taken_over(tower: Tower, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_rows_of_an_earlier_boot_are_taken_over(tower: Processes, monkeypatch: pytest.MonkeyPatch) -> None:
     """RULES 4.1: what a killed process left is published by the next, in its order, before what is newer."""
     monkeypatch.setattr(relay, "MEMORY_ROWS", 100)
     worker = await running(tower)
@@ -222,7 +222,7 @@ async def test_rows_of_an_earlier_boot_are_taken_over(tower: Tower, monkeypatch:
     assert struck(tower) == list(range(350))
 
 
-async def test_the_bound_of_due_events(tower: Tower, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_bound_of_due_events(tower: Processes, monkeypatch: pytest.MonkeyPatch) -> None:
     """RULES 4.6: at the bound intake pauses and `tx()` raises `OutboxFull`; timers do not count; then it goes on."""
     monkeypatch.setattr(relay, "EVENTS_BOUND", 50)
     monkeypatch.setattr(relay, "MEMORY_ROWS", 20)
@@ -249,7 +249,7 @@ async def test_the_bound_of_due_events(tower: Tower, monkeypatch: pytest.MonkeyP
     assert world.attempts == []
 
 
-async def test_intake_pauses_at_the_bound_and_goes_on(tower: Tower, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_intake_pauses_at_the_bound_and_goes_on(tower: Processes, monkeypatch: pytest.MonkeyPatch) -> None:
     """RULES 4.6: at the bound no handler begins and nothing leaves the queue; below it all of it is handled, once."""
     monkeypatch.setattr(relay, "EVENTS_BOUND", 50)
     world = World()
@@ -273,7 +273,7 @@ async def test_intake_pauses_at_the_bound_and_goes_on(tower: Tower, monkeypatch:
 
 
 async def test_the_bound_holds_before_the_broker_was_ever_reached(
-    tower: Tower, monkeypatch: pytest.MonkeyPatch
+    tower: Processes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """RULES 4.6: what an earlier process left counts too, and HTTP answers 503 although no link ever stood."""
     monkeypatch.setattr(relay, "EVENTS_BOUND", 50)
@@ -293,7 +293,7 @@ async def test_the_bound_holds_before_the_broker_was_ever_reached(
 
 @pytest.mark.parametrize("behave", [book, echo])
 async def test_receipts_are_shed_and_counted_and_stop_nobody(
-    tower: Tower, monkeypatch: pytest.MonkeyPatch, behave: Behave
+    tower: Processes, monkeypatch: pytest.MonkeyPatch, behave: Behave
 ) -> None:
     """RULES 4.6: receipts have a bound of their own; beyond it they are shed, also those of a handler's own `Tx`."""
     monkeypatch.setattr(relay, "RECEIPTS_BOUND", 10)
@@ -328,7 +328,7 @@ def test_nobody_else_publishes() -> None:
     assert not [path for path in services if ".publish(" in path.read_text()]
 
 
-async def test_a_stop_waits_for_what_is_due(tower: Tower) -> None:
+async def test_a_stop_waits_for_what_is_due(tower: Processes) -> None:
     """RULES 1.2: publish what is due, then close; no longer than it needs."""
     worker = await running(tower)
     await say(worker, *range(100))
@@ -339,7 +339,7 @@ async def test_a_stop_waits_for_what_is_due(tower: Tower) -> None:
     assert tower.clock.monotonic() - began < 2
 
 
-async def test_here_is_how_tx_finds_it(tower: Tower) -> None:
+async def test_here_is_how_tx_finds_it(tower: Processes) -> None:
     """`service.tx()` belongs to what runs in this context."""
     worker = await running(tower)
     with here({"clocks": worker}):

@@ -6,10 +6,12 @@ import pytest
 
 from hocket.broker.memory import MemoryTransport
 from hocket.broker.topology import Topology
-from tests.hocket.sample_services import Echoed, Tower, World, bells
+from tests.hocket.sample_services import Echoed, Processes, World, bells
 
 
-async def test_nothing_is_published_before_the_topology_stands(tower: Tower, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_nothing_is_published_before_the_topology_stands(
+    tower: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """RULES 4.3: what is said while a new broker is still being furnished waits, and is not refused for good."""
     furnished, declare = asyncio.Event(), MemoryTransport.declare
 

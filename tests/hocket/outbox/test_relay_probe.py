@@ -2,10 +2,10 @@
 
 from hocket.broker.port import Message, Published, Verdict
 from hocket.store.records import OutboxRow, RowKind
-from tests.hocket.sample_services import Tower, World, bells
+from tests.hocket.sample_services import Processes, World, bells
 
 
-async def test_only_the_answer_to_the_probe_lets_the_rest_go(tower: Tower) -> None:
+async def test_only_the_answer_to_the_probe_lets_the_rest_go(tower: Processes) -> None:
     """RULES 4.4: a confirm of what set out before the cut says nothing of the new connection."""
     worker = await tower.start(bells.using(World()))
     await tower.quiet()

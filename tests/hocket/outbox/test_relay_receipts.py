@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from hocket.broker.port import Message, Published
 from hocket.broker.topology import RECEIPTS
 from hocket.outbox.relay import RECEIPT_LINGER
-from tests.hocket.sample_services import Rung, Tower, World, bells, echo
+from tests.hocket.sample_services import Processes, Rung, World, bells, echo
 
 
-async def test_receipts_go_together(tower: Tower) -> None:
+async def test_receipts_go_together(tower: Processes) -> None:
     """Receipts of commits that follow each other are one publish; an event does not wait for them."""
     worker = await tower.start(bells.using(World(behave=echo)))
     await tower.quiet()

@@ -5,7 +5,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hocket.outbox.subject_order import Turns
+from hocket.outbox.subject_order import SubjectOrder
 from hocket.store.records import OutboxRow, RowKind
 from hocket.testing.store_contract.fixtures import outbox_row
 
@@ -17,7 +17,7 @@ def _row(id: int, subject: str, kind: RowKind = RowKind.EVENT) -> OutboxRow:
 @given(subjects=st.lists(st.sampled_from(["", "bell/a", "bell/b"]), max_size=30), seed=st.integers())
 def test_one_of_a_subject_is_under_way(subjects: list[str], seed: int) -> None:
     """RULES 4.2: whatever is confirmed when, of each subject one row is under way and they go in order; all go."""
-    chance, turns = random.Random(seed), Turns()
+    chance, turns = random.Random(seed), SubjectOrder()
     waiting = [_row(id, subject) for id, subject in enumerate(subjects, start=1)]
     flying: list[OutboxRow] = []
     went: list[OutboxRow] = []
@@ -41,7 +41,7 @@ def test_one_of_a_subject_is_under_way(subjects: list[str], seed: int) -> None:
 
 def test_what_is_due_later_holds_nobody() -> None:
     """RULES 4.2: only events hold others back, not what the service sends itself or has scheduled."""
-    turns = Turns()
+    turns = SubjectOrder()
     first, second = _row(1, "bell/a", RowKind.SCHEDULED), _row(2, "bell/a", RowKind.SCHEDULED)
     assert turns.may_go(first)
     assert turns.may_go(second)

@@ -11,13 +11,13 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from hocket.breaker import Breaker
 from hocket.errors import DeclarationError, Defer
-from hocket.resilience.circuit import MAX_PROBED, PROBE_LOOK_SECONDS, PROBES_PER_DELIVERY, Circuit, Pass
+from hocket.resilience.circuit import MAX_PROBED, PROBE_LOOK_SECONDS, PROBES_PER_DELIVERY, Circuit, Permit
 
 API = Breaker("card-api", failures=(TimeoutError,), after=3, open_for=timedelta(seconds=10))
 SLOW = Breaker("slow", failures=(TimeoutError,), after=2, slow=timedelta(seconds=1))
 
 
-def begun(circuit: Circuit, now: float, key: bytes) -> Pass:
+def begun(circuit: Circuit, now: float, key: bytes) -> Permit:
     """The leave of a call while the breaker is closed."""
     leave = circuit.admit(now, key)
     assert leave
@@ -35,7 +35,7 @@ def opened(circuit: Circuit, now: float = 0.0) -> None:
         assert circuit.failed(begun(circuit, now, b"k"), now), "a failure while closed costs an attempt"
 
 
-def probe(circuit: Circuit, now: float, key: bytes = b"k") -> Pass:
+def probe(circuit: Circuit, now: float, key: bytes = b"k") -> Permit:
     """The leave of the probe that is due."""
     leave = circuit.admit(now, key)
     assert leave
@@ -190,7 +190,7 @@ def test_what_cannot_be_meant_is_refused(words: dict[str, Any]) -> None:
 class AnyOrder(RuleBasedStateMachine):
     """Calls begin and end in any order, at any time."""
 
-    leaves: Bundle[Pass] = Bundle("leaves")
+    leaves: Bundle[Permit] = Bundle("leaves")
 
     def __init__(self) -> None:
         super().__init__()
@@ -200,7 +200,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.probes: set[int] = set()
         self.opened_at = 0.0
 
-    def _ended(self, leave: Pass) -> None:
+    def _ended(self, leave: Permit) -> None:
         self.probes.discard(id(leave))
 
     @rule(seconds=st.floats(0, 15))
@@ -209,13 +209,13 @@ class AnyOrder(RuleBasedStateMachine):
         self.now += seconds
 
     @rule(target=leaves, key=st.sampled_from([b"a", b"b"]))
-    def begin(self, key: bytes) -> Pass:
+    def begin(self, key: bytes) -> Permit:
         """A call wants to begin."""
         state, due = self.circuit.state, self.circuit.wait(self.now) == 0.0
         leave = self.circuit.admit(self.now, key)
         assert (leave is not None) == (state == "closed" or (state == "open" and due))
         if leave is None:
-            return Pass(False, b"never", -1)
+            return Permit(False, b"never", -1)
         assert leave.probe == (state != "closed")
         if leave.probe:
             assert self.now >= self.opened_at + 10.0, "no admission before the period is over"
@@ -223,7 +223,7 @@ class AnyOrder(RuleBasedStateMachine):
         return leave
 
     @rule(leave=consumes(leaves), took=st.floats(0, 5))
-    def succeed(self, leave: Pass, took: float) -> None:
+    def succeed(self, leave: Permit, took: float) -> None:
         """A call ends well."""
         if leave.period >= 0:
             self.circuit.succeeded(leave, self.now, took)
@@ -231,7 +231,7 @@ class AnyOrder(RuleBasedStateMachine):
             assert not leave.probe or self.circuit.state == "closed"
 
     @rule(leave=consumes(leaves))
-    def fail(self, leave: Pass) -> None:
+    def fail(self, leave: Permit) -> None:
         """A call fails."""
         if leave.period >= 0:
             before = self.circuit.state
@@ -242,7 +242,7 @@ class AnyOrder(RuleBasedStateMachine):
                 self.opened_at = self.now
 
     @rule(leave=consumes(leaves))
-    def abandon(self, leave: Pass) -> None:
+    def abandon(self, leave: Permit) -> None:
         """A call never began after all."""
         if leave.period >= 0:
             self.circuit.abandoned(leave, self.now)

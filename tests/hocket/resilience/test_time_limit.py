@@ -4,14 +4,14 @@ import asyncio
 
 import pytest
 
-from hocket.resilience.time_limit import Deadlines
+from hocket.resilience.time_limit import TimeLimit
 
 SHORT, LONG = 0.02, 60.0
 
 
 async def test_a_run_that_lasts_too_long_ends_with_a_timeout() -> None:
     """As `asyncio.timeout`: the run is cancelled at its await, and what leaves the block is a `TimeoutError`."""
-    with pytest.raises(TimeoutError), Deadlines(SHORT).run():
+    with pytest.raises(TimeoutError), TimeLimit(SHORT).run():
         await asyncio.Event().wait()
     current = asyncio.current_task()
     assert current is not None
@@ -20,7 +20,7 @@ async def test_a_run_that_lasts_too_long_ends_with_a_timeout() -> None:
 
 async def test_each_run_has_its_own_time() -> None:
     """Who began earlier is due earlier; who ended in time is not touched, also where others were cut."""
-    deadlines, ended = Deadlines(SHORT), []
+    deadlines, ended = TimeLimit(SHORT), []
 
     async def run(name: str, until: asyncio.Event) -> None:
         try:
@@ -45,7 +45,7 @@ async def test_a_cancellation_from_outside_stays_one() -> None:
     started = asyncio.Event()
 
     async def run() -> None:
-        with Deadlines(LONG).run():
+        with TimeLimit(LONG).run():
             started.set()
             await asyncio.Event().wait()
 
@@ -58,7 +58,7 @@ async def test_a_cancellation_from_outside_stays_one() -> None:
 
 async def test_a_timeout_of_the_run_itself_goes_first() -> None:
     """A shorter time-out inside is the run's own business."""
-    with Deadlines(LONG).run():
+    with TimeLimit(LONG).run():
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0):
                 await asyncio.Event().wait()
@@ -67,7 +67,7 @@ async def test_a_timeout_of_the_run_itself_goes_first() -> None:
 
 async def test_what_a_run_raises_goes_through() -> None:
     """An error is no time-out, also where the run was cut and raised something else on the way out."""
-    with pytest.raises(KeyError), Deadlines(LONG).run():
+    with pytest.raises(KeyError), TimeLimit(LONG).run():
         raise KeyError("k")
 
     async def turn() -> None:
@@ -76,13 +76,13 @@ async def test_what_a_run_raises_goes_through() -> None:
         except asyncio.CancelledError:
             raise KeyError("k") from None
 
-    with pytest.raises(KeyError), Deadlines(SHORT).run():
+    with pytest.raises(KeyError), TimeLimit(SHORT).run():
         await turn()
 
 
 async def test_ended_runs_are_not_remembered() -> None:
     """However many runs end within the time, one timer stands and no run is kept."""
-    deadlines = Deadlines(LONG)
+    deadlines = TimeLimit(LONG)
     for _ in range(1000):
         with deadlines.run():
             pass

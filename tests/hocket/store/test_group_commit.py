@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from hocket.errors import StoreError
-from hocket.store.group_commit import GROUP, Together
+from hocket.store.group_commit import GROUP, GroupCommit
 from hocket.store.port import Store
 from hocket.store.records import Ending, Written
 
@@ -29,11 +29,11 @@ class _Slow:
         return [Written(True) for _ in endings]
 
 
-def _together(store: _Slow) -> Together:
-    return Together(cast("Store", store))
+def _together(store: _Slow) -> GroupCommit:
+    return GroupCommit(cast("Store", store))
 
 
-def _many(together: Together, count: int) -> "list[asyncio.Task[Written]]":
+def _many(together: GroupCommit, count: int) -> "list[asyncio.Task[Written]]":
     return [asyncio.create_task(together.commit(Ending(receipt=b"%d" % n))) for n in range(count)]
 
 

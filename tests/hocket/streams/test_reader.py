@@ -12,7 +12,7 @@ from hocket import Tx
 from hocket.errors import StoreError
 from hocket.observe import Observer, Raw
 from hocket.store.sqlite.transaction import SqliteTx
-from tests.hocket.sample_services import FaultyStore, Rung, Tower, World, booked, tables, tolled, uses
+from tests.hocket.sample_services import FaultyStore, Processes, Rung, World, booked, tables, tolled, uses
 
 watcher = Observer("watcher", owner="team-tower", uses=uses, tables=tables)
 
@@ -25,12 +25,12 @@ async def fold(several: list[Raw], tx: Tx[World]) -> None:
         await (await tx.db()).execute(insert(tolled).values(name=str(each.offset)))
 
 
-async def _say(tower: Tower, count: int) -> None:
+async def _say(tower: Processes, count: int) -> None:
     for number in range(count):
         await tower.hear(Rung(name="a"), f"k{number}-{tower.broker.depth('hocket.log')}")
 
 
-async def test_it_reads_on_where_it_stood(tower: Tower) -> None:
+async def test_it_reads_on_where_it_stood(tower: Processes) -> None:
     """RULES 7.1: each fact is folded once over cuts, kills and stops."""
     worker = await tower.start(watcher.using(World()))
     for end in (tower.kill, tower.stop, None):
@@ -46,7 +46,7 @@ async def test_it_reads_on_where_it_stood(tower: Tower) -> None:
 
 
 @pytest.mark.parametrize("kind", ["error", "cancelled"])
-async def test_a_reader_that_raises_gets_the_batch_again(tower: Tower, kind: str) -> None:
+async def test_a_reader_that_raises_gets_the_batch_again(tower: Processes, kind: str) -> None:
     """Whatever a team's reader raises, it is asked again, and nothing of the failed batch stands."""
     failures = [kind] * 3
 
@@ -61,7 +61,7 @@ async def test_a_reader_that_raises_gets_the_batch_again(tower: Tower, kind: str
     assert await booked(worker) == [str(offset) for offset in range(5)]
 
 
-async def test_a_commit_of_unknown_outcome_is_no_other_reader(tower: Tower) -> None:
+async def test_a_commit_of_unknown_outcome_is_no_other_reader(tower: Processes) -> None:
     """RULES 3.2, 7.1: a commit that had happened after all is found by its own token; the reading goes on."""
     worker = await tower.start(watcher.using(World()))
     await tower.quiet()
@@ -86,7 +86,7 @@ async def test_a_commit_of_unknown_outcome_is_no_other_reader(tower: Tower) -> N
     assert await booked(worker) == [str(offset) for offset in range(6)]
 
 
-async def test_of_two_readers_one_stops(tower: Tower) -> None:
+async def test_of_two_readers_one_stops(tower: Processes) -> None:
     """RULES 7.1: the token of the newer fences the older, which ends and says so."""
     world, told = World(), list[tuple[str, object]]()
     worker = await tower.start(watcher.using(world))
@@ -106,7 +106,7 @@ async def test_of_two_readers_one_stops(tower: Tower) -> None:
     assert worker.live
 
 
-async def test_the_offset_moves_with_what_was_folded_or_not_at_all(tower: Tower) -> None:
+async def test_the_offset_moves_with_what_was_folded_or_not_at_all(tower: Processes) -> None:
     """RULES 7.1: killed within the transaction, neither stands; the next one folds the batch, once."""
     gate = asyncio.Event()
 

@@ -16,7 +16,7 @@ from yarl import URL
 
 from hocket.errors import ConfigError, OutboxFull, StoreError, TransportError, Undecodable
 from hocket.runtime import current, here
-from hocket.worker.http import MAX_BODY_BYTES, Web
+from hocket.worker.http import MAX_BODY_BYTES, HttpServer
 
 
 class Order(BaseModel):
@@ -41,7 +41,7 @@ class Shop:
         self.reasons: list[str] = []
         self.alive = True
         self.error: Exception | None = None
-        self.web = Web(
+        self.web = HttpServer(
             "shop", "127.0.0.1", 0, [self.mount], lambda: self.reasons, lambda: self.alive, lambda: b"hocket_x 1\n"
         )
         self.began = asyncio.Event()
@@ -229,7 +229,7 @@ async def test_a_client_that_goes_does_not_stop_the_work(shop: Shop) -> None:
 
 async def test_a_taken_port_is_named_with_the_way_out(shop: Shop) -> None:
     """The start ends with a sentence that names the port and both ways to another."""
-    other = Web("other", "127.0.0.1", shop.web.port, [], list, lambda: True, bytes)
+    other = HttpServer("other", "127.0.0.1", shop.web.port, [], list, lambda: True, bytes)
     with pytest.raises(ConfigError, match=f":{shop.web.port}.*taken.*HOCKET_HTTP_PORT.*MODULE:PORT"):
         await other.start()
     await other.stop()
@@ -237,7 +237,7 @@ async def test_a_taken_port_is_named_with_the_way_out(shop: Shop) -> None:
 
 async def test_an_address_that_is_not_here_is_named() -> None:
     """So does a host that this machine does not have."""
-    other = Web("other", "192.0.2.1", 0, [], list, lambda: True, bytes)
+    other = HttpServer("other", "192.0.2.1", 0, [], list, lambda: True, bytes)
     with pytest.raises(ConfigError, match=r"192.0.2.1.*HOCKET_HTTP_HOST"):
         await other.start()
 
@@ -262,7 +262,7 @@ async def test_a_mount_that_does_not_fit_is_refused() -> None:
         app.router.add_get("/orders", answer)
 
     with pytest.raises(ConfigError, match=r"other.*mounted"):
-        await Web("other", "127.0.0.1", 0, [mount], list, lambda: True, bytes).start()
+        await HttpServer("other", "127.0.0.1", 0, [mount], list, lambda: True, bytes).start()
 
 
 async def test_stopping_lets_requests_finish(shop: Shop) -> None:
@@ -275,6 +275,6 @@ async def test_stopping_lets_requests_finish(shop: Shop) -> None:
     shop.open.set()
     assert (await posting)[0] == 200
     await stopping
-    again = Web("again", "127.0.0.1", shop.web.port, [], list, lambda: True, bytes)
+    again = HttpServer("again", "127.0.0.1", shop.web.port, [], list, lambda: True, bytes)
     await again.start()
     await again.stop()

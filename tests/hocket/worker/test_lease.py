@@ -12,9 +12,9 @@ from sqlalchemy import MetaData
 from hocket.errors import ConfigError, StoreError
 from hocket.store.records import OWNER_RENEW_SECONDS
 from hocket.telemetry.signals import Signals
-from hocket.worker.lease import hold
-from hocket.worker.store_opening import OPEN_FIRST_WAIT, OPEN_LONGEST_WAIT, Opening
-from tests.hocket.sample_services import FaultyStore, Tower, World, bells
+from hocket.worker.lease import hold_lease
+from hocket.worker.store_opening import OPEN_FIRST_WAIT, OPEN_LONGEST_WAIT, StoreOpening
+from tests.hocket.sample_services import FaultyStore, Processes, World, bells
 
 
 class LeasedStore(FaultyStore):
@@ -37,7 +37,7 @@ class LeasedStore(FaultyStore):
 
 
 @pytest.fixture
-async def store(tower: Tower, tmp_path: Path) -> LeasedStore:
+async def store(tower: Processes, tmp_path: Path) -> LeasedStore:
     """A store that nobody has opened, under virtual time."""
     return LeasedStore(str(tmp_path / "leased.db"), clock=tower.clock, boot="b", inline=True)
 
@@ -46,7 +46,7 @@ async def test_what_others_left_is_looked_for(store: LeasedStore) -> None:
     """RULES 4.1: rows taken over are rows nobody handed to the relay; it looks again, and only then."""
     looks, why = list[float](), list[str]()
     loop = asyncio.get_running_loop()
-    holding = loop.create_task(hold("bells", store, Signals(), lambda: looks.append(loop.time()), why.append))
+    holding = loop.create_task(hold_lease("bells", store, Signals(), lambda: looks.append(loop.time()), why.append))
     await asyncio.sleep(2.5 * OWNER_RENEW_SECONDS)
     assert looks == []
     store.left = 3
@@ -59,7 +59,7 @@ async def test_a_store_that_is_away_is_asked_again(store: LeasedStore) -> None:
     """RULES 3.2: the store's failure ends nothing and is told; the lease is renewed when it is back."""
     why: list[str] = []
     store.away = True
-    holding = asyncio.get_running_loop().create_task(hold("bells", store, Signals(), lambda: None, why.append))
+    holding = asyncio.get_running_loop().create_task(hold_lease("bells", store, Signals(), lambda: None, why.append))
     await asyncio.sleep(3 * OWNER_RENEW_SECONDS)
     store.away = False
     told = len(why)
@@ -84,14 +84,14 @@ class SlowlyStore(LeasedStore):
 
 
 @pytest.fixture
-async def slowly(tower: Tower, tmp_path: Path) -> SlowlyStore:
+async def slowly(tower: Processes, tmp_path: Path) -> SlowlyStore:
     """A store that is away, under virtual time."""
     return SlowlyStore(str(tmp_path / "slowly.db"), clock=tower.clock, boot="b", inline=True)
 
 
-def opening_of(store: SlowlyStore) -> Opening:
+def opening_of(store: SlowlyStore) -> StoreOpening:
     """The opening of a service on it."""
-    return Opening("bells", store, None, Signals(), random.Random(1))
+    return StoreOpening("bells", store, None, Signals(), random.Random(1))
 
 
 async def nothing() -> None:
@@ -153,7 +153,7 @@ async def test_a_process_that_was_late_goes_on(store: LeasedStore) -> None:
     """RULES 4.1: it holds a new lease and looks again; others that were late too have time to renew."""
     looks, why = list[str](), list[str]()
     holding = asyncio.get_running_loop().create_task(
-        hold("bells", store, Signals(), lambda: looks.append("look"), why.append)
+        hold_lease("bells", store, Signals(), lambda: looks.append("look"), why.append)
     )
     store.held, store.left = False, 3
     await asyncio.sleep(1.5 * OWNER_RENEW_SECONDS)
@@ -164,7 +164,7 @@ async def test_a_process_that_was_late_goes_on(store: LeasedStore) -> None:
     holding.cancel()
 
 
-async def test_a_service_holds_its_lease(tower: Tower, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_service_holds_its_lease(tower: Processes, monkeypatch: pytest.MonkeyPatch) -> None:
     """RULES 4.1: the running service renews; where it was late it says so and works on."""
     worker = await tower.start(bells.using(World()))
     await tower.advance(timedelta(seconds=3 * OWNER_RENEW_SECONDS))

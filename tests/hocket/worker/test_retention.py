@@ -9,13 +9,13 @@ from pydantic import ValidationError
 from hocket.config import Config
 from hocket.store.records import Retention
 from hocket.worker.retention import MARGIN, STEP_ROWS, WALK_WAIT, before
-from tests.hocket.sample_services import FLOW, Rung, Shut, Tower, World, bells, echo, steps, until
+from tests.hocket.sample_services import FLOW, Processes, Rung, Shut, World, bells, echo, steps, until
 
 HOUR = timedelta(hours=1)
 KEEP = Retention(HOUR, HOUR, HOUR)
 
 
-async def test_what_is_older_than_the_inbox_remembers_is_buried(tower: Tower) -> None:
+async def test_what_is_older_than_the_inbox_remembers_is_buried(tower: Processes) -> None:
     """RULES 2.7: cause `too-old`, without a run and without a row; only a replay admits it, once."""
     world = World(behave=echo)
     worker = await tower.start(bells.using(world), KEEP)
@@ -34,7 +34,7 @@ async def test_what_is_older_than_the_inbox_remembers_is_buried(tower: Tower) ->
     assert len(tower.letters()) == 1
 
 
-async def test_a_failure_that_is_too_old_leaves_the_ledger_alone(tower: Tower) -> None:
+async def test_a_failure_that_is_too_old_leaves_the_ledger_alone(tower: Processes) -> None:
     """RULES 2.7, 5.5: `too-old` touches neither ledger nor inbox row."""
     worker = await tower.start(steps.using(World()), KEEP)
     await tower.hear(Shut(name="a"), "k", time=tower.clock.now() - HOUR - timedelta(days=1))
@@ -44,7 +44,7 @@ async def test_a_failure_that_is_too_old_leaves_the_ledger_alone(tower: Tower) -
         assert not list(await db.exec_driver_sql("SELECT run FROM hocket_ledger"))
 
 
-async def test_a_double_is_seen_as_long_as_it_is_admitted(tower: Tower) -> None:
+async def test_a_double_is_seen_as_long_as_it_is_admitted(tower: Processes) -> None:
     """RULES 2.7: a row outlives the moment from which on its event comes too late, so that no double passes."""
     world = World(behave=echo)
     worker = await tower.start(bells.using(world), KEEP)
@@ -64,7 +64,7 @@ async def test_a_double_is_seen_as_long_as_it_is_admitted(tower: Tower) -> None:
     assert world.attempts == [1]
 
 
-async def test_a_purge_goes_on_under_load(tower: Tower) -> None:
+async def test_a_purge_goes_on_under_load(tower: Processes) -> None:
     """RULES 2.7: in bounded steps, hour by hour, while the service works, which loses nothing by it."""
     world = World(behave=echo)
     worker = await tower.start(bells.using(world), KEEP)
@@ -83,7 +83,7 @@ async def test_a_purge_goes_on_under_load(tower: Tower) -> None:
     assert left == 40
 
 
-async def test_a_key_said_outside_handlers_is_forgotten_too(tower: Tower) -> None:
+async def test_a_key_said_outside_handlers_is_forgotten_too(tower: Processes) -> None:
     """RULES 2.7: `seen` holds while the inbox remembers."""
     worker = await tower.start(bells.using(World()), KEEP)
     async with worker.outside("order-1", FLOW) as tx:

@@ -16,8 +16,8 @@ from tests.hocket.sample_services import (
     FLOW,
     Echoed,
     FaultyStore,
+    Processes,
     Rung,
-    Tower,
     World,
     bells,
     book,
@@ -37,7 +37,7 @@ def mine() -> set[str]:
     return {task.get_name() for task in asyncio.all_tasks() if task.get_name().startswith(("bells:", "steps:"))}
 
 
-async def test_a_stop_gives_back_by_nack_and_costs_no_attempt(tower: Tower) -> None:
+async def test_a_stop_gives_back_by_nack_and_costs_no_attempt(tower: Processes) -> None:
     """RULES 1.3: what did not finish in time comes again with the same attempt, to the next process."""
     world = World()
 
@@ -65,7 +65,7 @@ async def test_a_stop_gives_back_by_nack_and_costs_no_attempt(tower: Tower) -> N
     assert set(world.attempts) == {1}
 
 
-async def test_a_stop_lets_handlers_finish(tower: Tower) -> None:
+async def test_a_stop_lets_handlers_finish(tower: Processes) -> None:
     """RULES 1.2: consume no more, finish, settle, publish, close."""
 
     async def slow(rung: Rung, tx: Tx[World]) -> Echoed:
@@ -81,7 +81,7 @@ async def test_a_stop_lets_handlers_finish(tower: Tower) -> None:
     assert tower.broker.depth("bells.ring") == 8
 
 
-async def test_a_handler_that_keeps_the_cancellation_to_itself_holds_nobody(tower: Tower) -> None:
+async def test_a_handler_that_keeps_the_cancellation_to_itself_holds_nobody(tower: Processes) -> None:
     """A stop ends within its bounds whatever a team's code does with it."""
 
     async def stubborn(rung: Rung, tx: Tx[World]) -> None:
@@ -103,7 +103,7 @@ async def test_a_handler_that_keeps_the_cancellation_to_itself_holds_nobody(towe
 
 
 @pytest.mark.parametrize("ticks", [0, 1, 2, 3, 5, 8, 20])
-async def test_a_stop_at_any_moment_of_the_start_leaves_no_task(tower: Tower, ticks: int) -> None:
+async def test_a_stop_at_any_moment_of_the_start_leaves_no_task(tower: Processes, ticks: int) -> None:
     """In every phase: at once, while it connects, declares and begins to consume."""
     worker = await tower.start(steps.using(World()))
     for _ in range(ticks):
@@ -115,7 +115,7 @@ async def test_a_stop_at_any_moment_of_the_start_leaves_no_task(tower: Tower, ti
     assert not worker.supervisor.failed
 
 
-async def test_a_stop_before_the_broker_was_ever_reached(tower: Tower) -> None:
+async def test_a_stop_before_the_broker_was_ever_reached(tower: Processes) -> None:
     """It waits for nobody."""
     worker = await tower.start(bells.using(World()))
     tower.broker.cut("bells", heal=False)
@@ -127,7 +127,7 @@ async def test_a_stop_before_the_broker_was_ever_reached(tower: Tower) -> None:
     assert not mine()
 
 
-async def test_a_stop_while_the_store_fails(tower: Tower) -> None:
+async def test_a_stop_while_the_store_fails(tower: Processes) -> None:
     """It ends within its bounds; nothing is settled."""
     worker = await tower.start(bells.using(World(behave=echo)))
     await tower.quiet()
@@ -143,7 +143,7 @@ async def test_a_stop_while_the_store_fails(tower: Tower) -> None:
     assert tower.broker.depth("bells.ring") == 5
 
 
-async def test_a_start_that_fails_leaves_nothing_open(tower: Tower) -> None:
+async def test_a_start_that_fails_leaves_nothing_open(tower: Processes) -> None:
     """The file can be opened again at once."""
     broken = Service("bells", owner="team-tower", uses=_broken)
     with pytest.raises(RuntimeError, match="no settings"):
@@ -165,7 +165,7 @@ async def _sticky() -> AsyncIterator[World]:
     raise RuntimeError("the session does not close")
 
 
-async def test_uses_that_do_not_close_keep_nothing_open(tower: Tower) -> None:
+async def test_uses_that_do_not_close_keep_nothing_open(tower: Processes) -> None:
     """What a team's code raises at the end stops nothing of the rest."""
     sticky = Service("bells", owner="team-tower", uses=_sticky)
     await tower.start(sticky)
@@ -175,7 +175,7 @@ async def test_uses_that_do_not_close_keep_nothing_open(tower: Tower) -> None:
     await tower.quiet()
 
 
-async def test_a_kill_commits_and_settles_nothing(tower: Tower) -> None:
+async def test_a_kill_commits_and_settles_nothing(tower: Processes) -> None:
     """RULES 3.1: open transactions are rolled back, deliveries come again, the effect happens once."""
     world = World()
 
@@ -197,7 +197,7 @@ async def test_a_kill_commits_and_settles_nothing(tower: Tower) -> None:
     assert world.attempts == [1, 1]
 
 
-async def test_a_copy_that_waited_goes_with_its_epoch(tower: Tower) -> None:
+async def test_a_copy_that_waited_goes_with_its_epoch(tower: Processes) -> None:
     """RULES 1.1: copies of what is in work are dropped when their connection is gone, and come again."""
     world = World()
     gate = asyncio.Event()
@@ -223,7 +223,7 @@ async def test_a_copy_that_waited_goes_with_its_epoch(tower: Tower) -> None:
     assert [each["outcome"] for each in tower.receipts()] == ["handled", "duplicate", "duplicate"]
 
 
-async def test_a_duplicate_asks_for_what_is_pending(tower: Tower) -> None:
+async def test_a_duplicate_asks_for_what_is_pending(tower: Processes) -> None:
     """RULES 3.5: what has become due and nobody handed over goes out with the duplicate, not at the next look."""
     worker = await tower.start(bells.using(World()))
     await tower.hear(RUNG, "k")
@@ -237,7 +237,7 @@ async def test_a_duplicate_asks_for_what_is_pending(tower: Tower) -> None:
     await until(lambda: tower.log()[-1].id == "pending", 0.2)
 
 
-async def test_a_replay_needs_a_place_to_go(tower: Tower) -> None:
+async def test_a_replay_needs_a_place_to_go(tower: Processes) -> None:
     """RULES 4.7: `send` is confirmed or raises with the way out."""
     worker = await tower.start(bells.using(World()))
     await tower.quiet()
@@ -245,7 +245,7 @@ async def test_a_replay_needs_a_place_to_go(tower: Tower) -> None:
         await worker.send("nobody.home", b"{}", "application/json", replay="r", attempt=2)
 
 
-async def test_the_flow_of_what_is_said(tower: Tower) -> None:
+async def test_the_flow_of_what_is_said(tower: Processes) -> None:
     """RULES 2.1: correlation goes on, causation is the id of what was handled."""
     await tower.start(bells.using(World(behave=echo)))
     await tower.hear(RUNG, "k", id="first")
@@ -254,7 +254,7 @@ async def test_the_flow_of_what_is_said(tower: Tower) -> None:
     assert (said.correlation_id, said.causation_id) == (FLOW, "first")
 
 
-async def test_a_declared_breaker_is_known_before_it_ever_opens(tower: Tower) -> None:
+async def test_a_declared_breaker_is_known_before_it_ever_opens(tower: Processes) -> None:
     """The first heartbeat tells that it is closed, so that a board shows it from the start."""
     await tower.start(ropes.using(World()))
     await tower.quiet()

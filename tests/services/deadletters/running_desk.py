@@ -17,12 +17,12 @@ from hocket.envelope import CONTENT_TYPE
 from hocket.envelope.ids import Ids
 from hocket.errors import TransportError
 from hocket.observe import Raw, Reader
-from hocket.outbox.builder import Speaker
+from hocket.outbox.builder import OutboxBuilder
 from hocket.outbox.outside_transactions import OutsideTransactions
 from hocket.runtime import here
 from hocket.store.port import Store
 from hocket.telemetry.signals import Signals
-from hocket.worker.http import Web
+from hocket.worker.http import HttpServer
 from services.deadletters import deadletters
 from services.deadletters.handlers import settle, take
 from tests.services.databases import store_at, within
@@ -108,7 +108,7 @@ class Bench:
 async def bench(address: str) -> AsyncIterator[Bench]:
     """A desk that runs until the block ends, on the database of this address."""
     clock, ids, signals = SystemClock(), Ids(SystemClock(), random.Random(1)), Signals()
-    speaker = Speaker("deadletters", ids, clock, signals, MAX_EVENT_BYTES)
+    speaker = OutboxBuilder("deadletters", ids, clock, signals, MAX_EVENT_BYTES)
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(store_at(address, deadletters.tables))
         outsides = OutsideTransactions(
@@ -117,7 +117,7 @@ async def bench(address: str) -> AsyncIterator[Bench]:
         )  # fmt: skip
         made = Bench(store, outsides)
         stack.enter_context(here({"deadletters": made}))
-        web = Web("deadletters", "127.0.0.1", 0, deadletters.mounts, list, lambda: True, bytes)
+        web = HttpServer("deadletters", "127.0.0.1", 0, deadletters.mounts, list, lambda: True, bytes)
         await web.start()
         stack.push_async_callback(web.stop)
         made.url = f"http://127.0.0.1:{web.port}"

@@ -36,7 +36,7 @@ def backoff(attempt: int, chance: random.Random) -> float:
     return chance.uniform(0.0, highest)
 
 
-class Session:
+class OpenConnection:
     """One living connection; `gone` is set when it is lost."""
 
     def __init__(self, connection: AbstractConnection, wire: WireConnection) -> None:
@@ -98,7 +98,7 @@ class Session:
             self.gone.set()
 
 
-class Line:
+class LastingConnection:
     """Keeps one connection up for one purpose; `came_up` runs in each session before the line is open.
 
     Of several addresses the next is tried whenever one fails or is lost; it waits only when all have failed in turn.
@@ -110,7 +110,7 @@ class Line:
         addresses: Sequence[Address],
         name: str,
         chance: random.Random,
-        came_up: Callable[[Session], Awaitable[None]],
+        came_up: Callable[[OpenConnection], Awaitable[None]],
         news: Callable[[], None],
     ) -> None:
         self._addresses = addresses
@@ -123,7 +123,7 @@ class Line:
         self._changed = asyncio.Condition()
         self._task: asyncio.Task[None] | None = None
         self._closed = False
-        self.session: Session | None = None
+        self.session: OpenConnection | None = None
         self.open = False
         self.reason = f"not connected to the broker at {self.where} yet"
         self.since = 0.0
@@ -164,7 +164,7 @@ class Line:
         if self._task is not None and self._task.done() and not self._task.cancelled():
             self._task.result()
 
-    async def connected(self) -> Session:
+    async def connected(self) -> OpenConnection:
         """The session, as soon as there is one, open or about to be."""
         async with self._changed:
             await self._changed.wait_for(lambda: self.session is not None or self._ended)
@@ -173,7 +173,7 @@ class Line:
             raise TransportError(self.reason)
         return self.session
 
-    async def until_open(self) -> Session:
+    async def until_open(self) -> OpenConnection:
         """The session, as soon as the line is open."""
         async with self._changed:
             await self._changed.wait_for(lambda: self.open or self._ended)
@@ -212,7 +212,7 @@ class Line:
         self._failures[self._turn % len(self._addresses)] = f"the broker at {self.where} {how}: {failed}"
         await self._say("; ".join(self._failures[place] for place in sorted(self._failures)))
 
-    async def _connect(self) -> Session:
+    async def _connect(self) -> OpenConnection:
         query = {"heartbeat": str(HEARTBEAT_SECONDS), **self._address.url.query, "name": self._name}
         url = self._address.url.with_query(query)
         connection = FastConnection(url, ssl_context=self._address.tls)
@@ -220,7 +220,7 @@ class Line:
             await asked(connection.connect(timeout=CONNECT_SECONDS))
             if connection.transport is None:
                 raise Broken("the connection ended as it began")
-            return Session(connection, connection.transport.connection)
+            return OpenConnection(connection, connection.transport.connection)
         except BaseException as failed:
             # Else it closes itself when it is collected, in whatever thread that happens.
             await connection.close()
@@ -239,7 +239,7 @@ class Line:
             return Refused(f"virtual host {vhost} does not stand there, or user {url.user} may not use it")
         return failed
 
-    async def _live(self, session: Session) -> bool:
+    async def _live(self, session: OpenConnection) -> bool:
         """Serve until the session is lost; whether it was ever open."""
         self.session = session
         await self._tell()

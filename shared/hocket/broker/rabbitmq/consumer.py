@@ -11,11 +11,11 @@ from aiormq.channel import Channel as WireChannel
 from pamqp.common import FieldValue
 
 from hocket.broker.port import Deliver, Delivery, Handle
-from hocket.broker.rabbitmq.ack_tags import Settle, Tags
-from hocket.broker.rabbitmq.connection import Line, backoff
+from hocket.broker.rabbitmq.ack_tags import Ack, AckTags
+from hocket.broker.rabbitmq.connection import LastingConnection, backoff
 from hocket.broker.rabbitmq.errors import Broken, Refused, asked, missing
-from hocket.broker.rabbitmq.protocol.delivery_codec import Announced, Content
-from hocket.broker.rabbitmq.protocol.delivery_tap import Straight
+from hocket.broker.rabbitmq.protocol.delivery_codec import ContentHeader, DeliverMethod
+from hocket.broker.rabbitmq.protocol.delivery_tap import DeliveryTap
 from hocket.errors import TransportError
 
 #: Round trips between the last ack and the close of a channel (RULES 1.2): a quorum queue takes acks in portions.
@@ -32,7 +32,7 @@ class RabbitConsumer:
 
     def __init__(
         self,
-        line: Line,
+        line: LastingConnection,
         queue: str,
         *,
         prefetch: int,
@@ -59,7 +59,7 @@ class RabbitConsumer:
         self._limited = False
         self._cancelled = False
         self._closed = False
-        self._tags = Tags()
+        self._tags = AckTags()
         self._finished: list[int] = []
         self._returned: list[int] = []
         self._wake = asyncio.Event()
@@ -180,17 +180,17 @@ class RabbitConsumer:
 
     def _open(self, channel: Wire) -> None:
         self._channel = channel
-        self._tags = Tags()
+        self._tags = AckTags()
         self._finished.clear()
         self._returned.clear()
         channel.on_consumer_cancel_callbacks.add(self._on_broker_cancel)
         epoch = self._epoch
 
-        def arrived(said: Announced, content: Content, body: bytes) -> None:
+        def arrived(said: DeliverMethod, content: ContentHeader, body: bytes) -> None:
             if epoch == self._epoch and not self._cancelled:
                 self._hand_over(said, content, body)
 
-        Straight(cast("WireChannel", channel), arrived)
+        DeliveryTap(cast("WireChannel", channel), arrived)
         channel.closing.add_done_callback(lambda _: self._lose() if self._channel is channel else None)
 
     async def _consume(self) -> None:
@@ -206,7 +206,7 @@ class RabbitConsumer:
         await asked(channel.basic_qos(prefetch_count=self._prefetch))
 
         async def unasked(_: DeliveredMessage) -> None:
-            """The client wants a callback; deliveries never reach it (`Straight`)."""
+            """The client wants a callback; deliveries never reach it (`DeliveryTap`)."""
 
         arguments: dict[str, FieldValue] = {}
         if self._stream is not False:
@@ -221,7 +221,7 @@ class RabbitConsumer:
         self._consumer_tag = said.consumer_tag or ""
         self._consuming = True
 
-    def _hand_over(self, said: Announced, content: Content, body: bytes) -> None:
+    def _hand_over(self, said: DeliverMethod, content: ContentHeader, body: bytes) -> None:
         offset = content.headers.get("x-stream-offset")
         handle = Handle(self._epoch, said.tag)
         if isinstance(offset, int):
@@ -269,7 +269,7 @@ class RabbitConsumer:
         returned, self._returned = self._returned, []
         if channel is None:
             return
-        acks: list[Settle] = tags.finished(finished)
+        acks: list[Ack] = tags.finished(finished)
         for tag, multiple in acks:
             await asked(channel.basic_ack(tag, multiple=multiple, wait=False))
         for tag in tags.returned(returned):

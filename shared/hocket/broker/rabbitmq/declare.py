@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from aiormq.abc import AbstractChannel as Wire
 
 from hocket.broker.mismatch import mismatch, missing
-from hocket.broker.rabbitmq.connection import Session
+from hocket.broker.rabbitmq.connection import OpenConnection
 from hocket.broker.rabbitmq.errors import Broken, Refused, asked
 from hocket.broker.topology import Binding, Topology
 from hocket.errors import ConfigError, TransportError
@@ -60,7 +60,7 @@ def _value(said: str) -> str:
     return quoted[1] if quoted else said.strip()
 
 
-async def declare(session: Session, topology: Topology, where: str) -> None:
+async def declare(session: OpenConnection, topology: Topology, where: str) -> None:
     """Declare all on a channel of its own.
 
     Raises `ConfigError`, `Down` where a queue does not run, and another `TransportError` when the link breaks.

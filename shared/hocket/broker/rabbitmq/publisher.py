@@ -3,7 +3,7 @@
 The client's own `basic_publish` costs a task and three futures a message, and waits for the socket in a way that
 stops the heartbeats of a connection that an alarm holds back. So a batch is written here through the channel's public
 parts: its lock, its delivery tags, its table of confirmations, its write queue. What stands in that table is a
-`_Slot`, not a future.
+`_PendingConfirm`, not a future.
 """
 
 import asyncio
@@ -19,9 +19,9 @@ from aiormq.channel import ConfirmationType
 from aiormq.exceptions import PublishError
 
 from hocket.broker.port import Message, Published, Verdict
-from hocket.broker.rabbitmq.connection import Line, Session
+from hocket.broker.rabbitmq.connection import LastingConnection, OpenConnection
 from hocket.broker.rabbitmq.errors import Broken, Refused, asked, missing, refusal, words
-from hocket.broker.rabbitmq.protocol.confirm_tap import Confirms
+from hocket.broker.rabbitmq.protocol.confirm_tap import ConfirmTap
 from hocket.broker.rabbitmq.protocol.publish_codec import frames_of, standing, unsendable
 
 #: Bodies under way on the connection, in bytes; beyond it a batch waits before it is written.
@@ -58,7 +58,7 @@ class _Batch:
             self.done.set_result(None)
 
 
-class _Slot:
+class _PendingConfirm:
     """Stands for one message among the channel's confirmations; the client talks to it as to a future."""
 
     __slots__ = ("_batch", "_channel", "_message_id", "_place")
@@ -93,12 +93,12 @@ class _Slot:
         self._batch.settle(self._place, verdict)
 
 
-class _Outlet:
+class _ConfirmChannel:
     """One publishing channel; when it ends, `refused` says whether the broker closed it for what was published."""
 
     def __init__(self, channel: WireChannel) -> None:
         self._channel = channel
-        Confirms(channel)
+        ConfirmTap(channel)
         self._flying: set[_Batch] = set()
         self.closed = False
         self.refused: str | None = None
@@ -148,7 +148,7 @@ class _Outlet:
                 for place, (message, message_id) in enumerate(zip(messages, ids, strict=True)):
                     payload += frames_of(channel, message, message_id)
                     channel.delivery_tag += 1
-                    slot = _Slot(channel, batch, place, message_id)
+                    slot = _PendingConfirm(channel, batch, place, message_id)
                     channel.confirmations[channel.delivery_tag] = cast("ConfirmationType", slot)
                     channel.message_id_delivery_tag[message_id] = channel.delivery_tag
                 await channel.write_queue.put(ChannelFrame(payload=bytes(payload), should_close=False))
@@ -176,13 +176,13 @@ class Publisher:
     `mend` declares again: called where an exchange does not stand, or no queue took what was published.
     """
 
-    def __init__(self, line: Line, name: str, mend: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, line: LastingConnection, name: str, mend: Callable[[], Awaitable[None]]) -> None:
         self._line = line
         self._mend = mend
         self._mender: asyncio.Task[object] | None = None
         self._whole = asyncio.Event()
         self._name = name
-        self._outlet: _Outlet | None = None
+        self._outlet: _ConfirmChannel | None = None
         self._opening = asyncio.Lock()
         self._numbers = itertools.count(1)
         self._boot = f"{datetime.now(UTC).timestamp():.6f}"
@@ -197,7 +197,7 @@ class Publisher:
         """Since when the longest publish under way has waited (monotonic seconds), None when there is none."""
         return next(iter(self._waiting.values()), None)
 
-    async def came_up(self, session: Session) -> None:
+    async def came_up(self, session: OpenConnection) -> None:
         """A new session: open its channel."""
         self._outlet = await self._open(session)
 
@@ -269,7 +269,7 @@ class Publisher:
 
     async def _search(self, messages: list[Message], answers: list[Published | None]) -> list[Published | None]:
         """Find the culprit: each unanswered message alone, on a channel that only it can close."""
-        probe: _Outlet | None = None
+        probe: _ConfirmChannel | None = None
         for place, message in enumerate(messages):
             if answers[place] is not None:
                 continue
@@ -296,17 +296,17 @@ class Publisher:
         absent = missing(said) and any(f"'{name}'" in said for name in self.behind.get(message.exchange, ()))
         return Published(Verdict.RETURNED if absent else Verdict.REFUSED, said)
 
-    async def _send(self, outlet: _Outlet, messages: Sequence[Message]) -> list[Published | None]:
+    async def _send(self, outlet: _ConfirmChannel, messages: Sequence[Message]) -> list[Published | None]:
         ids = [f"{self._name}-{self._boot}-{next(self._numbers)}" for _ in messages]
         exchanges = dict.fromkeys(message.exchange for message in messages)
         return await outlet.send(messages, ids, [name for each in exchanges for name in self.behind.get(each, ())])
 
-    async def _present(self, session: Session) -> _Outlet:
+    async def _present(self, session: OpenConnection) -> _ConfirmChannel:
         async with self._opening:
             if self._outlet is None or self._outlet.closed or self._outlet.ending:
                 self._outlet = await self._open(session)
             return self._outlet
 
     @staticmethod
-    async def _open(session: Session) -> _Outlet:
-        return _Outlet(cast("WireChannel", await session.channel(confirms=True)))
+    async def _open(session: OpenConnection) -> _ConfirmChannel:
+        return _ConfirmChannel(cast("WireChannel", await session.channel(confirms=True)))

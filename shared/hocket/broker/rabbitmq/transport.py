@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from hocket.broker.port import Consumer, Deliver, Link, Message, Published
 from hocket.broker.rabbitmq.address import addresses
-from hocket.broker.rabbitmq.connection import Line, Session
+from hocket.broker.rabbitmq.connection import LastingConnection, OpenConnection
 from hocket.broker.rabbitmq.consumer import RabbitConsumer
 from hocket.broker.rabbitmq.declare import Down, declare, passes_on
 from hocket.broker.rabbitmq.errors import Broken, Refused
@@ -42,8 +42,8 @@ class RabbitTransport:
         self._down = ""
         self._waits: asyncio.Task[None] | None = None
         news = self._changed.set
-        self._in = Line(nodes, f"{name} consumes", self._chance, self._consumes_again, news)
-        self._out = Line(nodes, f"{name} publishes", self._chance, self._publishes_again, news)
+        self._in = LastingConnection(nodes, f"{name} consumes", self._chance, self._consumes_again, news)
+        self._out = LastingConnection(nodes, f"{name} publishes", self._chance, self._publishes_again, news)
         self._publisher = Publisher(self._out, name, self._mend)
 
     async def open(self) -> None:
@@ -161,10 +161,10 @@ class RabbitTransport:
         self._down = ""
         self._changed.set()
 
-    async def _consumes_again(self, _: Session) -> None:
+    async def _consumes_again(self, _: OpenConnection) -> None:
         await self._call()
 
-    async def _publishes_again(self, session: Session) -> None:
+    async def _publishes_again(self, session: OpenConnection) -> None:
         await self._publisher.came_up(session)
         if self._in.open:
             await self._call()

@@ -11,7 +11,7 @@ from hocket.cli.click_types import Whole, Within
 from hocket.cli.targets import settings
 from hocket.cli.text_table import table
 from hocket.clock import rfc3339
-from hocket.store.records import Kept
+from hocket.store.records import OutboxViewRow
 
 #: Exit status where nothing was there to retry.
 NOT_SO = 1
@@ -26,9 +26,9 @@ NOT_SO = 1
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def outbox(target: str, refused: bool, retry: tuple[int, ...], retry_all: bool, limit: int, as_json: bool) -> None:
     """Show what waits in an outbox and why; publish again what the broker had refused."""
-    from hocket.assembly.drivers import visit
+    from hocket.assembly.drivers import outbox_view
 
-    there = visit(target, settings())
+    there = outbox_view(target, settings())
     if retry or retry_all:
         freed = there.retry(retry)
         click.echo(json.dumps({"freed": freed}) if as_json else f"{freed} rows will be published again.")
@@ -54,7 +54,7 @@ def outbox(target: str, refused: bool, retry: tuple[int, ...], retry_all: bool, 
         click.echo("\n" + table(head, [(*_facts(row).values(), why(row, now)) for row in rows]))
 
 
-def _facts(row: Kept) -> dict[str, object]:
+def _facts(row: OutboxViewRow) -> dict[str, object]:
     to = f"{row.exchange} {row.routing_key}".strip()
     return {
         "id": row.id, "kind": row.kind.value, "due": moment(row.due), "event": row.event_id, "subject": row.subject,
@@ -62,7 +62,7 @@ def _facts(row: Kept) -> dict[str, object]:
     }  # fmt: skip
 
 
-def why(row: Kept, now: float) -> str:
+def why(row: OutboxViewRow, now: float) -> str:
     """Why a row still stands in the outbox, in a sentence."""
     if row.refused:
         return f"the broker refused it for good: {row.reason or 'no reason given'}; mend that, then --retry {row.id}"

@@ -19,7 +19,7 @@ from hocket.declarations.choreography import Declarations
 from hocket.envelope.ids import Ids
 from hocket.errors import ConfigError, TransportError, Unsayable
 from hocket.event import Event
-from hocket.outbox.builder import Cause, Speaker
+from hocket.outbox.builder import Causation, OutboxBuilder
 from hocket.service import Service
 from hocket.telemetry.signals import Signals
 
@@ -110,8 +110,8 @@ async def publish(service: Service[Any], event: Event, config: Config, *, flow: 
     clock, declared, chance = SystemClock(), service.declarations, random.SystemRandom()
     ids = Ids(clock, chance)
     flow = flow or ids.uuid7()
-    speaker = Speaker(service.name, ids, clock, Signals(), config.max_event_bytes, declared.older)
-    cause = Cause((f"/{service.name}", "", key) if key else None, service.name, flow)
+    speaker = OutboxBuilder(service.name, ids, clock, Signals(), config.max_event_bytes, declared.older)
+    cause = Causation((f"/{service.name}", "", key) if key else None, service.name, flow)
     rows = speaker.rows([event], cause, declared.says)
     transport = drivers.transport(service.name, config, None)
     try:

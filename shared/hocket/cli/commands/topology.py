@@ -8,8 +8,7 @@ from typing import Any
 import click
 from click.exceptions import Exit
 
-from hocket.broker.leftovers import Unheard
-from hocket.broker.leftovers import unheard as unheard_of
+from hocket.broker.leftovers import Leftover, leftovers
 from hocket.cli.targets import load, parse, settings
 from hocket.cli.text_table import shown
 from hocket.config import Config
@@ -50,10 +49,10 @@ def _services(modules: Sequence[str]) -> list[Service[Any]]:
 
 async def _keep_up(services: Sequence[Service[Any]], config: Config, prune: bool) -> int:
     """Say, and with `prune` remove, what nobody hears; how much of it stays."""
-    from hocket.assembly.drivers import upkeep
-    from hocket.broker.port import Upkeep
+    from hocket.assembly.drivers import broker_admin
+    from hocket.broker.port import BrokerAdmin
 
-    async def remove(there: Upkeep, each: Unheard) -> str:
+    async def remove(there: BrokerAdmin, each: Leftover) -> str:
         if each.queue:
             return await there.remove(each.queue, each.bindings)
         for binding in each.bindings:
@@ -61,11 +60,11 @@ async def _keep_up(services: Sequence[Service[Any]], config: Config, prune: bool
         return ""
 
     stays = looked = 0
-    async with upkeep(config) as there:
+    async with broker_admin(config) as there:
         found = await there.found()
         for service in services:
             declared = service.declarations
-            for each in unheard_of(service.name, declared.topology(), declared.former_queues, found):
+            for each in leftovers(service.name, declared.topology(), declared.former_queues, found):
                 looked += 1
                 left = await remove(there, each) if prune else _later(each)
                 stays += not prune or bool(left)
@@ -75,11 +74,11 @@ async def _keep_up(services: Sequence[Service[Any]], config: Config, prune: bool
     return stays
 
 
-def _later(each: Unheard) -> str:
+def _later(each: Leftover) -> str:
     return "--prune removes it once it is empty and nobody consumes it" if each.queue else "--prune removes it"
 
 
-def _named(each: Unheard) -> str:
+def _named(each: Leftover) -> str:
     if each.queue:
         return f"queue {each.queue}"
     [binding] = each.bindings

@@ -6,7 +6,7 @@ from hocket.clock import rfc3339
 from hocket.delivery.arrival import Arrival
 from hocket.envelope.cloudevent import Envelope
 from hocket.outcome import Again, Bury, Done, GiveBack, Obsolete, Outcome, Refused, Seen, Word
-from hocket.runtime import Identity
+from hocket.runtime import ServiceInstance
 from hocket.telemetry.signals import Ended
 
 
@@ -30,7 +30,7 @@ def word_of(outcome: Outcome) -> Word | None:
 
 
 def receipt(
-    who: Identity, arrival: Arrival, outcome: Outcome, *, said: tuple[str, ...], death: str, ledger: str
+    who: ServiceInstance, arrival: Arrival, outcome: Outcome, *, said: tuple[str, ...], death: str, ledger: str
 ) -> bytes:
     """The receipt of one attempt; empty for what leaves none."""
     word = word_of(outcome)

@@ -9,7 +9,7 @@ import asyncpg
 from hocket.errors import ConfigError
 from hocket.store.postgres.errors import sentence, shown
 from hocket.store.postgres.pools import CONNECT_SECONDS
-from hocket.store.records import Kept, RowKind
+from hocket.store.records import OutboxViewRow, RowKind
 
 T = TypeVar("T")
 
@@ -22,7 +22,7 @@ _FREE = """UPDATE hocket_outbox SET refused = NULL, owner = NULL
 WHERE refused IS NOT NULL AND ($1::bigint[] = '{}' OR id = ANY($1::bigint[]))"""
 
 
-class PostgresVisit:
+class PostgresOutboxView:
     """The outbox in one schema; `ConfigError` where it cannot be looked at."""
 
     def __init__(self, url: str, schema: str = "public") -> None:
@@ -51,10 +51,10 @@ class PostgresVisit:
         """(kind, due | later | refused, how many, oldest due moment)."""
         return [tuple(row) for row in self._ask(lambda connection: connection.fetch(_COUNTS, now))]
 
-    def rows(self, limit: int, *, refused: bool = False) -> list[Kept]:
+    def rows(self, limit: int, *, refused: bool = False) -> list[OutboxViewRow]:
         """The first rows: the refused ones, then by the moment they are due."""
         found = self._ask(lambda connection: connection.fetch(_ROWS, refused, limit))
-        return [Kept(id, RowKind(kind), *rest) for id, kind, *rest in found]
+        return [OutboxViewRow(id, RowKind(kind), *rest) for id, kind, *rest in found]
 
     def retry(self, ids: Sequence[int]) -> int:
         """Let refused rows be published again, those with these ids or (none) all; how many there were."""

@@ -82,7 +82,7 @@ class Borrower(Protocol):
         ...
 
 
-class LentConnection(AsyncConnection):
+class HandlerConnection(AsyncConnection):
     """An `AsyncConnection` whose transaction belongs to the store."""
 
     borrower: Borrower
@@ -111,7 +111,7 @@ class LentConnection(AsyncConnection):
 class ReadingConnection(AsyncConnection):
     """Committed data: a connection of the pool for each statement, so that whoever waits meanwhile keeps none."""
 
-    links: "Links"
+    links: "Pools"
 
     @asynccontextmanager
     async def _one(self) -> AsyncIterator[AsyncConnection]:
@@ -145,7 +145,7 @@ class ReadingConnection(AsyncConnection):
         """Nothing is held."""
 
 
-class Links:
+class Pools:
     """The pools of one store."""
 
     def __init__(self, url: str, schema: str) -> None:
@@ -241,12 +241,12 @@ class Links:
         except Exception as error:
             raise kit_error(self.shown, error) from error
 
-    async def lend(self, borrower: Borrower) -> tuple[LentConnection, asyncpg.Connection]:
+    async def lend(self, borrower: Borrower) -> tuple[HandlerConnection, asyncpg.Connection]:
         """A living connection for one transaction, as SQLAlchemy and as asyncpg see it."""
         assert self._handlers is not None
         with self.connecting():
             while True:
-                connection = LentConnection(self._handlers)
+                connection = HandlerConnection(self._handlers)
                 connection.borrower = borrower
                 await connection.start()
                 raw = (await connection.get_raw_connection()).driver_connection
@@ -258,7 +258,7 @@ class Links:
                 await self.take_back(connection, broken=True)
 
     @staticmethod
-    async def take_back(connection: LentConnection, *, broken: bool) -> None:
+    async def take_back(connection: HandlerConnection, *, broken: bool) -> None:
         """Back to the pool, or away."""
         if broken:
             await connection.invalidate()

@@ -13,7 +13,7 @@ from sqlalchemy.pool import NullPool
 
 from hocket.errors import ConfigError
 from hocket.store import schema as tables
-from hocket.store.postgres.pools import ANSWER_SECONDS, Links
+from hocket.store.postgres.pools import ANSWER_SECONDS, Pools
 
 #: The advisory lock under which tables are made, the same for every hocket: "hocket" as a number.
 _LOCK = 0x686F636B6574
@@ -22,7 +22,7 @@ LOCK_LOOK_SECONDS = 0.1
 _SAYS = "SELECT name, value FROM hocket_meta"
 
 
-async def create(links: Links, schema: str, own: MetaData | None) -> None:
+async def create(links: Pools, schema: str, own: MetaData | None) -> None:
     """Make or migrate the kit's tables and make a service's `own` where absent; what asyncpg raises comes through.
 
     `ConfigError` where a later hocket has made them and says that this one is too old for them.
@@ -57,7 +57,7 @@ async def _make(connection: asyncpg.Connection) -> None:
         )
 
 
-async def _lead_on(links: Links, found: int, own: MetaData | None) -> None:
+async def _lead_on(links: Pools, found: int, own: MetaData | None) -> None:
     def work(connection: Connection) -> None:
         if found < tables.SCHEMA:
             from hocket.store.migrations import migrate

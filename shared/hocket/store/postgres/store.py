@@ -19,7 +19,7 @@ from hocket.store.postgres import schema as postgres_schema
 from hocket.store.postgres import sql, statements
 from hocket.store.postgres.errors import kit_error, opening_error, sentence
 from hocket.store.postgres.joined import JoinedTx, join
-from hocket.store.postgres.pools import Links
+from hocket.store.postgres.pools import Pools
 from hocket.store.postgres.transaction import PostgresTx, count
 from hocket.store.purge import START, ceiling, sift
 from hocket.store.records import (
@@ -54,7 +54,7 @@ class PostgresStore:
     def __init__(
         self, url: str, *, clock: Clock, boot: str, schema: str = "public", lease: float = OWNER_LEASE_SECONDS
     ) -> None:
-        self._links = Links(url.replace("postgresql+asyncpg://", "postgresql://", 1), schema)
+        self._links = Pools(url.replace("postgresql+asyncpg://", "postgresql://", 1), schema)
         self._name = self._links.shown
         self._clock = clock
         self._boot = boot

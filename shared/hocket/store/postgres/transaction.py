@@ -14,7 +14,7 @@ from hocket.errors import HocketError, LeaseExpired, StoreError
 from hocket.saga.ledger import LedgerRow
 from hocket.store.postgres import pools, sql, statements
 from hocket.store.postgres.errors import code_of, kit_error, sentence
-from hocket.store.postgres.pools import ENDS_BY_ITSELF, LentConnection, Links
+from hocket.store.postgres.pools import ENDS_BY_ITSELF, HandlerConnection, Pools
 from hocket.store.records import Ending, Offset, Written
 
 T = TypeVar("T")
@@ -36,13 +36,13 @@ def locks(runs: Iterable[str]) -> str:
 class PostgresTx:
     """A `hocket.store.port.Tx`. It begins with its first statement; `end` commits, `abort` rolls back."""
 
-    def __init__(self, links: Links, boot: str, clock: Clock, lease: float, cut: Callable[[int], None]) -> None:
+    def __init__(self, links: Pools, boot: str, clock: Clock, lease: float, cut: Callable[[int], None]) -> None:
         self._links = links
         self._boot = boot
         self._clock = clock
         self._lease = lease
         self._cut = cut
-        self._lent: LentConnection | None = None
+        self._lent: HandlerConnection | None = None
         self._raw: asyncpg.Connection | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._fence: tuple[type[StoreError], str] | None = None

@@ -22,7 +22,7 @@ PREPARED = 256
 LAST_SECONDS = 2.0
 
 
-class Place(Protocol):
+class SqliteConnection(Protocol):
     """Where the statements of one connection run."""
 
     functions: set[str]  # SQL functions that SQLAlchemy has installed here
@@ -48,7 +48,7 @@ class Place(Protocol):
         ...
 
 
-class ThreadPlace(aiosqlite.Connection):
+class ThreadConnection(aiosqlite.Connection):
     """A connection with a thread of its own: one hop a function."""
 
     def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
@@ -83,7 +83,7 @@ class ThreadPlace(aiosqlite.Connection):
             self._connection.interrupt()
 
 
-class InlinePlace:
+class InlineConnection:
     """A connection without a thread, for virtual time: every function runs at once, nothing is waited for."""
 
     def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:

@@ -1,7 +1,7 @@
 """What handlers get: SQLAlchemy over a connection that is ours.
 
-A `Loan` stands between SQLAlchemy and the place where statements run. It is made for one borrower and asks at each
-statement whether the borrower may still write, so that nobody writes into a transaction that is no longer his.
+A `BorrowedConnection` stands between SQLAlchemy and the place where statements run. It is made for one borrower and
+asks at each statement whether the borrower may still write, so that nobody writes into a transaction that is not his.
 Beginning and ending a transaction is the store's alone.
 """
 
@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import NullPool
 
 from hocket.errors import HocketError
-from hocket.store.sqlite.connection import Place
+from hocket.store.sqlite.connection import SqliteConnection
 
 #: Runs one function for a borrower, or raises because he may not (any more).
 Run = Callable[[Callable[[sqlite3.Connection], Any]], Awaitable[Any]]
@@ -25,7 +25,7 @@ _ENDS_BY_ITSELF = (
 _CONTROL_WORDS = {"BEGIN", "COMMIT", "END"}
 
 
-class LentConnection(AsyncConnection):
+class HandlerConnection(AsyncConnection):
     """An `AsyncConnection` whose transaction belongs to the store."""
 
     refuse: Callable[[], NoReturn]
@@ -40,7 +40,7 @@ class _Cursor:
 
     arraysize = 1
 
-    def __init__(self, loan: "Loan") -> None:
+    def __init__(self, loan: "BorrowedConnection") -> None:
         self._loan = loan
         self._rows: list[Any] = []
         self.description: Any = None
@@ -86,10 +86,10 @@ class _Cursor:
         """The cursor in SQLite is closed already."""
 
 
-class Loan:
+class BorrowedConnection:
     """One connection lent to one borrower, in the form of an aiosqlite connection."""
 
-    def __init__(self, place: Place, run: Run, misused: Callable[[HocketError], None]) -> None:
+    def __init__(self, place: SqliteConnection, run: Run, misused: Callable[[HocketError], None]) -> None:
         self._place = place
         self.run = run
         self.may_end = True  # until the borrower has it: SQLAlchemy's own first look rolls back
@@ -137,12 +137,12 @@ class Loan:
         """The connection stays open: it was only lent."""
 
 
-class Lender:
+class ConnectionLender:
     """Hands out `AsyncConnection`s over one place."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: SqliteConnection) -> None:
         self._place = place
-        self._next: Loan | None = None
+        self._next: BorrowedConnection | None = None
         self._engine: AsyncEngine = create_async_engine(
             "sqlite+aiosqlite://", poolclass=NullPool, async_creator=self._lend, pool_reset_on_return=None
         )
@@ -152,16 +152,16 @@ class Lender:
 
     async def lend(
         self, run: Run, *, may_end: bool, misused: Callable[[HocketError], None]
-    ) -> tuple[AsyncConnection, Loan]:
+    ) -> tuple[AsyncConnection, BorrowedConnection]:
         """A connection for one borrower; hand both back to `take_back`."""
-        loan = self._next = Loan(self._place, run, misused)
-        connection = LentConnection(self._engine)
+        loan = self._next = BorrowedConnection(self._place, run, misused)
+        connection = HandlerConnection(self._engine)
         connection.refuse = loan.refuse
         await connection.start()
         loan.may_end = may_end
         return connection, loan
 
-    async def take_back(self, connection: AsyncConnection, loan: Loan) -> None:
+    async def take_back(self, connection: AsyncConnection, loan: BorrowedConnection) -> None:
         """Close it for the borrower; the transaction below is untouched."""
         loan.may_end = True
         await connection.close()

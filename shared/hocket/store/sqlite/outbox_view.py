@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from hocket.errors import ConfigError
-from hocket.store.records import Kept, RowKind
+from hocket.store.records import OutboxViewRow, RowKind
 from hocket.store.sqlite.errors import sentence
 
 #: Milliseconds to wait for the running service's own commit.
@@ -23,7 +23,7 @@ ORDER BY refused IS NULL, due, id LIMIT ?"""
 _FREE = "UPDATE hocket_outbox SET refused = NULL, owner = NULL WHERE refused IS NOT NULL"
 
 
-class SqliteVisit:
+class SqliteOutboxView:
     """The outbox in one SQLite file; `ConfigError` where there is none."""
 
     def __init__(self, path: str) -> None:
@@ -47,11 +47,11 @@ class SqliteVisit:
         with self._open() as connection:
             return [tuple(row) for row in connection.execute(_COUNTS, (now,))]
 
-    def rows(self, limit: int, *, refused: bool = False) -> list[Kept]:
+    def rows(self, limit: int, *, refused: bool = False) -> list[OutboxViewRow]:
         """The first rows: the refused ones, then by the moment they are due."""
         with self._open() as connection:
             found = connection.execute(_ROWS, (refused, limit)).fetchall()
-        return [Kept(id, RowKind(kind), *rest) for id, kind, *rest in found]
+        return [OutboxViewRow(id, RowKind(kind), *rest) for id, kind, *rest in found]
 
     def retry(self, ids: Sequence[int]) -> int:
         """Let refused rows be published again, those with these ids or (none) all; how many there were."""

@@ -2,7 +2,7 @@
 
 import sqlite3
 
-from hocket.store.purge import FINAL_RUNS_SQL, Found, Walk, ceiling, sift
+from hocket.store.purge import FINAL_RUNS_SQL, Expired, PurgeCursor, ceiling, sift
 from hocket.store.records import Before
 from hocket.store.sqlite.connection import roll_back
 from hocket.store.sqlite.statements import begin, end
@@ -14,7 +14,7 @@ WHERE key = ? AND (state IN ('handled', 'refused') AND updated < ? OR state = 'd
 _LEDGER = f"DELETE FROM hocket_ledger WHERE run = ? AND state IN ({FINAL_RUNS_SQL}) AND updated < ?"  # noqa: S608 -- names of states
 
 
-def look(connection: sqlite3.Connection, walk: Walk, before: Before, limit: int) -> Found:
+def look(connection: sqlite3.Connection, walk: PurgeCursor, before: Before, limit: int) -> Expired:
     """The next rows of each table, and which of them are old."""
     key, run = walk
     seen = runs = []
@@ -25,7 +25,7 @@ def look(connection: sqlite3.Connection, walk: Walk, before: Before, limit: int)
     return sift(walk, seen, runs, before, limit)
 
 
-def remove(connection: sqlite3.Connection, found: Found, before: Before) -> int:
+def remove(connection: sqlite3.Connection, found: Expired, before: Before) -> int:
     """Remove what is still final and old; how many rows."""
     begin(connection)
     try:

@@ -26,10 +26,10 @@ from hocket.errors import ConfigError, HocketError, StoreError
 from hocket.store.purge import START
 from hocket.store.records import LEASE_SECONDS, Before, Ending, InboxRow, OutboxRow, Purged, Waiting, Written
 from hocket.store.sqlite import purge, schema, statements
-from hocket.store.sqlite.connection import PREPARED, InlinePlace, Place, ThreadPlace
+from hocket.store.sqlite.connection import PREPARED, InlineConnection, SqliteConnection, ThreadConnection
 from hocket.store.sqlite.errors import blames_file, blames_store, sentence
 from hocket.store.sqlite.file_lock import FileLock
-from hocket.store.sqlite.handler_connection import Lender
+from hocket.store.sqlite.handler_connection import ConnectionLender
 from hocket.store.sqlite.joined import JoinedTx
 from hocket.store.sqlite.transaction import Lease, SqliteTx
 
@@ -59,13 +59,15 @@ class SqliteStore:
         self._path = path
         self._clock = clock
         self._boot = boot
-        place: Callable[[Callable[[], sqlite3.Connection]], Place] = InlinePlace if inline else ThreadPlace
+        place: Callable[[Callable[[], sqlite3.Connection]], SqliteConnection] = (
+            InlineConnection if inline else ThreadConnection
+        )
         self._writer = place(self._connect_writer)
         self._looks = place(self._connect_reader)  # the kit's own look-ups: never behind a handler's long query
-        self._glances: Place = InlinePlace(self._connect_glancer)
+        self._glances: SqliteConnection = InlineConnection(self._connect_glancer)
         self._reads = place(self._connect_reader)
-        self._lender = Lender(self._writer)
-        self._reading = Lender(self._reads)
+        self._lender = ConnectionLender(self._writer)
+        self._reading = ConnectionLender(self._reads)
         self._lease = Lease()
         self._lock = FileLock(Path(path))
         self._refusing: str | None = f"database {path} is not open yet"  # new calls are turned away
@@ -155,7 +157,7 @@ class SqliteStore:
         if self._memory:
             self._tidy()
 
-    def _places(self) -> tuple[Place, ...]:
+    def _places(self) -> tuple[SqliteConnection, ...]:
         return self._writer, self._looks, self._glances, self._reads
 
     def _check(self) -> None:
@@ -170,7 +172,7 @@ class SqliteStore:
             self._lease.release()
             raise StoreError(self._refusing or self._path)
 
-    async def _run(self, place: Place, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def _run(self, place: SqliteConnection, work: Callable[[sqlite3.Connection], T]) -> T:
         """One hop; an error that is not the row's own fault becomes a `StoreError`."""
         try:
             return await place.call(work)

@@ -13,9 +13,9 @@ from hocket.errors import LeaseExpired, StoreError
 from hocket.saga.ledger import LedgerRow
 from hocket.store.records import Ending, Offset, Written
 from hocket.store.sqlite import statements
-from hocket.store.sqlite.connection import Place, roll_back
+from hocket.store.sqlite.connection import SqliteConnection, roll_back
 from hocket.store.sqlite.errors import blames_file, blames_store, sentence
-from hocket.store.sqlite.handler_connection import Lender, Loan
+from hocket.store.sqlite.handler_connection import BorrowedConnection, ConnectionLender
 
 T = TypeVar("T")
 
@@ -23,7 +23,7 @@ T = TypeVar("T")
 class SqliteTx:
     """A `hocket.store.port.Tx`. It begins with its first statement; `end` commits, `give_up` rolls back."""
 
-    def __init__(self, path: str, place: Place, lender: Lender, boot: str, clock: Clock) -> None:
+    def __init__(self, path: str, place: SqliteConnection, lender: ConnectionLender, boot: str, clock: Clock) -> None:
         self._path = path
         self._place = place
         self._lender = lender
@@ -32,7 +32,7 @@ class SqliteTx:
         self._begun = False
         self._fence: tuple[type[StoreError], str] | None = None
         self._doomed: Exception | None = None
-        self._lent: tuple[AsyncConnection, Loan] | None = None
+        self._lent: tuple[AsyncConnection, BorrowedConnection] | None = None
         self._lending = asyncio.Lock()
 
     async def write(self, endings: Sequence[Ending]) -> list[Written]:

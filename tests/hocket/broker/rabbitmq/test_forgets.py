@@ -9,7 +9,7 @@ import pytest
 from deploy.broker.node import RabbitNode
 from hocket.broker.port import Transport, Verdict
 from hocket.broker.rabbitmq import transport as link
-from hocket.broker.rabbitmq.connection import Session
+from hocket.broker.rabbitmq.connection import OpenConnection
 from hocket.broker.rabbitmq.declare import Down, declare
 from hocket.broker.topology import LOG, RECEIPTS, UNHEARD, Topology
 from hocket.errors import TransportError
@@ -32,7 +32,7 @@ async def test_what_is_down_is_waited_for(
     room = Room()
     answers = ["log is down", "unheard is down"]
 
-    async def declares_later(session: Session, topology: Topology, where: str) -> None:
+    async def declares_later(session: OpenConnection, topology: Topology, where: str) -> None:
         if answers:
             raise Down(answers.pop(0))
         await declare(session, topology, where)

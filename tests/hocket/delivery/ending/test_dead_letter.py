@@ -15,7 +15,7 @@ from hocket.delivery.ending.dead_letter import LETTER_ATTEMPTS, foreign_of, lett
 from hocket.delivery.ending.history import HISTORY_TRACES
 from hocket.envelope.keys import inbox_key
 from hocket.outcome import Attempt, Bury
-from tests.hocket.sample_services import BRIEF, LONG, Ill, Rung, Tower, World, bells, delivery_of, message_of
+from tests.hocket.sample_services import BRIEF, LONG, Ill, Processes, Rung, World, bells, delivery_of, message_of
 
 RUNG = Rung(name="a")
 
@@ -26,7 +26,7 @@ def weight(headers: dict[str, object]) -> int:
 
 
 @pytest.mark.parametrize("sign", ["x", "é", "鐘", "🔔", "\x01", '"'])
-async def test_headers_stay_under_their_bound_whatever_the_error(tower: Tower, sign: str) -> None:
+async def test_headers_stay_under_their_bound_whatever_the_error(tower: Processes, sign: str) -> None:
     """RULES 1.6: 20 attempts with huge errors and huge foreign headers: 32 KiB at most, three attempts told."""
     lane = (await tower.start(bells.using(World()))).lanes["bells.ring"]
     await tower.quiet()
@@ -45,7 +45,7 @@ async def test_headers_stay_under_their_bound_whatever_the_error(tower: Tower, s
     assert all(each["error"] for each in told)
 
 
-async def test_a_letter_after_twenty_attempts_with_huge_errors(tower: Tower) -> None:
+async def test_a_letter_after_twenty_attempts_with_huge_errors(tower: Processes) -> None:
     """RULES 1.6: through the whole service; also what cannot be read names its place in bounded words."""
 
     async def shout(rung: Rung, tx: Tx[World]) -> None:
@@ -67,7 +67,7 @@ async def test_a_letter_after_twenty_attempts_with_huge_errors(tower: Tower) -> 
     assert max(weight(dict(each.headers)) for each in letters) < MAX_HEADER_BYTES
 
 
-async def test_the_row_keeps_the_whole_history_and_the_letter_its_end(tower: Tower) -> None:
+async def test_the_row_keeps_the_whole_history_and_the_letter_its_end(tower: Processes) -> None:
     """RULES 1.6: every attempt of a replayed letter stands in the inbox row, the last three with their stacks."""
 
     async def shout(rung: Rung, tx: Tx[World]) -> None:
@@ -89,7 +89,7 @@ async def test_the_row_keeps_the_whole_history_and_the_letter_its_end(tower: Tow
     assert [each["attempt"] for each in told] == every[-LETTER_ATTEMPTS:]
 
 
-async def test_two_binary_events_with_the_same_data_are_two_letters(tower: Tower) -> None:
+async def test_two_binary_events_with_the_same_data_are_two_letters(tower: Processes) -> None:
     """RULES 8.1: the body alone does not tell them apart; the same event again is the same letter."""
     await tower.start(bells.using(World()))
     for id in ("1", "2", "1"):
@@ -102,7 +102,7 @@ async def test_two_binary_events_with_the_same_data_are_two_letters(tower: Tower
     assert first != other
 
 
-async def test_no_header_of_the_broker_is_sent_again(tower: Tower) -> None:
+async def test_no_header_of_the_broker_is_sent_again(tower: Processes) -> None:
     """RULES 1.5: `x-death` and others are data and never sent again, nor what would make a broker route or refuse."""
     seen: list[dict[str, object]] = []
 
@@ -123,7 +123,7 @@ async def test_no_header_of_the_broker_is_sent_again(tower: Tower) -> None:
     assert "hocket-death-headers" not in dead.headers
 
 
-async def test_foreign_headers_go_with_every_retry_letter_and_replay(tower: Tower) -> None:
+async def test_foreign_headers_go_with_every_retry_letter_and_replay(tower: Processes) -> None:
     """RULES 1.5, 1.6: what a publisher put beside its event is still there at each attempt, deferral and replay."""
     seen: list[tuple[object, object]] = []
 
@@ -154,7 +154,7 @@ def test_a_letter_that_keeps_no_usable_headers_sends_none(kept: str) -> None:
     assert foreign_of({"hocket-death-headers": kept, "tenant": "north"}) == {}
 
 
-async def test_the_body_travels_byte_for_byte(tower: Tower) -> None:
+async def test_the_body_travels_byte_for_byte(tower: Processes) -> None:
     """RULES 8.4: what died is what a person sees and what a replay sends."""
 
     async def shout(rung: Rung, tx: Tx[World]) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import Column, Integer, MetaData, String, Table, bindparam, inse
 
 from deploy.database.server import PostgresServer
 from hocket import Event, Heard, Service, Tx
-from hocket.assembly import Assembly, Part
+from hocket.assembly import Assembly, StartedService
 from hocket.config import Config
 from hocket.errors import StoreError
 from hocket.store.postgres import pools
@@ -97,7 +97,7 @@ async def move(event: StockedHeard, tx: Tx[Meeting]) -> Moved:
 class Stock:
     """The running service, and its database from outside."""
 
-    def __init__(self, server: PostgresServer, database: str, part: Part) -> None:
+    def __init__(self, server: PostgresServer, database: str, part: StartedService) -> None:
         self.server, self.database, self.part = server, database, part
 
     async def sql(self, statement: str) -> str:

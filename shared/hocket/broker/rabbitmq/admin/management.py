@@ -13,7 +13,7 @@ from urllib.parse import quote
 import aiohttp
 from yarl import URL
 
-from hocket.broker.leftovers import Found
+from hocket.broker.leftovers import BrokerObjects
 from hocket.broker.rabbitmq.address import addresses
 from hocket.broker.rabbitmq.admin.removal import Remover
 from hocket.broker.topology import Binding
@@ -68,7 +68,7 @@ class Management:
         if self._session is not None:
             await self._session.close()
 
-    async def found(self) -> Found:
+    async def found(self) -> BrokerObjects:
         """What stands in the virtual host."""
         queues = await self._list("queues", "name")
         bindings = await self._list("bindings", "source,destination,destination_type,routing_key,properties_key")
@@ -77,7 +77,7 @@ class Management:
             to_exchange = each["destination_type"] == "exchange"
             made = Binding(each["source"], each["destination"], each["routing_key"], to_exchange)
             self._keys.setdefault(made, []).append(each["properties_key"])
-        return Found(tuple(each["name"] for each in queues), tuple(self._keys))
+        return BrokerObjects(tuple(each["name"] for each in queues), tuple(self._keys))
 
     async def unbind(self, binding: Binding) -> None:
         """Take one binding away that `found` has found; one that is gone since is no error."""

@@ -8,7 +8,7 @@ from typing import TypeVar
 from aiormq.abc import AbstractChannel as Wire
 
 from hocket.broker.rabbitmq.address import Address
-from hocket.broker.rabbitmq.connection import Line, Session
+from hocket.broker.rabbitmq.connection import LastingConnection, OpenConnection
 from hocket.broker.rabbitmq.errors import Broken, Refused, asked, missing
 from hocket.errors import ConfigError, TransportError
 
@@ -28,7 +28,7 @@ class Remover:
 
     def __init__(self, nodes: Sequence[Address]) -> None:
         self._nodes = nodes
-        self._line: Line | None = None
+        self._line: LastingConnection | None = None
 
     async def close(self) -> None:
         """Close the connection, if there is one."""
@@ -77,7 +77,7 @@ class Remover:
 
     async def _channel(self) -> Wire:
         if self._line is None:
-            self._line = Line(self._nodes, "hocket topology", random.Random(), _nothing, lambda: None)
+            self._line = LastingConnection(self._nodes, "hocket topology", random.Random(), _nothing, lambda: None)
             self._line.start()
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
@@ -97,7 +97,7 @@ class Remover:
             ) from failed
 
 
-async def _nothing(_: Session) -> None:
+async def _nothing(_: OpenConnection) -> None:
     """Nothing is to be done when the line comes up."""
 
 

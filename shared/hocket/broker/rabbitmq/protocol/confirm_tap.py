@@ -1,7 +1,7 @@
 """Confirms straight from the socket's reader to the messages they are for, without a task, a queue and a scan for each.
 
 The client puts an ack through the channel's queue and task, and looks at every message under way where it is for
-several. `Confirms` stands in that queue's place and takes acks at once, except behind frames that the channel's own
+several. `ConfirmTap` stands in that queue's place and takes acks at once, except behind frames that the channel's own
 reader has not read yet: what was returned is told so before it is acked.
 """
 
@@ -10,12 +10,12 @@ import struct
 from aiormq.channel import Channel as WireChannel
 from aiormq.channel import Returning
 
-from hocket.broker.rabbitmq.protocol.frame_tap import Aside
+from hocket.broker.rabbitmq.protocol.frame_tap import FrameTap
 
 _ACK = struct.Struct(">QB")
 
 
-class Confirms(Aside):
+class ConfirmTap(FrameTap):
     """The queue of frames of one publishing channel; made, and so in place, before anything is published."""
 
     def __init__(self, channel: WireChannel) -> None:

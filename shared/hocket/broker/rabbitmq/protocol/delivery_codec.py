@@ -17,7 +17,7 @@ _MORE_FLAGS = 1
 _NONE: Mapping[str, object] = {}
 
 
-class Announced(NamedTuple):
+class DeliverMethod(NamedTuple):
     """What `basic.deliver` says."""
 
     tag: int
@@ -26,7 +26,7 @@ class Announced(NamedTuple):
     routing_key: str
 
 
-class Content(NamedTuple):
+class ContentHeader(NamedTuple):
     """What the content header says."""
 
     size: int  # of the body that follows, in bytes
@@ -35,16 +35,16 @@ class Content(NamedTuple):
     message_id: str
 
 
-def announced(data: bytes, at: int) -> Announced:
+def announced(data: bytes, at: int) -> DeliverMethod:
     """Read the arguments of `basic.deliver`, which begin at `at`."""
     at += 1 + data[at]  # the consumer tag
     tag, flags = _TAG.unpack_from(data, at)
     exchange, at = _short(data, at + _TAG.size)
     routing_key, _ = _short(data, at)
-    return Announced(tag, bool(flags & 1), exchange, routing_key)
+    return DeliverMethod(tag, bool(flags & 1), exchange, routing_key)
 
 
-def content(data: bytes, at: int, end: int) -> Content:
+def content(data: bytes, at: int, end: int) -> ContentHeader:
     """Read the content header between `at` and `end`.
 
     What a publisher has put there and nobody can read is left out: it is the delivery's own accident, no reason to lose
@@ -72,7 +72,7 @@ def content(data: bytes, at: int, end: int) -> Content:
             if flags & flag:
                 at += 1 + data[at]
         message_id, at = _short(data, at)
-    return Content(size, content_type, headers, message_id)
+    return ContentHeader(size, content_type, headers, message_id)
 
 
 def _short(data: bytes, at: int) -> tuple[str, int]:

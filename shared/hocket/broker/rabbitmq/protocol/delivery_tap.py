@@ -1,7 +1,7 @@
 """Deliveries straight from the socket's reader to the consumer, without a task and two queues for each.
 
 The client puts every frame of a channel into a queue, reads them back in a task of the channel, and starts a task a
-delivery. `Straight` stands in that queue's place: the reader of ours (`wire`) hands it the frames of deliveries as they
+delivery. `DeliveryTap` stands in that queue's place: our reader (`frame_reader`) hands it the frames of deliveries as they
 lie in its buffer, and all others go on to the channel's own reader.
 """
 
@@ -9,21 +9,21 @@ from collections.abc import Callable
 
 from aiormq.channel import Channel as WireChannel
 
-from hocket.broker.rabbitmq.protocol.delivery_codec import Announced, Content, announced, content
-from hocket.broker.rabbitmq.protocol.frame_tap import Aside
+from hocket.broker.rabbitmq.protocol.delivery_codec import ContentHeader, DeliverMethod, announced, content
+from hocket.broker.rabbitmq.protocol.frame_tap import FrameTap
 
 #: Takes a delivery: how it was announced, what its header says, its body.
-Arrived = Callable[[Announced, Content, bytes], None]
+Arrived = Callable[[DeliverMethod, ContentHeader, bytes], None]
 
 
-class Straight(Aside):
+class DeliveryTap(FrameTap):
     """The queue of frames of one consuming channel; made, and so in place, before the channel consumes."""
 
     def __init__(self, channel: WireChannel, arrived: Arrived) -> None:
         super().__init__(channel)
         self._arrived = arrived
-        self._announced: Announced | None = None
-        self._content: Content | None = None
+        self._announced: DeliverMethod | None = None
+        self._content: ContentHeader | None = None
         self._parts: list[bytes] = []
         self._missing = 0
 

@@ -1,8 +1,8 @@
 """The client's connection with a reader of ours: it takes what the socket has at once instead of frame by frame.
 
-The client awaits three reads a frame and lets its codec look up each field by name. `Chunks` cuts the frames out of
-what has come, hands those of deliveries and confirms to their takers at once, and leaves all others to the client and
-its codec.
+The client awaits three reads a frame and lets its codec look up each field by name. `FrameReader` cuts the
+frames out of what has come, hands those of deliveries and confirms to their takers at once, and leaves all others
+to the client and its codec.
 """
 
 import asyncio
@@ -22,9 +22,9 @@ from pamqp.commands import Basic
 from pamqp.exceptions import PAMQPException
 from yarl import URL
 
-from hocket.broker.rabbitmq.protocol.confirm_tap import Confirms
-from hocket.broker.rabbitmq.protocol.delivery_tap import Straight
-from hocket.broker.rabbitmq.protocol.write_queue import Outgoing
+from hocket.broker.rabbitmq.protocol.confirm_tap import ConfirmTap
+from hocket.broker.rabbitmq.protocol.delivery_tap import DeliveryTap
+from hocket.broker.rabbitmq.protocol.write_queue import WriteQueue
 
 #: Bytes taken from the socket at once.
 READ_BYTES = 64 * 1024
@@ -36,7 +36,7 @@ _METHOD_FRAME, _HEADER_FRAME, _BODY_FRAME, _END = 1, 2, 3, 0xCE
 _AROUND = _HEAD.size + 1
 
 
-class Chunks(FrameReceiver):
+class FrameReader(FrameReceiver):
     """Frames out of whatever the socket has; what the client's own receiver raises it raises too.
 
     `taker` finds who takes frames of a channel at once; `came` is told whenever bytes have come.
@@ -82,15 +82,15 @@ class Chunks(FrameReceiver):
         """Whether the payload between `begin` and `end` is with its taker: a part of a delivery, or a confirm."""
         taker = self._taker(channel) if channel else None
         try:
-            if isinstance(taker, Straight):
+            if isinstance(taker, DeliveryTap):
                 return self._delivered(taker, kind, begin, end)
-            if isinstance(taker, Confirms) and kind == _METHOD_FRAME:
+            if isinstance(taker, ConfirmTap) and kind == _METHOD_FRAME:
                 return self._method(begin) == Basic.Ack.index and taker.acked(self._data, begin + _METHOD.size)
         except (struct.error, IndexError) as wrong:
             raise InvalidFrameError(f"a frame ends too early: {wrong}") from wrong
         return False
 
-    def _delivered(self, straight: Straight, kind: int, begin: int, end: int) -> bool:
+    def _delivered(self, straight: DeliveryTap, kind: int, begin: int, end: int) -> bool:
         if kind == _BODY_FRAME:
             return straight.body(self._data[begin:end])
         if kind == _HEADER_FRAME:
@@ -114,15 +114,15 @@ class Chunks(FrameReceiver):
 
 
 class _Wire(WireConnection):
-    """The client's connection, which reads by `Chunks` once it is open, and writes from `Outgoing`."""
+    """The client's connection, which reads by `FrameReader` once it is open, and writes from `WriteQueue`."""
 
     def __init__(self, url: URL, **kwargs: Any) -> None:
         super().__init__(url, **kwargs)
-        self.write_queue = Outgoing()
+        self.write_queue = WriteQueue()
 
     async def _Connection__reader(self, frame_receiver: FrameReceiver) -> None:  # noqa: N802 -- the client's private name
         read = super()._Connection__reader  # type: ignore[misc]  # the contract suite shows that it still stands
-        await read(Chunks(frame_receiver.reader, self._taker, self._came))
+        await read(FrameReader(frame_receiver.reader, self._taker, self._came))
 
     def _taker(self, channel: int) -> object:
         return getattr(self.channels.get(channel), "frames", None)

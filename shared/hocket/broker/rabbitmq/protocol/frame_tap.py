@@ -11,7 +11,7 @@ from pamqp.header import ContentHeader
 Item = tuple[int, Frame | ContentHeader | ContentBody]
 
 
-class Aside:
+class FrameTap:
     """The queue of one channel as the client uses it; the channel's own reader goes on with what is put here."""
 
     def __init__(self, channel: WireChannel) -> None:

@@ -19,7 +19,7 @@ _BEGIN = struct.Struct(">BHII")
 _METHOD_FRAME = 1
 
 
-class Outgoing(asyncio.Queue[ChannelFrame]):
+class WriteQueue(asyncio.Queue[ChannelFrame]):
     """The connection's queue to the socket: `put` waits for room, `put_nowait` always takes."""
 
     def __init__(self) -> None:

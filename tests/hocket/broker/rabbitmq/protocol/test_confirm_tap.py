@@ -9,7 +9,7 @@ from aiormq.channel import Returning
 from pamqp.body import ContentBody
 from pamqp.commands import Basic
 
-from hocket.broker.rabbitmq.protocol.confirm_tap import Confirms
+from hocket.broker.rabbitmq.protocol.confirm_tap import ConfirmTap
 
 
 class Told:
@@ -24,15 +24,15 @@ class Told:
         self.told = True
 
 
-def channel_with(many: int) -> tuple[Any, Confirms, dict[int, Told]]:
+def channel_with(many: int) -> tuple[Any, ConfirmTap, dict[int, Told]]:
     """A channel with so many messages under way, as the client keeps them."""
     messages = {tag: Told() for tag in range(1, many + 1)}
     channel: Any = SimpleNamespace(frames=asyncio.Queue(), confirmations=OrderedDict(messages))
-    Confirms(channel)
+    ConfirmTap(channel)
     return channel, channel.frames, messages
 
 
-def ack(confirms: Confirms, tag: int, *, multiple: bool = False) -> bool:
+def ack(confirms: ConfirmTap, tag: int, *, multiple: bool = False) -> bool:
     """One `basic.ack` from the wire."""
     return confirms.acked(b"frame" + Basic.Ack(tag, multiple).marshal(), 5)
 

@@ -7,7 +7,7 @@ from pamqp.base import Frame
 from pamqp.commands import Basic, Channel, Connection
 from pamqp.heartbeat import Heartbeat
 
-from hocket.broker.rabbitmq.protocol.write_queue import MAX_WAITING, Outgoing
+from hocket.broker.rabbitmq.protocol.write_queue import MAX_WAITING, WriteQueue
 
 
 def frame(number: int, made: Frame | Heartbeat) -> ChannelFrame:
@@ -15,14 +15,14 @@ def frame(number: int, made: Frame | Heartbeat) -> ChannelFrame:
     return ChannelFrame.marshall(number, [made])
 
 
-def left(outgoing: Outgoing) -> list[bytes]:
+def left(outgoing: WriteQueue) -> list[bytes]:
     """What goes to the socket, in order."""
     return [outgoing.get_nowait().payload for _ in range(outgoing.qsize())]
 
 
 async def test_the_end_of_a_channel_leaves_though_there_is_no_room() -> None:
     """The client throws its answer away where the queue is full: the broker then waits for it for ever."""
-    outgoing = Outgoing()
+    outgoing = WriteQueue()
     for _ in range(MAX_WAITING):
         outgoing.put_nowait(frame(1, Basic.Qos()))
     answer = frame(1, Channel.CloseOk())
@@ -32,7 +32,7 @@ async def test_the_end_of_a_channel_leaves_though_there_is_no_room() -> None:
 
 async def test_what_waited_for_room_does_not_follow_the_end_of_its_channel() -> None:
     """A publish that waited goes nowhere once its channel has ended; other channels and the next of its number do."""
-    outgoing = Outgoing()
+    outgoing = WriteQueue()
     for _ in range(MAX_WAITING):
         outgoing.put_nowait(frame(2, Basic.Qos()))
     late = asyncio.create_task(outgoing.put(frame(1, Basic.Publish())))
