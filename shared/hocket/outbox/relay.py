@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from hocket.broker.port import Published, Transport, Verdict
+from hocket.broker.port import Published, Publishing, Verdict
 from hocket.clock import Clock
 from hocket.errors import StoreError, TransportError
 from hocket.outbox.batcher import Batcher
@@ -50,7 +50,7 @@ class Relay:
 
     service: str
     store: Store
-    transport: Transport
+    transport: Publishing
     signals: Signals
     clock: Clock
     _queue: deque[OutboxRow] = field(default_factory=deque)

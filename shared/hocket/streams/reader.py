@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hocket.broker.port import Consumer, Delivery, Transport
+from hocket.broker.port import Consumer, Delivery, Subscribing
 from hocket.clock import Clock
 from hocket.envelope.ids import Ids
 from hocket.observe import QUEUES, Raw, Reader, Source
@@ -58,7 +58,7 @@ class StreamReader:
     source: Source
     call: Reader
     store: Store
-    transport: Transport
+    transport: Subscribing
     signals: Signals
     clock: Clock
     ids: Ids
