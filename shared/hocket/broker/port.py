@@ -54,7 +54,7 @@ class Delivery(NamedTuple):
 
 
 class Message(NamedTuple):
-    """One message to publish; the driver adds a `message_id` that is new for every publish, also of the same message."""
+    """One message to publish; the driver adds a `message_id` that is new for every publish, also of the same one."""
 
     exchange: str
     routing_key: str

@@ -77,7 +77,7 @@ async def test_down_and_mended() -> None:
     broker.cut(room.service, heal=False)
     assert not transport.link().ready
     assert (await transport.publish([room.to_queue()]))[0].verdict is Verdict.UNKNOWN
-    broker.mend(room.service)
+    broker.reconnect(room.service)
     await transport.until_ready()
     assert transport.link().ready
     broker.nack_next(1)

@@ -26,7 +26,7 @@ def test_mismatch(said: str, standing: str, wanted: str) -> None:
 def test_others() -> None:
     """Missing ends, missing permission, and what nobody foresaw."""
     assert "exchange 'x'" not in sentence("NOT_FOUND - no exchange 'x' in vhost '/'", "binding", "x -> q ('k')", WHERE)
-    assert "x does not stand" in sentence("NOT_FOUND - no exchange 'x' in vhost '/'", "binding", "x -> q ('k')", WHERE)
+    assert "x does not exist" in sentence("NOT_FOUND - no exchange 'x' in vhost '/'", "binding", "x -> q ('k')", WHERE)
     assert "hocket topology" in sentence("ACCESS_REFUSED - no", "queue", "q", WHERE)
     assert sentence("SOMETHING", "queue", "q", WHERE) == "the broker at broker:5672 does not accept queue q: SOMETHING"
 

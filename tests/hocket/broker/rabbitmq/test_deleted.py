@@ -8,7 +8,7 @@ import pytest
 
 from deploy.broker.node import RabbitNode
 from hocket.broker.port import Verdict
-from hocket.broker.rabbitmq.declare import passes_on
+from hocket.broker.rabbitmq.declare import forwarding
 from hocket.broker.topology import HEARD, UNHEARD
 from hocket.testing.transport_contract.world import (
     PATIENCE,
@@ -36,8 +36,8 @@ async def deletes(url: str, exchange: str) -> None:
 async def test_all_is_heard(rabbitmq: RabbitNode, broker_url: str) -> None:
     """docs/wire.md: `heard` deleted: what is said from then on is heard, once, though the log would take it anyway."""
     room = Room()
-    async with AsyncExitStack() as wires:
-        transport = await opened(RabbitWorld(rabbitmq, broker_url, wires), room.service, room.topology())
+    async with AsyncExitStack() as stack:
+        transport = await opened(RabbitWorld(rabbitmq, broker_url, stack), room.service, room.topology())
         basket = Basket()
         consumer = await transport.consume(room.queue, prefetch=100, deliver=basket)
         for turn in range(3):
@@ -55,8 +55,8 @@ async def test_all_is_heard(rabbitmq: RabbitNode, broker_url: str) -> None:
 async def test_what_nobody_hears_is_kept(rabbitmq: RabbitNode, broker_url: str) -> None:
     """docs/wire.md: `unheard` deleted: what nobody hears still comes there."""
     room = Room()
-    async with AsyncExitStack() as wires:
-        world = RabbitWorld(rabbitmq, broker_url, wires)
+    async with AsyncExitStack() as stack:
+        world = RabbitWorld(rabbitmq, broker_url, stack)
         transport = await opened(world, room.service, room.topology(hears=False))
         before = await world.depth(UNHEARD)
         await deletes(broker_url, UNHEARD)
@@ -69,8 +69,8 @@ async def test_what_nobody_hears_is_kept(rabbitmq: RabbitNode, broker_url: str) 
 async def test_what_cannot_be_declared_again(rabbitmq: RabbitNode, broker_url: str, exchange: str) -> None:
     """RULES 1.5: without anybody who may declare it, an event is RETURNED, to be said later, and never REFUSED."""
     room = Room()
-    async with AsyncExitStack() as wires:
-        transport = await RabbitWorld(rabbitmq, broker_url, wires).transport(room.service)
+    async with AsyncExitStack() as stack:
+        transport = await RabbitWorld(rabbitmq, broker_url, stack).transport(room.service)
         await transport.open()
         await asyncio.wait_for(transport.until_ready(), PATIENCE)
         await transport.declare(room.topology())
@@ -85,4 +85,4 @@ async def test_what_cannot_be_declared_again(rabbitmq: RabbitNode, broker_url: s
 
 def test_what_stands_behind() -> None:
     """Behind where services say stand `heard` and its alternate; behind a service's own exchange nothing does."""
-    assert passes_on(Room().topology()) == {"hocket.events": (HEARD, UNHEARD)}
+    assert forwarding(Room().topology()) == {"hocket.events": (HEARD, UNHEARD)}

@@ -43,7 +43,7 @@ async def served() -> AsyncIterator[tuple[str, dict[str, web.Response]]]:
         (200, "{}", "does not answer as a RabbitMQ's management API does"),
         (302, "", "answered 302"),
         (500, '{"reason": "ill"}', r"answered 500 \(ill\)"),
-        (404, '{"error": "Object Not Found"}', "virtual host vhost does not stand"),
+        (404, '{"error": "Object Not Found"}', "virtual host vhost does not exist"),
         (200, "[" + " " * 2000 + "]", "more than 1000 bytes"),
     ],
 )
