@@ -54,7 +54,7 @@ class RabbitWorld:
         await asyncio.sleep(0)
 
     async def withhold(self, name: str, on: bool) -> None:
-        """Hold answers back."""
+        """Withhold answers."""
         self.proxies[name].withhold(on)
 
     async def alarm(self, on: bool) -> None:
@@ -62,7 +62,7 @@ class RabbitWorld:
         await asyncio.to_thread(self._node.alarm, on)
 
     async def depth(self, queue: str) -> int:
-        """How many are in the queue, by the node's own count."""
+        """How many messages the queue holds, by the node's own count."""
         said = await asyncio.to_thread(self._node.ctl, "eval", COUNT.format(vhost=self._url.path[1:], queue=queue))
         found = re.search(r"\d+", said)
         assert found is not None, said

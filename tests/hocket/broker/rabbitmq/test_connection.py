@@ -1,4 +1,4 @@
-"""What the RabbitMQ driver adds to the contract: addresses, outages, nodes that die, and nothing left behind."""
+"""What the RabbitMQ driver adds to the contract: outages, refusals, killed nodes, and no tasks left behind."""
 
 import asyncio
 import contextlib
@@ -56,7 +56,7 @@ async def says(transport: Transport, word: str) -> None:
 
 
 async def test_unreachable_at_start(rabbitmq: RabbitNode, broker_url: str) -> None:
-    """Nobody there: `open` returns, the link names the address and never the password; it connects once there is."""
+    """No broker: `open` returns, the link names the address and no password; it connects once there is one."""
     room = Room()
     async with proxied(rabbitmq, broker_url) as world:
         proxy = await world.proxy(room.service)
@@ -79,7 +79,7 @@ async def test_unreachable_at_start(rabbitmq: RabbitNode, broker_url: str) -> No
 
 
 async def test_wrong_password_and_host(rabbitmq: RabbitNode, broker_url: str) -> None:
-    """A refused login and a missing virtual host are said as the broker says them."""
+    """A refused login and a missing virtual host are reported in the link's reason."""
     for url, word in (
         (broker_url.replace(rabbitmq.password, "wrong-word"), "REFUSED"),
         (broker_url.rsplit("/", 1)[0] + "/nowhere", "nowhere"),
@@ -93,14 +93,14 @@ async def test_wrong_password_and_host(rabbitmq: RabbitNode, broker_url: str) ->
 
 @pytest.mark.parametrize("url", ["", "memory://", "http://h/", "amqp://", "amqp://u:secret@[broken/"])
 def test_no_url(url: str) -> None:
-    """A URL that is none is a `ConfigError` that does not repeat it."""
+    """An invalid URL is a `ConfigError` that does not repeat it."""
     with pytest.raises(ConfigError, match="amqp://USER") as refused:
         RabbitTransport(url, "orders")
     assert "secret" not in str(refused.value)
 
 
 async def test_broker_cancels(rabbitmq: RabbitNode, broker_url: str) -> None:
-    """A queue deleted under its consumer is said, and consumed again once it stands again."""
+    """A queue that is deleted while consumed is reported, and consumed again once it exists again."""
     room = Room()
     async with proxied(rabbitmq, broker_url) as world:
         transport = await opened(world, room.service, room.topology())
@@ -124,7 +124,7 @@ async def test_broker_cancels(rabbitmq: RabbitNode, broker_url: str) -> None:
 
 
 async def test_broker_closes_connections(rabbitmq: RabbitNode, broker_url: str) -> None:
-    """Connections closed by an operator come back; both carry the service's name."""
+    """Connections closed by an operator reconnect; both carry the service's name."""
     room = Room()
     async with proxied(rabbitmq, broker_url) as world:
         transport = await opened(world, room.service, room.topology())
@@ -167,7 +167,7 @@ async def test_unsendable(rabbitmq: RabbitNode, broker_url: str) -> None:
 
 
 async def test_no_permission(rabbitmq: RabbitNode, broker_url: str) -> None:
-    """RULES 4.3: a publish without permission is REFUSED, declaring without it says the way out."""
+    """RULES 4.3: a publish without permission is REFUSED, declaring without it says how to get it."""
     room = Room()
     vhost = broker_url.rsplit("/", 1)[1]
     async with proxied(rabbitmq, broker_url) as world:
@@ -189,7 +189,7 @@ async def test_no_permission(rabbitmq: RabbitNode, broker_url: str) -> None:
 
 
 async def test_flood_with_culprits(rabbitmq: RabbitNode, broker_url: str) -> None:
-    """RULES 4.3: many large batches at once, some with a culprit: every verdict is right, the link stays up."""
+    """RULES 4.3: many large batches at once, some with a refused message: every verdict is right, the link stays up."""
     room = Room()
     async with proxied(rabbitmq, broker_url) as world:
         transport = await opened(world, room.service, room.topology())
@@ -199,14 +199,14 @@ async def test_flood_with_culprits(rabbitmq: RabbitNode, broker_url: str) -> Non
             batches[number][number] = bad
         answers = await asyncio.gather(*(transport.publish(batch) for batch in batches))
         for number, verdicts in enumerate(answers):
-            refused = [place for place, one in enumerate(verdicts) if one.verdict is Verdict.REFUSED]
+            refused = [index for index, one in enumerate(verdicts) if one.verdict is Verdict.REFUSED]
             assert refused == ([number] if number in {0, 5, 11} else [])
             assert {one.verdict for one in verdicts} <= {Verdict.CONFIRMED, Verdict.REFUSED}
         await closed([transport])
 
 
-async def test_culprits_between_a_flood_of_calls(rabbitmq: RabbitNode, broker_url: str) -> None:
-    """RULES 4.3: refused ones again and again among many calls at once: exact verdicts, one connection all the time."""
+async def test_refused_messages_in_a_flood_of_calls(rabbitmq: RabbitNode, broker_url: str) -> None:
+    """RULES 4.3: refused messages among many concurrent calls: exact verdicts, and the connection is kept."""
     room = Room()
     chance = random.Random(room.number)
     async with proxied(rabbitmq, broker_url) as world:
@@ -220,18 +220,18 @@ async def test_culprits_between_a_flood_of_calls(rabbitmq: RabbitNode, broker_ur
                 if bad is not None:
                     messages[bad] = Message("no-such-exchange", "x", b"", "x")
                 answers = await transport.publish(messages)
-                for place, answer in enumerate(answers):
-                    assert answer.verdict is (Verdict.REFUSED if place == bad else Verdict.CONFIRMED), answer
+                for index, answer in enumerate(answers):
+                    assert answer.verdict is (Verdict.REFUSED if index == bad else Verdict.CONFIRMED), answer
 
         await asyncio.wait_for(asyncio.gather(*(calls(3 + caller % 7) for caller in range(CALLERS))), 2 * PATIENCE)
         assert transport.link() == (True, "", since)
         await closed([transport])
 
 
-async def test_a_full_queue_to_the_socket_keeps_no_channel(
+async def test_a_channel_number_is_free_again_though_the_write_queue_was_full(
     rabbitmq: RabbitNode, broker_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """RULES 4.3: the broker ends a channel while the queue to the socket is full: its number can be used again."""
+    """RULES 4.3: the broker closes a channel while the write queue is full: its number can be used again."""
     end = ClientChannel._on_close_frame
 
     async def when_full(self: ClientChannel, frame: commands.Channel.Close) -> None:
@@ -254,7 +254,7 @@ async def test_a_full_queue_to_the_socket_keeps_no_channel(
 
 
 async def test_killed_node(tmp_path: Path) -> None:
-    """A node killed with SIGKILL and started again: what was confirmed is there, consumers go on, acks settle."""
+    """A node killed with SIGKILL and started again: confirmed messages are kept, consumers continue, acks settle."""
     room = Room()
     node = RabbitNode(tmp_path)
     try:
@@ -285,7 +285,7 @@ async def test_killed_node(tmp_path: Path) -> None:
 
 
 async def test_nothing_left(rabbitmq: RabbitNode, broker_url: str, caplog: pytest.LogCaptureFixture) -> None:
-    """Closed while connected, while connecting and while unreachable: no task, no error that nobody fetched."""
+    """Closed while connected, while connecting and while unreachable: no task remains, and no unretrieved error."""
     before = asyncio.all_tasks()
     room = Room()
     async with proxied(rabbitmq, broker_url) as world:
@@ -312,7 +312,7 @@ async def test_nothing_left(rabbitmq: RabbitNode, broker_url: str, caplog: pytes
 
 
 async def test_declares_only_once_up(rabbitmq: RabbitNode, broker_url: str) -> None:
-    """Each reconnect runs `on_ready` again: what was deleted meanwhile stands before consumers start."""
+    """Each reconnect runs `on_ready` again: what was deleted meanwhile is declared before consumers start."""
     room = Room()
     async with proxied(rabbitmq, broker_url) as world:
         proxy = await world.proxy(room.service)

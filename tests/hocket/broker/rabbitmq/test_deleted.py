@@ -1,4 +1,4 @@
-"""What stands behind the exchange where services say, deleted beneath them: nothing is confirmed into nothing."""
+"""Exchanges that events are forwarded to are deleted: no event is confirmed and then lost."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -34,7 +34,7 @@ async def deletes(url: str, exchange: str) -> None:
 
 
 async def test_all_is_heard(rabbitmq: RabbitNode, broker_url: str) -> None:
-    """docs/wire.md: `heard` deleted: what is said from then on is heard, once, though the log would take it anyway."""
+    """docs/wire.md: `heard` deleted: later events are heard once, though the log alone would confirm them."""
     room = Room()
     async with AsyncExitStack() as stack:
         transport = await opened(RabbitWorld(rabbitmq, broker_url, stack), room.service, room.topology())
@@ -53,7 +53,7 @@ async def test_all_is_heard(rabbitmq: RabbitNode, broker_url: str) -> None:
 
 
 async def test_what_nobody_hears_is_kept(rabbitmq: RabbitNode, broker_url: str) -> None:
-    """docs/wire.md: `unheard` deleted: what nobody hears still comes there."""
+    """docs/wire.md: `unheard` deleted: an event that nobody hears is still kept there."""
     room = Room()
     async with AsyncExitStack() as stack:
         world = RabbitWorld(rabbitmq, broker_url, stack)
@@ -67,7 +67,7 @@ async def test_what_nobody_hears_is_kept(rabbitmq: RabbitNode, broker_url: str) 
 
 @pytest.mark.parametrize("exchange", [HEARD, UNHEARD])
 async def test_what_cannot_be_declared_again(rabbitmq: RabbitNode, broker_url: str, exchange: str) -> None:
-    """RULES 1.5: without anybody who may declare it, an event is RETURNED, to be said later, and never REFUSED."""
+    """RULES 1.5: if the exchange is not declared again, an event is RETURNED, to be retried, and never REFUSED."""
     room = Room()
     async with AsyncExitStack() as stack:
         transport = await RabbitWorld(rabbitmq, broker_url, stack).transport(room.service)
@@ -83,6 +83,6 @@ async def test_what_cannot_be_declared_again(rabbitmq: RabbitNode, broker_url: s
         await closed([transport])
 
 
-def test_what_stands_behind() -> None:
-    """Behind where services say stand `heard` and its alternate; behind a service's own exchange nothing does."""
+def test_forwarding() -> None:
+    """`hocket.events` forwards to `heard` and its alternate; a service's own exchange forwards to none."""
     assert forwarding(Room().topology()) == {"hocket.events": (HEARD, UNHEARD)}

@@ -1,4 +1,4 @@
-"""A queue that does not run: the link says so and heals, or names the way out of what RabbitMQ 3.10 has lost."""
+"""A queue that is down: the link says so and recovers, or says what to do about a queue that RabbitMQ 3.10 lost."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -18,7 +18,7 @@ from tests.hocket.broker.rabbitmq.breakable_node import RabbitWorld
 
 
 async def declares(transport: Transport, room: Room) -> None:
-    """As a service does: what does not go now is said by the link."""
+    """Declare as a service does: a failure is reported by the link."""
     try:
         await transport.declare(room.topology())
     except TransportError:
@@ -28,7 +28,7 @@ async def declares(transport: Transport, room: Room) -> None:
 async def test_what_is_down_is_waited_for(
     rabbitmq: RabbitNode, broker_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While a queue does not run the link is not ready and says which; once it does, all is declared, none is held."""
+    """While a queue is down the link is not ready and says which; once it is up, all is declared and published."""
     room = Room()
     answers = ["log is down", "unheard is down"]
 
@@ -57,7 +57,7 @@ async def test_what_is_down_is_waited_for(
 
 
 async def test_killed_right_after_declaring(tmp_path: Path) -> None:
-    """Not ready, with the stream and the way out, and that is one; a broker that remembers is ready by itself."""
+    """The link names the lost stream and a remedy that works; if the broker lost nothing, the link is ready."""
     room = Room()
     node = RabbitNode(tmp_path)
     try:

@@ -20,6 +20,6 @@ class TestRabbitTransport(TransportContract):
 
     @asynccontextmanager
     async def world(self) -> AsyncIterator[World]:
-        """A virtual host for all tests of this module, its own proxies for each test."""
+        """One virtual host for all tests of this module, new proxies for each test."""
         async with AsyncExitStack() as stack:
             yield RabbitWorld(self._rabbitmq, self._url, stack)

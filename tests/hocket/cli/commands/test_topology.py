@@ -260,9 +260,9 @@ def test_an_api_that_is_not_there(flag: str, hocket: Terminal, folder: Path, mon
     ("broker", "management", "sentence"),
     [
         ("memory://", "", "HOCKET_BROKER_URL is memory://"),
-        ("amqp://127.0.0.1/", "rabbit:15672", "HOCKET_MANAGEMENT_URL is no address"),
-        ("amqp://127.0.0.1/", "http://127.0.0.1:x", "HOCKET_MANAGEMENT_URL is no address"),
-        ("kafka://127.0.0.1/", "", "the broker's URL is none"),
+        ("amqp://127.0.0.1/", "rabbit:15672", "HOCKET_MANAGEMENT_URL is not a valid address"),
+        ("amqp://127.0.0.1/", "http://127.0.0.1:x", "HOCKET_MANAGEMENT_URL is not a valid address"),
+        ("kafka://127.0.0.1/", "", "the broker's URL is invalid"),
     ],
 )
 def test_addresses_that_cannot_be_meant(
