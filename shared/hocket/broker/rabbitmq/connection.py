@@ -252,7 +252,7 @@ class LastingConnection:
             await self._report(str(refused))
             return False
         except (Broken, Refused) as failed:
-            await self._report(f"the broker at {self.where} closed the connection while it was being set up: {failed}")
+            await self._report(f"the connection to the broker at {self.where} failed during setup: {failed}")
             return False
         self.open, self.refusal = not session.lost.is_set(), None
         self._failures.clear()

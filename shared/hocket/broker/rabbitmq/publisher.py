@@ -114,13 +114,14 @@ class Publisher:
         size = sum(len(messages[index].body) for index in rest)
         try:
             await self._await_space(size)
-            if rest:
-                answers = await self._publish([messages[index] for index in rest])
-                for index, answer in zip(rest, answers, strict=True):
-                    verdicts[index] = answer
+            try:
+                answers = await self._publish([messages[index] for index in rest]) if rest else []
+            finally:
+                self._pending_bytes -= size
+                self._space.set()
+            for index, answer in zip(rest, answers, strict=True):
+                verdicts[index] = answer
         finally:
-            self._pending_bytes -= size
-            self._space.set()
             del self._waiting[number]
         return [verdict or self._unknown() for verdict in verdicts]
 
