@@ -95,7 +95,7 @@ def lay(fuse: Fuse) -> None:
     around(transaction.HandlerTransaction, "commit", before=at("before commit"), after=at("after commit"))
     around(commit.Committer, "_write", before=at("before group"), after=at("after group"))
     around_call(worker, "settle", before=at("before ack"), after=at("after ack"))
-    around(publisher._ConfirmChannel, "_write", after=functools.partial(fuse.flying, "published"))
+    around(publisher, "write_batch", after=functools.partial(fuse.flying, "published"))
     around(relay.Relay, "_answered", before=at("confirmed"))
     around(relay.Relay, "_forget", after=at("forgotten"))
     around(relay.Relay, "_claim", after=at("claimed"))

@@ -17,9 +17,9 @@ from tests.crash.databases import Databases
 from tests.crash.load import Load
 from tests.crash.plan import Disturbance, Trouble
 from tests.crash.process_spawner import ROOT, SEARCH, Nursery
-from tests.crash.proxy import Proxy
 from tests.crash.quiescence import drained
 from tests.crash.service_processes import Process, Tally
+from tests.tcp_proxy import TcpProxy
 
 #: Seconds that a connection is delayed by, a chunk.
 DELAY_SECONDS = 0.05
@@ -81,7 +81,7 @@ class Run:
     node: RabbitNode
     databases: Databases
     say: Say
-    proxies: dict[str, Proxy] = field(default_factory=dict)
+    proxies: dict[str, TcpProxy] = field(default_factory=dict)
     troubles: dict[str, int] = field(default_factory=dict)
     _verdict: str = ""
 
@@ -179,8 +179,8 @@ class Run:
     @asynccontextmanager
     async def _proxied(self) -> AsyncIterator[None]:
         for name in plan.SERVICES:
-            proxy = self.proxies[name] = Proxy(self.node.port)
-            await proxy.start()
+            proxy = self.proxies[name] = TcpProxy(self.node.port)
+            await proxy.up()
         try:
             yield
         finally:

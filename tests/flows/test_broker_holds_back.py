@@ -62,13 +62,13 @@ async def test_a_network_that_swallows_every_byte_is_noticed_by_heartbeats(band:
     """RULES 4.4: nobody is told; the heartbeat is missed, readiness says so, then all that was said arrives once."""
     await band.sing(0, 5)
     await band.once(5)
-    for wire in band.wires.values():
-        wire.silence(True)
+    for proxy in band.proxies.values():
+        proxy.silence(True)
     await band.sing(5, 5)
     await band.says("was lost")
-    for wire in band.wires.values():
-        wire.silence(False)
-        await wire.cut()
+    for proxy in band.proxies.values():
+        proxy.silence(False)
+        proxy.cut()
     await band.once(10)
     await band.ready()
 
@@ -76,13 +76,13 @@ async def test_a_network_that_swallows_every_byte_is_noticed_by_heartbeats(band:
 async def test_a_confirm_that_never_comes_is_waited_for_and_said(band: Choir, monkeypatch: pytest.MonkeyPatch) -> None:
     """RULES 4.4: no time-out of confirms: readiness says since when; one goes first, one copy each."""
     monkeypatch.setattr(worker_module, "SILENT_SECONDS", 0.5)
-    wire = band.wires[band.lead.name]
-    wire.withhold(True)
+    proxy = band.proxies[band.lead.name]
+    proxy.withhold(True)
     await band.sing(0, 10)
     await band.says("has not confirmed anything for")
     await band.written(1)
-    await wire.cut()
-    wire.withhold(False)
+    proxy.cut()
+    proxy.withhold(False)
     await band.once(10)
     await band.ready()
     assert 10 <= _copies(band) <= 20

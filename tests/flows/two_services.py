@@ -1,4 +1,4 @@
-"""Two small services on a real broker, reached by wires that break: `lead` says, `alto` hears and writes it down."""
+"""Two small services on a real broker, over connections that break: `lead` says, `alto` hears and writes it down."""
 
 import asyncio
 import itertools
@@ -25,7 +25,7 @@ from hocket.outcome import Word
 from hocket.store.sqlite.store import SqliteStore
 from hocket.telemetry.signals import Ended, Listener, Signals
 from hocket.worker import Worker
-from tests.hocket.broker.rabbitmq.tcp_proxy import Wire
+from tests.tcp_proxy import TcpProxy
 
 #: Seconds in which everything must come to its end.
 PATIENCE = 60.0
@@ -72,15 +72,15 @@ class Notes(Listener):
 class Choir:
     """The two services in this process, names of their own, one virtual host."""
 
-    def __init__(self, node: RabbitNode, url: str, folder: Path, wires: AsyncExitStack) -> None:
+    def __init__(self, node: RabbitNode, url: str, folder: Path, stack: AsyncExitStack) -> None:
         self._node = node
         self._url = URL(url)
         self._folder = folder
-        self._wires = wires
+        self._stack = stack
         self.number = next(_numbers)
         self.song = Song()
         self.notes = Notes()
-        self.wires: dict[str, Wire] = {}
+        self.proxies: dict[str, TcpProxy] = {}
         self.workers: dict[str, Worker] = {}
         self.sung = self._declare()
 
@@ -118,16 +118,16 @@ class Choir:
         return str(self._url.with_user(user).with_password(password))
 
     async def start(self, service: Service[Any], url: str = "") -> Worker:
-        """Start a service as a process would; `url` in place of its own wire."""
+        """Start a service as a process would; `url` in place of its own proxy."""
         clock, chance = SystemClock(), random.Random(self.number)
-        if service.name not in self.wires:
-            self.wires[service.name] = await self._wires.enter_async_context(Wire(self._node.port))
-        wired = self._url.with_port(self.wires[service.name].port).update_query(heartbeat=HEARTBEAT_SECONDS)
+        if service.name not in self.proxies:
+            self.proxies[service.name] = await self._stack.enter_async_context(TcpProxy(self._node.port))
+        proxied = self._url.with_port(self.proxies[service.name].port).update_query(heartbeat=HEARTBEAT_SECONDS)
         boot = Ids(clock, chance).uuid7()
         worker = Worker(
             service,
             store=SqliteStore(str(self._folder / f"{service.name}.db"), clock=clock, boot=boot),
-            transport=RabbitTransport(url or str(wired), service.name),
+            transport=RabbitTransport(url or str(proxied), service.name),
             signals=Signals([self.notes]),
             clock=clock,
             chance=chance,
@@ -187,7 +187,7 @@ class Choir:
 
     @asynccontextmanager
     async def admin(self) -> AsyncIterator[aio_pika.abc.AbstractChannel]:
-        """A channel of somebody else, on no wire of ours."""
+        """A channel of somebody else, through no proxy."""
         connection = await aio_pika.connect(self._url)
         async with connection, connection.channel(publisher_confirms=False) as channel:
             yield channel
@@ -206,8 +206,8 @@ class Choir:
 @asynccontextmanager
 async def choir(node: RabbitNode, url: str, folder: Path) -> AsyncIterator[Choir]:
     """Both services, ready."""
-    async with AsyncExitStack() as wires:
-        made = Choir(node, url, folder, wires)
+    async with AsyncExitStack() as stack:
+        made = Choir(node, url, folder, stack)
         try:
             await made.start(made.alto)
             await made.start(made.lead)

@@ -1,5 +1,6 @@
-"""Publishing, consuming and administering: the port (`port.py`), the topology, and the drivers.
+"""The broker: the port through which the kit publishes, subscribes and administers, the topology, the drivers.
 
-Drivers stand in `memory/` and `rabbitmq/`; `hocket.assembly` picks one, nobody else imports them. The port imports
-the ground floor alone; every other room talks to the broker through it.
+The files here are the port (`port.py`) and the topology; they import `errors` alone and are used by every folder that
+talks to the broker. The drivers are in `memory/` and `rabbitmq/`; only `hocket.assembly` and `hocket.testing` import
+them.
 """

@@ -1,4 +1,4 @@
-"""What stands on the broker of a service and is declared no more: bindings and queues that nobody hears."""
+"""Finds queues and bindings of a service that exist on the broker and are no longer declared."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from hocket.broker.topology import HEARD, Binding, Topology
 
 @dataclass(frozen=True, slots=True)
 class BrokerObjects:
-    """What stands in a virtual host: the names of its queues, and its bindings, also those of others."""
+    """What exists in a virtual host: the names of its queues, and its bindings, of all services."""
 
     queues: tuple[str, ...] = ()
     bindings: tuple[Binding, ...] = ()
@@ -16,7 +16,7 @@ class BrokerObjects:
 
 @dataclass(frozen=True, slots=True)
 class Leftover:
-    """What nobody hears any more, with the reason: a queue and all its bindings, or (`queue` is "") one binding."""
+    """One object that is no longer declared, and why: a queue and all its bindings, or (`queue` is "") one binding."""
 
     why: str
     bindings: tuple[Binding, ...]
@@ -24,11 +24,11 @@ class Leftover:
 
 
 def leftovers(service: str, declared: Topology, former: Collection[str], found: BrokerObjects) -> list[Leftover]:
-    """What stands of a service and is declared by it no more (RULES 10.2): queues first, then single bindings.
+    """The objects of a service that it no longer declares (RULES 10.2): queues first, then single bindings.
 
-    Only queues `SERVICE.*` are looked at, and of their bindings those that the kit makes: from `hocket.heard` and from
-    the service's own exchange. `former` are the queues of former names: they are left alone with all that is theirs,
-    for an older version may be at work there.
+    Only queues `SERVICE.*` are considered, and only those of their bindings that the kit makes: from `hocket.heard` and
+    from the service's own exchange. `former` are queues under former names: they are left out with their bindings,
+    because an older version may still use them.
     """
     own = {name for name in found.queues if name.startswith(f"{service}.")}
     gone = own - {each.name for each in declared.queues} - set(former)
@@ -40,9 +40,9 @@ def leftovers(service: str, declared: Topology, former: Collection[str], found: 
         )
         for queue in sorted(gone)
     ]
-    judged = own - gone - set(former)
+    checked = own - gone - set(former)
     for each in dict.fromkeys(found.bindings):
-        ours = each.source in {HEARD, service} and not each.to_exchange and each.destination in judged
+        ours = each.source in {HEARD, service} and not each.to_exchange and each.destination in checked
         if ours and each not in declared.bindings:
             what = f"reads no {each.key}" if each.source == HEARD else f"is not and was not called {each.key!r}"
             lost.append(Leftover(f"{each.destination} {what}", (each,)))

@@ -1,16 +1,16 @@
-"""The sentences about a topology that the broker does not accept: object, both values, the way out."""
+"""Error texts for a topology that the broker does not accept: the object, both values, how to resolve it."""
 
 
-def mismatch(kind: str, name: str, argument: str, wanted: object, standing: object) -> str:
-    """The text of a `ConfigError`: `kind` `name` stands on the broker with another value than is declared now."""
+def mismatch(kind: str, name: str, argument: str, wanted: object, existing: object) -> str:
+    """The text of a `ConfigError`: `kind` `name` exists on the broker with another value than is declared now."""
     remove = f"rabbitmqctl delete_queue {name}" if kind == "queue" else f"delete exchange {name} on the broker"
     return (
-        f"{kind} {name} stands on the broker with {argument} = {standing}, this process declares {wanted}. "
-        f"Start with the value that stands, or stop everybody who uses it, let it run empty, remove it "
+        f"{kind} {name} exists on the broker with {argument} = {existing}, this process declares {wanted}. "
+        f"Start with the existing value, or stop all services that use it, let it run empty, remove it "
         f"({remove}) and start again"
     )
 
 
 def missing(binding: str, absent: str) -> str:
-    """The text of a `ConfigError`: a binding names something that does not stand on the broker."""
-    return f"binding {binding} cannot be made: {absent} does not stand on the broker; declare it in the same topology"
+    """The text of a `ConfigError`: a binding names something that does not exist on the broker."""
+    return f"binding {binding} cannot be made: {absent} does not exist on the broker; declare it in the same topology"

@@ -1,17 +1,19 @@
-"""The port to the broker. A driver moves bytes; it decides nothing about events.
+"""The port to the broker: publishing, subscribing, administering. A driver moves bytes and decides nothing.
 
-Promises every driver keeps (the contract suite is `hocket.testing.transport_contract`):
+`Publishing`, `Subscribing` and `Administering` are what most callers need; `Transport` is their sum, for those who
+open and close it. Promises that every driver keeps (the contract suite is `hocket.testing.transport_contract`):
 
 - `Deliver` is called on the event loop, must not block and must not raise; it only enqueues
   (docs/house.md#the-way-of-a-delivery, intake).
-- A handle is (channel epoch, tag). After a reconnect the epoch is higher, the driver consumes again by itself, and an
-  `ack` or `give_back` of an older epoch is dropped without a word to the broker (RULES 1.1).
-- `ack` and `give_back` are plain calls that cost no await; the driver joins acks over contiguous finished tags only.
-- `publish` is persistent, confirmed and mandatory; it returns one verdict a message, in order, and raises nothing but
-  `TransportError` when the transport was closed by us. Several calls may be under way at once. While the connection
-  lives it waits for confirms without a bound (RULES 4.4); when the connection is lost all unconfirmed are UNKNOWN.
-- A message that the broker refuses by its nature (exchange missing, no permission, too big) is REFUSED with the
-  broker's words; its neighbours are not (RULES 4.3): the driver finds the culprit on a channel of its own.
+- A handle is (channel epoch, tag). After a reconnect the epoch is higher and the driver consumes again by itself. An
+  `ack` or `give_back` for an older epoch is ignored: the broker is not told (RULES 1.1).
+- `ack` and `give_back` are plain calls without an await; the driver joins acks over contiguous finished tags only.
+- `publish` is persistent, confirmed and mandatory. It returns one verdict for each message, in order, and raises
+  nothing but `TransportError` when the transport was closed by this process. Several calls may be pending at once.
+  While the connection lives it waits for confirms without a time limit (RULES 4.4); when the connection is lost, all
+  unconfirmed messages are UNKNOWN.
+- A message that the broker can never accept (exchange missing, no permission, too big) is REFUSED with the broker's
+  words; other messages of the batch are not (RULES 4.3): the driver finds the refused one on a separate channel.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -22,7 +24,7 @@ from typing import NamedTuple, Protocol
 from hocket.broker.leftovers import BrokerObjects
 from hocket.broker.topology import Binding, Topology
 
-#: Headers of one message, all together, in bytes (RULES 1.6).
+#: Largest sum of the headers of one message, in bytes (RULES 1.6).
 MAX_HEADER_BYTES = 32 * 1024
 
 #: Header values that hocket sends: text and whole numbers only.
@@ -30,14 +32,14 @@ Headers = Mapping[str, str | int]
 
 
 class Handle(NamedTuple):
-    """What settles a delivery: tags start again in each epoch of a channel."""
+    """Identifies a delivery when it is settled; tags start again in each epoch of a channel."""
 
     epoch: int
     tag: int
 
 
 class Delivery(NamedTuple):
-    """One message as it came from a queue; headers are data, never sent again as they are (RULES 1.5)."""
+    """One message as received from a queue; its headers are data and are never published again as is (RULES 1.5)."""
 
     queue: str
     handle: Handle
@@ -52,7 +54,7 @@ class Delivery(NamedTuple):
 
 
 class Message(NamedTuple):
-    """One message to publish; the driver adds a `message_id` that is fresh for every publish, also of the same."""
+    """One message to publish; the driver adds a `message_id` that is new for every publish, also of the same one."""
 
     exchange: str
     routing_key: str
@@ -66,12 +68,12 @@ class Message(NamedTuple):
 
 
 class Verdict(StrEnum):
-    """What the broker said to a published message."""
+    """How the broker answered a published message."""
 
     CONFIRMED = "confirmed"
-    RETURNED = "returned"  # no queue took it
-    NACKED = "nacked"  # the broker could not take it now
-    REFUSED = "refused"  # never will, by its nature
+    RETURNED = "returned"  # no queue matched
+    NACKED = "nacked"  # the broker could not accept it now
+    REFUSED = "refused"  # the broker will never accept it
     UNKNOWN = "unknown"  # the connection was lost before the answer: it may have arrived
 
 
@@ -83,7 +85,7 @@ class Published(NamedTuple):
 
 
 class Link(NamedTuple):
-    """Whether the broker is reachable, the sentence that says why not, and since when (monotonic seconds)."""
+    """Whether the broker is reachable, if not the reason as a sentence, and since when (monotonic seconds)."""
 
     ready: bool
     reason: str = ""
@@ -98,86 +100,106 @@ class Consumer(Protocol):
 
     @property
     def epoch(self) -> int:
-        """The present channel epoch: buffered deliveries of an older one need not be begun."""
+        """The current channel epoch; buffered deliveries of an older one need not be started."""
         ...
 
     def ack(self, handles: Sequence[Handle]) -> None:
-        """Settle; written at once or with the next acks, older epochs dropped."""
+        """Settle; written at once or with the next acks. Handles of older epochs are ignored."""
         ...
 
     def give_back(self, handles: Sequence[Handle]) -> None:
-        """Return to the queue (`nack`, requeue); for stopping only (RULES 1.3)."""
+        """Return to the queue (`nack` with requeue); only while stopping (RULES 1.3)."""
         ...
 
     def limit(self, prefetch: int) -> None:
-        """From soon on, hand over at most so many more before the first of them is settled; 0: none until raised.
+        """Change the prefetch: soon at most that many further deliveries are unsettled; 0 pauses until it is raised.
 
-        What was handed over before stays, can be settled, and may count among them. For queues, not for streams.
+        Earlier deliveries stay, can be settled, and may count towards the limit. For queues, not for streams.
         """
         ...
 
     async def cancel(self) -> None:
-        """No delivery comes after this returns; what was delivered can still be settled."""
+        """Stop deliveries; none arrives after this returns. Earlier ones can still be settled."""
         ...
 
     async def close(self) -> None:
-        """After `cancel`: write what is settled, one round trip to the broker, close (RULES 1.2)."""
+        """Call after `cancel`: write pending acks, wait for the broker to process them, close (RULES 1.2)."""
         ...
 
 
-class Transport(Protocol):
-    """A broker. `open` connects in the background and keeps connecting with backoff until `close`."""
-
-    async def open(self) -> None:
-        """Begin to connect; returns at once, `link` tells how it goes."""
-        ...
-
-    async def close(self) -> None:
-        """Close both connections; publishes under way end UNKNOWN."""
-        ...
+class LinkStatus(Protocol):
+    """Whether the broker can be reached now."""
 
     def link(self) -> Link:
-        """The state of both connections, for readiness."""
+        """The state of all connections, for readiness."""
         ...
 
     async def until_ready(self) -> None:
-        """Return when both connections are up."""
+        """Return when all connections are up; raises what a callback of `on_ready` raised."""
         ...
+
+
+class Publishing(LinkStatus, Protocol):
+    """What the relay needs: send messages and learn how the broker answered."""
+
+    async def publish(self, messages: Sequence[Message]) -> list[Published]:
+        """Publish all, pipelined; one verdict for each message, in order."""
+        ...
+
+
+class Subscribing(LinkStatus, Protocol):
+    """What subscriptions and stream readers need: consume a queue or a stream."""
+
+    async def consume(self, queue: str, *, prefetch: int, deliver: Deliver, offset: int | None = None) -> Consumer:
+        """Consume `queue`; for a stream `offset` is the first wanted, None the oldest that is kept.
+
+        For a stream each `ack` grants credit. After a reconnect it continues after the last delivered offset.
+        """
+        ...
+
+
+class Administering(LinkStatus, Protocol):
+    """What the worker needs at start and after each reconnect: declare the topology."""
 
     def on_ready(self, call: Callable[[], Awaitable[None]]) -> None:
         """Run `call` after each (re)connect, before consumers start again."""
         ...
 
     async def declare(self, topology: Topology) -> None:
-        """Declare on a channel of its own; only adds. `ConfigError` on 406: object, both values, the way out."""
-        ...
+        """Declare on a separate channel; only adds.
 
-    async def consume(self, queue: str, *, prefetch: int, deliver: Deliver, offset: int | None = None) -> Consumer:
-        """Consume `queue`; for a stream `offset` is the first wanted, None the very first kept.
-
-        With a stream each `ack` is credit, and after a reconnect it goes on behind the last delivered offset.
+        Raises `ConfigError` where an object exists with other arguments (406); it names the object, both values and
+        how to resolve it.
         """
         ...
 
-    async def publish(self, messages: Sequence[Message]) -> list[Published]:
-        """Publish all, pipelined; one verdict each, in order."""
+
+class Transport(Publishing, Subscribing, Administering, Protocol):
+    """All of a broker, for whoever opens and closes it."""
+
+    async def open(self) -> None:
+        """Start to connect in the background, with backoff, until `close`; returns at once."""
+        ...
+
+    async def close(self) -> None:
+        """Close all connections; pending publishes end UNKNOWN."""
         ...
 
 
 class BrokerAdmin(Protocol):
-    """The broker as it stands, and taking away what nobody hears; `ConfigError` where it cannot be asked."""
+    """Lists and removes what exists on the broker; `ConfigError` where the broker cannot be asked."""
 
     async def found(self) -> BrokerObjects:
-        """What stands in the virtual host."""
+        """The queues and bindings of the virtual host."""
         ...
 
     async def unbind(self, binding: Binding) -> None:
-        """Take one binding away; one that is gone already is no error."""
+        """Remove one binding; one that is already gone is no error."""
         ...
 
     async def remove(self, queue: str, bindings: Sequence[Binding]) -> str:
-        """Take a queue away, these bindings first; else the sentence why it stays.
+        """Remove a queue, these bindings first; returns "", or a sentence that says why the queue is kept.
 
-        One with a consumer stays with its bindings, one with messages without.
+        A queue with consumers keeps its bindings; a queue with messages loses them.
         """
         ...

@@ -1,4 +1,4 @@
-"""What stands on the broker: names and arguments, the same everywhere (docs/wire.md#broker-objects). Pure."""
+"""The exchanges, queues and bindings that a process declares (docs/wire.md#broker-objects). Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -12,11 +12,11 @@ DEAD = "hocket.dead"
 
 #: Names that no service may take.
 RESERVED = frozenset({"hocket", "amq"})
-#: Last net against a delivery that never ends; retries are ours (RULES 1.3).
+#: Last resort against a delivery that repeats for ever; retries are made by the kit (RULES 1.3).
 DELIVERY_LIMIT = 1000
-#: Dead letters are never dropped for being looked at often; without a limit of its own RabbitMQ 4 would drop at 20.
+#: Dead letters must survive being read often; without an explicit limit RabbitMQ 4 drops a message after 20 reads.
 DEAD_DELIVERY_LIMIT = 2_000_000_000
-#: How long streams keep what they have, and how much, in bytes.
+#: How long streams keep messages, and how many bytes.
 STREAM_MAX_AGE = "7D"
 STREAM_MAX_BYTES = 20_000_000_000
 STREAM_SEGMENT_BYTES = 100_000_000

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from hocket.broker.port import Consumer, Delivery, Transport
+from hocket.broker.port import Consumer, Delivery, Subscribing
 from hocket.declarations.subscription import Subscription
 from hocket.delivery.admit import Admission
 from hocket.delivery.arrival import Arrival
@@ -70,7 +70,7 @@ class SubscriptionRunner:
     def __post_init__(self) -> None:
         self.intake = Intake(PrefetchBudget(self.share, self.subscription.prefetch))
 
-    async def start(self, transport: Transport) -> None:
+    async def start(self, transport: Subscribing) -> None:
         """Consume, and put the handlers to work."""
         queue, prefetch = self.subscription.queue, self.subscription.prefetch
         self.consumer = await transport.consume(queue, prefetch=prefetch, deliver=self.intake.deliver)
@@ -81,7 +81,7 @@ class SubscriptionRunner:
         self._admitters = [spawn(f"admit {queue} {n}", self._admit()) for n in range(ADMITTING)]
         self._handlers = [spawn(f"handle {queue} {n}", self._handle()) for n in range(self.subscription.concurrency)]
 
-    async def _empty(self, queue: str, transport: Transport) -> None:
+    async def _empty(self, queue: str, transport: Subscribing) -> None:
         """Consume the queue of a former name until nothing comes from it, and say that it can be removed."""
         while (consumer := await self._consume_former(queue, transport)) is not None:
             await self._until_silent(queue)
@@ -104,7 +104,7 @@ class SubscriptionRunner:
         while self.intake.held_of(queue) or clock.monotonic() - self._heard[queue] < FORMER_SECONDS:  # noqa: ASYNC110
             await asyncio.sleep(FORMER_WAIT)
 
-    async def _consume_former(self, queue: str, transport: Transport) -> Consumer | None:
+    async def _consume_former(self, queue: str, transport: Subscribing) -> Consumer | None:
         """A consumer of the queue of a former name, None where it was removed long ago."""
         early: list[Delivery] = []  # delivered before it is known whose they are
 

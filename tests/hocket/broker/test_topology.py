@@ -1,4 +1,4 @@
-"""What stands on the broker: names and arguments, the same everywhere."""
+"""The declared objects, their names and arguments; and which existing ones are no longer declared."""
 
 from hocket.broker import topology
 from hocket.broker.leftovers import BrokerObjects, Leftover, leftovers
@@ -26,13 +26,13 @@ def test_the_kits_objects() -> None:
 
 
 def test_an_exchange_comes_before_what_names_it() -> None:
-    """The order is the order of declaration: an alternate exchange stands before the one it serves."""
+    """Objects are declared in order: an alternate exchange before the exchange that names it."""
     names = [exchange.name for exchange in topology.kit().exchanges]
     assert names.index("hocket.unheard") < names.index("hocket.heard")
 
 
 def test_streams_are_bounded() -> None:
-    """Each stream has an age and a size, and segments small enough that they can be cut."""
+    """Each stream is bounded by age and size, with segments small enough to be dropped."""
     for queue in topology.kit().queues:
         if queue.stream:
             assert queue.arguments["x-max-age"] == topology.STREAM_MAX_AGE
@@ -42,13 +42,13 @@ def test_streams_are_bounded() -> None:
 
 
 def test_the_dead_are_never_dropped() -> None:
-    """Looking at a letter often must not drop it: its queue has no limit that anyone reaches."""
+    """Reading a letter often must not drop it: its queue's delivery limit is out of reach."""
     dead = next(queue for queue in topology.kit().queues if queue.name == "hocket.dead")
     assert dead.arguments == {"x-queue-type": "quorum", "x-delivery-limit": topology.DEAD_DELIVERY_LIMIT}
 
 
 def test_a_services_own_objects() -> None:
-    """docs/wire.md: a quorum queue a subscription, bound to what it hears and to the service's own exchange."""
+    """docs/wire.md: a quorum queue for each subscription, bound to what it hears and to the service's exchange."""
     own = of_service("payments", [("payments.charge", ["order.placed.v1", "order.placed.v2"])])
     assert own.exchanges == (Exchange("payments", "direct"),)
     assert own.bindings == (
@@ -59,7 +59,7 @@ def test_a_services_own_objects() -> None:
 
 
 def test_a_subscription_dead_letters_at_least_once_and_has_no_bound() -> None:
-    """RULES 1.7: no max-length on what subscribes; the last net dead-letters without loss."""
+    """RULES 1.7: subscriptions have no max-length; beyond the delivery limit they dead-letter without loss."""
     queue = of_service("payments", [("payments.charge", [])]).queues[0]
     assert queue.arguments == {
         "x-queue-type": "quorum", "x-dead-letter-exchange": "hocket.dead",
@@ -70,7 +70,7 @@ def test_a_subscription_dead_letters_at_least_once_and_has_no_bound() -> None:
 
 
 def test_the_delivery_limit_is_no_budget_of_attempts() -> None:
-    """RULES 1.3: each stop that gives a delivery back raises its count, so the last net hangs far below."""
+    """RULES 1.3: each stop that returns a delivery raises its count, so the limit is far above any budget."""
     assert topology.DELIVERY_LIMIT >= 1000
 
 
@@ -84,7 +84,7 @@ def test_topologies_add_up() -> None:
 
 
 def test_a_version_has_its_own_routing_key() -> None:
-    """RULES 10.1: a new version travels under its own key."""
+    """RULES 10.1: each version has its own routing key."""
     assert routing_key("payment.charged", 2) == "payment.charged.v2"
 
 
@@ -92,7 +92,7 @@ PAYS = of_service("pays", [("pays.charge", ["order.placed.v2"])], [("pays.charge
 
 
 def found(*, queues: tuple[str, ...] = (), bindings: tuple[Binding, ...] = ()) -> BrokerObjects:
-    """What the kit and `pays` declare, and more."""
+    """What the kit and `pays` declare, and these further objects."""
     whole = kit() + PAYS
     return BrokerObjects(
         (*(each.name for each in whole.queues), *queues),
@@ -117,7 +117,7 @@ def test_a_version_that_nobody_reads_is_unheard() -> None:
 
 
 def test_a_queue_without_a_handler_is_unheard_with_its_bindings() -> None:
-    """RULES 10.2: a handler that is gone leaves a queue; what is bound to it goes with it, not a second time."""
+    """RULES 10.2: a removed handler leaves a queue; its bindings are listed with it, and not a second time."""
     bound = (
         Binding(HEARD, "pays.refund", "order.placed.v2"), Binding("pays", "pays.refund", "pays.refund"),
         Binding("legacy", "pays.refund", "x"),
@@ -129,12 +129,12 @@ def test_a_queue_without_a_handler_is_unheard_with_its_bindings() -> None:
 
 
 def test_former_names_are_left_alone() -> None:
-    """RULES 10.2: an older version may hear the queue of a former name: it stays with all its bindings."""
+    """RULES 10.2: an older version may consume the queue of a former name: it is kept with all its bindings."""
     bound = (Binding(HEARD, "pays.bill", "order.placed.v1"), Binding("pays", "pays.bill", "pays.bill"))
     assert leftovers("pays", PAYS, ("pays.bill",), found(queues=("pays.bill",), bindings=bound)) == []
 
 
 def test_bindings_of_other_exchanges_are_left_alone() -> None:
-    """RULES 10.2: what somebody binds from an exchange of his own into a queue of ours, or taps from ours, is his."""
+    """RULES 10.2: bindings that others made from their exchanges to our queues, or from ours to theirs, are kept."""
     made = (Binding("legacy", "pays.charge", "x"), Binding("pays", "tap", "pays.charge"), Binding(HEARD, "tap", "#"))
     assert leftovers("pays", PAYS, (), found(queues=("tap",), bindings=made)) == []

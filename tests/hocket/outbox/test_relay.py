@@ -286,7 +286,7 @@ async def test_the_bound_holds_before_the_broker_was_ever_reached(
     worker = await tower.start(clocks.using(World()))
     tower.broker.cut("clocks", heal=False)
     await until(worker.full, 5)
-    tower.broker.mend("clocks")
+    tower.broker.reconnect("clocks")
     await tower.quiet()
     assert struck(tower) == list(range(50))
 

@@ -31,6 +31,6 @@ async def test_a_manifest_waits_for_the_link(tower: Processes) -> None:
     await asyncio.sleep(3590)
     tower.broker.cut("steps", heal=False)
     await asyncio.sleep(60)
-    tower.broker.mend("steps")
+    tower.broker.reconnect("steps")
     await asyncio.sleep(10)
     assert len(facts(tower, "manifest")) == 2

@@ -1,4 +1,4 @@
-"""The broker in memory: what its transports share, and the faults that a test may ask of it."""
+"""The broker in memory: the state that its transports share, and the faults that a test can cause."""
 
 import asyncio
 from collections import deque
@@ -17,7 +17,7 @@ MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 
 
 class Batch:
-    """One `publish` under way: its messages, the verdicts so far, and the future that ends it."""
+    """One pending `publish`: its messages, the verdicts so far, and the future that ends it."""
 
     __slots__ = ("done", "messages", "sender", "verdicts")
 
@@ -28,12 +28,12 @@ class Batch:
         self.done: asyncio.Future[list[Published]] = asyncio.get_running_loop().create_future()
 
     def end(self, verdicts: list[Published]) -> None:
-        """Tell the publisher, unless it was told or has gone."""
+        """Give the publisher its verdicts, unless it has them or was cancelled."""
         if not self.done.done():
             self.done.set_result(verdicts)
 
     def lose(self, reason: str) -> None:
-        """The connection is lost: nobody knows."""
+        """The connection was lost: every verdict is UNKNOWN."""
         self.end([Published(Verdict.UNKNOWN, reason)] * len(self.messages))
 
 
@@ -42,14 +42,14 @@ class Connected(Protocol):
 
     @property
     def connecting(self) -> bool:
-        """Whether it is about to be connected by itself."""
+        """Whether it is connecting now."""
         ...
 
     def drop(self, heal: bool) -> None:
         """Lose the connection."""
         ...
 
-    def heal(self) -> None:
+    def reconnect(self) -> None:
         """Let it connect again."""
         ...
 
@@ -57,7 +57,7 @@ class Connected(Protocol):
 class MemoryBroker:
     """Exchanges, queues and streams of one event loop, shared by its `MemoryTransport`s.
 
-    `clock` gives the time in `x-death`. Everything moves in `call_soon`; `idle` says when nothing moves any more.
+    `clock` gives the time in `x-death`. Everything runs in `call_soon`; `idle` tells when nothing is left to do.
     """
 
     def __init__(self, *, clock: Clock | None = None, max_message_bytes: int = MAX_MESSAGE_BYTES) -> None:
@@ -67,7 +67,7 @@ class MemoryBroker:
         self._queues: dict[str, AnyQueue] = {}
         self._transports: dict[str, Connected] = {}
         self._dirty: dict[str, None] = {}
-        self._turning = False
+        self._scheduled = False
         self._watchers: list[asyncio.Future[None]] = []
         self._moving: dict[Batch, None] = {}
         self._parked: deque[Batch] = deque()
@@ -76,13 +76,13 @@ class MemoryBroker:
         self._silent = False
         self._nacks = 0
 
-    # -- what a test or a tool asks ----------------------------------------------------------------------------
+    # -- for tests and tools ----------------------------------------------------------------------------
 
     def idle(self, parked: Collection[str] = ()) -> bool:
-        """Nothing in work, nothing ready that has a consumer, no publish moving, no transport connecting.
+        """No unsettled delivery, no message ready for a consumer, no pending publish, no transport connecting.
 
-        Queues in `parked` do not count: their consumer has shut its intake. A publish that an alarm or `drop_confirms`
-        holds back does not count either: only the test can move it.
+        Queues in `parked` do not count: their consumer has paused its intake. A publish that an alarm or
+        `drop_confirms` holds back does not count either: only the test can let it continue.
         """
         return not (
             self._dirty
@@ -92,27 +92,28 @@ class MemoryBroker:
         )
 
     async def changed(self) -> None:
-        """Return after the next change of anything `idle` looks at."""
+        """Return after the next change of anything that `idle` checks."""
         watcher: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._watchers.append(watcher)
         await watcher
 
     def depth(self, queue: str) -> int:
-        """How many messages are in the queue, in work or waiting; of a stream, how many it keeps."""
+        """How many messages the queue holds, unsettled or waiting; for a stream, how many it keeps."""
         return len(self._queue(queue).content())
 
     def messages(self, queue: str) -> list[Delivery]:
-        """What is in the queue, oldest first, untouched; the tag of the handle is the place."""
-        return [delivery(queue, Handle(0, place), one) for place, one in enumerate(self._queue(queue).content(), 1)]
+        """The messages of the queue, oldest first, left in it; the handle's tag is the position."""
+        content = self._queue(queue).content()
+        return [delivery(queue, Handle(0, position), one) for position, one in enumerate(content, 1)]
 
     def names(self) -> list[str]:
-        """The queues and streams that stand."""
+        """The names of the queues and streams."""
         return list(self._queues)
 
     # -- faults --------------------------------------------------------------------------------------------------
 
     def cut(self, name: str, *, heal: bool = True) -> None:
-        """Break the connection of transport `name`; it comes back by itself, or with `mend` where not `heal`."""
+        """Break the connection of transport `name`; it reconnects at once, or by `reconnect` where not `heal`."""
         transport = self._transports[name]
         lost = [batch for batch in (*self._moving, *self._parked, *self._unanswered) if batch.sender == name]
         for batch in lost:
@@ -123,13 +124,13 @@ class MemoryBroker:
         transport.drop(heal)
         self.touch()
 
-    def mend(self, name: str) -> None:
-        """Let a transport that was cut for good connect again."""
-        self._transports[name].heal()
+    def reconnect(self, name: str) -> None:
+        """Let a transport that was cut without `heal` connect again."""
+        self._transports[name].reconnect()
         self.touch()
 
     def alarm(self, on: bool) -> None:
-        """Hold publishes back, as memory and disk alarms do; off lets them arrive in their order."""
+        """Block publishes, as memory and disk alarms do; off lets them arrive in their order."""
         self._alarm = on
         while not on and self._parked:
             batch = self._parked.popleft()
@@ -138,22 +139,22 @@ class MemoryBroker:
 
     @property
     def alarmed(self) -> bool:
-        """Whether publishes are held back."""
+        """Whether publishes are blocked."""
         return self._alarm
 
     def drop_confirms(self, on: bool = True) -> None:
-        """Take messages but keep the answer back: a later `cut` makes them UNKNOWN, off sends the answers."""
+        """Accept messages but withhold the confirms: a later `cut` makes them UNKNOWN, off sends the confirms."""
         self._silent = on
         while not on and self._unanswered:
             batch = self._unanswered.pop(0)
             batch.end(batch.verdicts)
 
     def nack_next(self, count: int) -> None:
-        """Answer the next `count` messages with NACKED and keep none of them."""
+        """Answer the next `count` messages with NACKED and drop them."""
         self._nacks = count
 
     def truncate(self, stream: str, first: int) -> None:
-        """Let retention of a stream forget everything before offset `first`."""
+        """Drop all messages of a stream before offset `first`, as its retention does."""
         queue = self._queue(stream)
         if not isinstance(queue, StreamLog):
             raise ConfigError(f"{stream} is a queue, only a stream can be truncated")
@@ -163,28 +164,28 @@ class MemoryBroker:
         """Remove a binding."""
         self._routing.remove_binding(binding)
 
-    # -- what transports ask -------------------------------------------------------------------------------------
+    # -- for transports -------------------------------------------------------------------------------------
 
     def join(self, name: str, transport: Connected) -> None:
-        """Know a transport by its name; two of one name cannot be told apart."""
+        """Register a transport; `ConfigError` if the name is taken."""
         if name in self._transports:
             raise ConfigError(f"the memory broker has a transport {name} already; give the second another name")
         self._transports[name] = transport
 
     def leave(self, name: str) -> None:
-        """Forget a transport, its publishes under way end UNKNOWN."""
+        """Remove a transport; its pending publishes end UNKNOWN."""
         if name in self._transports:
             self.cut(name, heal=False)
             del self._transports[name]
 
     def declare(self, topology: Topology) -> None:
-        """Add what is not there; `ConfigError` where something stands with other values."""
+        """Add missing objects; `ConfigError` where one exists with other values."""
         for exchange in topology.exchanges:
             self._routing.add_exchange(exchange)
         for queue in topology.queues:
-            standing = self._queues.get(queue.name)
-            if standing is not None:
-                differing("queue", queue.name, queue.arguments, standing.declared.arguments)
+            existing = self._queues.get(queue.name)
+            if existing is not None:
+                differing("queue", queue.name, queue.arguments, existing.declared.arguments)
                 continue
             self._queues[queue.name] = StreamLog(queue) if queue.stream else WorkQueue(queue, self._bury)
             self._routing.add_queue(queue)
@@ -199,27 +200,27 @@ class MemoryBroker:
         return self._queues.get(queue)
 
     def publish(self, batch: Batch) -> None:
-        """Let a batch set out; it arrives in the next turn of the loop, the answer is a turn behind."""
+        """Send a batch; it arrives in the next iteration of the loop, the answer in the one after."""
         self._moving[batch] = None
         asyncio.get_running_loop().call_soon(self._arrive, batch)
 
     def touch(self, queue: str = "") -> None:
-        """Something changed: hand over what can be handed over, in the next turn of the loop."""
+        """Something changed: deliver what can be delivered, in the next iteration of the loop."""
         self._dirty[queue] = None
-        if not self._turning:
-            self._turning = True
-            asyncio.get_running_loop().call_soon(self._turn)
+        if not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._deliver_ready)
 
     # -- inside --------------------------------------------------------------------------------------------------
 
     def _queue(self, name: str) -> AnyQueue:
         queue = self._queues.get(name)
         if queue is None:
-            raise ConfigError(f"queue {name} does not stand on the memory broker; it has {', '.join(self._queues)}")
+            raise ConfigError(f"queue {name} does not exist on the memory broker; it has {', '.join(self._queues)}")
         return queue
 
-    def _turn(self) -> None:
-        self._turning = False
+    def _deliver_ready(self) -> None:
+        self._scheduled = False
         dirty, self._dirty = self._dirty, {}
         for name in dirty if "" not in dirty else self._queues:
             self._queues[name].pump()
@@ -236,7 +237,7 @@ class MemoryBroker:
             self._parked.append(batch)
             self.touch()
             return
-        batch.verdicts = [self._take(message_id, message) for message_id, message in batch.messages]
+        batch.verdicts = [self._accept(message_id, message) for message_id, message in batch.messages]
         if self._silent:
             del self._moving[batch]
             self._unanswered.append(batch)
@@ -250,7 +251,7 @@ class MemoryBroker:
             batch.end(batch.verdicts)
             self.touch()
 
-    def _take(self, message_id: str, message: Message) -> Published:
+    def _accept(self, message_id: str, message: Message) -> Published:
         if message.exchange and message.exchange not in self._routing.exchanges:
             return Published(Verdict.REFUSED, f"NOT_FOUND - no exchange '{message.exchange}'")
         if len(message.body) > self._max:
@@ -270,7 +271,7 @@ class MemoryBroker:
         return Published(Verdict.CONFIRMED)
 
     def _bury(self, queue: WorkQueue, stored: Stored) -> bool:
-        """Dead-letter beyond the delivery limit; whether somebody took it (or nobody has to)."""
+        """Dead-letter beyond the delivery limit; returns whether a queue accepted it, or none has to."""
         arguments = queue.declared.arguments
         exchange = arguments.get("x-dead-letter-exchange")
         if not isinstance(exchange, str):
@@ -306,7 +307,7 @@ class MemoryBroker:
 
 
 def delivery(queue: str, handle: Handle, stored: Stored) -> Delivery:
-    """A stored message as a consumer gets it."""
+    """A stored message as a delivery."""
     headers = dict(stored.headers)
     if stored.offset is not None:
         headers["x-stream-offset"] = stored.offset

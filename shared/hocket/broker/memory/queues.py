@@ -1,4 +1,4 @@
-"""What keeps messages: work queues as quorum queues do, and streams."""
+"""Queues that behave as RabbitMQ's quorum queues, and streams."""
 
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -22,44 +22,44 @@ class Stored:
     offset: int | None = None
 
 
-class Taker(Protocol):
+class QueueConsumer(Protocol):
     """A consumer as a queue sees it."""
 
     @property
     def credit(self) -> int:
-        """How many more it takes now."""
+        """How many more deliveries it accepts now."""
         ...
 
     def take(self, stored: Stored) -> None:
-        """Hand over one message."""
+        """Deliver one message."""
         ...
 
 
 class WorkQueue:
-    """First in, first out; competing consumers; what comes back stands in front, up to the delivery limit."""
+    """First in, first out; competing consumers; returned messages go to the front, up to the delivery limit."""
 
     def __init__(self, declared: Queue, bury: Callable[["WorkQueue", Stored], bool]) -> None:
         self.declared = declared
         self._bury = bury
         self._limit = declared.arguments.get("x-delivery-limit")
-        self._takers: deque[Taker] = deque()
+        self._consumers: deque[QueueConsumer] = deque()
         self.ready: deque[Stored] = deque()
-        #: Dead-lettered at-least-once, but nobody takes them: kept here until the topology changes.
+        #: Dead-lettered at-least-once, but no queue accepts them: kept here until the topology changes.
         self.held: list[Stored] = []
         self.unacked: dict[int, Stored] = {}
 
-    def attach(self, taker: Taker, offset: int | None) -> None:
-        """Let a consumer compete; `offset` is for streams."""
+    def attach(self, consumer: QueueConsumer, offset: int | None) -> None:
+        """Add a consumer; `offset` is for streams."""
         del offset
-        self._takers.append(taker)
+        self._consumers.append(consumer)
 
-    def detach(self, taker: Taker) -> None:
-        """Hand nothing more to this consumer."""
-        if taker in self._takers:
-            self._takers.remove(taker)
+    def detach(self, consumer: QueueConsumer) -> None:
+        """Remove a consumer."""
+        if consumer in self._consumers:
+            self._consumers.remove(consumer)
 
     def push(self, stored: Stored) -> None:
-        """Take a message at the end."""
+        """Append a message."""
         self.ready.append(stored)
 
     def acked(self, stored: Stored) -> None:
@@ -67,7 +67,7 @@ class WorkQueue:
         self.unacked.pop(id(stored), None)
 
     def returned(self, several: Iterable[Stored]) -> None:
-        """Delivered messages come back to the front, in their order; beyond the limit they are dead-lettered."""
+        """Put delivered messages back to the front, in their order; beyond the limit they are dead-lettered."""
         back: list[Stored] = []
         for stored in several:
             self.unacked.pop(id(stored), None)
@@ -81,57 +81,57 @@ class WorkQueue:
         self.ready.extendleft(reversed(back))
 
     def retry_held(self) -> None:
-        """Try again to dead-letter what nobody took."""
+        """Try again to dead-letter what no queue accepted."""
         self.held = [stored for stored in self.held if not self._bury(self, stored)]
 
     def pump(self) -> None:
-        """Hand over while somebody has credit."""
+        """Deliver while a consumer has credit."""
         while self.ready:
-            for _ in range(len(self._takers)):
-                taker = self._takers[0]
-                self._takers.rotate(-1)
-                if taker.credit > 0:
+            for _ in range(len(self._consumers)):
+                consumer = self._consumers[0]
+                self._consumers.rotate(-1)
+                if consumer.credit > 0:
                     break
             else:
                 return
             stored = self.ready.popleft()
             self.unacked[id(stored)] = stored
-            taker.take(stored)
+            consumer.take(stored)
 
     def at_rest(self) -> bool:
-        """Whether nothing is in work and nothing waits that has a consumer."""
-        return not self.unacked and not (self.ready and self._takers)
+        """Whether no delivery is unsettled and no message waits for an existing consumer."""
+        return not self.unacked and not (self.ready and self._consumers)
 
     def content(self) -> list[Stored]:
-        """What is in it: in work first, then what waits."""
+        """All its messages: unsettled first, then waiting."""
         return [*self.unacked.values(), *self.ready, *self.held]
 
 
 class StreamLog:
-    """Keeps everything; each consumer reads on its own from an offset, an ack is credit only."""
+    """Keeps all messages; each consumer reads from its own offset, an ack only returns credit."""
 
     def __init__(self, declared: Queue) -> None:
         self.declared = declared
         self._first = 0
         self._log: list[Stored] = []
-        self._next: dict[Taker, int] = {}
+        self._next: dict[QueueConsumer, int] = {}
         self.unacked: dict[int, int] = {}
 
-    def attach(self, taker: Taker, offset: int | None) -> None:
-        """Let a consumer read from `offset`, None the first kept."""
-        self._next[taker] = self._first if offset is None else offset
+    def attach(self, consumer: QueueConsumer, offset: int | None) -> None:
+        """Add a consumer that reads from `offset`; None is the oldest that is kept."""
+        self._next[consumer] = self._first if offset is None else offset
 
-    def detach(self, taker: Taker) -> None:
-        """Hand nothing more to this consumer."""
-        self._next.pop(taker, None)
+    def detach(self, consumer: QueueConsumer) -> None:
+        """Remove a consumer."""
+        self._next.pop(consumer, None)
 
     def push(self, stored: Stored) -> None:
-        """Append; the offset is given here."""
+        """Append a message and give it its offset."""
         stored.offset = self._first + len(self._log)
         self._log.append(stored)
 
     def acked(self, stored: Stored) -> None:
-        """A reader has done with it."""
+        """One consumer has settled it."""
         left = self.unacked.get(id(stored), 0) - 1
         if left > 0:
             self.unacked[id(stored)] = left
@@ -139,38 +139,38 @@ class StreamLog:
             self.unacked.pop(id(stored), None)
 
     def returned(self, several: Iterable[Stored]) -> None:
-        """A stream takes nothing back."""
+        """A stream does not redeliver: the same as an ack."""
         for stored in several:
             self.acked(stored)
 
     def retry_held(self) -> None:
-        """A stream dead-letters nothing."""
+        """Nothing to do: a stream dead-letters nothing."""
 
     def pump(self) -> None:
-        """Hand over to every reader that has credit."""
-        for taker in list(self._next):
-            while taker.credit > 0:
-                offset = max(self._next[taker], self._first)
+        """Deliver to every consumer that has credit."""
+        for consumer in list(self._next):
+            while consumer.credit > 0:
+                offset = max(self._next[consumer], self._first)
                 if offset >= self._first + len(self._log):
                     break
-                self._next[taker] = offset + 1
+                self._next[consumer] = offset + 1
                 stored = self._log[offset - self._first]
                 self.unacked[id(stored)] = self.unacked.get(id(stored), 0) + 1
-                taker.take(stored)
+                consumer.take(stored)
 
     def truncate(self, first: int) -> None:
-        """Forget everything before offset `first`."""
+        """Drop all messages before offset `first`."""
         cut = min(max(first - self._first, 0), len(self._log))
         del self._log[:cut]
         self._first += cut
 
     def at_rest(self) -> bool:
-        """Whether every reader has read and settled to the end."""
+        """Whether every consumer has read and settled up to the end."""
         end = self._first + len(self._log)
         return not self.unacked and all(offset >= end for offset in self._next.values())
 
     def content(self) -> list[Stored]:
-        """What is kept."""
+        """All kept messages."""
         return list(self._log)
 
 

@@ -1,4 +1,4 @@
-"""Where a message goes: exchanges, bindings, alternate exchanges, as AMQP 0-9-1 has them."""
+"""Routes messages through exchanges, bindings and alternate exchanges, as AMQP 0-9-1 does."""
 
 from hocket.broker.mismatch import mismatch, missing
 from hocket.broker.topology import Binding, Exchange, Queue
@@ -8,7 +8,7 @@ Arguments = dict[str, str | int]
 
 
 def matches(pattern: str, key: str) -> bool:
-    """Whether a topic binding takes the key: `*` is one word, `#` any number of them."""
+    """Whether a topic binding matches the key: `*` is one word, `#` any number of them."""
     return _match(pattern.split("."), key.split(".") if key else [])
 
 
@@ -20,12 +20,12 @@ def _match(pattern: list[str], words: list[str]) -> bool:
     return bool(words) and pattern[0] in {"*", words[0]} and _match(pattern[1:], words[1:])
 
 
-def differing(kind: str, name: str, wanted: Arguments, standing: Arguments) -> None:
+def differing(kind: str, name: str, wanted: Arguments, existing: Arguments) -> None:
     """Raise `ConfigError` where two sets of arguments differ, naming the first that does."""
-    for argument in sorted(wanted.keys() | standing.keys()):
-        if wanted.get(argument) != standing.get(argument):
+    for argument in sorted(wanted.keys() | existing.keys()):
+        if wanted.get(argument) != existing.get(argument):
             raise ConfigError(
-                mismatch(kind, name, argument, wanted.get(argument, "none"), standing.get(argument, "none"))
+                mismatch(kind, name, argument, wanted.get(argument, "none"), existing.get(argument, "none"))
             )
 
 
@@ -38,18 +38,18 @@ class Routing:
         self._bindings: dict[str, list[Binding]] = {}
 
     def add_exchange(self, exchange: Exchange) -> None:
-        """Declare; the same again is nothing, another one under that name is a `ConfigError`."""
-        standing = self.exchanges.setdefault(exchange.name, exchange)
-        if standing.kind != exchange.kind:
-            raise ConfigError(mismatch("exchange", exchange.name, "type", exchange.kind, standing.kind))
-        differing("exchange", exchange.name, exchange.arguments, standing.arguments)
+        """Declare an exchange; `ConfigError` if one exists under that name with other values."""
+        existing = self.exchanges.setdefault(exchange.name, exchange)
+        if existing.kind != exchange.kind:
+            raise ConfigError(mismatch("exchange", exchange.name, "type", exchange.kind, existing.kind))
+        differing("exchange", exchange.name, exchange.arguments, existing.arguments)
 
     def add_queue(self, queue: Queue) -> None:
-        """Let bindings and the default exchange reach it."""
+        """Let bindings and the default exchange route to this queue."""
         self._queues.add(queue.name)
 
     def add_binding(self, binding: Binding) -> None:
-        """Bind; both ends must stand."""
+        """Bind; `ConfigError` if one of the ends does not exist."""
         kind, known = ("exchange", self.exchanges.keys()) if binding.to_exchange else ("queue", self._queues)
         said = f"{binding.source} -> {binding.destination} ({binding.key!r})"
         if binding.source not in self.exchanges:
@@ -61,13 +61,13 @@ class Routing:
             of_source.append(binding)
 
     def remove_binding(self, binding: Binding) -> None:
-        """Unbind, when it was bound."""
+        """Remove a binding, if it exists."""
         of_source = self._bindings.get(binding.source, [])
         if binding in of_source:
             of_source.remove(binding)
 
     def queues(self, exchange: str, key: str) -> list[str]:
-        """The queues that take the message, each once, in the order of the bindings."""
+        """The queues that get the message, each once, in the order of the bindings."""
         if not exchange:
             return [key] if key in self._queues else []
         found: dict[str, None] = {}
@@ -79,17 +79,17 @@ class Routing:
         if exchange is None or name in seen:
             return
         seen.add(name)
-        taken = False
+        matched = False
         for binding in self._bindings.get(name, ()):
             if exchange.kind == "direct" and binding.key != key:
                 continue
             if exchange.kind == "topic" and not matches(binding.key, key):
                 continue
-            taken = True
+            matched = True
             if binding.to_exchange:
                 self._walk(binding.destination, key, found, seen)
             else:
                 found[binding.destination] = None
         alternate = exchange.arguments.get("alternate-exchange")
-        if not taken and isinstance(alternate, str):
+        if not matched and isinstance(alternate, str):
             self._walk(alternate, key, found, seen)

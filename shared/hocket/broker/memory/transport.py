@@ -1,4 +1,4 @@
-"""One service's connection to the broker in memory."""
+"""The transport over a broker in memory: one service's connection, with its consumers."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -11,7 +11,7 @@ from hocket.errors import HocketError, TransportError
 
 
 class MemoryConsumer:
-    """One consumer of one queue in memory; its epoch goes up when the connection is lost."""
+    """One consumer of one queue in memory; its epoch increases when the connection is lost."""
 
     def __init__(self, broker: MemoryBroker, queue: str, prefetch: int, deliver: Deliver, offset: int | None) -> None:
         self._broker = broker
@@ -27,7 +27,7 @@ class MemoryConsumer:
 
     @property
     def epoch(self) -> int:
-        """The present channel epoch."""
+        """The current channel epoch."""
         return self._epoch
 
     @property
@@ -37,11 +37,11 @@ class MemoryConsumer:
 
     @property
     def credit(self) -> int:
-        """How many more deliveries it takes now."""
+        """How many more deliveries it accepts now."""
         return self._prefetch - len(self._unacked) if self._attached else 0
 
     def take(self, stored: Stored) -> None:
-        """Hand one message to the service."""
+        """Deliver one message to the service."""
         self._tag += 1
         self._unacked[self._tag] = stored
         if stored.offset is not None:
@@ -49,10 +49,10 @@ class MemoryConsumer:
         self._deliver(delivery(self._queue, Handle(self._epoch, self._tag), stored))
 
     def start(self) -> None:
-        """Begin, or begin again after a reconnect."""
+        """Start, or start again after a reconnect."""
         queue = self._broker.find(self._queue)
         if queue is None:
-            raise TransportError(f"queue {self._queue} cannot be consumed: it does not stand on the memory broker")
+            raise TransportError(f"queue {self._queue} cannot be consumed: it does not exist on the memory broker")
         if self._ended or self._attached:
             return
         self._attached = True
@@ -60,14 +60,14 @@ class MemoryConsumer:
         self._broker.touch(self._queue)
 
     def lose(self) -> None:
-        """The connection is gone: what is unsettled goes back, handles of this epoch are void."""
+        """The connection is lost: unsettled deliveries return, handles of this epoch become invalid."""
         self._return(list(self._unacked))
         self._detach()
         self._epoch += 1
         self._tag = 0
 
     def ack(self, handles: Sequence[Handle]) -> None:
-        """Settle; older epochs are dropped."""
+        """Settle; handles of older epochs are ignored."""
         queue = self._broker.find(self._queue)
         for handle in handles:
             stored = self._unacked.pop(handle.tag, None) if handle.epoch == self._epoch else None
@@ -80,17 +80,17 @@ class MemoryConsumer:
         self._return([handle.tag for handle in handles if handle.epoch == self._epoch])
 
     def limit(self, prefetch: int) -> None:
-        """Hand over at most so many unsettled; 0: none until raised."""
+        """Change the prefetch; 0 pauses until it is raised."""
         self._prefetch = prefetch
         self._broker.touch(self._queue)
 
     async def cancel(self) -> None:
-        """No delivery comes after this."""
+        """Stop deliveries."""
         self._ended = True
         self._detach()
 
     async def close(self) -> None:
-        """What was not settled goes back."""
+        """Return what was not settled."""
         self._ended = True
         self.lose()
 
@@ -110,54 +110,54 @@ class MemoryConsumer:
 
 
 class MemoryTransport:
-    """The transport port over a `MemoryBroker`; `name` is the service's, unique on the broker."""
+    """A transport over a `MemoryBroker`; `name` is the service's and unique on the broker."""
 
     def __init__(self, broker: MemoryBroker, name: str) -> None:
         self._broker = broker
         self._name = name
-        self._calls: list[Callable[[], Awaitable[None]]] = []
+        self._callbacks: list[Callable[[], Awaitable[None]]] = []
         self._consumers: list[MemoryConsumer] = []
         self._connect: asyncio.Task[None] | None = None
-        self._up = False
+        self._ready = False
         self._closed = False
         self._refusal: HocketError | None = None
-        self._news = asyncio.Event()
+        self._changed = asyncio.Event()
         self._published = 0
         self._since = 0.0
         self._reason = "not opened yet"
 
     @property
     def connecting(self) -> bool:
-        """Whether it is about to be connected by itself."""
+        """Whether it is connecting now."""
         return self._connect is not None and not self._connect.done()
 
     async def open(self) -> None:
-        """Begin to connect."""
+        """Start to connect."""
         self._broker.join(self._name, self)
         self._since = asyncio.get_running_loop().time()
         self._reason = "connecting to the memory broker"
-        self._begin()
+        self._start_connecting()
 
     async def close(self) -> None:
-        """End; publishes under way end UNKNOWN."""
+        """Close; pending publishes end UNKNOWN."""
         if self._closed:
             return
         self._closed = True
         self._broker.leave(self._name)
-        self._say("closed")
+        self._set_reason("closed")
         if self._connect is not None:
             self._connect.cancel()
             await asyncio.gather(self._connect, return_exceptions=True)
 
     def link(self) -> Link:
-        """The state, for readiness."""
-        if self._up and self._broker.alarmed:
-            return Link(False, "the memory broker has an alarm and holds publishes back", self._since)
-        return Link(self._up, "" if self._up else self._reason, self._since)
+        """The state of the connection, for readiness."""
+        if self._ready and self._broker.alarmed:
+            return Link(False, "the memory broker has an alarm and blocks publishes", self._since)
+        return Link(self._ready, "" if self._ready else self._reason, self._since)
 
     async def until_ready(self) -> None:
-        """Return when connected; what an `on_ready` call raised (a `ConfigError` mostly) is raised here."""
-        while not self._up:
+        """Return when connected; raises what a callback of `on_ready` raised (usually a `ConfigError`)."""
+        while not self._ready:
             if self._closed:
                 raise TransportError(f"the transport of {self._name} was closed")
             if self._refusal is not None:
@@ -165,12 +165,12 @@ class MemoryTransport:
                 raise refusal
             if self._connect is not None and self._connect.done() and not self._connect.cancelled():
                 self._connect.result()
-            self._news.clear()
-            await self._news.wait()
+            self._changed.clear()
+            await self._changed.wait()
 
     def on_ready(self, call: Callable[[], Awaitable[None]]) -> None:
         """Run `call` after each following (re)connect, before consumers start again."""
-        self._calls.append(call)
+        self._callbacks.append(call)
 
     async def declare(self, topology: Topology) -> None:
         """Declare; only adds."""
@@ -179,7 +179,7 @@ class MemoryTransport:
         self._broker.declare(topology)
 
     async def consume(self, queue: str, *, prefetch: int, deliver: Deliver, offset: int | None = None) -> Consumer:
-        """Consume, as soon as connected."""
+        """Consume as soon as connected."""
         consumer = MemoryConsumer(self._broker, queue, prefetch, deliver, offset)
         await self.until_ready()
         consumer.start()
@@ -192,7 +192,7 @@ class MemoryTransport:
             raise TransportError(f"the transport of {self._name} was closed: nothing can be published any more")
         if not messages:
             return []
-        if not (self._up or self.connecting):
+        if not (self._ready or self.connecting):
             return [Published(Verdict.UNKNOWN, self._reason)] * len(messages)
         numbered: list[tuple[str, Message]] = []
         for message in messages:
@@ -203,47 +203,47 @@ class MemoryTransport:
         return await batch.done
 
     def drop(self, heal: bool) -> None:
-        """The broker broke the connection."""
+        """Lose the connection; it reconnects at once where `heal`."""
         if self._connect is not None:
             self._connect.cancel()
         for consumer in self._consumers:
             consumer.lose()
-        self._up = False
-        self._say("the connection to the memory broker was lost")
+        self._ready = False
+        self._set_reason("the connection to the memory broker was lost")
         if heal and not self._closed:
-            self._begin()
+            self._start_connecting()
 
-    def heal(self) -> None:
-        """The broker lets it connect again."""
-        if not self._up and not self._closed and not self.connecting:
-            self._begin()
+    def reconnect(self) -> None:
+        """Connect again after a loss."""
+        if not self._ready and not self._closed and not self.connecting:
+            self._start_connecting()
 
-    def _say(self, reason: str) -> None:
+    def _set_reason(self, reason: str) -> None:
         self._reason = reason
         self._since = asyncio.get_running_loop().time()
-        self._news.set()
+        self._changed.set()
 
-    def _begin(self) -> None:
-        self._connect = asyncio.get_running_loop().create_task(self._come_up())
-        self._connect.add_done_callback(self._came_up)
+    def _start_connecting(self) -> None:
+        self._connect = asyncio.get_running_loop().create_task(self._become_ready())
+        self._connect.add_done_callback(self._on_connected)
 
-    def _came_up(self, _: asyncio.Task[None]) -> None:
-        self._news.set()
+    def _on_connected(self, _: asyncio.Task[None]) -> None:
+        self._changed.set()
         self._broker.touch()
 
-    async def _come_up(self) -> None:
-        for call in self._calls:
+    async def _become_ready(self) -> None:
+        for call in self._callbacks:
             try:
                 await call()
             except HocketError as refused:
                 self._refusal = refused
-                self._say(str(refused))
+                self._set_reason(str(refused))
                 return
-        self._up = True
-        self._say("")
+        self._ready = True
+        self._set_reason("")
         self._consumers = [consumer for consumer in self._consumers if not consumer.ended]
         for consumer in self._consumers:
             try:
                 consumer.start()
             except TransportError as gone:
-                self._say(str(gone))
+                self._set_reason(str(gone))

@@ -1,8 +1,9 @@
-"""RabbitMQ 3.10 to 4.x, by aio-pika.
+"""The driver for RabbitMQ 3.10 to 4.x, over aio-pika.
 
-Two connections a process, one publishes, one consumes, so that an alarm that holds publishers back leaves acks alone.
-Reconnecting, consuming again and confirms are ours (`line`, `consuming`, `publishing`); aio-pika's plain connection
-is below. What it cannot do: a stream has no single active consumer (RULES 7.1).
+Two connections for each process, one publishes, one consumes, so that an alarm that blocks publishers leaves acks
+alone. Reconnecting, consuming again and confirms are ours (`connection`, `consumer`, `publisher`), over aio-pika's
+plain connection; what goes below its public interface is in `protocol/`. It cannot give a stream a single active
+consumer (RULES 7.1). Imports the port and the topology. Used by `hocket.assembly`, which picks it by the broker's URL.
 """
 
 from hocket.broker.rabbitmq.transport import RabbitTransport

@@ -1,4 +1,4 @@
-"""Where the broker is: one address or several nodes of one cluster, plain or by TLS."""
+"""Parses the broker's URL: one address or several nodes of one cluster, plain or with TLS."""
 
 import ssl
 from dataclasses import dataclass
@@ -9,20 +9,20 @@ from hocket.errors import ConfigError
 
 #: Nodes that one URL may name.
 MAX_NODES = 32
-#: Where brokers listen, by scheme.
+#: Default ports, by scheme.
 PORTS = {"amqp": 5672, "amqps": 5671}
-#: Words of the query that name files of TLS; the client does not see them.
-TLS_WORDS = frozenset({"cafile", "certfile", "keyfile"})
+#: Query parameters that name TLS files; they are not passed to the client.
+TLS_PARAMETERS = frozenset({"cafile", "certfile", "keyfile"})
 
 _FORM = (
-    "the broker's URL is none: it has the form amqp://USER:PASSWORD@HOST:PORT/VHOST, also with several nodes, "
+    "the broker's URL is invalid: it has the form amqp://USER:PASSWORD@HOST:PORT/VHOST, also with several nodes, "
     "amqp://USER:PASSWORD@HOST,HOST,HOST/VHOST, or several such URLs separated by commas"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """One node, and how to say so without the password; `tls` is None on a plain connection."""
+    """One node; `where` names it without the password, `tls` is None on a plain connection."""
 
     url: URL
     where: str
@@ -30,14 +30,14 @@ class Address:
 
     @property
     def vhost(self) -> str:
-        """The virtual host, as the client reads it out of the path."""
+        """The virtual host, read from the path as the client does."""
         return self.url.path[1:].replace("%2F", "/") or "/"
 
     @classmethod
     def of(cls, text: str) -> "Address":
-        """Read the URL of one node, `amqp://…` or `amqps://…`; `ConfigError` for anything else.
+        """Parse the URL of one node, `amqp://…` or `amqps://…`; `ConfigError` for anything else.
 
-        `amqps` takes `?cafile=` (whom to trust in place of the system's), `&certfile=` and `&keyfile=` (who we are).
+        `amqps` takes `?cafile=` (the CA to trust instead of the system's), `&certfile=` and `&keyfile=` (our own).
         """
         try:
             url = URL(text)
@@ -48,8 +48,8 @@ class Address:
         if not usable:
             raise ConfigError(_FORM)
         where = f"{url.host}:{port}"
-        files = {word: url.query[word] for word in TLS_WORDS if word in url.query}
-        rest = [(word, value) for word, value in url.query.items() if word not in TLS_WORDS]
+        files = {word: url.query[word] for word in TLS_PARAMETERS if word in url.query}
+        rest = [(word, value) for word, value in url.query.items() if word not in TLS_PARAMETERS]
         if url.scheme == "amqp" and files:
             raise ConfigError(
                 f"the broker's URL for {where} names {', '.join(sorted(files))}: TLS begins with amqps://"
@@ -58,18 +58,18 @@ class Address:
 
 
 def addresses(text: str) -> tuple[Address, ...]:
-    """Every node that `HOCKET_BROKER_URL` names, in its order.
+    """Every node that `HOCKET_BROKER_URL` names, in the same order.
 
     `amqp://u:p@a,b:5673,c/vhost` or whole URLs separated by commas; `ConfigError` for anything else.
     """
-    urls = [url for whole in _whole(text) for url in _each_host(whole)]
+    urls = [url for part in _split_urls(text) for url in _each_host(part)]
     if len(urls) > MAX_NODES:
         raise ConfigError(f"the broker's URL names {len(urls)} nodes, at most {MAX_NODES} are tried")
     return tuple(Address.of(url) for url in urls)
 
 
-def _whole(text: str) -> list[str]:
-    """Whole URLs: a comma separates two where the next begins with a scheme; else it separates two hosts."""
+def _split_urls(text: str) -> list[str]:
+    """Split into URLs: a comma before a scheme separates two URLs, any other comma two hosts."""
     found: list[str] = []
     for part in text.split(","):
         if found and "://" not in part:
@@ -80,15 +80,15 @@ def _whole(text: str) -> list[str]:
 
 
 def _each_host(text: str) -> list[str]:
-    """One URL a host of `scheme://user:password@host,host/rest`."""
+    """One URL for each host of `scheme://user:password@host,host/rest`."""
     scheme, separator, rest = text.partition("://")
-    end = min((place for place in map(rest.find, "/?#") if place >= 0), default=len(rest))
+    end = min((index for index in map(rest.find, "/?#") if index >= 0), default=len(rest))
     user, at, hosts = rest[:end].rpartition("@")
     return [f"{scheme}{separator}{user}{at}{host.strip()}{rest[end:]}" for host in hosts.split(",")]
 
 
 def _context(files: dict[str, str], where: str) -> ssl.SSLContext:
-    """TLS as these files say; `ConfigError` names the file that cannot be used."""
+    """The TLS context made of these files; `ConfigError` names a file that cannot be used."""
     if "keyfile" in files and "certfile" not in files:
         raise ConfigError(f"the broker's URL for {where} names a keyfile and no certfile: give both")
     try:

@@ -1,4 +1,4 @@
-"""One connection that is kept up: connects with backoff, says how it goes, comes back after a loss."""
+"""One connection that is kept open: connects with backoff, reports its state, reconnects after a loss."""
 
 import asyncio
 import random
@@ -6,27 +6,27 @@ import ssl
 from collections.abc import Awaitable, Callable, Sequence
 
 from aio_pika.abc import AbstractChannel, AbstractConnection
-from aiormq.abc import AbstractChannel as Wire
-from aiormq.abc import AbstractConnection as WireConnection
+from aiormq.abc import AbstractChannel as ClientChannel
+from aiormq.abc import AbstractConnection as ClientConnection
 from aiormq.exceptions import AuthenticationError, ProbableAuthenticationError
 from yarl import URL
 
 from hocket.broker.rabbitmq.address import Address
-from hocket.broker.rabbitmq.errors import Broken, Refused, asked, words
-from hocket.broker.rabbitmq.protocol.frame_reader import FastConnection
+from hocket.broker.rabbitmq.errors import Broken, Refused, client_call, words
+from hocket.broker.rabbitmq.protocol.tapped_connection import TappedConnection, is_blocked
 from hocket.errors import HocketError, TransportError
 
-#: Heartbeats, in seconds: the broker is known dead after about three of them.
+#: Seconds between heartbeats: after about three of them without an answer the connection counts as lost.
 HEARTBEAT_SECONDS = 10
 #: Longest wait for one connection, or for one channel of a fresh connection, in seconds.
 CONNECT_SECONDS = 15.0
 #: Bounds of the wait before connecting again, in seconds; in between it doubles, with full jitter.
 BACKOFF_FIRST_SECONDS = 0.2
 BACKOFF_LAST_SECONDS = 5.0
-#: Numbers of channels in one session before they start again; a number just closed is not used at once, because its
-#: closing may not be finished at the broker.
+#: Channel numbers in one session before they start again; a number just closed is not used at once, because the
+#: broker may not have finished closing it.
 CHANNEL_NUMBERS = 1000
-#: What the client waits for when a virtual host is refused.
+#: What the client waits for when the broker refuses a virtual host.
 OPEN_OK = "Connection.OpenOk"
 
 
@@ -37,35 +37,33 @@ def backoff(attempt: int, chance: random.Random) -> float:
 
 
 class OpenConnection:
-    """One living connection; `gone` is set when it is lost."""
+    """One open connection; `lost` is set when it ends, for the reason `loss`."""
 
-    def __init__(self, connection: AbstractConnection, wire: WireConnection) -> None:
+    def __init__(self, connection: AbstractConnection, client: ClientConnection) -> None:
         self._connection = connection
-        self._wire = wire
+        self._client = client
         self._numbers = 0
         self._channels: dict[int, AbstractChannel] = {}
-        self.gone = asyncio.Event()
-        self.why = ""
-        wire.closing.add_done_callback(self._lost)
+        self.lost = asyncio.Event()
+        self.loss = ""
+        client.closing.add_done_callback(self._on_loss)
 
-    def _lost(self, closing: asyncio.Future[object]) -> None:
+    def _on_loss(self, closing: asyncio.Future[object]) -> None:
         error = None if closing.cancelled() else closing.exception()
-        self.why = "closed" if error is None else words(error)
+        self.loss = "closed" if error is None else words(error)
         self._channels.clear()
-        self.gone.set()
+        self.lost.set()
 
     @property
     def blocked(self) -> bool:
-        """Whether the broker has said that it takes no publishes now (`connection.blocked`)."""
-        # The client keeps this to itself; the contract suite shows on a real broker that the name still stands.
-        unblocked = getattr(self._wire, "_Connection__connection_unblocked", None)
-        return isinstance(unblocked, asyncio.Event) and not unblocked.is_set()
+        """Whether the broker has said that it accepts no publishes now (`connection.blocked`)."""
+        return is_blocked(self._client)
 
     async def until_unblocked(self) -> None:
-        """Return when the broker takes publishes; `Broken` when the connection is lost before."""
-        if not self.blocked or self.gone.is_set():
+        """Return when the broker accepts publishes, or the connection is lost."""
+        if not self.blocked or self.lost.is_set():
             return
-        waits = [asyncio.ensure_future(self._wire.ready()), asyncio.ensure_future(self.gone.wait())]
+        waits = [asyncio.ensure_future(self._client.ready()), asyncio.ensure_future(self.lost.wait())]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -73,7 +71,7 @@ class OpenConnection:
                 wait.cancel()
             await asyncio.gather(*waits, return_exceptions=True)
 
-    async def channel(self, *, confirms: bool) -> Wire:
+    async def channel(self, *, confirms: bool) -> ClientChannel:
         """Open a channel; raises `Broken` and `Refused`."""
         for _ in range(CHANNEL_NUMBERS):
             self._numbers = self._numbers % CHANNEL_NUMBERS + 1
@@ -82,27 +80,28 @@ class OpenConnection:
         number = self._numbers
         try:
             channel = self._connection.channel(number, publisher_confirms=confirms, on_return_raises=confirms)
-        except RuntimeError as gone:  # the connection was lost a moment ago
-            raise Broken(words(gone)) from gone
-        await asked(channel.initialize(), CONNECT_SECONDS)
+        except RuntimeError as lost:  # the connection was lost a moment ago
+            raise Broken(words(lost)) from lost
+        await client_call(channel.initialize(), CONNECT_SECONDS)
         self._channels[number] = channel
-        wire = await asked(channel.get_underlay_channel())
-        wire.closing.add_done_callback(lambda _: self._channels.pop(number, None))
-        return wire
+        client_channel = await client_call(channel.get_underlay_channel())
+        client_channel.closing.add_done_callback(lambda _: self._channels.pop(number, None))
+        return client_channel
 
     async def close(self) -> None:
-        """Close; what waits on it ends."""
+        """Close; everything that waits on it ends."""
         try:
-            await asked(self._connection.close(), CONNECT_SECONDS)
+            await client_call(self._connection.close(), CONNECT_SECONDS)
         except (Broken, Refused):
-            self.gone.set()
+            self.lost.set()
 
 
 class LastingConnection:
-    """Keeps one connection up for one purpose; `came_up` runs in each session before the line is open.
+    """Keeps one connection for one purpose; `on_connected` runs in each session before it counts as open.
 
-    Of several addresses the next is tried whenever one fails or is lost; it waits only when all have failed in turn.
-    What `came_up` raises of `HocketError`, `Broken` and `Refused` ends the session; it is said and tried again.
+    With several addresses the next is tried whenever one fails or is lost; it waits only after all have failed.
+    If `on_connected` raises `HocketError`, `Broken` or `Refused`, the session ends, `reason` says why, and it connects
+    again. `on_change` is called after every change of state.
     """
 
     def __init__(
@@ -110,16 +109,16 @@ class LastingConnection:
         addresses: Sequence[Address],
         name: str,
         chance: random.Random,
-        came_up: Callable[[OpenConnection], Awaitable[None]],
-        news: Callable[[], None],
+        on_connected: Callable[[OpenConnection], Awaitable[None]],
+        on_change: Callable[[], None],
     ) -> None:
         self._addresses = addresses
-        self._turn = 0
+        self._tried = 0
         self._failures: dict[int, str] = {}
         self._name = name
         self._chance = chance
-        self._came_up = came_up
-        self._news = news
+        self._on_connected = on_connected
+        self._on_change = on_change
         self._changed = asyncio.Condition()
         self._task: asyncio.Task[None] | None = None
         self._closed = False
@@ -131,41 +130,41 @@ class LastingConnection:
 
     @property
     def where(self) -> str:
-        """The address it is connected to, or tries now."""
+        """The address that it is connected to, or tries now."""
         return self._address.where
 
     @property
     def _address(self) -> Address:
-        return self._addresses[self._turn % len(self._addresses)]
+        return self._addresses[self._tried % len(self._addresses)]
 
     def start(self) -> None:
-        """Begin to connect, in the background."""
+        """Start to connect in the background."""
         self.since = asyncio.get_running_loop().time()
-        self._task = asyncio.create_task(self._run(), name=f"line {self._name}")
-        self._task.add_done_callback(lambda _: self._news())
+        self._task = asyncio.create_task(self._run(), name=f"connection {self._name}")
+        self._task.add_done_callback(lambda _: self._on_change())
 
     async def stop(self) -> None:
-        """Close the connection and stay down; who waits gets `TransportError`."""
+        """Close the connection for good; callers that wait get `TransportError`."""
         self._closed = True
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        await self._say(f"the transport was closed by {self._name.rsplit(' ', 1)[0]}")
+        await self._report(f"the transport was closed by {self._name.rsplit(' ', 1)[0]}")
 
-    async def cut(self) -> None:
-        """Give the present connection up, and connect again."""
+    async def reconnect(self) -> None:
+        """Close the current connection and connect again."""
         if self.session is not None:
             await self.session.close()
 
     def check(self) -> None:
-        """Raise what ended the line: closed by us, or a mistake in a call of `came_up`."""
+        """Raise what ended it: `TransportError` after `stop`, or an unexpected error of `on_connected`."""
         if self._closed:
             raise TransportError(f"the transport to the broker at {self.where} was closed by this process")
         if self._task is not None and self._task.done() and not self._task.cancelled():
             self._task.result()
 
     async def connected(self) -> OpenConnection:
-        """The session, as soon as there is one, open or about to be."""
+        """The session, as soon as there is one, even before `on_connected` has finished."""
         async with self._changed:
             await self._changed.wait_for(lambda: self.session is not None or self._ended)
         self.check()
@@ -174,7 +173,7 @@ class LastingConnection:
         return self.session
 
     async def until_open(self) -> OpenConnection:
-        """The session, as soon as the line is open."""
+        """The session, as soon as it is open."""
         async with self._changed:
             await self._changed.wait_for(lambda: self.open or self._ended)
         self.check()
@@ -199,77 +198,77 @@ class LastingConnection:
                 finally:
                     self.open, self.session = False, None
                     await session.close()
-            self._turn += 1
-            if self._turn % len(self._addresses) == 0:
+            self._tried += 1
+            if self._tried % len(self._addresses) == 0:
                 attempt += 1
                 await asyncio.sleep(backoff(attempt, self._chance))
 
     async def _failed(self, failed: Broken | Refused) -> None:
-        """Say it, with what the other addresses said when they were tried last."""
+        """Report a failed attempt, with the last failures of the other addresses."""
         how = "refuses this process" if isinstance(failed, Refused) else "does not answer"
         if isinstance(failed.__cause__, ssl.SSLError) or "SSL" in str(failed):
             how = "does not agree on TLS"
-        self._failures[self._turn % len(self._addresses)] = f"the broker at {self.where} {how}: {failed}"
-        await self._say("; ".join(self._failures[place] for place in sorted(self._failures)))
+        self._failures[self._tried % len(self._addresses)] = f"the broker at {self.where} {how}: {failed}"
+        await self._report("; ".join(self._failures[index] for index in sorted(self._failures)))
 
     async def _connect(self) -> OpenConnection:
         query = {"heartbeat": str(HEARTBEAT_SECONDS), **self._address.url.query, "name": self._name}
         url = self._address.url.with_query(query)
-        connection = FastConnection(url, ssl_context=self._address.tls)
+        connection = TappedConnection(url, ssl_context=self._address.tls)
         try:
-            await asked(connection.connect(timeout=CONNECT_SECONDS))
+            await client_call(connection.connect(timeout=CONNECT_SECONDS))
             if connection.transport is None:
-                raise Broken("the connection ended as it began")
+                raise Broken("the connection was lost as soon as it was open")
             return OpenConnection(connection, connection.transport.connection)
         except BaseException as failed:
-            # Else it closes itself when it is collected, in whatever thread that happens.
+            # Otherwise it closes itself when it is garbage collected, in whatever thread that happens.
             await connection.close()
             if isinstance(failed, Broken):
-                raise self._meant(failed, url) from failed.__cause__
+                raise self._interpreted(failed, url) from failed.__cause__
             raise
 
     @staticmethod
-    def _meant(failed: Broken, url: URL) -> Broken | Refused:
-        """What a failure to connect really says."""
+    def _interpreted(failed: Broken, url: URL) -> Broken | Refused:
+        """The real reason of a failure to connect."""
         if isinstance(failed.__cause__, AuthenticationError | ProbableAuthenticationError):
             return Refused(str(failed))
         if OPEN_OK in str(failed):
-            # The client loses the broker's words here; it closes so for the virtual host only.
+            # The client loses the broker's words here; only a refused virtual host ends like this.
             vhost = url.path[1:] or "/"
-            return Refused(f"virtual host {vhost} does not stand there, or user {url.user} may not use it")
+            return Refused(f"virtual host {vhost} does not exist there, or user {url.user} may not use it")
         return failed
 
     async def _live(self, session: OpenConnection) -> bool:
-        """Serve until the session is lost; whether it was ever open."""
+        """Wait until the session is lost; returns whether it was ever open."""
         self.session = session
-        await self._tell()
+        await self._notify()
         try:
-            await self._came_up(session)
+            await self._on_connected(session)
         except TransportError as failed:
-            await self._say(str(failed))
+            await self._report(str(failed))
             return False
         except HocketError as refused:
             self.refusal = refused
-            await self._say(str(refused))
+            await self._report(str(refused))
             return False
         except (Broken, Refused) as failed:
-            await self._say(f"the broker at {self.where} broke off while connecting: {failed}")
+            await self._report(f"the connection to the broker at {self.where} failed during setup: {failed}")
             return False
-        self.open, self.refusal = not session.gone.is_set(), None
+        self.open, self.refusal = not session.lost.is_set(), None
         self._failures.clear()
-        await self._say("")
-        await session.gone.wait()
+        await self._report("")
+        await session.lost.wait()
         self.open, self.session = False, None
-        await self._say(f"the connection to the broker at {self.where} was lost: {session.why}")
+        await self._report(f"the connection to the broker at {self.where} was lost: {session.loss}")
         return True
 
-    async def _say(self, reason: str) -> None:
+    async def _report(self, reason: str) -> None:
         if bool(reason) != bool(self.reason):
             self.since = asyncio.get_running_loop().time()
         self.reason = reason
-        await self._tell()
+        await self._notify()
 
-    async def _tell(self) -> None:
+    async def _notify(self) -> None:
         async with self._changed:
             self._changed.notify_all()
-        self._news()
+        self._on_change()

@@ -1,4 +1,4 @@
-"""How the client's many errors become two: the link broke, or the broker refused."""
+"""Maps the client's many errors to two: the connection was lost, or the broker refused."""
 
 import asyncio
 import struct
@@ -9,43 +9,43 @@ from aiormq.exceptions import AMQPConnectionError, AMQPError, ChannelClosed
 
 T = TypeVar("T")
 
-#: How the broker begins to say that something does not stand there.
+#: How the broker's words begin when something does not exist.
 NOT_FOUND = "NOT_FOUND"
 
 
 class Broken(Exception):
-    """The connection or the channel was lost while we waited."""
+    """The connection or the channel was lost during a call."""
 
 
 class Refused(Exception):
-    """The broker closed the channel because of what was asked; the text is the broker's."""
+    """The broker closed the channel because of a request; the text is the broker's."""
 
 
 def refusal(error: BaseException | None) -> str | None:
-    """The broker's words, if it closed a channel because of what was asked; None for anything else."""
+    """The broker's words if it closed a channel because of a request; None for anything else."""
     if not isinstance(error, ChannelClosed) or not error.args or error.args[-1] is None:
         return None
     return str(error.args[-1])
 
 
 def missing(said: str | BaseException | None) -> bool:
-    """Whether the broker's words say that an exchange or queue does not stand there."""
+    """Whether the broker's words say that an exchange or queue does not exist."""
     return str(said or "").startswith(NOT_FOUND)
 
 
 def words(error: BaseException) -> str:
-    """An error in words, also where its text is empty."""
+    """The text of an error, or its type where the text is empty."""
     return str(error) or type(error).__name__
 
 
-async def asked(question: Awaitable[T], seconds: float | None = None) -> T:
-    """Await the client; raises `Refused` and `Broken`, and `CancelledError` only when we were cancelled ourselves.
+async def client_call(call: Awaitable[T], seconds: float | None = None) -> T:
+    """Await a call of the client; raises `Refused` or `Broken`, and `CancelledError` only if this task was cancelled.
 
-    The client ends what waits on a lost connection by a CancelledError that nobody asked for.
+    The client ends calls on a lost connection with a CancelledError that nobody requested.
     """
     try:
         async with asyncio.timeout(seconds):
-            return await question
+            return await call
     except asyncio.CancelledError:
         task = asyncio.current_task()
         if task is not None and task.cancelling():

@@ -1,4 +1,4 @@
-"""The transport port over RabbitMQ: two lines, one publisher, any number of consumers."""
+"""The transport over RabbitMQ: two connections, one publisher, any number of consumers."""
 
 import asyncio
 import contextlib
@@ -9,97 +9,98 @@ from hocket.broker.port import Consumer, Deliver, Link, Message, Published
 from hocket.broker.rabbitmq.address import addresses
 from hocket.broker.rabbitmq.connection import LastingConnection, OpenConnection
 from hocket.broker.rabbitmq.consumer import RabbitConsumer
-from hocket.broker.rabbitmq.declare import Down, declare, passes_on
+from hocket.broker.rabbitmq.declare import QueueDown, declare, forwarding
 from hocket.broker.rabbitmq.errors import Broken, Refused
 from hocket.broker.rabbitmq.publisher import Publisher
 from hocket.broker.topology import Topology
 from hocket.errors import HocketError, TransportError
 
-#: Seconds between looks at a queue of ours that does not run.
+#: Seconds between checks of a declared queue that is down.
 DOWN_SECONDS = 2.0
 
 
 class RabbitTransport:
-    """RabbitMQ; `name` is the service's and stands on the broker's list of connections.
+    """RabbitMQ; `name` is the service's and is shown in the broker's list of connections.
 
     `url` is `amqp://USER:PASSWORD@HOST:PORT/VHOST` or `amqps://…`, or names several nodes of one cluster
-    (`address.addresses`); `ConfigError` for anything else. `chance` spreads the waits before connecting again.
+    (`address.addresses`); `ConfigError` for anything else. `chance` gives the jitter of the waits before
+    connecting again.
     """
 
     def __init__(self, url: str, name: str, *, chance: random.Random | None = None) -> None:
         nodes = addresses(url)
         self._chance = chance or random.Random()
-        self._calls: list[Callable[[], Awaitable[None]]] = []
-        self._calling = asyncio.Lock()
-        self._caller: asyncio.Task[object] | None = None
-        self._mending = asyncio.Lock()
-        self._mended = 0.0
+        self._callbacks: list[Callable[[], Awaitable[None]]] = []
+        self._callbacks_lock = asyncio.Lock()
+        self._callback_task: asyncio.Task[object] | None = None
+        self._redeclaring = asyncio.Lock()
+        self._redeclared_at = 0.0
         self._consumers: dict[RabbitConsumer, None] = {}
         self._streams: dict[str, bool] = {}
         self._changed = asyncio.Event()
         self._opened = self._closed = False
         self._blocked_since: float | None = None
         self._down = ""
-        self._waits: asyncio.Task[None] | None = None
-        news = self._changed.set
-        self._in = LastingConnection(nodes, f"{name} consumes", self._chance, self._consumes_again, news)
-        self._out = LastingConnection(nodes, f"{name} publishes", self._chance, self._publishes_again, news)
-        self._publisher = Publisher(self._out, name, self._mend)
+        self._down_watch: asyncio.Task[None] | None = None
+        on_change = self._changed.set
+        self._consuming = LastingConnection(nodes, f"{name} consumes", self._chance, self._on_consuming, on_change)
+        self._publishing = LastingConnection(nodes, f"{name} publishes", self._chance, self._on_publishing, on_change)
+        self._publisher = Publisher(self._publishing, name, self._redeclare)
 
     async def open(self) -> None:
-        """Begin to connect; returns at once."""
+        """Start to connect; returns at once."""
         if not self._opened:
             self._opened = True
-            self._out.start()
-            self._in.start()
+            self._publishing.start()
+            self._consuming.start()
 
     async def close(self) -> None:
-        """Close both connections; publishes under way end UNKNOWN."""
+        """Close both connections; pending publishes end UNKNOWN."""
         if self._closed:
             return
         self._closed = True
-        if self._waits is not None:
-            self._waits.cancel()
-            await asyncio.gather(self._waits, return_exceptions=True)
+        if self._down_watch is not None:
+            self._down_watch.cancel()
+            await asyncio.gather(self._down_watch, return_exceptions=True)
         for consumer in list(self._consumers):
             await consumer.close()
-        await asyncio.gather(self._in.stop(), self._out.stop())
+        await asyncio.gather(self._consuming.stop(), self._publishing.stop())
 
     def link(self) -> Link:
-        """The state of both connections, in a sentence that names the address."""
-        for line in (self._in, self._out):
-            if not line.open:
-                return Link(False, line.reason, line.since)
-        session = self._out.session
+        """The state of both connections; the reason names the address."""
+        for connection in (self._consuming, self._publishing):
+            if not connection.open:
+                return Link(False, connection.reason, connection.since)
+        session = self._publishing.session
         if session is not None and session.blocked:
             since = self._publisher.waiting_since or self._blocked_since or asyncio.get_running_loop().time()
             self._blocked_since = since
             return Link(
                 False,
-                f"the broker at {self._out.where} holds publishers back: it has a memory or disk alarm; "
-                f"what is said waits until that is cleared",
+                f"the broker at {self._publishing.where} blocks publishers: it has a memory or disk alarm; "
+                f"publishes wait until it is cleared",
                 since,
             )
         self._blocked_since = None
         if self._down:
-            return Link(False, self._down, self._in.since)
+            return Link(False, self._down, self._consuming.since)
         for consumer in self._consumers:
             if consumer.reason:
-                return Link(False, f"{consumer.reason} (broker at {self._in.where})", self._in.since)
-        return Link(True, "", max(self._in.since, self._out.since))
+                return Link(False, f"{consumer.reason} (broker at {self._consuming.where})", self._consuming.since)
+        return Link(True, "", max(self._consuming.since, self._publishing.since))
 
     async def until_ready(self) -> None:
-        """Return when both connections are up and all that was declared runs.
+        """Return when both connections are up and no declared queue is down.
 
-        While a queue is down the broker confirms what only the others take. What an `on_ready` call raised (a
-        `ConfigError`) is raised here.
+        While a queue is down, the broker confirms what only the other queues get. Raises what a callback of
+        `on_ready` raised (a `ConfigError`).
         """
-        while self._down or not (self._in.open and self._out.open):
-            for line in (self._in, self._out):
-                line.check()
-                refusal: HocketError | None = line.refusal
+        while self._down or not (self._consuming.open and self._publishing.open):
+            for connection in (self._consuming, self._publishing):
+                connection.check()
+                refusal: HocketError | None = connection.refusal
                 if refusal is not None:
-                    line.refusal = None
+                    connection.refusal = None
                     raise refusal
             self._changed.clear()
             await self._changed.wait()
@@ -107,84 +108,86 @@ class RabbitTransport:
     def on_ready(self, call: Callable[[], Awaitable[None]]) -> None:
         """Run `call` after each following (re)connect, before consumers start again.
 
-        It may declare and publish; it must not wait for the link (`until_ready`, `consume`), which waits for it.
+        It may declare and publish. It must not call `until_ready` or `consume`: these wait for it.
         """
-        self._calls.append(call)
+        self._callbacks.append(call)
 
     async def declare(self, topology: Topology) -> None:
-        """Declare on a channel of its own; only adds. A queue that does not run is waited for, and the link says so."""
+        """Declare on a separate channel; only adds. A queue that is down makes the link not ready until it is up."""
         try:
-            await declare(await self._in.connected(), topology, self._in.where)
-        except Down as down:
+            await declare(await self._consuming.connected(), topology, self._consuming.where)
+        except QueueDown as down:
             self._down = str(down)
-            if self._waits is None or self._waits.done():
-                self._waits = asyncio.create_task(self._until_up(topology), name=f"waits for {self._in.where}")
+            if self._down_watch is None or self._down_watch.done():
+                self._down_watch = asyncio.create_task(
+                    self._until_up(topology), name=f"queue down at {self._consuming.where}"
+                )
             raise
         self._streams.update((queue.name, queue.stream) for queue in topology.queues)
-        self._publisher.behind.update(passes_on(topology))
+        self._publisher.forwards.update(forwarding(topology))
 
     async def consume(self, queue: str, *, prefetch: int, deliver: Deliver, offset: int | None = None) -> Consumer:
-        """Consume `queue` as soon as the link is up; `TransportError` where the broker does not let us."""
+        """Consume `queue` as soon as the connection is open; `TransportError` where the broker refuses."""
         if self._closed:
-            raise TransportError(f"the transport to the broker at {self._in.where} was closed by this process")
+            raise TransportError(f"the transport to the broker at {self._consuming.where} was closed by this process")
         consumer = RabbitConsumer(
-            self._in,
+            self._consuming,
             queue,
             prefetch=prefetch,
             deliver=deliver,
             offset=offset,
             stream=self._streams.get(queue),
             chance=self._chance,
-            mend=self._mend,
-            ended=lambda one: self._consumers.pop(one, None),
+            redeclare=self._redeclare,
+            on_end=lambda one: self._consumers.pop(one, None),
         )
         self._consumers[consumer] = None
-        await consumer.begin()
+        await consumer.start()
         return consumer
 
     async def publish(self, messages: Sequence[Message]) -> list[Published]:
-        """Publish all, pipelined; one verdict each, in order; UNKNOWN at once while there is no connection."""
+        """Publish all, pipelined; one verdict for each, in order. UNKNOWN at once while there is no connection."""
         return await self._publisher.publish(messages)
 
     async def _until_up(self, topology: Topology) -> None:
-        """Look until all runs; a channel that published meanwhile never gets its answers, so it is given up."""
+        """Check until no queue is down; then reconnect, because publishes made meanwhile never get an answer."""
         while True:
             await asyncio.sleep(DOWN_SECONDS)
             try:
-                await declare(await self._in.connected(), topology, self._in.where)
+                await declare(await self._consuming.connected(), topology, self._consuming.where)
                 break
-            except Down as down:
+            except QueueDown as down:
                 self._down = str(down)
-            except HocketError:  # the link was lost, or it is refused: said where it is declared next
+            except HocketError:  # lost or refused: the next declare reports it
                 continue
-        await self._out.cut()
+        await self._publishing.reconnect()
         self._down = ""
         self._changed.set()
 
-    async def _consumes_again(self, _: OpenConnection) -> None:
-        await self._call()
+    async def _on_consuming(self, _: OpenConnection) -> None:
+        await self._run_callbacks()
 
-    async def _publishes_again(self, session: OpenConnection) -> None:
-        await self._publisher.came_up(session)
-        if self._in.open:
-            await self._call()
+    async def _on_publishing(self, session: OpenConnection) -> None:
+        await self._publisher.on_connected(session)
+        if self._consuming.open:
+            await self._run_callbacks()
 
-    async def _mend(self) -> None:
-        """Something of ours does not stand any more: declare all again, once for all who find out at the same time."""
-        found = asyncio.get_running_loop().time()
-        if not self._in.open or self._caller is asyncio.current_task():
+    async def _redeclare(self) -> None:
+        """Declare everything again because an object is missing; once for all callers that notice at the same time."""
+        noticed = asyncio.get_running_loop().time()
+        if not self._consuming.open or self._callback_task is asyncio.current_task():
             return
-        async with self._mending:
-            if self._mended < found:
-                self._mended = asyncio.get_running_loop().time()
-                with contextlib.suppress(HocketError, Broken, Refused):  # then it is still missing, and that is said
-                    await self._publisher.mended(self._call)
+        async with self._redeclaring:
+            if self._redeclared_at < noticed:
+                self._redeclared_at = asyncio.get_running_loop().time()
+                with contextlib.suppress(HocketError, Broken, Refused):  # then it is still missing, which is reported
+                    await self._publisher.hold_while(self._run_callbacks)
 
-    async def _call(self) -> None:
-        async with self._calling:
-            self._caller = asyncio.current_task()
+    async def _run_callbacks(self) -> None:
+        async with self._callbacks_lock:
+            self._callback_task = asyncio.current_task()
             try:
-                for call in self._calls:
+                for call in self._callbacks:
                     await call()
             finally:
-                self._caller = None
+                self._callback_task = None

@@ -7,8 +7,8 @@ class TestMine(TransportContract):
         yield MyWorld()
 ```
 
-It needs pytest-asyncio in auto mode. What a driver cannot do it says by overriding that test with a docstring that
-tells why.
+It needs pytest-asyncio in auto mode. A driver that cannot keep a promise overrides that test with a docstring that
+says why. Imports the port and the topology. Used by the tests of the drivers here, and by those of other packages.
 """
 
 from hocket.testing.transport_contract.faults import FaultsContract

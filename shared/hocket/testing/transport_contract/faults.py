@@ -1,4 +1,4 @@
-"""The contract of transports: lost connections, withheld answers, alarms."""
+"""The contract of transports: lost connections, withheld confirms, alarms."""
 
 import asyncio
 from contextlib import AbstractAsyncContextManager
@@ -20,7 +20,7 @@ from hocket.testing.transport_contract.world import (
 
 
 class FaultsContract:
-    """What a driver does when the broker does not."""
+    """What a driver does when the broker or the network fails."""
 
     def world(self) -> AbstractAsyncContextManager[World]:
         """The broker under test; override it."""
@@ -51,7 +51,7 @@ class FaultsContract:
             await closed([transport])
 
     async def test_redelivered(self) -> None:
-        """After a cut what was in hand comes again, marked, with the same id and body, to the same consumer."""
+        """After a cut unsettled deliveries arrive again, marked redelivered, with the same id and body."""
         room = Room()
         async with self.world() as world:
             transport = await opened(world, room.service, room.topology())
@@ -89,7 +89,7 @@ class FaultsContract:
             await closed([transport])
 
     async def test_close_ends_publishes(self) -> None:
-        """`close` ends what is under way: UNKNOWN."""
+        """`close` ends pending publishes: UNKNOWN."""
         room = Room()
         async with self.world() as world:
             transport = await opened(world, room.service, room.topology())
@@ -103,14 +103,14 @@ class FaultsContract:
             await asyncio.wait_for(closing, PATIENCE)
 
     async def test_alarm(self) -> None:
-        """RULES 4.4: while the broker holds publishers back a publish waits, the link says so, no copy is made."""
+        """RULES 4.4: while the broker blocks publishers a publish waits, the link says so, no copy is made."""
         room = Room()
         async with self.world() as world:
             transport = await opened(world, room.service, room.topology())
             await transport.publish([room.to_queue(b"before")])
             await world.alarm(True)
             try:
-                calls = [asyncio.create_task(transport.publish([room.to_queue(b"%d" % place)])) for place in range(3)]
+                calls = [asyncio.create_task(transport.publish([room.to_queue(b"%d" % number)])) for number in range(3)]
                 await until(lambda: not transport.link().ready, "the link tells of the alarm")
                 assert "alarm" in transport.link().reason
                 await never(lambda: any(call.done() for call in calls), "a publish ended during the alarm")
@@ -158,7 +158,7 @@ class FaultsContract:
             await closed([transport])
 
     async def test_many_cuts(self) -> None:
-        """Cut again and again while events flow: each arrives, and the last ack settles the last."""
+        """Cut repeatedly while events flow: each arrives, and the last ack settles the last."""
         room = Room()
         async with self.world() as world:
             transport = await opened(world, room.service, room.topology())

@@ -1,4 +1,4 @@
-"""The contract of transports: where messages go, and what the publisher hears."""
+"""The contract of transports: routing, and the verdicts that publishers get."""
 
 import asyncio
 from contextlib import AbstractAsyncContextManager
@@ -56,7 +56,7 @@ class PublishingContract:
             await closed([transport])
 
     async def test_returned(self) -> None:
-        """RULES 1.5: what no queue takes is RETURNED, its neighbours are confirmed, the order stays."""
+        """RULES 1.5: a message that no queue matches is RETURNED, the others are confirmed, the order is kept."""
         room = Room()
         async with self.world() as world:
             transport = await opened(world, room.service, room.topology())
@@ -68,7 +68,7 @@ class PublishingContract:
             await closed([transport])
 
     async def test_refused(self) -> None:
-        """RULES 4.3: what the broker refuses by its nature is REFUSED in its words, all neighbours are confirmed."""
+        """RULES 4.3: what the broker can never accept is REFUSED in its words, all other messages are confirmed."""
         room = Room()
         async with self.world() as world:
             transport = await opened(world, room.service, room.topology())
@@ -76,7 +76,7 @@ class PublishingContract:
             messages[3] = Message("no-such-exchange", "x", b"", "x")
             messages[11] = room.to_queue(bytes(world.max_message_bytes + 1))
             answers = await transport.publish(messages)
-            refused = [place for place, one in enumerate(answers) if one.verdict is Verdict.REFUSED]
+            refused = [index for index, one in enumerate(answers) if one.verdict is Verdict.REFUSED]
             assert refused == [3, 11]
             assert sum(one.verdict is Verdict.CONFIRMED for one in answers) == 18
             assert "no-such-exchange" in answers[3].reason
@@ -86,7 +86,7 @@ class PublishingContract:
             await closed([transport])
 
     async def test_many_calls_at_once(self) -> None:
-        """Several publishes under way at once get their own verdicts, also when one of them is refused."""
+        """Several publishes pending at once get their own verdicts, also when one of them is refused."""
         room = Room()
         async with self.world() as world:
             transport = await opened(world, room.service, room.topology())
@@ -100,7 +100,7 @@ class PublishingContract:
             await closed([transport])
 
     async def test_as_sent(self) -> None:
-        """RULES 4.4: body, headers and content type arrive as sent; each publish of the same has a fresh message id."""
+        """RULES 4.4: body, headers and content type arrive as sent; each publish of the same has a new message id."""
         room = Room()
         async with self.world() as world:
             transport = await opened(world, room.service, room.topology())
@@ -120,7 +120,7 @@ class PublishingContract:
             await closed([transport])
 
     async def test_nothing(self) -> None:
-        """Publishing nothing gives nothing."""
+        """Publishing no messages returns no verdicts."""
         room = Room()
         async with self.world() as world:
             transport = await opened(world, room.service, room.topology())
@@ -128,7 +128,7 @@ class PublishingContract:
             await closed([transport])
 
     async def test_closed(self) -> None:
-        """A transport closed by us raises `TransportError`; its link says so."""
+        """A transport that this process closed raises `TransportError`; its link says so."""
         room = Room()
         async with self.world() as world:
             transport = await opened(world, room.service, room.topology())
@@ -148,16 +148,16 @@ class PublishingContract:
                 raise AssertionError("a closed transport did as if it were open")
 
     async def test_mismatch(self) -> None:
-        """A queue or exchange that stands with other values: `ConfigError` names it, both values and the way out."""
+        """A queue or exchange that exists with other values: `ConfigError` names it, both values and the remedy."""
         room = Room()
         async with self.world() as world:
             transport = await opened(world, room.service, room.topology())
             queue = Queue(room.queue, {"x-queue-type": "quorum", "x-delivery-limit": 5})
-            standing = Queue(f"{room.service}.small", {"x-queue-type": "quorum", "x-delivery-limit": 7})
-            other = Queue(standing.name, {"x-queue-type": "quorum", "x-delivery-limit": 5})
-            await transport.declare(Topology(queues=(standing,)))
+            existing = Queue(f"{room.service}.small", {"x-queue-type": "quorum", "x-delivery-limit": 7})
+            other = Queue(existing.name, {"x-queue-type": "quorum", "x-delivery-limit": 5})
+            await transport.declare(Topology(queues=(existing,)))
             said = await self._refused(transport.declare(Topology(queues=(other,))))
-            assert all(word in said for word in (standing.name, "x-delivery-limit", "= 7", "declares 5", "again"))
+            assert all(word in said for word in (existing.name, "x-delivery-limit", "= 7", "declares 5", "again"))
             assert room.queue in await self._refused(transport.declare(Topology(queues=(queue,))))
             said = await self._refused(transport.declare(Topology(exchanges=(Exchange(room.service, "fanout"),))))
             assert all(word in said for word in (room.service, "type", "direct", "fanout"))
@@ -176,7 +176,7 @@ class PublishingContract:
         raise AssertionError("the broker took it")
 
     async def test_refused_start(self) -> None:
-        """What `on_ready` cannot declare is raised to who waits for the link, and the link says it."""
+        """An error of declaring in `on_ready` is raised by `until_ready`, and is the link's reason."""
         room = Room()
         async with self.world() as world:
             first = await opened(world, room.service, room.topology())
@@ -190,7 +190,7 @@ class PublishingContract:
             await closed([second, first])
 
     async def test_no_such_queue(self) -> None:
-        """Consuming what does not stand: `TransportError` with its name."""
+        """Consuming a queue that does not exist: `TransportError` with its name."""
         room = Room()
         async with self.world() as world:
             transport = await opened(world, room.service, room.topology())

@@ -1,4 +1,4 @@
-"""The contract of transports: prefetch, acks, giving back, stopping."""
+"""The contract of transports: prefetch, acks, returning deliveries, stopping."""
 
 import random
 from contextlib import AbstractAsyncContextManager
@@ -35,7 +35,7 @@ class SettlingContract:
         return transport
 
     async def test_prefetch(self) -> None:
-        """Never more in hand than the prefetch; each ack lets one more come; the order is the queue's."""
+        """Never more unsettled than the prefetch; each ack lets one more arrive; the order is the queue's."""
         room = Room()
         async with self.world() as world:
             transport = await self.filled(world, room, 9)
@@ -53,7 +53,7 @@ class SettlingContract:
             await closed([transport])
 
     async def test_limit(self) -> None:
-        """`limit` lowers, stops and raises what is handed over; what came before can still be settled, none is lost."""
+        """`limit` lowers, stops and raises the prefetch; earlier deliveries can still be settled, none is lost."""
         room = Room()
         async with self.world() as world:
             transport = await self.filled(world, room, 20)
@@ -82,7 +82,7 @@ class SettlingContract:
             await closed([transport])
 
     async def test_limit_at_once(self) -> None:
-        """Of several limits in one moment the last one stands, also after a cut; a cancelled consumer stays so."""
+        """Of several limits at once the last one counts, also after a cut; a cancelled consumer stays cancelled."""
         room = Room()
         async with self.world() as world:
             transport = await self.filled(world, room, 20)
@@ -134,7 +134,7 @@ class SettlingContract:
             await closed([transport])
 
     async def test_give_back(self) -> None:
-        """RULES 1.3: what is given back comes again to somebody, before what waits."""
+        """RULES 1.3: a returned delivery is delivered again, before messages that wait."""
         room = Room()
         async with self.world() as world:
             transport = await self.filled(world, room, 4)
@@ -154,7 +154,7 @@ class SettlingContract:
             await closed([transport])
 
     async def test_cancel(self) -> None:
-        """After `cancel` nothing comes; what came before can still be settled."""
+        """After `cancel` nothing arrives; earlier deliveries can still be settled."""
         room = Room()
         async with self.world() as world:
             transport = await self.filled(world, room, 3)
@@ -170,7 +170,7 @@ class SettlingContract:
             await closed([transport])
 
     async def test_stop_loses_no_ack(self) -> None:
-        """RULES 1.2: cancel, settle, close at once: no ack is lost, whatever their order."""
+        """RULES 1.2: cancel, settle, close at once: no ack is lost, in any order of acks."""
         room = Room()
         chance = random.Random(room.number)
         async with self.world() as world:
@@ -193,7 +193,7 @@ class SettlingContract:
             await closed([transport])
 
     async def test_close_gives_back(self) -> None:
-        """What nobody settled before `close` comes again; an ack after it is dropped."""
+        """What was not settled before `close` is delivered again; an ack after it is ignored."""
         room = Room()
         async with self.world() as world:
             transport = await self.filled(world, room, 2)
@@ -213,7 +213,7 @@ class SettlingContract:
             await closed([transport])
 
     async def test_competing(self) -> None:
-        """Two consumers of one queue share it: each message goes to one of them."""
+        """Two consumers share one queue: each message goes to one of them."""
         room = Room()
         async with self.world() as world:
             transport = await self.filled(world, room, 0)
@@ -232,7 +232,7 @@ class SettlingContract:
             await closed([other, transport])
 
     async def test_delivery_limit(self) -> None:
-        """Beyond its delivery limit a message is dead-lettered with its history; the body stays as it is."""
+        """Beyond its delivery limit a message is dead-lettered with its history; the body is unchanged."""
         room = Room()
         queue = Queue(
             f"{room.service}.brief",

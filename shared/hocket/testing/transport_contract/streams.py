@@ -10,7 +10,7 @@ STREAM = {"x-queue-type": "stream"}
 
 
 class StreamsContract:
-    """Offsets, credit, going on after a cut."""
+    """Offsets, credit, continuing after a cut."""
 
     def world(self) -> AbstractAsyncContextManager[World]:
         """The broker under test; override it."""
@@ -18,9 +18,9 @@ class StreamsContract:
 
     @staticmethod
     async def streaming(world: World, room: Room, count: int) -> tuple[Transport, str]:
-        """A transport and the name of a stream that has messages 0, 1, 2 …, each in a chunk of its own.
+        """A transport and the name of a stream that has messages 0, 1, 2 …, each published separately.
 
-        RabbitMQ sends a chunk whole, also where that goes beyond the credit.
+        RabbitMQ sends messages that were stored together at once, even beyond the credit.
         """
         name = f"{room.service}.stream"
         own = Topology(queues=(Queue(name, dict(STREAM)),), bindings=(Binding(room.service, name, room.queue),))
@@ -30,7 +30,7 @@ class StreamsContract:
         return transport, name
 
     async def test_offsets(self) -> None:
-        """Offsets count from 0; None begins at the first kept, a number at that one; every reader has its own."""
+        """Offsets start at 0; None starts at the oldest kept message, a number at that one; each reader has its own."""
         room = Room()
         async with self.world() as world:
             transport, stream = await self.streaming(world, room, 30)
@@ -47,7 +47,7 @@ class StreamsContract:
             await closed([transport])
 
     async def test_undeclared(self) -> None:
-        """A process that did not declare the stream reads it from its first message too, and a queue as a queue."""
+        """A process that has not declared a stream or queue can consume both; the stream from its first message."""
         room = Room()
         async with self.world() as world:
             transport, stream = await self.streaming(world, room, 3)
@@ -78,7 +78,7 @@ class StreamsContract:
             await closed([transport])
 
     async def test_goes_on_after_a_cut(self) -> None:
-        """After a reconnect it goes on behind the last delivered offset: no gap, nothing twice."""
+        """After a reconnect it continues after the last delivered offset: no gap, nothing twice."""
         room = Room()
         async with self.world() as world:
             transport, stream = await self.streaming(world, room, 20)

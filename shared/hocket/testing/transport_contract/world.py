@@ -1,4 +1,4 @@
-"""What the contract of the transports needs of a broker under test, and words that its tests share."""
+"""What the contract needs of a broker under test, and what its tests share: waiting, names, collected deliveries."""
 
 import asyncio
 import itertools
@@ -10,40 +10,40 @@ from hocket.broker.topology import Topology, kit, of_service, routing_key
 
 #: Longest wait for a thing that must happen, in seconds.
 PATIENCE = 30.0
-#: Between two looks, in seconds.
-LOOK_SECONDS = 0.01
-#: Turns of the loop in which a thing that must not happen would have happened in memory, and time for the network.
-QUIET_LOOKS = 30
+#: Seconds between two checks.
+CHECK_SECONDS = 0.01
+#: How often a test checks that something does not happen; in memory it would have happened by then.
+QUIET_CHECKS = 30
 
 _numbers = itertools.count(1)
 
 
 class World(Protocol):
-    """A broker under test, with the faults a test may ask of it."""
+    """A broker under test, with the faults that a test can cause."""
 
     @property
     def max_message_bytes(self) -> int:
-        """The largest body the broker takes, in bytes."""
+        """The largest body that the broker accepts, in bytes."""
         ...
 
     async def transport(self, name: str) -> Transport:
-        """A new transport that nobody opened yet."""
+        """A new transport, not opened yet."""
         ...
 
     async def cut(self, name: str) -> None:
-        """Break every connection of that transport; it may connect again at once."""
+        """Break every connection of that transport; it can reconnect at once."""
         ...
 
     async def withhold(self, name: str, on: bool) -> None:
-        """Let what that transport sends arrive, but hold all answers to it back, until off or cut."""
+        """Let what that transport sends arrive, but withhold all answers to it, until off or cut."""
         ...
 
     async def alarm(self, on: bool) -> None:
-        """Let the broker hold publishers back."""
+        """Let the broker block publishers."""
         ...
 
     async def depth(self, queue: str) -> int:
-        """How many messages the queue has, in work or waiting."""
+        """How many messages the queue holds, unsettled or waiting."""
         ...
 
 
@@ -51,15 +51,15 @@ async def until(holds: Callable[[], object], what: str) -> None:
     """Return when `holds()`; fail with `what` after `PATIENCE`."""
     end = asyncio.get_running_loop().time() + PATIENCE
     while not holds():
-        assert asyncio.get_running_loop().time() < end, f"waited {PATIENCE:.0f} s in vain: {what}"
-        await asyncio.sleep(LOOK_SECONDS)
+        assert asyncio.get_running_loop().time() < end, f"did not happen within {PATIENCE:.0f} s: {what}"
+        await asyncio.sleep(CHECK_SECONDS)
 
 
 async def never(happens: Callable[[], object], what: str) -> None:
-    """Fail when `happens()` within some looks."""
-    for _ in range(QUIET_LOOKS):
+    """Fail if `happens()` within `QUIET_CHECKS`."""
+    for _ in range(QUIET_CHECKS):
         assert not happens(), what
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(CHECK_SECONDS)
 
 
 async def until_depth(world: World, queue: str, depth: int) -> None:
@@ -68,12 +68,12 @@ async def until_depth(world: World, queue: str, depth: int) -> None:
     found = await world.depth(queue)
     while found != depth:
         assert asyncio.get_running_loop().time() < end, f"{queue} has {found} messages, not {depth}"
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(CHECK_SECONDS)
         found = await world.depth(queue)
 
 
 class Room:
-    """Names that no other test of the same broker uses: a service with queues, and an event type it hears."""
+    """Unique names for one test: a service with queues, and an event type that it hears."""
 
     def __init__(self) -> None:
         self.number = next(_numbers)
@@ -87,7 +87,7 @@ class Room:
         return kit() + of_service(self.service, [(name, [self.key] if hears else []) for name in names])
 
     def to_queue(self, body: bytes = b"{}", **more: str | int) -> Message:
-        """A message straight to the queue; `more` are headers."""
+        """A message addressed to the queue; `more` are headers."""
         return Message(self.service, self.queue, body, "application/json", more)
 
     def said(self, body: bytes = b"{}") -> Message:
@@ -113,7 +113,7 @@ class Basket:
         return [one.body for one in self.all]
 
     def handles(self, *bodies: bytes) -> list[Handle]:
-        """The handles of the last arrival of these bodies; of everything where none are named."""
+        """The handles of the latest delivery of each of these bodies; of all deliveries if none is given."""
         if not bodies:
             return [one.handle for one in self.all]
         latest = {one.body: one.handle for one in self.all}
@@ -125,8 +125,8 @@ class Basket:
 
 
 def numbered(count: int, first: int = 0) -> list[bytes]:
-    """Bodies that tell their place."""
-    return [b"%d" % place for place in range(first, first + count)]
+    """Bodies that are consecutive numbers."""
+    return [b"%d" % number for number in range(first, first + count)]
 
 
 async def opened(world: World, name: str, topology: Topology) -> Transport:

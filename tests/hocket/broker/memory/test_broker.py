@@ -1,4 +1,4 @@
-"""What the broker in memory offers beyond the contract: rest, a look inside, faults."""
+"""What the broker in memory offers beyond the contract: detecting idleness, inspection, faults."""
 
 import asyncio
 
@@ -13,7 +13,7 @@ from hocket.testing.transport_contract.world import Basket, Room, ended, numbere
 
 
 async def shop(broker: MemoryBroker, room: Room) -> MemoryTransport:
-    """A transport that is up."""
+    """A transport that is ready."""
     transport = MemoryTransport(broker, room.service)
     transport.on_ready(lambda: transport.declare(room.topology()))
     await transport.open()
@@ -22,13 +22,13 @@ async def shop(broker: MemoryBroker, room: Room) -> MemoryTransport:
 
 
 async def rest(broker: MemoryBroker) -> None:
-    """Return when nothing moves any more: no clock is asked."""
+    """Return when the broker is idle, without a clock."""
     while not broker.idle():
         await broker.changed()
 
 
-async def test_rest_is_known() -> None:
-    """`idle` and `changed` tell quiet without a timer: after the last ack, not before."""
+async def test_idle_is_detected() -> None:
+    """`idle` and `changed` detect idleness without a timer: after the last ack, not before."""
     broker, room = MemoryBroker(), Room()
     transport = await shop(broker, room)
     await rest(broker)
@@ -50,8 +50,8 @@ async def test_rest_is_known() -> None:
     await transport.close()
 
 
-async def test_alarm_is_rest() -> None:
-    """A publish that an alarm or withheld answers hold back is at rest: only the test moves it."""
+async def test_blocked_publishes_count_as_idle() -> None:
+    """A publish held back by an alarm or withheld confirms counts as idle: only the test can let it continue."""
     broker, room = MemoryBroker(), Room()
     transport = await shop(broker, room)
     broker.alarm(True)
@@ -70,14 +70,14 @@ async def test_alarm_is_rest() -> None:
     await transport.close()
 
 
-async def test_down_and_mended() -> None:
-    """Cut for good: UNKNOWN at once, the link says so, until mended."""
+async def test_cut_until_reconnected() -> None:
+    """Cut without healing: UNKNOWN at once and a link that says so, until `reconnect`."""
     broker, room = MemoryBroker(), Room()
     transport = await shop(broker, room)
     broker.cut(room.service, heal=False)
     assert not transport.link().ready
     assert (await transport.publish([room.to_queue()]))[0].verdict is Verdict.UNKNOWN
-    broker.mend(room.service)
+    broker.reconnect(room.service)
     await transport.until_ready()
     assert transport.link().ready
     broker.nack_next(1)
@@ -87,7 +87,7 @@ async def test_down_and_mended() -> None:
 
 
 async def test_truncated_stream() -> None:
-    """RULES 7.2: a stream that forgot its first offsets goes on with the first kept one."""
+    """RULES 7.2: a stream that dropped its first offsets continues with the first kept one."""
     broker, room = MemoryBroker(), Room()
     transport = await shop(broker, room)
     await transport.publish([room.said(body) for body in numbered(6)])
@@ -105,7 +105,7 @@ async def test_truncated_stream() -> None:
 
 
 async def test_names() -> None:
-    """Two transports of one name, an unknown queue, a mistake in `on_ready`: each is said."""
+    """Two transports of one name, an unknown queue, an error in `on_ready`: each is a clear error."""
     broker, room = MemoryBroker(), Room()
     transport = await shop(broker, room)
     assert room.queue in broker.names()
@@ -129,7 +129,7 @@ async def test_names() -> None:
 
 
 async def test_unbound() -> None:
-    """A binding that was removed hears nothing."""
+    """A removed binding routes nothing."""
     broker, room = MemoryBroker(), Room()
     transport = await shop(broker, room)
     broker.unbind(Binding(room.service, room.queue, room.queue))
@@ -151,5 +151,5 @@ async def test_unbound() -> None:
     ],
 )
 def test_topic(pattern: str, key: str, takes: bool) -> None:
-    """Topic patterns as AMQP has them."""
+    """Topic patterns match as in AMQP."""
     assert matches(pattern, key) is takes

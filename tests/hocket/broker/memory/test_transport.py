@@ -29,16 +29,16 @@ class MemoryWorld:
         self._broker.cut(name)
 
     async def withhold(self, name: str, on: bool) -> None:
-        """Hold answers back."""
+        """Withhold confirms."""
         del name
         self._broker.drop_confirms(on)
 
     async def alarm(self, on: bool) -> None:
-        """Hold publishers back."""
+        """Block publishers."""
         self._broker.alarm(on)
 
     async def depth(self, queue: str) -> int:
-        """How many are in the queue."""
+        """How many messages the queue holds."""
         return self._broker.depth(queue)
 
 
@@ -47,5 +47,5 @@ class TestMemoryTransport(TransportContract):
 
     @asynccontextmanager
     async def world(self) -> AsyncIterator[World]:
-        """A broker of its own for each test."""
+        """A new broker for each test."""
         yield MemoryWorld()

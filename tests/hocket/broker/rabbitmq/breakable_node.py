@@ -1,4 +1,4 @@
-"""A real RabbitMQ node, reached by wires that break on demand."""
+"""A real RabbitMQ node, reached through TCP proxies that break on demand."""
 
 import asyncio
 import re
@@ -9,7 +9,7 @@ from yarl import URL
 from deploy.broker.node import MAX_MESSAGE_BYTES, RabbitNode
 from hocket.broker.port import Transport
 from hocket.broker.rabbitmq import RabbitTransport
-from tests.hocket.broker.rabbitmq.tcp_proxy import Wire
+from tests.tcp_proxy import TcpProxy
 
 #: How many messages a queue or stream really has: the counters that RabbitMQ shows are seconds late.
 COUNT = """
@@ -27,41 +27,42 @@ end.
 
 
 class RabbitWorld:
-    """One virtual host of a node; each transport has a wire of its own."""
+    """One virtual host of a node; each transport has its own proxy."""
 
     max_message_bytes = MAX_MESSAGE_BYTES
 
-    def __init__(self, node: RabbitNode, url: str, wires: AsyncExitStack) -> None:
+    def __init__(self, node: RabbitNode, url: str, stack: AsyncExitStack) -> None:
         self._node = node
         self._url = URL(url)
-        self._stack = wires
-        self.wires: dict[str, Wire] = {}
+        self._stack = stack
+        self.proxies: dict[str, TcpProxy] = {}
 
-    async def wire(self, name: str) -> Wire:
-        """The wire of a transport."""
-        if name not in self.wires:
-            self.wires[name] = await self._stack.enter_async_context(Wire(self._node.port))
-        return self.wires[name]
+    async def proxy(self, name: str) -> TcpProxy:
+        """The proxy of a transport."""
+        if name not in self.proxies:
+            self.proxies[name] = await self._stack.enter_async_context(TcpProxy(self._node.port))
+        return self.proxies[name]
 
     async def transport(self, name: str) -> Transport:
-        """A transport whose wire can be cut."""
-        wire = await self.wire(name)
-        return RabbitTransport(str(self._url.with_port(wire.port)), name)
+        """A transport whose connections can be cut."""
+        proxy = await self.proxy(name)
+        return RabbitTransport(str(self._url.with_port(proxy.port)), name)
 
     async def cut(self, name: str) -> None:
         """Break its connections."""
-        await self.wires[name].cut()
+        self.proxies[name].cut()
+        await asyncio.sleep(0)
 
     async def withhold(self, name: str, on: bool) -> None:
-        """Hold answers back."""
-        self.wires[name].withhold(on)
+        """Withhold answers."""
+        self.proxies[name].withhold(on)
 
     async def alarm(self, on: bool) -> None:
         """Raise the memory alarm."""
         await asyncio.to_thread(self._node.alarm, on)
 
     async def depth(self, queue: str) -> int:
-        """How many are in the queue, by the node's own books."""
+        """How many messages the queue holds, by the node's own count."""
         said = await asyncio.to_thread(self._node.ctl, "eval", COUNT.format(vhost=self._url.path[1:], queue=queue))
         found = re.search(r"\d+", said)
         assert found is not None, said

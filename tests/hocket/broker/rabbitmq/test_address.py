@@ -1,4 +1,4 @@
-"""Where the broker is: URLs of one node and of several, and TLS that trusts and is trusted."""
+"""The broker's URL: one node and several, TLS with a private CA and client certificates."""
 
 import asyncio
 import shutil
@@ -36,7 +36,7 @@ def test_every_node_is_read_in_order(text: str, where: list[str]) -> None:
     assert all(each.url.query.get("heartbeat", "5") == "5" for each in found)
 
 
-def test_hosts_share_what_stands_around_them() -> None:
+def test_hosts_share_the_rest_of_the_url() -> None:
     """User, password, virtual host."""
     first, second = addresses("amqp://u:p%40@a,b/v")
     assert (first.url.user, first.url.password, first.url.path) == ("u", "p@", "/v")
@@ -56,8 +56,8 @@ def test_hosts_share_what_stands_around_them() -> None:
         ("amqps://u:secret@a/v?certfile=/no/such/cert.pem", "certfile=/no/such/cert.pem of the broker's URL"),
     ],
 )
-def test_what_cannot_be_meant_is_refused_without_the_password(text: str, sentence: str) -> None:
-    """A sentence that names what is wrong."""
+def test_an_invalid_url_is_refused_without_the_password(text: str, sentence: str) -> None:
+    """The error says what is wrong and never repeats the password."""
     with pytest.raises(ConfigError) as refused:
         addresses(text)
     assert sentence in str(refused.value)
@@ -94,7 +94,7 @@ class Authority:
 
 @pytest.fixture
 async def secured(tmp_path: Path) -> AsyncIterator[tuple[str, Authority]]:
-    """A node that asks for certificates of our CA: its address without a query, and the CA."""
+    """A node that requires certificates of our CA: its URL without a query, and the CA."""
     if find_programs() is None or shutil.which("openssl") is None:
         pytest.skip("rabbitmq-server or openssl is not installed here; `make test` as root installs the server")
     authority = Authority(tmp_path / "node" / "ca")  # where the node sees it, also from a chroot
@@ -120,7 +120,7 @@ async def secured(tmp_path: Path) -> AsyncIterator[tuple[str, Authority]]:
 
 @pytest.mark.rabbitmq
 async def test_a_private_ca_and_client_certificates(secured: tuple[str, Authority], tmp_path: Path) -> None:
-    """Trusted by the CA and trusting it: connected; without one or the other: the sentence that says why."""
+    """With the CA and a client certificate it connects; without either, the link says why."""
     url, authority = secured
     room = Room()
     who = f"certfile={authority.path('client.pem')}&keyfile={authority.path('client.key')}"

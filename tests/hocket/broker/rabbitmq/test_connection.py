@@ -1,4 +1,4 @@
-"""What the RabbitMQ driver adds to the contract: addresses, outages, nodes that die, and nothing left behind."""
+"""What the RabbitMQ driver adds to the contract: outages, refusals, killed nodes, and no tasks left behind."""
 
 import asyncio
 import contextlib
@@ -11,7 +11,7 @@ from pathlib import Path
 import aio_pika
 import pytest
 from aiormq.abc import ChannelFrame
-from aiormq.channel import Channel as WireChannel
+from aiormq.channel import Channel as ClientChannel
 from pamqp import commands
 from pamqp.heartbeat import Heartbeat
 
@@ -44,10 +44,10 @@ CALLS = 5
 
 
 @asynccontextmanager
-async def wired(node: RabbitNode, url: str) -> AsyncIterator[RabbitWorld]:
+async def proxied(node: RabbitNode, url: str) -> AsyncIterator[RabbitWorld]:
     """A world of this module's virtual host."""
-    async with AsyncExitStack() as wires:
-        yield RabbitWorld(node, url, wires)
+    async with AsyncExitStack() as stack:
+        yield RabbitWorld(node, url, stack)
 
 
 async def says(transport: Transport, word: str) -> None:
@@ -56,30 +56,30 @@ async def says(transport: Transport, word: str) -> None:
 
 
 async def test_unreachable_at_start(rabbitmq: RabbitNode, broker_url: str) -> None:
-    """Nobody there: `open` returns, the link names the address and never the password; it connects once there is."""
+    """No broker: `open` returns, the link names the address and no password; it connects once there is one."""
     room = Room()
-    async with wired(rabbitmq, broker_url) as world:
-        wire = await world.wire(room.service)
-        await wire.down()
+    async with proxied(rabbitmq, broker_url) as world:
+        proxy = await world.proxy(room.service)
+        proxy.down()
         transport = await world.transport(room.service)
         await transport.open()
         await until(lambda: "does not answer" in transport.link().reason, "the link tells")
         said = transport.link().reason
-        assert f"127.0.0.1:{wire.port}" in said
+        assert f"127.0.0.1:{proxy.port}" in said
         assert rabbitmq.password not in said
         answers = await transport.publish([room.to_queue()])
         assert [one.verdict for one in answers] == [Verdict.UNKNOWN]
         since = transport.link().since
         await asyncio.sleep(0.3)
         assert transport.link().since == since
-        await wire.up()
+        await proxy.up()
         await asyncio.wait_for(transport.until_ready(), PATIENCE + BACKOFF_LAST_SECONDS)
         assert transport.link().ready
         await closed([transport])
 
 
 async def test_wrong_password_and_host(rabbitmq: RabbitNode, broker_url: str) -> None:
-    """A refused login and a missing virtual host are said as the broker says them."""
+    """A refused login and a missing virtual host are reported in the link's reason."""
     for url, word in (
         (broker_url.replace(rabbitmq.password, "wrong-word"), "REFUSED"),
         (broker_url.rsplit("/", 1)[0] + "/nowhere", "nowhere"),
@@ -93,16 +93,16 @@ async def test_wrong_password_and_host(rabbitmq: RabbitNode, broker_url: str) ->
 
 @pytest.mark.parametrize("url", ["", "memory://", "http://h/", "amqp://", "amqp://u:secret@[broken/"])
 def test_no_url(url: str) -> None:
-    """A URL that is none is a `ConfigError` that does not repeat it."""
+    """An invalid URL is a `ConfigError` that does not repeat it."""
     with pytest.raises(ConfigError, match="amqp://USER") as refused:
         RabbitTransport(url, "orders")
     assert "secret" not in str(refused.value)
 
 
 async def test_broker_cancels(rabbitmq: RabbitNode, broker_url: str) -> None:
-    """A queue deleted under its consumer is said, and consumed again once it stands again."""
+    """A queue that is deleted while consumed is reported, and consumed again once it exists again."""
     room = Room()
-    async with wired(rabbitmq, broker_url) as world:
+    async with proxied(rabbitmq, broker_url) as world:
         transport = await opened(world, room.service, room.topology())
         basket = Basket()
         consumer = await transport.consume(room.queue, prefetch=10, deliver=basket)
@@ -124,9 +124,9 @@ async def test_broker_cancels(rabbitmq: RabbitNode, broker_url: str) -> None:
 
 
 async def test_broker_closes_connections(rabbitmq: RabbitNode, broker_url: str) -> None:
-    """Connections closed by an operator come back; both carry the service's name."""
+    """Connections closed by an operator reconnect; both carry the service's name."""
     room = Room()
-    async with wired(rabbitmq, broker_url) as world:
+    async with proxied(rabbitmq, broker_url) as world:
         transport = await opened(world, room.service, room.topology())
         basket = Basket()
         consumer = await transport.consume(room.queue, prefetch=10, deliver=basket)
@@ -147,7 +147,7 @@ async def test_broker_closes_connections(rabbitmq: RabbitNode, broker_url: str) 
 async def test_unsendable(rabbitmq: RabbitNode, broker_url: str) -> None:
     """RULES 1.6: what would break the connection for everybody is REFUSED before it is written."""
     room = Room()
-    async with wired(rabbitmq, broker_url) as world:
+    async with proxied(rabbitmq, broker_url) as world:
         transport = await opened(world, room.service, room.topology())
         long = "k" * (MAX_SHORT_BYTES + 1)
         messages = [
@@ -167,10 +167,10 @@ async def test_unsendable(rabbitmq: RabbitNode, broker_url: str) -> None:
 
 
 async def test_no_permission(rabbitmq: RabbitNode, broker_url: str) -> None:
-    """RULES 4.3: a publish without permission is REFUSED, declaring without it says the way out."""
+    """RULES 4.3: a publish without permission is REFUSED, declaring without it says how to get it."""
     room = Room()
     vhost = broker_url.rsplit("/", 1)[1]
-    async with wired(rabbitmq, broker_url) as world:
+    async with proxied(rabbitmq, broker_url) as world:
         transport = await opened(world, room.service, room.topology())
         await asyncio.to_thread(rabbitmq.ctl, "add_user", room.service, "word")
         mine = f"^{room.service}$"
@@ -189,9 +189,9 @@ async def test_no_permission(rabbitmq: RabbitNode, broker_url: str) -> None:
 
 
 async def test_flood_with_culprits(rabbitmq: RabbitNode, broker_url: str) -> None:
-    """RULES 4.3: many large batches at once, some with a culprit: every verdict is right, the link stays up."""
+    """RULES 4.3: many large batches at once, some with a refused message: every verdict is right, the link stays up."""
     room = Room()
-    async with wired(rabbitmq, broker_url) as world:
+    async with proxied(rabbitmq, broker_url) as world:
         transport = await opened(world, room.service, room.topology())
         bad = Message("no-such-exchange", "x", b"", "x")
         batches = [[room.to_queue(b"x" * 2000) for _ in range(60)] for _ in range(16)]
@@ -199,17 +199,17 @@ async def test_flood_with_culprits(rabbitmq: RabbitNode, broker_url: str) -> Non
             batches[number][number] = bad
         answers = await asyncio.gather(*(transport.publish(batch) for batch in batches))
         for number, verdicts in enumerate(answers):
-            refused = [place for place, one in enumerate(verdicts) if one.verdict is Verdict.REFUSED]
+            refused = [index for index, one in enumerate(verdicts) if one.verdict is Verdict.REFUSED]
             assert refused == ([number] if number in {0, 5, 11} else [])
             assert {one.verdict for one in verdicts} <= {Verdict.CONFIRMED, Verdict.REFUSED}
         await closed([transport])
 
 
-async def test_culprits_between_a_flood_of_calls(rabbitmq: RabbitNode, broker_url: str) -> None:
-    """RULES 4.3: refused ones again and again among many calls at once: exact verdicts, one connection all the time."""
+async def test_refused_messages_in_a_flood_of_calls(rabbitmq: RabbitNode, broker_url: str) -> None:
+    """RULES 4.3: refused messages among many concurrent calls: exact verdicts, and the connection is kept."""
     room = Room()
     chance = random.Random(room.number)
-    async with wired(rabbitmq, broker_url) as world:
+    async with proxied(rabbitmq, broker_url) as world:
         transport = await opened(world, room.service, room.topology())
         since = transport.link().since
 
@@ -220,30 +220,30 @@ async def test_culprits_between_a_flood_of_calls(rabbitmq: RabbitNode, broker_ur
                 if bad is not None:
                     messages[bad] = Message("no-such-exchange", "x", b"", "x")
                 answers = await transport.publish(messages)
-                for place, answer in enumerate(answers):
-                    assert answer.verdict is (Verdict.REFUSED if place == bad else Verdict.CONFIRMED), answer
+                for index, answer in enumerate(answers):
+                    assert answer.verdict is (Verdict.REFUSED if index == bad else Verdict.CONFIRMED), answer
 
         await asyncio.wait_for(asyncio.gather(*(calls(3 + caller % 7) for caller in range(CALLERS))), 2 * PATIENCE)
         assert transport.link() == (True, "", since)
         await closed([transport])
 
 
-async def test_a_full_queue_to_the_socket_keeps_no_channel(
+async def test_a_channel_number_is_free_again_though_the_write_queue_was_full(
     rabbitmq: RabbitNode, broker_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """RULES 4.3: the broker ends a channel while the queue to the socket is full: its number can be used again."""
-    end = WireChannel._on_close_frame
+    """RULES 4.3: the broker closes a channel while the write queue is full: its number can be used again."""
+    end = ClientChannel._on_close_frame
 
-    async def when_full(self: WireChannel, frame: commands.Channel.Close) -> None:
+    async def when_full(self: ClientChannel, frame: commands.Channel.Close) -> None:
         for _ in range(self.connection.FRAME_BUFFER_SIZE):
             with contextlib.suppress(asyncio.QueueFull):
                 self.write_queue.put_nowait(ChannelFrame.marshall(0, [Heartbeat()]))
         await end(self, frame)
 
-    monkeypatch.setattr(WireChannel, "_on_close_frame", when_full)
+    monkeypatch.setattr(ClientChannel, "_on_close_frame", when_full)
     monkeypatch.setattr(connection, "CHANNEL_NUMBERS", 6)
     room = Room()
-    async with wired(rabbitmq, broker_url) as world:
+    async with proxied(rabbitmq, broker_url) as world:
         transport = await opened(world, room.service, room.topology())
         since = transport.link().since
         for _ in range(8):
@@ -254,12 +254,12 @@ async def test_a_full_queue_to_the_socket_keeps_no_channel(
 
 
 async def test_killed_node(tmp_path: Path) -> None:
-    """A node killed with SIGKILL and started again: what was confirmed is there, consumers go on, acks settle."""
+    """A node killed with SIGKILL and started again: confirmed messages are kept, consumers continue, acks settle."""
     room = Room()
     node = RabbitNode(tmp_path)
     try:
         await asyncio.to_thread(node.start)
-        async with wired(node, node.url()) as world:
+        async with proxied(node, node.url()) as world:
             transport = await opened(world, room.service, room.topology())
             basket = Basket()
             consumer = await transport.consume(room.queue, prefetch=100, deliver=basket)
@@ -285,10 +285,10 @@ async def test_killed_node(tmp_path: Path) -> None:
 
 
 async def test_nothing_left(rabbitmq: RabbitNode, broker_url: str, caplog: pytest.LogCaptureFixture) -> None:
-    """Closed while connected, while connecting and while unreachable: no task, no error that nobody fetched."""
+    """Closed while connected, while connecting and while unreachable: no task remains, and no unretrieved error."""
     before = asyncio.all_tasks()
     room = Room()
-    async with wired(rabbitmq, broker_url) as world:
+    async with proxied(rabbitmq, broker_url) as world:
         transport = await opened(world, room.service, room.topology())
         await transport.consume(room.queue, prefetch=10, deliver=Basket())
         await transport.publish([room.to_queue() for _ in range(10)])
@@ -312,19 +312,19 @@ async def test_nothing_left(rabbitmq: RabbitNode, broker_url: str, caplog: pytes
 
 
 async def test_declares_only_once_up(rabbitmq: RabbitNode, broker_url: str) -> None:
-    """Each reconnect runs `on_ready` again: what was deleted meanwhile stands before consumers start."""
+    """Each reconnect runs `on_ready` again: what was deleted meanwhile is declared before consumers start."""
     room = Room()
-    async with wired(rabbitmq, broker_url) as world:
-        wire = await world.wire(room.service)
+    async with proxied(rabbitmq, broker_url) as world:
+        proxy = await world.proxy(room.service)
         transport = await opened(world, room.service, room.topology())
         basket = Basket()
         consumer = await transport.consume(room.queue, prefetch=10, deliver=basket)
-        await wire.down()
+        proxy.down()
         await until(lambda: consumer.epoch > 1, "the loss is noticed")
         admin = await aio_pika.connect(broker_url)
         async with admin, admin.channel() as channel:
             await channel.queue_delete(room.queue)
-        await wire.up()
+        await proxy.up()
         await asyncio.wait_for(transport.until_ready(), PATIENCE)
         await transport.publish([room.to_queue(b"1")])
         await basket.has(1)

@@ -1,4 +1,4 @@
-"""The broker's words about a topology become sentences with a way out."""
+"""The broker's refusals of a topology become sentences that say how to resolve them."""
 
 import pytest
 
@@ -8,31 +8,31 @@ WHERE = "broker:5672"
 
 
 @pytest.mark.parametrize(
-    ("said", "standing", "wanted"),
+    ("said", "existing", "wanted"),
     [
         ("received the value '5' of type 'long' but current is the value '7' of type 'signedint'", "= 7", "declares 5"),
         ("received none but current is the value 'dead' of type 'longstr'", "= dead", "declares none"),
         ("received 'topic' but current is 'direct'", "= direct", "declares topic"),
     ],
 )
-def test_mismatch(said: str, standing: str, wanted: str) -> None:
-    """Object, argument, both values, the way out."""
+def test_mismatch(said: str, existing: str, wanted: str) -> None:
+    """Object, argument, both values, how to resolve it."""
     text = sentence(
         f"PRECONDITION_FAILED - inequivalent arg 'x-thing' for queue 'a.b' in vhost '/': {said}", "queue", "a.b", WHERE
     )
-    assert all(word in text for word in ("queue a.b", "x-thing", standing, wanted, "start again"))
+    assert all(word in text for word in ("queue a.b", "x-thing", existing, wanted, "start again"))
 
 
 def test_others() -> None:
-    """Missing ends, missing permission, and what nobody foresaw."""
+    """A missing end of a binding, a missing permission, any other refusal."""
     assert "exchange 'x'" not in sentence("NOT_FOUND - no exchange 'x' in vhost '/'", "binding", "x -> q ('k')", WHERE)
-    assert "x does not stand" in sentence("NOT_FOUND - no exchange 'x' in vhost '/'", "binding", "x -> q ('k')", WHERE)
+    assert "x does not exist" in sentence("NOT_FOUND - no exchange 'x' in vhost '/'", "binding", "x -> q ('k')", WHERE)
     assert "hocket topology" in sentence("ACCESS_REFUSED - no", "queue", "q", WHERE)
     assert sentence("SOMETHING", "queue", "q", WHERE) == "the broker at broker:5672 does not accept queue q: SOMETHING"
 
 
 def test_down() -> None:
-    """A queue that does not run: its name, that it is waited for, and the way out."""
+    """A queue that is down: its name, that it is waited for, what to do if it stays down."""
     text = down(
         "NOT_FOUND - home node 'r@h' of durable queue 'hocket.log' in vhost 'shop' is down or inaccessible", WHERE
     )

@@ -1,4 +1,4 @@
-"""What stands behind the exchange where services say, deleted beneath them: nothing is confirmed into nothing."""
+"""Exchanges that events are forwarded to are deleted: no event is confirmed and then lost."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -8,7 +8,7 @@ import pytest
 
 from deploy.broker.node import RabbitNode
 from hocket.broker.port import Verdict
-from hocket.broker.rabbitmq.declare import passes_on
+from hocket.broker.rabbitmq.declare import forwarding
 from hocket.broker.topology import HEARD, UNHEARD
 from hocket.testing.transport_contract.world import (
     PATIENCE,
@@ -34,10 +34,10 @@ async def deletes(url: str, exchange: str) -> None:
 
 
 async def test_all_is_heard(rabbitmq: RabbitNode, broker_url: str) -> None:
-    """docs/wire.md: `heard` deleted: what is said from then on is heard, once, though the log would take it anyway."""
+    """docs/wire.md: `heard` deleted: later events are heard once, though the log alone would confirm them."""
     room = Room()
-    async with AsyncExitStack() as wires:
-        transport = await opened(RabbitWorld(rabbitmq, broker_url, wires), room.service, room.topology())
+    async with AsyncExitStack() as stack:
+        transport = await opened(RabbitWorld(rabbitmq, broker_url, stack), room.service, room.topology())
         basket = Basket()
         consumer = await transport.consume(room.queue, prefetch=100, deliver=basket)
         for turn in range(3):
@@ -53,10 +53,10 @@ async def test_all_is_heard(rabbitmq: RabbitNode, broker_url: str) -> None:
 
 
 async def test_what_nobody_hears_is_kept(rabbitmq: RabbitNode, broker_url: str) -> None:
-    """docs/wire.md: `unheard` deleted: what nobody hears still comes there."""
+    """docs/wire.md: `unheard` deleted: an event that nobody hears is still kept there."""
     room = Room()
-    async with AsyncExitStack() as wires:
-        world = RabbitWorld(rabbitmq, broker_url, wires)
+    async with AsyncExitStack() as stack:
+        world = RabbitWorld(rabbitmq, broker_url, stack)
         transport = await opened(world, room.service, room.topology(hears=False))
         before = await world.depth(UNHEARD)
         await deletes(broker_url, UNHEARD)
@@ -67,10 +67,10 @@ async def test_what_nobody_hears_is_kept(rabbitmq: RabbitNode, broker_url: str) 
 
 @pytest.mark.parametrize("exchange", [HEARD, UNHEARD])
 async def test_what_cannot_be_declared_again(rabbitmq: RabbitNode, broker_url: str, exchange: str) -> None:
-    """RULES 1.5: without anybody who may declare it, an event is RETURNED, to be said later, and never REFUSED."""
+    """RULES 1.5: if the exchange is not declared again, an event is RETURNED, to be retried, and never REFUSED."""
     room = Room()
-    async with AsyncExitStack() as wires:
-        transport = await RabbitWorld(rabbitmq, broker_url, wires).transport(room.service)
+    async with AsyncExitStack() as stack:
+        transport = await RabbitWorld(rabbitmq, broker_url, stack).transport(room.service)
         await transport.open()
         await asyncio.wait_for(transport.until_ready(), PATIENCE)
         await transport.declare(room.topology())
@@ -83,6 +83,6 @@ async def test_what_cannot_be_declared_again(rabbitmq: RabbitNode, broker_url: s
         await closed([transport])
 
 
-def test_what_stands_behind() -> None:
-    """Behind where services say stand `heard` and its alternate; behind a service's own exchange nothing does."""
-    assert passes_on(Room().topology()) == {"hocket.events": (HEARD, UNHEARD)}
+def test_forwarding() -> None:
+    """`hocket.events` forwards to `heard` and its alternate; a service's own exchange forwards to none."""
+    assert forwarding(Room().topology()) == {"hocket.events": (HEARD, UNHEARD)}

@@ -1,4 +1,4 @@
-"""A queue that does not run: the link says so and heals, or names the way out of what RabbitMQ 3.10 has lost."""
+"""A queue that is down: the link says so and recovers, or says what to do about a queue that RabbitMQ 3.10 lost."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -10,7 +10,7 @@ from deploy.broker.node import RabbitNode
 from hocket.broker.port import Transport, Verdict
 from hocket.broker.rabbitmq import transport as link
 from hocket.broker.rabbitmq.connection import OpenConnection
-from hocket.broker.rabbitmq.declare import Down, declare
+from hocket.broker.rabbitmq.declare import QueueDown, declare
 from hocket.broker.topology import LOG, RECEIPTS, UNHEARD, Topology
 from hocket.errors import TransportError
 from hocket.testing.transport_contract.world import PATIENCE, Room, closed, opened, until
@@ -18,7 +18,7 @@ from tests.hocket.broker.rabbitmq.breakable_node import RabbitWorld
 
 
 async def declares(transport: Transport, room: Room) -> None:
-    """As a service does: what does not go now is said by the link."""
+    """Declare as a service does: a failure is reported by the link."""
     try:
         await transport.declare(room.topology())
     except TransportError:
@@ -28,17 +28,17 @@ async def declares(transport: Transport, room: Room) -> None:
 async def test_what_is_down_is_waited_for(
     rabbitmq: RabbitNode, broker_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While a queue does not run the link is not ready and says which; once it does, all is declared, none is held."""
+    """While a queue is down the link is not ready and says which; once it is up, all is declared and published."""
     room = Room()
     answers = ["log is down", "unheard is down"]
 
     async def declares_later(session: OpenConnection, topology: Topology, where: str) -> None:
         if answers:
-            raise Down(answers.pop(0))
+            raise QueueDown(answers.pop(0))
         await declare(session, topology, where)
 
-    async with AsyncExitStack() as wires:
-        transport = await RabbitWorld(rabbitmq, broker_url, wires).transport(room.service)
+    async with AsyncExitStack() as stack:
+        transport = await RabbitWorld(rabbitmq, broker_url, stack).transport(room.service)
         monkeypatch.setattr(link, "DOWN_SECONDS", 0.1)
         monkeypatch.setattr(link, "declare", declares_later)
         transport.on_ready(lambda: declares(transport, room))
@@ -57,13 +57,13 @@ async def test_what_is_down_is_waited_for(
 
 
 async def test_killed_right_after_declaring(tmp_path: Path) -> None:
-    """Not ready, with the stream and the way out, and that is one; a broker that remembers is ready by itself."""
+    """The link names the lost stream and a remedy that works; if the broker lost nothing, the link is ready."""
     room = Room()
     node = RabbitNode(tmp_path)
     try:
         await asyncio.to_thread(node.start)
-        async with AsyncExitStack() as wires:
-            transport = await RabbitWorld(node, node.url(), wires).transport(room.service)
+        async with AsyncExitStack() as stack:
+            transport = await RabbitWorld(node, node.url(), stack).transport(room.service)
             transport.on_ready(lambda: declares(transport, room))
             await transport.open()
             await asyncio.wait_for(transport.until_ready(), PATIENCE)
@@ -77,7 +77,7 @@ async def test_killed_right_after_declaring(tmp_path: Path) -> None:
                 assert any(f"queue {stream} up" in said for stream in (LOG, RECEIPTS, UNHEARD))
                 assert "fresh virtual host" in said
                 url = await asyncio.to_thread(node.add_vhost, "fresh")
-                second = await opened(RabbitWorld(node, url, wires), "second", room.topology())
+                second = await opened(RabbitWorld(node, url, stack), "second", room.topology())
                 assert second.link().ready
                 [answer] = await asyncio.wait_for(second.publish([room.said()]), PATIENCE)
                 assert answer.verdict is Verdict.CONFIRMED

@@ -12,7 +12,7 @@ from tests.hocket.broker.rabbitmq.breakable_node import RabbitWorld
 
 
 class TestRabbitTransport(TransportContract):
-    """Every promise, over a wire that breaks."""
+    """Every promise, over connections that break."""
 
     @pytest.fixture(autouse=True)
     def _node(self, rabbitmq: RabbitNode, broker_url: str) -> None:
@@ -20,6 +20,6 @@ class TestRabbitTransport(TransportContract):
 
     @asynccontextmanager
     async def world(self) -> AsyncIterator[World]:
-        """A virtual host for all tests of this module, wires of its own for each test."""
-        async with AsyncExitStack() as wires:
-            yield RabbitWorld(self._rabbitmq, self._url, wires)
+        """One virtual host for all tests of this module, new proxies for each test."""
+        async with AsyncExitStack() as stack:
+            yield RabbitWorld(self._rabbitmq, self._url, stack)

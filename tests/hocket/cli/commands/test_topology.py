@@ -189,7 +189,7 @@ async def test_a_queue_goes_when_it_is_empty(place: Place) -> None:
         stays = await place.run("--prune", new)
         assert stays.status == 1
         assert (
-            "queue pays.refund: no handler of pays has this name; it still holds messages (1), which stay: "
+            "queue pays.refund: no handler of pays has this name; it still holds messages (1), which are kept: "
             in stays.out
         )
         queues = {each["name"] for each in await place.ask(f"queues/{place.vhost}")}
@@ -211,7 +211,7 @@ async def test_a_queue_that_is_consumed_stays_as_it_is(place: Place) -> None:
         await transport.consume("pays.refund", prefetch=1, deliver=lambda _: None)
         stays = await place.run("--prune", new)
         assert stays.status == 1
-        assert "it has consumers (1) and stays as it is" in stays.out
+        assert "it has consumers (1) and is kept" in stays.out
         assert await place.bindings() == before
 
 
@@ -230,7 +230,7 @@ async def test_an_api_that_does_not_let_us_in(place: Place, monkeypatch: pytest.
     monkeypatch.setenv("HOCKET_MANAGEMENT_URL", place.api.replace("//", "//eve:secret@"))
     ended = await place.run("--prune", one)
     assert (ended.status, ended.out, len(ended.err.splitlines())) == (2, "", 1)
-    assert f"the management API at {place.api} does not let user eve do this" in ended.err
+    assert f"the management API at {place.api} does not permit user eve to do this" in ended.err
     assert "secret" not in ended.err
 
 
@@ -260,9 +260,9 @@ def test_an_api_that_is_not_there(flag: str, hocket: Terminal, folder: Path, mon
     ("broker", "management", "sentence"),
     [
         ("memory://", "", "HOCKET_BROKER_URL is memory://"),
-        ("amqp://127.0.0.1/", "rabbit:15672", "HOCKET_MANAGEMENT_URL is no address"),
-        ("amqp://127.0.0.1/", "http://127.0.0.1:x", "HOCKET_MANAGEMENT_URL is no address"),
-        ("kafka://127.0.0.1/", "", "the broker's URL is none"),
+        ("amqp://127.0.0.1/", "rabbit:15672", "HOCKET_MANAGEMENT_URL is not a valid address"),
+        ("amqp://127.0.0.1/", "http://127.0.0.1:x", "HOCKET_MANAGEMENT_URL is not a valid address"),
+        ("kafka://127.0.0.1/", "", "the broker's URL is invalid"),
     ],
 )
 def test_addresses_that_cannot_be_meant(

@@ -27,10 +27,10 @@ from hocket.store.records import Ending
 from hocket.telemetry.signals import Signals
 from hocket.testing.store_contract.fixtures import TABLES, THINGS, ending, key_of, outbox_row
 from hocket.worker import Worker
-from tests.crash.proxy import Proxy
 from tests.flows.two_services import Notes
 from tests.hocket.sample_services import Rung, Tolled, World, message_of, until, uses
 from tests.hocket.store.postgres.replicas import PATIENCE, Replicas, insist
+from tests.tcp_proxy import TcpProxy
 
 
 @pytest.fixture
@@ -141,8 +141,8 @@ async def test_a_server_that_falls_silent(replicas: Replicas, monkeypatch: pytes
     """RULES 3.2: where nothing comes back any more, at a commit or a read, that is a `StoreError` within a bound."""
     for bound in ("ANSWER_SECONDS", "READ_SECONDS", "CONNECT_SECONDS"):
         monkeypatch.setattr(pools, bound, 0.5)
-    proxy = Proxy(replicas.server.port)
-    await proxy.start()
+    proxy = TcpProxy(replicas.server.port)
+    await proxy.up()
     url = replicas.server.url().replace(f":{replicas.server.port}", f":{proxy.port}")
     store = PostgresStore(url, clock=SystemClock(), boot="boot", schema=replicas.schema)
     await store.open(TABLES)

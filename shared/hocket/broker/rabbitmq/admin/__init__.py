@@ -1,4 +1,5 @@
-"""What an operator does with the broker's objects: look at them, remove leftovers, print a definitions file.
+"""Operating the broker's objects: list them, remove those no longer declared, print a definitions file.
 
-Speaks the management API. Imports the port and the topology. Used by `hocket topology`, through `hocket.assembly`.
+Uses the management API and AMQP. Imports the port, the topology and the driver's `address`, `connection` and `errors`.
+Used by `hocket topology`, through `hocket.assembly`.
 """

@@ -1,10 +1,10 @@
-"""A topology as the file that RabbitMQ imports: `rabbitmqctl import_definitions`, or POST to `/api/definitions`."""
+"""A topology as a definitions file of RabbitMQ: for `rabbitmqctl import_definitions` or POST to `/api/definitions`."""
 
 from hocket.broker.topology import Topology
 
 
 def definitions_of(topology: Topology, vhost: str) -> dict[str, object]:
-    """Exchanges, queues and bindings in `vhost`, which must stand already; equal to what is declared over AMQP."""
+    """Exchanges, queues and bindings in `vhost`, which must exist; the same objects as are declared over AMQP."""
     return {
         "exchanges": [
             {

@@ -1,7 +1,7 @@
-"""What stands on a RabbitMQ, by its management API; and taking away what nobody hears.
+"""Lists a RabbitMQ's queues and bindings by its management API, and removes those no longer declared.
 
-The API's counts are seconds late, and no version removes a quorum queue `if-empty` or `if-unused`: whether a queue may
-go is asked over AMQP.
+The API's counts are seconds late, and no version deletes a quorum queue with `if-empty` or `if-unused`: whether a queue
+may be removed is checked over AMQP.
 """
 
 import json
@@ -19,21 +19,21 @@ from hocket.broker.rabbitmq.admin.removal import Remover
 from hocket.broker.topology import Binding
 from hocket.errors import ConfigError
 
-#: Where the API listens, by the scheme of the broker's address: a password that travels by TLS goes on doing so.
+#: Where the API listens, by the scheme of the broker's address: a password sent over TLS is never sent without it.
 PORTS = {"amqp": ("http", 15672), "amqps": ("https", 15671)}
 #: Seconds that the API may take to answer.
 ANSWER_SECONDS = 30.0
-#: Bytes of one answer that are read, and of one piece of it.
+#: Most bytes of one answer, and of one read.
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
-PIECE_BYTES = 64 * 1024
-#: Characters of the API's own words that are repeated.
+READ_BYTES = 64 * 1024
+#: Characters of the API's own reason that are quoted.
 MAX_REASON = 300
 
 
 class Management:
-    """The management API beside the first node of `broker_url`, or at `url`; who asks is the broker's user, or `url`'s.
+    """The management API on the first node of `broker_url`, or at `url`, with the broker's user or that of `url`.
 
-    An async context manager; everything raises `ConfigError` where the API or the broker cannot be asked.
+    An async context manager; every call raises `ConfigError` where the API or the broker does not answer.
     """
 
     def __init__(self, broker_url: str, url: str = "") -> None:
@@ -46,14 +46,14 @@ class Management:
         except ValueError:
             there, usable = URL(), False
         if not usable:
-            raise ConfigError("HOCKET_MANAGEMENT_URL is no address: write http://USER:PASSWORD@HOST:15672")
+            raise ConfigError("HOCKET_MANAGEMENT_URL is not a valid address: write http://USER:PASSWORD@HOST:15672")
         named = there if there.user else broker
         self._user, self._password = named.user or "guest", named.password or ("" if named.user else "guest")
         self.where = str(there.with_user(None).with_query(None).with_fragment(None)).rstrip("/")
         self._vhost = nodes[0].vhost
         self._remover = Remover(nodes)
         self._tls = nodes[0].tls or True
-        self._keys: dict[Binding, list[str]] = {}  # how the API names a binding, of several with other arguments each
+        self._keys: dict[Binding, list[str]] = {}  # the API's keys of a binding: one for each set of arguments
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -69,26 +69,26 @@ class Management:
             await self._session.close()
 
     async def found(self) -> BrokerObjects:
-        """What stands in the virtual host."""
+        """The queues and bindings of the virtual host."""
         queues = await self._list("queues", "name")
         bindings = await self._list("bindings", "source,destination,destination_type,routing_key,properties_key")
         self._keys = {}
         for each in bindings:
             to_exchange = each["destination_type"] == "exchange"
-            made = Binding(each["source"], each["destination"], each["routing_key"], to_exchange)
-            self._keys.setdefault(made, []).append(each["properties_key"])
+            binding = Binding(each["source"], each["destination"], each["routing_key"], to_exchange)
+            self._keys.setdefault(binding, []).append(each["properties_key"])
         return BrokerObjects(tuple(each["name"] for each in queues), tuple(self._keys))
 
     async def unbind(self, binding: Binding) -> None:
-        """Take one binding away that `found` has found; one that is gone since is no error."""
+        """Remove one binding that `found` has listed; one that is already gone is no error."""
         kind = "e" if binding.to_exchange else "q"
         for key in self._keys.get(binding, []):
             await self._ask("DELETE", "bindings", self._vhost, "e", binding.source, kind, binding.destination, key)
 
     async def remove(self, queue: str, bindings: Sequence[Binding]) -> str:
-        """Take a queue away, these bindings first; else the sentence why it stays."""
-        if heard := await self._remover.heard(queue):
-            return heard
+        """Remove a queue, these bindings first; returns "", or a sentence that says why the queue is kept."""
+        if in_use := await self._remover.in_use(queue):
+            return in_use
         for binding in bindings:
             await self.unbind(binding)
         unsettled = await self._ask("GET", "queues", self._vhost, queue)
@@ -99,9 +99,9 @@ class Management:
     async def _list(self, what: str, columns: str) -> list[dict[str, Any]]:
         answer = await self._ask("GET", what, self._vhost, query=f"columns={columns}")
         if answer is None:
-            raise ConfigError(f"virtual host {self._vhost} does not stand on the broker at {self.where}: {self._out}")
+            raise ConfigError(f"virtual host {self._vhost} does not exist on the broker at {self.where}: {self._hint}")
         if not isinstance(answer, list):
-            raise ConfigError(f"{self.where} does not answer as a RabbitMQ's management API does: {self._out}")
+            raise ConfigError(f"{self.where} does not answer as a RabbitMQ's management API does: {self._hint}")
         return answer
 
     async def _ask(self, method: str, *path: str, query: str = "") -> Any:
@@ -114,37 +114,37 @@ class Management:
                 status, raw = response.status, await self._body(response)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as failed:
             said = str(failed) or f"no answer within {ANSWER_SECONDS:.0f} s"
-            raise ConfigError(f"no management API answers at {self.where} ({said}): {self._out}") from failed
+            raise ConfigError(f"no management API answers at {self.where} ({said}): {self._hint}") from failed
         if status in {401, 403}:
             raise ConfigError(
-                f"the management API at {self.where} does not let user {self._user} do this ({_reason(raw)}): give one "
-                "with the tag `management` and rights in the virtual host, as http://USER:PASSWORD@HOST:15672 in "
-                "HOCKET_MANAGEMENT_URL"
+                f"the management API at {self.where} does not permit user {self._user} to do this ({_reason(raw)}): "
+                "set HOCKET_MANAGEMENT_URL to http://USER:PASSWORD@HOST:15672, with a user that has the tag "
+                "`management` and rights in the virtual host"
             )
         if status == 404:
             return None
         if status >= 300:
-            raise ConfigError(f"the management API at {self.where} answered {status} ({_reason(raw)}): {self._out}")
+            raise ConfigError(f"the management API at {self.where} answered {status} ({_reason(raw)}): {self._hint}")
         try:
             return json.loads(raw) if raw else None
         except ValueError as error:
-            raise ConfigError(f"{self.where} answered {status} and no JSON: {self._out}") from error
+            raise ConfigError(f"{self.where} answered {status} and no JSON: {self._hint}") from error
 
     async def _body(self, response: aiohttp.ClientResponse) -> bytes:
         raw = bytearray()
-        async for piece in response.content.iter_chunked(PIECE_BYTES):
-            raw += piece
+        async for part in response.content.iter_chunked(READ_BYTES):
+            raw += part
             if len(raw) > MAX_ANSWER_BYTES:
-                raise ConfigError(f"{self.where} answers with more than {MAX_ANSWER_BYTES} bytes: {self._out}")
+                raise ConfigError(f"{self.where} answers with more than {MAX_ANSWER_BYTES} bytes: {self._hint}")
         return bytes(raw)
 
     @property
-    def _out(self) -> str:
-        return "name the API of the broker by HOCKET_MANAGEMENT_URL, http://HOST:15672, where rabbitmq_management is on"
+    def _hint(self) -> str:
+        return "set HOCKET_MANAGEMENT_URL to its address, http://HOST:15672, and enable the plugin rabbitmq_management"
 
 
 def _reason(raw: bytes) -> str:
-    """The API's own words in an error."""
+    """The API's own reason for an error."""
     try:
         answer = json.loads(raw)
     except ValueError:

@@ -1,15 +1,15 @@
-"""Removes a queue over AMQP, where it is certain that nobody hears it and nothing waits in it."""
+"""Removes a queue over AMQP, after checking that it has no consumer and no message."""
 
 import asyncio
 import random
 from collections.abc import Awaitable, Sequence
 from typing import TypeVar
 
-from aiormq.abc import AbstractChannel as Wire
+from aiormq.abc import AbstractChannel
 
 from hocket.broker.rabbitmq.address import Address
 from hocket.broker.rabbitmq.connection import LastingConnection, OpenConnection
-from hocket.broker.rabbitmq.errors import Broken, Refused, asked, missing
+from hocket.broker.rabbitmq.errors import Broken, Refused, client_call, missing
 from hocket.errors import ConfigError, TransportError
 
 T = TypeVar("T")
@@ -18,31 +18,31 @@ T = TypeVar("T")
 CONNECT_SECONDS = 20.0
 ANSWER_SECONDS = 20.0
 
-_WAYS_OUT = (
-    'start the version that has it, or name it by formerly="…" in another handler, until it is empty; or purge it'
+_HOW_TO_EMPTY = (
+    'start the version that declares it, or name it by formerly="…" in another handler, until it is empty; or purge it'
 )
 
 
 class Remover:
-    """A connection that is made when it is first needed; `ConfigError` where the broker cannot be asked."""
+    """Checks and deletes queues, over a connection opened when first needed; `ConfigError` where that fails."""
 
     def __init__(self, nodes: Sequence[Address]) -> None:
         self._nodes = nodes
-        self._line: LastingConnection | None = None
+        self._connection: LastingConnection | None = None
 
     async def close(self) -> None:
         """Close the connection, if there is one."""
-        if self._line is not None:
-            await self._line.stop()
+        if self._connection is not None:
+            await self._connection.stop()
 
-    async def heard(self, queue: str) -> str:
-        """The sentence that says who hears this queue; none: nobody does, or it is gone."""
-        counts = await self._asked(self._counts(queue))
-        return _heard(counts[1]) if counts is not None and counts[1] else ""
+    async def in_use(self, queue: str) -> str:
+        """A sentence that says that the queue has consumers; "" if it has none, or is gone."""
+        counts = await self._or_config_error(self._counts(queue))
+        return _has_consumers(counts[1]) if counts is not None and counts[1] else ""
 
     async def remove(self, queue: str, unsettled: int) -> str:
-        """Delete it; else the sentence why it stays. `unsettled` were handed over by it, says the management API."""
-        return await self._asked(self._remove(queue, unsettled))
+        """Delete it; returns "", or a sentence that says why it is kept. `unsettled` counts unacknowledged messages."""
+        return await self._or_config_error(self._remove(queue, unsettled))
 
     async def _remove(self, queue: str, unsettled: int) -> str:
         counts = await self._counts(queue)
@@ -50,56 +50,58 @@ class Remover:
             return ""
         messages, consumers = counts
         if consumers:
-            return _heard(consumers)
+            return _has_consumers(consumers)
         if messages + unsettled:
-            return f"it still holds messages ({messages + unsettled}), which stay: {_WAYS_OUT}"
+            return f"it still holds messages ({messages + unsettled}), which are kept: {_HOW_TO_EMPTY}"
         channel = await self._channel()
-        # A count of 0 is also what a queue without a leader says; only a queue that works says that there is nothing.
-        got = await asked(channel.basic_get(queue), ANSWER_SECONDS)
+        # A queue without a leader reports 0 messages too; only a working queue answers that it is empty.
+        got = await client_call(channel.basic_get(queue), ANSWER_SECONDS)
         if got.delivery_tag is not None:
-            await asked(channel.close(), ANSWER_SECONDS)  # it goes back
-            return f"it still holds messages, which stay: {_WAYS_OUT}"
-        await asked(channel.queue_delete(queue), ANSWER_SECONDS)
-        await asked(channel.close(), ANSWER_SECONDS)
+            await client_call(channel.close(), ANSWER_SECONDS)  # the message returns to the queue
+            return f"it still holds messages, which are kept: {_HOW_TO_EMPTY}"
+        await client_call(channel.queue_delete(queue), ANSWER_SECONDS)
+        await client_call(channel.close(), ANSWER_SECONDS)
         return ""
 
     async def _counts(self, queue: str) -> tuple[int, int] | None:
-        """(messages that wait, consumers); None where the queue is gone."""
+        """(waiting messages, consumers); None where the queue is gone."""
         channel = await self._channel()
         try:
-            counts = await asked(channel.queue_declare(queue=queue, passive=True), ANSWER_SECONDS)
+            counts = await client_call(channel.queue_declare(queue=queue, passive=True), ANSWER_SECONDS)
         except Refused as refused:
             if missing(refused):
                 return None
             raise
-        await asked(channel.close(), ANSWER_SECONDS)
+        await client_call(channel.close(), ANSWER_SECONDS)
         return counts.message_count or 0, counts.consumer_count or 0
 
-    async def _channel(self) -> Wire:
-        if self._line is None:
-            self._line = LastingConnection(self._nodes, "hocket topology", random.Random(), _nothing, lambda: None)
-            self._line.start()
+    async def _channel(self) -> AbstractChannel:
+        if self._connection is None:
+            self._connection = LastingConnection(
+                self._nodes, "hocket topology", random.Random(), _no_setup, lambda: None
+            )
+            self._connection.start()
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                session = await self._line.connected()
+                session = await self._connection.connected()
         except TimeoutError:
-            raise TransportError(self._line.reason) from None
+            raise TransportError(self._connection.reason) from None
         return await session.channel(confirms=False)
 
-    async def _asked(self, question: Awaitable[T]) -> T:
+    async def _or_config_error(self, call: Awaitable[T]) -> T:
         try:
-            return await question
+            return await call
         except (Broken, Refused, TransportError) as failed:
             where = ", ".join(node.where for node in self._nodes)
             raise ConfigError(
                 f"the broker at {where} cannot be asked about a queue ({failed}): nothing more is removed; "
-                "see to that, then prune again"
+                "resolve that, then prune again"
             ) from failed
 
 
-async def _nothing(_: OpenConnection) -> None:
-    """Nothing is to be done when the line comes up."""
+async def _no_setup(_: OpenConnection) -> None:
+    """Nothing has to be set up on this connection."""
 
 
-def _heard(consumers: int) -> str:
-    return f"it has consumers ({consumers}) and stays as it is: an older version is at work; stop that first"
+def _has_consumers(consumers: int) -> str:
+    return f"it has consumers ({consumers}) and is kept: an older version is running; stop that first"

@@ -1,5 +1,6 @@
-"""Where frames are taken from, and given to, the client library: below aio-pika, in aiormq's connection.
+"""What the driver takes from the client library below its public interface: frames in and out of aiormq's connection.
 
-What is taken, under which private names, and why: `docs/client-frames.md`; a test names each of them. Imports the
-port and its neighbours alone. Used by `connection`, `consumer` and `publisher` of the driver.
+Lists every private name that is used, and why: `docs/client-frames.md`; `test_private_names.py` checks each of them.
+Files here import the port, the client and each other. Used by the other files of the RabbitMQ driver; no file
+outside this folder may use a private name of the client.
 """

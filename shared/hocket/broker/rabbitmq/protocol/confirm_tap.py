@@ -1,13 +1,13 @@
-"""Confirms straight from the socket's reader to the messages they are for, without a task, a queue and a scan for each.
+"""Hands publisher confirms from the socket reader directly to the waiting messages, without the client's queue.
 
-The client puts an ack through the channel's queue and task, and looks at every message under way where it is for
-several. `ConfirmTap` stands in that queue's place and takes acks at once, except behind frames that the channel's own
-reader has not read yet: what was returned is told so before it is acked.
+The client passes an ack through the channel's queue and task, and looks at every unconfirmed message when the ack
+covers several. `ConfirmTap` replaces that queue and handles acks at once, unless frames wait that the channel's own
+reader has not read yet: a returned message must be reported as returned before its ack is seen.
 """
 
 import struct
 
-from aiormq.channel import Channel as WireChannel
+from aiormq.channel import Channel as ClientChannel
 from aiormq.channel import Returning
 
 from hocket.broker.rabbitmq.protocol.frame_tap import FrameTap
@@ -16,24 +16,24 @@ _ACK = struct.Struct(">QB")
 
 
 class ConfirmTap(FrameTap):
-    """The queue of frames of one publishing channel; made, and so in place, before anything is published."""
+    """The frame queue of one publishing channel; create it before anything is published."""
 
-    def __init__(self, channel: WireChannel) -> None:
+    def __init__(self, channel: ClientChannel) -> None:
         super().__init__(channel)
         self._channel = channel
-        self._lowest = 1  # everything below has its answer
+        self._lowest = 1  # all tags below are confirmed
 
-    def acked(self, data: bytes, at: int) -> bool:
-        """`basic.ack`, its arguments at `at`; False: the channel's reader has to come first."""
+    def on_ack(self, data: bytes, at: int) -> bool:
+        """`basic.ack`, with its arguments at `at`; False if the channel's own reader has to handle it."""
         if not self._rest.empty():
             return False
         tag, multiple = _ACK.unpack_from(data, at)
         confirmations = self._channel.confirmations
         first = self._lowest if multiple & 1 else tag
         for each in range(first, tag + 1):
-            waiting = confirmations.pop(each, None)
-            if waiting is not None and not isinstance(waiting, Returning):
-                waiting.set_result(None)
+            pending = confirmations.pop(each, None)
+            if pending is not None and not isinstance(pending, Returning):
+                pending.set_result(None)
         if first == self._lowest:
             self._lowest = tag + 1
         return True

@@ -1,4 +1,4 @@
-"""The two frames that announce a delivery, read from their payloads: what the consumer needs of them and no more."""
+"""Parses the two frames before a delivery's body, `basic.deliver` and content header: only what the consumer needs."""
 
 import struct
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from pamqp import decode
 
-#: Delivery tag and redelivered flag behind the consumer tag of `basic.deliver`.
+#: Delivery tag and redelivered flag, after the consumer tag of `basic.deliver`.
 _TAG = struct.Struct(">QB")
 #: Class, weight, size of the body and property flags at the beginning of a content header.
 _HEAD = struct.Struct(">HHQH")
@@ -18,7 +18,7 @@ _NONE: Mapping[str, object] = {}
 
 
 class DeliverMethod(NamedTuple):
-    """What `basic.deliver` says."""
+    """The arguments of `basic.deliver` that are used."""
 
     tag: int
     redelivered: bool
@@ -27,7 +27,7 @@ class DeliverMethod(NamedTuple):
 
 
 class ContentHeader(NamedTuple):
-    """What the content header says."""
+    """The fields of the content header that are used."""
 
     size: int  # of the body that follows, in bytes
     content_type: str
@@ -35,8 +35,8 @@ class ContentHeader(NamedTuple):
     message_id: str
 
 
-def announced(data: bytes, at: int) -> DeliverMethod:
-    """Read the arguments of `basic.deliver`, which begin at `at`."""
+def parse_deliver(data: bytes, at: int) -> DeliverMethod:
+    """Parse the arguments of `basic.deliver`, which begin at `at`."""
     at += 1 + data[at]  # the consumer tag
     tag, flags = _TAG.unpack_from(data, at)
     exchange, at = _short(data, at + _TAG.size)
@@ -44,16 +44,15 @@ def announced(data: bytes, at: int) -> DeliverMethod:
     return DeliverMethod(tag, bool(flags & 1), exchange, routing_key)
 
 
-def content(data: bytes, at: int, end: int) -> ContentHeader:
-    """Read the content header between `at` and `end`.
+def parse_content_header(data: bytes, at: int, end: int) -> ContentHeader:
+    """Parse the content header between `at` and `end`.
 
-    What a publisher has put there and nobody can read is left out: it is the delivery's own accident, no reason to lose
-    the connection over it.
+    A property that cannot be decoded is left out: it affects this delivery only and must not end the connection.
     """
     _, _, size, flags = _HEAD.unpack_from(data, at)
     at += _HEAD.size
     more = flags & _MORE_FLAGS
-    while more:  # further words hold no property of AMQP 0-9-1
+    while more:  # further flag words hold no property of AMQP 0-9-1
         more = data[at + 1] & _MORE_FLAGS
         at += 2
     content_type = message_id = ""

@@ -1,25 +1,25 @@
-"""What stands in the place of a channel's queue of frames: some are taken at once, the rest goes on to the channel."""
+"""Replaces a channel's queue of received frames: a tap handles some frames at once, the rest go to the channel."""
 
 import asyncio
 
-from aiormq.channel import Channel as WireChannel
+from aiormq.channel import Channel as ClientChannel
 from pamqp.base import Frame
 from pamqp.body import ContentBody
 from pamqp.header import ContentHeader
 
-#: What the client's reader puts into a channel's queue: the size on the wire, and the frame.
+#: What the client's reader puts into a channel's queue: the size in bytes, and the frame.
 Item = tuple[int, Frame | ContentHeader | ContentBody]
 
 
 class FrameTap:
-    """The queue of one channel as the client uses it; the channel's own reader goes on with what is put here."""
+    """The frame queue of one channel, with the methods that the client calls; forwards to the original queue."""
 
-    def __init__(self, channel: WireChannel) -> None:
+    def __init__(self, channel: ClientChannel) -> None:
         self._rest: asyncio.Queue[Item] = channel.frames
-        channel.frames = self  # type: ignore[assignment]  # it is one in all that is used
+        channel.frames = self  # type: ignore[assignment]  # it has every method of the queue that the client calls
 
     async def put(self, item: Item) -> None:
-        """A frame that nobody takes at once, or that must wait for its turn."""
+        """Queue a frame that no tap handles, or that must wait for earlier ones."""
         await self._rest.put(item)
 
     async def get(self) -> Item:

@@ -1,10 +1,10 @@
-"""One message as bytes on the wire, and what must never get there."""
+"""Encodes one message as the frames of a publish, and refuses messages that would break the connection."""
 
 import struct
 from functools import lru_cache
 
 from aiormq.abc import ChannelFrame
-from aiormq.channel import Channel as WireChannel
+from aiormq.channel import Channel as ClientChannel
 from pamqp import commands, encode
 
 from hocket.broker.port import MAX_HEADER_BYTES, Message, Published, Verdict
@@ -12,9 +12,9 @@ from hocket.broker.port import MAX_HEADER_BYTES, Message, Published, Verdict
 #: Longest name of an exchange, key, type or id, in bytes; longest name of a header.
 MAX_SHORT_BYTES = 255
 MAX_HEADER_NAME_BYTES = 128
-#: What the wire adds to a header's name and value, in bytes.
+#: What the encoding adds to a header's name and value, in bytes.
 HEADER_EXTRA_BYTES = 6
-#: Routes whose `basic.publish` is remembered as it goes over the wire.
+#: Routes whose encoded `basic.publish` is cached.
 KNOWN_ROUTES = 1024
 
 _FRAME = struct.Struct(">BHI")  # type, channel, size of the payload
@@ -25,12 +25,12 @@ _BASIC = 60
 _CONTENT_TYPE, _HEADERS, _DELIVERY_MODE, _PRIORITY, _CORRELATION_ID = 1 << 15, 1 << 13, 1 << 12, 1 << 11, 1 << 10
 _MESSAGE_ID, _TIMESTAMP, _TYPE, _APP_ID = 1 << 7, 1 << 6, 1 << 5, 1 << 3
 _ALWAYS = _DELIVERY_MODE | _PRIORITY | _MESSAGE_ID
-#: Persistent; and priority "normal" (RabbitMQ 4.3 takes a missing one as 4, the client would send 0).
+#: Persistent, and priority "normal" (RabbitMQ 4.3 reads a missing one as 4, the client would send 0).
 _PERSISTENT_NORMAL = bytes((2, 4))
 
 
 def unsendable(message: Message) -> Published | None:
-    """Refuse what would break the connection for everybody: it never reaches the broker."""
+    """The refusal of a message that would break the connection for all others; None if it can be sent."""
     names = {
         "exchange": message.exchange,
         "routing key": message.routing_key,
@@ -49,22 +49,22 @@ def unsendable(message: Message) -> Published | None:
             return Published(Verdict.REFUSED, f"header {name[:40]}… has a name over {MAX_HEADER_NAME_BYTES} bytes")
         size += len(name.encode()) + (len(value.encode()) if isinstance(value, str) else 8) + HEADER_EXTRA_BYTES
     if size > MAX_HEADER_BYTES:
-        return Published(Verdict.REFUSED, f"headers have {size} bytes together, at most {MAX_HEADER_BYTES} travel")
+        return Published(Verdict.REFUSED, f"headers have {size} bytes together, at most {MAX_HEADER_BYTES} are allowed")
     return None
 
 
-def frames_of(channel: WireChannel, message: Message, message_id: str) -> bytes:
-    """One message as it goes over the wire: persistent, mandatory."""
-    number, body, room = channel.number, message.body, channel.max_content_size
+def publish_frames(channel: ClientChannel, message: Message, message_id: str) -> bytes:
+    """One message as its encoded frames: persistent, mandatory."""
+    number, body, largest = channel.number, message.body, channel.max_content_size
     parts = [_method(number, message.exchange, message.routing_key), _header(number, message, message_id)]
-    for start in range(0, len(body), room):
-        part = body if len(body) <= room else body[start : start + room]
+    for start in range(0, len(body), largest):
+        part = body if len(body) <= largest else body[start : start + largest]
         parts += (_FRAME.pack(_BODY_FRAME, number, len(part)), part, _END)
     return b"".join(parts)
 
 
 def _header(number: int, message: Message, message_id: str) -> bytes:
-    """The content header: the client's codec looks up each property by its name, which costs more than all the rest."""
+    """The content header, packed by hand: looking up each property by name, as the client's codec does, costs most."""
     flags, parts = _ALWAYS, []
     if message.content_type:
         flags |= _CONTENT_TYPE
@@ -97,10 +97,10 @@ def _short(text: str) -> bytes:
 
 
 @lru_cache(maxsize=KNOWN_ROUTES)
-def standing(number: int, exchange: str) -> bytes:
-    """The question whether an exchange stands: no answer where it does, else the broker ends the channel (404)."""
-    asks = commands.Exchange.Declare(exchange=exchange, passive=True, nowait=True)
-    return ChannelFrame.marshall(number, [asks]).payload
+def exchange_check(number: int, exchange: str) -> bytes:
+    """Encoded check that an exchange exists: the broker answers only if it does not, by closing the channel (404)."""
+    check = commands.Exchange.Declare(exchange=exchange, passive=True, nowait=True)
+    return ChannelFrame.marshall(number, [check]).payload
 
 
 @lru_cache(maxsize=KNOWN_ROUTES)

@@ -1,4 +1,4 @@
-"""The management API's address, and answers that are none."""
+"""The management API's address, and unexpected answers."""
 
 from collections.abc import AsyncIterator
 
@@ -11,7 +11,7 @@ from hocket.errors import ConfigError
 
 
 def test_it_is_beside_the_first_broker() -> None:
-    """Where no address is given; a password that travels by TLS to the broker goes by TLS here too."""
+    """The default address; a password that is sent over TLS to the broker is sent over TLS here too."""
     assert Management("amqp://u:p@one:5673,two/vhost").where == "http://one:15672"
     assert Management("amqps://u:p@one/vhost").where == "https://one:15671"
     assert Management("amqp://one", "https://x:y@api.example/rabbit/?q=1#f").where == "https://api.example/rabbit"
@@ -43,7 +43,7 @@ async def served() -> AsyncIterator[tuple[str, dict[str, web.Response]]]:
         (200, "{}", "does not answer as a RabbitMQ's management API does"),
         (302, "", "answered 302"),
         (500, '{"reason": "ill"}', r"answered 500 \(ill\)"),
-        (404, '{"error": "Object Not Found"}', "virtual host vhost does not stand"),
+        (404, '{"error": "Object Not Found"}', "virtual host vhost does not exist"),
         (200, "[" + " " * 2000 + "]", "more than 1000 bytes"),
     ],
 )
@@ -54,7 +54,7 @@ async def test_another_answer_is_one_sentence(
     served: tuple[str, dict[str, web.Response]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What is no management API, or is not well, or says too much, is said with the address and the way out."""
+    """Another server, an error or a too large answer: one sentence with the address and what to set."""
     monkeypatch.setattr(management, "MAX_ANSWER_BYTES", 1000)
     url, answer = served
     answer["next"] = web.Response(status=status, text=text)

@@ -13,7 +13,7 @@ from hocket.broker.rabbitmq.protocol.confirm_tap import ConfirmTap
 
 
 class Told:
-    """Stands for a message under way."""
+    """An unconfirmed message."""
 
     def __init__(self) -> None:
         self.told = False
@@ -25,7 +25,7 @@ class Told:
 
 
 def channel_with(many: int) -> tuple[Any, ConfirmTap, dict[int, Told]]:
-    """A channel with so many messages under way, as the client keeps them."""
+    """A channel with so many unconfirmed messages, as the client keeps them."""
     messages = {tag: Told() for tag in range(1, many + 1)}
     channel: Any = SimpleNamespace(frames=asyncio.Queue(), confirmations=OrderedDict(messages))
     ConfirmTap(channel)
@@ -33,8 +33,8 @@ def channel_with(many: int) -> tuple[Any, ConfirmTap, dict[int, Told]]:
 
 
 def ack(confirms: ConfirmTap, tag: int, *, multiple: bool = False) -> bool:
-    """One `basic.ack` from the wire."""
-    return confirms.acked(b"frame" + Basic.Ack(tag, multiple).marshal(), 5)
+    """One `basic.ack` as received."""
+    return confirms.on_ack(b"frame" + Basic.Ack(tag, multiple).marshal(), 5)
 
 
 def told(messages: dict[int, Told]) -> list[int]:

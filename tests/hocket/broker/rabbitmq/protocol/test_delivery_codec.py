@@ -1,4 +1,4 @@
-"""The frames that announce a delivery, as our reader understands them, against the client's own codec."""
+"""The frames before a delivery's body: our parser against the client's own codec."""
 
 import struct
 from datetime import UTC, datetime
@@ -8,7 +8,12 @@ from hypothesis import strategies as st
 from pamqp.commands import Basic
 from pamqp.header import ContentHeader as ClientHeader
 
-from hocket.broker.rabbitmq.protocol.delivery_codec import ContentHeader, DeliverMethod, announced, content
+from hocket.broker.rabbitmq.protocol.delivery_codec import (
+    ContentHeader,
+    DeliverMethod,
+    parse_content_header,
+    parse_deliver,
+)
 
 SHORT = st.text(max_size=40).filter(lambda text: len(text.encode(errors="replace")) <= 255)
 NAMES = st.from_regex(r"\A[a-zA-Z0-9._:-]{0,40}\Z")
@@ -20,7 +25,7 @@ def test_what_deliver_says(tag: int, redelivered: bool, names: tuple[str, str, s
     """Tag, redelivered flag, exchange and routing key, wherever the frame lies in what has come."""
     consumer, exchange, key = names
     frame = Basic.Deliver(consumer, tag, redelivered, exchange, key).marshal()
-    assert announced(b"before" + frame + b"behind", 6) == DeliverMethod(tag, redelivered, exchange, key)
+    assert parse_deliver(b"before" + frame + b"behind", 6) == DeliverMethod(tag, redelivered, exchange, key)
 
 
 @given(
@@ -46,20 +51,20 @@ def test_what_deliver_says(tag: int, redelivered: bool, names: tuple[str, str, s
 def test_what_the_header_says(size: int, properties: dict[str, object]) -> None:
     """Size, content type, headers and message id, whichever other properties stand between them."""
     frame = ClientHeader(body_size=size, properties=Basic.Properties(**properties)).marshal()  # type: ignore[arg-type]
-    found = content(b"before" + frame + b"behind", 6, 6 + len(frame))
+    found = parse_content_header(b"before" + frame + b"behind", 6, 6 + len(frame))
     kind, name = properties.get("content_type", ""), properties.get("message_id", "")
     assert found == ContentHeader(size, str(kind), properties.get("headers", {}), str(name))  # type: ignore[arg-type]
 
 
-def test_what_nobody_can_read_is_left_out() -> None:
-    """Broken UTF-8 and a broken table are that delivery's accident; what stands behind them is found all the same."""
+def test_what_cannot_be_decoded_is_left_out() -> None:
+    """Broken UTF-8 and a broken table affect that delivery only; the properties after them are still found."""
     flags = 1 << 15 | 1 << 13 | 1 << 7
     table = b"\x01a?????"
     frame = struct.pack(">HHQH", 60, 0, 5, flags) + b"\x02\xff\xfe" + struct.pack(">I", len(table)) + table + b"\x01m"
-    assert content(frame, 0, len(frame)) == ContentHeader(5, "\N{REPLACEMENT CHARACTER}" * 2, {}, "m")
+    assert parse_content_header(frame, 0, len(frame)) == ContentHeader(5, "\N{REPLACEMENT CHARACTER}" * 2, {}, "m")
 
 
 def test_further_flags_are_passed_over() -> None:
-    """The words of flags that AMQP 0-9-1 leaves empty shift what follows, and nothing else."""
+    """Further flag words, which AMQP 0-9-1 leaves empty, only shift what follows."""
     frame = struct.pack(">HHQHHH", 60, 0, 5, 1 << 15 | 1, 1, 0) + b"\x01t"
-    assert content(frame, 0, len(frame)) == ContentHeader(5, "t", {}, "")
+    assert parse_content_header(frame, 0, len(frame)) == ContentHeader(5, "t", {}, "")

@@ -1,4 +1,4 @@
-"""A message as it goes over the wire, as the client's own codec reads it back."""
+"""The encoded frames of a message, as the client's own codec decodes them."""
 
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -11,7 +11,7 @@ from pamqp import frame as codec
 from pamqp.commands import Basic
 
 from hocket.broker.port import Message, Published, Verdict
-from hocket.broker.rabbitmq.protocol.publish_codec import MAX_HEADER_NAME_BYTES, frames_of, unsendable
+from hocket.broker.rabbitmq.protocol.publish_codec import MAX_HEADER_NAME_BYTES, publish_frames, unsendable
 
 SHORT = st.text(max_size=60).filter(lambda text: len(text.encode(errors="replace")) <= 255 and text.isprintable())
 HEADER_NAMES = SHORT.filter(lambda text: 0 < len(text.encode()) <= MAX_HEADER_NAME_BYTES)
@@ -32,11 +32,11 @@ MESSAGES = st.builds(
 )
 
 
-@given(message=MESSAGES, number=st.integers(1, 2047), room=st.integers(1, 4096))
-def test_the_frames_say_what_the_message_says(message: Message, number: int, room: int) -> None:
+@given(message=MESSAGES, number=st.integers(1, 2047), largest=st.integers(1, 4096))
+def test_the_frames_say_what_the_message_says(message: Message, number: int, largest: int) -> None:
     """Every property that is given, none that is not; the body in frames of at most the size that was agreed."""
-    channel: Any = SimpleNamespace(number=number, max_content_size=room)
-    data = frames_of(channel, message, "m-1")
+    channel: Any = SimpleNamespace(number=number, max_content_size=largest)
+    data = publish_frames(channel, message, "m-1")
     frames: list[Any] = []
     while data:
         size, channel_number, frame = codec.unmarshal(data)
@@ -47,7 +47,7 @@ def test_the_frames_say_what_the_message_says(message: Message, number: int, roo
     assert (publish.exchange, publish.routing_key, publish.mandatory) == (message.exchange, message.routing_key, True)
     assert b"".join(each.value for each in bodies) == message.body
     assert header.body_size == len(message.body)
-    assert all(0 < len(each.value) <= room for each in bodies)
+    assert all(0 < len(each.value) <= largest for each in bodies)
     wanted = Basic.Properties(
         content_type=message.content_type or None,
         headers=dict(message.headers) or None,
@@ -63,8 +63,8 @@ def test_the_frames_say_what_the_message_says(message: Message, number: int, roo
 
 
 @pytest.mark.parametrize("letter", ["h", "é", "\U0001d400"])
-def test_a_header_whose_name_the_wire_would_cut_is_refused(letter: str) -> None:
-    """The codec cuts longer names without a word: the bound counts bytes, whatever the letters."""
+def test_a_header_name_that_the_codec_would_cut_is_refused(letter: str) -> None:
+    """The codec cuts longer names silently: the bound counts bytes, whatever the letters."""
     longest = letter * (MAX_HEADER_NAME_BYTES // len(letter.encode()))
     message = Message(exchange="", routing_key="q", body=b"", content_type="", headers={longest: "v"})
     assert unsendable(message) is None
