@@ -68,11 +68,23 @@ class Tx(Protocol):
         ...
 
 
-class Joined(Tx, Protocol):
-    """The kit's part of a transaction that an application owns: it commits or rolls back, not we.
+class Joined(Protocol):
+    """The kit's part of a transaction that an application owns: the application commits or rolls back.
 
     What is written has no owner, so that the relay claims it once it is committed, and only then.
     """
+
+    async def write(self, endings: Sequence[Ending]) -> list[Written]:
+        """Write the endings; one answer each, in order."""
+        ...
+
+    async def cancel(self, schedule: str) -> bool:
+        """Delete what was scheduled under this name and is not yet due; tells whether there was something."""
+        ...
+
+    async def db(self) -> AsyncConnection:
+        """The application's own connection."""
+        ...
 
     async def inbox(self, keys: Sequence[bytes]) -> Mapping[bytes, InboxRow]:
         """The inbox rows that this transaction sees."""

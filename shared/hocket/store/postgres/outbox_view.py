@@ -1,4 +1,4 @@
-"""A look into an outbox on PostgreSQL from outside its processes."""
+"""Reads a service's outbox on PostgreSQL from another process, for `hocket outbox`, and retries refused rows."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -9,17 +9,13 @@ import asyncpg
 from hocket.errors import ConfigError
 from hocket.store.postgres.errors import sentence, shown
 from hocket.store.postgres.pools import CONNECT_SECONDS
+from hocket.store.postgres.statements import rows_touched
 from hocket.store.records import OutboxViewRow, RowKind
+from hocket.store.sql import VIEW_COUNTS, VIEW_RETRY, VIEW_ROWS
 
 T = TypeVar("T")
 
-_COUNTS = """SELECT kind, CASE WHEN refused IS NOT NULL THEN 'refused' WHEN due > $1 THEN 'later' ELSE 'due' END,
-count(*), min(due) FROM hocket_outbox GROUP BY 1, 2 ORDER BY 2, 1"""
-_ROWS = """SELECT id, kind, due, coalesce(owner, ''), coalesce(refused, ''), refused IS NOT NULL, event_id, subject,
-exchange, routing_key, octet_length(body) FROM hocket_outbox WHERE (refused IS NOT NULL) >= $1
-ORDER BY refused IS NULL, due, id LIMIT $2"""
-_FREE = """UPDATE hocket_outbox SET refused = NULL, owner = NULL
-WHERE refused IS NOT NULL AND ($1::bigint[] = '{}' OR id = ANY($1::bigint[]))"""
+_RETRY = VIEW_RETRY + " AND ($1::bigint[] = '{}' OR id = ANY($1::bigint[]))"
 
 
 class PostgresOutboxView:
@@ -49,14 +45,13 @@ class PostgresOutboxView:
 
     def counts(self, now: float) -> list[tuple[str, str, int, float]]:
         """(kind, due | later | refused, how many, oldest due moment)."""
-        return [tuple(row) for row in self._ask(lambda connection: connection.fetch(_COUNTS, now))]
+        return [tuple(row) for row in self._ask(lambda connection: connection.fetch(VIEW_COUNTS, now))]
 
     def rows(self, limit: int, *, refused: bool = False) -> list[OutboxViewRow]:
         """The first rows: the refused ones, then by the moment they are due."""
-        found = self._ask(lambda connection: connection.fetch(_ROWS, refused, limit))
+        found = self._ask(lambda connection: connection.fetch(VIEW_ROWS, refused, limit))
         return [OutboxViewRow(id, RowKind(kind), *rest) for id, kind, *rest in found]
 
     def retry(self, ids: Sequence[int]) -> int:
         """Let refused rows be published again, those with these ids or (none) all; how many there were."""
-        said: str = self._ask(lambda connection: connection.execute(_FREE, list(ids)))
-        return int(said.rsplit(" ", 1)[-1])
+        return rows_touched(self._ask(lambda connection: connection.execute(_RETRY, list(ids))))

@@ -1,13 +1,13 @@
-"""Connections to PostgreSQL: one pool for the kit's own statements, one for handlers' transactions, one for reading.
+"""Connections to PostgreSQL: one pool for the kit's own statements, one for handlers' transactions, one for reads.
 
-Handlers get SQLAlchemy, which begins nothing by itself (AUTOCOMMIT): the transaction below is the store's, made with
-plain statements on the same connection.
+Handlers get SQLAlchemy in AUTOCOMMIT, so it sends no BEGIN and no COMMIT: the store sends them as plain statements on
+the same connection (`transaction.py`). What handlers may do is decided in `hocket.store.handler_connection`.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, NoReturn, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import asyncpg
 from sqlalchemy import CursorResult, Executable, event
@@ -15,6 +15,16 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from hocket.errors import HocketError, StoreError
+from hocket.store.handler_connection import (
+    BORROWER,
+    READ_REFUSAL,
+    Borrower,
+    HandlerConnection,
+    ReadConnection,
+    Reader,
+    borrower_of,
+    guard,
+)
 from hocket.store.postgres import statements
 from hocket.store.postgres.errors import READ_ONLY, code_of, handler_error, kit_error, sentence, shown
 
@@ -50,73 +60,29 @@ KIT_SETTINGS = {
     "enable_seqscan": "off",
 }
 
-_BORROWER = "hocket"
-_CONTROL_WORDS = {"BEGIN", "START", "COMMIT", "END", "ABORT", "PREPARE"}
-ENDS_BY_ITSELF = (
-    "this transaction is hocket's: it commits when the handler returns and rolls back when it raises; "
-    "do not begin, commit, roll back or close it (begin_nested() is there for a part that may fail)"
-)
-
 
 class KitConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg ships no types
-    """A connection of the kit's pool: nothing of the session is changed, so nothing is reset."""
+    """A connection of the kit's pool: the kit leaves no session state behind, so nothing is reset."""
 
     def get_reset_query(self) -> str:
         """No statement, no round trip."""
         return ""
 
 
-class Borrower(Protocol):
-    """Who writes through a lent connection."""
-
-    def check(self) -> None:
-        """Raise where the borrower may not write (any more)."""
-        ...
-
-    def refuse(self) -> NoReturn:
-        """Raise for what a borrower never may, and doom the transaction."""
-        ...
-
-    def failed(self, error: BaseException) -> None:
-        """A statement of the borrower failed."""
-        ...
+#: The borrower of all reads: they share connections, and nothing of them can end.
+_READER = Reader()
 
 
-class HandlerConnection(AsyncConnection):
-    """An `AsyncConnection` whose transaction belongs to the store."""
+class PooledReadConnection(ReadConnection):
+    """A `ReadConnection` that takes a connection of the pool for each statement and holds none in between."""
 
-    borrower: Borrower
-
-    def begin(self) -> NoReturn:
-        """Raise: the transaction is open already."""
-        self.borrower.refuse()
-
-    async def commit(self) -> None:
-        """Raise: it commits by itself."""
-        self.borrower.refuse()
-
-    async def rollback(self) -> None:
-        """Raise: it rolls back by itself."""
-        self.borrower.refuse()
-
-    async def close(self) -> None:
-        """Raise: it is only lent."""
-        self.borrower.refuse()
-
-    async def give_back(self) -> None:
-        """The store takes it back."""
-        await super().close()
-
-
-class ReadingConnection(AsyncConnection):
-    """Committed data: a connection of the pool for each statement, so that whoever waits meanwhile keeps none."""
-
-    links: "Pools"
+    borrower = _READER
+    pools: "Pools"
 
     @asynccontextmanager
     async def _one(self) -> AsyncIterator[AsyncConnection]:
         connection = self.engine.connect()
-        with self.links.connecting():
+        with self.pools.connecting():
             await connection.start()
         try:
             yield connection
@@ -134,15 +100,6 @@ class ReadingConnection(AsyncConnection):
         """Run a function over one connection."""
         async with self._one() as connection:
             return await connection.run_sync(work, *words, **more)
-
-    async def commit(self) -> None:
-        """Nothing to commit."""
-
-    async def rollback(self) -> None:
-        """Nothing to roll back."""
-
-    async def close(self) -> None:
-        """Nothing is held."""
 
 
 class Pools:
@@ -182,13 +139,16 @@ class Pools:
             server_settings=self._settings | KIT_SETTINGS,
             init=statements.plan,
         )
-        self._handlers = self._engine(HANDLER_CONNECTIONS, {}, self._before)
-        self._readers = self._engine(READ_CONNECTIONS, {"default_transaction_read_only": "on"}, None, READ_SECONDS)
+        self._handlers = self._engine(HANDLER_CONNECTIONS, {})
+        read_only = {"default_transaction_read_only": "on"}
+        self._readers = self._engine(READ_CONNECTIONS, read_only, answer=READ_SECONDS, borrower=_READER)
 
     def _engine(
-        self, size: int, settings: dict[str, str], before: Callable[..., None] | None, answer: float | None = None
+        self, size: int, settings: dict[str, str], *, answer: float | None = None, borrower: Reader | None = None
     ) -> AsyncEngine:
-        async def made() -> asyncpg.Connection:
+        """An engine for handlers, whose borrower each transaction names, or for the reads of one `borrower`."""
+
+        async def connect() -> asyncpg.Connection:
             connection = await self.connect(settings, answer=answer)
             self._raw.add(connection)
             connection.add_termination_listener(self._raw.discard)
@@ -197,38 +157,27 @@ class Pools:
         engine = create_async_engine(
             "postgresql+asyncpg://",
             isolation_level="AUTOCOMMIT",
-            async_creator=made,
+            execution_options={BORROWER: borrower},
+            async_creator=connect,
             pool_size=size,
             max_overflow=0,
             pool_timeout=HANDLER_SECONDS,
         )
-        if before is not None:
-            event.listen(engine.sync_engine, "before_cursor_execute", before)
-        event.listen(engine.sync_engine, "handle_error", self._failed)
+        guard(engine, reads=borrower is not None)
+        event.listen(engine.sync_engine, "handle_error", self._error_of)
         return engine
 
-    @staticmethod
-    def _before(connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        borrower: Borrower | None = connection.info.get(_BORROWER)
-        if borrower is None:
-            return
-        borrower.check()
-        words = statement.split(None, 2)[:2]
-        first = words[0].upper().rstrip(";") if words else ""
-        whole_rollback = first == "ROLLBACK" and (len(words) == 1 or words[1].upper() != "TO")
-        if first in _CONTROL_WORDS or whole_rollback:
-            borrower.refuse()
-
-    def _failed(self, context: Any) -> Exception | None:
+    def _error_of(self, context: Any) -> Exception | None:
+        """What a failed statement of a handler or a read raises; None: what SQLAlchemy raises."""
         error = context.original_exception
-        borrower: Borrower | None = context.connection.info.get(_BORROWER) if context.connection is not None else None
+        borrower = borrower_of(context.connection)
         if borrower is not None:
-            borrower.check()  # a statement that the end of the lease has cut
+            borrower.check()  # the statement was cut off by the end of the lease
             borrower.failed(error)
         if context.is_disconnect:
             return StoreError(sentence(self.shown, ConnectionError(str(error))))
-        if code_of(error) == READ_ONLY and borrower is None:
-            return HocketError("read() gives committed data to look at: write through `await tx.db()`")
+        if code_of(error) == READ_ONLY and borrower is _READER:
+            return HocketError(READ_REFUSAL)
         return handler_error(self.shown, error)
 
     @contextmanager
@@ -241,36 +190,31 @@ class Pools:
         except Exception as error:
             raise kit_error(self.shown, error) from error
 
-    async def lend(self, borrower: Borrower) -> tuple[HandlerConnection, asyncpg.Connection]:
+    async def borrow(self, borrower: Borrower) -> tuple[HandlerConnection, asyncpg.Connection]:
         """A living connection for one transaction, as SQLAlchemy and as asyncpg see it."""
         assert self._handlers is not None
         with self.connecting():
             while True:
                 connection = HandlerConnection(self._handlers)
-                connection.borrower = borrower
-                await connection.start()
+                await connection.start_for(borrower)
                 raw = (await connection.get_raw_connection()).driver_connection
                 assert raw is not None
                 if not raw.is_closed():
-                    assert connection.sync_connection is not None
-                    connection.sync_connection.info[_BORROWER] = borrower
                     return connection, raw
-                await self.take_back(connection, broken=True)
+                await self.give_back(connection, broken=True)
 
     @staticmethod
-    async def take_back(connection: HandlerConnection, *, broken: bool) -> None:
-        """Back to the pool, or away."""
+    async def give_back(connection: HandlerConnection, *, broken: bool) -> None:
+        """Back to the pool; a broken one is closed."""
         if broken:
             await connection.invalidate()
-        elif connection.sync_connection is not None:
-            connection.sync_connection.info.pop(_BORROWER, None)
-        await connection.give_back()
+        await connection.release()
 
-    def reading(self) -> ReadingConnection:
-        """Reads and cannot write."""
+    def reading(self) -> PooledReadConnection:
+        """A connection that reads and cannot write."""
         assert self._readers is not None
-        reading = ReadingConnection(self._readers)
-        reading.links = self
+        reading = PooledReadConnection(self._readers)
+        reading.pools = self
         return reading
 
     def kit(self) -> Any:

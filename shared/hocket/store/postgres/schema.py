@@ -1,4 +1,4 @@
-"""The kit's tables in one PostgreSQL schema: made where absent, led on where an earlier hocket made them.
+"""The kit's tables in one PostgreSQL schema: made where absent, migrated where an earlier hocket made them.
 
 One process at a time does it, also where several replicas start at once: an advisory lock makes the others wait.
 """
@@ -14,20 +14,20 @@ from sqlalchemy.pool import NullPool
 from hocket.errors import ConfigError
 from hocket.store import schema as tables
 from hocket.store.postgres.pools import ANSWER_SECONDS, Pools
+from hocket.store.sql import META
 
 #: The advisory lock under which tables are made, the same for every hocket: "hocket" as a number.
 _LOCK = 0x686F636B6574
 #: Seconds between looks whether another process has made them.
 LOCK_LOOK_SECONDS = 0.1
-_SAYS = "SELECT name, value FROM hocket_meta"
 
 
-async def create(links: Pools, schema: str, own: MetaData | None) -> None:
+async def create(pools: Pools, schema: str, own: MetaData | None) -> None:
     """Make or migrate the kit's tables and make a service's `own` where absent; what asyncpg raises comes through.
 
     `ConfigError` where a later hocket has made them and says that this one is too old for them.
     """
-    connection = await links.connect(answer=ANSWER_SECONDS)
+    connection = await pools.connect(answer=ANSWER_SECONDS)
     try:
         while not await connection.fetchval(f"SELECT pg_try_advisory_lock({_LOCK})"):  # noqa: ASYNC110 -- not ours to set
             await asyncio.sleep(LOCK_LOOK_SECONDS)  # asked each time, so that a server that went away is noticed
@@ -36,11 +36,11 @@ async def create(links: Pools, schema: str, own: MetaData | None) -> None:
             await _make(connection)
             found = tables.stamps()
         else:
-            found = dict(await connection.fetch(_SAYS))
-        if sentence := tables.refusal(links.shown, found):
+            found = dict(await connection.fetch(META))
+        if sentence := tables.refusal(pools.shown, found):
             raise ConfigError(sentence)
         if own is not None or int(found["schema"]) < tables.SCHEMA:
-            await _lead_on(links, int(found["schema"]), own)
+            await _migrate(pools, int(found["schema"]), own)
     except BaseException:
         connection.terminate()  # nobody waits for a server that went away
         raise
@@ -57,7 +57,7 @@ async def _make(connection: asyncpg.Connection) -> None:
         )
 
 
-async def _lead_on(links: Pools, found: int, own: MetaData | None) -> None:
+async def _migrate(pools: Pools, found: int, own: MetaData | None) -> None:
     def work(connection: Connection) -> None:
         if found < tables.SCHEMA:
             from hocket.store.migrations import migrate
@@ -66,7 +66,7 @@ async def _lead_on(links: Pools, found: int, own: MetaData | None) -> None:
         if own is not None:
             own.create_all(connection)
 
-    engine = create_async_engine("postgresql+asyncpg://", async_creator=links.connect, poolclass=NullPool)
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=pools.connect, poolclass=NullPool)
     try:
         async with engine.begin() as connection:
             await connection.run_sync(work)

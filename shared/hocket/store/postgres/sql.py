@@ -7,6 +7,7 @@ that won; ledger and outbox rows are written only for them.
 
 from hocket.store.purge import FINAL_RUNS_SQL
 from hocket.store.schema import INBOX, LEDGER, OUTBOX
+from hocket.store.sql import INBOX_NAMES, LEDGER_NAMES, OUTBOX_NAMES, overwritten
 
 _TYPES = {"BIGINT": "bigint", "TEXT": "text", "DOUBLE": "double precision", "BLOB": "bytea"}
 
@@ -16,27 +17,21 @@ def _kinds(names: list[str]) -> list[str]:
     return [_TYPES.get(str(columns[name].type), "text") for name in names]
 
 
-_INBOX = [column.name for column in INBOX.columns]
-_OUTBOX = [column.name for column in OUTBOX.columns if column.name not in {"id", "refused"}]
-_LEDGER = [column.name for column in LEDGER.columns]
+_OUTBOX = OUTBOX_NAMES[1:]  # the database gives the id
 
-_IN = ", ".join(_INBOX)
+_IN = ", ".join(INBOX_NAMES)
 _OUT = ", ".join(_OUTBOX)
-_LED = ", ".join(_LEDGER)
+_LED = ", ".join(LEDGER_NAMES)
 
 
 def _arrays(first: int, kinds: list[str]) -> str:
     return ", ".join(f"${first + at}::{kind}[]" for at, kind in enumerate(kinds))
 
 
-def _replaced(names: list[str]) -> str:
-    return ", ".join(f"{name} = excluded.{name}" for name in names[1:])
-
-
-_ASKED_KINDS = [*_kinds(_INBOX), "integer", "bigint", "boolean", "boolean"]
+_ASKED_KINDS = [*_kinds(INBOX_NAMES), "integer", "bigint", "boolean", "boolean"]
 _SAID_KINDS = ["integer", *_kinds(_OUTBOX)]
 _TOLD_KINDS = ["integer", "bytea"]
-_MOVED_KINDS = ["integer", *_kinds(_LEDGER)]
+_MOVED_KINDS = ["integer", *_kinds(LEDGER_NAMES)]
 _FREE = len(_ASKED_KINDS) + 1
 _SAID = _FREE + 1
 _TOLD = _SAID + len(_SAID_KINDS)
@@ -47,7 +42,7 @@ _PUT = f"""asked AS MATERIALIZED (
 SELECT * FROM unnest({_arrays(1, _ASKED_KINDS)}) AS a({_IN}, at, run_attempt, replay, forced)
 ), put AS (
 INSERT INTO hocket_inbox AS mine ({_IN}) SELECT {_IN} FROM asked ORDER BY key
-ON CONFLICT (key) DO UPDATE SET {_replaced(_INBOX)}
+ON CONFLICT (key) DO UPDATE SET {overwritten(INBOX_NAMES)}
 WHERE (SELECT a.forced OR (mine.attempt < a.run_attempt AND (mine.state = 'retry' OR (mine.state = 'dead'
 AND a.replay))) FROM asked a WHERE a.key = excluded.key)
 RETURNING mine.key
@@ -69,9 +64,9 @@ ORDER BY 1, nth) AS ordered RETURNING id
 )"""
 
 _MOVE = f"""moved AS (
-INSERT INTO hocket_ledger ({_LED}) SELECT {", ".join("m." + name for name in _LEDGER)}
+INSERT INTO hocket_ledger ({_LED}) SELECT {", ".join("m." + name for name in LEDGER_NAMES)}
 FROM unnest({_arrays(_MOVED, _MOVED_KINDS)}) AS m(at, {_LED}) JOIN winners w ON w.at = m.at ORDER BY m.run
-ON CONFLICT (run) DO UPDATE SET {_replaced(_LEDGER)}
+ON CONFLICT (run) DO UPDATE SET {overwritten(LEDGER_NAMES)}
 )"""
 
 _ANSWER = "SELECT ARRAY(SELECT at FROM winners) AS won, ARRAY(SELECT id FROM said ORDER BY id) AS ids"
@@ -87,7 +82,7 @@ NOTHING = "SELECT pg_current_xact_id()"
 LOOK = f"SELECT {_IN} FROM hocket_inbox WHERE key = ANY($1::bytea[])"
 
 #: Owner and boot are blank where the owner's lease is over (RULES 5.2).
-RUNS = f"""SELECT {", ".join("l." + name for name in _LEDGER)}, l.boot = $2 OR EXISTS (
+RUNS = f"""SELECT {", ".join("l." + name for name in LEDGER_NAMES)}, l.boot = $2 OR EXISTS (
 SELECT 1 FROM hocket_owners o WHERE o.boot = l.boot AND o.until > extract(epoch FROM clock_timestamp())) AS lives
 FROM hocket_ledger l WHERE l.run = ANY($1::text[])"""
 
@@ -99,25 +94,13 @@ WHERE owner IS NULL AND refused IS NULL AND due <= $2 AND id <= $3 ORDER BY due,
 FOR UPDATE SKIP LOCKED) AS found WHERE o.id = found.id
 RETURNING o.id, {", ".join("o." + name for name in _OUTBOX)}"""
 
-NEXT_DUE = "SELECT min(due) FROM hocket_outbox WHERE owner IS NULL AND refused IS NULL"
-
-CANCEL = """DELETE FROM hocket_outbox
-WHERE schedule = $1 AND schedule <> '' AND owner IS NULL AND refused IS NULL AND due > $2"""
-
 FORGET = "DELETE FROM hocket_outbox WHERE id = ANY($1::bigint[])"
-REFUSE = "UPDATE hocket_outbox SET refused = $2 WHERE id = $1"
 
-#: The next rows of a walk, and the removal of those that are still final and old (RULES 2.7).
-OLD_INBOX = "SELECT key, state, updated FROM hocket_inbox WHERE key > $1 AND key < $2 ORDER BY key LIMIT $3"
-OLD_LEDGER = "SELECT run, state, updated FROM hocket_ledger WHERE run > $1 ORDER BY run LIMIT $2"
+#: Removes those of the rows that are still final and old (RULES 2.7).
 PURGE_INBOX = """DELETE FROM hocket_inbox WHERE key = ANY($1::bytea[])
 AND (state IN ('handled', 'refused') AND updated < $2 OR state = 'dead' AND updated < $3)"""
 PURGE_LEDGER = f"""DELETE FROM hocket_ledger
 WHERE run = ANY($1::text[]) AND state IN ({FINAL_RUNS_SQL}) AND updated < $2"""
-
-OFFSET = "SELECT next, token FROM hocket_offsets WHERE reader = $1"
-ADVANCE = "UPDATE hocket_offsets SET next = $2, token = $3 WHERE reader = $1 AND next = $4 AND token = $5"
-FIRST_OFFSET = "INSERT INTO hocket_offsets (reader, next, token) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"
 
 #: Counts stop at $2: a million timers are known to be many, and are not counted each time.
 WAITING = """WITH waits AS (

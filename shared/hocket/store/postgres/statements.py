@@ -1,4 +1,4 @@
-"""Endings as arrays for the one statement that writes them, and rows as they come back."""
+"""The statements of `sql.py` with their values: endings become arrays, one for each column, and rows become records."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -12,16 +12,25 @@ from hocket.store import row_codec as rows_of
 from hocket.store.postgres import sql
 from hocket.store.records import Ending, InboxRow, InboxWrite, OutboxRow, Written, receipt_row
 
-#: Columns of the arrays: inbox with place, attempt, replay, forced; outbox with place; ledger with place.
+#: Number of arrays: inbox columns with position, attempt, replay, forced; outbox and ledger columns with position.
 _ASKED, _SAID, _MOVED = 19, 17, 15
 
 
 async def write(
     connection: asyncpg.Connection, endings: Sequence[Ending], boot: str | None, now: float
 ) -> list[Written]:
-    """Write endings in one statement (RULES 3.1): whole or not at all, also without a transaction around it.
+    """Write endings inside an open transaction (RULES 3.1); `boot` None: the rows have no owner until claimed."""
+    if fits_one_statement(endings):
+        return await write_in_one(connection, endings, boot, now)
+    return await write_one_by_one(connection, endings, boot, now)
 
-    Endings that `together` refuses need the transaction that `apart` asks for.
+
+async def write_in_one(
+    connection: asyncpg.Connection, endings: Sequence[Ending], boot: str | None, now: float
+) -> list[Written]:
+    """Write endings in one statement: whole or not at all, also without a transaction around it.
+
+    Only for endings that `fits_one_statement`.
     """
     if not endings:
         await connection.fetchval(sql.NOTHING)
@@ -38,17 +47,17 @@ async def plan(connection: asyncpg.Connection) -> None:
     await connection.execute(sql.FORGET, [])
 
 
-def together(endings: Sequence[Ending]) -> bool:
-    """Whether one statement can write these: no key and no run comes twice."""
+def fits_one_statement(endings: Sequence[Ending]) -> bool:
+    """Whether one statement can write these: no inbox key and no step run comes twice."""
     keys = [ending.inbox.row.key for ending in endings if ending.inbox is not None]
     runs = [row.run for ending in endings for row in ending.ledger]
     return len(set(keys)) == len(keys) and len(set(runs)) == len(runs)
 
 
-async def apart(
+async def write_one_by_one(
     connection: asyncpg.Connection, endings: Sequence[Ending], boot: str | None, now: float
 ) -> list[Written]:
-    """The same inside an open transaction where a key or a run comes twice: the first that can win wins."""
+    """Write endings where a key or a run comes twice, inside an open transaction: the first that can win wins."""
     keyed = sorted((ending.inbox.row.key, at) for at, ending in enumerate(endings) if ending.inbox is not None)
     won = {at for at, ending in enumerate(endings) if ending.inbox is None}
     taken: set[bytes] = set()
@@ -112,6 +121,11 @@ def _asked(asked: Sequence[tuple[int, InboxWrite]]) -> list[list[Any]]:
 
 def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:
     return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]
+
+
+def rows_touched(status: str) -> int:
+    """How many rows a statement touched, from PostgreSQL's command status."""
+    return int(status.rsplit(" ", 1)[-1])
 
 
 def inbox(found: Iterable[Any]) -> dict[bytes, InboxRow]:

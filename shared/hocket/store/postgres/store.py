@@ -20,7 +20,8 @@ from hocket.store.postgres import sql, statements
 from hocket.store.postgres.errors import kit_error, opening_error, sentence
 from hocket.store.postgres.joined import JoinedTx, join
 from hocket.store.postgres.pools import Pools
-from hocket.store.postgres.transaction import PostgresTx, count
+from hocket.store.postgres.statements import rows_touched
+from hocket.store.postgres.transaction import PostgresTx
 from hocket.store.purge import START, ceiling, sift
 from hocket.store.records import (
     LEASE_SECONDS,
@@ -33,6 +34,7 @@ from hocket.store.records import (
     Waiting,
     Written,
 )
+from hocket.store.sql import NEXT_DUE, OLD_INBOX, OLD_LEDGER, REFUSE
 
 T = TypeVar("T")
 
@@ -54,8 +56,8 @@ class PostgresStore:
     def __init__(
         self, url: str, *, clock: Clock, boot: str, schema: str = "public", lease: float = OWNER_LEASE_SECONDS
     ) -> None:
-        self._links = Pools(url.replace("postgresql+asyncpg://", "postgresql://", 1), schema)
-        self._name = self._links.shown
+        self._pools = Pools(url.replace("postgresql+asyncpg://", "postgresql://", 1), schema)
+        self._name = self._pools.shown
         self._clock = clock
         self._boot = boot
         self._schema = schema
@@ -65,7 +67,7 @@ class PostgresStore:
         self._open: set[PostgresTx] = set()
         self._busy = 0
         self._idle = asyncio.Event()
-        self._cutting: set[asyncio.Task[None]] = set()
+        self._terminating: set[asyncio.Task[None]] = set()
         self._uncertain = False  # a commit may have happened whose rows nobody was handed
 
     async def open(self, tables: MetaData | None = None) -> None:
@@ -75,17 +77,17 @@ class PostgresStore:
         then it may be opened again.
         """
         try:
-            await postgres_schema.create(self._links, self._schema, tables)
-            await self._links.open()
+            await postgres_schema.create(self._pools, self._schema, tables)
+            await self._pools.open()
             self._refusing = None
             await self._raw(lambda kit: kit.execute(sql.BEGIN_LEASE, self._boot, self._owner_lease))
         except Exception as error:
             self._refusing = f"database {self._name} did not open"
-            await self._links.close()
+            await self._pools.close()
             raise opening_error(self._name, error) from error
         except BaseException:
             self._refusing = f"database {self._name} did not open"
-            await self._links.cut()
+            await self._pools.cut()
             raise
 
     async def close(self) -> None:
@@ -96,21 +98,21 @@ class PostgresStore:
         while self._busy or self._open:
             self._idle.clear()
             await self._idle.wait()
-        await asyncio.gather(*self._cutting, return_exceptions=True)
+        await asyncio.gather(*self._terminating, return_exceptions=True)
         with suppress(Exception):
-            async with self._links.kit() as kit:
+            async with self._pools.kit() as kit:
                 await kit.execute(sql.END_LEASE, self._boot)
-        await self._links.close()
+        await self._pools.close()
 
     async def abandon(self) -> None:
         """Stop as a killed process would: sockets are closed, the server rolls back; the lease runs on."""
         self._refusing = f"database {self._name} was abandoned"
         for tx in list(self._open):
             tx.fence(StoreError, self._refusing)
-        await self._links.cut()
-        await asyncio.gather(*self._cutting, return_exceptions=True)
+        await self._pools.cut()
+        await asyncio.gather(*self._terminating, return_exceptions=True)
 
-    # -- the road of every statement -------------------------------------------------------------------------------
+    # -- how every statement runs ----------------------------------------------------------------------------------
 
     def _check(self) -> None:
         if self._refusing is not None:
@@ -121,7 +123,7 @@ class PostgresStore:
         self._check()
         self._busy += 1
         try:
-            async with self._links.kit() as kit:
+            async with self._pools.kit() as kit:
                 return await work(kit)
         finally:
             self._busy -= 1
@@ -134,18 +136,18 @@ class PostgresStore:
         except Exception as error:
             raise kit_error(self._name, error) from error
 
-    def _cut(self, pid: int) -> None:
+    def _terminate(self, pid: int) -> None:
         """End a transaction on the server that its process no longer waits for."""
 
         async def end() -> None:
             with suppress(Exception):
-                async with self._links.kit() as kit:
+                async with self._pools.kit() as kit:
                     await kit.execute("SELECT pg_terminate_backend($1)", pid)
 
         if self._refusing is None:
             task = asyncio.get_running_loop().create_task(end())
-            self._cutting.add(task)
-            task.add_done_callback(self._cutting.discard)
+            self._terminating.add(task)
+            task.add_done_callback(self._terminating.discard)
 
     # -- transactions ----------------------------------------------------------------------------------------------
 
@@ -153,7 +155,7 @@ class PostgresStore:
     async def transaction(self, lease: float = LEASE_SECONDS) -> AsyncIterator[PostgresTx]:
         """A write transaction, at most `lease` seconds from its first statement; then `LeaseExpired`."""
         self._check()
-        tx = PostgresTx(self._links, self._boot, self._clock, lease, self._cut)
+        tx = PostgresTx(self._pools, self._boot, self._clock, lease, self._terminate)
         self._open.add(tx)
         ending = False
         try:
@@ -164,7 +166,7 @@ class PostgresStore:
             self._uncertain = self._uncertain or ending
             await tx.abort()
             if tx.expired and isinstance(error, Exception):
-                tx.check()  # raises LeaseExpired, whatever the body raised on the way out
+                tx.check()  # raises LeaseExpired in place of what the body raised
             raise
         finally:
             self._open.discard(tx)
@@ -179,7 +181,7 @@ class PostgresStore:
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """Committed data, each statement by itself; writing raises."""
         self._check()
-        yield self._links.reading()
+        yield self._pools.reading()
 
     async def commit(self, endings: Sequence[Ending]) -> list[Written]:
         """Write endings in one statement, one round trip, one sync of the disk.
@@ -206,14 +208,14 @@ class PostgresStore:
     async def _commit(self, endings: Sequence[Ending]) -> list[Written]:
         now = self._clock.now().timestamp()
 
-        async def apart(kit: asyncpg.Connection) -> list[Written]:
+        async def one_by_one(kit: asyncpg.Connection) -> list[Written]:
             async with kit.transaction():
-                return await statements.apart(kit, endings, self._boot, now)
+                return await statements.write_one_by_one(kit, endings, self._boot, now)
 
         try:
-            if statements.together(endings):
-                return await self._raw(lambda kit: statements.write(kit, endings, self._boot, now))
-            return await self._raw(apart)
+            if statements.fits_one_statement(endings):
+                return await self._raw(lambda kit: statements.write_in_one(kit, endings, self._boot, now))
+            return await self._raw(one_by_one)
         except asyncpg.LockNotAvailableError:
             raise
         except asyncio.CancelledError:
@@ -236,8 +238,8 @@ class PostgresStore:
         taken = int(uncertain)
         try:
             while True:
-                said: str = await self._run(lambda kit: kit.execute(sql.TAKE_OVER, self._boot, TAKE_OVER_ROWS))
-                taken += (step := int(said.rsplit(" ", 1)[-1]))
+                step = rows_touched(await self._run(lambda kit: kit.execute(sql.TAKE_OVER, self._boot, TAKE_OVER_ROWS)))
+                taken += step
                 if step < TAKE_OVER_ROWS:
                     break
             await self._run(lambda kit: kit.execute(sql.TIDY))
@@ -274,7 +276,7 @@ class PostgresStore:
 
     async def next_due(self) -> float | None:
         """When the next row without an owner becomes due, in seconds since 1970."""
-        return await self._run(lambda kit: kit.fetchval(sql.NEXT_DUE))
+        return await self._run(lambda kit: kit.fetchval(NEXT_DUE))
 
     async def forget(self, ids: Sequence[int]) -> None:
         """Delete confirmed rows."""
@@ -283,24 +285,22 @@ class PostgresStore:
 
     async def refuse(self, id: int, reason: str) -> None:
         """Set a row aside that the broker refuses by its nature."""
-        await self._run(lambda kit: kit.execute(sql.REFUSE, id, reason))
+        await self._run(lambda kit: kit.execute(REFUSE, reason, id))
 
     async def purge(self, before: Before, limit: int) -> Purged:
         """One step of a purge: two looks, and a statement a table where something may go."""
         key, run = self._walk
-        seen = (
-            await self._run(lambda kit: kit.fetch(sql.OLD_INBOX, key, ceiling(before), limit))
-            if key is not None
-            else []
-        )
-        runs = await self._run(lambda kit: kit.fetch(sql.OLD_LEDGER, run, limit)) if run is not None else []
+        seen = await self._run(lambda kit: kit.fetch(OLD_INBOX, key, ceiling(before), limit)) if key is not None else []
+        runs = await self._run(lambda kit: kit.fetch(OLD_LEDGER, run, limit)) if run is not None else []
         found = sift(self._walk, seen, runs, before, limit)
         removed = 0
         if found.inbox:
             gone = (found.inbox, before.inbox, before.dead)
-            removed += count(await self._run(lambda kit: kit.execute(sql.PURGE_INBOX, *gone)))
+            removed += rows_touched(await self._run(lambda kit: kit.execute(sql.PURGE_INBOX, *gone)))
         if found.ledger:
-            removed += count(await self._run(lambda kit: kit.execute(sql.PURGE_LEDGER, found.ledger, before.ledger)))
+            removed += rows_touched(
+                await self._run(lambda kit: kit.execute(sql.PURGE_LEDGER, found.ledger, before.ledger))
+            )
         self._walk = found.walk
         return Purged(removed, found.walk == START)
 

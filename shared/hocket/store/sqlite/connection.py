@@ -1,12 +1,12 @@
 """One SQLite connection and where its statements run: in a thread of its own, or at once in the event loop.
 
-Functions given to one connection run one after another, in the order in which they were given; a caller that is
-cancelled leaves its function to run to its end.
+Functions that are given to one connection run one after another, in the order in which they were given. A caller that
+is cancelled does not stop its function: it runs to its end.
 """
 
-import contextlib
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Protocol, TypeVar
 
@@ -116,8 +116,34 @@ class InlineConnection:
             self._open = None
 
 
+def begin(connection: sqlite3.Connection) -> None:
+    """Begin a write transaction: the lock of the file is taken now and not at the first write."""
+    connection.execute("BEGIN IMMEDIATE")
+
+
+def commit(connection: sqlite3.Connection) -> None:
+    """Commit; where that fails nothing stays open."""
+    try:
+        connection.execute("COMMIT")
+    except BaseException:
+        roll_back(connection)
+        raise
+
+
 def roll_back(connection: sqlite3.Connection) -> None:
     """Roll back whatever is open; SQLite may have done it already (a full disk)."""
     if connection.in_transaction:
-        with contextlib.suppress(sqlite3.Error):
+        with suppress(sqlite3.Error):
             connection.execute("ROLLBACK")
+
+
+@contextmanager
+def write_transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """A write transaction around a block of statements; an error of the block rolls it back."""
+    begin(connection)
+    try:
+        yield
+    except BaseException:
+        roll_back(connection)
+        raise
+    commit(connection)

@@ -18,8 +18,8 @@ class FileLock:
         self._lock = path.with_name(path.name + ".lock")
         self._held: int | None = None
 
-    def take(self) -> None:
-        """Take it or raise `ConfigError`: held by which process, or a folder that cannot be written."""
+    def acquire(self) -> None:
+        """Acquire it, or raise `ConfigError`: held by which process, or a folder that cannot be written."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o644)
@@ -41,7 +41,7 @@ class FileLock:
         os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         self._held = descriptor
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """Release it; the file stays, because deleting it would race with the next holder."""
         if self._held is not None:
             os.ftruncate(self._held, 0)

@@ -1,6 +1,6 @@
-"""A look into an outbox from outside its process: what waits and why, and a second chance for what was refused.
+"""Reads a service's outbox in an SQLite file from another process, for `hocket outbox`, and retries refused rows.
 
-It takes no lock of the file that a running service holds: it reads committed data, and writes one short statement.
+It does not take the lock that the running service holds: it reads committed data, and writes one short statement.
 """
 
 import sqlite3
@@ -10,17 +10,13 @@ from pathlib import Path
 
 from hocket.errors import ConfigError
 from hocket.store.records import OutboxViewRow, RowKind
+from hocket.store.sql import VIEW_COUNTS, VIEW_RETRY, VIEW_ROWS, question_marks
 from hocket.store.sqlite.errors import sentence
 
 #: Milliseconds to wait for the running service's own commit.
 BUSY_MILLISECONDS = 5000
 
-_COUNTS = """SELECT kind, CASE WHEN refused IS NOT NULL THEN 'refused' WHEN due > ? THEN 'later' ELSE 'due' END,
-count(*), min(due) FROM hocket_outbox GROUP BY 1, 2 ORDER BY 2, 1"""
-_ROWS = """SELECT id, kind, due, coalesce(owner, ''), coalesce(refused, ''), refused IS NOT NULL, event_id, subject,
-exchange, routing_key, length(body) FROM hocket_outbox WHERE (refused IS NOT NULL) >= ?
-ORDER BY refused IS NULL, due, id LIMIT ?"""
-_FREE = "UPDATE hocket_outbox SET refused = NULL, owner = NULL WHERE refused IS NOT NULL"
+_COUNTS, _ROWS = question_marks(VIEW_COUNTS), question_marks(VIEW_ROWS)
 
 
 class SqliteOutboxView:
@@ -57,5 +53,5 @@ class SqliteOutboxView:
         """Let refused rows be published again, those with these ids or (none) all; how many there were."""
         with self._open() as connection:
             if not ids:
-                return connection.execute(_FREE).rowcount
-            return sum(connection.execute(f"{_FREE} AND id = ?", (id,)).rowcount for id in ids)
+                return connection.execute(VIEW_RETRY).rowcount
+            return sum(connection.execute(f"{VIEW_RETRY} AND id = ?", (id,)).rowcount for id in ids)

@@ -4,11 +4,10 @@ import sqlite3
 
 from hocket.store.purge import FINAL_RUNS_SQL, Expired, PurgeCursor, ceiling, sift
 from hocket.store.records import Before
-from hocket.store.sqlite.connection import roll_back
-from hocket.store.sqlite.statements import begin, end
+from hocket.store.sql import OLD_INBOX, OLD_LEDGER, question_marks
+from hocket.store.sqlite.connection import write_transaction
 
-_LOOK_INBOX = "SELECT key, state, updated FROM hocket_inbox WHERE key > ? AND key < ? ORDER BY key LIMIT ?"
-_LOOK_LEDGER = "SELECT run, state, updated FROM hocket_ledger WHERE run > ? ORDER BY run LIMIT ?"
+_OLD_INBOX, _OLD_LEDGER = question_marks(OLD_INBOX), question_marks(OLD_LEDGER)
 _INBOX = """DELETE FROM hocket_inbox
 WHERE key = ? AND (state IN ('handled', 'refused') AND updated < ? OR state = 'dead' AND updated < ?)"""
 _LEDGER = f"DELETE FROM hocket_ledger WHERE run = ? AND state IN ({FINAL_RUNS_SQL}) AND updated < ?"  # noqa: S608 -- names of states
@@ -19,22 +18,16 @@ def look(connection: sqlite3.Connection, walk: PurgeCursor, before: Before, limi
     key, run = walk
     seen = runs = []
     if key is not None:
-        seen = connection.execute(_LOOK_INBOX, (key, ceiling(before), limit)).fetchall()
+        seen = connection.execute(_OLD_INBOX, (key, ceiling(before), limit)).fetchall()
     if run is not None:
-        runs = connection.execute(_LOOK_LEDGER, (run, limit)).fetchall()
+        runs = connection.execute(_OLD_LEDGER, (run, limit)).fetchall()
     return sift(walk, seen, runs, before, limit)
 
 
 def remove(connection: sqlite3.Connection, found: Expired, before: Before) -> int:
     """Remove what is still final and old; how many rows."""
-    begin(connection)
-    try:
+    with write_transaction(connection):
         old = [(key, before.inbox, before.dead) for key in found.inbox]
         removed = connection.executemany(_INBOX, old).rowcount if old else 0
         runs = [(run, before.ledger) for run in found.ledger]
-        removed += connection.executemany(_LEDGER, runs).rowcount if runs else 0
-    except BaseException:
-        roll_back(connection)
-        raise
-    end(connection)
-    return removed
+        return removed + (connection.executemany(_LEDGER, runs).rowcount if runs else 0)

@@ -1,4 +1,4 @@
-"""The kit's tables in one SQLite file: made where absent, led on where an earlier hocket made them."""
+"""The kit's tables in one SQLite file: made where absent, migrated where an earlier hocket made them."""
 
 import sqlite3
 
@@ -8,9 +8,9 @@ from sqlalchemy.pool import StaticPool
 
 from hocket.errors import ConfigError
 from hocket.store import schema
-from hocket.store.sqlite.connection import roll_back
+from hocket.store.sql import META
+from hocket.store.sqlite.connection import begin, write_transaction
 
-_SAYS = "SELECT name, value FROM hocket_meta"
 _IS_THERE = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'hocket_meta'"
 
 
@@ -19,16 +19,11 @@ def create(connection: sqlite3.Connection, path: str) -> None:
 
     `ConfigError` where a later hocket has made them and says that this one is too old for them.
     """
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with write_transaction(connection):
         if connection.execute(_IS_THERE).fetchone() is None:
             _make(connection)
         else:
-            _lead_on(connection, path)
-    except BaseException:
-        roll_back(connection)
-        raise
-    connection.execute("COMMIT")
+            _migrate(connection, path)
 
 
 def _make(connection: sqlite3.Connection) -> None:
@@ -37,8 +32,8 @@ def _make(connection: sqlite3.Connection) -> None:
     connection.executemany("INSERT INTO hocket_meta (name, value) VALUES (?, ?)", schema.stamps().items())
 
 
-def _lead_on(connection: sqlite3.Connection, path: str) -> None:
-    found = dict(connection.execute(_SAYS).fetchall())
+def _migrate(connection: sqlite3.Connection, path: str) -> None:
+    found = dict(connection.execute(META).fetchall())
     if sentence := schema.refusal(path, found):
         raise ConfigError(sentence)
     if int(found["schema"]) >= schema.SCHEMA:
@@ -46,7 +41,7 @@ def _lead_on(connection: sqlite3.Connection, path: str) -> None:
     from hocket.store.migrations import migrate
 
     engine = create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool, pool_reset_on_return=None)
-    borrowed = engine.connect()  # its first look rolls back
-    connection.execute("BEGIN IMMEDIATE")
-    migrate(borrowed, int(found["schema"]))
-    borrowed.detach()
+    session = engine.connect()  # rolls back as it begins, hence the next line
+    begin(connection)
+    migrate(session, int(found["schema"]))
+    session.detach()

@@ -1,4 +1,5 @@
-"""The kit's statements, straight to SQLite: plain functions over one connection, each one hop of the thread."""
+# ruff: noqa: S608 -- only names of the kit's own tables and columns are put together here
+"""The kit's statements on SQLite: plain functions over one `sqlite3` connection, each one hop to its thread."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -8,18 +9,31 @@ from functools import cache
 from hocket.saga.ledger import LedgerRow
 from hocket.store import row_codec as rows_of
 from hocket.store.records import Ending, InboxRow, InboxWrite, Offset, OutboxRow, RowKind, Waiting, Written, receipt_row
-from hocket.store.sqlite.connection import roll_back
+from hocket.store.sql import (
+    ADVANCE,
+    CANCEL,
+    FIRST_OFFSET,
+    INBOX_NAMES,
+    LEDGER_NAMES,
+    NEXT_DUE,
+    OFFSET,
+    OUTBOX_NAMES,
+    REFUSE,
+    overwritten,
+    question_marks,
+)
+from hocket.store.sqlite.connection import write_transaction
 
-_INBOX = """SELECT key, subscription, event_id, state, attempt, base, version, data_hash, revision, correlation_id,
-said, death_id, spoke, history, updated FROM hocket_inbox WHERE key IN ({})"""
+_IN, _OUT, _LED = ", ".join(INBOX_NAMES), ", ".join(OUTBOX_NAMES), ", ".join(LEDGER_NAMES)
 
-_PUT_INBOX = """INSERT INTO hocket_inbox (key, subscription, event_id, state, attempt, base, version, data_hash,
-revision, correlation_id, said, death_id, spoke, history, updated) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (key) DO UPDATE SET subscription = excluded.subscription, event_id = excluded.event_id,
-state = excluded.state, attempt = excluded.attempt, base = excluded.base, version = excluded.version,
-data_hash = excluded.data_hash, revision = excluded.revision, correlation_id = excluded.correlation_id,
-said = excluded.said, death_id = excluded.death_id, spoke = excluded.spoke, history = excluded.history,
-updated = excluded.updated"""
+
+def _marks(names: Sequence[str]) -> str:
+    return ", ".join("?" * len(names))
+
+
+_INBOX = f"SELECT {_IN} FROM hocket_inbox WHERE key IN ({{}})"
+_PUT_INBOX = f"""INSERT INTO hocket_inbox ({_IN}) VALUES ({_marks(INBOX_NAMES)})
+ON CONFLICT (key) DO UPDATE SET {overwritten(INBOX_NAMES)}"""
 
 #: RULES 3.1: the row is not final and its attempt is lower; or it is dead, the run a replay, its attempt lower.
 _WIN_INBOX = (
@@ -28,31 +42,20 @@ _WIN_INBOX = (
 AND (hocket_inbox.state = 'retry' OR (hocket_inbox.state = 'dead' AND ?))"""
 )
 
-#: Rows of one statement: each statement, and each row that one hands back, gives the interpreter's lock away.
+#: Rows of one statement: each statement, and each row that it returns, releases and takes the interpreter's lock again.
 ROWS_AT_ONCE = 64
-_COLUMNS = 15
-_NEW_INBOX = """INSERT INTO hocket_inbox (key, subscription, event_id, state, attempt, base, version, data_hash,
-revision, correlation_id, said, death_id, spoke, history, updated) VALUES {} ON CONFLICT (key) DO NOTHING"""
+_NEW_INBOX = f"INSERT INTO hocket_inbox ({_IN}) VALUES {{}} ON CONFLICT (key) DO NOTHING"
 
 _LAST_ID = "SELECT seq FROM sqlite_sequence WHERE name = 'hocket_outbox'"
+_PUT_OUTBOX = f"INSERT INTO hocket_outbox ({_OUT}) VALUES ({_marks(OUTBOX_NAMES)})"
 
-_PUT_OUTBOX = """INSERT INTO hocket_outbox (id, kind, due, owner, event_id, subject, inbox_key, schedule, exchange,
-routing_key, body, content_type, headers, type, correlation_id, app_id, timestamp)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
-
-_OWN = """SELECT id, kind, due, owner, event_id, subject, inbox_key, schedule, exchange, routing_key, body,
-content_type, headers, type, correlation_id, app_id, timestamp FROM hocket_outbox
+_OWN = f"""SELECT {_OUT} FROM hocket_outbox
 WHERE owner IS NOT NULL AND refused IS NULL AND id > ? AND owner = ? ORDER BY id LIMIT ?"""
+_CLAIM = f"""UPDATE hocket_outbox SET owner = ? WHERE id IN (SELECT id FROM hocket_outbox
+WHERE owner IS NULL AND refused IS NULL AND due <= ? AND id <= ? ORDER BY due, id LIMIT ?) RETURNING {_OUT}"""
 
-_CLAIM = """UPDATE hocket_outbox SET owner = ? WHERE id IN (SELECT id FROM hocket_outbox
-WHERE owner IS NULL AND refused IS NULL AND due <= ? AND id <= ? ORDER BY due, id LIMIT ?)
-RETURNING id, kind, due, owner, event_id, subject, inbox_key, schedule, exchange, routing_key, body, content_type,
-headers, type, correlation_id, app_id, timestamp"""
-
-_NEXT_DUE = "SELECT min(due) FROM hocket_outbox WHERE owner IS NULL AND refused IS NULL"
-
-_CANCEL = """DELETE FROM hocket_outbox
-WHERE schedule = ? AND schedule <> '' AND owner IS NULL AND refused IS NULL AND due > ?"""
+_CANCEL, _REFUSE = question_marks(CANCEL), question_marks(REFUSE)
+_OFFSET, _ADVANCE, _FIRST_OFFSET = question_marks(OFFSET), question_marks(ADVANCE), question_marks(FIRST_OFFSET)
 
 _FOREIGN = "SELECT 1 FROM hocket_outbox WHERE owner IS NOT NULL AND refused IS NULL AND owner <> ? LIMIT 1"
 _TAKE_OVER = "UPDATE hocket_outbox SET owner = ? WHERE owner IS NOT NULL AND refused IS NULL AND owner <> ?"
@@ -64,28 +67,11 @@ SELECT coalesce(sum(kind IN (?, ?)), 0), coalesce(sum(kind = ?), 0),
 (SELECT count(*) FROM hocket_outbox WHERE owner IS NULL AND refused IS NULL AND due > ?),
 (SELECT count(*) FROM hocket_outbox WHERE refused IS NOT NULL), coalesce(min(due), 0) FROM waits"""
 
-_LEDGER = """SELECT run, correlation_id, step, scope, state, owner, boot, inbox_key, step_key, input, results, failure,
-generation, updated FROM hocket_ledger WHERE run = ?"""
-
-_PUT_LEDGER = """INSERT OR REPLACE INTO hocket_ledger (run, correlation_id, step, scope, state, owner, boot, inbox_key,
-step_key, input, results, failure, generation, updated) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+_LEDGER = f"SELECT {_LED} FROM hocket_ledger WHERE run = ?"
+_PUT_LEDGER = f"INSERT OR REPLACE INTO hocket_ledger ({_LED}) VALUES ({_marks(LEDGER_NAMES)})"
 
 #: Greater than every id: no ceiling.
 _NO_CEILING = 2**63 - 1
-
-
-def begin(connection: sqlite3.Connection) -> None:
-    """Begin a write transaction: the lock of the file is taken now and not at the first write."""
-    connection.execute("BEGIN IMMEDIATE")
-
-
-def end(connection: sqlite3.Connection) -> None:
-    """Commit; where that fails nothing stays open."""
-    try:
-        connection.execute("COMMIT")
-    except BaseException:
-        roll_back(connection)
-        raise
 
 
 def write(connection: sqlite3.Connection, endings: Sequence[Ending], boot: str | None, now: float) -> list[Written]:
@@ -132,7 +118,7 @@ def _all_new(connection: sqlite3.Connection, writes: Sequence[InboxWrite]) -> bo
 
 @cache
 def _new_inbox(rows: int) -> str:
-    row = f"({', '.join('?' * _COLUMNS)})"
+    row = f"({_marks(INBOX_NAMES)})"
     return _NEW_INBOX.format(", ".join([row] * rows))
 
 
@@ -161,14 +147,8 @@ def _put_outbox(connection: sqlite3.Connection, rows: list[OutboxRow], boot: str
 
 def commit(connection: sqlite3.Connection, endings: Sequence[Ending], boot: str, now: float) -> list[Written]:
     """Endings in a transaction of their own, whole or not at all."""
-    begin(connection)
-    try:
-        written = write(connection, endings, boot, now)
-    except BaseException:
-        roll_back(connection)
-        raise
-    end(connection)
-    return written
+    with write_transaction(connection):
+        return write(connection, endings, boot, now)
 
 
 def inbox(connection: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, InboxRow]:
@@ -195,20 +175,15 @@ def cancel(connection: sqlite3.Connection, schedule: str, now: float) -> bool:
 
 def offset(connection: sqlite3.Connection, reader: str) -> Offset:
     """Where a reader stands; a new one at the start, without a token."""
-    found = connection.execute("SELECT next, token FROM hocket_offsets WHERE reader = ?", (reader,)).fetchone()
+    found = connection.execute(_OFFSET, (reader,)).fetchone()
     return Offset(*found) if found else Offset()
 
 
 def advance(connection: sqlite3.Connection, reader: str, seen: Offset, to: Offset) -> bool:
     """Compare-and-set (RULES 7.1)."""
-    moved = connection.execute(
-        "UPDATE hocket_offsets SET next = ?, token = ? WHERE reader = ? AND next = ? AND token = ?",
-        (to.next, to.token, reader, seen.next, seen.token),
-    ).rowcount
+    moved = connection.execute(_ADVANCE, (to.next, to.token, reader, seen.next, seen.token)).rowcount
     if not moved and seen == Offset():
-        moved = connection.execute(
-            "INSERT OR IGNORE INTO hocket_offsets (reader, next, token) VALUES (?, ?, ?)", (reader, to.next, to.token)
-        ).rowcount
+        moved = connection.execute(_FIRST_OFFSET, (to.next, to.token, reader)).rowcount
     return moved == 1
 
 
@@ -229,19 +204,13 @@ def own(
 
 def claim(connection: sqlite3.Connection, boot: str, now: float, ceiling: int, limit: int) -> list[OutboxRow]:
     """Own what has become due, earliest first."""
-    begin(connection)
-    try:
-        rows = [rows_of.outbox_row(values) for values in connection.execute(_CLAIM, (boot, now, ceiling, limit))]
-    except BaseException:
-        roll_back(connection)
-        raise
-    end(connection)
-    return rows
+    with write_transaction(connection):
+        return [rows_of.outbox_row(values) for values in connection.execute(_CLAIM, (boot, now, ceiling, limit))]
 
 
 def next_due(connection: sqlite3.Connection) -> float | None:
     """When the next unowned row becomes due."""
-    earliest: float | None = connection.execute(_NEXT_DUE).fetchone()[0]
+    earliest: float | None = connection.execute(NEXT_DUE).fetchone()[0]
     return earliest
 
 
@@ -254,18 +223,13 @@ def take_over(connection: sqlite3.Connection, boot: str) -> int:
 
 def forget(connection: sqlite3.Connection, ids: Sequence[int]) -> None:
     """Delete confirmed rows in one transaction."""
-    begin(connection)
-    try:
+    with write_transaction(connection):
         connection.executemany("DELETE FROM hocket_outbox WHERE id = ?", [(id,) for id in ids])
-    except BaseException:
-        roll_back(connection)
-        raise
-    end(connection)
 
 
 def refuse(connection: sqlite3.Connection, id: int, reason: str) -> None:
     """Set one row aside (RULES 4.3)."""
-    connection.execute("UPDATE hocket_outbox SET refused = ? WHERE id = ?", (reason, id))
+    connection.execute(_REFUSE, (reason, id))
 
 
 def waiting(connection: sqlite3.Connection, now: float) -> Waiting:

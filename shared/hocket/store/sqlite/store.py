@@ -1,9 +1,9 @@
 """The store on SQLite: one file, one process, one writer; WAL, synchronous FULL.
 
 Writes go through one connection under one lease; reads through others that see committed data only. The kit's
-statements are plain functions (`sqlite_rows`), one hop of the thread each, but for the look-up of few keys, which is
-made where it is asked for: a hop costs fifty times as much. Handlers get SQLAlchemy over the same connection inside the
-same transaction (`sqlite_lend`).
+statements are plain functions (`statements.py`), each one hop to the connection's thread; only a look-up of a few keys
+runs in the event loop itself, because a hop costs fifty times as much. Handlers get SQLAlchemy over the same connection
+inside the same transaction (`sqlalchemy_adapter.py`).
 """
 
 import contextlib
@@ -23,22 +23,23 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.clock import Clock
 from hocket.errors import ConfigError, HocketError, StoreError
+from hocket.store.handler_connection import READ_REFUSAL, HandlerConnection, ReadConnection, Reader
 from hocket.store.purge import START
 from hocket.store.records import LEASE_SECONDS, Before, Ending, InboxRow, OutboxRow, Purged, Waiting, Written
 from hocket.store.sqlite import purge, schema, statements
 from hocket.store.sqlite.connection import PREPARED, InlineConnection, SqliteConnection, ThreadConnection
 from hocket.store.sqlite.errors import blames_file, blames_store, sentence
 from hocket.store.sqlite.file_lock import FileLock
-from hocket.store.sqlite.handler_connection import ConnectionLender
 from hocket.store.sqlite.joined import JoinedTx
-from hocket.store.sqlite.transaction import Lease, SqliteTx
+from hocket.store.sqlite.sqlalchemy_adapter import SqliteEngine
+from hocket.store.sqlite.transaction import SqliteTx, WriteLease
 
 T = TypeVar("T")
 
 #: Milliseconds that SQLite waits for another program's lock (a shell, a backup) before it gives up.
 BUSY_MILLISECONDS = 1000
 #: Keys that are looked up in the event loop itself; more could keep it for long where the disk must be read.
-GLANCE_KEYS = 8
+QUICK_KEYS = 8
 #: A database that lives no longer than its store: a private file, without the cost of a safe disk.
 MEMORY = ":memory:"
 
@@ -59,20 +60,20 @@ class SqliteStore:
         self._path = path
         self._clock = clock
         self._boot = boot
-        place: Callable[[Callable[[], sqlite3.Connection]], SqliteConnection] = (
+        kind: Callable[[Callable[[], sqlite3.Connection]], SqliteConnection] = (
             InlineConnection if inline else ThreadConnection
         )
-        self._writer = place(self._connect_writer)
-        self._looks = place(self._connect_reader)  # the kit's own look-ups: never behind a handler's long query
-        self._glances: SqliteConnection = InlineConnection(self._connect_glancer)
-        self._reads = place(self._connect_reader)
-        self._lender = ConnectionLender(self._writer)
-        self._reading = ConnectionLender(self._reads)
-        self._lease = Lease()
+        self._writer = kind(self._connect_writer)
+        self._lookups = kind(self._connect_reader)  # the kit's own look-ups: never behind a handler's long query
+        self._quick_lookups: SqliteConnection = InlineConnection(self._connect_quick)  # in the event loop itself
+        self._reads = kind(self._connect_reader)
+        self._handler_engine = SqliteEngine(self._writer, HandlerConnection)
+        self._read_engine = SqliteEngine(self._reads, ReadConnection)
+        self._lease = WriteLease()
         self._lock = FileLock(Path(path))
-        self._refusing: str | None = f"database {path} is not open yet"  # new calls are turned away
+        self._refusing: str | None = f"database {path} is not open yet"  # why new calls raise
         self._walk = START
-        self._gone = True  # also those that have waited for the lease
+        self._closed = True  # calls that waited for the lease meanwhile raise as well
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
@@ -104,9 +105,9 @@ class SqliteStore:
         connection.execute("PRAGMA query_only = ON")
         return connection
 
-    def _connect_glancer(self) -> sqlite3.Connection:
+    def _connect_quick(self) -> sqlite3.Connection:
         connection = self._connect_reader()
-        connection.execute("PRAGMA busy_timeout = 0")  # the loop waits for nobody
+        connection.execute("PRAGMA busy_timeout = 0")  # the event loop must not wait for a lock
         return connection
 
     async def open(self, tables: MetaData | None = None) -> None:
@@ -114,11 +115,11 @@ class SqliteStore:
 
         The parent folder is made where it is absent.
         """
-        self._lock.take()
+        self._lock.acquire()
         try:
-            for place in self._places():
-                await place.start()
-            self._refusing, self._gone = None, False
+            for connection in self._connections():
+                await connection.start()
+            self._refusing, self._closed = None, False
             if tables is not None:
                 async with self.transaction() as tx:
                     await (await tx.db()).run_sync(tables.create_all)
@@ -142,53 +143,53 @@ class SqliteStore:
     async def abandon(self) -> None:
         """Stop as a killed process would: what is open is rolled back, the lock is released, nobody is waited for."""
         holder = self._lease.holder
-        self._refusing, self._gone = f"database {self._path} was abandoned", True
+        self._refusing, self._closed = f"database {self._path} was abandoned", True
         if holder is not None:
             holder.fence(StoreError, self._refusing)
-            self._lease.let_go(holder)
+            self._lease.release_of(holder)
         await self._shut("was abandoned")
 
     async def _shut(self, what: str) -> None:
-        self._refusing, self._gone = f"database {self._path} {what}", True
-        for place in reversed(self._places()):
+        self._refusing, self._closed = f"database {self._path} {what}", True
+        for connection in reversed(self._connections()):
             with contextlib.suppress(sqlite3.Error):
-                await place.close()
-        self._lock.give_back()
+                await connection.close()
+        self._lock.release()
         if self._memory:
             self._tidy()
 
-    def _places(self) -> tuple[SqliteConnection, ...]:
-        return self._writer, self._looks, self._glances, self._reads
+    def _connections(self) -> tuple[SqliteConnection, ...]:
+        return self._writer, self._lookups, self._quick_lookups, self._reads
 
     def _check(self) -> None:
         if self._refusing is not None:
             raise StoreError(self._refusing)
 
-    async def _turn(self) -> None:
+    async def _acquire_lease(self) -> None:
         """Wait for the write lease."""
         self._check()
         await self._lease.acquire()
-        if self._gone:
+        if self._closed:
             self._lease.release()
             raise StoreError(self._refusing or self._path)
 
-    async def _run(self, place: SqliteConnection, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def _run(self, connection: SqliteConnection, work: Callable[[sqlite3.Connection], T]) -> T:
         """One hop; an error that is not the row's own fault becomes a `StoreError`."""
         try:
-            return await place.call(work)
+            return await connection.call(work)
         except sqlite3.Error as error:
             if blames_store(error):
                 raise StoreError(sentence(self._path, error)) from error
             raise
 
-    async def _look(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def _lookup(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """One of the kit's own look-ups, without the lease."""
         self._check()
-        return await self._run(self._looks, work)
+        return await self._run(self._lookups, work)
 
     async def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """A function that is a transaction of its own, under the lease. A cancelled caller leaves it to its end."""
-        await self._turn()
+        await self._acquire_lease()
         try:
             return await self._run(self._writer, work)
         finally:
@@ -200,9 +201,9 @@ class SqliteStore:
 
         Whoever asks for a second one, or calls `commit`, inside the first waits for himself until the lease ends.
         """
-        await self._turn()
-        tx = SqliteTx(self._path, self._writer, self._lender, self._boot, self._clock)
-        timer = self._lease.bound(tx, lease)
+        await self._acquire_lease()
+        tx = SqliteTx(self._path, self._writer, self._handler_engine, self._boot, self._clock)
+        timer = self._lease.hold(tx, lease)
         try:
             yield tx
             timer.cancel()
@@ -211,38 +212,35 @@ class SqliteStore:
             timer.cancel()
             await tx.abort()
             if tx.expired and isinstance(error, Exception):
-                await tx.end()  # raises LeaseExpired, whatever the body raised on the way out
+                tx.check()  # raises LeaseExpired in place of what the body raised
             raise
         finally:
-            self._lease.let_go(tx)
+            self._lease.release_of(tx)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """Committed data without the write lease, each statement by itself; writing raises."""
         self._check()
-        open_ = True
+        reader = Reader()
 
         async def run(work: Callable[[sqlite3.Connection], T]) -> T:
             self._check()
-            if not open_:
-                raise StoreError("this read has ended: its connection is no longer usable")
+            reader.check()
             try:
                 return await self._reads.call(work)
             except sqlite3.OperationalError as error:
                 if error.sqlite_errorcode == sqlite3.SQLITE_READONLY:
-                    raise HocketError(
-                        "read() gives committed data to look at: write through `await tx.db()`"
-                    ) from error
+                    raise HocketError(READ_REFUSAL) from error
                 if blames_file(error):
                     raise StoreError(sentence(self._path, error)) from error
                 raise
 
-        connection, loan = await self._reading.lend(run, may_end=True, misused=lambda _: None)
+        connection = await self._read_engine.borrow(reader, run)
         try:
             yield connection
         finally:
-            open_ = False
-            await self._reading.take_back(connection, loan)
+            reader.end_with("this read has ended: its connection is no longer usable")
+            await connection.release()
 
     async def join(self, connection: AsyncConnection) -> JoinedTx:
         """Join the transaction of an application over the same file; `HocketError` where it is another."""
@@ -263,10 +261,10 @@ class SqliteStore:
     async def inbox(self, keys: Sequence[bytes]) -> Mapping[bytes, InboxRow]:
         """The inbox rows that exist of these keys, committed state."""
         self._check()
-        if len(keys) <= GLANCE_KEYS:
-            with contextlib.suppress(sqlite3.Error):  # whatever it is: the thread can wait for its end, and says it
-                return await self._glances.call(lambda connection: statements.inbox(connection, keys))
-        return await self._look(lambda connection: statements.inbox(connection, keys))
+        if len(keys) <= QUICK_KEYS:
+            with contextlib.suppress(sqlite3.Error):  # asked again in the thread, which can wait, and reports it
+                return await self._quick_lookups.call(lambda connection: statements.inbox(connection, keys))
+        return await self._lookup(lambda connection: statements.inbox(connection, keys))
 
     async def renew(self) -> bool:
         """Always true: the file's lock is the lease, and it is held as long as the process lives."""
@@ -283,7 +281,7 @@ class SqliteStore:
         Whoever goes on behind the highest id returned passes nobody by: where own rows are left over, only rows below
         the last one returned are claimed.
         """
-        rows, ceiling = await self._look(lambda connection: statements.own(connection, self._boot, now, after, limit))
+        rows, ceiling = await self._lookup(lambda connection: statements.own(connection, self._boot, now, after, limit))
         if ceiling is None:
             return rows
         top = ceiling
@@ -292,7 +290,7 @@ class SqliteStore:
 
     async def next_due(self) -> float | None:
         """When the next row without an owner becomes due, in seconds since 1970."""
-        return await self._look(statements.next_due)
+        return await self._lookup(statements.next_due)
 
     async def forget(self, ids: Sequence[int]) -> None:
         """Delete confirmed rows."""
@@ -306,7 +304,7 @@ class SqliteStore:
     async def purge(self, before: Before, limit: int) -> Purged:
         """One step of a purge: a look without the lease, then a short transaction where something may go."""
         walk = self._walk
-        found = await self._look(lambda connection: purge.look(connection, walk, before, limit))
+        found = await self._lookup(lambda connection: purge.look(connection, walk, before, limit))
         removed = 0
         if found.inbox or found.ledger:
             removed = await self._write(lambda connection: purge.remove(connection, found, before))
@@ -316,4 +314,4 @@ class SqliteStore:
     async def waiting(self) -> Waiting:
         """Counts for readiness, metrics and the bound of RULES 4.6, from the indexes alone."""
         now = self._clock.now().timestamp()
-        return await self._look(lambda connection: statements.waiting(connection, now))
+        return await self._lookup(lambda connection: statements.waiting(connection, now))

@@ -39,7 +39,7 @@ async def test_what_every_group_needs_is_planned_by_its_indexes(postgres: Postgr
     """A connection has its plans before the first event, and none that goes through a whole table that will grow."""
     async with Replicas(postgres) as replicas:
         store = await replicas.start("boot")
-        async with store._links.kit() as kit:
+        async with store._pools.kit() as kit:
             planned = await kit.fetch("SELECT statement FROM pg_prepared_statements WHERE generic_plans > 0")
             assert {sql.WRITE, sql.LOOK, sql.FORGET} <= {row["statement"] for row in planned}
             for name, kind, statement in (("look", "bytea", sql.LOOK), ("forget", "bigint", sql.FORGET)):

@@ -18,7 +18,7 @@ from hocket.clock import SystemClock
 from hocket.errors import ConfigError, StoreError
 from hocket.store.port import Store
 from hocket.store.records import Ending
-from hocket.store.sqlite.store import GLANCE_KEYS, SqliteStore
+from hocket.store.sqlite.store import QUICK_KEYS, SqliteStore
 from hocket.testing.store_contract.fixtures import START, TABLES, THINGS, ending, key_of, outbox_row, routing
 
 #: Seconds in which another process must have answered.
@@ -317,11 +317,11 @@ async def test_few_keys_are_looked_up_without_the_thread(tmp_path: Path) -> None
     async with opened(tmp_path / "shop.db") as store:
         await store.commit([ending("a")])
         busy = threading.Event()
-        store._looks.post(lambda _: busy.wait(PATIENCE))
+        store._lookups.post(lambda _: busy.wait(PATIENCE))
         try:
             assert list(await store.inbox([key_of("a"), key_of("b")])) == [key_of("a")]
             many = asyncio.create_task(
-                store.inbox([key_of(str(number)) for number in range(GLANCE_KEYS)] + [key_of("a")])
+                store.inbox([key_of(str(number)) for number in range(QUICK_KEYS)] + [key_of("a")])
             )
             await asyncio.sleep(0)
             assert not many.done()
@@ -334,7 +334,9 @@ async def test_a_look_up_that_would_wait_goes_to_the_thread(tmp_path: Path) -> N
     """What cannot be read at once (a lock, an interrupt) is asked for again where waiting holds nobody up."""
     async with opened(tmp_path / "shop.db") as store:
         await store.commit([ending("a")])
-        await store._glances.call(lambda connection: connection.set_progress_handler(lambda: 1, 1))
+        await store._quick_lookups.call(lambda connection: connection.set_progress_handler(lambda: 1, 1))
         with pytest.raises(sqlite3.OperationalError, match="interrupted"):
-            await store._glances.call(lambda connection: connection.execute("SELECT * FROM hocket_inbox").fetchall())
+            await store._quick_lookups.call(
+                lambda connection: connection.execute("SELECT * FROM hocket_inbox").fetchall()
+            )
         assert list(await store.inbox([key_of("a")])) == [key_of("a")]

@@ -1,0 +1,178 @@
+"""The connections that `tx.db()` and `read()` hand out: SQLAlchemy's own, but they cannot begin or end a transaction.
+
+The store begins, commits and rolls back; a handler only runs statements. Both drivers use this file. A `Borrower` is
+whoever may run statements now: one transaction or one `read()`. `HandlerConnection` and `ReadConnection` are what it
+runs them on. `guard` makes SQLAlchemy ask the borrower before each statement, and before each commit or rollback of
+the inner connection (an ORM session, `run_sync`). Statements that bypass SQLAlchemy, on the driver's own connection,
+are not checked.
+"""
+
+from typing import Any, NoReturn
+
+from sqlalchemy import Connection, event
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from hocket.errors import HocketError, LeaseExpired, StoreError
+
+#: What a handler reads that tries to begin or end the transaction.
+CONTROL_REFUSAL = (
+    "this transaction is hocket's: it commits when the handler returns and rolls back when it raises; "
+    "do not begin, commit, roll back or close it (begin_nested() is there for a part that may fail)"
+)
+#: What a handler reads that writes through `read()`.
+READ_REFUSAL = "read() gives committed data to look at: write through `await tx.db()`"
+#: What a call reads that comes after the commit, or after the rollback.
+COMMITTED = "this transaction has ended: its Tx and its connection are no longer usable"
+ROLLED_BACK = "this transaction was rolled back: its Tx and its connection are no longer usable"
+
+#: The execution option of a connection that names its borrower.
+BORROWER = "hocket_borrower"
+#: First words of statements that begin or end a transaction.
+_CONTROL_WORDS = {"BEGIN", "START", "COMMIT", "END", "ABORT", "PREPARE"}
+
+
+class Borrower:
+    """Whoever may run statements on a connection of the store. A driver's transaction is one."""
+
+    def __init__(self) -> None:
+        self._ended: tuple[type[StoreError], str] | None = None
+        self._doomed: Exception | None = None
+
+    def check(self) -> None:
+        """Raise the error of `end_with` or `fence` once the borrower may run no more statements."""
+        if self._ended is not None:
+            kind, text = self._ended
+            raise kind(text)
+
+    def end_with(self, text: str) -> None:
+        """From now on each call raises `StoreError` with this text, unless it has ended already."""
+        if self._ended is None:
+            self._ended = (StoreError, text)
+
+    def doom(self, error: Exception) -> None:
+        """Make the transaction roll back at its end and raise `error`; the first one counts."""
+        self._doomed = self._doomed or error
+
+    def refuse(self) -> NoReturn:
+        """Raise `HocketError` for a begin, commit, rollback or close; it is rolled back even if the handler goes on."""
+        error = HocketError(CONTROL_REFUSAL)
+        self.doom(error)
+        raise error
+
+    def failed(self, error: BaseException) -> None:
+        """A statement of the borrower failed; a driver may remember it."""
+
+    def fence(self, kind: type[StoreError], text: str) -> None:
+        """Roll back now, whatever runs; from now on each call raises `kind` with this text."""
+        if self._ended is None:
+            self._ended = (kind, text)
+            self._cut_off()
+
+    def expire(self, seconds: float) -> None:
+        """The lease of `seconds` is over: fence the transaction with `LeaseExpired`."""
+        self.fence(
+            LeaseExpired,
+            f"the transaction held the write lease longer than {seconds:g} s and was rolled back: "
+            "call the outside before the first `await tx.db()`, and write less at once",
+        )
+
+    @property
+    def expired(self) -> bool:
+        """Whether the lease ran out."""
+        return self._ended is not None and self._ended[0] is LeaseExpired
+
+    def _cut_off(self) -> None:
+        """Roll back without waiting, in the way of the driver."""
+
+
+class Reader(Borrower):
+    """The borrower of a `read()`: it has no transaction that could be rolled back."""
+
+    def doom(self, error: Exception) -> None:
+        """Nothing to roll back."""
+
+
+class _BorrowedConnection(AsyncConnection):
+    borrower: Borrower
+
+    def begin(self) -> NoReturn:
+        """Raise `HocketError`: only the store begins a transaction."""
+        self.borrower.refuse()
+
+    async def start_for(self, borrower: Borrower) -> None:
+        """Connect, and let `borrower` decide about each statement from now on."""
+        self.borrower = borrower
+        await self.start()
+        assert self.sync_connection is not None
+        self.sync_connection.execution_options(**{BORROWER: borrower})
+
+    async def release(self) -> None:
+        """Give the connection back to the store; what SQLAlchemy rolls back here is no act of the borrower."""
+        if self.sync_connection is not None:
+            self.sync_connection.execution_options(**{BORROWER: None})
+        await super().close()
+
+
+class HandlerConnection(_BorrowedConnection):
+    """What `tx.db()` returns: an `AsyncConnection` whose transaction the store ends."""
+
+    async def commit(self) -> None:
+        """Raise `HocketError`: the store commits when the handler returns."""
+        self.borrower.refuse()
+
+    async def rollback(self) -> None:
+        """Raise `HocketError`: the store rolls back when the handler raises."""
+        self.borrower.refuse()
+
+    async def close(self) -> None:
+        """Raise `HocketError`: the store still needs the connection."""
+        self.borrower.refuse()
+
+
+class ReadConnection(_BorrowedConnection):
+    """What `read()` returns: committed data, each statement by itself."""
+
+    async def commit(self) -> None:
+        """Nothing to commit."""
+
+    async def rollback(self) -> None:
+        """Nothing to roll back."""
+
+    async def close(self) -> None:
+        """The store closes it when `read()` is left."""
+
+
+def borrower_of(connection: Connection | None) -> Borrower | None:
+    """Who runs statements on this connection; None where it is the store itself."""
+    if connection is None:
+        return None
+    borrower: Borrower | None = connection.get_execution_options().get(BORROWER)
+    return borrower
+
+
+def guard(engine: AsyncEngine, *, reads: bool = False) -> None:
+    """Check what is done on the connections of this engine; reads may commit and roll back, as nothing is open."""
+    event.listen(engine.sync_engine, "before_cursor_execute", _before_statement)
+    if not reads:
+        event.listen(engine.sync_engine, "commit", _before_end)
+        event.listen(engine.sync_engine, "rollback", _before_end)
+
+
+def _before_statement(connection: Connection, _cursor: Any, statement: str, *_: object) -> None:
+    """The one event before each statement of a handler."""
+    borrower = borrower_of(connection)
+    if borrower is None:
+        return
+    borrower.check()
+    words = statement.split(None, 2)[:2]
+    first = words[0].upper().rstrip(";") if words else ""
+    whole_rollback = first == "ROLLBACK" and (len(words) == 1 or words[1].upper() != "TO")
+    if first in _CONTROL_WORDS or whole_rollback:
+        borrower.refuse()
+
+
+def _before_end(connection: Connection) -> None:
+    """A commit or rollback of the whole transaction by way of the inner connection, as an ORM session does it."""
+    borrower = borrower_of(connection)
+    if borrower is not None:
+        borrower.refuse()

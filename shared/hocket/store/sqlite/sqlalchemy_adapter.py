@@ -1,0 +1,118 @@
+"""SQLAlchemy over a SQLite connection that the store keeps open: one hop to its thread for each statement.
+
+SQLAlchemy's aiosqlite driver makes three hops for a statement (cursor, execute, fetch), hence a cursor of our own. A
+`_DriverConnection` is made for each borrower, so that a statement of one borrower never runs in the transaction of
+another. What handlers may do on it is decided in `hocket.store.handler_connection`.
+"""
+
+import sqlite3
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Generic, Self, TypeVar
+
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from hocket.store.handler_connection import Borrower, HandlerConnection, ReadConnection, guard
+from hocket.store.sqlite.connection import SqliteConnection
+
+#: Runs one function on the connection for a borrower, or raises because the borrower may not run any (more).
+Run = Callable[[Callable[[sqlite3.Connection], Any]], Awaitable[Any]]
+
+C = TypeVar("C", bound=HandlerConnection | ReadConnection)
+
+
+class _Cursor:
+    """A cursor with the methods that SQLAlchemy calls; a statement and its rows are one hop."""
+
+    arraysize = 1
+
+    def __init__(self, run: Run) -> None:
+        self._hop = run
+        self._rows: list[Any] = []
+        self.description: Any = None
+        self.rowcount = -1
+        self.lastrowid: int | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def execute(self, sql: str, parameters: Any = ()) -> None:
+        await self._run(lambda cursor: cursor.execute(sql, parameters))
+
+    async def executemany(self, sql: str, parameters: Any) -> None:
+        await self._run(lambda cursor: cursor.executemany(sql, parameters))
+
+    async def _run(self, work: Callable[[sqlite3.Cursor], object]) -> None:
+        def hop(connection: sqlite3.Connection) -> None:
+            cursor = connection.cursor()
+            try:
+                work(cursor)
+                self.description, self.lastrowid = cursor.description, cursor.lastrowid
+                self._rows = cursor.fetchall() if cursor.description else []
+                self.rowcount = cursor.rowcount
+            finally:
+                cursor.close()
+
+        await self._hop(hop)
+
+    async def fetchone(self) -> Any:
+        return self._rows.pop(0) if self._rows else None
+
+    async def fetchmany(self, size: int | None = None) -> Sequence[Any]:
+        taken, self._rows = self._rows[: size or self.arraysize], self._rows[size or self.arraysize :]
+        return taken
+
+    async def fetchall(self) -> Sequence[Any]:
+        taken, self._rows = self._rows, []
+        return taken
+
+    async def close(self) -> None:
+        """The cursor in SQLite is closed already."""
+
+
+class _DriverConnection:
+    """One of the store's connections for one borrower, with the methods that SQLAlchemy calls on an aiosqlite one."""
+
+    def __init__(self, connection: SqliteConnection, run: Run) -> None:
+        self._sqlite = connection
+        self._run = run
+        self._connection = None  # SQLAlchemy calls neither commit nor rollback where this is false: the store does both
+
+    def cursor(self) -> _Cursor:
+        """A new cursor."""
+        return _Cursor(self._run)
+
+    async def create_function(self, name: str, count: int, function: Callable[..., Any], **options: Any) -> None:
+        """Install an SQL function of SQLAlchemy's, once for a connection."""
+        if name not in self._sqlite.functions:
+            self._sqlite.functions.add(name)
+            self._sqlite.post(lambda connection: connection.create_function(name, count, function, **options))
+
+    async def close(self) -> None:
+        """The connection stays open: it is the store's."""
+
+    def stop(self) -> None:
+        """The connection stays open: it is the store's."""
+
+
+class SqliteEngine(Generic[C]):
+    """SQLAlchemy's engine over one of the store's connections: for handlers, or for reads."""
+
+    def __init__(self, connection: SqliteConnection, kind: type[C]) -> None:
+        self._sqlite = connection
+        self._kind = kind
+        self._next: _DriverConnection | None = None
+        self._engine: AsyncEngine = create_async_engine(
+            "sqlite+aiosqlite://", poolclass=NullPool, async_creator=self._connect, pool_reset_on_return=None
+        )
+        guard(self._engine, reads=kind is ReadConnection)
+
+    async def _connect(self) -> Any:
+        return self._next
+
+    async def borrow(self, borrower: Borrower, run: Run) -> C:
+        """A connection for one borrower, whose statements `run` runs; give it back with its `release`."""
+        self._next = _DriverConnection(self._sqlite, run)
+        connection = self._kind(self._engine)
+        await connection.start_for(borrower)
+        return connection
