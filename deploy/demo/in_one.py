@@ -55,7 +55,7 @@ class InOne:
     def fallen(self) -> str:
         """See `Stage`."""
         for service, part in self._assembly.parts.items():
-            if failed := part.worker.supervisor.failed:
+            if failed := part.worker.runtime.tasks.failed:
                 return f"{service} cannot go on: {failed}; its log is {self._place.shown(self._place.log(service))}"
         return ""
 

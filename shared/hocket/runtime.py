@@ -1,8 +1,10 @@
-"""How `service.tx()` finds the running service: by context, never by a global.
+"""What every part of one running service shares, and how `service.tx()` finds the running service.
 
-Whoever starts services enters `here`; tasks started inside inherit it, HTTP handlers included.
+`Runtime` is made once by the worker and handed to the parts. `service.tx()` finds its service by context, never by a
+global: whoever starts services enters `here`; tasks started inside inherit it, HTTP handlers included.
 """
 
+import random
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager
 from contextvars import ContextVar
@@ -11,7 +13,14 @@ from typing import Any, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hocket.broker.port import Transport
+from hocket.clock import Clock
+from hocket.config import Config
+from hocket.envelope.ids import Ids
 from hocket.errors import HocketError
+from hocket.resilience.supervisor import Supervisor
+from hocket.store.port import Store
+from hocket.telemetry.signals import Signals
 
 
 class RunningService(Protocol):
@@ -62,3 +71,23 @@ class ServiceInstance:
     service: str
     instance: str
     boot: str
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """What the parts of one running service share; made once, at the start, and never changed."""
+
+    instance: ServiceInstance
+    clock: Clock
+    ids: Ids
+    chance: random.Random
+    signals: Signals
+    store: Store
+    transport: Transport
+    tasks: Supervisor
+    config: Config
+
+    @property
+    def service(self) -> str:
+        """The service's name."""
+        return self.instance.service

@@ -50,7 +50,7 @@ async def _ready(part: StartedService) -> None:
 
 
 async def _settled(part: StartedService) -> None:
-    while not all(lane.idle() for lane in part.worker.lanes.values()):  # noqa: ASYNC110 -- looks from outside
+    while not all(lane.idle() for lane in part.worker.runners.values()):  # noqa: ASYNC110 -- looks from outside
         await asyncio.sleep(LOOK)
 
 

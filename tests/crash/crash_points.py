@@ -104,8 +104,8 @@ def lay(fuse: Fuse) -> None:
 
     begin = relay.Relay.start
 
-    async def start(self: relay.Relay, spawn: Any) -> None:
-        around(self.store, "take_over", before=at("before take-over"), after=at("after take-over"))
-        await begin(self, spawn)
+    async def start(self: relay.Relay) -> None:
+        around(self.runtime.store, "take_over", before=at("before take-over"), after=at("after take-over"))
+        await begin(self)
 
     relay.Relay.start = start  # type: ignore[method-assign]

@@ -35,7 +35,7 @@ async def test_a_queue_deleted_beneath_its_consumer_is_declared_and_consumed_aga
 
 
 def _stands(band: Choir) -> bool:
-    lane = band.workers[band.alto.name].lanes[band.queue]
+    lane = band.workers[band.alto.name].runners[band.queue]
     return lane.consumer is not None and lane.consumer.epoch > 1
 
 
@@ -46,7 +46,7 @@ async def test_an_exchange_deleted_beneath_us_is_declared_again_and_nothing_is_r
             await channel.exchange_delete(EVENTS)
         await band.sing(turn * 20, 20)
         await band.once(turn * 20 + 20)
-    waiting = await band.workers[band.lead.name].store.waiting()
+    waiting = await band.workers[band.lead.name].runtime.store.waiting()
     assert waiting.refused == 0
     await band.ready()
 
@@ -88,7 +88,7 @@ async def test_what_the_broker_refuses_by_permission_is_set_aside_alone(band: Ch
     await band.until(lambda: sum("refused a row for good" in each for each in band.notes.troubles) == 3)
     assert all("ACCESS_REFUSED" in each for each in band.notes.troubles if "for good" in each)
     await band.until(lead.idle)
-    assert (await lead.store.waiting()).refused == 3
+    assert (await lead.runtime.store.waiting()).refused == 3
     assert lead.health() == []
 
 

@@ -15,7 +15,7 @@ from hocket import Heard, Retry, Service, Tx
 from hocket.broker.rabbitmq import RabbitTransport
 from hocket.broker.topology import DEAD
 from hocket.clock import SystemClock
-from hocket.config import MAX_EVENT_BYTES
+from hocket.config import Config
 from hocket.envelope.ids import Ids
 from hocket.outcome import Word
 from hocket.store.sqlite.store import SqliteStore
@@ -79,7 +79,7 @@ async def test_every_hostile_delivery_is_accounted_for(
         clock=clock,
         chance=chance,
         boot=boot,
-        max_event_bytes=MAX_EVENT_BYTES,
+        config=Config.model_construct(),
         version="test",
     )
     await worker.start()
@@ -98,12 +98,12 @@ async def test_every_hostile_delivery_is_accounted_for(
             assert ended(notes) == count, found
             assert await _until_letters(channel, found[Word.DEAD]) == found[Word.DEAD]
         assert found[Word.HANDLED] > count / 20
-        async with worker.store.read() as db:
+        async with worker.runtime.store.read() as db:
             rows = await db.execute(select(func.count()).select_from(kept))
         assert rows.scalar_one() == found[Word.HANDLED]
         assert worker.live
         assert worker.health() == []
-        assert worker.lanes["sieve.take"].intake._ration.held == 0
+        assert worker.runners["sieve.take"].intake._ration.held == 0
     finally:
         await worker.stop()
 

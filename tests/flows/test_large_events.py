@@ -25,7 +25,7 @@ async def band(
 
 async def test_intake_is_bounded_by_bytes_and_every_event_is_done_once(band: Choir) -> None:
     """The consumer is limited and raised again on the same channel: nothing comes twice, nothing is left behind."""
-    lane = band.workers[band.alto.name].lanes[band.queue]
+    lane = band.workers[band.alto.name].runners[band.queue]
     assert lane.consumer is not None
     ration, held, asked = lane.intake._ration, list[int](), set[int]()
 

@@ -19,7 +19,7 @@ from deploy.broker.node import RabbitNode
 from hocket import Event, Retry, Service, Tx
 from hocket.broker.rabbitmq import RabbitTransport
 from hocket.clock import SystemClock
-from hocket.config import MAX_EVENT_BYTES
+from hocket.config import Config
 from hocket.envelope.ids import Ids
 from hocket.outcome import Word
 from hocket.store.sqlite.store import SqliteStore
@@ -132,7 +132,7 @@ class Choir:
             clock=clock,
             chance=chance,
             boot=boot,
-            max_event_bytes=MAX_EVENT_BYTES,
+            config=Config.model_construct(),
             version="test",
         )
         await worker.start()
@@ -157,7 +157,7 @@ class Choir:
         while not holds():
             assert asyncio.get_running_loop().time() < end, f"waited {PATIENCE:.0f} s in vain for: {what()}"
             for worker in self.workers.values():
-                assert worker.live, worker.supervisor.failed
+                assert worker.live, worker.runtime.tasks.failed
             await asyncio.sleep(0.02)
 
     async def sing(self, first: int, count: int, text: str = "") -> None:
@@ -169,7 +169,7 @@ class Choir:
 
     async def heard(self) -> Counter[int]:
         """How often each note was written down."""
-        async with self.workers[self.alto.name].store.read() as db:
+        async with self.workers[self.alto.name].runtime.store.read() as db:
             return Counter(row.number for row in await db.execute(select(written.c.number)))
 
     async def written(self, count: int) -> None:

@@ -17,11 +17,11 @@ from hocket.broker.memory import MemoryBroker, MemoryTransport
 from hocket.broker.port import Delivery, Handle, Message, Verdict
 from hocket.broker.topology import DEAD, EVENTS, LOG, RECEIPTS, routing_key
 from hocket.clock import Clock
-from hocket.config import MAX_EVENT_BYTES
+from hocket.config import Config
 from hocket.envelope import CONTENT_TYPE, Envelope, decode, encode
 from hocket.envelope.ids import Ids
 from hocket.errors import StoreError
-from hocket.store.records import Ending, InboxRow, Retention, Written
+from hocket.store.records import Ending, InboxRow, Written
 from hocket.store.sqlite.store import SqliteStore
 from hocket.store.sqlite.transaction import SqliteTx
 from hocket.telemetry.signals import Signals
@@ -159,7 +159,7 @@ async def fail(rung: Heard, tx: Tx[World]) -> None:
 
 async def booked(worker: Worker) -> list[str]:
     """What handlers have written in the service's own table."""
-    async with worker.store.read() as db:
+    async with worker.runtime.store.read() as db:
         return [row.name for row in await db.execute(select(tolled.c.name).order_by(tolled.c.id))]
 
 
@@ -203,7 +203,7 @@ class Processes:
         self.post = MemoryTransport(self.broker, "post")
         self.workers: dict[str, Worker] = {}
 
-    async def start(self, service: Service[Any], retention: Retention | None = None) -> Worker:
+    async def start(self, service: Service[Any], config: Config | None = None) -> Worker:
         """Start a process; it has a new boot id and the file that the last one left."""
         boot = self.ids.uuid7()
         worker = Worker(
@@ -214,9 +214,8 @@ class Processes:
             clock=self.clock,
             chance=self.chance,
             boot=boot,
-            max_event_bytes=MAX_EVENT_BYTES,
             version="test",
-            retention=retention,
+            config=config or Config.model_construct(),
         )
         await worker.start()
         self.workers[service.name] = worker
@@ -226,10 +225,10 @@ class Processes:
         """End a process as SIGKILL does."""
         worker = self.workers.pop(name)
         self.broker.cut(name, heal=False)
-        assert isinstance(worker.store, FaultyStore)
-        await worker.store.abandon()
+        assert isinstance(worker.runtime.store, FaultyStore)
+        await worker.runtime.store.abandon()
         await worker.kill()
-        await worker.transport.close()
+        await worker.runtime.transport.close()
 
     async def stop(self, name: str) -> None:
         """End a process by a signal."""
@@ -247,7 +246,7 @@ class Processes:
 
     def _at_rest(self) -> bool:
         for worker in self.workers.values():
-            assert worker.live, worker.supervisor.failed
+            assert worker.live, worker.runtime.tasks.failed
         return self.broker.idle() and all(worker.idle() for worker in self.workers.values())
 
     async def advance(self, by: timedelta) -> None:

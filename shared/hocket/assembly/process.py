@@ -20,7 +20,6 @@ from hocket.errors import ConfigError
 from hocket.runtime import here
 from hocket.service import Service
 from hocket.store.port import CrashableStore
-from hocket.store.records import Retention
 from hocket.telemetry import logs, otel
 from hocket.telemetry.prometheus import PrometheusListener
 from hocket.telemetry.signals import Listener, Signals
@@ -68,9 +67,8 @@ class Assembly:
             clock=self._clock,
             chance=self._chance,
             boot=boot,
-            max_event_bytes=self._config.max_event_bytes,
             version=__version__,
-            retention=Retention(*self._config.retention()),
+            config=self._config,
         )
         web = HttpServer(
             service.name,

@@ -59,7 +59,7 @@ async def run(targets: Sequence[Target], config: Config) -> None:
 
 async def _until_asked(assembly: Assembly, asked: asyncio.Event) -> str:
     """Wait for a signal or for a service that cannot go on; then the sentence that says why."""
-    supervisors = [part.worker.supervisor for part in assembly.parts.values()]
+    supervisors = [part.worker.runtime.tasks for part in assembly.parts.values()]
     waits = [asyncio.ensure_future(asked.wait()), *(asyncio.ensure_future(each.died.wait()) for each in supervisors)]
     await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     for wait in waits:

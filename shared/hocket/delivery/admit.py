@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from pydantic import ValidationError
 
 from hocket import saga
-from hocket.clock import Clock, rfc3339
+from hocket.clock import rfc3339
 from hocket.declarations.subscription import Subscription
 from hocket.delivery.arrival import Arrival, Role
 from hocket.delivery.decode import sentence
@@ -18,10 +18,9 @@ from hocket.envelope.keys import digest, outside_key
 from hocket.errors import Undecodable
 from hocket.event import Heard
 from hocket.outcome import Again, Bury, Obsolete, Refused, Seen
-from hocket.runtime import ServiceInstance
+from hocket.runtime import Runtime
 from hocket.saga.ledger import LedgerRow, LedgerState
-from hocket.store.port import Store
-from hocket.store.records import Ending, InboxRow, InboxState, Retention
+from hocket.store.records import Ending, InboxRow, InboxState
 
 PROMISE = "one inbox look-up for the batch; what was seen goes no further; a step's `begun` is committed here"
 
@@ -29,22 +28,23 @@ PROMISE = "one inbox look-up for the batch; what was seen goes no further; a ste
 BEGUN_WAIT = timedelta(seconds=1)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Admission:
     """Admits the arrivals of one service."""
 
-    store: Store
-    who: ServiceInstance
-    clock: Clock
+    runtime: Runtime
     subscriptions: Mapping[str, Subscription]
-    remembers: timedelta = Retention().inbox
+    remembers: timedelta = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.remembers = self.runtime.config.retention()[0]
 
     async def admit(self, arrivals: Sequence[Arrival]) -> None:
         """Give each arrival its inbox row and, where it goes no further, its outcome. `StoreError` admits none."""
         asked = [each for each in arrivals if each.outcome is None]
         if not asked:
             return
-        rows = await self.store.inbox([each.key for each in asked])
+        rows = await self.runtime.store.inbox([each.key for each in asked])
         for each in asked:
             each.row = rows.get(each.key)
             judge(each)
@@ -63,7 +63,7 @@ class Admission:
         """RULES 2.7: what is older than the inbox remembers may have been handled; only a replay admits it."""
         if arrival.row is not None or arrival.replay or arrival.subscription.idempotent or arrival.role is Role.UNDO:
             return
-        oldest = self.clock.now() - self.remembers
+        oldest = self.runtime.clock.now() - self.remembers
         if arrival.outcome is None and arrival.known.time < oldest:
             arrival.outcome = Bury(
                 "too-old",
@@ -73,7 +73,7 @@ class Admission:
             )
 
     async def _begin(self, arrivals: Sequence[Arrival]) -> None:
-        async with self.store.transaction() as tx:
+        async with self.runtime.store.transaction() as tx:
             known = await tx.ledger([each.run for each in arrivals])
             for each in arrivals:
                 if each.role is Role.UNDO:
@@ -84,8 +84,9 @@ class Admission:
 
     def _begun(self, arrival: Arrival, row: LedgerRow | None) -> LedgerRow | None:
         """RULES 5.2: the row to write, or None and an outcome."""
-        now = self.clock.now()
-        token = digest("run", self.who.boot, arrival.key.hex()).hex()  # admitted again, it is still the same run
+        now = self.runtime.clock.now()
+        boot = self.runtime.instance.boot
+        token = digest("run", boot, arrival.key.hex()).hex()  # admitted again, it is still the same run
         verdict = saga.begin(
             row,
             run=arrival.run,
@@ -93,7 +94,7 @@ class Admission:
             step=arrival.step,
             scope=arrival.scope,
             token=token,
-            boot=self.who.boot,
+            boot=boot,
             inbox_key=arrival.key,
             step_key=outside_key(arrival.key),
             input=encode(arrival.known),
@@ -149,7 +150,7 @@ class Admission:
         arrival.outcome = Bury("version", f"{arrival.subscription.queue} reads no {why.type} version {why.version}")
 
     def _open(self, body: bytes) -> Envelope:
-        return decode(body, CONTENT_TYPE, {}, self.clock.now())
+        return decode(body, CONTENT_TYPE, {}, self.runtime.clock.now())
 
 
 def _read(step: Subscription, envelope: Envelope) -> Heard:

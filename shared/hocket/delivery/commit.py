@@ -1,23 +1,20 @@
 """Station commit: everything that finished meanwhile in one transaction; a failure is committed like a success."""
 
 import asyncio
-import random
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from hocket.clock import Clock
 from hocket.delivery import decide
 from hocket.delivery.arrival import Arrival, Role
 from hocket.delivery.ending.error_text import clean, text_of
 from hocket.delivery.record import Recorder
 from hocket.errors import StoreError
 from hocket.outcome import Again, Bury, Done, GiveBack, Seen
+from hocket.runtime import Runtime
 from hocket.saga.ledger import LedgerRow
-from hocket.store.port import Store
 from hocket.store.records import Ending, InboxRow, InboxState, OutboxRow, Written
-from hocket.telemetry.signals import Signals
 
 PROMISE = "everything that finished meanwhile in one transaction; a failure is committed like a success"
 
@@ -42,11 +39,8 @@ BLOCKED_WAIT = 0.25
 class Committer:
     """The group commit of one service; `won` and `lost` are told what became of each arrival."""
 
-    store: Store
+    runtime: Runtime
     recorder: Recorder
-    signals: Signals
-    clock: Clock
-    chance: random.Random
     won: Callable[[Sequence[Arrival], Sequence[OutboxRow]], None]
     lost: Callable[[Arrival], None]
     unknown: Callable[[], None]  # a commit may have happened or not (RULES 3.2)
@@ -88,12 +82,12 @@ class Committer:
                 group = self._group()
                 self._busy = len(group)
                 await self._commit(group)
-                self._busy, self._ended = 0, self.clock.monotonic()
+                self._busy, self._ended = 0, self.runtime.clock.monotonic()
 
     async def _pace(self) -> None:
         """Let a group gather while commits follow each other: each costs a sync of the disk and a row of receipts."""
         while len(self._pending) < GROUP:
-            wait = self._ended + (SILENT_PACE if self._silent else PACE) - self.clock.monotonic()
+            wait = self._ended + (SILENT_PACE if self._silent else PACE) - self.runtime.clock.monotonic()
             if wait <= 0:
                 return
             self._hurry.clear()
@@ -119,7 +113,7 @@ class Committer:
 
     async def _takes_a_write(self) -> bool:
         try:
-            await self.store.commit([])
+            await self.runtime.store.commit([])
         except StoreError:
             return False
         return True
@@ -152,7 +146,7 @@ class Committer:
             except StoreError as error:
                 self.failing = str(error)
                 self.unknown()
-                self.signals.trouble(self.recorder.who.service, "the store does not answer", reason=str(error))
+                self.runtime.signals.trouble(self.runtime.service, "the store does not answer", reason=str(error))
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, STORE_LONGEST_WAIT)
                 if not await self._takes_a_write():
@@ -179,7 +173,7 @@ class Committer:
     async def _open(self, group: list[Arrival]) -> list[Arrival]:
         """Those that the commit of unknown outcome did not end; the others are looked up again (RULES 3.2)."""
         try:
-            rows = await self.store.inbox([each.key for each in group if each.key])
+            rows = await self.runtime.store.inbox([each.key for each in group if each.key])
         except StoreError:
             return group
         left: list[Arrival] = []
@@ -198,8 +192,8 @@ class Committer:
         Where that cannot be written either it is buried, then buried with the little that is known, and at last given
         back, so that the broker's delivery limit ends it: each blame is a step down, none is taken twice.
         """
-        service = self.recorder.who.service
-        self.signals.trouble(service, "an attempt cannot be written", error=text_of(error))
+        service = self.runtime.service
+        self.runtime.signals.trouble(service, "an attempt cannot be written", error=text_of(error))
         arrival.blamed += 1
         if isinstance(arrival.outcome, GiveBack):
             raise error
@@ -214,17 +208,17 @@ class Committer:
             error,
             retry=arrival.subscription.retry,
             used=arrival.used,
-            now=self.clock.now(),
-            chance=self.chance,
+            now=self.runtime.clock.now(),
+            chance=self.runtime.chance,
             free=None,
         )
 
     async def _write(self, group: Sequence[Arrival]) -> list[tuple[Written, bool]]:
         if not any(_needs_ledger(each) for each in group):
             endings = [self._ending(each, None) for each in group]
-            written = await self.store.commit([ending for ending, _ in endings])
+            written = await self.runtime.store.commit([ending for ending, _ in endings])
         else:
-            async with self.store.transaction() as tx:
+            async with self.runtime.store.transaction() as tx:
                 rows = await tx.ledger([each.run for each in group if _needs_ledger(each)])
                 endings = [self._ending(each, rows.get(each.run)) for each in group]
                 written = await tx.write([ending for ending, _ in endings])

@@ -1,13 +1,11 @@
 """Station handle: the handler under time-out, breaker and span."""
 
 import asyncio
-import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from hocket.clock import Clock
 from hocket.declarations.subscription import Subscription
 from hocket.delivery import decide
 from hocket.delivery.arrival import Arrival, Role
@@ -19,9 +17,9 @@ from hocket.outcome import Again, Bury, GiveBack
 from hocket.resilience.circuit import Circuit
 from hocket.resilience.guard import BreakerGuard, StateListener
 from hocket.resilience.time_limit import TimeLimit
-from hocket.store.port import Store
+from hocket.runtime import Runtime
 from hocket.store.records import OutboxRow
-from hocket.telemetry.signals import Processing, Signals
+from hocket.telemetry.signals import Processing
 from hocket.tx import AttemptInfo, Tx
 
 PROMISE = (
@@ -38,14 +36,10 @@ class Readmit(Exception):
 class Handling:
     """Runs the handlers of one service."""
 
-    store: Store
+    runtime: Runtime
     recorder: Recorder
-    signals: Signals
-    clock: Clock
-    chance: random.Random
     circuits: dict[str, Circuit]
     breaker_changed: StateListener
-    cutting: Callable[[], bool]  # whether the current task was asked to end
     use: Any = None
     _solitude: SharedExclusiveLock = field(default_factory=SharedExclusiveLock)
     _deadlines: dict[str, TimeLimit] = field(default_factory=dict)  # by queue
@@ -55,12 +49,12 @@ class Handling:
 
         `Readmit` where it must be looked up again.
         """
-        starts = starts_of(arrival.row, self.recorder.who.boot)
+        starts = starts_of(arrival.row, self.runtime.instance.boot)
         alone = starts >= ALONE_FROM
         await self._solitude.enter(alone)
         try:
-            arrival.began = self.clock.now()
-            if alone_of(arrival.row, self.recorder.who.boot) >= STARTS and arrival.role is not Role.FAILURE:
+            arrival.began = self.runtime.clock.now()
+            if alone_of(arrival.row, self.runtime.instance.boot) >= STARTS and arrival.role is not Role.FAILURE:
                 what = f"its process died at each of {starts} marked starts, the last {STARTS} of them alone"
                 arrival.outcome, arrival.ended = Bury(CRASH, what, began=True), arrival.began
                 return None
@@ -78,13 +72,13 @@ class Handling:
         """Note the start of a redelivered one (RULES 1.4); False: another run has ended it."""
         marked = self.recorder.started(arrival, alone)
         try:
-            [written] = await self.store.commit([marked])
+            [written] = await self.runtime.store.commit([marked])
         except StoreError as error:
             raise Readmit(str(error)) from error
         except Exception:  # noqa: BLE001 -- the row itself cannot be written: the commit finds out whose fault that is
             return True
         if not written.won or marked.inbox is None:
-            arrival.ended, arrival.fenced = self.clock.now(), True
+            arrival.ended, arrival.fenced = self.runtime.clock.now(), True
             return False
         arrival.row, arrival.marked = marked.inbox.row, True
         return True
@@ -92,22 +86,22 @@ class Handling:
     async def _handle(self, arrival: Arrival) -> tuple[OutboxRow, ...] | None:
         subscription = arrival.subscription
         if arrival.role is Role.FAILURE:  # the ledger's business alone; the step's undo is ordered at the commit
-            arrival.outcome, arrival.ended = decide.returned(None, subscription.queue), self.clock.now()
+            arrival.outcome, arrival.ended = decide.returned(None, subscription.queue), self.runtime.clock.now()
             return None
-        guard = BreakerGuard(self.circuits, self.clock, arrival.key, self.breaker_changed)
+        guard = BreakerGuard(self.circuits, self.runtime.clock, arrival.key, self.breaker_changed)
         if subscription.breaker is not None and not guard.begin(subscription.breaker):
-            at = self.clock.now() + timedelta(seconds=guard.wait)
+            at = self.runtime.clock.now() + timedelta(seconds=guard.wait)
             sentence = f"breaker {subscription.breaker.name} is open"
             arrival.outcome = Again(at, deferred=True, cause="breaker", error=sentence)
-            arrival.ended = self.clock.now()
+            arrival.ended = self.runtime.clock.now()
             return None
-        transaction = HandlerTransaction(self.store, self.recorder, arrival)
+        transaction = HandlerTransaction(self.runtime.store, self.recorder, arrival)
         try:
             return await self._run(arrival, transaction, guard)
         except BaseException as error:
-            arrival.ended = self.clock.now()
+            arrival.ended = self.runtime.clock.now()
             await self._leave(transaction, error)
-            if self.cutting():  # else a CancelledError is the handler's own accident
+            if self.runtime.tasks.cutting():  # else a CancelledError is the handler's own accident
                 arrival.outcome = GiveBack()
                 raise asyncio.CancelledError from error
             if transaction.lost:
@@ -119,7 +113,12 @@ class Handling:
                 raise Readmit(str(error)) from error
             free = guard.wait if guard.free else None
             arrival.outcome = decide.failed(
-                error, retry=subscription.retry, used=arrival.used, now=arrival.ended, chance=self.chance, free=free
+                error,
+                retry=subscription.retry,
+                used=arrival.used,
+                now=arrival.ended,
+                chance=self.runtime.chance,
+                free=free,
             )
             return None
         finally:
@@ -140,12 +139,12 @@ class Handling:
             arrival.attempt,
             hop if isinstance(hop, str) else envelope.traceparent,
         )
-        with self.signals.around(run) as arrival.hop:
+        with self.runtime.signals.around(run) as arrival.hop:
             with self._deadline(subscription).run():
                 value = await self._call(arrival, tx)
             if transaction.lost:
                 raise Superseded
-            arrival.outcome, arrival.ended = decide.returned(value, subscription.queue), self.clock.now()
+            arrival.outcome, arrival.ended = decide.returned(value, subscription.queue), self.runtime.clock.now()
             if transaction.opened:
                 return await transaction.commit()
         await transaction.leave(None)
@@ -191,7 +190,7 @@ class Handling:
         if not type(error).__module__.startswith("sqlalchemy"):
             return False
         try:
-            await self.store.commit([])
+            await self.runtime.store.commit([])
         except StoreError:
             return True
         return False

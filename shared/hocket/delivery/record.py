@@ -34,8 +34,8 @@ MAX_HOP_CHARS = 128
 class Recorder:
     """Makes the ending of each arrival of one service."""
 
-    who: ServiceInstance
-    speaker: OutboxBuilder
+    instance: ServiceInstance
+    builder: OutboxBuilder
     shed: Callable[[], bool] = lambda: False  # whether receipts are to be shed now (RULES 4.6)
     _allowed: dict[str, Mapping[EventName, type[Event]]] = field(default_factory=dict)
 
@@ -70,7 +70,7 @@ class Recorder:
     ) -> tuple[Ending, bool]:
         rows: tuple[OutboxRow, ...] = ()
         if said:
-            rows = self.speaker.rows(said, self._cause(arrival), self._declared(arrival.subscription))
+            rows = self.builder.rows(said, self._cause(arrival), self._declared(arrival.subscription))
         ids = tuple([each.event_id for each in rows])
         moved: tuple[LedgerRow, ...] = ()
         order: UndoOrder | None = None
@@ -81,7 +81,7 @@ class Recorder:
                 results = tuple(each.message.body for each in rows if each.message.routing_key == did)
                 end = LedgerState.DONE if results else LedgerState.VOID
                 ended = saga.end(
-                    ledger, token=arrival.token, boot=self.who.boot, end=end, results=results, spoken=None, now=now
+                    ledger, token=arrival.token, boot=self.instance.boot, end=end, results=results, spoken=None, now=now
                 )
                 if not ended.won:
                     return self._fenced(arrival, ended), False
@@ -115,7 +115,7 @@ class Recorder:
         return ending, True
 
     def _again(self, arrival: Arrival, again: Again, ledger: LedgerRow | None) -> tuple[Ending, bool]:
-        if arrival.token and ledger is not None and not saga.owns(ledger, arrival.token, self.who.boot):
+        if arrival.token and ledger is not None and not saga.owns(ledger, arrival.token, self.instance.boot):
             return self.fence(arrival, ledger), False
         known = arrival.attempt - 1 if again.deferred else arrival.attempt
         headers = {**foreign_of(arrival.delivery.headers), "hocket-attempt": known + 1}
@@ -148,14 +148,14 @@ class Recorder:
         undo: tuple[OutboxRow, ...] = ()
         if arrival.role is Role.STEP and ledger is not None and bury.began:
             ended = saga.end(
-                ledger, token=arrival.token, boot=self.who.boot, end=LedgerState.UNSURE, results=(),
+                ledger, token=arrival.token, boot=self.instance.boot, end=LedgerState.UNSURE, results=(),
                 spoken=said[0].message.body if said else None, now=arrival.ended.timestamp(),
             )  # fmt: skip
             if not ended.won:
                 return self._fenced(arrival, ended), False
             moved = (ended.row,)
             undo = (self._undo(arrival, ended.undo),) if ended.undo else ()
-        death = _death(arrival) or self.speaker.ids.uuid7()
+        death = _death(arrival) or self.builder.ids.uuid7()
         ids = tuple(each.event_id for each in said)
         row = self._row(arrival, InboxState.DEAD, said=ids)._replace(
             death_id=death, spoke=bool(said), base=arrival.attempt
@@ -172,7 +172,7 @@ class Recorder:
         try:
             assert subscription.on_dead is not None
             last_word = subscription.on_dead(arrival.event, death)
-            return self.speaker.rows((last_word,), self._cause(arrival), self._declared(subscription)), bury
+            return self.builder.rows((last_word,), self._cause(arrival), self._declared(subscription)), bury
         except Exception as broken:  # noqa: BLE001 -- a team's code may raise anything
             text = clean(f"its on_dead raised {type(broken).__name__}: {text_of(broken)}; {bury.error}")
             return (), replace(bury, error=text)
@@ -183,7 +183,9 @@ class Recorder:
             return Ending()
         now = arrival.ended.timestamp()
         end = LedgerState.UNSURE
-        ended = saga.end(ledger, token=arrival.token, boot=self.who.boot, end=end, results=(), spoken=None, now=now)
+        ended = saga.end(
+            ledger, token=arrival.token, boot=self.instance.boot, end=end, results=(), spoken=None, now=now
+        )
         return Ending() if ended.won else self._fenced(arrival, ended)
 
     def _fenced(self, arrival: Arrival, ended: saga.Ended) -> Ending:
@@ -199,7 +201,7 @@ class Recorder:
     def _undo(self, arrival: Arrival, order: UndoOrder) -> OutboxRow:
         subscription = arrival.subscription
         queue = subscription.undone_by.queue if subscription.undone_by is not None else subscription.queue
-        return self.speaker.undo(order, queue, json.loads(order.why), arrival.known)
+        return self.builder.undo(order, queue, json.loads(order.why), arrival.known)
 
     def _letter(self, arrival: Arrival, message: Message) -> OutboxRow:
         return OutboxRow(RowKind.LETTER, message, arrival.ended.timestamp(), inbox_key=arrival.key)
@@ -216,7 +218,7 @@ class Recorder:
 
     def started(self, arrival: Arrival, alone: bool) -> Ending:
         """What marks the start of a redelivered one in its inbox row (RULES 1.4)."""
-        boot, began = self.who.boot, rfc3339(arrival.began)
+        boot, began = self.instance.boot, rfc3339(arrival.began)
         earlier = [
             each for each in (arrival.row.history if arrival.row else ()) if (each.word, each.error) != (STARTED, boot)
         ]
@@ -249,7 +251,7 @@ class Recorder:
     ) -> bytes:
         assert arrival.outcome is not None
         state = ledger.state.value if ledger else ""
-        return receipt(self.who, arrival, arrival.outcome, said=said, death=death, ledger=state)
+        return receipt(self.instance, arrival, arrival.outcome, said=said, death=death, ledger=state)
 
     def _cause(self, arrival: Arrival) -> Causation:
         envelope = arrival.known

@@ -2,13 +2,11 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
 
 from hocket.broker.port import Consumer, Delivery, Transport
-from hocket.clock import Clock
 from hocket.declarations.subscription import Subscription
 from hocket.delivery.admit import Admission
 from hocket.delivery.arrival import Arrival
@@ -19,9 +17,8 @@ from hocket.delivery.intake import Intake, PrefetchBudget
 from hocket.errors import HocketError, StoreError
 from hocket.outcome import GiveBack
 from hocket.resilience.circuit import Circuit
-from hocket.resilience.supervisor import Spawn, Supervisor
+from hocket.runtime import Runtime
 from hocket.store.records import OutboxRow
-from hocket.telemetry.signals import Signals
 
 #: Batches that are being admitted at once: while the store looks up the keys of one the next is decoded.
 ADMITTING = 2
@@ -36,25 +33,17 @@ FORMER_TRIES = 3
 FORMER_WAIT = 1.0
 
 
-class Pipeline(Protocol):
-    """What all lanes of a service share."""
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """What all runners of one service share: the stations, and what the worker knows."""
 
+    runtime: Runtime
     admission: Admission
     handling: Handling
     committer: Committer
-    signals: Signals
-    clock: Clock
     circuits: dict[str, Circuit]
-    spawn: Spawn
-    supervisor: Supervisor
-
-    def full(self) -> bool:
-        """Whether the outbox is at its bound of due events (RULES 4.6)."""
-        ...
-
-    def finished(self, arrival: Arrival, rows: tuple[OutboxRow, ...]) -> None:
-        """The handler's own transaction has committed everything of this arrival."""
-        ...
+    full: Callable[[], bool]  # whether the outbox is at its bound of due events (RULES 4.6)
+    finished: Callable[[Arrival, tuple[OutboxRow, ...]], None]  # the handler's own transaction has committed it all
 
 
 @dataclass(slots=True)
@@ -62,7 +51,7 @@ class SubscriptionRunner:
     """Runs one subscription from intake to commit."""
 
     subscription: Subscription
-    stations: Pipeline
+    pipeline: Pipeline
     share: int  # bytes that it may hold
     intake: Intake = field(init=False)
     consumer: Consumer | None = None
@@ -87,8 +76,8 @@ class SubscriptionRunner:
         self.consumer = await transport.consume(queue, prefetch=prefetch, deliver=self.intake.deliver)
         self.intake.consumer = self.consumer
         for former in self.subscription.former_queues:
-            self.stations.spawn(f"empty {former}", self._empty(former, transport))
-        spawn = self.stations.spawn
+            self.pipeline.runtime.tasks.spawn(f"empty {former}", self._empty(former, transport))
+        spawn = self.pipeline.runtime.tasks.spawn
         self._admitters = [spawn(f"admit {queue} {n}", self._admit()) for n in range(ADMITTING)]
         self._handlers = [spawn(f"handle {queue} {n}", self._handle()) for n in range(self.subscription.concurrency)]
 
@@ -105,11 +94,13 @@ class SubscriptionRunner:
             await consumer.close()
             if not lost:
                 what = "the queue of a former name is empty: remove it from the broker"
-                self.stations.signals.trouble(self.subscription.service, what, queue=queue, now=self.subscription.queue)
+                self.pipeline.runtime.signals.trouble(
+                    self.subscription.service, what, queue=queue, now=self.subscription.queue
+                )
                 return
 
     async def _until_silent(self, queue: str) -> None:
-        clock = self.stations.clock
+        clock = self.pipeline.runtime.clock
         while self.intake.held_of(queue) or clock.monotonic() - self._heard[queue] < FORMER_SECONDS:  # noqa: ASYNC110
             await asyncio.sleep(FORMER_WAIT)
 
@@ -121,7 +112,7 @@ class SubscriptionRunner:
             if queue not in self.former:
                 early.append(delivery)
                 return
-            self._heard[queue] = self.stations.clock.monotonic()
+            self._heard[queue] = self.pipeline.runtime.clock.monotonic()
             self.intake.deliver(delivery)
 
         for _ in range(FORMER_TRIES):
@@ -132,7 +123,7 @@ class SubscriptionRunner:
                 await asyncio.sleep(FORMER_WAIT)
                 continue
             self.former[queue] = consumer
-            self._heard[queue] = self.stations.clock.monotonic()
+            self._heard[queue] = self.pipeline.runtime.clock.monotonic()
             for each in early:
                 deliver(each)
             return consumer
@@ -145,19 +136,23 @@ class SubscriptionRunner:
     def parked(self) -> bool:
         """Whether its breaker is open and its period not yet over: what is in the buffer waits for later."""
         circuit = self._circuit()
-        return circuit is not None and circuit.state == "open" and circuit.wait(self.stations.clock.monotonic()) > 0
+        return (
+            circuit is not None
+            and circuit.state == "open"
+            and circuit.wait(self.pipeline.runtime.clock.monotonic()) > 0
+        )
 
     def _circuit(self) -> Circuit | None:
         breaker = self.subscription.breaker
-        return self.stations.circuits.get(breaker.name) if breaker is not None else None
+        return self.pipeline.circuits.get(breaker.name) if breaker is not None else None
 
     def _allowed(self) -> tuple[int, float | None]:
-        stations = self.stations
-        if stations.full() or stations.committer.failing:
+        pipeline = self.pipeline
+        if pipeline.full() or pipeline.committer.failing:
             return 0, GATE_LOOK_SECONDS
         circuit = self._circuit()
         if circuit is not None and circuit.state != "closed":
-            wait = circuit.wait(stations.clock.monotonic())
+            wait = circuit.wait(pipeline.runtime.clock.monotonic())
             if wait > 0:
                 return 0, wait
             return (0, GATE_LOOK_SECONDS) if self.in_hand else (1, None)
@@ -167,7 +162,7 @@ class SubscriptionRunner:
         while True:
             batch = await self.intake.take(self._consumer_of, self._allowed)
             self._admitting += 1
-            now = self.stations.clock.now()
+            now = self.pipeline.runtime.clock.now()
             arrivals = [self._arrive(delivery, now) for delivery in batch]
             fresh = [each for each in arrivals if not self._parked(each)]
             self.in_hand += len(fresh)
@@ -180,8 +175,8 @@ class SubscriptionRunner:
                 self._admitting -= 1
             for each in fresh:
                 if each.outcome is not None:
-                    each.ended = self.stations.clock.now()
-                    self.stations.committer.submit(each)
+                    each.ended = self.pipeline.runtime.clock.now()
+                    self.pipeline.committer.submit(each)
                 else:
                     self._ready.append(each)
             self._wake_one()
@@ -219,12 +214,12 @@ class SubscriptionRunner:
         wait = STORE_FIRST_WAIT
         while True:
             try:
-                await self.stations.admission.admit(arrivals)
+                await self.pipeline.admission.admit(arrivals)
                 return
             except StoreError as error:
                 service = self.subscription.service
-                self.stations.signals.trouble(service, "the store does not answer", reason=str(error))
-                self.stations.committer.suspect(str(error))
+                self.pipeline.runtime.signals.trouble(service, "the store does not answer", reason=str(error))
+                self.pipeline.committer.suspect(str(error))
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, STORE_LONGEST_WAIT)
 
@@ -232,19 +227,19 @@ class SubscriptionRunner:
         while True:
             arrival = await self._next()
             try:
-                rows = await self.stations.handling.handle(arrival)
+                rows = await self.pipeline.handling.handle(arrival)
             except Readmit as why:
-                self.stations.committer.suspect(str(why))
+                self.pipeline.committer.suspect(str(why))
                 self.again(arrival)
             except BaseException:  # whatever it had come to: this run was cut
                 self._give_back([arrival])
                 raise
             else:
                 if rows is not None:
-                    self.stations.finished(arrival, rows)
+                    self.pipeline.finished(arrival, rows)
                 else:
-                    self.stations.committer.submit(arrival)
-            if self.stations.supervisor.cutting():  # the handler kept the cancellation to itself
+                    self.pipeline.committer.submit(arrival)
+            if self.pipeline.runtime.tasks.cutting():  # the handler kept the cancellation to itself
                 return
 
     async def _next(self) -> Arrival:
@@ -324,9 +319,9 @@ class SubscriptionRunner:
     def _give_back(self, arrivals: list[Arrival]) -> None:
         """A stop came before they began."""
         for arrival in arrivals:
-            arrival.outcome, arrival.ended = GiveBack(), self.stations.clock.now()
-            self.stations.committer.submit(arrival)
+            arrival.outcome, arrival.ended = GiveBack(), self.pipeline.runtime.clock.now()
+            self.pipeline.committer.submit(arrival)
 
     async def _cut(self, tasks: "list[asyncio.Task[None]]") -> None:
-        self.stations.supervisor.cut(tasks)
+        self.pipeline.runtime.tasks.cut(tasks)
         await asyncio.wait(tasks, timeout=GIVE_BACK_SECONDS)

@@ -8,14 +8,13 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hocket.clock import Clock
 from hocket.declarations.choreography import Declarations
-from hocket.envelope.ids import Ids
 from hocket.envelope.keys import inbox_key
 from hocket.errors import OutboxFull, StoreError
 from hocket.outbox.builder import Causation, OutboxBuilder
 from hocket.resilience.circuit import Circuit
 from hocket.resilience.guard import BreakerGuard, StateListener
+from hocket.runtime import Runtime
 from hocket.store.group_commit import GroupCommit
 from hocket.store.port import Joined, Store, Tx
 from hocket.store.records import Ending, InboxRow, InboxState, InboxWrite, OutboxRow
@@ -121,11 +120,9 @@ class _Seat:
 class OutsideTransactions:
     """Makes the transactions outside handlers of one service."""
 
+    runtime: Runtime
     declared: Declarations
-    store: Store
-    speaker: OutboxBuilder
-    ids: Ids
-    clock: Clock
+    builder: OutboxBuilder
     circuits: dict[str, Circuit]
     breaker_changed: StateListener
     full: Callable[[], bool]
@@ -135,7 +132,7 @@ class OutsideTransactions:
     unknown: Callable[[], None] = lambda: None  # a commit may have happened or not: the relay looks again (RULES 3.2)
 
     def __post_init__(self) -> None:
-        self._together = GroupCommit(self.store)
+        self._together = GroupCommit(self.runtime.store)
 
     @asynccontextmanager
     async def transaction(self, key: str | None, correlation_id: str | None) -> AsyncIterator[Outside[Any]]:
@@ -144,22 +141,22 @@ class OutsideTransactions:
         `OutboxFull` at once where too many events wait; a key that was here before makes `seen` true and gives the
         first correlation id.
         """
-        service = self.declared.service
+        service = self.runtime.service
         self._check_room()
-        name = key if key is not None else self.ids.uuid7()
+        name = key if key is not None else self.runtime.ids.uuid7()
         mark = inbox_key(service, f"/{service}", "", name)
-        first = (await self.store.inbox([mark])).get(mark) if key is not None else None
-        flow = first.correlation_id if first else correlation_id or (name if key is None else self.ids.uuid7())
-        purse = _Purse(self.store, self._together, self._claim(mark, key, flow) if first is None else None)
-        about = AttemptInfo(mark, flow, "", self.clock.now())
-        guard = BreakerGuard(self.circuits, self.clock, mark, self.breaker_changed)
+        first = (await self.runtime.store.inbox([mark])).get(mark) if key is not None else None
+        flow = first.correlation_id if first else correlation_id or (name if key is None else self.runtime.ids.uuid7())
+        purse = _Purse(self.runtime.store, self._together, self._claim(mark, key, flow) if first is None else None)
+        about = AttemptInfo(mark, flow, "", self.runtime.clock.now())
+        guard = BreakerGuard(self.circuits, self.runtime.clock, mark, self.breaker_changed)
         tx = Outside(about, self.use, purse, guard, seen=first is not None, check=self._check)
         try:
             yield tx
             await self._commit(tx, purse, key, flow, mark)
         except KeyTaken:
             await purse.leave(None)
-            row = (await self.store.inbox([mark]))[mark]
+            row = (await self.runtime.store.inbox([mark]))[mark]
             tx.found_seen(row.correlation_id)
         except BaseException as error:
             await purse.leave(error)
@@ -173,15 +170,15 @@ class OutsideTransactions:
 
         What was said is written when this part ends without an error, and published after the application's commit.
         """
-        service = self.declared.service
+        service = self.runtime.service
         self._check_room()
-        joined = await self.store.join(connection)
-        mark = inbox_key(service, f"/{service}", "", key if key is not None else self.ids.uuid7())
+        joined = await self.runtime.store.join(connection)
+        mark = inbox_key(service, f"/{service}", "", key if key is not None else self.runtime.ids.uuid7())
         first = (await joined.inbox([mark])).get(mark) if key is not None else None
-        flow = first.correlation_id if first else (correlation_id or self.ids.uuid7())
-        seat = _Seat(self.store, joined)
-        about = AttemptInfo(mark, flow, "", self.clock.now())
-        guard = BreakerGuard(self.circuits, self.clock, mark, self.breaker_changed)
+        flow = first.correlation_id if first else (correlation_id or self.runtime.ids.uuid7())
+        seat = _Seat(self.runtime.store, joined)
+        about = AttemptInfo(mark, flow, "", self.runtime.clock.now())
+        guard = BreakerGuard(self.circuits, self.runtime.clock, mark, self.breaker_changed)
         tx = Outside(about, self.use, seat, guard, seen=bool(first), check=self._check)
         await tx.db()  # it is open already: calls to the outside come before
         try:
@@ -191,7 +188,7 @@ class OutsideTransactions:
         if tx.seen:
             return
         identity = (f"/{service}", "", key) if key is not None else None
-        rows = self.speaker.rows(tx.said, Causation(identity, service, flow, inbox_key=mark), self.declared.says)
+        rows = self.builder.rows(tx.said, Causation(identity, service, flow, inbox_key=mark), self.declared.says)
         claim = self._claim(mark, key, flow, tuple(row.event_id for row in rows))
         if claim is None and not rows:
             return
@@ -208,26 +205,26 @@ class OutsideTransactions:
         joined.on_commit(committed)
 
     def _check(self, said: object) -> None:
-        self.speaker.check(said, self.declared.service, self.declared.says)
+        self.builder.check(said, self.runtime.service, self.declared.says)
 
     def _check_room(self) -> None:
         if self.full():
-            service = self.declared.service
+            service = self.runtime.service
             raise OutboxFull(f"{service} has as many events waiting for the broker as its bound allows: try later")
 
     def _claim(self, mark: bytes, key: str | None, flow: str, said: tuple[str, ...] = ()) -> InboxWrite | None:
         if key is None:
             return None
-        now, service = self.clock.now().timestamp(), self.declared.service
+        now, service = self.runtime.clock.now().timestamp(), self.runtime.service
         row = InboxRow(mark, service, key, InboxState.HANDLED, 1, correlation_id=flow, said=said, updated=now)
         return InboxWrite(row, 1)
 
     async def _commit(self, tx: Outside[Any], purse: _Purse, key: str | None, flow: str, mark: bytes) -> None:
-        service = self.declared.service
+        service = self.runtime.service
         identity = (f"/{service}", "", key) if key is not None else None
         cause = Causation(identity, service, flow, inbox_key=mark)
         said = () if tx.seen else tx.said  # what the key has said once is not said again
-        rows = self.speaker.rows(said, cause, self.declared.says)
+        rows = self.builder.rows(said, cause, self.declared.says)
         try:
             stored = await purse.commit(rows, tuple(row.event_id for row in rows))
         except (StoreError, asyncio.CancelledError):

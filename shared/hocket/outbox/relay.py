@@ -11,15 +11,13 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from hocket.broker.port import Published, Transport, Verdict
-from hocket.clock import Clock
+from hocket.broker.port import Published, Verdict
 from hocket.errors import StoreError, TransportError
 from hocket.outbox.batcher import Batcher
 from hocket.outbox.subject_order import SubjectOrder
-from hocket.resilience.supervisor import Spawn
-from hocket.store.port import Store
+from hocket.runtime import Runtime
 from hocket.store.records import OutboxRow, RowKind, Waiting
-from hocket.telemetry.signals import Sent, Signals
+from hocket.telemetry.signals import Sent
 
 PROMISE = "the only publisher of the outbox: pipelined confirms, in order within a subject, one probe after an outage"
 
@@ -48,11 +46,7 @@ COUNTED = (RowKind.EVENT, RowKind.SCHEDULED)  # by the bound of events
 class Relay:
     """Publishes one service's outbox."""
 
-    service: str
-    store: Store
-    transport: Transport
-    signals: Signals
-    clock: Clock
+    runtime: Runtime
     _queue: deque[OutboxRow] = field(default_factory=deque)
     _gathered: Batcher[OutboxRow] = field(init=False)  # receipts
     _turns: SubjectOrder = field(default_factory=SubjectOrder)
@@ -74,27 +68,25 @@ class Relay:
     _done: asyncio.Event = field(default_factory=asyncio.Event)
     _timer: asyncio.Event = field(default_factory=asyncio.Event)
     _rested: asyncio.Event = field(default_factory=asyncio.Event)
-    _spawn: Spawn | None = None
 
     def __post_init__(self) -> None:
         self._gathered = Batcher(RECEIPT_LINGER, BATCH, self._enqueue)
         self._confirmed = Batcher(FORGET_LINGER, FORGET_ROWS, self._forget_soon)
 
-    async def start(self, spawn: Spawn) -> None:
+    async def start(self) -> None:
         """Take over what earlier processes left; nothing is published before `open`."""
-        self._spawn = spawn
-        await self.store.take_over()
-        spawn("relay forgets", self._forget_on())
-        spawn("relay timer", self._claim_on())
+        await self.runtime.store.take_over()
+        self.runtime.tasks.spawn("relay forgets", self._forget_on())
+        self.runtime.tasks.spawn("relay timer", self._claim_on())
 
-    def open(self, spawn: Spawn) -> None:
+    def open(self) -> None:
         """The topology stands: publish. A broker that does not know an exchange yet would refuse a row for good."""
         for n in range(SENDERS):
-            spawn(f"relay {n}", self._send_on())
+            self.runtime.tasks.spawn(f"relay {n}", self._send_on())
 
     def hand(self, rows: Iterable[OutboxRow]) -> None:
         """Rows that were just committed, in order; what is due later is left to the store."""
-        now = self.clock.now().timestamp()
+        now = self.runtime.clock.now().timestamp()
         for row in rows:
             if row.due > now:
                 self._timer.set()
@@ -107,7 +99,7 @@ class Relay:
 
     def say(self, row: OutboxRow) -> bool:
         """A fact that need not survive a crash (heartbeat, manifest): published at once or, without a link, not."""
-        if self.transport.link().ready and len(self._queue) < MEMORY_ROWS:
+        if self.runtime.transport.link().ready and len(self._queue) < MEMORY_ROWS:
             self._queue.append(row)
             self._some.set()
             return True
@@ -143,7 +135,7 @@ class Relay:
 
     def silent_for(self) -> float:
         """Seconds since the oldest unanswered publish under way was begun; 0 when none is."""
-        return self.clock.monotonic() - self._since if self._flying else 0.0
+        return self.runtime.clock.monotonic() - self._since if self._flying else 0.0
 
     def _add(self, row: OutboxRow) -> None:
         if row.id in self._known:
@@ -180,23 +172,23 @@ class Relay:
 
     async def _send_on(self) -> None:
         while True:
-            await self.transport.until_ready()
+            await self.runtime.transport.until_ready()
             batch = self._take()
             if not batch:
                 self._some.clear()
                 await self._some.wait()
                 continue
             if not self._flying:
-                self._since = self.clock.monotonic()
+                self._since = self.runtime.clock.monotonic()
             self._flying += len(batch)
             probe = self._probing
             try:
-                answers = await self.transport.publish([row.message for row in batch])
+                answers = await self.runtime.transport.publish([row.message for row in batch])
             except TransportError:  # closed by us: the rows stay for the next process
                 return
             finally:
                 self._flying -= len(batch)
-            self._since = self.clock.monotonic()
+            self._since = self.runtime.clock.monotonic()
             await self._answered(batch, answers, probe)
             self._rested.set()
 
@@ -213,7 +205,7 @@ class Relay:
         return batch
 
     async def _answered(self, batch: Sequence[OutboxRow], answers: Sequence[Published], probe: bool) -> None:
-        now = self.clock.now().timestamp()
+        now = self.runtime.clock.now().timestamp()
         again: list[OutboxRow] = []
         for row, answer in zip(batch, answers, strict=True):
             match answer.verdict:
@@ -231,32 +223,33 @@ class Relay:
         if again or probe:  # only the answer to a probe ends the probing: others may have set out before the cut
             self._probing = bool(again)
         self._some.set()
-        self.signals.published(
+        self.runtime.signals.published(
             [
-                Sent(self.service, row.kind.value, row.message.type, answer.verdict.value, now - row.due)
+                Sent(self.runtime.service, row.kind.value, row.message.type, answer.verdict.value, now - row.due)
                 for row, answer in zip(batch, answers, strict=True)
             ]
         )
 
     async def _refused(self, row: OutboxRow, reason: str) -> None:
-        self.signals.trouble(self.service, "the broker refused a row for good", id=row.id, reason=reason)
+        self.runtime.signals.trouble(
+            self.runtime.service, "the broker refused a row for good", id=row.id, reason=reason
+        )
         if row.id:
-            await self._until_stored(lambda: self.store.refuse(row.id, reason))
+            await self._until_stored(lambda: self.runtime.store.refuse(row.id, reason))
         self._forgotten([row.id])
         self._queue.extendleft(reversed(self._turns.ended(row)))
 
     def _rest(self, row: OutboxRow, answer: Published) -> None:
         """No queue took it, or the broker could not: it goes again later, its subject waits."""
-        self.signals.trouble(
-            self.service, f"a publish was {answer.verdict.value}", exchange=row.message.exchange,
+        self.runtime.signals.trouble(
+            self.runtime.service, f"a publish was {answer.verdict.value}", exchange=row.message.exchange,
             routing_key=row.message.routing_key, reason=answer.reason,
         )  # fmt: skip
         if not row.id:
             return
         wait = min(self._resting.get(row.id, REST_FIRST / 2) * 2, REST_LONGEST)
         self._resting[row.id] = wait
-        assert self._spawn is not None
-        self._spawn("relay rest", self._after(wait, row))
+        self.runtime.tasks.spawn("relay rest", self._after(wait, row))
 
     async def _after(self, wait: float, row: OutboxRow) -> None:
         await asyncio.sleep(wait)
@@ -276,7 +269,7 @@ class Relay:
                 self._rested.set()
 
     async def _forget(self, ids: Sequence[int]) -> None:
-        await self._until_stored(lambda: self.store.forget(ids))
+        await self._until_stored(lambda: self.runtime.store.forget(ids))
         self._forgotten(ids)
         if self._missed and len(self._known) < MEMORY_ROWS // 2:
             self._timer.set()
@@ -312,7 +305,7 @@ class Relay:
 
     async def _claim(self) -> float | None:
         """Claim once; seconds until there may be more, None: until woken."""
-        now = self.clock.now().timestamp()
+        now = self.runtime.clock.now().timestamp()
         room = MEMORY_ROWS - len(self._known)
         if room <= 0:
             return None
@@ -320,7 +313,7 @@ class Relay:
         start, page = self._from if fetch else NEWLY_DUE, min(room, MEMORY_ROWS // 4)
         self._fetching = fetch  # what is committed meanwhile stands behind what is being fetched
         try:
-            rows = await self.store.due(now, start, page)
+            rows = await self.runtime.store.due(now, start, page)
         except StoreError:
             if fetch:
                 self._look_from(start)
@@ -333,10 +326,10 @@ class Relay:
         if fetch and len(rows) >= page:
             self._look_from(max(start, *(row.id for row in rows)))
             return 0.001
-        next_due = await self.store.next_due()
+        next_due = await self.runtime.store.next_due()
         if self._missed:
             return 0.001
-        return None if next_due is None else max(next_due - self.clock.now().timestamp(), 0.001)
+        return None if next_due is None else max(next_due - self.runtime.clock.now().timestamp(), 0.001)
 
     async def drained(self, seconds: float) -> bool:
         """Wait until everything due is confirmed and forgotten, at most `seconds`; whether it is."""

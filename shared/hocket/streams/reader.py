@@ -9,15 +9,12 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hocket.broker.port import Consumer, Delivery, Transport
-from hocket.clock import Clock
-from hocket.envelope.ids import Ids
+from hocket.broker.port import Consumer, Delivery
 from hocket.observe import QUEUES, Raw, Reader, Source
 from hocket.resilience.guard import BreakerGuard
-from hocket.store.port import Store
+from hocket.runtime import Runtime
 from hocket.store.port import Tx as StoreTx
 from hocket.store.records import Offset
-from hocket.telemetry.signals import Signals
 from hocket.tx import AttemptInfo, Tx
 
 #: Messages in one batch, and those the broker hands over before the first is settled.
@@ -54,15 +51,9 @@ class _Open:
 class StreamReader:
     """One reader of one source."""
 
-    service: str
+    runtime: Runtime
     source: Source
     call: Reader
-    store: Store
-    transport: Transport
-    signals: Signals
-    clock: Clock
-    ids: Ids
-    cutting: Callable[[], bool]  # whether the current task was asked to end
     use: Any = None
     consumer: Consumer | None = None
     _buffer: deque[Delivery] = field(default_factory=deque)
@@ -77,7 +68,7 @@ class StreamReader:
 
     @property
     def _name(self) -> str:
-        return f"{self.service}.{self.source}"
+        return f"{self.runtime.service}.{self.source}"
 
     async def run(self) -> None:
         """Read for ever; ends quietly when another reader has taken over."""
@@ -86,13 +77,15 @@ class StreamReader:
         if stream:
             await self._until(self._take_over)
         offset = self._seen.next if stream else None
-        self.consumer = await self.transport.consume(queue, prefetch=PREFETCH, deliver=self._deliver, offset=offset)
+        self.consumer = await self.runtime.transport.consume(
+            queue, prefetch=PREFETCH, deliver=self._deliver, offset=offset
+        )
         while True:
             batch = await self._take()
             try:
                 await self._until(partial(self._fold, batch, stream))
             except Fenced:
-                self.signals.trouble(self.service, "another reader has taken over", source=self.source)
+                self.runtime.signals.trouble(self.runtime.service, "another reader has taken over", source=self.source)
                 await self.consumer.cancel()
                 return
             finally:
@@ -100,9 +93,9 @@ class StreamReader:
             self.consumer.ack([each.handle for each in batch])
 
     async def _take_over(self) -> None:
-        async with self.store.transaction() as tx:
+        async with self.runtime.store.transaction() as tx:
             known = await tx.offset(self._name)
-            self._seen = Offset(known.next, self.ids.uuid7())
+            self._seen = Offset(known.next, self.runtime.ids.uuid7())
             await tx.advance(self._name, known, self._seen)
 
     def _deliver(self, delivery: Delivery) -> None:
@@ -135,14 +128,16 @@ class StreamReader:
             except Fenced:
                 raise
             except (Exception, asyncio.CancelledError) as error:  # a reader may raise anything; the batch comes again
-                if self.cutting():
+                if self.runtime.tasks.cutting():
                     raise
-                self.signals.trouble(self.service, "a reader failed", source=self.source, error=repr(error))
+                self.runtime.signals.trouble(
+                    self.runtime.service, "a reader failed", source=self.source, error=repr(error)
+                )
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, LONGEST_WAIT)
 
     async def _fold(self, batch: list[Delivery], stream: bool) -> None:
-        async with self.store.transaction() as tx:
+        async with self.runtime.store.transaction() as tx:
             known = await tx.offset(self._name) if stream else self._seen
             if known.token != self._seen.token:
                 raise Fenced
@@ -160,8 +155,8 @@ class StreamReader:
         self._seen = to
 
     def _tx(self, tx: StoreTx) -> Tx[Any]:
-        about = AttemptInfo(b"", "", "", self.clock.now())
-        return Tx(about, self.use, _Open(tx), BreakerGuard({}, self.clock, b"", lambda name, state: None))
+        about = AttemptInfo(b"", "", "", self.runtime.clock.now())
+        return Tx(about, self.use, _Open(tx), BreakerGuard({}, self.runtime.clock, b"", lambda name, state: None))
 
 
 def _raw(delivery: Delivery) -> Raw:

@@ -4,9 +4,8 @@ import asyncio
 from collections.abc import Callable
 
 from hocket.errors import StoreError
-from hocket.store.port import Store
+from hocket.runtime import Runtime
 from hocket.store.records import OWNER_RENEW_SECONDS
-from hocket.telemetry.signals import Signals
 
 PROMISE = "what a process owned that is gone is owned by another within a lease; one that was late goes on"
 
@@ -14,15 +13,14 @@ PROMISE = "what a process owned that is gone is owned by another within a lease;
 LATE = "this process was paused, or its store was away, for longer than the lease; it goes on under a new one"
 
 
-async def hold_lease(
-    service: str, store: Store, signals: Signals, look_again: Callable[[], None], suspect: Callable[[str], None]
-) -> None:
+async def hold_lease(runtime: Runtime, look_again: Callable[[], None], suspect: Callable[[str], None]) -> None:
     """Renew the lease and take over, for ever; `look_again` is told when the store holds rows never handed over.
 
     While the store does not answer the lease runs on, and `suspect` is told why, also where nobody else asks it. A
     lease that was over is begun anew: what others have taken meanwhile is theirs, and is published twice at most. Then
     nothing is taken over for one renewal: where the store was away from everybody, everybody is late.
     """
+    service, store, signals = runtime.service, runtime.store, runtime.signals
     while True:
         await asyncio.sleep(OWNER_RENEW_SECONDS)
         try:

@@ -8,15 +8,14 @@ from datetime import datetime, timedelta
 
 from hocket.broker.port import Message
 from hocket.broker.topology import RECEIPTS
-from hocket.clock import Clock, rfc3339
+from hocket.clock import rfc3339
 from hocket.declarations.choreography import Declarations
 from hocket.errors import StoreError
 from hocket.outbox.relay import Relay
 from hocket.resilience.circuit import Circuit
-from hocket.runtime import ServiceInstance
-from hocket.store.port import Store
+from hocket.runtime import Runtime
 from hocket.store.records import OutboxRow, RowKind, Waiting
-from hocket.telemetry.signals import Sample, Signals
+from hocket.telemetry.signals import Sample
 
 #: Seconds between two of each.
 SAMPLE_SECONDS = 1.0
@@ -28,13 +27,10 @@ MANIFEST_SECONDS = 3600.0
 class Reporter:
     """Reports for one service."""
 
-    who: ServiceInstance
+    runtime: Runtime
     version: str
     declared: Declarations
-    store: Store
     relay: Relay
-    signals: Signals
-    clock: Clock
     circuits: dict[str, Circuit]
     in_hand: Callable[[], dict[str, int]]
     shed: int = 0
@@ -55,30 +51,31 @@ class Reporter:
 
     def breaker_changed(self, name: str, state: str) -> None:
         """A breaker is in another state: listeners and the tracer hear it at once."""
-        self._since[name] = self.clock.now()
-        self.signals.breaker(self.who.service, name, state)
+        self._since[name] = self.runtime.clock.now()
+        self.runtime.signals.breaker(self.runtime.service, name, state)
         self.heartbeat()
 
     def _breaker(self, name: str, circuit: Circuit) -> dict[str, str | None]:
-        now = self.clock.now()
+        now = self.runtime.clock.now()
         since = self._since.get(name)
-        wait = circuit.wait(self.clock.monotonic())
+        wait = circuit.wait(self.runtime.clock.monotonic())
         until = rfc3339(now + timedelta(seconds=wait)) if circuit.state == "open" else None
         return {"state": circuit.state, "since": rfc3339(since) if since else None, "until": until}
 
     def _say(self, fact: dict[str, object]) -> bool:
-        now = self.clock.now()
-        fact |= {"service": self.who.service, "instance": self.who.instance, "boot": self.who.boot}
+        now = self.runtime.clock.now()
+        instance = self.runtime.instance
+        fact |= {"service": instance.service, "instance": instance.instance, "boot": instance.boot}
         fact["time"] = rfc3339(now)
         body = json.dumps([fact], separators=(",", ":"), ensure_ascii=False).encode()
-        message = Message(RECEIPTS, "", body, "application/json", app_id=self.who.service)
+        message = Message(RECEIPTS, "", body, "application/json", app_id=self.runtime.service)
         return self.relay.say(OutboxRow(RowKind.RECEIPT, message, now.timestamp()))
 
     async def run(self) -> None:
         """Report for ever."""
-        beat = told = self.clock.monotonic() - MANIFEST_SECONDS
+        beat = told = self.runtime.clock.monotonic() - MANIFEST_SECONDS
         while True:
-            now = self.clock.monotonic()
+            now = self.runtime.clock.monotonic()
             if now - told >= MANIFEST_SECONDS and self.manifest():
                 told = now
             if now - beat >= HEARTBEAT_SECONDS:
@@ -94,19 +91,19 @@ class Reporter:
 
     async def _sample(self) -> None:
         try:
-            self.waiting = await self.store.waiting()
+            self.waiting = await self.runtime.store.waiting()
         except StoreError:
             return
         self.relay.note(self.waiting)
         oldest = self.waiting.oldest
-        self.signals.sampled(
+        self.runtime.signals.sampled(
             Sample(
-                self.who.service,
+                self.runtime.service,
                 self.waiting.events,
                 self.waiting.receipts,
                 self.waiting.later,
                 self.waiting.refused,
-                max(self.clock.now().timestamp() - oldest, 0.0) if oldest else 0.0,
+                max(self.runtime.clock.now().timestamp() - oldest, 0.0) if oldest else 0.0,
                 self.in_hand(),
                 self.shed,
             )

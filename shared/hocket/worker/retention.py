@@ -3,11 +3,9 @@
 import asyncio
 from dataclasses import dataclass
 
-from hocket.clock import Clock
 from hocket.errors import StoreError
-from hocket.store.port import Store
+from hocket.runtime import Runtime
 from hocket.store.records import Before, Retention
-from hocket.telemetry.signals import Signals
 
 #: Rows that one step looks at in each table, and seconds between two steps: the store belongs to the work.
 STEP_ROWS = 500
@@ -30,11 +28,7 @@ def before(keep: Retention, now: float) -> Before:
 class RetentionSweeper:
     """Purges one service's tables, step by step, for ever."""
 
-    service: str
-    keep: Retention
-    store: Store
-    signals: Signals
-    clock: Clock
+    runtime: Runtime
     purged: int = 0  # rows so far
 
     async def run(self) -> None:
@@ -44,14 +38,14 @@ class RetentionSweeper:
             try:
                 await self.walk()
             except StoreError as error:
-                self.signals.trouble(self.service, "old rows could not be purged", reason=str(error))
+                self.runtime.signals.trouble(self.runtime.service, "old rows could not be purged", reason=str(error))
 
     async def walk(self) -> int:
         """Look at every row once, in bounded steps; how many were removed."""
         removed = 0
-        moments = before(self.keep, self.clock.now().timestamp())
+        moments = before(Retention(*self.runtime.config.retention()), self.runtime.clock.now().timestamp())
         while True:
-            step = await self.store.purge(moments, STEP_ROWS)
+            step = await self.runtime.store.purge(moments, STEP_ROWS)
             removed += step.removed
             self.purged += step.removed
             if step.done:

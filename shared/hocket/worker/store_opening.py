@@ -1,7 +1,6 @@
 """Opens the store at start, and waits for one that is away."""
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -9,9 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import MetaData
 
 from hocket.errors import StoreError
-from hocket.resilience.supervisor import Spawn
-from hocket.store.port import Store
-from hocket.telemetry.signals import Signals
+from hocket.runtime import Runtime
 
 Step = Callable[[], Awaitable[None]]
 #: Seconds before a store that was away at the start is tried again: doubled from the first to the longest, half of it
@@ -24,14 +21,11 @@ OPEN_LONGEST_WAIT = 5.0
 class StoreOpening:
     """Opens the store of a service; while its server is away, `reason` says so and it is tried again."""
 
-    service: str
-    store: Store
+    runtime: Runtime
     tables: MetaData | None
-    signals: Signals
-    chance: random.Random
     reason: str = "the database is not open yet"
 
-    async def start(self, begin: Step, work: Step, spawn: Spawn) -> "asyncio.Task[None] | None":
+    async def start(self, begin: Step, work: Step) -> "asyncio.Task[None] | None":
         """Open, `begin` with it, then `work`; where it is away a task that does so later is returned.
 
         `ConfigError` says what forbids it, of the task too.
@@ -39,27 +33,27 @@ class StoreOpening:
         try:
             await self._once(begin)
         except StoreError:
-            return spawn("open", self._later(begin, work))
+            return self.runtime.tasks.spawn("open", self._later(begin, work))
         await self._go_on(work)
         return None
 
     async def _once(self, begin: Step) -> None:
         try:
-            await self.store.open(self.tables)
+            await self.runtime.store.open(self.tables)
             try:
                 await begin()
             except StoreError:
-                await self.store.close()
+                await self.runtime.store.close()
                 raise
         except StoreError as error:
             self.reason = str(error)
-            self.signals.trouble(self.service, "the store is away at the start", reason=self.reason)
+            self.runtime.signals.trouble(self.runtime.service, "the store is away at the start", reason=self.reason)
             raise
 
     async def _later(self, begin: Step, work: Step) -> None:
         wait = OPEN_FIRST_WAIT
         while True:
-            await asyncio.sleep(self.chance.uniform(wait / 2, wait))
+            await asyncio.sleep(self.runtime.chance.uniform(wait / 2, wait))
             wait = min(wait * 2, OPEN_LONGEST_WAIT)
             with suppress(StoreError):
                 await self._once(begin)

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hocket.broker.port import Message, Transport, Verdict
 from hocket.broker.topology import kit
 from hocket.clock import Clock
+from hocket.config import Config
 from hocket.delivery.admit import Admission
 from hocket.delivery.arrival import Arrival
 from hocket.delivery.commit import Committer
@@ -22,7 +23,7 @@ from hocket.delivery.ending.receipt import ended_of
 from hocket.delivery.handle import Handling
 from hocket.delivery.intake import INTAKE_BYTES
 from hocket.delivery.record import Recorder
-from hocket.delivery.runner import SubscriptionRunner
+from hocket.delivery.runner import Pipeline, SubscriptionRunner
 from hocket.delivery.settle import settle
 from hocket.envelope.ids import Ids
 from hocket.errors import HocketError, TransportError
@@ -33,11 +34,11 @@ from hocket.outbox.relay import Relay
 from hocket.outcome import Seen
 from hocket.resilience.circuit import Circuit
 from hocket.resilience.guard import BreakerGuard
-from hocket.resilience.supervisor import Spawn, Supervisor
-from hocket.runtime import ServiceInstance
+from hocket.resilience.supervisor import Supervisor
+from hocket.runtime import Runtime, ServiceInstance
 from hocket.service import Service
 from hocket.store.port import Store
-from hocket.store.records import OutboxRow, Retention
+from hocket.store.records import OutboxRow
 from hocket.streams.reader import StreamReader
 from hocket.telemetry.signals import Signals
 from hocket.worker.lease import hold_lease
@@ -71,58 +72,48 @@ class Worker:
         clock: Clock,
         chance: random.Random,
         boot: str,
-        max_event_bytes: int,
         version: str,
-        retention: Retention | None = None,
+        config: Config,
     ) -> None:
         self.service = service
-        self.store = store
-        self.transport = transport
-        self.signals = signals
-        self.clock = clock
-        ids = Ids(clock, chance)
-        self.who = ServiceInstance(service.name, f"{service.name}-{boot[-6:]}", boot)
-        self.supervisor = Supervisor(service.name, signals)
-        self.spawn: Spawn = self.supervisor.spawn
+        self.runtime = runtime = Runtime(
+            ServiceInstance(service.name, f"{service.name}-{boot[-6:]}", boot),
+            clock,
+            Ids(clock, chance),
+            chance,
+            signals,
+            store,
+            transport,
+            Supervisor(service.name, signals),
+            config,
+        )
         self.circuits: dict[str, Circuit] = {}
         declared = service.declarations
-        self.relay = Relay(service.name, store, transport, signals, clock)
-        self.reporter = Reporter(
-            self.who, version, declared, store, self.relay, signals, clock, self.circuits, self._in_hand
+        self.relay = Relay(runtime)
+        self.reporter = Reporter(runtime, version, declared, self.relay, self.circuits, self._in_hand)
+        builder = OutboxBuilder(service.name, runtime.ids, clock, signals, config.max_event_bytes, declared.older)
+        recorder = Recorder(runtime.instance, builder, self._shed)
+        changed, unknown = self.reporter.breaker_changed, self.relay.look_again
+        self.handling = Handling(runtime, recorder, self.circuits, changed)
+        self.committer = Committer(runtime, recorder, won=self._won, lost=self._lost, unknown=unknown)
+        self.runners = self._runners(Admission(runtime, declared.subscriptions))
+        self.outside_transactions = OutsideTransactions(
+            runtime, declared, builder, self.circuits, changed, self.full, self.relay.hand, unknown=unknown
         )
-        speaker = OutboxBuilder(service.name, ids, clock, signals, max_event_bytes, declared.older)
-        recorder = Recorder(self.who, speaker, self._shed)
-        changed, keep = self.reporter.breaker_changed, retention or Retention()
-        self.admission = Admission(store, self.who, clock, declared.subscriptions, keep.inbox)
-        self.sweeper = RetentionSweeper(service.name, keep, store, signals, clock)
-        self.handling = Handling(
-            store, recorder, signals, clock, chance, self.circuits, changed, self.supervisor.cutting
-        )
-        self.committer = Committer(
-            store, recorder, signals, clock, chance, won=self._won, lost=self._lost, unknown=self.relay.look_again
-        )
-        self.lanes = self._lanes()
-        self.outsides = OutsideTransactions(
-            declared, store, speaker, ids, clock, self.circuits, changed, self.full, self.relay.hand,
-            unknown=self.relay.look_again,
-        )  # fmt: skip
-        self.readings = self._readings(ids)
-        self.opening = StoreOpening(service.name, store, service.tables, signals, chance)
+        readers = service.readers if isinstance(service, Observer) else {}
+        self.readers = [StreamReader(runtime, source, call) for source, call in readers.items()]
+        self.sweeper = RetentionSweeper(runtime)
+        self.opening = StoreOpening(runtime, service.tables)
         self._uses = AsyncExitStack()
         self._begun = False
         self._beginning: asyncio.Task[None] | None = None
 
-    def _lanes(self) -> dict[str, SubscriptionRunner]:
+    def _runners(self, admission: Admission) -> dict[str, SubscriptionRunner]:
+        pipeline = Pipeline(
+            self.runtime, admission, self.handling, self.committer, self.circuits, self.full, self.finished
+        )
         every = self.service.declarations.subscriptions
-        return {queue: SubscriptionRunner(each, self, INTAKE_BYTES // len(every)) for queue, each in every.items()}
-
-    def _readings(self, ids: Ids) -> list[StreamReader]:
-        readers = self.service.readers if isinstance(self.service, Observer) else {}
-        cutting, name = self.supervisor.cutting, self.service.name
-        return [
-            StreamReader(name, source, call, self.store, self.transport, self.signals, self.clock, ids, cutting)
-            for source, call in readers.items()
-        ]
+        return {queue: SubscriptionRunner(each, pipeline, INTAKE_BYTES // len(every)) for queue, each in every.items()}
 
     async def start(self) -> None:
         """Open the store, begin to connect and to work; returns before the broker, or a store that is away, is reached.
@@ -131,7 +122,7 @@ class Worker:
         """
         self.service.complete()
         try:
-            late = await self.opening.start(partial(self.relay.start, self.spawn), self._work, self.spawn)
+            late = await self.opening.start(self.relay.start, self._work)
             self._beginning = late or self._beginning
         except BaseException:
             await self._close()
@@ -139,58 +130,60 @@ class Worker:
 
     async def _work(self) -> None:
         use = await self._uses.enter_async_context(_opened(self.service))
-        self.handling.use = self.outsides.use = use
-        for reading in self.readings:
-            reading.use = use
-        await self.transport.open()
+        self.handling.use = self.outside_transactions.use = use
+        for reader in self.readers:
+            reader.use = use
+        await self.runtime.transport.open()
         self._name_breakers()
-        lease = hold_lease(self.service.name, self.store, self.signals, self.relay.look_again, self.committer.suspect)
-        self.spawn("lease", lease)
-        self.spawn("commit", self.committer.run())
-        self.spawn("sweep", self.sweeper.run())
-        self.spawn("sample", self.reporter.sample())
-        self._beginning = self.spawn("begin", self._begin())
+        lease = hold_lease(self.runtime, self.relay.look_again, self.committer.suspect)
+        self.runtime.tasks.spawn("lease", lease)
+        self.runtime.tasks.spawn("commit", self.committer.run())
+        self.runtime.tasks.spawn("sweep", self.sweeper.run())
+        self.runtime.tasks.spawn("sample", self.reporter.sample())
+        self._beginning = self.runtime.tasks.spawn("begin", self._begin())
 
     def _name_breakers(self) -> None:
         """Breakers that handlers declare are seen as closed from the start, not only once they have opened."""
-        guard = BreakerGuard(self.circuits, self.clock, b"", self.reporter.breaker_changed)
-        for lane in self.lanes.values():
-            if (breaker := lane.subscription.breaker) is not None:
-                self.signals.breaker(self.service.name, breaker.name, guard.circuit(breaker).state)
+        guard = BreakerGuard(self.circuits, self.runtime.clock, b"", self.reporter.breaker_changed)
+        for runner in self.runners.values():
+            if (breaker := runner.subscription.breaker) is not None:
+                self.runtime.signals.breaker(self.service.name, breaker.name, guard.circuit(breaker).state)
 
     async def _begin(self) -> None:
         topology = kit() + self.service.declarations.topology()
-        await self._until_linked(lambda: self.transport.declare(topology))
-        self.relay.open(self.spawn)
+        await self._until_linked(lambda: self.runtime.transport.declare(topology))
+        self.relay.open()
 
         async def again() -> None:
             try:
-                await self.transport.declare(topology)
+                await self.runtime.transport.declare(topology)
             except HocketError as error:
-                self.signals.trouble(self.service.name, "the topology could not be declared again", error=str(error))
+                self.runtime.signals.trouble(
+                    self.service.name, "the topology could not be declared again", error=str(error)
+                )
 
         async def keep() -> None:
             while True:
                 await asyncio.sleep(KEEP_SECONDS)
-                if self.transport.link().ready:
+                if self.runtime.transport.link().ready:
                     await again()
 
-        self.transport.on_ready(again)
-        self.spawn("keep", keep())
-        for lane in self.lanes.values():
-            await self._until_linked(partial(lane.start, self.transport))
-        for reading in self.readings:
-            self.spawn(f"read {reading.source}", reading.run())
+        self.runtime.transport.on_ready(again)
+        self.runtime.tasks.spawn("keep", keep())
+        for runner in self.runners.values():
+            await self._until_linked(partial(runner.start, self.runtime.transport))
+        for reader in self.readers:
+            self.runtime.tasks.spawn(f"read {reader.source}", reader.run())
         self._begun = True
-        self.spawn("report", self.reporter.run())
+        self.runtime.tasks.spawn("report", self.reporter.run())
 
     async def _until_linked(self, work: Callable[[], Awaitable[None]]) -> None:
         while True:
-            await self.transport.until_ready()
+            await self.runtime.transport.until_ready()
             try:
                 return await work()
             except TransportError as error:
-                self.signals.trouble(self.service.name, "the link was lost at the start", reason=str(error))
+                self.runtime.signals.trouble(self.service.name, "the link was lost at the start", reason=str(error))
                 await asyncio.sleep(BEGIN_WAIT)
 
     async def stop(self, seconds: float = STOP_SECONDS) -> None:
@@ -199,11 +192,11 @@ class Worker:
             if self._beginning is not None:
                 self._beginning.cancel()  # nothing begins any more
                 await asyncio.wait([self._beginning])
-            await asyncio.gather(*(lane.stop(seconds) for lane in self.lanes.values()))
-            for reading in self.readings:
-                if reading.consumer is not None:
-                    await reading.consumer.cancel()
-            if self.transport.link().ready and not self.supervisor.failed:
+            await asyncio.gather(*(runner.stop(seconds) for runner in self.runners.values()))
+            for reader in self.readers:
+                if reader.consumer is not None:
+                    await reader.consumer.cancel()
+            if self.runtime.transport.link().ready and not self.runtime.tasks.failed:
                 await self.relay.drained(DRAIN_SECONDS)
             for consumer in self._consumers():
                 await consumer.close()
@@ -211,39 +204,39 @@ class Worker:
             await self._close()
 
     async def _close(self) -> None:
-        await self.supervisor.stop()
-        await self.transport.close()
+        await self.runtime.tasks.stop()
+        await self.runtime.transport.close()
         await self._end_uses()
-        await self.store.close()
+        await self.runtime.store.close()
 
     async def _end_uses(self) -> None:
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
                 await self._uses.aclose()
         except Exception as error:  # noqa: BLE001 -- a team's code may raise anything; the rest closes all the same
-            self.signals.trouble(self.service.name, "what the service uses did not close", error=text_of(error))
+            self.runtime.signals.trouble(self.service.name, "what the service uses did not close", error=text_of(error))
 
     async def kill(self) -> None:
         """Die as a killed process would: tasks cut at an await, nothing committed that was not, nothing settled.
 
         The caller cuts the transport and abandons the store.
         """
-        await self.supervisor.stop()
+        await self.runtime.tasks.stop()
         await self._end_uses()
 
     @property
     def live(self) -> bool:
         """Whether every task of the kit still works."""
-        return not self.supervisor.failed
+        return not self.runtime.tasks.failed
 
     def health(self) -> list[str]:
         """Why the service is not ready, in sentences; none: it is."""
         reasons = []
-        if self.supervisor.failed:
-            reasons.append(self.supervisor.failed)
+        if self.runtime.tasks.failed:
+            reasons.append(self.runtime.tasks.failed)
         if self.opening.reason:
             return [*reasons, self.opening.reason]
-        link = self.transport.link()
+        link = self.runtime.transport.link()
         if not link.ready:
             reasons.append(link.reason or "the broker is not connected yet")
         elif not self._begun:
@@ -258,12 +251,12 @@ class Worker:
 
     def idle(self) -> bool:
         """Whether nothing is in work and nothing due waits."""
-        lanes = all(lane.idle() for lane in self.lanes.values())
-        return self._begun and lanes and self.committer.idle and self.relay.idle and all(r.idle for r in self.readings)
+        runners = all(runner.idle() for runner in self.runners.values())
+        return self._begun and runners and self.committer.idle and self.relay.idle and all(r.idle for r in self.readers)
 
     def parked(self) -> list[str]:
         """The queues whose deliveries wait for nothing but an open breaker."""
-        return [queue for queue, lane in self.lanes.items() if lane.parked()]
+        return [queue for queue, runner in self.runners.items() if runner.parked()]
 
     def full(self) -> bool:
         """Whether the outbox is at its bound of due events."""
@@ -275,8 +268,8 @@ class Worker:
         """A transaction outside a handler; with a `connection` it joins one that an application owns."""
         self.opening.check()
         if connection is not None:
-            return self.outsides.joined(key, correlation_id, connection, self.relay.nudge)
-        return self.outsides.transaction(key, correlation_id)
+            return self.outside_transactions.joined(key, correlation_id, connection, self.relay.nudge)
+        return self.outside_transactions.transaction(key, correlation_id)
 
     async def send(
         self, subscription: str, body: bytes, content_type: str, *,
@@ -286,7 +279,7 @@ class Worker:
         service = subscription.partition(".")[0]
         sent = {**foreign_of(headers), "hocket-attempt": attempt, "hocket-replay": replay}
         message = Message(service, subscription, body, content_type, sent, app_id=self.service.name)
-        [answer] = await self.transport.publish([message])
+        [answer] = await self.runtime.transport.publish([message])
         if answer.verdict is not Verdict.CONFIRMED:
             raise TransportError(
                 f"the replay to {subscription} is {answer.verdict.value}: {answer.reason or 'no reason given'}; "
@@ -308,11 +301,11 @@ class Worker:
         for each in arrivals:
             done.setdefault(each.subscription.queue, []).append(each)
         for queue, some in done.items():
-            self.lanes[queue].done(some)
-        self.signals.attempts([ended for each in arrivals if (ended := ended_of(each)) is not None])
+            self.runners[queue].done(some)
+        self.runtime.signals.attempts([ended for each in arrivals if (ended := ended_of(each)) is not None])
 
     def _lost(self, arrival: Arrival) -> None:
-        self.lanes[arrival.subscription.queue].again(arrival)
+        self.runners[arrival.subscription.queue].again(arrival)
 
     def _shed(self) -> bool:
         if not self.relay.receipts_full:
@@ -321,11 +314,11 @@ class Worker:
         return True
 
     def _in_hand(self) -> dict[str, int]:
-        return {queue: lane.in_hand for queue, lane in self.lanes.items()}
+        return {queue: runner.in_hand for queue, runner in self.runners.items()}
 
     def _consumers(self) -> list[Any]:
-        every: list[Any] = [each for lane in self.lanes.values() for each in lane.consumers()]
-        return every + [reading.consumer for reading in self.readings if reading.consumer is not None]
+        every: list[Any] = [each for runner in self.runners.values() for each in runner.consumers()]
+        return every + [reader.consumer for reader in self.readers if reader.consumer is not None]
 
 
 def _opened(service: Service[Any]) -> AbstractAsyncContextManager[Any]:

@@ -37,8 +37,8 @@ RUNG = Rung(name="a")
 
 def store_of(worker: Worker) -> FaultyStore:
     """The store of a worker, with its faults."""
-    assert isinstance(worker.store, FaultyStore)
-    return worker.store
+    assert isinstance(worker.runtime.store, FaultyStore)
+    return worker.runtime.store
 
 
 def endings_of(endings: Sequence[Ending], name: str) -> list[Ending]:
@@ -63,7 +63,7 @@ async def test_a_losing_copy_is_dropped_and_looked_up_again(tower: Processes) ->
 
     async def slow(rung: Rung, tx: Tx[World]) -> Echoed:
         if rung.name == "a":
-            await worker.store.commit([_stolen(worker, tower)])
+            await worker.runtime.store.commit([_stolen(worker, tower)])
         return Echoed(name=rung.name)
 
     worker.handling.use.behave = slow
@@ -77,7 +77,7 @@ async def test_a_losing_copy_is_dropped_and_looked_up_again(tower: Processes) ->
 
 def _stolen(worker: Worker, tower: Processes) -> Ending:
     """What another run of the delivery `k` commits first."""
-    lane = worker.lanes["bells.ring"]
+    lane = worker.runners["bells.ring"]
     assert lane.consumer is not None
     delivery = delivery_of(message_of(RUNG, "k", tower.clock), "bells.ring")
     arrival = Arrival(delivery, lane.consumer, lane.subscription, tower.clock.now())
@@ -93,7 +93,7 @@ async def test_a_losing_transaction_of_its_own_stops_at_the_claim(tower: Process
     reached: list[str] = []
 
     async def late(rung: Rung, tx: Tx[World]) -> Echoed:
-        await worker.store.commit([_stolen(worker, tower)])
+        await worker.runtime.store.commit([_stolen(worker, tower)])
         try:
             return await book(rung, tx)
         except BaseException:  # noqa: BLE001 -- a team's code may swallow anything

@@ -24,8 +24,8 @@ async def test_who_says_nothing_waits_for_company(tower: Processes) -> None:
     def seen(endings: Sequence[Ending]) -> None:
         commits.append((tower.clock.monotonic(), len(endings)))
 
-    assert isinstance(worker.store, FaultyStore)
-    worker.store.refuses = seen
+    assert isinstance(worker.runtime.store, FaultyStore)
+    worker.runtime.store.refuses = seen
     for key in ("k1", "k2", "k3"):
         await tower.hear(Rung(name="a"), key)
         await asyncio.sleep(SILENT_PACE / 5)

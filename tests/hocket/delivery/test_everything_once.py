@@ -94,7 +94,7 @@ async def _check(tower: Processes, names: list[str], trouble: Trouble) -> None:
     worker = tower.workers["bells"]
     store_rows = await booked(worker)
     assert len(store_rows) == len(set(store_rows)), "an effect came twice"
-    async with worker.store.read() as db:
+    async with worker.runtime.store.read() as db:
         rows = await db.exec_driver_sql("SELECT event_id, state FROM hocket_inbox")
         final = {str(row.event_id): str(row.state) for row in rows}
     assert set(final) == set(names), "a delivery was lost"
@@ -113,5 +113,5 @@ async def _check(tower: Processes, names: list[str], trouble: Trouble) -> None:
     assert {len(each) for each in trouble.keys.values()} == {1}, "an outside key changed"
     letters = {each.headers["hocket-death-id"] for each in tower.broker.messages(DEAD)}
     assert len(letters) == len(dead), "a letter is missing"
-    waiting = await worker.store.waiting()
+    waiting = await worker.runtime.store.waiting()
     assert (waiting.events, waiting.refused, waiting.later) == (0, 0, 0)

@@ -109,7 +109,7 @@ async def test_what_may_not_be_said_is_the_attempts_own_error_and_names_it(
 
     worker = await tower.start(bells.using(World(behave=speak)))
     recorder = worker.committer.recorder
-    recorder.speaker = replace(recorder.speaker, max_bytes=640)
+    recorder.builder = replace(recorder.builder, max_bytes=640)
     await tower.hear(Rung(name="bad"), "bad")
     await tower.hear(RUNG, "good")
     await tower.advance(LONG)
@@ -135,7 +135,7 @@ async def test_defer_costs_no_attempt_and_runs_the_same_one_again(tower: Process
     await tower.hear(RUNG, "k")
     await tower.advance(timedelta(seconds=3))
     mark = inbox_key("bells.ring", "/post", "bell.rung", "k")
-    row = (await worker.store.inbox([mark]))[mark]
+    row = (await worker.runtime.store.inbox([mark]))[mark]
     assert (row.state, row.attempt) == (InboxState.RETRY, 1)
     await tower.advance(LONG)
     assert world.attempts == [1, 2, 2, 2]
@@ -168,7 +168,7 @@ async def test_an_attempt_that_waits_for_the_write_lease_runs_out_of_time(tower:
         await tx.db()
 
     worker = await tower.start(slow.using(World(behave=write)))
-    async with worker.store.transaction():
+    async with worker.runtime.store.transaction():
         await tower.hear(RUNG, "k")
         await asyncio.sleep(5)
     await tower.advance(LONG)

@@ -92,14 +92,14 @@ async def test_a_slow_handler_does_not_starve_the_others_by_count_or_by_bytes(
     for number in range(60):
         await tower.hear(Heavy(name="a", text="x" * 100_000), f"k{number}")
     await until(lambda: done["quick"] == 60, 30)
-    ration = worker.lanes["heavies.slow"].intake._ration
+    ration = worker.runners["heavies.slow"].intake._ration
     assert done["slow"] == 0
     assert SHARE / 2 < ration.held < SHARE + 2 * 101_000
     gate.set()
     await until(lambda: done["slow"] == 60, 30)
     await tower.quiet()
     assert ration.held == 0
-    assert worker.lanes["heavies.quick"].intake._ration.held == 0
+    assert worker.runners["heavies.quick"].intake._ration.held == 0
 
 
 async def test_as_many_hands_wake_as_there_are_arrivals(tower: Processes) -> None:
@@ -111,7 +111,7 @@ async def test_as_many_hands_wake_as_there_are_arrivals(tower: Processes) -> Non
 
     worker = await tower.start(bells.using(World(behave=wait)))
     await tower.quiet()
-    lane = worker.lanes["bells.ring"]
+    lane = worker.runners["bells.ring"]
     for number in range(3):
         await tower.hear(Rung(name="a"), f"k{number}")
         await until(lambda number=number: lane.in_hand == number + 1, 10)  # type: ignore[misc]
@@ -187,5 +187,5 @@ async def test_one_at_a_time(tower: Processes) -> None:
         await tower.hear(Rung(name="a"), f"k{number}")
     await tower.quiet()
     assert most == 1
-    assert worker.lanes["singles.take"].in_hand == 0
+    assert worker.runners["singles.take"].in_hand == 0
     assert len(tower.receipts()) == 6

@@ -206,10 +206,10 @@ async def test_what_leaves_no_trace_has_no_inbox_row(tower: Processes) -> None:
         await tower.quiet()
     assert world.attempts == [1, 1]
     marks = [inbox_key("looking.look", "/post", "bell.rung", key) for key in ("k", "ill")]
-    assert await worker.store.inbox(marks) == {}
+    assert await worker.runtime.store.inbox(marks) == {}
     await tower.hear(Rung(name="ill"), "ill")
     await tower.advance(LONG)
-    assert set(await worker.store.inbox(marks)) == {marks[1]}
+    assert set(await worker.runtime.store.inbox(marks)) == {marks[1]}
     assert [each["outcome"] for each in tower.receipts()] == ["handled", "handled", "retry", "handled"]
 
 

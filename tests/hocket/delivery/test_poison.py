@@ -58,7 +58,7 @@ async def test_three_starts_alone_bury_what_kills_its_process(tower: Processes) 
     assert letter.headers["hocket-death-cause"] == "crash"
     assert cell.began == ["poison"] * KILLS
     worker = tower.workers["bells"]
-    [row] = (await worker.store.inbox([_key(tower)])).values()
+    [row] = (await worker.runtime.store.inbox([_key(tower)])).values()
     assert (row.state, row.attempt) == (InboxState.DEAD, 1)
     assert [line.word for line in row.history] == [STARTED] * (ALONE_FROM + STARTS) + ["dead"]
 
@@ -131,7 +131,7 @@ async def test_what_was_redelivered_and_ends_leaves_no_start(tower: Processes) -
     cell.deadly = "nobody"
     worker = await tower.start(bells.using(cell.world))
     await tower.quiet()
-    [row] = (await worker.store.inbox([_key(tower)])).values()
+    [row] = (await worker.runtime.store.inbox([_key(tower)])).values()
     assert (row.state, row.attempt) == (InboxState.HANDLED, 1)
     assert [line.word for line in row.history] == ["handled"]
 

@@ -143,7 +143,7 @@ async def test_on_dead_speaks_and_writes_its_own_undo(tower: Processes) -> None:
 async def test_what_on_dead_says_is_never_bound(tower: Processes) -> None:
     """RULES 5.5: the queue of the undo hears the failures of others only."""
     worker = await tower.start(steps.using(World()))
-    assert [name for name, _ in worker.lanes["steps.hush"].subscription.bound] == ["tower.shut"]
+    assert [name for name, _ in worker.runners["steps.hush"].subscription.bound] == ["tower.shut"]
 
 
 async def test_an_on_dead_that_raises_leaves_the_burial(tower: Processes) -> None:
@@ -264,7 +264,7 @@ async def test_a_run_that_was_taken_over_writes_and_says_nothing(tower: Processe
     worker = await tower.start(steps.using(world))
 
     async def give(owner: str) -> None:
-        async with worker.store.transaction() as tx:
+        async with worker.runtime.store.transaction() as tx:
             db: Any = await tx.db()
             await db.exec_driver_sql(f"UPDATE hocket_ledger SET owner = '{owner}'")  # noqa: S608 -- a test's own name
 
@@ -295,7 +295,7 @@ async def test_an_order_to_undo_that_cannot_be_read_harms_no_neighbour(tower: Pr
     await tower.hear(RUNG, "k")
     await tower.quiet()
     run = tower.receipts()[-1]["run"]
-    async with worker.store.transaction() as tx:
+    async with worker.runtime.store.transaction() as tx:
         db: Any = await tx.db()
         await db.exec_driver_sql("UPDATE hocket_ledger SET state = 'undoing', generation = 1")
     undo = Undo(run=run, n=1)

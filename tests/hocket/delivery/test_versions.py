@@ -4,9 +4,12 @@ import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 
+import pytest
+
 from hocket import Event, Heard, Scheduled, Service, Tx
 from hocket.broker.topology import Binding, of_service
 from hocket.delivery.runner import FORMER_SECONDS
+from hocket.outbox.relay import Relay
 from tests.hocket.sample_services import BRIEF, LONG, Ill, Processes, Rung, Shut, World, message_of, until, uses
 
 
@@ -231,9 +234,9 @@ async def test_the_old_queue_is_reported_when_it_is_empty(tower: Processes) -> N
     await tower.quiet()
     await tower.stop("billing")
     worker = await tower.start(renamed("bill", "charge").using(world))
-    worker.signals.trouble = lambda service, what, **facts: told.append((what, facts["queue"]))  # type: ignore[method-assign]
+    worker.runtime.signals.trouble = lambda service, what, **facts: told.append((what, facts["queue"]))  # type: ignore[method-assign]
     await tower.advance(timedelta(seconds=2 * FORMER_SECONDS))
-    lane = worker.lanes["billing.charge"]
+    lane = worker.runners["billing.charge"]
     assert told == [("the queue of a former name is empty: remove it from the broker", "billing.bill")]
     assert not lane.former
     await tower.hear(Rung(name="a"), "k")
@@ -241,7 +244,9 @@ async def test_the_old_queue_is_reported_when_it_is_empty(tower: Processes) -> N
     assert world.attempts == [1]
 
 
-async def test_the_old_queue_is_reported_after_a_lost_link_too(tower: Processes) -> None:
+async def test_the_old_queue_is_reported_after_a_lost_link_too(
+    tower: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """RULES 1.1, 2.4: what was buffered when the link was lost comes again; the queue is reported once it is empty."""
     told: list[tuple[str, object]] = []
     shut = asyncio.Event()
@@ -253,9 +258,9 @@ async def test_the_old_queue_is_reported_after_a_lost_link_too(tower: Processes)
     for number in range(5):
         await tower.hear(Rung(name=f"b{number}"), f"k{number}")
     worker = await tower.start(renamed("bill", "charge").using(world))
-    worker.signals.trouble = lambda service, what, **facts: told.append((what, facts.get("queue")))  # type: ignore[method-assign]
-    worker.full = shut.is_set  # type: ignore[method-assign]
-    lane = worker.lanes["billing.charge"]
+    worker.runtime.signals.trouble = lambda service, what, **facts: told.append((what, facts.get("queue")))  # type: ignore[method-assign]
+    monkeypatch.setattr(Relay, "full", property(lambda _: shut.is_set()))
+    lane = worker.runners["billing.charge"]
     await until(lambda: len(lane.intake) == 5)
     tower.broker.cut("billing")
     await until(lambda: len(lane.intake) == 10)
@@ -267,7 +272,9 @@ async def test_the_old_queue_is_reported_after_a_lost_link_too(tower: Processes)
     assert not lane.former
 
 
-async def test_the_old_queue_is_emptied_again_where_the_link_is_lost_at_the_end(tower: Processes) -> None:
+async def test_the_old_queue_is_emptied_again_where_the_link_is_lost_at_the_end(
+    tower: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """RULES 1.1, 2.4: what came while its consumer ended went back with the link: it is not called empty."""
     told: list[object] = []
     world = World()
@@ -275,8 +282,8 @@ async def test_the_old_queue_is_emptied_again_where_the_link_is_lost_at_the_end(
     await tower.quiet()
     await tower.stop("billing")
     worker = await tower.start(renamed("bill", "charge").using(world))
-    worker.signals.trouble = lambda service, what, **facts: told.append(facts.get("queue"))  # type: ignore[method-assign]
-    lane = worker.lanes["billing.charge"]
+    worker.runtime.signals.trouble = lambda service, what, **facts: told.append(facts.get("queue"))  # type: ignore[method-assign]
+    lane = worker.runners["billing.charge"]
     await until(lambda: bool(lane.former))
     consumer = lane.former["billing.bill"]
     cancel, shut = consumer.cancel, asyncio.Event()
@@ -291,7 +298,7 @@ async def test_the_old_queue_is_emptied_again_where_the_link_is_lost_at_the_end(
         shut.clear()
 
     consumer.cancel = late  # type: ignore[method-assign]
-    worker.full = shut.is_set  # type: ignore[method-assign]
+    monkeypatch.setattr(Relay, "full", property(lambda _: shut.is_set()))
     tower.broker.unbind(Binding("billing", "billing.charge", "billing.bill"))
     await tower.advance(timedelta(seconds=1.5 * FORMER_SECONDS))
     assert told == []

@@ -44,7 +44,7 @@ async def test_a_key_that_was_here_before_says_nothing_again(tower: Processes) -
     assert [seen for seen, _ in flows] == [False, True]
     assert flows[0][1] == flows[1][1]
     mark = inbox_key("desk", "/desk", "", "post-1")
-    assert set(await worker.store.inbox([mark])) == {mark}
+    assert set(await worker.runtime.store.inbox([mark])) == {mark}
     [said] = tower.log()
     assert said.idempotency_key == derived_key(("/desk", "", "post-1"), "desk", "desk.asked", 0, flows[0][1])
 
@@ -152,7 +152,7 @@ async def test_a_commit_of_unknown_outcome_is_published_all_the_same(tower: Proc
                 raise StoreError("the disk answered with an error")
             return written
 
-    store = worker.store
+    store = worker.runtime.store
     assert isinstance(store, FaultyStore)
     store.__class__ = Cut
     with pytest.raises(StoreError):

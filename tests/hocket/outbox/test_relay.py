@@ -99,7 +99,7 @@ async def test_what_is_addressed_to_oneself_or_scheduled_holds_nobody(tower: Pro
     tower.broker.nack_next(1)
     message = Message("clocks", "clocks.stop", b"{}", "application/json")
     row = OutboxRow(kind, message, tower.clock.now().timestamp(), subject="clock/a", schedule="clock.struck x")
-    [written] = await worker.store.commit([Ending(outbox=(row,))])
+    [written] = await worker.runtime.store.commit([Ending(outbox=(row,))])
     worker.relay.hand(written.outbox)
     await say(worker, 1, 2)
     await until(lambda: struck(tower) == [1, 2], 0.4)
@@ -107,7 +107,7 @@ async def test_what_is_addressed_to_oneself_or_scheduled_holds_nobody(tower: Pro
     tower.broker.nack_next(1)
     await say(worker, 3)
     await until(lambda: len(worker.relay._resting) == 2, 0.1)
-    [written] = await worker.store.commit([Ending(outbox=(row,))])
+    [written] = await worker.runtime.store.commit([Ending(outbox=(row,))])
     worker.relay.hand(written.outbox)
     await until(lambda: bool(tower.letters()), 0.2)  # what it brings is no order to undo; it overtook the third
     assert struck(tower) == [1, 2]
@@ -120,19 +120,19 @@ async def test_a_refused_row_is_set_aside_and_its_neighbours_go_on(tower: Proces
     worker = await running(tower)
     lost = Message("hocket.nowhere", "x", b"{}", "application/json")
     rows = [OutboxRow(RowKind.EVENT, lost, tower.clock.now().timestamp(), subject="clock/a")]
-    [written] = await worker.store.commit([Ending(outbox=tuple(rows))])
+    [written] = await worker.runtime.store.commit([Ending(outbox=tuple(rows))])
     worker.relay.hand(written.outbox)
     await say(worker, 1, 2)
     await tower.quiet()
     assert struck(tower) == [1, 2]
-    assert (await worker.store.waiting()).refused == 1
+    assert (await worker.runtime.store.waiting()).refused == 1
 
 
 async def test_an_unrouted_row_stays_and_goes_again(tower: Processes) -> None:
     """RULES 1.5: every publish is mandatory; what no queue took is kept until one does."""
     worker = await running(tower)
     row = OutboxRow(RowKind.SELF, Message("clocks", "clocks.late", b"{}", "application/json"), 0.0)
-    [written] = await worker.store.commit([Ending(outbox=(row,))])
+    [written] = await worker.runtime.store.commit([Ending(outbox=(row,))])
     worker.relay.hand(written.outbox)
     await asyncio.sleep(120)
     assert not worker.relay.idle
@@ -236,7 +236,7 @@ async def test_the_bound_of_due_events(tower: Processes, monkeypatch: pytest.Mon
     await tower.quiet()
     tower.broker.alarm(True)
     for each in (worker, clock):
-        each.relay.note(await each.store.waiting())
+        each.relay.note(await each.runtime.store.waiting())
     with pytest.raises(OutboxFull):
         await say(clock, *range(60))
     assert clock.full()

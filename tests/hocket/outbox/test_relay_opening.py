@@ -24,7 +24,7 @@ async def test_nothing_is_published_before_the_topology_stands(
     async with worker.outside("first", None) as tx:
         tx.say(Echoed(name="a"))
     await asyncio.sleep(1.0)
-    waiting = await worker.store.waiting()
+    waiting = await worker.runtime.store.waiting()
     assert (waiting.events, waiting.refused) == (1, 0)
     furnished.set()
     await tower.quiet()

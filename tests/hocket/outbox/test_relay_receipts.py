@@ -14,13 +14,13 @@ async def test_receipts_go_together(tower: Processes) -> None:
     worker = await tower.start(bells.using(World(behave=echo)))
     await tower.quiet()
     batches: list[list[str]] = []
-    publish = worker.relay.transport.publish
+    publish = worker.relay.runtime.transport.publish
 
     async def seen(messages: Sequence[Message]) -> list[Published]:
         batches.append([message.exchange for message in messages])
         return await publish(messages)
 
-    worker.relay.transport.publish = seen  # type: ignore[method-assign]  # what leaves, as it leaves
+    worker.relay.runtime.transport.publish = seen  # type: ignore[method-assign]  # what leaves, as it leaves
     for number in range(5):
         await tower.hear(Rung(name="a"), f"k{number}")
         await asyncio.sleep(RECEIPT_LINGER / 10)

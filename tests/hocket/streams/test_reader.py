@@ -76,7 +76,7 @@ async def test_a_commit_of_unknown_outcome_is_no_other_reader(tower: Processes) 
                 cuts.pop()
                 raise StoreError("the disk answered with an error")
 
-    store = worker.store
+    store = worker.runtime.store
     assert isinstance(store, FaultyStore)
     store.__class__ = Cut
     await _say(tower, 3)
@@ -91,8 +91,8 @@ async def test_of_two_readers_one_stops(tower: Processes) -> None:
     world, told = World(), list[tuple[str, object]]()
     worker = await tower.start(watcher.using(world))
     await tower.quiet()
-    worker.signals.trouble = lambda service, what, **facts: told.append((what, facts["source"]))  # type: ignore[method-assign]
-    async with worker.store.transaction() as tx:
+    worker.runtime.signals.trouble = lambda service, what, **facts: told.append((what, facts["source"]))  # type: ignore[method-assign]
+    async with worker.runtime.store.transaction() as tx:
         db: Any = await tx.db()
         await db.exec_driver_sql("UPDATE hocket_offsets SET token = 'another'")
     await _say(tower, 3)
@@ -127,5 +127,5 @@ async def test_the_offset_moves_with_what_was_folded_or_not_at_all(tower: Proces
     worker = await tower.start(watcher.using(World()))
     await tower.quiet()
     assert await booked(worker) == [str(offset) for offset in range(6)]
-    async with worker.store.transaction() as tx:
+    async with worker.runtime.store.transaction() as tx:
         assert (await tx.offset("watcher.log")).next == 6

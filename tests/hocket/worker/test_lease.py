@@ -1,7 +1,6 @@
 """A process holds its lease, takes over what others left, and ends when its lease was over."""
 
 import asyncio
-import random
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -9,11 +8,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import MetaData
 
+from hocket.clock import Clock
 from hocket.errors import ConfigError, StoreError
 from hocket.store.records import OWNER_RENEW_SECONDS
-from hocket.telemetry.signals import Signals
 from hocket.worker.lease import hold_lease
 from hocket.worker.store_opening import OPEN_FIRST_WAIT, OPEN_LONGEST_WAIT, StoreOpening
+from tests.hocket.sample_runtime import runtime_of
 from tests.hocket.sample_services import FaultyStore, Processes, World, bells
 
 
@@ -42,11 +42,12 @@ async def store(tower: Processes, tmp_path: Path) -> LeasedStore:
     return LeasedStore(str(tmp_path / "leased.db"), clock=tower.clock, boot="b", inline=True)
 
 
-async def test_what_others_left_is_looked_for(store: LeasedStore) -> None:
+async def test_what_others_left_is_looked_for(tower: Processes, store: LeasedStore) -> None:
     """RULES 4.1: rows taken over are rows nobody handed to the relay; it looks again, and only then."""
     looks, why = list[float](), list[str]()
     loop = asyncio.get_running_loop()
-    holding = loop.create_task(hold_lease("bells", store, Signals(), lambda: looks.append(loop.time()), why.append))
+    runtime = runtime_of("bells", store, tower.clock)
+    holding = loop.create_task(hold_lease(runtime, lambda: looks.append(loop.time()), why.append))
     await asyncio.sleep(2.5 * OWNER_RENEW_SECONDS)
     assert looks == []
     store.left = 3
@@ -55,11 +56,12 @@ async def test_what_others_left_is_looked_for(store: LeasedStore) -> None:
     holding.cancel()
 
 
-async def test_a_store_that_is_away_is_asked_again(store: LeasedStore) -> None:
+async def test_a_store_that_is_away_is_asked_again(tower: Processes, store: LeasedStore) -> None:
     """RULES 3.2: the store's failure ends nothing and is told; the lease is renewed when it is back."""
     why: list[str] = []
     store.away = True
-    holding = asyncio.get_running_loop().create_task(hold_lease("bells", store, Signals(), lambda: None, why.append))
+    runtime = runtime_of("bells", store, tower.clock)
+    holding = asyncio.get_running_loop().create_task(hold_lease(runtime, lambda: None, why.append))
     await asyncio.sleep(3 * OWNER_RENEW_SECONDS)
     store.away = False
     told = len(why)
@@ -89,18 +91,18 @@ async def slowly(tower: Processes, tmp_path: Path) -> SlowlyStore:
     return SlowlyStore(str(tmp_path / "slowly.db"), clock=tower.clock, boot="b", inline=True)
 
 
-def opening_of(store: SlowlyStore) -> StoreOpening:
+def opening_of(store: SlowlyStore, clock: Clock) -> StoreOpening:
     """The opening of a service on it."""
-    return StoreOpening("bells", store, None, Signals(), random.Random(1))
+    return StoreOpening(runtime_of("bells", store, clock), None)
 
 
 async def nothing() -> None:
     """Nothing more is to be done."""
 
 
-async def test_a_store_that_is_away_at_the_start_is_waited_for(slowly: SlowlyStore) -> None:
+async def test_a_store_that_is_away_at_the_start_is_waited_for(tower: Processes, slowly: SlowlyStore) -> None:
     """RULES 3.2: the start says why it waits and goes on by itself; before that nothing is written to the store."""
-    opening, steps = opening_of(slowly), list[str]()
+    opening, steps = opening_of(slowly, tower.clock), list[str]()
 
     async def begin() -> None:
         steps.append("begin")
@@ -110,8 +112,7 @@ async def test_a_store_that_is_away_at_the_start_is_waited_for(slowly: SlowlySto
     async def work() -> None:
         steps.append("work")
 
-    loop = asyncio.get_running_loop()
-    later = await opening.start(begin, work, lambda name, what: loop.create_task(what, name=name))
+    later = await opening.start(begin, work)
     assert later is not None
     with pytest.raises(StoreError, match="database shop does not answer"):
         opening.check()
@@ -122,11 +123,10 @@ async def test_a_store_that_is_away_at_the_start_is_waited_for(slowly: SlowlySto
     await slowly.close()
 
 
-async def test_the_waits_for_a_store_grow_to_their_bound(slowly: SlowlyStore) -> None:
+async def test_the_waits_for_a_store_grow_to_their_bound(tower: Processes, slowly: SlowlyStore) -> None:
     """Between tries it waits longer and longer, never longer than the bound."""
     slowly.away_till = 12
-    loop = asyncio.get_running_loop()
-    later = await opening_of(slowly).start(nothing, nothing, lambda name, what: loop.create_task(what, name=name))
+    later = await opening_of(slowly, tower.clock).start(nothing, nothing)
     assert later is not None
     await later
     waits = [after - before for before, after in pairwise(slowly.opened)]
@@ -135,10 +135,11 @@ async def test_the_waits_for_a_store_grow_to_their_bound(slowly: SlowlyStore) ->
     await slowly.close()
 
 
-async def test_what_a_person_must_mend_ends_the_wait(slowly: SlowlyStore, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_a_person_must_mend_ends_the_wait(
+    tower: Processes, slowly: SlowlyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A `ConfigError` is an end, whenever it is found out."""
-    loop = asyncio.get_running_loop()
-    later = await opening_of(slowly).start(nothing, nothing, lambda name, what: loop.create_task(what, name=name))
+    later = await opening_of(slowly, tower.clock).start(nothing, nothing)
     assert later is not None
 
     async def refuse(_: SlowlyStore, _tables: MetaData | None = None) -> None:
@@ -149,12 +150,11 @@ async def test_what_a_person_must_mend_ends_the_wait(slowly: SlowlyStore, monkey
         await later
 
 
-async def test_a_process_that_was_late_goes_on(store: LeasedStore) -> None:
+async def test_a_process_that_was_late_goes_on(tower: Processes, store: LeasedStore) -> None:
     """RULES 4.1: it holds a new lease and looks again; others that were late too have time to renew."""
     looks, why = list[str](), list[str]()
-    holding = asyncio.get_running_loop().create_task(
-        hold_lease("bells", store, Signals(), lambda: looks.append("look"), why.append)
-    )
+    runtime = runtime_of("bells", store, tower.clock)
+    holding = asyncio.get_running_loop().create_task(hold_lease(runtime, lambda: looks.append("look"), why.append))
     store.held, store.left = False, 3
     await asyncio.sleep(1.5 * OWNER_RENEW_SECONDS)
     assert (looks, store.left) == (["look"], 3)

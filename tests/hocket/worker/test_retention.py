@@ -12,7 +12,7 @@ from hocket.worker.retention import MARGIN, STEP_ROWS, WALK_WAIT, before
 from tests.hocket.sample_services import FLOW, Processes, Rung, Shut, World, bells, echo, steps, until
 
 HOUR = timedelta(hours=1)
-KEEP = Retention(HOUR, HOUR, HOUR)
+KEEP = Config(inbox_days=1 / 24, ledger_days=1 / 24, dead_days=1 / 24)
 
 
 async def test_what_is_older_than_the_inbox_remembers_is_buried(tower: Processes) -> None:
@@ -40,7 +40,7 @@ async def test_a_failure_that_is_too_old_leaves_the_ledger_alone(tower: Processe
     await tower.hear(Shut(name="a"), "k", time=tower.clock.now() - HOUR - timedelta(days=1))
     await tower.quiet()
     assert [each.routing_key for each in tower.letters()] == ["steps.hush"]
-    async with worker.store.read() as db:
+    async with worker.runtime.store.read() as db:
         assert not list(await db.exec_driver_sql("SELECT run FROM hocket_ledger"))
 
 
@@ -78,7 +78,7 @@ async def test_a_purge_goes_on_under_load(tower: Processes) -> None:
     await until(lambda: worker.sweeper.purged == many, patience=2 * WALK_WAIT)
     await tower.quiet()
     assert len(world.attempts) == many + 40
-    async with worker.store.read() as db:
+    async with worker.runtime.store.read() as db:
         [[left]] = await db.exec_driver_sql("SELECT count(*) FROM hocket_inbox")
     assert left == 40
 

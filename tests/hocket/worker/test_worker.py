@@ -55,7 +55,7 @@ async def test_a_stop_gives_back_by_nack_and_costs_no_attempt(tower: Processes) 
     await tower.stop("bells")
     assert tower.clock.monotonic() - began < STOP_SECONDS + 5
     assert not mine()
-    assert not worker.supervisor.failed
+    assert not worker.runtime.tasks.failed
     assert tower.broker.depth("bells.ring") == 51
     assert tower.receipts() == []
     world.behave = book
@@ -112,7 +112,7 @@ async def test_a_stop_at_any_moment_of_the_start_leaves_no_task(tower: Processes
     await tower.stop("steps")
     assert tower.clock.monotonic() - began < 1
     assert not mine()
-    assert not worker.supervisor.failed
+    assert not worker.runtime.tasks.failed
 
 
 async def test_a_stop_before_the_broker_was_ever_reached(tower: Processes) -> None:
@@ -131,8 +131,8 @@ async def test_a_stop_while_the_store_fails(tower: Processes) -> None:
     """It ends within its bounds; nothing is settled."""
     worker = await tower.start(bells.using(World(behave=echo)))
     await tower.quiet()
-    assert isinstance(worker.store, FaultyStore)
-    worker.store.broken = "the disk is full"
+    assert isinstance(worker.runtime.store, FaultyStore)
+    worker.runtime.store.broken = "the disk is full"
     for number in range(5):
         await tower.hear(RUNG, f"k{number}")
     await asyncio.sleep(5)
@@ -214,7 +214,7 @@ async def test_a_copy_that_waited_goes_with_its_epoch(tower: Processes) -> None:
         await asyncio.sleep(1)
         tower.broker.cut("bells")
     await asyncio.sleep(1)
-    [copies] = worker.lanes["bells.ring"]._working.values()
+    [copies] = worker.runners["bells.ring"]._working.values()
     assert len(copies) == 2
     gate.set()
     await tower.quiet()
@@ -230,7 +230,7 @@ async def test_a_duplicate_asks_for_what_is_pending(tower: Processes) -> None:
     await tower.quiet()
     message = message_of(Rung(name="pending"), "pending", tower.clock)
     due = tower.clock.now().timestamp() + 0.5
-    await worker.store.commit([Ending(outbox=(OutboxRow(RowKind.EVENT, message, due),))])
+    await worker.runtime.store.commit([Ending(outbox=(OutboxRow(RowKind.EVENT, message, due),))])
     await asyncio.sleep(1)
     assert tower.log()[-1].id == "k"
     await tower.hear(RUNG, "k")

@@ -25,6 +25,7 @@ from hocket.telemetry.signals import Signals
 from hocket.worker.http import HttpServer
 from services.deadletters import deadletters
 from services.deadletters.handlers import settle, take
+from tests.hocket.sample_runtime import runtime_of
 from tests.services.databases import store_at, within
 
 ACT = {"X-Hocket-Act": "1"}
@@ -112,8 +113,8 @@ async def bench(address: str) -> AsyncIterator[Bench]:
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(store_at(address, deadletters.tables))
         outsides = OutsideTransactions(
-            deadletters.declarations, store, speaker, ids, clock, {}, lambda name, state: None, lambda: False,
-            lambda rows: None,
+            runtime_of("deadletters", store, clock), deadletters.declarations, speaker, {}, lambda name, state: None,
+            lambda: False, lambda rows: None,
         )  # fmt: skip
         made = Bench(store, outsides)
         stack.enter_context(here({"deadletters": made}))

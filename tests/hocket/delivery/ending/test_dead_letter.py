@@ -28,7 +28,7 @@ def weight(headers: dict[str, object]) -> int:
 @pytest.mark.parametrize("sign", ["x", "é", "鐘", "🔔", "\x01", '"'])
 async def test_headers_stay_under_their_bound_whatever_the_error(tower: Processes, sign: str) -> None:
     """RULES 1.6: 20 attempts with huge errors and huge foreign headers: 32 KiB at most, three attempts told."""
-    lane = (await tower.start(bells.using(World()))).lanes["bells.ring"]
+    lane = (await tower.start(bells.using(World()))).runners["bells.ring"]
     await tower.quiet()
     assert lane.consumer is not None
     foreign = {f"tenant-{number}-{sign}": sign * 900 for number in range(40)}
@@ -80,7 +80,7 @@ async def test_the_row_keeps_the_whole_history_and_the_letter_its_end(tower: Pro
     await tower.advance(LONG)
     every = list(range(1, 2 * BRIEF.attempts + 1))
     mark = inbox_key("bells.ring", "/post", "bell.rung", "k")
-    history = (await worker.store.inbox([mark]))[mark].history
+    history = (await worker.runtime.store.inbox([mark]))[mark].history
     assert [each.attempt for each in history] == every
     assert [each.error for each in history] == [f"Ill: attempt {number}" for number in every]
     assert all(each.began and each.ended for each in history)

@@ -16,7 +16,7 @@ from hocket import Retry, Scheduled, Service, Tx
 from hocket.broker.memory import MemoryBroker, MemoryTransport
 from hocket.broker.topology import DEAD
 from hocket.clock import SystemClock
-from hocket.config import MAX_EVENT_BYTES
+from hocket.config import Config
 from hocket.errors import ConfigError, HocketError, StoreError
 from hocket.outcome import Word
 from hocket.store.port import Store
@@ -201,7 +201,7 @@ async def test_nul_ends_its_own_delivery_and_pauses_nobody(replicas: Replicas, w
     broker = MemoryBroker(clock=clock)
     worker = Worker(
         made.using(world), store=replicas.make("boot-1"), transport=MemoryTransport(broker, "scribes"),
-        signals=Signals([notes]), clock=clock, chance=chance, boot="boot-1", max_event_bytes=MAX_EVENT_BYTES,
+        signals=Signals([notes]), clock=clock, chance=chance, boot="boot-1", config=Config.model_construct(),
         version="test",
     )  # fmt: skip
     await worker.start()
@@ -217,7 +217,7 @@ async def test_nul_ends_its_own_delivery_and_pauses_nobody(replicas: Replicas, w
         assert letter.headers["hocket-death-attempt"] == 2
         assert sorted(world.attempts) == [1, 1, 1, 1, 2]
         assert notes.attempts_of("scribes.scribe") == {Word.HANDLED: 3, Word.RETRY: 1, Word.DEAD: 1}
-        assert (await worker.store.waiting()).later == 3
+        assert (await worker.runtime.store.waiting()).later == 3
         assert not [each for each in notes.troubles if "the store does not answer" in each]
     finally:
         await worker.stop()

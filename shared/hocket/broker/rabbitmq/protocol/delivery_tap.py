@@ -1,8 +1,8 @@
 """Deliveries straight from the socket's reader to the consumer, without a task and two queues for each.
 
 The client puts every frame of a channel into a queue, reads them back in a task of the channel, and starts a task a
-delivery. `DeliveryTap` stands in that queue's place: our reader (`frame_reader`) hands it the frames of deliveries as they
-lie in its buffer, and all others go on to the channel's own reader.
+delivery. `DeliveryTap` stands in that queue's place: our reader (`frame_reader`) hands it the frames of deliveries as
+they lie in its buffer, and all others go on to the channel's own reader.
 """
 
 from collections.abc import Callable
