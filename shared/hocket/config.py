@@ -17,6 +17,10 @@ from hocket.errors import ConfigError
 PREFIX = "HOCKET_"
 #: Default bound of one event on the wire, in bytes.
 MAX_EVENT_BYTES = 1024 * 1024
+#: Default seconds for which a handler may hold its transaction open.
+TRANSACTION_SECONDS = 10.0
+#: Default bound of the body of one HTTP request, in bytes.
+HTTP_BODY_BYTES = 2 * 1024 * 1024
 #: Longest retention, in days.
 MOST_DAYS = 36_500
 #: How alike two names are, from 0 to 1, before one is taken for the other misspelt.
@@ -48,10 +52,12 @@ def _setting(
 
 
 class _Group(BaseModel):
+    """Settings that belong together; made by itself it has the defaults and reads nothing."""
+
     model_config = ConfigDict(frozen=True)
 
 
-class Addresses(_Group):
+class AddressSettings(_Group):
     """Where broker, database and desk are, and where the service listens."""
 
     broker_url: str = _setting(
@@ -71,7 +77,7 @@ class Addresses(_Group):
     )
 
 
-class Limits(_Group):
+class LimitSettings(_Group):
     """What one process takes in, and what it says about itself."""
 
     log_level: Annotated[
@@ -81,7 +87,7 @@ class Limits(_Group):
         MAX_EVENT_BYTES, "bytes", "largest event that is published; never above the broker's own limit", 1, 512 * _MIB
     )
     http_body_bytes: int = _setting(
-        2 * _MIB, "bytes", "largest HTTP request; larger ones are answered 413", _KIB, 1024 * _MIB
+        HTTP_BODY_BYTES, "bytes", "largest HTTP request; larger ones are answered 413", _KIB, 1024 * _MIB
     )
     prefetch: int = _setting(
         256, "deliveries",
@@ -90,20 +96,25 @@ class Limits(_Group):
     )  # fmt: skip
     intake_bytes: int = _setting(
         64 * _MIB, "bytes",
-        "bodies in memory between broker and handlers, shared by a service's handlers; lower it where memory is short",
+        "bodies in memory between broker and handlers, in equal shares for a service's handlers; lower it where memory "
+        "is short",
         _KIB, 64 * 1024 * _MIB,
     )  # fmt: skip
     commit_rows: int = _setting(
-        64, "attempts", "most attempts that one transaction commits; raise it where a commit is slow", 1, 1000
+        64,
+        "attempts",
+        "most attempts that one transaction commits; raise it where a commit is slow, to a quarter of the prefetch",
+        1,
+        1000,
     )
     transaction_seconds: float = _setting(
-        10, "s",
+        TRANSACTION_SECONDS, "s",
         "how long a handler may hold its transaction open before it is rolled back; on SQLite everybody else waits "
         "meanwhile", 0.1, 3600,
     )  # fmt: skip
 
 
-class Stopping(_Group):
+class StopSettings(_Group):
     """The bounds of a stop. With 5 s for HTTP requests their sum is what the process needs before it is killed."""
 
     stop_seconds: float = _setting(
@@ -115,7 +126,7 @@ class Stopping(_Group):
     close_seconds: float = _setting(10, "s", "how long what `uses=` made may take to close", 0.1, 3600)
 
 
-class Postgres(_Group):
+class PostgresSettings(_Group):
     """Connections to PostgreSQL and their bounds. A process takes at most the three pools for each of its services."""
 
     postgres_pool: int = _setting(
@@ -145,7 +156,7 @@ class Postgres(_Group):
     )
 
 
-class Outbox(_Group):
+class OutboxSettings(_Group):
     """How said events leave for the broker."""
 
     outbox_batch: int = _setting(64, "messages", "most messages of one publish", 1, 1000)
@@ -171,7 +182,7 @@ class Outbox(_Group):
     )
 
 
-class Watching(_Group):
+class WatchSettings(_Group):
     """How a service watches its broker."""
 
     keep_seconds: float = _setting(
@@ -182,7 +193,7 @@ class Watching(_Group):
     )
 
 
-class Remembering(_Group):
+class RetentionSettings(_Group):
     """How long a service keeps what is final; what is not final is never forgotten."""
 
     inbox_days: float = _setting(30, "days", "how long what was handled is remembered", above=0, high=MOST_DAYS)
@@ -199,10 +210,27 @@ class Remembering(_Group):
 
 
 #: In the order in which they are shown.
-GROUPS: tuple[type[BaseModel], ...] = (Addresses, Limits, Stopping, Postgres, Outbox, Watching, Remembering)
+GROUPS: tuple[type[BaseModel], ...] = (
+    AddressSettings,
+    LimitSettings,
+    StopSettings,
+    PostgresSettings,
+    OutboxSettings,
+    WatchSettings,
+    RetentionSettings,
+)
 
 
-class Config(Addresses, Limits, Stopping, Postgres, Outbox, Watching, Remembering, BaseSettings):
+class Config(
+    AddressSettings,
+    LimitSettings,
+    StopSettings,
+    PostgresSettings,
+    OutboxSettings,
+    WatchSettings,
+    RetentionSettings,
+    BaseSettings,
+):
     """What a process of hocket reads from the environment (docs/settings.md); OpenTelemetry reads `OTEL_*` itself."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
@@ -224,11 +252,6 @@ class Config(Addresses, Limits, Stopping, Postgres, Outbox, Watching, Rememberin
             raise ValueError(
                 f"HOCKET_OUTBOX_BATCH is {self.outbox_batch} and HOCKET_OUTBOX_MEMORY_ROWS {self.outbox_memory_rows}: "
                 "keep at least one batch in memory"
-            )
-        if self.max_event_bytes > self.intake_bytes:
-            raise ValueError(
-                f"HOCKET_MAX_EVENT_BYTES is {self.max_event_bytes} and HOCKET_INTAKE_BYTES {self.intake_bytes}: "
-                "take in at least the largest event"
             )
         return self
 

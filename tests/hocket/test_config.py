@@ -94,7 +94,6 @@ def test_all_invalid_settings_are_named_at_once(monkeypatch: pytest.MonkeyPatch)
         ({"DEAD_DAYS": "3"}, "HOCKET_DEAD_DAYS 3: give the last two at least as many days as the first"),
         ({"OWNER_RENEW_SECONDS": "8"}, "HOCKET_OWNER_LEASE_SECONDS 15: renew at least twice within the lease"),
         ({"OUTBOX_MEMORY_ROWS": "32"}, "HOCKET_OUTBOX_MEMORY_ROWS 32: keep at least one batch in memory"),
-        ({"INTAKE_BYTES": "2048"}, "HOCKET_INTAKE_BYTES 2048: take in at least the largest event"),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(

@@ -29,7 +29,6 @@ What two settings must keep to each other:
 - `HOCKET_LEDGER_DAYS` and `HOCKET_DEAD_DAYS` are at least `HOCKET_INBOX_DAYS`.
 - `HOCKET_OWNER_RENEW_SECONDS` is at most half of `HOCKET_OWNER_LEASE_SECONDS`.
 - `HOCKET_OUTBOX_BATCH` is at most `HOCKET_OUTBOX_MEMORY_ROWS`.
-- `HOCKET_MAX_EVENT_BYTES` is at most `HOCKET_INTAKE_BYTES`.
 """
 
 
@@ -37,7 +36,7 @@ def written() -> str:
     """The page as the code is now."""
     lines = [HEAD.rstrip()]
     for group in GROUPS:
-        lines += ["", f"## {group.__name__}", "", " ".join((group.__doc__ or "").split()), ""]
+        lines += ["", f"## {group.__name__.removesuffix('Settings')}", "", " ".join((group.__doc__ or "").split()), ""]
         lines += ["| variable | default | unit | allowed | meaning |", "|---|---|---|---|---|"]
         lines += [
             f"| `{each.name}` | {f'`{each.default}`' if each.default else 'empty'} | {each.unit} | {each.allowed} "

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hocket.clock import Clock
 from hocket.errors import HocketError, LeaseExpired, StoreError
 from hocket.saga.ledger import LedgerRow
-from hocket.store.postgres import pools, sql, statements
+from hocket.store.postgres import sql, statements
 from hocket.store.postgres.errors import code_of, kit_error, sentence
 from hocket.store.postgres.pools import ENDS_BY_ITSELF, HandlerConnection, Pools
 from hocket.store.records import Ending, Offset, Written
@@ -187,7 +187,7 @@ class PostgresTx:
         if raw is None:
             return
         try:
-            said = await raw.execute("COMMIT", timeout=pools.ANSWER_SECONDS)
+            said = await raw.execute("COMMIT", timeout=self._links.statement_seconds)
         except Exception as error:
             raise StoreError(sentence(self._links.shown, error)) from error
         await self._leave(broken=False)
