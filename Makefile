@@ -94,7 +94,7 @@ check: $(STAMP) ## ruff, mypy strict and the house test
 	@$(BIN)/python -m pytest --quiet tests/test_house.py
 
 .PHONY: house
-house: $(STAMP) ## draw the tree of docs/house.md anew from the code
+house: $(STAMP) ## draw the tree of docs/house.md and write docs/settings.md anew from the code
 	@$(BIN)/python -m tests.house
 
 .PHONY: lock

@@ -1,48 +1,275 @@
 """The kit's settings: the only reader of the environment."""
 
+import difflib
+import os
+import re
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, model_validator
+from annotated_types import Ge, Gt, Le
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from hocket.errors import ConfigError
+
+PREFIX = "HOCKET_"
 #: Default bound of one event on the wire, in bytes.
 MAX_EVENT_BYTES = 1024 * 1024
+#: Default seconds for which a handler may hold its transaction open.
+TRANSACTION_SECONDS = 10.0
+#: Default bound of the body of one HTTP request, in bytes.
+HTTP_BODY_BYTES = 2 * 1024 * 1024
 #: Longest retention, in days.
 MOST_DAYS = 36_500
+#: How alike two names are, from 0 to 1, before one is taken for the other misspelt.
+ALIKE = 0.9
+#: What stands instead of a password.
+HIDDEN = "*****"
+
+_KIB, _MIB = 1024, 1024 * 1024
+_NUMBERS: dict[Any, str] = {int: "a whole number", float: "a number"}
+_URL = re.compile(r",(?=\w[\w+.-]*://)")
+_SECRET = re.compile(r"([?&][^=&]*(?:pass|secret|token)[^=&]*=)[^&]*", re.IGNORECASE)
+#: What Kubernetes and Docker put into the environment for a service whose name begins with `hocket`.
+_LINK = re.compile(r"_SERVICE_(HOST|PORT)(_\w+)?$|_PORT_\d+_(TCP|UDP|SCTP)(_\w+)?$")
+_LINK_VALUE = re.compile(r"(tcp|udp|sctp)://")
+#: Read by docker-compose.yml, from the same shell.
+_OTHERS = frozenset({"HOCKET_RABBITMQ_PASSWORD"})
 
 
-class Config(BaseSettings):
+def _setting(
+    default: object,
+    unit: str,
+    meaning: str,
+    low: float | None = None,
+    high: float | None = None,
+    above: float | None = None,
+) -> Any:
+    """One setting: its default, unit and meaning, and the bounds of a number (`above` excludes the bound itself)."""
+    return Field(default=default, description=meaning, json_schema_extra={"unit": unit}, ge=low, le=high, gt=above)
+
+
+class _Group(BaseModel):
+    """Settings that belong together; made by itself it has the defaults and reads nothing."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class AddressSettings(_Group):
+    """Where broker, database and desk are, and where the service listens."""
+
+    broker_url: str = _setting(
+        "amqp://guest:guest@127.0.0.1:5672/", "URL",
+        "the broker: `amqp://`, `amqps://` (several nodes separated by commas, `?heartbeat=` in seconds), or `memory://`",
+    )  # fmt: skip
+    database_url: str = _setting(
+        "sqlite:///var/{service}.db", "URL", "the database: `sqlite:///` or `postgresql://`; `{service}` is the name"
+    )
+    http_host: str = _setting("127.0.0.1", "address", "address to listen on; 0.0.0.0 in a container")
+    http_port: int = _setting(
+        8000, "port", "port to listen on where `hocket run` names none; 0 takes a free one", 0, 65535
+    )
+    desk_url: str = _setting("http://127.0.0.1:8081", "URL", "where `hocket dead` finds the dead-letter desk")
+    management_url: str = _setting(
+        "", "URL", "RabbitMQ's management API; where empty `http://HOST:15672` on the first broker"
+    )
+
+
+class LimitSettings(_Group):
+    """What one process takes in, and what it says about itself."""
+
+    log_level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(lambda level: str(level).upper())
+    ] = _setting("INFO", "level", "least important line that is logged")
+    max_event_bytes: int = _setting(
+        MAX_EVENT_BYTES, "bytes", "largest event that is published; never above the broker's own limit", 1, 512 * _MIB
+    )
+    http_body_bytes: int = _setting(
+        HTTP_BODY_BYTES, "bytes", "largest HTTP request; larger ones are answered 413", _KIB, 1024 * _MIB
+    )
+    prefetch: int = _setting(
+        256, "deliveries",
+        "unsettled deliveries a handler takes from the broker where it declares no `prefetch=`, and never fewer than "
+        "its concurrency; lower it where events are large, raise it where the broker is far away", 1, 2000,
+    )  # fmt: skip
+    intake_bytes: int = _setting(
+        64 * _MIB, "bytes",
+        "bodies in memory between broker and handlers, in equal shares for a service's handlers; lower it where memory "
+        "is short",
+        _KIB, 64 * 1024 * _MIB,
+    )  # fmt: skip
+    commit_rows: int = _setting(
+        64,
+        "attempts",
+        "most attempts that one transaction commits; raise it where a commit is slow, to a quarter of the prefetch",
+        1,
+        1000,
+    )
+    transaction_seconds: float = _setting(
+        TRANSACTION_SECONDS, "s",
+        "how long a handler may hold its transaction open before it is rolled back; on SQLite everybody else waits "
+        "meanwhile", 0.1, 3600,
+    )  # fmt: skip
+
+
+class StopSettings(_Group):
+    """The bounds of a stop. With 5 s for HTTP requests their sum is what the process needs before it is killed."""
+
+    stop_seconds: float = _setting(
+        10, "s", "how long handlers may finish at a stop; then they are cut and run again", 0, 3600
+    )
+    drain_seconds: float = _setting(
+        5, "s", "how long a stop then publishes what is due; the rest is published after the next start", 0, 3600
+    )
+    close_seconds: float = _setting(10, "s", "how long what `uses=` made may take to close", 0.1, 3600)
+
+
+class PostgresSettings(_Group):
+    """Connections to PostgreSQL and their bounds. A process takes at most the three pools for each of its services."""
+
+    postgres_pool: int = _setting(
+        16, "connections", "for handlers' transactions; raise it where handlers wait for a connection", 1, 1000
+    )
+    postgres_kit_pool: int = _setting(4, "connections", "for the kit's own statements", 2, 100)
+    postgres_read_pool: int = _setting(4, "connections", "for `read()`, of handlers, pages and HTTP routes", 1, 1000)
+    postgres_pool_seconds: float = _setting(30, "s", "how long a handler waits for a free connection", 0.1, 600)
+    postgres_connect_seconds: float = _setting(
+        10, "s", "how long making a connection may take; raise it where the server is far away", 0.1, 600
+    )
+    postgres_statement_seconds: float = _setting(
+        30, "s", "how long a commit or one of the kit's statements may take; then the connection is given up", 0.1, 3600
+    )
+    postgres_lock_seconds: float = _setting(
+        0.1, "s", "how long the group commit waits for a row that another transaction holds", 0.01, 10
+    )
+    owner_lease_seconds: float = _setting(
+        15,
+        "s",
+        "after so long without renewal the other replicas take over what a process owned in the outbox",
+        1,
+        3600,
+    )
+    owner_renew_seconds: float = _setting(
+        5, "s", "how often a process renews that lease: at least twice within it", 0.1, 1800
+    )
+
+
+class OutboxSettings(_Group):
+    """How said events leave for the broker."""
+
+    outbox_batch: int = _setting(64, "messages", "most messages of one publish", 1, 1000)
+    outbox_senders: int = _setting(
+        8, "publishes", "publishes under way at once; raise it where the broker is far away", 1, 100
+    )
+    outbox_memory_rows: int = _setting(
+        4096, "rows", "unconfirmed rows kept in memory; more wait in the database, and cost a read", 16, 1_000_000
+    )
+    outbox_max_events: int = _setting(
+        10_000, "events", "due and unconfirmed events at which intake pauses and HTTP answers 503", 1, 100_000_000
+    )
+    outbox_max_receipts: int = _setting(
+        10_000, "receipts", "unconfirmed receipts at which further ones are dropped and counted", 1, 100_000_000
+    )
+    outbox_look_seconds: float = _setting(
+        5, "s",
+        "how often the outbox is searched for what other processes wrote or freed; raise it where many services share "
+        "a server", 0.1, 3600,
+    )  # fmt: skip
+    receipt_linger_seconds: float = _setting(
+        0.05, "s", "how long receipts wait for each other; raise it to spare the broker, the tracer then lags", 0, 60
+    )
+
+
+class WatchSettings(_Group):
+    """How a service watches its broker."""
+
+    keep_seconds: float = _setting(
+        60, "s", "how often the topology is declared again, so that what was deleted by hand comes back", 1, 86_400
+    )
+    silent_seconds: float = _setting(
+        10, "s", "how long the broker may confirm nothing before the service is not ready", 1, 3600
+    )
+
+
+class RetentionSettings(_Group):
+    """How long a service keeps what is final; what is not final is never forgotten."""
+
+    inbox_days: float = _setting(30, "days", "how long what was handled is remembered", above=0, high=MOST_DAYS)
+    ledger_days: float = _setting(
+        30, "days", "how long step runs can still be undone; at least as long as the inbox", above=0, high=MOST_DAYS
+    )
+    dead_days: float = _setting(
+        365,
+        "days",
+        "how long the rows of dead letters are kept; at least as long as the inbox",
+        above=0,
+        high=MOST_DAYS,
+    )
+
+
+#: In the order in which they are shown.
+GROUPS: tuple[type[BaseModel], ...] = (
+    AddressSettings,
+    LimitSettings,
+    StopSettings,
+    PostgresSettings,
+    OutboxSettings,
+    WatchSettings,
+    RetentionSettings,
+)
+
+
+class Config(
+    AddressSettings,
+    LimitSettings,
+    StopSettings,
+    PostgresSettings,
+    OutboxSettings,
+    WatchSettings,
+    RetentionSettings,
+    BaseSettings,
+):
     """What a process of hocket reads from the environment (docs/settings.md); OpenTelemetry reads `OTEL_*` itself."""
 
-    model_config = SettingsConfigDict(env_prefix="HOCKET_", frozen=True)
-
-    broker_url: str = Field(
-        default="amqp://guest:guest@127.0.0.1:5672/", description="amqp://, amqps://, several, or memory://"
-    )
-    database_url: str = Field(default="sqlite:///var/{service}.db", description="{service} is replaced by the name")
-    log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR")
-    http_port: int = Field(default=8000, ge=0, le=65535, description="used where `hocket run` names no port")
-    http_host: str = Field(default="127.0.0.1", description="address to listen on; 0.0.0.0 in a container")
-    max_event_bytes: int = Field(default=MAX_EVENT_BYTES, gt=0, description="bound of one event on the wire, bytes")
-    desk_url: str = Field(default="http://127.0.0.1:8081", description="where `hocket dead` finds the desk")
-
-    management_url: str = Field(
-        default="", description="RabbitMQ's management API, http://HOST:15672 beside the first broker where it is empty"
-    )
-
-    inbox_days: float = Field(default=30, gt=0, le=MOST_DAYS, description="how long what was handled is remembered")
-    ledger_days: float = Field(default=30, gt=0, le=MOST_DAYS, description="how long step runs can still be undone")
-    dead_days: float = Field(default=365, gt=0, le=MOST_DAYS, description="how long the rows of dead letters are kept")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
 
     @model_validator(mode="after")
-    def _remember_long_enough(self) -> "Config":
-        """A step run and a letter must not be forgotten before the event that they belong to (RULES 2.7)."""
+    def _fit_together(self) -> "Config":
+        """Settings that contradict each other are refused, for a retention see RULES 2.7."""
         if min(self.ledger_days, self.dead_days) < self.inbox_days:
             raise ValueError(
                 f"HOCKET_INBOX_DAYS is {self.inbox_days:g}, HOCKET_LEDGER_DAYS {self.ledger_days:g} and "
                 f"HOCKET_DEAD_DAYS {self.dead_days:g}: give the last two at least as many days as the first"
             )
+        if self.owner_renew_seconds * 2 > self.owner_lease_seconds:
+            raise ValueError(
+                f"HOCKET_OWNER_RENEW_SECONDS is {self.owner_renew_seconds:g} and HOCKET_OWNER_LEASE_SECONDS "
+                f"{self.owner_lease_seconds:g}: renew at least twice within the lease"
+            )
+        if self.outbox_batch > self.outbox_memory_rows:
+            raise ValueError(
+                f"HOCKET_OUTBOX_BATCH is {self.outbox_batch} and HOCKET_OUTBOX_MEMORY_ROWS {self.outbox_memory_rows}: "
+                "keep at least one batch in memory"
+            )
         return self
+
+    @classmethod
+    def read(cls) -> "Config":
+        """The settings of this process; `ConfigError` names each invalid variable, its value and what is allowed."""
+        try:
+            return cls()
+        except ValidationError as error:
+            sentences = []
+            for each in error.errors(include_url=False):
+                if not each["loc"]:  # several settings together
+                    sentences.append(each["msg"].removeprefix("Value error, "))
+                    continue
+                name = str(each["loc"][0]).lower()
+                value = masked(name, str(each["input"]))
+                sentences.append(f"{PREFIX}{name.upper()} is {value!r}: write {allowed(cls.model_fields[name])}")
+            raise ConfigError("; ".join(sentences)) from None  # the cause quotes values
 
     def retention(self) -> tuple[timedelta, timedelta, timedelta]:
         """How long inbox rows, rows of dead letters and ledger rows are kept."""
@@ -51,3 +278,67 @@ class Config(BaseSettings):
     def database_of(self, service: str) -> str:
         """The database URL of one service."""
         return self.database_url.replace("{service}", service)
+
+
+def masked(name: str, value: str) -> str:
+    """The text of a setting without its passwords: of an address user, host and path are left."""
+    if not name.endswith("_url"):
+        return value
+    return ",".join(_masked_url(each) for each in _URL.split(value))
+
+
+def _masked_url(url: str) -> str:
+    scheme, mark, rest = url.rpartition("://")
+    before, at, after = rest.rpartition("@")
+    user, colon, _ = before.partition(":")
+    return _SECRET.sub(rf"\1{HIDDEN}", f"{scheme}{mark}{user}{colon and colon + HIDDEN}{at}{after}")
+
+
+def allowed(field: FieldInfo) -> str:
+    """What may be written for a setting, in words."""
+    if choices := get_args(field.annotation):
+        return f"{', '.join(choices[:-1])} or {choices[-1]}"
+    if field.annotation not in _NUMBERS:
+        return "a text"
+    low = next(each for each in field.metadata if isinstance(each, Ge | Gt))
+    high = next(each.le for each in field.metadata if isinstance(each, Le))
+    what = _NUMBERS[field.annotation]
+    return f"{what} from {low.ge} to {high}" if isinstance(low, Ge) else f"{what} above {low.gt}, at most {high}"
+
+
+def unknown(models: Iterable[type[BaseModel]] | None, environ: Mapping[str, str] = os.environ) -> list[str]:
+    """A sentence for each `HOCKET_…` variable that nobody reads, with its nearest neighbour.
+
+    `models` are the settings of the services that run; what is theirs is known. Where nobody knows the services (None)
+    only what differs little from a setting is named.
+    """
+    known, _ = _variables(Config)
+    theirs, beginnings = set(known | _OTHERS), tuple[str, ...]()
+    for model in models or ():
+        names, begin = _variables(model)
+        theirs |= names
+        beginnings += begin
+    sentences = []
+    for variable in sorted(environ):
+        name = variable.upper()
+        if not name.startswith(PREFIX) or name in theirs or name.startswith(beginnings):
+            continue
+        if _LINK.search(name) or _LINK_VALUE.match(environ[variable]):
+            continue  # of a service named hocket… beside this one
+        near = difflib.get_close_matches(name, sorted(known), 1, ALIKE if models is None else 0.0)
+        if near:
+            sentences.append(f"{variable} is no setting and changes nothing: is {near[0]} meant?")
+    return sentences
+
+
+def _variables(model: type[BaseModel]) -> tuple[set[str], tuple[str, ...]]:
+    """The variables that a settings model reads, and how those of its nested models begin; in capitals."""
+    config: Mapping[str, Any] = model.model_config
+    prefix, delimiter = config.get("env_prefix") or "", config.get("env_nested_delimiter")
+    names: set[str] = set()
+    for name, field in model.model_fields.items():
+        alias = field.validation_alias
+        choices = alias.choices if isinstance(alias, AliasChoices) else [alias]
+        aliases = {each.upper() for each in choices if isinstance(each, str)}
+        names |= aliases or {f"{prefix}{name}".upper()}
+    return names, tuple(f"{name}{delimiter}".upper() for name in names) if delimiter else ()

@@ -16,7 +16,6 @@ from hocket.config import MAX_EVENT_BYTES, Config
 from hocket.delivery.intake import ADMIT_BATCH
 from hocket.envelope.ids import Ids
 from hocket.outbox.builder import Causation, OutboxBuilder
-from hocket.outbox.relay import BATCH, SENDERS
 from hocket.telemetry import logs
 from hocket.telemetry.signals import Signals
 from tests.bench.event import order
@@ -92,7 +91,8 @@ async def publish(task: Task) -> None:
     allowed = saying().declarations.says
     await transport.open()
     await transport.until_ready()
-    batch = max(1, min(BATCH, task.window // SENDERS))
+    config = Config.model_construct()
+    batch = max(1, min(config.outbox_batch, task.window // config.outbox_senders))
     numbers = 0
 
     async def one() -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from deploy.broker.node import RabbitNode
-from hocket.worker import worker as worker_module
 from tests.flows.two_services import Choir, choir
 
 #: What no disk has free.
@@ -73,16 +72,18 @@ async def test_a_network_that_swallows_every_byte_is_noticed_by_heartbeats(band:
     await band.ready()
 
 
-async def test_a_confirm_that_never_comes_is_waited_for_and_said(band: Choir, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_confirm_that_never_comes_is_waited_for_and_said(
+    rabbitmq: RabbitNode, broker_url: str, tmp_path: Path
+) -> None:
     """RULES 4.4: no time-out of confirms: readiness says since when; one goes first, one copy each."""
-    monkeypatch.setattr(worker_module, "SILENT_SECONDS", 0.5)
-    proxy = band.proxies[band.lead.name]
-    proxy.withhold(True)
-    await band.sing(0, 10)
-    await band.says("has not confirmed anything for")
-    await band.written(1)
-    proxy.cut()
-    proxy.withhold(False)
-    await band.once(10)
-    await band.ready()
-    assert 10 <= _copies(band) <= 20
+    async with choir(rabbitmq, broker_url, tmp_path, silent_seconds=0.5) as band:
+        proxy = band.proxies[band.lead.name]
+        proxy.withhold(True)
+        await band.sing(0, 10)
+        await band.says("has not confirmed anything for")
+        await band.written(1)
+        proxy.cut()
+        proxy.withhold(False)
+        await band.once(10)
+        await band.ready()
+        assert 10 <= _copies(band) <= 20

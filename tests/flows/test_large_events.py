@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from deploy.broker.node import RabbitNode
-from hocket.worker import worker as worker_module
 from tests.flows.two_services import Choir, choir
 
 #: Bytes of one event, what a service may hold, and how many events there are.
@@ -14,12 +13,9 @@ EACH, MAY, NOTES = 50_000, 400_000, 100
 
 
 @pytest.fixture
-async def band(
-    rabbitmq: RabbitNode, broker_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Choir]:
+async def band(rabbitmq: RabbitNode, broker_url: str, tmp_path: Path) -> AsyncIterator[Choir]:
     """Both services, with little room."""
-    monkeypatch.setattr(worker_module, "INTAKE_BYTES", MAY)
-    async with choir(rabbitmq, broker_url, tmp_path) as made:
+    async with choir(rabbitmq, broker_url, tmp_path, intake_bytes=MAY) as made:
         yield made
 
 
@@ -44,4 +40,4 @@ async def test_intake_is_bounded_by_bytes_and_every_event_is_done_once(band: Cho
     assert sum(band.notes.attempts_of(band.queue).values()) == NOTES
     await band.sing(NOTES, NOTES)
     await band.once(2 * NOTES)
-    assert ration.present == lane.subscription.prefetch
+    assert ration.present == lane.prefetch

@@ -72,11 +72,12 @@ class Notes(Listener):
 class Choir:
     """The two services in this process, names of their own, one virtual host."""
 
-    def __init__(self, node: RabbitNode, url: str, folder: Path, stack: AsyncExitStack) -> None:
+    def __init__(self, node: RabbitNode, url: str, folder: Path, stack: AsyncExitStack, config: Config) -> None:
         self._node = node
         self._url = URL(url)
         self._folder = folder
         self._stack = stack
+        self._config = config
         self.number = next(_numbers)
         self.song = Song()
         self.notes = Notes()
@@ -132,7 +133,7 @@ class Choir:
             clock=clock,
             chance=chance,
             boot=boot,
-            config=Config.model_construct(),
+            config=self._config,
             version="test",
         )
         await worker.start()
@@ -204,10 +205,10 @@ class Choir:
 
 
 @asynccontextmanager
-async def choir(node: RabbitNode, url: str, folder: Path) -> AsyncIterator[Choir]:
-    """Both services, ready."""
+async def choir(node: RabbitNode, url: str, folder: Path, **settings: float) -> AsyncIterator[Choir]:
+    """Both services, ready, with these settings."""
     async with AsyncExitStack() as stack:
-        made = Choir(node, url, folder, stack)
+        made = Choir(node, url, folder, stack, Config.model_construct(None, **settings))
         try:
             await made.start(made.alto)
             await made.start(made.lead)

@@ -184,7 +184,7 @@ class FaultyStore(SqliteStore):
         return dict(await super().inbox(keys))
 
     @asynccontextmanager
-    async def transaction(self, lease: float = 10.0) -> AsyncIterator[SqliteTx]:
+    async def transaction(self, lease: float | None = None) -> AsyncIterator[SqliteTx]:
         self._fail()
         async with super().transaction(lease) as tx:
             yield tx

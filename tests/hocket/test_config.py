@@ -1,15 +1,20 @@
 """The kit's settings."""
 
-import pytest
-from pydantic import ValidationError
+import os
 
-from hocket.config import MAX_EVENT_BYTES, Config
+import pytest
+from annotated_types import Ge, Gt, Le
+from pydantic import AliasChoices, BaseModel, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from hocket.config import GROUPS, HIDDEN, MAX_EVENT_BYTES, Config, masked, unknown
+from hocket.errors import ConfigError
 
 
 @pytest.fixture(autouse=True)
 def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in Config.model_fields:
-        monkeypatch.delenv(f"HOCKET_{name.upper()}", raising=False)
+    for name in [each for each in os.environ if each.startswith("HOCKET_")]:
+        monkeypatch.delenv(name)
 
 
 def test_everything_has_a_default() -> None:
@@ -37,15 +42,131 @@ def test_names_that_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     assert config.database_of("orders") == "sqlite:////data/orders/x.db"
 
 
-@pytest.mark.parametrize(("name", "value"), [("HTTP_PORT", "70000"), ("HTTP_PORT", "web"), ("MAX_EVENT_BYTES", "0")])
-def test_impossible_settings_are_refused(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A setting that cannot be meant is refused by its name."""
+def test_every_setting_is_of_one_group_and_says_what_it_is() -> None:
+    """A unit and a meaning; a number has a lower and an upper bound, and its default lies within."""
+    grouped = [name for group in GROUPS for name in group.model_fields]
+    assert sorted(grouped) == sorted(Config.model_fields)
+    for name, field in Config.model_fields.items():
+        assert field.description, name
+        assert isinstance(field.json_schema_extra, dict)
+        assert field.json_schema_extra["unit"], name
+        if field.annotation in {int, float}:
+            bounds = {type(each) for each in field.metadata}
+            assert Le in bounds, name
+            assert bounds & {Ge, Gt}, name
+    assert Config.model_validate(Config().model_dump()) == Config()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("HTTP_PORT", "70000", "HOCKET_HTTP_PORT is '70000': write a whole number from 0 to 65535"),
+        ("HTTP_PORT", "web", "HOCKET_HTTP_PORT is 'web': write a whole number from 0 to 65535"),
+        ("MAX_EVENT_BYTES", "0", "HOCKET_MAX_EVENT_BYTES is '0': write a whole number from 1 to 536870912"),
+        ("STOP_SECONDS", "-1", "HOCKET_STOP_SECONDS is '-1': write a number from 0 to 3600"),
+        ("STOP_SECONDS", "nan", "HOCKET_STOP_SECONDS is 'nan': write a number from 0 to 3600"),
+        ("INBOX_DAYS", "0", "HOCKET_INBOX_DAYS is '0': write a number above 0, at most 36500"),
+        ("LOG_LEVEL", "loud", "HOCKET_LOG_LEVEL is 'LOUD': write DEBUG, INFO, WARNING or ERROR"),
+    ],
+)
+def test_an_invalid_setting_is_refused_with_what_is_allowed(
+    name: str, value: str, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`ConfigError` with the variable's name, its value and the bounds."""
     monkeypatch.setenv(f"HOCKET_{name}", value)
-    with pytest.raises(ValidationError, match=name.lower()):
-        Config()
+    with pytest.raises(ConfigError) as refused:
+        Config.read()
+    assert str(refused.value) == sentence
+
+
+def test_all_invalid_settings_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody starts a service five times to find five mistakes."""
+    monkeypatch.setenv("HOCKET_HTTP_PORT", "web")
+    monkeypatch.setenv("HOCKET_PREFETCH", "0")
+    with pytest.raises(ConfigError, match=r"HOCKET_HTTP_PORT.*") as refused:
+        Config.read()
+    assert "HOCKET_PREFETCH is '0': write a whole number from 1 to 2000" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"DEAD_DAYS": "3"}, "HOCKET_DEAD_DAYS 3: give the last two at least as many days as the first"),
+        ({"OWNER_RENEW_SECONDS": "8"}, "HOCKET_OWNER_LEASE_SECONDS 15: renew at least twice within the lease"),
+        ({"OUTBOX_MEMORY_ROWS": "32"}, "HOCKET_OUTBOX_MEMORY_ROWS 32: keep at least one batch in memory"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(
+    given: dict[str, str], sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One sentence names both and the way out."""
+    for name, value in given.items():
+        monkeypatch.setenv(f"HOCKET_{name}", value)
+    with pytest.raises(ConfigError, match=sentence):
+        Config.read()
 
 
 def test_settings_do_not_change_while_it_runs() -> None:
     """What was read at the start holds to the end."""
     with pytest.raises(ValidationError):
         Config().http_port = 1
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("amqp://u:secret@a:5672/v", f"amqp://u:{HIDDEN}@a:5672/v"),
+        ("amqp://u:s@ecret@a,b:5673,c/v", f"amqp://u:{HIDDEN}@a,b:5673,c/v"),
+        ("amqp://u:secret@a/,amqps://v:secret@b/", f"amqp://u:{HIDDEN}@a/,amqps://v:{HIDDEN}@b/"),
+        ("postgresql://u@h/d?sslpassword=secret&x=1", f"postgresql://u@h/d?sslpassword={HIDDEN}&x=1"),
+        ("u:secret@a", f"u:{HIDDEN}@a"),
+        ("sqlite:///var/{service}.db", "sqlite:///var/{service}.db"),
+        ("memory://", "memory://"),
+    ],
+)
+def test_an_address_is_shown_without_its_password(value: str, shown: str) -> None:
+    """User, host and path are left, so that a mistake can be found."""
+    assert masked("broker_url", value) == shown
+
+
+def test_a_misspelt_variable_is_named_with_its_nearest_neighbour() -> None:
+    """In small letters too; other programs' variables and links to a service named hocket are none."""
+    given = {
+        "HOCKET_BROKR_URL": "x", "hocket_stop_second": "3", "HOCKET_BROKER_URL": "memory://", "OTEL_SERVICE_NAME": "x",
+        "HOCKET_RABBITMQ_PASSWORD": "x", "HOCKET_DESK_SERVICE_HOST": "10.0.0.1", "HOCKET_DESK_SERVICE_PORT_HTTP": "80",
+        "HOCKET_DESK_PORT": "tcp://10.0.0.1:80", "HOCKET_DESK_PORT_80_TCP_ADDR": "10.0.0.1",
+    }  # fmt: skip
+    assert unknown([], given) == [
+        "HOCKET_BROKR_URL is no setting and changes nothing: is HOCKET_BROKER_URL meant?",
+        "hocket_stop_second is no setting and changes nothing: is HOCKET_STOP_SECONDS meant?",
+    ]
+
+
+class _Cards(BaseModel):
+    url: str = ""
+
+
+class _Orders(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="HOCKET_ORDERS_", env_nested_delimiter="__")
+
+    limit: int = 1
+    cards: _Cards = _Cards()
+    region: str = Field(default="", validation_alias=AliasChoices("HOCKET_REGION", "REGION"))
+
+
+def test_what_a_service_reads_itself_is_known() -> None:
+    """By prefix, by alias and nested; a misspelt one of the service is named."""
+    given = {
+        "HOCKET_ORDERS_LIMIT": "2",
+        "HOCKET_ORDERS_CARDS__URL": "x",
+        "HOCKET_REGION": "eu",
+        "HOCKET_ORDERS_LIMT": "3",
+    }
+    [sentence] = unknown([_Orders], given)
+    assert sentence.startswith("HOCKET_ORDERS_LIMT is no setting")
+
+
+def test_where_the_services_are_not_known_only_what_is_nearly_a_setting_is_named() -> None:
+    """`hocket dead` does not know what a team's services read."""
+    given = {"HOCKET_ORDERS_LIMIT": "2", "HOCKET_REGION": "eu", "HOCKET_DESK_ULR": "x"}
+    assert unknown(None, given) == ["HOCKET_DESK_ULR is no setting and changes nothing: is HOCKET_DESK_URL meant?"]

@@ -46,14 +46,17 @@ def store(name: str, config: Config, clock: Clock, boot: str) -> CrashableStore:
     if url.startswith(POSTGRES):
         from hocket.store.postgres.store import PostgresStore
 
-        return PostgresStore(url, clock=clock, boot=boot)
+        return PostgresStore(
+            url, clock=clock, boot=boot, settings=config, transaction_seconds=config.transaction_seconds
+        )
     if not url.startswith(SQLITE):
         raise ConfigError(
             f"HOCKET_DATABASE_URL is {urlsplit(url).scheme}://… and hocket keeps its data in sqlite:///PATH or "
             "postgresql://USER:PASSWORD@HOST/DATABASE, one for each service: write sqlite:///var/{service}.db, or "
             "sqlite:////data/{service}.db for an absolute path"
         )
-    return SqliteStore(url.removeprefix(SQLITE), clock=clock, boot=boot)
+    path = url.removeprefix(SQLITE)
+    return SqliteStore(path, clock=clock, boot=boot, transaction_seconds=config.transaction_seconds)
 
 
 def outbox_view(target: str, config: Config) -> OutboxView:
@@ -62,7 +65,7 @@ def outbox_view(target: str, config: Config) -> OutboxView:
     if url.startswith(POSTGRES):
         from hocket.store.postgres.outbox_view import PostgresOutboxView
 
-        return PostgresOutboxView(url)
+        return PostgresOutboxView(url, config.postgres_connect_seconds)
     if not url.startswith(SQLITE):
         raise ConfigError(
             f"{url.partition('://')[0]}://… cannot be looked into: name sqlite:///PATH or postgresql://HOST/DATABASE"

@@ -4,8 +4,10 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager, asynccontextmanager
 from typing import Any
 
+import structlog
+
 from hocket.assembly.process import Assembly
-from hocket.config import Config
+from hocket.config import Config, unknown
 from hocket.runtime import here
 from hocket.service import Service
 
@@ -32,7 +34,11 @@ async def hosted(*services: Service[Any], config: Config | None = None) -> Async
 
     Health and metrics of each are served on a free port. `ConfigError` and `DeclarationError` say what forbids it.
     """
-    assembly = Assembly(config or Config())
+    if config is None:
+        config = Config.read()
+        for sentence in unknown(each.settings for each in services if each.settings is not None):
+            structlog.get_logger("hocket").warning(sentence)
+    assembly = Assembly(config)
     try:
         for service in services:
             await assembly.start(service, 0)

@@ -78,6 +78,7 @@ class Assembly:
             worker.health,
             lambda: worker.live,
             self._metrics.text,
+            self._config.http_body_bytes,
         )
         part = StartedService(worker, store, transport, web)
         part.stack.enter_context(here({service.name: worker}))

@@ -1,4 +1,4 @@
-"""The command line: `hocket run`, `check`, `topology`, `outbox`, `dead`, `say`.
+"""The command line: `hocket run`, `check`, `topology`, `outbox`, `dead`, `say`, `settings`.
 
 Exit status 0: done; 1: looked at and not so (a letter that is not there, an act that is refused); 2: it could not be
 meant or could not begin, said in one sentence without a stack.
@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from hocket.cli.click_types import Commands
-from hocket.cli.commands import check, dead, outbox, run, say, topology
+from hocket.cli.commands import check, dead, outbox, run, say, settings, topology
 from hocket.errors import ConfigError, DeclarationError
 
 #: Exit status of what could not be meant or could not begin.
@@ -35,7 +35,7 @@ class _Program(Commands):
 app = _Program(
     name="hocket",
     help="Services that coordinate by events, without a conductor.",
-    commands=[run.run, check.check, topology.topology, outbox.outbox, dead.dead, say.say],
+    commands=[run.run, check.check, topology.topology, outbox.outbox, dead.dead, say.say, settings.settings],
 )
 
 

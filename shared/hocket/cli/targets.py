@@ -2,13 +2,14 @@
 
 import importlib
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+import click
 
-from hocket.config import Config
+from hocket.config import Config, unknown
 from hocket.errors import ConfigError
 from hocket.service import Service
 
@@ -63,13 +64,12 @@ def load(module: str) -> Service[Any]:
     raise ConfigError(f"{module} has several services ({names}): name the module of one of them")
 
 
-def settings() -> Config:
-    """The kit's settings from the environment; `ConfigError` names the variable and what is wrong with it."""
-    try:
-        return Config()
-    except ValidationError as error:
-        first = error.errors()[0]
-        if not first["loc"]:  # several settings together
-            raise ConfigError(first["msg"].removeprefix("Value error, ")) from error
-        name = "_".join(str(part) for part in first["loc"]).upper()
-        raise ConfigError(f"HOCKET_{name} is {first['input']!r}: {first['msg'].lower()}") from error
+def settings(services: Iterable[Service[Any]] | None = None) -> Config:
+    """The kit's settings from the environment; `ConfigError` names the variable and what is wrong with it.
+
+    What is no setting is named on stderr; with the services that run, what their own settings read is none of that.
+    """
+    models = None if services is None else [each.settings for each in services if each.settings is not None]
+    for sentence in unknown(models):
+        click.echo(f"hocket: {sentence}", err=True)
+    return Config.read()

@@ -24,7 +24,6 @@ from hocket.declarations.subscription import (
     HANDLER_TIMEOUT,
     MAX_CONCURRENCY,
     MAX_PREFETCH,
-    PREFETCH,
     Subscription,
 )
 from hocket.errors import DeclarationError
@@ -184,7 +183,7 @@ def subscription_of(
     )
 
 
-def _pace(concurrency: int | None, prefetch: int | None, where: str) -> tuple[int, int]:
+def _pace(concurrency: int | None, prefetch: int | None, where: str) -> tuple[int, int | None]:
     """How many attempts at once, and how many deliveries ahead; what is not named follows what is."""
     for word, value, most in (("concurrency", concurrency, MAX_CONCURRENCY), ("prefetch", prefetch, MAX_PREFETCH)):
         if value is not None and (isinstance(value, bool) or not 1 <= value <= most):
@@ -195,4 +194,4 @@ def _pace(concurrency: int | None, prefetch: int | None, where: str) -> tuple[in
         )
     if concurrency is None:
         concurrency = CONCURRENCY if prefetch is None else min(CONCURRENCY, prefetch)
-    return concurrency, max(PREFETCH, concurrency) if prefetch is None else prefetch
+    return concurrency, prefetch

@@ -12,11 +12,10 @@ from hocket.retry import Retry
 
 #: A handler's time for one attempt where it names none.
 HANDLER_TIMEOUT = timedelta(seconds=60)
-#: Attempts of one handler at work at once, and deliveries that the broker hands its subscription before the first of
-#: them is settled, where it names none; and the most that it may name (a quorum queue hands over no more than 2,000).
+#: Attempts of one handler at work at once, where it names none; the most that it may name of them; and the most that it
+#: may name of deliveries before the first of them is settled (a quorum queue hands over no more than 2,000).
 CONCURRENCY = 32
 MAX_CONCURRENCY = 1000
-PREFETCH = 256
 MAX_PREFETCH = 2000
 EventName = tuple[str, int]  # (type, version)
 
@@ -49,7 +48,7 @@ class Subscription:
     timeout: timedelta = HANDLER_TIMEOUT
     idempotent: bool = False
     concurrency: int = CONCURRENCY
-    prefetch: int = PREFETCH
+    prefetch: int | None = None  # None: `HOCKET_PREFETCH`, and never fewer than concurrency
     undo: Undo | None = None  # this subscription *is* the undo of a step
     undone_by: "Subscription | None" = None  # this subscription is a step
     on_dead: Callable[..., Event] | None = None

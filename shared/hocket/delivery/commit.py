@@ -18,8 +18,6 @@ from hocket.store.records import Ending, InboxRow, InboxState, OutboxRow, Writte
 
 PROMISE = "everything that finished meanwhile in one transaction; a failure is committed like a success"
 
-#: Attempts in one transaction: a quarter of the prefetch, or a group would swallow it whole.
-GROUP = 64
 #: Seconds from the end of one commit to the begin of the next, unless a whole group waits; after a pause there is none.
 PACE = 0.002
 #: The same where all who wait returned nothing: only the broker waits for them.
@@ -44,6 +42,7 @@ class Committer:
     won: Callable[[Sequence[Arrival], Sequence[OutboxRow]], None]
     lost: Callable[[Arrival], None]
     unknown: Callable[[], None]  # a commit may have happened or not (RULES 3.2)
+    most: int = field(init=False)  # attempts in one transaction
     failing: str = ""  # why the store does not answer, "" where it does
     _pending: deque[Arrival] = field(default_factory=deque)
     _some: asyncio.Event = field(default_factory=asyncio.Event)
@@ -55,12 +54,15 @@ class Committer:
     _suspected: bool = False
     _apart: int = 0
 
+    def __post_init__(self) -> None:
+        self.most = self.runtime.config.commit_rows
+
     def submit(self, arrival: Arrival) -> None:
         """Commit this arrival's outcome with the next group."""
         self._pending.append(arrival)
         self._some.set()
         speaks = not isinstance(arrival.outcome, Done) or bool(arrival.outcome.said)
-        if len(self._pending) >= GROUP or (speaks and self._silent):
+        if len(self._pending) >= self.most or (speaks and self._silent):
             self._hurry.set()
         self._silent = self._silent and not speaks
 
@@ -86,7 +88,7 @@ class Committer:
 
     async def _pace(self) -> None:
         """Let a group gather while commits follow each other: each costs a sync of the disk and a row of receipts."""
-        while len(self._pending) < GROUP:
+        while len(self._pending) < self.most:
             wait = self._ended + (SILENT_PACE if self._silent else PACE) - self.runtime.clock.monotonic()
             if wait <= 0:
                 return
@@ -123,7 +125,7 @@ class Committer:
         group: list[Arrival] = []
         taken: set[str | bytes] = set()
         later: list[Arrival] = []
-        while self._pending and len(group) < GROUP:
+        while self._pending and len(group) < self.most:
             each = self._pending.popleft()
             if (each.key and each.key in taken) or (each.run and each.run in taken):
                 later.append(each)

@@ -13,15 +13,15 @@ PROMISE = (
 
 #: Deliveries admitted in one look-up.
 ADMIT_BATCH = 64
-#: Bytes of deliveries that one service holds, in work and waiting; its subscriptions have equal shares of it. A broker
-#: cannot be stopped within its prefetch: a first burst may go beyond it, once, by prefetch times the largest event.
-INTAKE_BYTES = 64 * 1024 * 1024
 #: How much one delivery moves the size that is expected of the next, as a fraction.
 EXPECTED_SHIFT = 1 / 8
 
 
 class PrefetchBudget:
     """How many deliveries the broker may hand a subscription, by what those weigh that it holds. Pure.
+
+    `share` is in bytes. A broker cannot be stopped within its prefetch: a first burst may go beyond the share, once, by
+    prefetch times the largest event.
 
     While they are small the prefetch rules. Where they outgrow the share intake stops, until half of it is free; then
     it goes on with as many as fit. It never goes below one: an event larger than the share comes alone.

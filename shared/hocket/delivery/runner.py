@@ -54,6 +54,7 @@ class SubscriptionRunner:
     pipeline: Pipeline
     share: int  # bytes that it may hold
     intake: Intake = field(init=False)
+    prefetch: int = field(init=False)  # deliveries that the broker hands it before the first of them is settled
     consumer: Consumer | None = None
     in_hand: int = 0
     former: "dict[str, Consumer]" = field(default_factory=dict)  # consumers of the queues it had, by queue
@@ -68,11 +69,13 @@ class SubscriptionRunner:
     _handlers: "list[asyncio.Task[None]]" = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.intake = Intake(PrefetchBudget(self.share, self.subscription.prefetch))
+        default = max(self.pipeline.runtime.config.prefetch, self.subscription.concurrency)
+        self.prefetch = self.subscription.prefetch or default
+        self.intake = Intake(PrefetchBudget(self.share, self.prefetch))
 
     async def start(self, transport: Subscribing) -> None:
         """Consume, and put the handlers to work."""
-        queue, prefetch = self.subscription.queue, self.subscription.prefetch
+        queue, prefetch = self.subscription.queue, self.prefetch
         self.consumer = await transport.consume(queue, prefetch=prefetch, deliver=self.intake.deliver)
         self.intake.consumer = self.consumer
         for former in self.subscription.former_queues:
@@ -118,7 +121,7 @@ class SubscriptionRunner:
         for _ in range(FORMER_TRIES):
             await transport.until_ready()
             try:
-                consumer = await transport.consume(queue, prefetch=self.subscription.prefetch, deliver=deliver)
+                consumer = await transport.consume(queue, prefetch=self.prefetch, deliver=deliver)
             except HocketError:  # it was removed, or the link was lost just now
                 await asyncio.sleep(FORMER_WAIT)
                 continue
@@ -156,7 +159,7 @@ class SubscriptionRunner:
             if wait > 0:
                 return 0, wait
             return (0, GATE_LOOK_SECONDS) if self.in_hand else (1, None)
-        return self.subscription.prefetch, None
+        return self.prefetch, None
 
     async def _admit(self) -> None:
         while True:

@@ -21,7 +21,7 @@ from hocket.store.records import Ending, InboxRow, InboxState, InboxWrite, Outbo
 from hocket.tx import AttemptInfo, Outside
 
 #: Seconds after an application's commit at which the relay looks for its rows; after that, and where the commit was not
-#: noticed, it looks every few seconds (`relay.LOOK_SECONDS`).
+#: noticed, it looks every few seconds (`HOCKET_OUTBOX_LOOK_SECONDS`).
 COMMIT_LOOKS = (0.0, 0.01, 0.05, 0.25)
 
 
@@ -132,7 +132,7 @@ class OutsideTransactions:
     unknown: Callable[[], None] = lambda: None  # a commit may have happened or not: the relay looks again (RULES 3.2)
 
     def __post_init__(self) -> None:
-        self._together = GroupCommit(self.runtime.store)
+        self._together = GroupCommit(self.runtime.store, self.runtime.config.commit_rows)
 
     @asynccontextmanager
     async def transaction(self, key: str | None, correlation_id: str | None) -> AsyncIterator[Outside[Any]]:

@@ -21,22 +21,12 @@ from hocket.telemetry.signals import Sent
 
 PROMISE = "the only publisher of the outbox: pipelined confirms, in order within a subject, one probe after an outage"
 
-#: Rows in one publish, and publishes under way at once.
-BATCH = 64
-SENDERS = 8
-#: Rows kept in memory; more wait in the store.
-MEMORY_ROWS = 4096
-#: Due and unconfirmed events at which intake pauses and HTTP answers 503 (RULES 4.6).
-EVENTS_BOUND = 10_000
-#: Waiting receipts at which further ones are shed and counted as a gap (RULES 4.6).
-RECEIPTS_BOUND = 10_000
-#: Seconds for which receipts, and confirmed rows before one transaction forgets them, wait for each other.
-RECEIPT_LINGER, FORGET_LINGER = 0.05, 0.25
+#: Seconds for which confirmed rows wait for each other before one transaction forgets them, and how many it forgets.
+FORGET_LINGER = 0.25
 FORGET_ROWS = 512
 #: Seconds before a returned or nacked row goes again: doubled from the first to the longest.
 REST_FIRST = 0.5
 REST_LONGEST = 30.0
-LOOK_SECONDS = 5.0  # between looks at the store for what others have written or freed
 STORE_WAIT = 1.0  # seconds between tries while the store fails
 NEWLY_DUE = 2**62  # `after` that asks the store for nothing but what has just become due
 COUNTED = (RowKind.EVENT, RowKind.SCHEDULED)  # by the bound of events
@@ -47,6 +37,10 @@ class Relay:
     """Publishes one service's outbox."""
 
     runtime: Runtime
+    _batch: int = field(init=False)  # rows in one publish
+    _memory_rows: int = field(init=False)  # more wait in the store
+    _max_events: int = field(init=False)  # due and unconfirmed: intake pauses and HTTP answers 503 (RULES 4.6)
+    _max_receipts: int = field(init=False)  # further ones are shed and counted as a gap (RULES 4.6)
     _queue: deque[OutboxRow] = field(default_factory=deque)
     _gathered: Batcher[OutboxRow] = field(init=False)  # receipts
     _turns: SubjectOrder = field(default_factory=SubjectOrder)
@@ -70,7 +64,10 @@ class Relay:
     _rested: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
-        self._gathered = Batcher(RECEIPT_LINGER, BATCH, self._enqueue)
+        config = self.runtime.config
+        self._batch, self._memory_rows = config.outbox_batch, config.outbox_memory_rows
+        self._max_events, self._max_receipts = config.outbox_max_events, config.outbox_max_receipts
+        self._gathered = Batcher(config.receipt_linger_seconds, self._batch, self._enqueue)
         self._confirmed = Batcher(FORGET_LINGER, FORGET_ROWS, self._forget_soon)
 
     async def start(self) -> None:
@@ -81,7 +78,7 @@ class Relay:
 
     def open(self) -> None:
         """The topology stands: publish. A broker that does not know an exchange yet would refuse a row for good."""
-        for n in range(SENDERS):
+        for n in range(self.runtime.config.outbox_senders):
             self.runtime.tasks.spawn(f"relay {n}", self._send_on())
 
     def hand(self, rows: Iterable[OutboxRow]) -> None:
@@ -90,7 +87,7 @@ class Relay:
         for row in rows:
             if row.due > now:
                 self._timer.set()
-            elif self._missed or self._fetching or len(self._known) >= MEMORY_ROWS:
+            elif self._missed or self._fetching or len(self._known) >= self._memory_rows:
                 self._miss(row)
             else:
                 self._add(row)
@@ -99,7 +96,7 @@ class Relay:
 
     def say(self, row: OutboxRow) -> bool:
         """A fact that need not survive a crash (heartbeat, manifest): published at once or, without a link, not."""
-        if self.runtime.transport.link().ready and len(self._queue) < MEMORY_ROWS:
+        if self.runtime.transport.link().ready and len(self._queue) < self._memory_rows:
             self._queue.append(row)
             self._some.set()
             return True
@@ -120,12 +117,12 @@ class Relay:
     @property
     def full(self) -> bool:
         """Whether as many due events wait as the bound allows."""
-        return max(self._events, self._counted.events) >= EVENTS_BOUND
+        return max(self._events, self._counted.events) >= self._max_events
 
     @property
     def receipts_full(self) -> bool:
         """Whether receipts are to be shed."""
-        return max(self._receipts, self._counted.receipts) >= RECEIPTS_BOUND
+        return max(self._receipts, self._counted.receipts) >= self._max_receipts
 
     @property
     def idle(self) -> bool:
@@ -196,7 +193,7 @@ class Relay:
         """The next rows that hold to the order within their subject; one at a time after an outage."""
         if self._probing and self._flying:
             return []
-        limit = 1 if self._probing else BATCH
+        limit = 1 if self._probing else self._batch
         batch: list[OutboxRow] = []
         while self._queue and len(batch) < limit:
             row = self._queue.popleft()
@@ -271,7 +268,7 @@ class Relay:
     async def _forget(self, ids: Sequence[int]) -> None:
         await self._until_stored(lambda: self.runtime.store.forget(ids))
         self._forgotten(ids)
-        if self._missed and len(self._known) < MEMORY_ROWS // 2:
+        if self._missed and len(self._known) < self._memory_rows // 2:
             self._timer.set()
 
     async def _until_stored(self, write: Callable[[], Awaitable[None]]) -> None:
@@ -289,6 +286,7 @@ class Relay:
 
     async def _claim_on(self) -> None:
         """Fetch what has become due and what memory missed."""
+        look = self.runtime.config.outbox_look_seconds
         while True:
             self._timer.clear()
             self._claiming = True
@@ -300,17 +298,17 @@ class Relay:
             self._claiming = False
             self._rested.set()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_SECONDS if wait is None else min(wait, LOOK_SECONDS)):
+                async with asyncio.timeout(look if wait is None else min(wait, look)):
                     await self._timer.wait()
 
     async def _claim(self) -> float | None:
         """Claim once; seconds until there may be more, None: until woken."""
         now = self.runtime.clock.now().timestamp()
-        room = MEMORY_ROWS - len(self._known)
+        room = self._memory_rows - len(self._known)
         if room <= 0:
             return None
         fetch, self._missed = self._missed, False
-        start, page = self._from if fetch else NEWLY_DUE, min(room, MEMORY_ROWS // 4)
+        start, page = self._from if fetch else NEWLY_DUE, min(room, self._memory_rows // 4)
         self._fetching = fetch  # what is committed meanwhile stands behind what is being fetched
         try:
             rows = await self.runtime.store.due(now, start, page)

@@ -9,9 +9,6 @@ from hocket.errors import StoreError
 from hocket.store.port import Store
 from hocket.store.records import Ending, Written
 
-#: Endings of one commit.
-GROUP = 64
-
 
 @dataclass(slots=True, eq=False)
 class _Place:
@@ -26,6 +23,7 @@ class GroupCommit:
     """Commits endings of many callers; each gets its own answer or its own error."""
 
     store: Store
+    most: int  # endings of one commit
     _waiting: deque[_Place] = field(default_factory=deque)
     _led: bool = False
 
@@ -52,7 +50,7 @@ class GroupCommit:
     async def _lead(self) -> Written:
         mine = self._waiting.popleft()
         group = [mine]
-        while self._waiting and len(group) < GROUP:
+        while self._waiting and len(group) < self.most:
             place = self._waiting.popleft()
             if not place.answer.done():  # else it gave up before anything was written
                 group.append(place)

@@ -24,7 +24,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.saga.ledger import LedgerRow
 from hocket.store.records import (
-    LEASE_SECONDS,
     Before,
     Ending,
     InboxRow,
@@ -109,8 +108,11 @@ class Store(Protocol):
         """Finish what is under way and close; later calls raise `StoreError`."""
         ...
 
-    def transaction(self, lease: float = LEASE_SECONDS) -> AbstractAsyncContextManager[Tx]:
-        """A write transaction; where the database has one writer, in order of asking."""
+    def transaction(self, lease: float | None = None) -> AbstractAsyncContextManager[Tx]:
+        """A write transaction of at most `lease` seconds (None: `HOCKET_TRANSACTION_SECONDS`).
+
+        Where the database has one writer, in order of asking.
+        """
         ...
 
     def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
@@ -130,7 +132,7 @@ class Store(Protocol):
         ...
 
     async def renew(self) -> bool:
-        """Extend this process's lease; the worker calls it every `OWNER_RENEW_SECONDS`.
+        """Extend this process's lease; the worker calls it every `HOCKET_OWNER_RENEW_SECONDS`.
 
         False: it was over and a new one has begun; others may have taken what was owned. What they took is theirs: a
         row that this process still has in hand may be published twice, and a step run of it is fenced by the ledger.

@@ -11,12 +11,6 @@ from hocket.broker.topology import RECEIPTS
 from hocket.outcome import Attempt
 from hocket.saga.ledger import LedgerRow
 
-#: Seconds a handler's transaction may hold the write lease.
-LEASE_SECONDS = 10.0
-#: Seconds for which an owner's lease is given, and after which the worker renews it.
-OWNER_LEASE_SECONDS = 15.0
-OWNER_RENEW_SECONDS = 5.0
-
 
 class InboxState(StrEnum):
     """What the inbox knows of a delivery; all but RETRY are final (RULES 3.5)."""

@@ -11,12 +11,9 @@ from typing import TextIO
 
 import structlog
 
-from hocket.errors import ConfigError
 from hocket.outcome import Word
 from hocket.telemetry.signals import Ended, Listener, Sent
 
-#: Levels that HOCKET_LOG_LEVEL may name.
-LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 #: Libraries that say more than a person wants to know, and the level from which they are heard. What the client of
 #: RabbitMQ says of its connection, tracebacks included, is one line of ours: "link to the broker is down".
 _QUIET = {
@@ -29,12 +26,7 @@ _QUIET = {
 
 
 def configure(level: str, stream: TextIO | None = None) -> None:
-    """Send all logs of this process, also those of libraries, to stderr as JSON lines.
-
-    `ConfigError` where `level` is none of `LEVELS`.
-    """
-    if level.upper() not in LEVELS:
-        raise ConfigError(f"HOCKET_LOG_LEVEL={level}: there is no such level; say one of {', '.join(LEVELS)}")
+    """Send all logs of this process, also those of libraries, to stderr as JSON lines."""
     number = logging.getLevelNamesMapping()[level.upper()]
     before: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,

@@ -3,6 +3,6 @@
 Imports every room below. Used by `hocket.assembly`, `hocket.testing` and tests.
 """
 
-from hocket.worker.worker import CLOSE_SECONDS, DRAIN_SECONDS, STOP_SECONDS, Worker
+from hocket.worker.worker import Worker
 
-__all__ = ["CLOSE_SECONDS", "DRAIN_SECONDS", "STOP_SECONDS", "Worker"]
+__all__ = ["Worker"]

@@ -10,10 +10,9 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 from pydantic import ValidationError
 
+from hocket.config import HTTP_BODY_BYTES
 from hocket.errors import ConfigError, OutboxFull, StoreError, TransportError, Undecodable
 
-#: Bytes of one request's body; larger ones are answered 413.
-MAX_BODY_BYTES = 2 * 1024 * 1024
 #: Seconds that a client should wait after a 503.
 RETRY_AFTER_SECONDS = 2
 #: Seconds that requests under way have when the service stops.
@@ -36,7 +35,7 @@ class HttpServer:
     """Serves one service. `start` inside `hocket.runtime.here`: handlers inherit the context it is called in.
 
     `health` gives the sentences why the service is not ready (none: it is), `live` whether it works, `metrics` the text
-    for Prometheus. Port 0 takes a free one; `port` tells which.
+    for Prometheus. Larger bodies than `body_bytes` are answered 413. Port 0 takes a free one; `port` tells which.
     """
 
     def __init__(
@@ -48,6 +47,7 @@ class HttpServer:
         health: Callable[[], list[str]],
         live: Callable[[], bool],
         metrics: Callable[[], bytes],
+        body_bytes: int = HTTP_BODY_BYTES,
     ) -> None:
         self._service = service
         self._host = host
@@ -56,6 +56,7 @@ class HttpServer:
         self._health = health
         self._live = live
         self._metrics = metrics
+        self._body_bytes = body_bytes
         self._runner: web.AppRunner | None = None
 
     @property
@@ -65,7 +66,7 @@ class HttpServer:
 
     async def start(self) -> None:
         """Listen. `ConfigError` where the port is taken or may not be used, or a mount does not fit."""
-        app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[_answers(self._service)])
+        app = web.Application(client_max_size=self._body_bytes, middlewares=[_answers(self._service)])
         app.router.add_get("/health/live", self._answer_live)
         app.router.add_get("/health/ready", self._answer_ready)
         app.router.add_get("/metrics", self._answer_metrics)

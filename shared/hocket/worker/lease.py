@@ -5,7 +5,6 @@ from collections.abc import Callable
 
 from hocket.errors import StoreError
 from hocket.runtime import Runtime
-from hocket.store.records import OWNER_RENEW_SECONDS
 
 PROMISE = "what a process owned that is gone is owned by another within a lease; one that was late goes on"
 
@@ -22,7 +21,7 @@ async def hold_lease(runtime: Runtime, look_again: Callable[[], None], suspect: 
     """
     service, store, signals = runtime.service, runtime.store, runtime.signals
     while True:
-        await asyncio.sleep(OWNER_RENEW_SECONDS)
+        await asyncio.sleep(runtime.config.owner_renew_seconds)
         try:
             if not await store.renew():
                 signals.trouble(service, "the lease was over before it was renewed", reason=LATE)

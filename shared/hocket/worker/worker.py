@@ -21,7 +21,6 @@ from hocket.delivery.ending.dead_letter import foreign_of
 from hocket.delivery.ending.error_text import text_of
 from hocket.delivery.ending.receipt import ended_of
 from hocket.delivery.handle import Handling
-from hocket.delivery.intake import INTAKE_BYTES
 from hocket.delivery.record import Recorder
 from hocket.delivery.runner import Pipeline, SubscriptionRunner
 from hocket.delivery.settle import settle
@@ -46,15 +45,6 @@ from hocket.worker.reporter import Reporter
 from hocket.worker.retention import RetentionSweeper
 from hocket.worker.store_opening import StoreOpening
 
-#: Seconds that handlers get to finish at a stop, and that the outbox gets to drain.
-STOP_SECONDS = 10.0
-DRAIN_SECONDS = 5.0
-#: Seconds without an answer of the broker after which readiness says so (RULES 4.4).
-SILENT_SECONDS = 10.0
-#: Seconds that what `uses` made gets to close.
-CLOSE_SECONDS = 10.0
-#: Seconds after which the topology is declared again while all is well: nobody tells us of a binding that was removed.
-KEEP_SECONDS = 60.0
 #: Seconds between tries to declare and consume while the link comes and goes.
 BEGIN_WAIT = 0.5
 
@@ -113,7 +103,8 @@ class Worker:
             self.runtime, admission, self.handling, self.committer, self.circuits, self.full, self.finished
         )
         every = self.service.declarations.subscriptions
-        return {queue: SubscriptionRunner(each, pipeline, INTAKE_BYTES // len(every)) for queue, each in every.items()}
+        share = self.runtime.config.intake_bytes // max(len(every), 1)
+        return {queue: SubscriptionRunner(each, pipeline, share) for queue, each in every.items()}
 
     async def start(self) -> None:
         """Open the store, begin to connect and to work; returns before the broker, or a store that is away, is reached.
@@ -164,7 +155,7 @@ class Worker:
 
         async def keep() -> None:
             while True:
-                await asyncio.sleep(KEEP_SECONDS)
+                await asyncio.sleep(self.runtime.config.keep_seconds)
                 if self.runtime.transport.link().ready:
                     await again()
 
@@ -186,8 +177,13 @@ class Worker:
                 self.runtime.signals.trouble(self.service.name, "the link was lost at the start", reason=str(error))
                 await asyncio.sleep(BEGIN_WAIT)
 
-    async def stop(self, seconds: float = STOP_SECONDS) -> None:
-        """Finish or give back what is in hand, publish what is due, close; everything within bounds."""
+    async def stop(self, seconds: float | None = None) -> None:
+        """Finish or give back what is in hand, publish what is due, close; everything within bounds.
+
+        Handlers get `seconds` to finish (None: `HOCKET_STOP_SECONDS`).
+        """
+        config = self.runtime.config
+        seconds = config.stop_seconds if seconds is None else seconds
         try:
             if self._beginning is not None:
                 self._beginning.cancel()  # nothing begins any more
@@ -197,7 +193,7 @@ class Worker:
                 if reader.consumer is not None:
                     await reader.consumer.cancel()
             if self.runtime.transport.link().ready and not self.runtime.tasks.failed:
-                await self.relay.drained(DRAIN_SECONDS)
+                await self.relay.drained(config.drain_seconds)
             for consumer in self._consumers():
                 await consumer.close()
         finally:
@@ -211,7 +207,7 @@ class Worker:
 
     async def _end_uses(self) -> None:
         try:
-            async with asyncio.timeout(CLOSE_SECONDS):
+            async with asyncio.timeout(self.runtime.config.close_seconds):
                 await self._uses.aclose()
         except Exception as error:  # noqa: BLE001 -- a team's code may raise anything; the rest closes all the same
             self.runtime.signals.trouble(self.service.name, "what the service uses did not close", error=text_of(error))
@@ -243,7 +239,7 @@ class Worker:
             reasons.append("the topology is being declared")
         if self.committer.failing:
             reasons.append(self.committer.failing)
-        if (silent := self.relay.silent_for()) > SILENT_SECONDS:
+        if (silent := self.relay.silent_for()) > self.runtime.config.silent_seconds:
             reasons.append(f"the broker has not confirmed anything for {silent:.0f} s")
         if self.full():
             reasons.append("as many events wait for the broker as the bound allows")

@@ -22,7 +22,7 @@ def commands(text: str) -> list[str]:
 def test_help_lists_the_commands_in_their_order(hocket: Terminal, words: tuple[str, ...]) -> None:
     """Asked for it is the answer; named without a command it is an error of use, status 2."""
     for group, names in (
-        ((), ["run", "check", "topology", "outbox", "dead", "say"]),
+        ((), ["run", "check", "topology", "outbox", "dead", "say", "settings"]),
         (("dead",), ["list", "show", "replay", "discard"]),
     ):
         ended = hocket(*group, *words)

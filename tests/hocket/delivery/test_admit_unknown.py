@@ -22,7 +22,7 @@ async def test_a_step_whose_begun_was_committed_unknowingly_goes_on(tower: Proce
     commit_well, told = store.transaction, False
 
     @asynccontextmanager
-    async def commit_and_not_tell(lease: float = 10.0) -> AsyncIterator[SqliteTx]:
+    async def commit_and_not_tell(lease: float | None = None) -> AsyncIterator[SqliteTx]:
         nonlocal told
         async with commit_well(lease) as tx:
             yield tx

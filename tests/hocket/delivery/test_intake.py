@@ -2,16 +2,18 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hocket import Heard, Service, Tx
-from hocket.declarations.subscription import CONCURRENCY, MAX_CONCURRENCY, MAX_PREFETCH, PREFETCH
+from hocket.broker.memory import MemoryTransport
+from hocket.config import Config
+from hocket.declarations.subscription import CONCURRENCY, MAX_CONCURRENCY, MAX_PREFETCH
 from hocket.delivery.intake import PrefetchBudget
 from hocket.errors import DeclarationError
-from hocket.worker import worker as worker_module
 from tests.hocket.sample_services import Processes, Rung, World, bells, until
 
 SHARE = 1_000_000
@@ -70,11 +72,8 @@ class Heavy(Heard, type="heavy.sent"):
     text: str
 
 
-async def test_a_slow_handler_does_not_starve_the_others_by_count_or_by_bytes(
-    tower: Processes, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_slow_handler_does_not_starve_the_others_by_count_or_by_bytes(tower: Processes) -> None:
     """While one subscription holds all that it may, another of the same service handles everything; then it goes on."""
-    monkeypatch.setattr(worker_module, "INTAKE_BYTES", 2 * SHARE)
     gate, done = asyncio.Event(), {"slow": 0, "quick": 0}
     service = Service("heavies", owner="team-tower")
 
@@ -87,7 +86,7 @@ async def test_a_slow_handler_does_not_starve_the_others_by_count_or_by_bytes(
     async def quick(heavy: Heavy, tx: Tx) -> None:
         done["quick"] += 1
 
-    worker = await tower.start(service)
+    worker = await tower.start(service, Config.model_construct(intake_bytes=2 * SHARE))
     await tower.quiet()
     for number in range(60):
         await tower.hear(Heavy(name="a", text="x" * 100_000), f"k{number}")
@@ -125,18 +124,40 @@ async def test_as_many_hands_wake_as_there_are_arrivals(tower: Processes) -> Non
 @pytest.mark.parametrize(
     ("options", "pace"),
     [
-        ({}, (CONCURRENCY, PREFETCH)),
-        ({"concurrency": 1}, (1, PREFETCH)),
-        ({"concurrency": 500}, (500, 500)),
+        ({}, (CONCURRENCY, None)),
+        ({"concurrency": 1}, (1, None)),
+        ({"concurrency": 500}, (500, None)),
         ({"prefetch": 5}, (5, 5)),
         ({"concurrency": 2, "prefetch": 2}, (2, 2)),
         ({"concurrency": MAX_CONCURRENCY, "prefetch": MAX_PREFETCH}, (MAX_CONCURRENCY, MAX_PREFETCH)),
     ],
 )
-def test_a_handler_names_its_pace(options: dict[str, int], pace: tuple[int, int]) -> None:
-    """What is not named follows what is."""
+def test_a_handler_names_its_pace(options: dict[str, int], pace: tuple[int, int | None]) -> None:
+    """Concurrency that is not named follows the prefetch; prefetch that is not named is left to the setting."""
     declared = _declare(options)().declarations.subscriptions["paced.take"]
     assert (declared.concurrency, declared.prefetch) == pace
+
+
+@pytest.mark.parametrize(
+    ("options", "prefetch"),
+    [({}, 40), ({"concurrency": 1}, 40), ({"concurrency": 500}, 500), ({"prefetch": 5}, 5)],
+)
+async def test_the_setting_is_the_prefetch_of_who_names_none(
+    tower: Processes, options: dict[str, int], prefetch: int
+) -> None:
+    """`HOCKET_PREFETCH` reaches the broker, and never hands a handler fewer deliveries than it can have at work."""
+    asked = list[int]()
+    consume = MemoryTransport.consume
+
+    async def seen(self: MemoryTransport, queue: str, **words: Any) -> Any:
+        asked.append(words["prefetch"])
+        return await consume(self, queue, **words)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(MemoryTransport, "consume", seen)
+        await tower.start(_declare(options)(), Config.model_construct(prefetch=40))
+        await tower.quiet()
+    assert asked == [prefetch]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,6 @@ from hocket.delivery.poison import ALONE, ALONE_FROM, STARTED, STARTS, SharedExc
 from hocket.envelope.keys import inbox_key
 from hocket.outcome import Attempt
 from hocket.store.records import InboxRow, InboxState
-from hocket.worker import STOP_SECONDS
 from tests.hocket.sample_services import Echoed, Processes, Rung, Tolled, World, bells, steps, until
 
 WAIT = timedelta(seconds=1)
@@ -112,7 +111,7 @@ async def test_a_stop_is_no_start_without_an_end(tower: Processes) -> None:
         before = cell.began.count("poison")
         await until(lambda before=before: cell.began.count("poison") > before - 1)  # type: ignore[misc]  # bound early
         await asyncio.sleep(1)
-        await tower.workers.pop("bells").stop(seconds=min(1.0, STOP_SECONDS))
+        await tower.workers.pop("bells").stop(seconds=1.0)
         await tower.start(bells.using(cell.world))
     cell.deadly = "nobody"
     await tower.advance(timedelta(minutes=2))

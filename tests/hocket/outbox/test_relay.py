@@ -12,8 +12,8 @@ import hocket
 from hocket import Event, Heard, Scheduled, Service, Tx
 from hocket.broker.port import Message
 from hocket.broker.topology import of_service
+from hocket.config import Config
 from hocket.errors import OutboxFull
-from hocket.outbox import relay
 from hocket.runtime import here
 from hocket.store.records import Ending, OutboxRow, RowKind
 from hocket.worker import Worker
@@ -58,9 +58,9 @@ def struck(tower: Processes, name: str = "a") -> list[int]:
     return [int(str(each["n"])) for each in found]
 
 
-async def running(tower: Processes) -> Worker:
-    """The clocks at work."""
-    worker = await tower.start(clocks.using(World()))
+async def running(tower: Processes, **settings: int) -> Worker:
+    """The clocks at work, with these settings."""
+    worker = await tower.start(clocks.using(World()), Config.model_construct(None, **settings))
     await tower.quiet()
     return worker
 
@@ -209,30 +209,27 @@ async def test_a_restart_keeps_timers(tower: Processes) -> None:
     assert struck(tower) == [0]
 
 
-async def test_rows_of_an_earlier_boot_are_taken_over(tower: Processes, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_rows_of_an_earlier_boot_are_taken_over(tower: Processes) -> None:
     """RULES 4.1: what a killed process left is published by the next, in its order, before what is newer."""
-    monkeypatch.setattr(relay, "MEMORY_ROWS", 100)
-    worker = await running(tower)
+    worker = await running(tower, outbox_memory_rows=100)
     tower.broker.cut("clocks", heal=False)
     await say(worker, *range(300))
     await tower.kill("clocks")
-    worker = await tower.start(clocks.using(World()))
+    worker = await tower.start(clocks.using(World()), Config.model_construct(outbox_memory_rows=100))
     await say(worker, *range(300, 350))
     await tower.quiet()
     assert struck(tower) == list(range(350))
 
 
-async def test_the_bound_of_due_events(tower: Processes, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_bound_of_due_events(tower: Processes) -> None:
     """RULES 4.6: at the bound intake pauses and `tx()` raises `OutboxFull`; timers do not count; then it goes on."""
-    monkeypatch.setattr(relay, "EVENTS_BOUND", 50)
-    monkeypatch.setattr(relay, "MEMORY_ROWS", 20)
     world = World(behave=echo)
-    clock = await running(tower)
+    clock = await running(tower, outbox_max_events=50, outbox_memory_rows=20)
     for number in range(60):
         await tower.hear(Rung(name=f"t{number}"), f"t{number}")
     await tower.quiet()
     assert not clock.full()
-    worker = await tower.start(bells.using(world))
+    worker = await tower.start(bells.using(world), Config.model_construct(outbox_max_events=50, outbox_memory_rows=20))
     await tower.quiet()
     tower.broker.alarm(True)
     for each in (worker, clock):
@@ -249,11 +246,10 @@ async def test_the_bound_of_due_events(tower: Processes, monkeypatch: pytest.Mon
     assert world.attempts == []
 
 
-async def test_intake_pauses_at_the_bound_and_goes_on(tower: Processes, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_intake_pauses_at_the_bound_and_goes_on(tower: Processes) -> None:
     """RULES 4.6: at the bound no handler begins and nothing leaves the queue; below it all of it is handled, once."""
-    monkeypatch.setattr(relay, "EVENTS_BOUND", 50)
     world = World()
-    worker = await tower.start(clocks.using(world))
+    worker = await tower.start(clocks.using(world), Config.model_construct(outbox_max_events=50))
     await tower.quiet()
     tower.broker.nack_next(50)
     for number in range(50):
@@ -272,18 +268,15 @@ async def test_intake_pauses_at_the_bound_and_goes_on(tower: Processes, monkeypa
     assert worker.health() == []
 
 
-async def test_the_bound_holds_before_the_broker_was_ever_reached(
-    tower: Processes, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_bound_holds_before_the_broker_was_ever_reached(tower: Processes) -> None:
     """RULES 4.6: what an earlier process left counts too, and HTTP answers 503 although no link ever stood."""
-    monkeypatch.setattr(relay, "EVENTS_BOUND", 50)
-    monkeypatch.setattr(relay, "MEMORY_ROWS", 20)
-    worker = await running(tower)
+    bounds = {"outbox_max_events": 50, "outbox_memory_rows": 20}
+    worker = await running(tower, **bounds)
     tower.broker.cut("clocks", heal=False)
     with pytest.raises(OutboxFull):
         await say(worker, *range(100))
     await tower.kill("clocks")
-    worker = await tower.start(clocks.using(World()))
+    worker = await tower.start(clocks.using(World()), Config.model_construct(None, **bounds))
     tower.broker.cut("clocks", heal=False)
     await until(worker.full, 5)
     tower.broker.reconnect("clocks")
@@ -292,13 +285,10 @@ async def test_the_bound_holds_before_the_broker_was_ever_reached(
 
 
 @pytest.mark.parametrize("behave", [book, echo])
-async def test_receipts_are_shed_and_counted_and_stop_nobody(
-    tower: Processes, monkeypatch: pytest.MonkeyPatch, behave: Behave
-) -> None:
+async def test_receipts_are_shed_and_counted_and_stop_nobody(tower: Processes, behave: Behave) -> None:
     """RULES 4.6: receipts have a bound of their own; beyond it they are shed, also those of a handler's own `Tx`."""
-    monkeypatch.setattr(relay, "RECEIPTS_BOUND", 10)
     world = World(behave=behave)
-    worker = await tower.start(bells.using(world))
+    worker = await tower.start(bells.using(world), Config.model_construct(outbox_max_receipts=10))
     await tower.quiet()
     worker.relay._receipts += 10
     for number in range(30):

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 
 from hocket.broker.port import Message, Published
 from hocket.broker.topology import RECEIPTS
-from hocket.outbox.relay import RECEIPT_LINGER
+from hocket.config import Config
 from tests.hocket.sample_services import Processes, Rung, World, bells, echo
+
+LINGER = Config.model_construct().receipt_linger_seconds
 
 
 async def test_receipts_go_together(tower: Processes) -> None:
@@ -23,7 +25,7 @@ async def test_receipts_go_together(tower: Processes) -> None:
     worker.relay.runtime.transport.publish = seen  # type: ignore[method-assign]  # what leaves, as it leaves
     for number in range(5):
         await tower.hear(Rung(name="a"), f"k{number}")
-        await asyncio.sleep(RECEIPT_LINGER / 10)
+        await asyncio.sleep(LINGER / 10)
     await tower.quiet()
     *events, receipts = batches
     assert [exchange for batch in events for exchange in batch] == ["hocket.events"] * 5

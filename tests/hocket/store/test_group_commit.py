@@ -7,9 +7,12 @@ from typing import Any, cast
 import pytest
 
 from hocket.errors import StoreError
-from hocket.store.group_commit import GROUP, GroupCommit
+from hocket.store.group_commit import GroupCommit
 from hocket.store.port import Store
 from hocket.store.records import Ending, Written
+
+#: Endings of one commit in these tests.
+GROUP = 5
 
 
 class _Slow:
@@ -30,7 +33,7 @@ class _Slow:
 
 
 def _together(store: _Slow) -> GroupCommit:
-    return GroupCommit(cast("Store", store))
+    return GroupCommit(cast("Store", store), GROUP)
 
 
 def _many(together: GroupCommit, count: int) -> "list[asyncio.Task[Written]]":

@@ -69,7 +69,7 @@ async def test_a_commit_of_unknown_outcome_is_no_other_reader(tower: Processes) 
 
     class Cut(FaultyStore):
         @asynccontextmanager
-        async def transaction(self, lease: float = 10.0) -> AsyncIterator[SqliteTx]:
+        async def transaction(self, lease: float | None = None) -> AsyncIterator[SqliteTx]:
             async with super().transaction(lease) as tx:
                 yield tx
             if cuts:

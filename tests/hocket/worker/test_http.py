@@ -16,7 +16,7 @@ from yarl import URL
 
 from hocket.errors import ConfigError, OutboxFull, StoreError, TransportError, Undecodable
 from hocket.runtime import current, here
-from hocket.worker.http import MAX_BODY_BYTES, HttpServer
+from hocket.worker.http import HttpServer
 
 
 class Order(BaseModel):
@@ -34,6 +34,10 @@ class Order(BaseModel):
         return card
 
 
+#: The bound of a request's body in these tests.
+BODY_BYTES = 65_536
+
+
 class Shop:
     """A service that runs, as far as HTTP sees it."""
 
@@ -42,7 +46,14 @@ class Shop:
         self.alive = True
         self.error: Exception | None = None
         self.web = HttpServer(
-            "shop", "127.0.0.1", 0, [self.mount], lambda: self.reasons, lambda: self.alive, lambda: b"hocket_x 1\n"
+            "shop",
+            "127.0.0.1",
+            0,
+            [self.mount],
+            lambda: self.reasons,
+            lambda: self.alive,
+            lambda: b"hocket_x 1\n",
+            body_bytes=BODY_BYTES,
         )
         self.began = asyncio.Event()
         self.open = asyncio.Event()
@@ -171,8 +182,9 @@ async def test_a_body_that_is_no_json_is_400(shop: Shop) -> None:
 
 
 async def test_bodies_are_bounded(shop: Shop) -> None:
-    """More than the bound is 413."""
-    assert (await shop.post("/orders", b"x" * (MAX_BODY_BYTES + 1)))[0] == 413
+    """More than `HOCKET_HTTP_BODY_BYTES` is 413."""
+    assert (await shop.post("/orders", b"x" * BODY_BYTES))[0] == 400
+    assert (await shop.post("/orders", b"x" * (BODY_BYTES + 1)))[0] == 413
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,15 @@ import pytest
 from sqlalchemy import MetaData
 
 from hocket.clock import Clock
+from hocket.config import Config
 from hocket.errors import ConfigError, StoreError
-from hocket.store.records import OWNER_RENEW_SECONDS
 from hocket.worker.lease import hold_lease
 from hocket.worker.store_opening import OPEN_FIRST_WAIT, OPEN_LONGEST_WAIT, StoreOpening
 from tests.hocket.sample_runtime import runtime_of
 from tests.hocket.sample_services import FaultyStore, Processes, World, bells
+
+#: Seconds between two renewals, where nobody sets another number.
+RENEW_SECONDS = Config.model_construct().owner_renew_seconds
 
 
 class LeasedStore(FaultyStore):
@@ -48,10 +51,10 @@ async def test_what_others_left_is_looked_for(tower: Processes, store: LeasedSto
     loop = asyncio.get_running_loop()
     runtime = runtime_of("bells", store, tower.clock)
     holding = loop.create_task(hold_lease(runtime, lambda: looks.append(loop.time()), why.append))
-    await asyncio.sleep(2.5 * OWNER_RENEW_SECONDS)
+    await asyncio.sleep(2.5 * RENEW_SECONDS)
     assert looks == []
     store.left = 3
-    await asyncio.sleep(2 * OWNER_RENEW_SECONDS)
+    await asyncio.sleep(2 * RENEW_SECONDS)
     assert len(looks) == 1
     holding.cancel()
 
@@ -62,10 +65,10 @@ async def test_a_store_that_is_away_is_asked_again(tower: Processes, store: Leas
     store.away = True
     runtime = runtime_of("bells", store, tower.clock)
     holding = asyncio.get_running_loop().create_task(hold_lease(runtime, lambda: None, why.append))
-    await asyncio.sleep(3 * OWNER_RENEW_SECONDS)
+    await asyncio.sleep(3 * RENEW_SECONDS)
     store.away = False
     told = len(why)
-    await asyncio.sleep(3 * OWNER_RENEW_SECONDS)
+    await asyncio.sleep(3 * RENEW_SECONDS)
     assert not holding.done()
     assert why == ["away"] * told != []
     holding.cancel()
@@ -156,10 +159,10 @@ async def test_a_process_that_was_late_goes_on(tower: Processes, store: LeasedSt
     runtime = runtime_of("bells", store, tower.clock)
     holding = asyncio.get_running_loop().create_task(hold_lease(runtime, lambda: looks.append("look"), why.append))
     store.held, store.left = False, 3
-    await asyncio.sleep(1.5 * OWNER_RENEW_SECONDS)
+    await asyncio.sleep(1.5 * RENEW_SECONDS)
     assert (looks, store.left) == (["look"], 3)
     store.held = True
-    await asyncio.sleep(OWNER_RENEW_SECONDS)
+    await asyncio.sleep(RENEW_SECONDS)
     assert (looks, store.left) == (["look", "look"], 0)
     holding.cancel()
 
@@ -167,7 +170,7 @@ async def test_a_process_that_was_late_goes_on(tower: Processes, store: LeasedSt
 async def test_a_service_holds_its_lease(tower: Processes, monkeypatch: pytest.MonkeyPatch) -> None:
     """RULES 4.1: the running service renews; where it was late it says so and works on."""
     worker = await tower.start(bells.using(World()))
-    await tower.advance(timedelta(seconds=3 * OWNER_RENEW_SECONDS))
+    await tower.advance(timedelta(seconds=3 * RENEW_SECONDS))
     assert worker.live
 
     late: list[float] = []
@@ -177,7 +180,7 @@ async def test_a_service_holds_its_lease(tower: Processes, monkeypatch: pytest.M
         return False
 
     monkeypatch.setattr(FaultyStore, "renew", over)
-    await tower.advance(timedelta(seconds=2 * OWNER_RENEW_SECONDS))
+    await tower.advance(timedelta(seconds=2 * RENEW_SECONDS))
     assert late
     assert worker.live
     assert worker.health() == []

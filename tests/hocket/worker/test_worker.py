@@ -9,9 +9,9 @@ import pytest
 
 from hocket import Service, Tx
 from hocket.broker.topology import RECEIPTS
+from hocket.config import Config
 from hocket.errors import HocketError
 from hocket.store.records import Ending, OutboxRow, RowKind
-from hocket.worker import STOP_SECONDS
 from tests.hocket.sample_services import (
     FLOW,
     Echoed,
@@ -28,6 +28,9 @@ from tests.hocket.sample_services import (
     steps,
     until,
 )
+
+#: Seconds that handlers get to finish at a stop, where nobody sets another number.
+STOP_SECONDS = Config.model_construct().stop_seconds
 
 RUNG = Rung(name="a")
 

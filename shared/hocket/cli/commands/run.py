@@ -22,14 +22,15 @@ from hocket.service import Service
 )
 def run(modules: tuple[str, ...]) -> None:
     """Run services, each on its port, until SIGTERM or SIGINT."""
-    config = settings()
-    targets = with_ports([parse(text) for text in modules], config)
-    loaded = [(load(target.module), port) for target, port in targets]
-    names = [service.name for service, _ in loaded]
+    targets = [parse(text) for text in modules]
+    services = [load(target.module) for target in targets]
+    config = settings(services)
+    ports = [port for _, port in with_ports(targets, config)]
+    names = [service.name for service in services]
     for name in names:
         if names.count(name) > 1:
             raise ConfigError(f"service {name} is named twice: a process runs it once")
-    asyncio.run(_run(loaded, config))
+    asyncio.run(_run(list(zip(services, ports, strict=True)), config))
 
 
 def with_ports(targets: Sequence[Target], config: Config) -> list[tuple[Target, int]]:

@@ -50,7 +50,7 @@ def say(module: str, type_: str, data: str, flow: str, key: str, as_json: bool) 
         raise click.BadParameter("--key counts within a flow: name it by --flow too")
     service = load(parse(module).module)
     service.complete()
-    config = settings()
+    config = settings([service])
     event = _event(service.declarations, type_, _read(config.max_event_bytes) if data == STDIN else data)
     try:
         told = asyncio.run(publish(service, event, config, flow=flow, key=key))

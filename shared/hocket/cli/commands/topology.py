@@ -25,7 +25,8 @@ NOT_SO = 1
 @click.option("--prune", is_flag=True, help="Remove what nobody hears any more; a queue only when it is empty.")
 def topology(modules: tuple[str, ...], unheard: bool, prune: bool) -> None:
     """Print what services have on the broker as a RabbitMQ definitions file, or remove what nobody hears any more."""
-    services, config = _services(modules), settings()
+    services = _services(modules)
+    config = settings(services)
     if unheard or prune:
         if asyncio.run(_keep_up(services, config, prune)):
             raise Exit(NOT_SO)

@@ -8,7 +8,6 @@ import asyncpg
 
 from hocket.errors import ConfigError
 from hocket.store.postgres.errors import sentence, shown
-from hocket.store.postgres.pools import CONNECT_SECONDS
 from hocket.store.postgres.statements import rows_touched
 from hocket.store.records import OutboxViewRow, RowKind
 from hocket.store.sql import VIEW_COUNTS, VIEW_RETRY, VIEW_ROWS
@@ -21,9 +20,10 @@ _RETRY = VIEW_RETRY + " AND ($1::bigint[] = '{}' OR id = ANY($1::bigint[]))"
 class PostgresOutboxView:
     """The outbox in one schema; `ConfigError` where it cannot be looked at."""
 
-    def __init__(self, url: str, schema: str = "public") -> None:
+    def __init__(self, url: str, connect_seconds: float, schema: str = "public") -> None:
         self._url = url.replace("postgresql+asyncpg://", "postgresql://", 1)
         self._schema = schema
+        self._connect_seconds = connect_seconds
 
     def _ask(self, work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
         return asyncio.run(self._connected(work))
@@ -31,7 +31,7 @@ class PostgresOutboxView:
     async def _connected(self, work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
         settings = {"search_path": f'"{self._schema}"', "application_name": "hocket outbox"}
         try:
-            connection = await asyncpg.connect(self._url, timeout=CONNECT_SECONDS, server_settings=settings)
+            connection = await asyncpg.connect(self._url, timeout=self._connect_seconds, server_settings=settings)
             try:
                 return await work(connection)
             finally:

@@ -14,6 +14,7 @@ from sqlalchemy import CursorResult, Executable, event
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from hocket.config import PostgresSettings
 from hocket.errors import HocketError, StoreError
 from hocket.store.handler_connection import (
     BORROWER,
@@ -30,22 +31,12 @@ from hocket.store.postgres.errors import READ_ONLY, code_of, handler_error, kit_
 
 T = TypeVar("T")
 
-#: Connections for the kit's own statements, for handlers' transactions and steps, and for `read()`.
-KIT_CONNECTIONS = 4
-HANDLER_CONNECTIONS = 16
-READ_CONNECTIONS = 4
-#: Of the kit's, those that stand from the start: commits and look-ups run side by side.
+#: Of the kit's connections, those that stand from the start: commits and look-ups run side by side.
 KIT_READY = 2
-#: Seconds to wait for a free connection: of the kit, of a handler's transaction or read.
+#: Seconds to wait for a free connection of the kit, and for a statement of `read()` to be answered. Handlers'
+#: statements are bounded by the lease of their transaction.
 KIT_SECONDS = 10.0
-HANDLER_SECONDS = 30.0
-#: Seconds for a connection to be made, for one of the kit's statements or a commit to be answered, and for one of
-#: `read()`. Handlers' statements are bounded by the lease of their transaction.
-CONNECT_SECONDS = 10.0
-ANSWER_SECONDS = 30.0
 READ_SECONDS = 60.0
-#: Milliseconds for which the group commit waits for a row that another transaction holds (RULES 3.3).
-LOCK_MILLISECONDS = 100
 #: Statements kept prepared on one connection.
 PREPARED = 256
 
@@ -55,10 +46,12 @@ SETTINGS = {"jit": "off", "default_transaction_isolation": "read committed", "ap
 #: The kit's statements are planned once a connection, and by their indexes: a plan that was made while a table was
 #: empty goes through all of it when it has grown.
 KIT_SETTINGS = {
-    "lock_timeout": str(LOCK_MILLISECONDS),
     "plan_cache_mode": "force_generic_plan",
     "enable_seqscan": "off",
 }
+
+#: What a store is made with where nobody says otherwise.
+DEFAULTS = PostgresSettings()
 
 
 class KitConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg ships no types
@@ -105,8 +98,11 @@ class PooledReadConnection(ReadConnection):
 class Pools:
     """The pools of one store."""
 
-    def __init__(self, url: str, schema: str) -> None:
+    def __init__(self, url: str, schema: str, settings: PostgresSettings) -> None:
         self.shown = shown(url)
+        self.connect_seconds = settings.postgres_connect_seconds
+        self.statement_seconds = settings.postgres_statement_seconds
+        self._bounds = settings
         self._url = url
         self._settings = SETTINGS | {"search_path": f'"{schema}"'}
         self._kit: asyncpg.Pool | None = None
@@ -120,7 +116,7 @@ class Pools:
         """A connection of its own, with seconds for an answer where given; what asyncpg raises comes through."""
         return await asyncpg.connect(
             self._url,
-            timeout=CONNECT_SECONDS,
+            timeout=self.connect_seconds,
             command_timeout=answer,
             statement_cache_size=PREPARED,
             server_settings={**self._settings, **(settings or {})},
@@ -128,20 +124,22 @@ class Pools:
 
     async def open(self) -> None:
         """Make the pools; but for two of the kit's, connections are made when they are first needed."""
+        # Milliseconds for which the group commit waits for a row that another transaction holds (RULES 3.3).
+        lock_timeout = str(round(self._bounds.postgres_lock_seconds * 1000))
         self._kit = await asyncpg.create_pool(
             self._url,
             min_size=KIT_READY,
-            max_size=KIT_CONNECTIONS,
-            timeout=CONNECT_SECONDS,
-            command_timeout=ANSWER_SECONDS,
+            max_size=self._bounds.postgres_kit_pool,
+            timeout=self.connect_seconds,
+            command_timeout=self.statement_seconds,
             statement_cache_size=PREPARED,
             connection_class=KitConnection,
-            server_settings=self._settings | KIT_SETTINGS,
+            server_settings=self._settings | KIT_SETTINGS | {"lock_timeout": lock_timeout},
             init=statements.plan,
         )
-        self._handlers = self._engine(HANDLER_CONNECTIONS, {})
+        self._handlers = self._engine(self._bounds.postgres_pool, {})
         read_only = {"default_transaction_read_only": "on"}
-        self._readers = self._engine(READ_CONNECTIONS, read_only, answer=READ_SECONDS, borrower=_READER)
+        self._readers = self._engine(self._bounds.postgres_read_pool, read_only, answer=READ_SECONDS, borrower=_READER)
 
     def _engine(
         self, size: int, settings: dict[str, str], *, answer: float | None = None, borrower: Reader | None = None
@@ -161,7 +159,7 @@ class Pools:
             async_creator=connect,
             pool_size=size,
             max_overflow=0,
-            pool_timeout=HANDLER_SECONDS,
+            pool_timeout=self._bounds.postgres_pool_seconds,
         )
         guard(engine, reads=borrower is not None)
         event.listen(engine.sync_engine, "handle_error", self._error_of)
@@ -186,7 +184,8 @@ class Pools:
         try:
             yield
         except SQLAlchemyError as error:
-            raise StoreError(f"database {self.shown} gave no connection in {HANDLER_SECONDS:g} s ({error})") from error
+            waited = self._bounds.postgres_pool_seconds
+            raise StoreError(f"database {self.shown} gave no connection in {waited:g} s ({error})") from error
         except Exception as error:
             raise kit_error(self.shown, error) from error
 
@@ -229,7 +228,7 @@ class Pools:
                 await engine.dispose()
         if self._kit is not None:
             try:
-                await asyncio.wait_for(self._kit.close(), CONNECT_SECONDS)
+                await asyncio.wait_for(self._kit.close(), self.connect_seconds)
             except TimeoutError:
                 self._kit.terminate()
 

@@ -13,7 +13,7 @@ from sqlalchemy.pool import NullPool
 
 from hocket.errors import ConfigError
 from hocket.store import schema as tables
-from hocket.store.postgres.pools import ANSWER_SECONDS, Pools
+from hocket.store.postgres.pools import Pools
 from hocket.store.sql import META
 
 #: The advisory lock under which tables are made, the same for every hocket: "hocket" as a number.
@@ -27,7 +27,7 @@ async def create(pools: Pools, schema: str, own: MetaData | None) -> None:
 
     `ConfigError` where a later hocket has made them and says that this one is too old for them.
     """
-    connection = await pools.connect(answer=ANSWER_SECONDS)
+    connection = await pools.connect(answer=pools.statement_seconds)
     try:
         while not await connection.fetchval(f"SELECT pg_try_advisory_lock({_LOCK})"):  # noqa: ASYNC110 -- not ours to set
             await asyncio.sleep(LOCK_LOOK_SECONDS)  # asked each time, so that a server that went away is noticed
@@ -44,7 +44,7 @@ async def create(pools: Pools, schema: str, own: MetaData | None) -> None:
     except BaseException:
         connection.terminate()  # nobody waits for a server that went away
         raise
-    await connection.close(timeout=ANSWER_SECONDS)  # the lock ends with it
+    await connection.close(timeout=pools.statement_seconds)  # the lock ends with it
 
 
 async def _make(connection: asyncpg.Connection) -> None:

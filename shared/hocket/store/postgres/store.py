@@ -14,18 +14,17 @@ from sqlalchemy import MetaData
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.clock import Clock
+from hocket.config import TRANSACTION_SECONDS, PostgresSettings
 from hocket.errors import StoreError
 from hocket.store.postgres import schema as postgres_schema
 from hocket.store.postgres import sql, statements
 from hocket.store.postgres.errors import kit_error, opening_error, sentence
 from hocket.store.postgres.joined import JoinedTx, join
-from hocket.store.postgres.pools import Pools
+from hocket.store.postgres.pools import DEFAULTS, Pools
 from hocket.store.postgres.statements import rows_touched
 from hocket.store.postgres.transaction import PostgresTx
 from hocket.store.purge import START, ceiling, sift
 from hocket.store.records import (
-    LEASE_SECONDS,
-    OWNER_LEASE_SECONDS,
     Before,
     Ending,
     InboxRow,
@@ -50,18 +49,26 @@ class PostgresStore:
     """A `hocket.store.port.Store` over one schema of a PostgreSQL database.
 
     `url` is `postgresql://USER:PASSWORD@HOST:PORT/DATABASE`; `boot` names this start of the process and owns the
-    outbox rows for `lease` seconds after each `renew`.
+    outbox rows for `owner_lease_seconds` of the `settings` after each `renew`.
     """
 
     def __init__(
-        self, url: str, *, clock: Clock, boot: str, schema: str = "public", lease: float = OWNER_LEASE_SECONDS
+        self,
+        url: str,
+        *,
+        clock: Clock,
+        boot: str,
+        schema: str = "public",
+        settings: PostgresSettings = DEFAULTS,
+        transaction_seconds: float = TRANSACTION_SECONDS,
     ) -> None:
-        self._pools = Pools(url.replace("postgresql+asyncpg://", "postgresql://", 1), schema)
+        self._pools = Pools(url.replace("postgresql+asyncpg://", "postgresql://", 1), schema, settings)
         self._name = self._pools.shown
         self._clock = clock
         self._boot = boot
         self._schema = schema
-        self._owner_lease = lease
+        self._owner_lease = settings.owner_lease_seconds
+        self._transaction_seconds = transaction_seconds
         self._refusing: str | None = f"database {self._name} is not open yet"
         self._walk = START
         self._open: set[PostgresTx] = set()
@@ -152,9 +159,13 @@ class PostgresStore:
     # -- transactions ----------------------------------------------------------------------------------------------
 
     @asynccontextmanager
-    async def transaction(self, lease: float = LEASE_SECONDS) -> AsyncIterator[PostgresTx]:
-        """A write transaction, at most `lease` seconds from its first statement; then `LeaseExpired`."""
+    async def transaction(self, lease: float | None = None) -> AsyncIterator[PostgresTx]:
+        """A write transaction, at most `lease` seconds from its first statement; then `LeaseExpired`.
+
+        Without `lease` as many as the store was made with.
+        """
         self._check()
+        lease = self._transaction_seconds if lease is None else lease
         tx = PostgresTx(self._pools, self._boot, self._clock, lease, self._terminate)
         self._open.add(tx)
         ending = False

@@ -13,7 +13,7 @@ from hocket.clock import Clock
 from hocket.errors import HocketError, StoreError
 from hocket.saga.ledger import LedgerRow
 from hocket.store.handler_connection import COMMITTED, ROLLED_BACK, Borrower, HandlerConnection
-from hocket.store.postgres import pools, sql, statements
+from hocket.store.postgres import sql, statements
 from hocket.store.postgres.errors import code_of, kit_error, sentence
 from hocket.store.postgres.pools import Pools
 from hocket.store.postgres.statements import rows_touched
@@ -164,7 +164,7 @@ class PostgresTx(Borrower):
         if self._raw is None:
             return
         try:
-            status = await self._raw.execute("COMMIT", timeout=pools.ANSWER_SECONDS)
+            status = await self._raw.execute("COMMIT", timeout=self._pools.statement_seconds)
         except Exception as error:
             raise StoreError(sentence(self._pools.shown, error)) from error
         await self._release(broken=False)

@@ -22,10 +22,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.clock import Clock
+from hocket.config import TRANSACTION_SECONDS
 from hocket.errors import ConfigError, HocketError, StoreError
 from hocket.store.handler_connection import READ_REFUSAL, HandlerConnection, ReadConnection, Reader
 from hocket.store.purge import START
-from hocket.store.records import LEASE_SECONDS, Before, Ending, InboxRow, OutboxRow, Purged, Waiting, Written
+from hocket.store.records import Before, Ending, InboxRow, OutboxRow, Purged, Waiting, Written
 from hocket.store.sqlite import purge, schema, statements
 from hocket.store.sqlite.connection import PREPARED, InlineConnection, SqliteConnection, ThreadConnection
 from hocket.store.sqlite.errors import blames_file, blames_store, sentence
@@ -51,7 +52,15 @@ class SqliteStore:
     event loop, for virtual time. `:memory:` is a private file that is deleted at the end.
     """
 
-    def __init__(self, path: str, *, clock: Clock, boot: str, inline: bool = False) -> None:
+    def __init__(
+        self,
+        path: str,
+        *,
+        clock: Clock,
+        boot: str,
+        inline: bool = False,
+        transaction_seconds: float = TRANSACTION_SECONDS,
+    ) -> None:
         self._memory = path == MEMORY
         if self._memory:
             folder = tempfile.mkdtemp(prefix="hocket-")
@@ -60,6 +69,7 @@ class SqliteStore:
         self._path = path
         self._clock = clock
         self._boot = boot
+        self._transaction_seconds = transaction_seconds
         kind: Callable[[Callable[[], sqlite3.Connection]], SqliteConnection] = (
             InlineConnection if inline else ThreadConnection
         )
@@ -196,14 +206,15 @@ class SqliteStore:
             self._lease.release()
 
     @asynccontextmanager
-    async def transaction(self, lease: float = LEASE_SECONDS) -> AsyncIterator[SqliteTx]:
+    async def transaction(self, lease: float | None = None) -> AsyncIterator[SqliteTx]:
         """The write lease in order of asking, at most `lease` seconds; `LeaseExpired` from its calls and its exit.
 
+        Without `lease` as many seconds as the store was made with.
         Whoever asks for a second one, or calls `commit`, inside the first waits for himself until the lease ends.
         """
         await self._acquire_lease()
         tx = SqliteTx(self._path, self._writer, self._handler_engine, self._boot, self._clock)
-        timer = self._lease.hold(tx, lease)
+        timer = self._lease.hold(tx, self._transaction_seconds if lease is None else lease)
         try:
             yield tx
             timer.cancel()

@@ -19,13 +19,14 @@ from hocket import Heard
 from hocket.broker.port import Verdict
 from hocket.broker.rabbitmq import RabbitTransport
 from hocket.clock import SystemClock
-from hocket.worker import CLOSE_SECONDS, DRAIN_SECONDS, STOP_SECONDS
+from hocket.config import Config
 from tests.hocket.sample_services import message_of, until
 
 PATIENCE = 60.0
 EVENTS = 60
+_CONFIG = Config.model_construct()
 #: Seconds in which an orderly stop must have ended, whatever a handler does.
-STOP_BOUND = STOP_SECONDS + DRAIN_SECONDS + CLOSE_SECONDS + 5
+STOP_BOUND = _CONFIG.stop_seconds + _CONFIG.drain_seconds + _CONFIG.close_seconds + 5
 #: Seconds in which a second signal must have ended the process.
 AT_ONCE = 3.0
 

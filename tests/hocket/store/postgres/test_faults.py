@@ -16,7 +16,7 @@ from hocket import Retry, Scheduled, Service, Tx
 from hocket.broker.memory import MemoryBroker, MemoryTransport
 from hocket.broker.topology import DEAD
 from hocket.clock import SystemClock
-from hocket.config import Config
+from hocket.config import Config, PostgresSettings
 from hocket.errors import ConfigError, HocketError, StoreError
 from hocket.outcome import Word
 from hocket.store.port import Store
@@ -139,12 +139,12 @@ def test_a_connection_that_ends_as_a_statement_begins() -> None:
 
 async def test_a_server_that_falls_silent(replicas: Replicas, monkeypatch: pytest.MonkeyPatch) -> None:
     """RULES 3.2: where nothing comes back any more, at a commit or a read, that is a `StoreError` within a bound."""
-    for bound in ("ANSWER_SECONDS", "READ_SECONDS", "CONNECT_SECONDS"):
-        monkeypatch.setattr(pools, bound, 0.5)
+    monkeypatch.setattr(pools, "READ_SECONDS", 0.5)
+    settings = PostgresSettings(postgres_connect_seconds=0.5, postgres_statement_seconds=0.5)
     proxy = TcpProxy(replicas.server.port)
     await proxy.up()
     url = replicas.server.url().replace(f":{replicas.server.port}", f":{proxy.port}")
-    store = PostgresStore(url, clock=SystemClock(), boot="boot", schema=replicas.schema)
+    store = PostgresStore(url, clock=SystemClock(), boot="boot", schema=replicas.schema, settings=settings)
     await store.open(TABLES)
     async with asyncio.timeout(PATIENCE):
         async with store.read() as db:
@@ -224,11 +224,10 @@ async def test_nul_ends_its_own_delivery_and_pauses_nobody(replicas: Replicas, w
         await post.close()
 
 
-async def test_no_connection_left(replicas: Replicas, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_connection_left(replicas: Replicas) -> None:
     """RULES 3.2, 3.3: an exhausted pool is a `StoreError` for the one that waits; the kit's own pool goes on."""
-    monkeypatch.setattr(pools, "HANDLER_CONNECTIONS", 1)
-    monkeypatch.setattr(pools, "HANDLER_SECONDS", 0.2)
-    store = await replicas.start("boot-1")
+    small = PostgresSettings(postgres_pool=1, postgres_pool_seconds=0.2)
+    store = await replicas.start("boot-1", settings=small)
     async with store.transaction() as tx:
         await tx.write([ending("holds")])
         with pytest.raises(StoreError, match=r"gave no connection in 0\.2 s"):

@@ -81,7 +81,7 @@ async def test_a_look_from_outside_and_a_second_chance(shop: Shop) -> None:
     rows = (outbox_row("a.due", due=now - 5), outbox_row("b.later", due=now + 90), outbox_row("c.big", due=now - 60))
     [written] = await shop.store.commit([Ending(outbox=rows)])
     await shop.store.refuse(written.outbox[2].id, "too large")
-    visit = PostgresOutboxView(shop.url, shop.schema)
+    visit = PostgresOutboxView(shop.url, 10.0, shop.schema)
     counts = await asyncio.to_thread(visit.counts, now)
     assert [each[:3] for each in counts] == [("event", "due", 1), ("event", "later", 1), ("event", "refused", 1)]
     kept = await asyncio.to_thread(visit.rows, 10)

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from deploy.database.server import PostgresServer
+from hocket.config import PostgresSettings
 from hocket.errors import ConfigError
 from hocket.saga import LedgerState
 from hocket.store.records import Ending, RowKind
@@ -46,7 +47,8 @@ async def test_a_living_owner_keeps_its_rows(replicas: Replicas) -> None:
 
 async def test_a_lease_ends_by_itself(replicas: Replicas) -> None:
     """RULES 4.1: a lease that nobody renews is over after its seconds, by the clock of the database."""
-    first, second = await replicas.start("one", lease=SHORT_LEASE), await replicas.start("two")
+    short = PostgresSettings.model_construct(owner_lease_seconds=SHORT_LEASE)
+    first, second = await replicas.start("one", settings=short), await replicas.start("two")
     await first.commit([Ending(outbox=(outbox_row("a"),))])
     async with asyncio.timeout(PATIENCE):
         while not await second.take_over():  # noqa: ASYNC110 -- bounded above

@@ -14,7 +14,6 @@ from hocket import Event, Heard, Service, Tx
 from hocket.assembly import Assembly, StartedService
 from hocket.config import Config
 from hocket.errors import StoreError
-from hocket.store.postgres import pools
 
 PATIENCE = 60.0
 #: Events of one test.
@@ -154,10 +153,11 @@ class Stock:
 
 
 @asynccontextmanager
-async def running(postgres: PostgresServer) -> AsyncIterator[Stock]:
+async def running(postgres: PostgresServer, config: Config | None = None) -> AsyncIterator[Stock]:
     """A service at work on a database of its own, on a broker in memory; the server runs again afterwards."""
     name = f"stock_{uuid4().hex}"
-    assembly = Assembly(Config(broker_url="memory://", database_url=postgres.add_database(name), http_host="127.0.0.1"))
+    here = {"broker_url": "memory://", "database_url": postgres.add_database(name), "http_host": "127.0.0.1"}
+    assembly = Assembly((config or Config()).model_copy(update=here))
     made = Stock(postgres, name, await assembly.start(mover, 0))
     await made.sql("INSERT INTO shelves SELECT n, 0 FROM generate_series(0, 1000) n")
     async with asyncio.timeout(PATIENCE):
@@ -239,11 +239,9 @@ async def test_a_server_that_restarts_under_load(stock: Stock) -> None:
     await stock.healed()
 
 
-async def test_a_pool_that_is_too_small(postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_pool_that_is_too_small(postgres: PostgresServer) -> None:
     """RULES 3.2: handlers that get no connection in time go again, as no attempt; the kit's own pool goes on."""
-    monkeypatch.setattr(pools, "HANDLER_CONNECTIONS", 1)
-    monkeypatch.setattr(pools, "HANDLER_SECONDS", 1.0)
-    async with running(postgres) as made:
+    async with running(postgres, Config(postgres_pool=1, postgres_pool_seconds=1)) as made:
         working = asyncio.create_task(work(made))
         async with asyncio.timeout(PATIENCE):
             while "gave no connection" not in made.part.worker.committer.failing:  # noqa: ASYNC110 -- bounded above
