@@ -1,7 +1,7 @@
-"""Eighteen mistakes that a type checker sees, but for two; each stands in a function, so that a test can make it.
+"""Eighteen mistakes; a type checker sees all but two. Each is in a function, so that a test can make it.
 
-Each wrong line carries the code under which mypy refuses it. mypy strict refuses an ignore that ignores nothing, so
-that this file passes only as long as every mistake is seen.
+Each wrong line has an ignore with mypy's error code. mypy strict refuses an ignore without an error, so this file
+passes only while mypy sees every mistake.
 """
 
 from hocket import Death, Event, Heard, Scheduled, Service, Tx
