@@ -20,8 +20,8 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     lines = [head, *cells]
     return "\n".join(
         "  ".join(
-            cell.rjust(width) if stands else cell.ljust(width)
-            for cell, width, stands in zip(line, widths, right, strict=True)
+            cell.rjust(width) if on_right else cell.ljust(width)
+            for cell, width, on_right in zip(line, widths, right, strict=True)
         ).rstrip()
         for line in lines
     )

@@ -1,4 +1,4 @@
-"""What stands behind a service's decorators: each reads a signature, checks it, and adds it to the declarations.
+"""The work of a service's decorators: each reads a signature, checks it, and adds it to the declarations.
 
 Every method raises `DeclarationError` for an invalid declaration; the message names the function and says how to fix
 it.
@@ -36,8 +36,8 @@ _UPCAST_FORM = "def NAME(old: A) -> B"
 class Declarer:
     """Adds functions to the declarations of one service.
 
-    `transaction` is the class that a handler's last parameter names; it is passed in, because it stands on a higher
-    floor. `has_uses` tells whether the service has `uses=`, which that parameter must then name.
+    `transaction` is the class that a handler's last parameter names; it is passed in, because it is defined on a higher
+    floor. `has_uses`: the service has `uses=`, so that parameter must name the type that it yields.
     """
 
     declarations: Declarations

@@ -81,7 +81,7 @@ async def _show_leftovers(services: Sequence[Service[Any]], config: Config, prun
 
 
 def _later(each: Leftover) -> str:
-    return "--prune removes it once it is empty and nobody consumes it" if each.queue else "--prune removes it"
+    return "--prune removes it once it is empty and has no consumer" if each.queue else "--prune removes it"
 
 
 def _named(each: Leftover) -> str:
