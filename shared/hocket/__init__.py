@@ -1,4 +1,4 @@
-"""hocket: services that coordinate by events, without a conductor."""
+"""hocket: services that coordinate by events on RabbitMQ, without a central workflow."""
 
 from hocket.breaker import Breaker
 from hocket.errors import Defer, Reject
@@ -17,10 +17,10 @@ __all__ = [  # noqa: RUF022 - in the order of the headings
     "Event",
     "Scheduled",
     "Sensitive",
-    # what it holds while it works
+    # what a handler holds while it runs
     "Tx",
     "Outside",
-    # how it meets failure
+    # how it handles failures
     "Retry",
     "Breaker",
     "Reject",

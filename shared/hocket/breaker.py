@@ -1,7 +1,7 @@
-"""Breakers: a pure state machine around one outside dependency (RULES 6). Time is monotonic seconds, passed in.
+"""Breaker: the declaration of one outside dependency, and when calls to it are refused (RULES 6).
 
 ```
-            `after` failures in a row             period over, one probe goes out
+            `after` failures in a row             period over, one probe begins
   closed ----------------------------> open ----------------------------------> half-open
      ^                                  ^ |                                          |
      |                                  | +------ probe failed: a new period --------+
@@ -16,16 +16,16 @@ from datetime import timedelta
 from hocket.errors import Control, DeclarationError
 from hocket.retry import are_exceptions, is_count, is_span
 
-#: Longest period a declaration may ask for.
+#: Longest `open_for`.
 MAX_OPEN = timedelta(days=1)
 
 
 @dataclass(frozen=True)
 class Breaker:
-    """Guards one outside dependency, wherever this very object is named.
+    """Guards one outside dependency. All handlers that name the same object share its state.
 
-    It opens after `after` failures in a row of the kinds in `failures`, or calls slower than `slow`; after `open_for`
-    one delivery at a time probes. `DeclarationError` where it cannot be meant.
+    It opens after `after` failures in a row; a failure is an error of the kinds in `failures`, or a call slower than
+    `slow`. After `open_for`, one delivery at a time probes. Raises `DeclarationError` for invalid arguments.
     """
 
     name: str
@@ -36,24 +36,27 @@ class Breaker:
 
     def __post_init__(self) -> None:
         if not _is_name(self.name):
-            raise DeclarationError(f"Breaker({self.name!r}): say a name, like Breaker('card-api', ...)")
+            raise DeclarationError(f"Breaker({self.name!r}): give a name, as in Breaker('card-api', ...)")
         if not self.failures or not are_exceptions(self.failures):
             raise DeclarationError(
-                f"Breaker({self.name!r}, failures={self.failures!r}): say a tuple of the exception classes that mean "
-                "the outside is ill, like failures=(TimeoutError, ConnectionError)"
+                f"Breaker({self.name!r}, failures={self.failures!r}): give a tuple of exception classes that mean the "
+                "dependency does not work, as in failures=(TimeoutError, ConnectionError)"
             )
         if any(issubclass(each, Control) for each in self.failures):
-            raise DeclarationError(f"Breaker({self.name!r}): Reject and Defer are words of a handler, not failures")
+            raise DeclarationError(
+                f"Breaker({self.name!r}): Reject and Defer are a handler's decisions, not failures; remove them from "
+                "failures="
+            )
         if not is_count(self.after):
-            raise DeclarationError(f"Breaker({self.name!r}, after={self.after!r}): say a whole number from 1")
+            raise DeclarationError(f"Breaker({self.name!r}, after={self.after!r}): give a whole number of at least 1")
         if not is_span(self.open_for) or not timedelta(0) < self.open_for <= MAX_OPEN:
-            raise DeclarationError(f"Breaker({self.name!r}, open_for={self.open_for!r}): say a timedelta up to a day")
+            raise DeclarationError(
+                f"Breaker({self.name!r}, open_for={self.open_for!r}): give a timedelta above 0, up to a day"
+            )
         if self.slow is not None and (not is_span(self.slow) or self.slow == timedelta(0)):
-            raise DeclarationError(f"Breaker({self.name!r}, slow={self.slow!r}): say a timedelta above 0, or leave it")
-
-    def counts(self, error: BaseException) -> bool:
-        """Whether this error means that the outside is ill."""
-        return isinstance(error, self.failures)
+            raise DeclarationError(
+                f"Breaker({self.name!r}, slow={self.slow!r}): give a timedelta above 0, or leave it out"
+            )
 
 
 def _is_name(value: object) -> bool:

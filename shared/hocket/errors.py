@@ -1,19 +1,19 @@
 """Every error that hocket raises.
 
 HocketError
-├── DeclarationError      a declaration that cannot be meant; raised at import, says how to mend it
-├── ConfigError           a setting or the machine does not allow the service to run (port taken, 406, database locked)
-├── Undecodable           bytes that are no envelope or no such event; carries the field and the cause
-├── Unsayable             an event that may not leave: undeclared, too big, headers over the bound
-├── StoreError            the store does not answer or cannot be written; says which file and why
-│   └── LeaseExpired      a transaction held its write lease beyond the bound and was rolled back
-├── TransportError        the broker does not answer or refuses; says which address and why
-├── OutboxFull            too many due events wait for the broker; say again later (HTTP answers 503)
-├── OutsideTooLate        a call to the outside was entered with the transaction open
-├── BreakerOpen           a breaker refuses the call; the attempt is deferred
-└── Control               words of a handler that are no failures
-    ├── Reject            dead now
-    └── Defer             later, costs no attempt
+├── DeclarationError      an invalid declaration; raised at import, the message says how to fix it
+├── ConfigError           a setting or the machine prevents the start (port in use, broker's 406, database locked)
+├── Undecodable           bytes that are not an envelope or not the expected event; names the field and the cause
+├── Unsayable             an event that must not be published: undeclared, too large, headers over the bound
+├── StoreError            the store does not answer or cannot be written; names the database and the reason
+│   └── LeaseExpired      a transaction held the write lease beyond its bound and was rolled back
+├── TransportError        the broker does not answer or refuses; names the address and the reason
+├── OutboxFull            too many due events wait for the broker; try again later (HTTP answers 503)
+├── OutsideTooLate        `tx.outside` was entered while the transaction was open
+├── BreakerOpen           an open breaker refuses the call; the attempt is deferred
+└── Control               a handler's decision about its attempt, not a failure
+    ├── Reject            dead letter at once
+    └── Defer             again later; costs no attempt
 """
 
 from datetime import timedelta
@@ -24,15 +24,15 @@ class HocketError(Exception):
 
 
 class DeclarationError(HocketError):
-    """A service, event or handler is declared in a way that cannot be meant; the text says how to mend it."""
+    """A service, event or handler is declared wrongly; the message says how to fix it."""
 
 
 class ConfigError(HocketError):
-    """A setting or the surroundings forbid the start; the text names the object, both values and the way out."""
+    """A setting or the environment prevents the start; the message names the object, both values and the way out."""
 
 
 class Undecodable(HocketError):
-    """Bytes that are no envelope, or data that is no such event; `field` names the place, `cause` the reason."""
+    """Bytes that are not an envelope, or data that is not the expected event; `field` is where, `cause` why."""
 
     def __init__(self, field: str, cause: str) -> None:
         super().__init__(f"{field}: {cause}")
@@ -41,31 +41,31 @@ class Undecodable(HocketError):
 
 
 class Unsayable(HocketError):
-    """An event that must not leave the service: undeclared, too big, or its headers over the bound."""
+    """An event that must not be published: undeclared, too large, or with headers over the bound."""
 
 
 class StoreError(HocketError):
-    """The store does not answer or cannot be written; nothing was lost, the work is taken up again."""
+    """The store does not answer or cannot be written. Nothing was lost: the work is repeated."""
 
 
 class LeaseExpired(StoreError):
-    """A transaction held the write lease longer than its bound; it was rolled back and is fenced."""
+    """A transaction held the write lease beyond its bound; it was rolled back, and its later writes are refused."""
 
 
 class TransportError(HocketError):
-    """The broker does not answer or refuses; the text names the address and the reason."""
+    """The broker does not answer or refuses; the message names the address and the reason."""
 
 
 class OutboxFull(HocketError):
-    """As many due events as the bound allows wait for the broker; say again later (RULES 4.6)."""
+    """As many due events wait for the broker as the bound allows; try again later (RULES 4.6)."""
 
 
 class OutsideTooLate(HocketError):
-    """`tx.outside` was entered while the transaction is open: call the outside before the first `await tx.db()`."""
+    """`tx.outside` was entered while the transaction was open; enter it before the first `await tx.db()`."""
 
 
 class BreakerOpen(HocketError):
-    """The breaker is open and refuses the call; the attempt is deferred and costs nothing."""
+    """The breaker is open and refuses the call; the delivery is deferred and uses no attempt."""
 
     def __init__(self, breaker: str, wait: timedelta) -> None:
         super().__init__(f"breaker {breaker} is open for another {wait.total_seconds():.1f} s")
@@ -74,11 +74,11 @@ class BreakerOpen(HocketError):
 
 
 class Control(HocketError):
-    """A handler's word about its attempt; not a failure and not logged as one."""
+    """A handler's decision about its attempt; it is not a failure and not logged as one."""
 
 
 class Reject(Control):
-    """Raise in a handler: this delivery is dead now, without further attempts."""
+    """Raise in a handler: the delivery becomes a dead letter at once, without further attempts."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -86,7 +86,7 @@ class Reject(Control):
 
 
 class Defer(Control):
-    """Raise in a handler: try this delivery again after `wait`; costs no attempt."""
+    """Raise in a handler: the delivery comes again after `wait` and uses no attempt."""
 
     def __init__(self, wait: timedelta) -> None:
         super().__init__(f"deferred for {wait.total_seconds():.3f} s")

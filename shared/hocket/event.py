@@ -1,7 +1,7 @@
-"""Events: what a service says (`Event`) and what it reads of what others say (`Heard`).
+"""Event models: `Event` for what a service says, `Heard` for what it reads of another service's event.
 
-A class keyword names type and version, a pydantic model the data. Mistakes in a declaration are refused when the class
-is made, with the sentence that mends them.
+Class keywords give type and version, pydantic fields the data. Invalid declarations raise `DeclarationError` when the
+class is created; the message says how to fix them.
 """
 
 import re
@@ -17,35 +17,35 @@ from typing_extensions import dataclass_transform
 
 from hocket.errors import DeclarationError, Unsayable
 
-#: Longest event type, in bytes: with its version it is a routing key, which AMQP bounds at 255.
+#: Longest event type in bytes: with its version it is a routing key, for which AMQP allows 255.
 MAX_TYPE_BYTES = 200
 #: Highest version of an event type.
 MAX_VERSION = 1_000_000
-#: Longest key of something scheduled, in bytes.
+#: Longest key of a scheduled event, in bytes.
 MAX_SCHEDULE_KEY_BYTES = 500
-#: Beginnings that belong to the kit and to the broker.
+#: Beginnings of types that belong to the kit and to the broker.
 RESERVED_BEGINNINGS = ("hocket.", "amq")
 
 _SAID_TYPE = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
-#: Foreign publishers name their events as they like; only what a routing key reads as a word or a wildcard is bound.
+#: Foreign publishers choose their own names; only the characters that a routing key treats as special are excluded.
 _HEARD_TYPE = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 _SENSITIVE = "hocket.sensitive"
 
 T = TypeVar("T")
-#: Marks a field as personal or secret, `card_token: Sensitive[str]`: masked wherever people look.
+#: Marks a field as personal or secret, `card_token: Sensitive[str]`: it is masked wherever people see it.
 Sensitive = Annotated[T, _SENSITIVE]
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(Field,))
 class _Declared(ModelMetaclass):
-    """Tells type checkers that event models are frozen and take keywords only."""
+    """Tells type checkers that event models are frozen and take keyword arguments only."""
 
 
 class Heard(BaseModel, metaclass=_Declared):
-    """An event that another service says, with only the fields that are read here.
+    """An event that another service says, with only the fields that this service reads.
 
-    `class OrderPlaced(Heard, type="order.placed", version=1)`. Instances are frozen; fields that are not named are
-    ignored. Raises `DeclarationError` when the class is made wrongly.
+    `class OrderPlaced(Heard, type="order.placed", version=1)`. Instances are frozen; other fields are ignored. Raises
+    `DeclarationError` when the class is created with invalid keywords.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -69,13 +69,13 @@ class Heard(BaseModel, metaclass=_Declared):
             return
         if not cls.__pydantic_complete__:
             raise DeclarationError(
-                f"{cls.__qualname__}: the types of its fields cannot be read; define or import them above it, at the "
-                "level of the module and not under TYPE_CHECKING"
+                f"{cls.__qualname__}: the types of its fields cannot be resolved; define or import them above it, at "
+                "module level and not under TYPE_CHECKING"
             )
         if not cls.model_config.get("frozen") or cls.model_config.get("extra") != "ignore":
             raise DeclarationError(
-                f"{cls.__qualname__}: an event is frozen and ignores fields it does not know; take `frozen` and "
-                "`extra` out of its class keywords and model_config"
+                f"{cls.__qualname__}: an event is frozen and ignores unknown fields; remove `frozen` and `extra` from "
+                "its class keywords and model_config"
             )
         cls.__hocket_sensitive__ = tuple(dict.fromkeys(_sensitive_names(cls)))
 
@@ -83,8 +83,9 @@ class Heard(BaseModel, metaclass=_Declared):
 class Event(Heard):
     """An immutable fact in the past tense, said by exactly one service, which owns it.
 
-    `class OrderPlaced(Event, type="order.placed", subject="order/{order_id}", version=1)`; `subject` names the
-    business thing it is about, by its fields. Raises `DeclarationError` when the class is made wrongly.
+    `class OrderPlaced(Event, type="order.placed", subject="order/{order_id}", version=1)`. `subject` names the business
+    thing that the event is about, by its fields. Raises `DeclarationError` when the class is created with invalid
+    keywords.
     """
 
     __hocket_subject__: ClassVar[str] = ""
@@ -102,13 +103,13 @@ class Event(Heard):
         for name in _subject_fields(cls):
             if name not in cls.model_fields:
                 raise DeclarationError(
-                    f"{cls.__qualname__}: subject {cls.__hocket_subject__!r} names {name!r}, which is no field of it; "
-                    f"its fields are {', '.join(cls.model_fields) or 'none'}"
+                    f"{cls.__qualname__}: subject {cls.__hocket_subject__!r} names {name!r}, which is not one of its "
+                    f"fields: {', '.join(cls.model_fields) or 'none'}"
                 )
             if type(None) in get_args(cls.model_fields[name].annotation):
                 raise DeclarationError(
                     f"{cls.__qualname__}: subject {cls.__hocket_subject__!r} names {name!r}, which may be None; "
-                    "a subject is made of fields that are always there"
+                    "use a field that always has a value"
                 )
 
     def subject_of(self) -> str:
@@ -121,9 +122,9 @@ E_co = TypeVar("E_co", bound=Event, covariant=True)
 
 @dataclass(frozen=True, slots=True, init=False)
 class Scheduled(Generic[E_co]):
-    """An event to be said later: `after` a time from the commit, or `at` a moment (with a time zone).
+    """An event to say later: `after` a time from the commit, or `at` a moment (with a time zone).
 
-    `key` names it, so that `tx.cancel(type(event), key)` finds it. Raises `Unsayable` when it cannot be meant.
+    `key` names it for `tx.cancel(type(event), key)`. Raises `Unsayable` for invalid arguments.
     """
 
     event: E_co
@@ -140,22 +141,22 @@ class Scheduled(Generic[E_co]):
     def __init__(self, event: E_co, *, after: timedelta | None = None, at: datetime | None = None, key: str) -> None:
         what = f"Scheduled {type(event).__name__}"
         if not isinstance(event, Event):
-            raise Unsayable(f"{what}: only an Event can be said later")
+            raise Unsayable(f"{what}: only an Event can be scheduled; give one of this service")
         if (after is None) == (at is None):
             raise Unsayable(f"{what}: give after=timedelta(…) or at=datetime(…), exactly one of them")
         if after is not None and after < timedelta():
-            raise Unsayable(f"{what}: after={after} lies in the past")
+            raise Unsayable(f"{what}: after={after} is negative; give a timedelta of at least 0")
         if at is not None and at.tzinfo is None:
             raise Unsayable(f"{what}: at={at} has no time zone; use datetime(…, tzinfo=UTC)")
         if not key or len(key.encode()) > MAX_SCHEDULE_KEY_BYTES:
-            raise Unsayable(f"{what}: its key has 1 to {MAX_SCHEDULE_KEY_BYTES} bytes")
+            raise Unsayable(f"{what}: the key must have 1 to {MAX_SCHEDULE_KEY_BYTES} bytes")
         for name, value in (("event", event), ("after", after), ("at", at), ("key", key)):
             object.__setattr__(self, name, value)
 
 
 @dataclass(frozen=True, slots=True)
 class Death:
-    """Why a delivery was given up, as `on_dead` is told.
+    """Why a delivery was given up: the second argument of `on_dead`.
 
     `cause` is the kind (an exception's class name, `rejected`, `timeout`, `crash`), `error` its text.
     """
@@ -172,31 +173,30 @@ def _refuse_unknown(cls: type[Heard], unknown: dict[str, object], known: str) ->
 
 def _check_type(cls: type[Heard], type: object, form: re.Pattern[str]) -> None:
     if not isinstance(type, str) or not type:
-        raise DeclarationError(
-            f'{cls.__qualname__}: an event names its type; add type="order.placed" as a class keyword'
-        )
+        raise DeclarationError(f'{cls.__qualname__}: the type is missing; add type="order.placed" as a class keyword')
     if type.startswith(RESERVED_BEGINNINGS):
         raise DeclarationError(
-            f"{cls.__qualname__}: type {type!r} begins like a name of the kit or the broker "
+            f"{cls.__qualname__}: type {type!r} begins with a reserved name "
             f"({', '.join(RESERVED_BEGINNINGS)}); choose another"
         )
     if not form.fullmatch(type) or len(type.encode()) > MAX_TYPE_BYTES:
         raise DeclarationError(
-            f"{cls.__qualname__}: type {type!r} is a thing and what happened to it, lower case with dots "
+            f"{cls.__qualname__}: type {type!r} is invalid; write a noun and a past participle, lower case with dots "
             f'("order.placed"), at most {MAX_TYPE_BYTES} bytes'
         )
 
 
 def _check_version(cls: type[Heard], version: object) -> None:
     if not isinstance(version, int) or isinstance(version, bool) or not 1 <= version <= MAX_VERSION:
-        raise DeclarationError(f"{cls.__qualname__}: version {version!r} is no whole number from 1 to {MAX_VERSION}")
+        raise DeclarationError(
+            f"{cls.__qualname__}: version {version!r} is invalid; give a whole number from 1 to {MAX_VERSION}"
+        )
 
 
 def _check_subject(cls: type[Heard], subject: object) -> None:
     if not isinstance(subject, str) or not subject:
         raise DeclarationError(
-            f'{cls.__qualname__}: an event names what it is about; add subject="order/{{order_id}}" with a field '
-            "of its own"
+            f'{cls.__qualname__}: the subject is missing; add subject="order/{{order_id}}" with a field of the event'
         )
 
 
@@ -205,20 +205,20 @@ def _subject_fields(cls: type[Event]) -> Iterator[str]:
     try:
         parts = list(Formatter().parse(subject))
     except ValueError as error:
-        raise DeclarationError(f"{cls.__qualname__}: subject {subject!r} cannot be read: {error}") from error
+        raise DeclarationError(f"{cls.__qualname__}: subject {subject!r} is not a valid format: {error}") from error
     for _, name, form, conversion in parts:
         if name is None:
             continue
         if form or conversion or not name.isidentifier():
             raise DeclarationError(
-                f"{cls.__qualname__}: subject {subject!r} takes plain fields, {{order_id}}, without attributes, "
-                "indexes and formats"
+                f"{cls.__qualname__}: subject {subject!r} may contain only plain fields, {{order_id}}, without "
+                "attributes, indexes and formats"
             )
         yield name
 
 
 def _sensitive_names(cls: type[BaseModel]) -> Iterator[str]:
-    """Names under which sensitive fields stand in the data; a field that holds one deeper down counts whole."""
+    """The keys of sensitive fields in the data; a field that contains a sensitive one is sensitive as a whole."""
     for name, info in cls.model_fields.items():
         if _SENSITIVE in info.metadata or _holds_sensitive(info.annotation, {cls}):
             yield name

@@ -1,7 +1,7 @@
-"""For services that look at the others: the tracer, the desk, and whatever a team builds beside them.
+"""For services that observe others: the tracer, the dead-letter desk, and what a team builds itself.
 
-`Raw` is what stands in a stream or on the dead-letter queue; an `Observer` is a service that may also read them and
-send a delivery again.
+An `Observer` is a service that may read the kit's streams and the dead-letter queue, and replay a delivery. `Raw` is
+one message from there.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -24,7 +24,7 @@ QUEUES: Mapping[str, str] = {"log": LOG, "receipts": RECEIPTS, "unheard": UNHEAR
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """One message as it stands at the broker, byte for byte; `offset` is None on the dead-letter queue."""
+    """One message exactly as the broker has it; `offset` is None on the dead-letter queue."""
 
     body: bytes
     headers: Mapping[str, object] = field(default_factory=dict)
@@ -37,33 +37,34 @@ Reader = Callable[[list[Raw], Tx[Any]], Awaitable[None]]
 
 
 class Observer(Service[D]):
-    """A service that may read the kit's streams and dead letters, and send one delivery again."""
+    """A service that may read the kit's streams and dead letters, and replay a delivery to one subscription."""
 
     readers: dict[Source, Reader]
 
     def reads(self, source: Source) -> Callable[[Reader], Reader]:
         """Declare the one reader of `source`.
 
-        It gets batches in order; its writes by `await tx.db()` and the reader's offset are one transaction
-        (RULES 7.1). When it raises, the batch comes again.
+        It gets batches in order. Its writes through `await tx.db()` and its offset are one transaction (RULES 7.1).
+        When it raises, the batch is repeated. Raises `DeclarationError` for an unknown source or a second reader.
         """
         if source not in QUEUES:
-            raise DeclarationError(f"service {self.name} reads {source!r}: name one of {', '.join(QUEUES)}")
+            raise DeclarationError(f"service {self.name} reads {source!r}; name one of {', '.join(QUEUES)}")
 
         def declare(reader: Reader) -> Reader:
             readers: dict[Source, Reader] = self.__dict__.setdefault("readers", {})
             if source in readers:
-                raise DeclarationError(f"service {self.name} reads {source} twice: keep one reader")
+                raise DeclarationError(f"service {self.name} reads {source} twice; keep one reader")
             readers[source] = reader
             return reader
 
         return declare
 
     async def send(self, subscription: str, raw: Raw, *, replay: str, attempt: int) -> None:
-        """Send `raw` again to the one `subscription` (RULES 8.4), confirmed; the foreign headers it had go with it.
+        """Publish `raw` again to one `subscription`, with its foreign headers, and wait for the confirm (RULES 8.4).
 
-        `replay` names the replay, `attempt` is one more than the letter's. `TransportError` where the broker does not
-        take it: nothing was sent, or (connection lost) it may have been; the same replay id makes that harmless.
+        `replay` is the id of the replay; `attempt` is one more than the letter's. Raises `TransportError` when the
+        broker does not confirm it. If the connection was lost, it may have been published all the same; sending it
+        again with the same replay id is harmless.
         """
         await current(self.name).send(
             subscription, raw.body, raw.content_type, replay=replay, attempt=attempt, headers=raw.headers

@@ -1,4 +1,4 @@
-"""How an attempt ends: a value, decided in one place (delivery/decide.py) and acted on in one (delivery/record.py)."""
+"""How an attempt ends, as a value: decided in delivery/decide.py, acted on in delivery/record.py."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Word(StrEnum):
-    """The receipt's word for how one attempt ended (docs/words.md#how-an-attempt-ends)."""
+    """How one attempt ended, as the receipt names it (docs/words.md#how-an-attempt-ends)."""
 
     HANDLED = "handled"
     RETRY = "retry"
@@ -28,7 +28,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """Another run at `at`; `deferred` costs no attempt, otherwise `error` says what failed."""
+    """Another run at `at`. A `deferred` one uses no attempt; otherwise `error` says what failed."""
 
     at: datetime
     deferred: bool = False
@@ -39,10 +39,10 @@ class Again:
 
 @dataclass(frozen=True, slots=True)
 class Bury:
-    """Given up: `cause` is the kind of the failure, `error` its text, `trace` the cut stack.
+    """Given up: `cause` is the kind of the failure, `error` its text, `trace` the shortened stack.
 
-    `began` is true when a run of the handler had begun (RULES 5.5): only then the ledger becomes unsure and `on_dead`
-    speaks. `row` is false for causes that touch neither inbox nor ledger.
+    `began` is true when a run of the handler had begun (RULES 5.5); only then the ledger row becomes unsure and
+    `on_dead` is called. `row` is false for causes that touch neither inbox nor ledger.
     """
 
     cause: str
@@ -54,7 +54,7 @@ class Bury:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The inbox knows it; `first` is how it ended then."""
+    """The inbox has this event already; `first` is how it ended then."""
 
     first: str = "handled"
     said: Sequence[str] = ()
@@ -62,17 +62,17 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Its flow failed before it began (a tombstone lay there)."""
+    """The flow failed before this step began: the ledger has a tombstone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Obsolete:
-    """A replay of what has spoken or is undone."""
+    """A replay of a delivery that was undone, or whose `on_dead` has said its event."""
 
 
 @dataclass(frozen=True, slots=True)
 class GiveBack:
-    """Interrupted by a stop: back to the broker, nothing recorded."""
+    """Interrupted by a stop: the delivery returns to the broker, and nothing is recorded."""
 
 
 Outcome = Done | Again | Bury | Seen | Refused | Obsolete | GiveBack
@@ -80,7 +80,7 @@ Outcome = Done | Again | Bury | Seen | Refused | Obsolete | GiveBack
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One line of an inbox row's history: when it ran and what came of it; `trace` is cut."""
+    """One entry of an inbox row's history: when the attempt ran and how it ended; `trace` is shortened."""
 
     attempt: int
     began: str

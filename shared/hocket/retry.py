@@ -1,4 +1,4 @@
-"""How often and when an attempt is repeated: a pure decision; chance is passed in."""
+"""Retry: how often and when a failed attempt is repeated. Pure; the random source is passed in."""
 
 import random
 from dataclasses import dataclass, field
@@ -6,37 +6,37 @@ from datetime import timedelta
 
 from hocket.errors import DeclarationError, Reject
 
-#: Attempts that a declaration may ask for.
+#: Highest number of attempts.
 MAX_ATTEMPTS = 1000
-#: Longest wait that a declaration may ask for.
+#: Longest wait.
 MAX_WAIT = timedelta(days=30)
 #: Largest factor between two waits.
 MAX_FACTOR = 100.0
 
 
 def is_count(value: object) -> bool:
-    """Whether a declaration's number is a whole number from 1."""
+    """Whether a declared number is a whole number of at least 1."""
     return type(value) is int and value >= 1
 
 
 def is_span(value: object) -> bool:
-    """Whether a declaration's time is a `timedelta` that is not negative."""
+    """Whether a declared time is a `timedelta` that is not negative."""
     return isinstance(value, timedelta) and value >= timedelta(0)
 
 
 def are_exceptions(value: object) -> bool:
-    """Whether a declaration's errors are a tuple of exception classes."""
+    """Whether declared errors are a tuple of exception classes."""
     return isinstance(value, tuple) and all(isinstance(each, type) and issubclass(each, Exception) for each in value)
 
 
 @dataclass(frozen=True)
 class Retry:
-    """At most `attempts` runs, with exponential waits and jitter between them.
+    """At most `attempts` runs, with exponential backoff and jitter between them.
 
-    The bound after the n-th run is `first` * `factor`^(n-1), never above `longest`. With `jitter=True` the wait lies
-    anywhere between 0 and the bound, with a number from 0 to 1 that share of the bound is left to chance, with False it
-    is the bound. Only errors of `on` are repeated, and of these none of `never`; a handler that ran out of time raises
-    `TimeoutError`. `DeclarationError` where it cannot be meant.
+    The longest wait after the n-th run is `first` * `factor`^(n-1), at most `longest`. With `jitter=True` the wait is
+    random between 0 and that bound; with a number from 0 to 1, that share of the bound is random; with False, the wait
+    is the bound. Only errors of the kinds in `on` are repeated, except those in `never`. A handler that exceeds its
+    timeout raises `TimeoutError`. Raises `DeclarationError` for invalid arguments.
     """
 
     attempts: int = 5
@@ -49,23 +49,25 @@ class Retry:
 
     def __post_init__(self) -> None:
         if not is_count(self.attempts) or self.attempts > MAX_ATTEMPTS:
-            raise DeclarationError(f"Retry(attempts={self.attempts!r}): say a whole number from 1 to {MAX_ATTEMPTS}")
+            raise DeclarationError(f"Retry(attempts={self.attempts!r}): give a whole number from 1 to {MAX_ATTEMPTS}")
         for name, wait in (("first", self.first), ("longest", self.longest)):
             if not is_span(wait) or wait > MAX_WAIT:
-                raise DeclarationError(f"Retry({name}={wait!r}): say a timedelta from 0 to {MAX_WAIT.days} days")
+                raise DeclarationError(f"Retry({name}={wait!r}): give a timedelta from 0 to {MAX_WAIT.days} days")
         if self.first > self.longest:
             raise DeclarationError(
                 f"Retry(first={self.first.total_seconds()} s, longest={self.longest.total_seconds()} s): "
-                "the first wait is longer than the longest; raise longest"
+                "the first wait is longer than the longest; raise longest="
             )
         if isinstance(self.factor, bool) or not _is_between(self.factor, 1, MAX_FACTOR):
-            raise DeclarationError(f"Retry(factor={self.factor!r}): say a number from 1 to {MAX_FACTOR:g}")
+            raise DeclarationError(f"Retry(factor={self.factor!r}): give a number from 1 to {MAX_FACTOR:g}")
         if not _is_between(self.jitter, 0, 1):
-            raise DeclarationError(f"Retry(jitter={self.jitter!r}): say True, False or a number from 0 to 1")
+            raise DeclarationError(f"Retry(jitter={self.jitter!r}): give True, False or a number from 0 to 1")
         if not self.on or not are_exceptions(self.on):
-            raise DeclarationError(f"Retry(on={self.on!r}): say a tuple of exception classes, like (TimeoutError,)")
+            raise DeclarationError(f"Retry(on={self.on!r}): give a tuple of exception classes, as in (TimeoutError,)")
         if not are_exceptions(self.never):
-            raise DeclarationError(f"Retry(never={self.never!r}): say a tuple of exception classes, like (ValueError,)")
+            raise DeclarationError(
+                f"Retry(never={self.never!r}): give a tuple of exception classes, as in (ValueError,)"
+            )
 
     def bound(self, used: int) -> timedelta:
         """The longest wait after `used` runs (at least 1)."""
@@ -77,14 +79,14 @@ class Retry:
         return timedelta(seconds=min(bound, longest))
 
     def wait(self, used: int, chance: random.Random) -> timedelta:
-        """How long to wait after `used` runs (at least 1), chance included."""
+        """The wait after `used` runs (at least 1), with jitter from `chance`."""
         bound = self.bound(used).total_seconds()
         return timedelta(seconds=chance.uniform(bound * (1 - float(self.jitter)), bound))
 
     def again(self, error: BaseException, used: int) -> bool:
-        """Whether `error`, raised by the `used`-th run, is worth another run.
+        """Whether there is another run after `error`, raised by the `used`-th one.
 
-        A handler's own accident with a cancellation, or a group of errors, counts as an `Exception`.
+        A `CancelledError` that the handler itself caused, or a group of errors, counts as an `Exception`.
         """
         if used >= self.attempts or isinstance(error, (*self.never, Reject)):
             return False

@@ -1,4 +1,4 @@
-"""What a handler holds while it works: one attempt, one transaction."""
+"""What a handler holds while it runs: one attempt and its one transaction."""
 
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -15,7 +15,7 @@ from hocket.errors import HocketError, OutsideTooLate, Unsayable
 from hocket.event import Event, Scheduled, schedule_name
 from hocket.resilience.guard import BreakerGuard
 
-#: Events that one transaction outside handlers may say.
+#: Events that one transaction outside a handler may say.
 MAX_SAID = 10_000
 
 D_co = TypeVar("D_co", covariant=True, default=None)
@@ -28,7 +28,7 @@ class AttemptInfo(NamedTuple):
     correlation_id: str
     subject: str
     time: datetime
-    idempotency_key: str = ""  # "": made of the inbox key
+    idempotency_key: str = ""  # "": derived from the inbox key
     step_key: str = ""
     attempt: int = 1
     replaying: bool = False
@@ -38,7 +38,7 @@ class Bank(Protocol):
     """The store as one attempt may use it."""
 
     async def open(self) -> AsyncConnection:
-        """The one transaction, opened at the first call."""
+        """The transaction, opened at the first call."""
         ...
 
     async def read(self) -> AsyncConnection:
@@ -46,12 +46,12 @@ class Bank(Protocol):
         ...
 
     async def cancel(self, schedule: str) -> bool:
-        """Cancel what was scheduled, in the one transaction."""
+        """Cancel a scheduled event, in the transaction; returns whether it was still there."""
         ...
 
 
 class Tx(Generic[D_co]):
-    """One attempt, one transaction."""
+    """One attempt of a handler and its transaction."""
 
     def __init__(self, about: AttemptInfo, use: D_co, bank: Bank, guard: BreakerGuard) -> None:
         self._about = about
@@ -63,31 +63,31 @@ class Tx(Generic[D_co]):
 
     @property
     def use(self) -> D_co:
-        """What the service's `uses` yielded."""
+        """What `uses` of the service yielded."""
         return self._use
 
     @property
     def idempotency_key(self) -> str:
-        """The stable key for the outside: the same in every attempt of this event (RULES 2.4)."""
+        """The key for an outside call: the same in every attempt for this event (RULES 2.4)."""
         return self._about.idempotency_key or outside_key(self._about.inbox_key)
 
     def key(self, name: str) -> str:
-        """A stable key for a second call, by name."""
+        """The key for a further outside call, by name; also the same in every attempt."""
         return outside_key(self._about.inbox_key, name)
 
     @property
     def step_key(self) -> str:
-        """In an undo: the key the step had outside."""
+        """In an undo: the `idempotency_key` that the step had."""
         return self._about.step_key
 
     @property
     def correlation_id(self) -> str:
-        """The flow."""
+        """The id of the flow."""
         return self._about.correlation_id
 
     @property
     def subject(self) -> str:
-        """The business thing the event is about."""
+        """The subject of the event, `order/4711`."""
         return self._about.subject
 
     @property
@@ -102,28 +102,31 @@ class Tx(Generic[D_co]):
 
     @property
     def replaying(self) -> bool:
-        """Whether a person replayed it."""
+        """Whether this is a replay of a dead letter."""
         return self._about.replaying
 
     async def db(self) -> AsyncConnection:
-        """The one transaction, opened at the first call; calls to the outside come before (RULES 3.3)."""
+        """The transaction's connection. The first call opens it; outside calls come before (RULES 3.3)."""
         self._opened = True
         return await self._bank.open()
 
     async def read(self) -> AsyncConnection:
-        """Committed data without the write lease: for reading before a call to the outside."""
+        """A connection that reads committed data without the write lease, for use before an outside call."""
         return await self._bank.read()
 
     async def cancel(self, event: type[Event], key: str) -> bool:
-        """Cancel what was `Scheduled` under this key; tells whether it won. Opens the transaction."""
+        """Cancel the event that was `Scheduled` with this key; opens the transaction.
+
+        Returns False when it was said already, or was never scheduled.
+        """
         self._opened = True
         return await self._bank.cancel(schedule_name(name_of(event)[0], key))
 
     def outside(self, breaker: Breaker, name: str = "") -> AbstractAsyncContextManager[str]:
-        """Around one call of the outside: counts its failures, refuses while open, hands over the stable key.
+        """A context around one outside call: the breaker counts its failures, and the context yields the stable key.
 
-        `BreakerOpen` while the breaker is open; `OutsideTooLate` when the transaction is open already; `HocketError`
-        when the same name is used twice in one attempt (RULES 2.4).
+        Raises `BreakerOpen` while the breaker is open, `OutsideTooLate` when the transaction is open, and `HocketError`
+        when one attempt uses the same name twice (RULES 2.4).
         """
         return self._outside(breaker, name)
 
@@ -131,13 +134,13 @@ class Tx(Generic[D_co]):
     async def _outside(self, breaker: Breaker, name: str) -> AsyncIterator[str]:
         if self._opened:
             raise OutsideTooLate(
-                f"tx.outside({breaker.name}) was entered with the transaction open: call the outside before the "
-                "first await tx.db(), and read what you need for the call by await tx.read()"
+                f"tx.outside({breaker.name}) was entered while the transaction is open; enter it before the first "
+                "await tx.db(), and read what the call needs through await tx.read()"
             )
         if name in self._called:
             raise HocketError(
-                f"tx.outside was entered twice under the name {name!r} in one attempt: give the second call a name "
-                f'of its own, tx.outside({breaker.name}, "…")'
+                f"tx.outside was entered twice with the name {name!r} in one attempt; give the second call its own "
+                f'name, tx.outside({breaker.name}, "…")'
             )
         self._called.add(name)
         async with self._guard.call(breaker):
@@ -145,7 +148,7 @@ class Tx(Generic[D_co]):
 
 
 class Outside(Tx[D_co]):
-    """A transaction outside a handler: from HTTP, cron or a shell."""
+    """A transaction outside a handler, as in an HTTP route, a scheduled job or a script."""
 
     def __init__(
         self,
@@ -164,31 +167,31 @@ class Outside(Tx[D_co]):
 
     @property
     def seen(self) -> bool:
-        """Whether this key was here before; then `correlation_id` is the first one's."""
+        """Whether this key was committed before; then `correlation_id` is that of the first time."""
         return self._seen
 
     def say(self, event: Event | Scheduled[Event], /) -> None:
         """Say an event when the transaction commits.
 
-        `Unsayable` at once: no event, not declared, too big, or beyond `MAX_SAID`.
+        Raises `Unsayable` at once for a value that is not an event, is undeclared or too large, or exceeds `MAX_SAID`.
         """
         self._check(event)
         if len(self._said) >= MAX_SAID:
-            raise Unsayable(f"one transaction says at most {MAX_SAID} events: open another for the rest")
+            raise Unsayable(f"one transaction says at most {MAX_SAID} events; open another for the rest")
         self._said.append(event)
 
     def say_many(self, events: Iterable[Event | Scheduled[Event]], /) -> None:
-        """Say several events, in this order, when the transaction commits."""
+        """Say several events in this order when the transaction commits."""
         for event in events:
             self.say(event)
 
     @property
     def said(self) -> Sequence[Event | Scheduled[Event]]:
-        """What was said so far."""
+        """The events said so far."""
         return self._said
 
     def found_seen(self, correlation_id: str) -> None:
-        """The key turned out to be taken while the transaction was open: nothing of it stands."""
+        """Record that the key was committed by another transaction meanwhile: this one has no effect."""
         self._seen = True
         self._said.clear()
         self._about = self._about._replace(correlation_id=correlation_id)

@@ -1,4 +1,4 @@
-"""What the tests of the kit share: a tower of processes under virtual time."""
+"""Fixtures of the kit's tests: processes of the sample services under virtual time."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.hocket.sample_services import Processes
 
 @pytest.fixture
 async def tower(tmp_path: Path) -> AsyncIterator[Processes]:
-    """A broker, processes on files, virtual time."""
+    """A memory broker and processes with database files, under virtual time."""
     with virtual_time() as clock:
         made = Processes(tmp_path, clock)
         await made.post.open()

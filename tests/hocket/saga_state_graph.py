@@ -1,4 +1,4 @@
-"""One saga step in every order of arrival, crash, pause and double, driven by the functions of `hocket.saga`.
+"""One saga step in every order of arrivals, crashes, pauses and duplicates, driven by the functions of `hocket.saga`.
 
 One service with two workers. The queue holds copies of the step's event S, of the failure event F, the replay R of its
 letter, the undo U that the service sends to itself and the replay RU of an undo's letter. Each transaction is one move;
@@ -21,7 +21,7 @@ NOTHING_WRITTEN = LedgerRow("run", "flow", "payments.charge", "order/1", LedgerS
 
 @dataclass(frozen=True)
 class Scenario:
-    """How many of what may come."""
+    """How often each kind of move may happen."""
 
     copies: int = 2
     failures: int = 2
@@ -33,7 +33,7 @@ class Scenario:
     replay: bool = False
 
     def first(self) -> "State":
-        """Step and failure wait, in several copies."""
+        """The first state: several copies of step and failure are in the queue."""
         return State(queue=tuple(sorted([("F", 0)] * self.failures + [("S", 0)] * self.copies)))
 
     def moves(self, state: "State") -> Iterator["Step"]:
@@ -41,7 +41,7 @@ class Scenario:
         return moves(state, self)
 
     def wrong(self, state: "State") -> str:
-        """What must not be, "" where all is well."""
+        """What is wrong in this state; "": nothing."""
         return wrong(state, self)
 
 
@@ -55,7 +55,7 @@ SCENARIOS = {
 
 
 class Run(NamedTuple):
-    """What a worker is doing."""
+    """What a worker is handling."""
 
     what: str  # S or U
     got: str = ""  # what the outside answered: "" not called yet, ok, declined, error
@@ -64,7 +64,7 @@ class Run(NamedTuple):
 
 
 class State(NamedTuple):
-    """Everything that decides what may happen next."""
+    """Everything that determines which moves are possible."""
 
     queue: tuple[Move, ...]
     runs: tuple[Run | None, Run | None] = (None, None)
@@ -85,52 +85,52 @@ Step = tuple[str, State]
 
 
 def put(state: State, *moves: Move) -> State:
-    """More messages wait."""
+    """Add messages to the queue."""
     return state._replace(queue=tuple(sorted(state.queue + moves)))
 
 
 def settle(state: State, move: Move) -> State:
-    """A key is final."""
+    """Mark a key as final in the inbox."""
     return state._replace(inbox=tuple(sorted((*state.inbox, move))))
 
 
 def forget(state: State, move: Move) -> State:
-    """A dead key is taken up again by a replay."""
+    """A replay reopens a dead key."""
     return state._replace(inbox=tuple(each for each in state.inbox if each != move))
 
 
 def work(state: State, i: int, run: Run | None) -> State:
-    """Worker `i` is now doing this."""
+    """Worker `i` handles this now."""
     runs = (run, state.runs[1]) if i == 0 else (state.runs[0], run)
     return state._replace(runs=runs)
 
 
 def is_in(state: State, *states: LedgerState) -> bool:
-    """Whether the ledger row stands there."""
+    """Whether the ledger row is in one of these states."""
     return state.row is not None and state.row.state in states
 
 
 def ordered(state: State, undo: saga.UndoOrder | None) -> State:
-    """The undo that was written, if one was."""
+    """Add the ordered undo to the queue, if there is one."""
     return put(state, ("U", undo.generation)) if undo else state
 
 
 def expire(state: State, i: int) -> State:
-    """The lease of worker `i` has ended: its row has no owner."""
+    """The lease of worker `i` has expired: its row has no owner."""
     if state.row is not None and state.row.owner == WHO[i]:
         return state._replace(row=replace(state.row, owner="", boot=""))
     return state
 
 
 def seen(state: State) -> LedgerRow | None:
-    """The row as the store shows it: without an owner whose process has gone, for its lease ends some time."""
+    """The row as the store shows it: without an owner whose process is gone, because its lease expires."""
     if state.row is not None and state.row.owner and state.row.boot != f"boot {state.boot}":
         return replace(state.row, owner="", boot="")
     return state.row
 
 
 def take(state: State, i: int, scenario: Scenario) -> Iterator[Step]:
-    """Worker `i` is free and takes any of the messages."""
+    """Worker `i` is idle and takes any of the messages."""
     who = WHO[i]
     for move in sorted(set(state.queue)):
         waiting = list(state.queue)
@@ -153,7 +153,7 @@ def take(state: State, i: int, scenario: Scenario) -> Iterator[Step]:
 
 
 def admit(state: State, i: int, *, replay: bool) -> Iterator[Step]:
-    """The step's event reaches `begin`, unless the inbox knows it."""
+    """The step's event reaches `begin`, unless the inbox has it."""
     who, known = WHO[i], ("S", 0) in state.inbox
     if known and not replay:
         yield f"{who} sees S again", state
@@ -217,7 +217,7 @@ def end(state: State, i: int, run: Run, scenario: Scenario) -> State:
 
 
 def commit(state: State, i: int, run: Run, scenario: Scenario) -> State:
-    """The transaction that ends what worker `i` did."""
+    """The transaction that ends the attempt of worker `i`."""
     if run.what == "S":
         return work(end(state, i, run, scenario), i, None)
     after = work(state, i, None)
@@ -229,12 +229,12 @@ def commit(state: State, i: int, run: Run, scenario: Scenario) -> State:
 
 
 def message(run: Run) -> Move:
-    """What the broker gives back when this run dies."""
+    """The messages that the broker returns when this run crashes."""
     return (run.what, run.generation)
 
 
 def die(state: State, i: int, scenario: Scenario) -> Iterator[Step]:
-    """A crash of one worker, whose lease ends with it, and of the whole process, which comes back as another boot."""
+    """A crash of one worker, whose lease then expires, and of the whole process, which restarts with a new boot id."""
     run = state.runs[i]
     if run is None or state.crashes >= scenario.crashes:
         return
@@ -248,12 +248,12 @@ def die(state: State, i: int, scenario: Scenario) -> Iterator[Step]:
 
 
 def unseen(run: Run) -> bool:
-    """Whether it may have done something outside that nobody will ever hear of when it dies."""
+    """Whether a crash now may leave an outside effect that no row records."""
     return run.what == "S" and not run.live and run.got in {"ok", "error"}
 
 
 def call(state: State, i: int, run: Run, scenario: Scenario) -> Iterator[Step]:
-    """The outside is called."""
+    """The outside call is made."""
     who = WHO[i]
     if run.what == "S":
         first = {"charged": ["ok"], "declined": ["declined"], "": ["ok", "declined"]}[state.charge]
@@ -292,7 +292,7 @@ def moves(state: State, scenario: Scenario) -> Iterator[Step]:
 
 
 def wrong(state: State, scenario: Scenario) -> str:
-    """What must not be when nothing moves any more; "" where all is well."""
+    """What is wrong when no move is possible any more; "": nothing."""
     if state.queue or any(state.runs):
         return ""
     failed = ("F", 0) in state.inbox or (scenario.on_dead and is_in(state, LedgerState.UNDOING, LedgerState.UNDONE))

@@ -1,4 +1,4 @@
-"""Two small services, whose handlers do what a test asks of them, and processes of them that can be killed."""
+"""Small services whose handlers do what a test asks for, and processes that run them under virtual time."""
 
 import asyncio
 import json
@@ -26,11 +26,12 @@ from hocket.store.sqlite.store import SqliteStore
 from hocket.store.sqlite.transaction import SqliteTx
 from hocket.telemetry.signals import Signals
 from hocket.worker import Worker
+from tests.hocket.killable_process import kill_process
 
 FLOW = "0198c5b8-0000-7000-8000-000000000001"
 #: Longer than all retries of one handler together.
 LONG = timedelta(minutes=5)
-#: Virtual seconds after which something that is waited for will not come.
+#: Virtual seconds after which a wait fails.
 PATIENCE = 7200.0
 BRIEF = Retry(5, first=timedelta(seconds=1), longest=timedelta(seconds=1))
 
@@ -39,7 +40,7 @@ tolled = Table("tolled", tables, Column("id", Integer, primary_key=True), Column
 
 
 class Ill(Exception):
-    """The outside does not work."""
+    """An outside call failed."""
 
 
 rope = Breaker("rope", failures=(Ill,), after=3, open_for=timedelta(seconds=10))
@@ -80,7 +81,7 @@ async def nothing(heard: Heard, tx: Tx["World"]) -> None:
 
 @dataclass
 class World:
-    """What the handlers do, and what they have done."""
+    """What the handlers do, and a record of what they did."""
 
     behave: Behave = nothing
     undo: Behave = nothing
@@ -90,7 +91,7 @@ class World:
 
 
 def uses() -> AbstractAsyncContextManager[World]:
-    """Only tests run these services."""
+    """Never called: tests give the service a `World` by `using`."""
     raise AssertionError("give the service a world by using()")
 
 
@@ -142,13 +143,13 @@ async def pull(rung: Rung, tx: Tx[World]) -> None:
 
 
 async def book(rung: Rung, tx: Tx[World]) -> Echoed:
-    """Write a row by the handler's own transaction, and say it."""
+    """Write a row in the handler's own transaction, and say an event."""
     await (await tx.db()).execute(insert(tolled).values(name=rung.name))
     return Echoed(name=rung.name)
 
 
 async def echo(rung: Rung, tx: Tx[World]) -> Echoed:
-    """Say it."""
+    """Say an event."""
     return Echoed(name=rung.name)
 
 
@@ -158,13 +159,13 @@ async def fail(rung: Heard, tx: Tx[World]) -> None:
 
 
 async def booked(worker: Worker) -> list[str]:
-    """What handlers have written in the service's own table."""
+    """What handlers have written to the service's own table."""
     async with worker.runtime.store.read() as db:
         return [row.name for row in await db.execute(select(tolled.c.name).order_by(tolled.c.id))]
 
 
 class FaultyStore(SqliteStore):
-    """SQLite, and a disk that a test can pull out."""
+    """SQLite whose statements a test can make fail."""
 
     broken = ""
     refuses: Callable[[Sequence[Ending]], Exception | None] = staticmethod(lambda endings: None)
@@ -192,7 +193,7 @@ class FaultyStore(SqliteStore):
 
 
 class Processes:
-    """A broker and processes of services on files; each can be stopped, killed and started again."""
+    """A memory broker, and processes with a database file each that can be stopped, killed and restarted."""
 
     def __init__(self, folder: Path, clock: Clock, seed: int = 1) -> None:
         self.folder = folder
@@ -204,7 +205,7 @@ class Processes:
         self.workers: dict[str, Worker] = {}
 
     async def start(self, service: Service[Any], config: Config | None = None) -> Worker:
-        """Start a process; it has a new boot id and the file that the last one left."""
+        """Start a process with a new boot id, on the database file of the process before it."""
         boot = self.ids.uuid7()
         worker = Worker(
             service,
@@ -223,25 +224,20 @@ class Processes:
 
     async def kill(self, name: str) -> None:
         """End a process as SIGKILL does."""
-        worker = self.workers.pop(name)
-        self.broker.cut(name, heal=False)
-        assert isinstance(worker.runtime.store, FaultyStore)
-        await worker.runtime.store.abandon()
-        await worker.kill()
-        await worker.runtime.transport.close()
+        await kill_process(self.workers.pop(name), self.broker)
 
     async def stop(self, name: str) -> None:
-        """End a process by a signal."""
+        """End a process as SIGTERM does."""
         await self.workers.pop(name).stop()
 
     async def close(self) -> None:
-        """End everything."""
+        """Stop every process."""
         for name in list(self.workers):
             await self.stop(name)
         await self.post.close()
 
     async def quiet(self) -> None:
-        """Return when everything that is due now is done."""
+        """Wait until everything that is due now is done."""
         await until(self._at_rest)
 
     def _at_rest(self) -> bool:
@@ -250,27 +246,27 @@ class Processes:
         return self.broker.idle() and all(worker.idle() for worker in self.workers.values())
 
     async def advance(self, by: timedelta) -> None:
-        """Let this much time pass, and be quiet."""
+        """Let this much time pass, and wait until everything that became due is done."""
         await self.quiet()
         await asyncio.sleep(by.total_seconds())
         await self.quiet()
 
     def log(self) -> list[Envelope]:
-        """Every event in the log."""
+        """All events of the log."""
         now = self.clock.now()
         return [decode(each.body, each.content_type, each.headers, now) for each in self.broker.messages(LOG)]
 
     def receipts(self) -> list[dict[str, Any]]:
-        """Every receipt."""
+        """All receipts."""
         facts = [fact for each in self.broker.messages(RECEIPTS) for fact in json.loads(each.body)]
         return [fact for fact in facts if fact["kind"] == "receipt"]
 
     def letters(self) -> list[Delivery]:
-        """Every dead letter."""
+        """All dead letters."""
         return self.broker.messages(DEAD)
 
     async def hear(self, event: Heard, key: str, **attributes: Any) -> None:
-        """Publish an event as another team does: until it is confirmed."""
+        """Publish an event as another team's service does, again and again until it is confirmed."""
         message = message_of(event, key, self.clock, **attributes)
         [answer] = await self.post.publish([message])
         while answer.verdict is Verdict.NACKED:
@@ -278,7 +274,7 @@ class Processes:
 
 
 def message_of(event: Heard, key: str, clock: Clock, **attributes: Any) -> Message:
-    """An event of the service `/post` as a message; `headers` go beside the envelope, the rest into it."""
+    """An event of the service `/post` as a message: `headers` are the message's, other keywords the envelope's."""
     type_, version = type(event).__hocket_type__, type(event).__hocket_version__
     headers = attributes.pop("headers", {})
     envelope = Envelope(**{
@@ -289,13 +285,13 @@ def message_of(event: Heard, key: str, clock: Clock, **attributes: Any) -> Messa
 
 
 def delivery_of(message: Message, queue: str) -> Delivery:
-    """The same as it comes from a queue."""
+    """The message as it is delivered from a queue."""
     return Delivery(queue, Handle(1, 1), message.body, message.content_type, dict(message.headers))
 
 
 async def until(condition: Callable[[], bool], patience: float = PATIENCE) -> None:
-    """Wait for a condition, at most this many seconds of the loop's time."""
+    """Wait for a condition, at most `patience` seconds of the loop's time."""
     end = asyncio.get_running_loop().time() + patience
     while not condition():
-        assert asyncio.get_running_loop().time() < end, "it did not come to that"
+        assert asyncio.get_running_loop().time() < end, "the condition did not become true"
         await asyncio.sleep(0.01)

@@ -1,4 +1,4 @@
-"""Events and heard events: what a declaration becomes, and what is refused when the class is made."""
+"""Events and heard events: what a declaration becomes, and what is refused when the class is created."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,7 +11,7 @@ from hocket.event import MAX_SCHEDULE_KEY_BYTES, MAX_TYPE_BYTES, Event, Heard, S
 
 
 class Address(BaseModel):
-    """A part of an event with something personal in it."""
+    """A part of an event with a sensitive field."""
 
     street: Sensitive[str]
     others: list["Address"] = Field(default_factory=list)
@@ -33,7 +33,7 @@ PLACED = OrderPlaced(shop="a", order_id=4711, email="ada@example.com", cardToken
 
 
 def test_an_event_knows_its_type_version_and_subject() -> None:
-    """The class keywords become attributes, and the subject is rendered from the fields."""
+    """The class keywords become attributes, and the subject is formatted from the fields."""
     assert (OrderPlaced.__hocket_type__, OrderPlaced.__hocket_version__) == ("order.placed", 2)
     assert PLACED.subject_of() == "shop/a/order/4711"
 
@@ -44,7 +44,7 @@ def test_braces_in_a_value_stay_text() -> None:
 
 
 def test_a_heard_event_reads_only_what_it_names() -> None:
-    """Unknown fields are ignored, so that a speaker may add some (RULES 10.1); version 1 is the default."""
+    """Unknown fields are ignored, so that the publisher may add some (RULES 10.1); version 1 is the default."""
 
     class Placed(Heard, type="order.placed"):
         order_id: int
@@ -54,8 +54,8 @@ def test_a_heard_event_reads_only_what_it_names() -> None:
     assert Placed.__hocket_sensitive__ == ()
 
 
-def test_a_heard_event_may_bear_a_foreign_name() -> None:
-    """Publishers that know nothing of hocket name their events as they like."""
+def test_a_heard_event_may_have_a_foreign_type() -> None:
+    """Publishers without hocket choose their own type names."""
 
     class Pushed(Heard, type="com.example.Push-Event"):
         ref: str
@@ -64,14 +64,14 @@ def test_a_heard_event_may_bear_a_foreign_name() -> None:
 
 
 def test_events_are_frozen() -> None:
-    """A fact does not change."""
+    """A field of an instance cannot be set."""
     changeable: Any = PLACED
     with pytest.raises(ValidationError, match="frozen"):
         changeable.order_id = 1
 
 
-def test_sensitive_fields_are_known_by_the_names_they_travel_under() -> None:
-    """A field counts whole when something deeper in it is sensitive; an alias counts too."""
+def test_sensitive_fields_are_known_by_their_keys_in_the_data() -> None:
+    """A field is sensitive as a whole when something in it is; its alias counts too."""
     assert OrderPlaced.__hocket_sensitive__ == ("email", "phone", "address", "token", "cardToken")
 
 
@@ -103,39 +103,39 @@ def heard(**words: Any) -> type[Heard]:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ({"subject": "order/{a}"}, 'an event names its type; add type="order.placed"'),
-        ({"type": "a.b"}, r'add subject="order/\{order_id\}" with a field of its own'),
-        ({"type": "a.b", "subject": ""}, "an event names what it is about"),
-        ({"type": "a.b", "subject": 3}, "an event names what it is about"),
+        ({"subject": "order/{a}"}, 'the type is missing; add type="order.placed"'),
+        ({"type": "a.b"}, r'add subject="order/\{order_id\}" with a field of the event'),
+        ({"type": "a.b", "subject": ""}, "the subject is missing"),
+        ({"type": "a.b", "subject": 3}, "the subject is missing"),
         ({"typ": "a.b", "subject": "order/{a}"}, "class keyword 'typ' is unknown; give type="),
         ({"type": "Order.Placed", "subject": "order/{a}"}, "lower case with dots"),
         ({"type": "placed", "subject": "order/{a}"}, "lower case with dots"),
         ({"type": "order..placed", "subject": "order/{a}"}, "lower case with dots"),
         ({"type": "order.*", "subject": "order/{a}"}, "lower case with dots"),
         ({"type": "a." + "b" * MAX_TYPE_BYTES, "subject": "order/{a}"}, "at most 200 bytes"),
-        ({"type": 3, "subject": "order/{a}"}, "an event names its type"),
-        ({"type": "hocket.undo", "subject": "order/{a}"}, "begins like a name of the kit or the broker"),
-        ({"type": "amq.direct", "subject": "order/{a}"}, "begins like a name of the kit or the broker"),
-        ({"type": "a.b", "subject": "order/{a}", "version": "1"}, "version '1' is no whole number from 1"),
-        ({"type": "a.b", "subject": "order/{a}", "version": True}, "version True is no whole number"),
-        ({"type": "a.b", "subject": "order/{a}", "version": 0}, "version 0 is no whole number"),
-        ({"type": "a.b", "subject": "order/{c}"}, "names 'c', which is no field of it; its fields are a, b"),
+        ({"type": 3, "subject": "order/{a}"}, "the type is missing"),
+        ({"type": "hocket.undo", "subject": "order/{a}"}, "begins with a reserved name"),
+        ({"type": "amq.direct", "subject": "order/{a}"}, "begins with a reserved name"),
+        ({"type": "a.b", "subject": "order/{a}", "version": "1"}, "version '1' is invalid; give a whole number from 1"),
+        ({"type": "a.b", "subject": "order/{a}", "version": True}, "version True is invalid"),
+        ({"type": "a.b", "subject": "order/{a}", "version": 0}, "version 0 is invalid"),
+        ({"type": "a.b", "subject": "order/{c}"}, "names 'c', which is not one of its fields: a, b"),
         ({"type": "a.b", "subject": "order/{b}"}, "names 'b', which may be None"),
-        ({"type": "a.b", "subject": "order/{a.c}"}, "takes plain fields"),
-        ({"type": "a.b", "subject": "order/{a!r}"}, "takes plain fields"),
-        ({"type": "a.b", "subject": "order/{a:>5}"}, "takes plain fields"),
-        ({"type": "a.b", "subject": "order/{}"}, "takes plain fields"),
-        ({"type": "a.b", "subject": "order/{a"}, "cannot be read"),
-        ({"type": "a.b", "subject": "order/{a}", "frozen": False}, "take `frozen` and `extra` out"),
+        ({"type": "a.b", "subject": "order/{a.c}"}, "may contain only plain fields"),
+        ({"type": "a.b", "subject": "order/{a!r}"}, "may contain only plain fields"),
+        ({"type": "a.b", "subject": "order/{a:>5}"}, "may contain only plain fields"),
+        ({"type": "a.b", "subject": "order/{}"}, "may contain only plain fields"),
+        ({"type": "a.b", "subject": "order/{a"}, "is not a valid format"),
+        ({"type": "a.b", "subject": "order/{a}", "frozen": False}, "remove `frozen` and `extra` from"),
         (
             {"type": "a.b", "subject": "order/{a}", "config": ConfigDict(extra="forbid")},
-            "take `frozen` and `extra` out",
+            "remove `frozen` and `extra` from",
         ),
-        ({"type": "a.b", "subject": "order/{a}", "fields": {"a": "Unknown"}}, "cannot be read; define or import"),
+        ({"type": "a.b", "subject": "order/{a}", "fields": {"a": "Unknown"}}, "cannot be resolved; define or import"),
     ],
 )
-def test_an_event_that_cannot_be_meant_is_refused(words: dict[str, Any], sentence: str) -> None:
-    """Wrong, missing and misspelt class keywords are refused when the class is made, with what mends them."""
+def test_an_invalid_event_is_refused(words: dict[str, Any], sentence: str) -> None:
+    """Wrong, missing and misspelt class keywords raise `DeclarationError` when the class is created."""
     with pytest.raises(DeclarationError, match=rf"^Made: .*{sentence}"):
         event(**words)
 
@@ -143,15 +143,15 @@ def test_an_event_that_cannot_be_meant_is_refused(words: dict[str, Any], sentenc
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ({}, 'an event names its type; add type="order.placed"'),
+        ({}, 'the type is missing; add type="order.placed"'),
         ({"type": "a.b", "subject": "order/{a}"}, "class keyword 'subject' is unknown; give type="),
-        ({"type": "order placed"}, "a thing and what happened to it"),
-        ({"type": "order.#"}, "a thing and what happened to it"),
-        ({"type": "a.b", "version": 1.5}, "version 1.5 is no whole number"),
+        ({"type": "order placed"}, "write a noun and a past participle"),
+        ({"type": "order.#"}, "write a noun and a past participle"),
+        ({"type": "a.b", "version": 1.5}, "version 1.5 is invalid"),
     ],
 )
-def test_a_heard_event_that_cannot_be_meant_is_refused(words: dict[str, Any], sentence: str) -> None:
-    """The same for what is heard; its subject stands in the envelope and is no keyword."""
+def test_an_invalid_heard_event_is_refused(words: dict[str, Any], sentence: str) -> None:
+    """The same for a heard event; its subject is in the envelope, so `subject` is not a keyword."""
     with pytest.raises(DeclarationError, match=rf"^Made: .*{sentence}"):
         heard(**words)
 
@@ -170,20 +170,20 @@ def test_something_scheduled_keeps_its_moment_and_key() -> None:
     [
         ({"key": "k"}, r"give after=.* exactly one of them"),
         ({"after": timedelta(1), "at": datetime(2030, 1, 1, tzinfo=UTC), "key": "k"}, "exactly one of them"),
-        ({"after": timedelta(seconds=-1), "key": "k"}, "lies in the past"),
+        ({"after": timedelta(seconds=-1), "key": "k"}, "is negative"),
         ({"at": datetime(2030, 1, 1), "key": "k"}, "has no time zone"),  # noqa: DTZ001 - the mistake
-        ({"after": timedelta(1), "key": ""}, "its key has 1 to"),
-        ({"after": timedelta(1), "key": "k" * (MAX_SCHEDULE_KEY_BYTES + 1)}, "its key has 1 to"),
+        ({"after": timedelta(1), "key": ""}, "the key must have 1 to"),
+        ({"after": timedelta(1), "key": "k" * (MAX_SCHEDULE_KEY_BYTES + 1)}, "the key must have 1 to"),
     ],
 )
-def test_something_scheduled_that_cannot_be_meant_is_refused(words: dict[str, Any], sentence: str) -> None:
-    """The handler that makes it learns at once what to write."""
+def test_an_invalid_schedule_is_refused(words: dict[str, Any], sentence: str) -> None:
+    """The constructor raises `Unsayable`; the message says what to write."""
     with pytest.raises(Unsayable, match=rf"^Scheduled OrderPlaced: .*{sentence}"):
         Scheduled(PLACED, **words)
 
 
-def test_only_an_event_can_be_said_later() -> None:
-    """A heard event belongs to its speaker."""
+def test_only_an_event_can_be_scheduled() -> None:
+    """A heard event belongs to the service that says it."""
     foreign: Any = heard(type="a.b").model_validate({"a": "x"})
-    with pytest.raises(Unsayable, match="only an Event can be said later"):
+    with pytest.raises(Unsayable, match="only an Event can be scheduled"):
         Scheduled(foreign, after=timedelta(1), key="k")

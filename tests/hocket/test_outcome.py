@@ -8,7 +8,7 @@ from hocket.outcome import Attempt, Bury, Done, Word
 
 
 def test_the_receipts_words() -> None:
-    """docs/words.md#how-an-attempt-ends: one vocabulary, in code, receipts and pages."""
+    """docs/words.md#how-an-attempt-ends: code, receipts and pages use the same words."""
     assert [word.value for word in Word] == [
         "handled", "retry", "deferred", "dead", "duplicate", "refused", "obsolete",
     ]  # fmt: skip
@@ -22,6 +22,6 @@ def test_an_outcome_is_a_value() -> None:
         Done().said = ("b",)  # type: ignore[misc]  # what must not be possible
 
 
-def test_a_stack_is_not_shown_by_accident() -> None:
-    """The stack of an attempt may quote data: it stays out of what is printed."""
+def test_a_stack_is_not_in_the_repr() -> None:
+    """The stack of an attempt may quote data, so it is not in the `repr`."""
     assert "secret" not in repr(Attempt(1, "a", "b", "retry", trace="secret"))

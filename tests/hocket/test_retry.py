@@ -1,4 +1,4 @@
-"""How often and when an attempt is repeated."""
+"""Retry: how often and when a failed attempt is repeated."""
 
 import asyncio
 import random
@@ -18,7 +18,7 @@ SPANS = st.timedeltas(min_value=timedelta(0), max_value=timedelta(days=30))
 
 @given(st.integers(1, MAX_ATTEMPTS), SPANS, SPANS, st.integers(1, 10**6), st.integers())
 def test_a_wait_keeps_its_bounds(attempts: int, one: timedelta, other: timedelta, used: int, seed: int) -> None:
-    """A wait lies between 0 and first * 2^(used-1), never above the longest, however many runs were used."""
+    """A wait is between 0 and first * 2^(used-1), and at most the longest, however many runs were used."""
     first, longest = sorted((one, other))
     wait = Retry(attempts, first=first, longest=longest).wait(used, random.Random(seed))
     assert timedelta(0) <= wait <= longest
@@ -37,7 +37,7 @@ def test_bounds_never_shrink(one: timedelta, other: timedelta, factor: float, us
 
 @given(SPANS, st.floats(0, 1), st.integers(1, 100), st.integers())
 def test_jitter_takes_its_share(longest: timedelta, jitter: float, used: int, seed: int) -> None:
-    """With a number for jitter only that share of the bound is left to chance; without any the wait is the bound."""
+    """With a number for jitter that share of the bound is random; without jitter the wait is the bound."""
     retry = Retry(first=longest / 7, longest=longest, jitter=jitter)
     bound, little = retry.bound(used), timedelta(microseconds=1)
     assert bound * (1 - jitter) - little <= retry.wait(used, random.Random(seed)) <= bound + little
@@ -45,7 +45,7 @@ def test_jitter_takes_its_share(longest: timedelta, jitter: float, used: int, se
 
 
 def test_jitter_is_full() -> None:
-    """Waits spread over the whole range: a thousand subscribers do not come back in step."""
+    """Waits spread over the whole range, so that a thousand subscribers do not retry at the same time."""
     retry, chance = Retry(first=timedelta(seconds=1)), random.Random(3)
     waits = [retry.wait(3, chance).total_seconds() for _ in range(1000)]
     assert min(waits) < 0.1
@@ -60,7 +60,7 @@ def test_attempts_are_counted(attempts: int, used: int) -> None:
 
 
 def test_some_errors_are_never_repeated() -> None:
-    """Errors of `never`, their subclasses and `Reject` end it at once."""
+    """Errors of `never`, their subclasses and `Reject` are not repeated."""
     retry = Retry(never=(LookupError,))
     assert not retry.again(KeyError(), 1)
     assert not retry.again(Reject("no such card"), 1)
@@ -69,7 +69,7 @@ def test_some_errors_are_never_repeated() -> None:
 
 
 def test_only_errors_of_on_are_repeated() -> None:
-    """With `on` everything else ends it at once, and `never` stands above it."""
+    """With `on`, other errors are not repeated; `never` has precedence."""
     retry = Retry(on=(OSError, LookupError), never=(KeyError,))
     assert retry.again(ConnectionError(), 1)
     assert retry.again(TimeoutError(), 1)
@@ -113,7 +113,7 @@ def test_a_retry_is_a_value() -> None:
         {"never": (KeyboardInterrupt,)},
     ],
 )
-def test_what_cannot_be_meant_is_refused(words: dict[str, Any]) -> None:
-    """A declaration with impossible numbers is refused at import, with the way out."""
-    with pytest.raises(DeclarationError, match=r"say|raise"):
+def test_invalid_arguments_are_refused(words: dict[str, Any]) -> None:
+    """Invalid arguments raise `DeclarationError`; the message says what to give."""
+    with pytest.raises(DeclarationError, match=r"give|raise"):
         Retry(**words)

@@ -1,4 +1,4 @@
-"""A service by declaration: names, options, steps; and the door to the service that runs."""
+"""`Service`: names, options and steps as a team declares them, and `tx()` of the running service."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
@@ -40,24 +40,24 @@ class Made(Event, type="thing.made", subject="thing/{id}"):
 
 
 class GivenUp(Event, type="thing.given_up", subject="thing/{id}"):
-    """What is said at a burial."""
+    """What is said when the step is given up."""
 
     id: str
 
 
 class Uses:
-    """What the service needs outside."""
+    """The service's clients."""
 
 
 class Settings(BaseModel):
-    """Where it is."""
+    """Settings of the service."""
 
     url: str = "http://127.0.0.1"
 
 
 @asynccontextmanager
 async def uses(settings: Settings) -> AsyncIterator[Uses]:
-    """It, while the service runs."""
+    """Yields the clients while the service runs."""
     assert settings.url
     yield Uses()
 
@@ -89,7 +89,7 @@ async def unmake_many(event: Asked, did: list[Made], why: Refused, tx: Tx) -> No
 
 
 def gave_up(event: Asked, death: Death) -> GivenUp:
-    """Said in the burial."""
+    """The `on_dead` of the step."""
     return GivenUp(id=event.id)
 
 
@@ -112,20 +112,20 @@ def test_a_service_is_what_it_was_given() -> None:
     [
         ({"name": "hocket"}, "none of amq, hocket"),
         ({"name": "amq"}, "none of amq, hocket"),
-        ({"name": "Orders"}, "a service's name is lower case"),
-        ({"name": "a.b"}, "a service's name is lower case"),
-        ({"name": ""}, "a service's name is lower case"),
-        ({"name": 3}, "a service's name is lower case"),
-        ({"owner": ""}, "somebody owns a service; write owner="),
-        ({"settings": Settings}, "settings= are handed to uses=; give both"),
+        ({"name": "Orders"}, "a service's name has lower case"),
+        ({"name": "a.b"}, "a service's name has lower case"),
+        ({"name": ""}, "a service's name has lower case"),
+        ({"name": 3}, "a service's name has lower case"),
+        ({"owner": ""}, "a service has an owner; write owner="),
+        ({"settings": Settings}, "settings= is passed to uses=, which is missing; give both"),
         ({"settings": Settings(), "uses": uses}, "settings= takes a pydantic model's class"),
         ({"uses": 3}, "uses= takes a function that makes an async context manager"),
         ({"uses": uses.__wrapped__}, "put @asynccontextmanager above it"),  # type: ignore[attr-defined]
         ({"tables": "orders"}, "tables= takes a MetaData"),
     ],
 )
-def test_a_service_that_cannot_be_meant_is_refused(words: dict[str, Any], sentence: str) -> None:
-    """Names that a broker or the kit uses, and things of another kind, are refused with the way out."""
+def test_an_invalid_service_is_refused(words: dict[str, Any], sentence: str) -> None:
+    """Reserved names and arguments of a wrong type raise `DeclarationError`."""
     make_service: Any = Service
     given = {"name": "things", "owner": "team", **words}
     with pytest.raises(DeclarationError, match=rf"^Service\(.*\): .*{sentence}"):
@@ -165,19 +165,19 @@ def test_options_of_a_handler_have_defaults() -> None:
             {"ordered": True},
             r"things\.look: ordered= is unknown; give name=, formerly=, retry=, breaker=, timeout=, idempotent=",
         ),
-        ({"retry": 3}, r"retry=3 is no Retry; give one"),
-        ({"breaker": "card-api"}, r"breaker='card-api' is no Breaker"),
-        ({"timeout": 3}, r"timeout=3 is no timedelta"),
-        ({"timeout": timedelta()}, r"leaves no time"),
-        ({"idempotent": 1}, r"idempotent=1 is no bool"),
-        ({"name": "Look"}, r"things\.Look: a handler's name is lower case letters"),
-        ({"name": 3}, r"a handler's name is lower case letters"),
-        ({"name": "x" * MAX_QUEUE_BYTES}, r"a queue's name has at most 200 bytes; shorten it by name="),
-        ({"name": "make"}, r"things\.make: there is a handler of this name already; give it another by name="),
+        ({"retry": 3}, r"retry=3 is not of type Retry; give one"),
+        ({"breaker": "card-api"}, r"breaker='card-api' is not of type Breaker"),
+        ({"timeout": 3}, r"timeout=3 is not of type timedelta"),
+        ({"timeout": timedelta()}, r"is not positive; give a timedelta above 0"),
+        ({"idempotent": 1}, r"idempotent=1 is not of type bool"),
+        ({"name": "Look"}, r"things\.Look: a handler's name has lower case letters"),
+        ({"name": 3}, r"a handler's name has lower case letters"),
+        ({"name": "x" * MAX_QUEUE_BYTES}, r"a queue's name has at most 200 bytes; give a shorter one by name="),
+        ({"name": "make"}, r"things\.make: another handler has this name; give this one another by name="),
     ],
 )
-def test_an_option_that_cannot_be_meant_is_refused(options: dict[str, Any], sentence: str) -> None:
-    """Unknown words, things of another kind, and names that no queue can have or that another has."""
+def test_an_invalid_option_is_refused(options: dict[str, Any], sentence: str) -> None:
+    """Unknown options, values of a wrong type, and names that are invalid or in use."""
     service = things()
     service.handler(make)
     with pytest.raises(DeclarationError, match=sentence):
@@ -185,11 +185,11 @@ def test_an_option_that_cannot_be_meant_is_refused(options: dict[str, Any], sent
     assert set(service.declarations.subscriptions) == {"things.make"}
 
 
-def test_an_undo_has_its_own_words() -> None:
-    """An undo takes no name and no time-out: it is named by its function."""
+def test_an_undo_has_its_own_options() -> None:
+    """An undo takes `by` and `retry`; its name is that of its function."""
     service = things()
     service.handler(make)
-    with pytest.raises(DeclarationError, match=r"by=3 names no fields; write by="):
+    with pytest.raises(DeclarationError, match=r"by=3 does not name fields; write by="):
         service.undo(make, Made, by=3)(unmake)
     service.undo(make, Made, by=("id",), retry=Retry(9))(unmake)
     undo = service.declarations.subscriptions["things.unmake"]
@@ -215,13 +215,13 @@ async def any_tx(event: Asked, tx: Tx[Any]) -> None:
 @pytest.mark.parametrize(
     ("fn", "sentence"),
     [
-        (outside_tx, "its last parameter is the transaction; write tx: Tx"),
-        (no_tx, "its last parameter is the transaction; write tx: Tx"),
-        (foreign_tx, "service things has no uses=; write tx: Tx, or give the service some"),
+        (outside_tx, "the last parameter must be the transaction; write tx: Tx"),
+        (no_tx, "the last parameter must be the transaction; write tx: Tx"),
+        (foreign_tx, "service things has no uses=; write tx: Tx, or add uses= to the service"),
     ],
 )
 def test_the_transaction_is_that_of_the_service(fn: Callable[..., Any], sentence: str) -> None:
-    """A handler takes `Tx` of what its service uses."""
+    """A handler takes `Tx` with the type that `uses` of its service yields."""
     with pytest.raises(DeclarationError, match=sentence):
         things().handler(fn)
     things().handler(any_tx)
@@ -234,28 +234,28 @@ def test_a_step_of_several_results_is_undone_as_a_list() -> None:
     service.handler(make_twice)
     service.undo(make_many, Made)(unmake_many)
     assert service.declarations.subscriptions["things.unmake_many"].undo.many
-    with pytest.raises(DeclarationError, match=r"things\.make_twice may say several Made; let it return list"):
+    with pytest.raises(DeclarationError, match=r"things\.make_twice may say several Made; return list"):
         service.undo(make_twice, Made)(unmake)
 
 
-def test_what_cannot_be_a_step_is_refused() -> None:
-    """RULES 2.6: an undo, a handler without a trace, a stranger: none of them is a step."""
+def test_undo_and_on_dead_need_a_step() -> None:
+    """RULES 2.6: an undo, an idempotent handler and an undeclared function are not steps."""
     service = things()
     service.handler(make)
     service.handler(idempotent=True)(look)
     service.undo(make, Made)(unmake)
     with pytest.raises(DeclarationError, match=r"things\.unmake is an undo itself; name the step, things\.make"):
         service.on_dead(unmake)(gave_up)
-    with pytest.raises(DeclarationError, match=r"things\.look is idempotent=True and leaves no trace.*RULES 2\.6"):
+    with pytest.raises(DeclarationError, match=r"things\.look is idempotent=True and keeps no row.*RULES 2\.6"):
         service.on_dead(look)(gave_up)
-    with pytest.raises(DeclarationError, match="make_many is no handler of service things"):
+    with pytest.raises(DeclarationError, match="make_many is not a handler of service things"):
         service.undo(make_many, Made)(unmake_many)
-    with pytest.raises(DeclarationError, match=r"things\.make does not say GivenUp but Made; name what it says"):
+    with pytest.raises(DeclarationError, match=r"things\.make says Made, not GivenUp; name an event that it says"):
         service.undo(make, GivenUp)(unmake_many)
 
 
-def test_the_whole_is_checked_at_the_start() -> None:
-    """`complete` refuses what was put together by hand after the declarations were checked one by one."""
+def test_the_declarations_are_checked_as_a_whole_at_start() -> None:
+    """`complete` refuses declarations that were changed after each was checked."""
     service = things()
     service.handler(make)
     service.undo(make, Made)(unmake)
@@ -273,12 +273,12 @@ def test_what_is_said_outside_handlers_is_declared() -> None:
     assert set(service.declarations.says.values()) == {Made, GivenUp}
     assert service.declarations.outside == [Made, GivenUp]
     for wrong in (Asked, Event, "thing.made"):
-        with pytest.raises(DeclarationError, match=r"things\.says: .* is no Event; name the class"):
+        with pytest.raises(DeclarationError, match=r"things\.says: .* is not an Event; name the class"):
             service.says(wrong)
 
 
 def test_routes_are_mounted_by_a_plain_function() -> None:
-    """What mounts is kept, in order, and never waits."""
+    """Mount functions are kept in order; async functions and other values are refused."""
     service = things()
 
     def mount(app: web.Application) -> None:
@@ -294,8 +294,8 @@ def test_routes_are_mounted_by_a_plain_function() -> None:
             service.http(wrong)
 
 
-async def test_using_gives_the_same_service_other_things() -> None:
-    """A test's service shares name and declarations, and yields what it was given."""
+async def test_using_returns_the_service_with_other_uses() -> None:
+    """The service that `using` returns shares name and declarations, and yields what it was given."""
     service = Service("things", owner="team", settings=Settings, uses=uses)
     fakes = Uses()
     other = service.using(fakes)
@@ -329,7 +329,7 @@ class Stand:
 
 
 async def test_a_transaction_outside_is_that_of_the_service_as_it_runs_here() -> None:
-    """`tx()` finds the running service by context; where it does not run, the error says where it would."""
+    """`tx()` finds the running service by context; where none runs, the error says how to start it."""
     service = things()
     stand = Stand()
     with here({"things": stand}):

@@ -1,4 +1,4 @@
-"""Mail, small: uses a thing outside that is a protocol, without settings."""
+"""A small mail service: its `uses` yields a protocol, without settings."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -8,14 +8,14 @@ from hocket import Heard, Retry, Service, Tx
 
 
 class Mail(Protocol):
-    """What sends mail."""
+    """The mail client."""
 
     async def send(self, to: str, text: str, *, key: str) -> None:
         """Send once for a key."""
 
 
 class Smtp:
-    """A mail system that takes everything."""
+    """A mail system that accepts everything."""
 
     async def send(self, to: str, text: str, *, key: str) -> None:
         """Send once for a key."""
@@ -31,13 +31,13 @@ notifications = Service("notifications", owner="team-crm", uses=mail)
 
 
 class OrderConfirmed(Heard, type="order.confirmed"):
-    """An order stands."""
+    """An order was confirmed."""
 
     order_id: str
 
 
 class OrderCancelled(Heard, type="order.cancelled"):
-    """An order does not stand."""
+    """An order was cancelled."""
 
     order_id: str
     reason: str
@@ -45,6 +45,6 @@ class OrderCancelled(Heard, type="order.cancelled"):
 
 @notifications.handler(retry=Retry(8, factor=3, jitter=0.5, on=(OSError,)), formerly="tell")
 async def tell_customer(event: OrderConfirmed | OrderCancelled, tx: Tx[Mail]) -> None:
-    """Tell the customer either way."""
+    """Inform the customer in both cases."""
     text = event.reason if isinstance(event, OrderCancelled) else "confirmed"
     await tx.use.send(event.order_id, text, key=tx.idempotency_key)

@@ -1,4 +1,4 @@
-"""Orders, small: said outside handlers, a tuple with something for later, routes of its own."""
+"""A small order service: events said outside handlers, a tuple with a scheduled event, HTTP routes."""
 
 from datetime import timedelta
 
@@ -20,13 +20,13 @@ class OrderPlaced(Event, type="order.placed", version=2, subject="order/{order_i
 
 
 class OrderConfirmed(Event, type="order.confirmed", subject="order/{order_id}"):
-    """An order stands."""
+    """An order was confirmed."""
 
     order_id: str
 
 
 class OrderCancelled(Event, type="order.cancelled", subject="order/{order_id}"):
-    """An order does not stand."""
+    """An order was cancelled."""
 
     order_id: str
     reason: str
@@ -39,26 +39,26 @@ class ReviewAsked(Event, type="order.review_asked", subject="order/{order_id}"):
 
 
 class PaymentCharged(Heard, type="payment.charged"):
-    """The money is there."""
+    """The payment was made."""
 
     order_id: str
 
 
 class PaymentDeclined(Heard, type="payment.declined"):
-    """The money is not there."""
+    """The payment failed."""
 
     order_id: str
     reason: str
 
 
 class StockRejected(Heard, type="stock.rejected"):
-    """The goods are not there."""
+    """The goods are sold out."""
 
     order_id: str
 
 
 class OrderPlacedV1(Event, type="order.placed", subject="order/{order_id}"):
-    """An order was placed, as it was said at first."""
+    """An order was placed: the first version."""
 
     order_id: str
 
@@ -68,12 +68,12 @@ orders.says(OrderPlaced)
 
 @orders.also_says
 def as_v1(new: OrderPlaced) -> OrderPlacedV1:
-    """What old hearers read."""
+    """Make the first version, for subscriptions that read it."""
     return OrderPlacedV1(order_id=new.order_id)
 
 
 async def place(order_id: str, cents: int) -> str:
-    """Place an order once, however often it is asked for; its flow."""
+    """Place an order once for each key; returns its flow."""
     async with orders.tx(key=order_id) as tx:
         if not tx.seen:
             db = await tx.db()
@@ -95,7 +95,7 @@ async def confirm(paid: PaymentCharged, tx: Tx) -> tuple[OrderConfirmed, Schedul
 
 @orders.handler(name="cancel")
 async def cancel_order(event: PaymentDeclined | StockRejected, tx: Tx) -> OrderCancelled:
-    """Two events, one queue."""
+    """Hear two events on one queue."""
     await tx.cancel(ReviewAsked, key=event.order_id)
     match event:
         case PaymentDeclined(reason=reason):

@@ -1,4 +1,4 @@
-"""Payments, small: a step that charges outside, its undo, and what it says when it gives up."""
+"""A small payment service: a step with an outside call, its undo, and its `on_dead`."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -10,23 +10,23 @@ from hocket import Breaker, Death, Event, Heard, Reject, Retry, Sensitive, Servi
 
 
 class Settings(BaseModel):
-    """Where the card system is."""
+    """Settings of the card client."""
 
     cards_url: str = "http://127.0.0.1:8009"
 
 
 class CardDeclined(Exception):
-    """The card system said no."""
+    """The card was declined."""
 
 
 @dataclass(frozen=True)
 class Cards:
-    """The card system."""
+    """The client of the card system."""
 
     url: str
 
     async def charge(self, order_id: str, cents: int, *, key: str) -> str:
-        """Charge, and tell the charge's id."""
+        """Charge the card; returns the id of the charge."""
         if cents > 100_000:
             raise CardDeclined
         return f"{order_id}@{self.url}/{key}"
@@ -37,14 +37,14 @@ class Cards:
 
 @dataclass(frozen=True)
 class Uses:
-    """What payments needs outside."""
+    """The clients of the service."""
 
     cards: Cards
 
 
 @asynccontextmanager
 async def uses(settings: Settings) -> AsyncGenerator[Uses, None]:
-    """The card system while the service runs."""
+    """Yields the clients while the service runs."""
     yield Uses(Cards(settings.cards_url))
 
 
@@ -53,7 +53,7 @@ card_api = Breaker("card-api", failures=(ConnectionError, TimeoutError))
 
 
 class OrderPlaced(Heard, type="order.placed", version=2):
-    """What is read of a placed order."""
+    """The fields of a placed order that payments reads."""
 
     order_id: str
     total_cents: int
@@ -61,7 +61,7 @@ class OrderPlaced(Heard, type="order.placed", version=2):
 
 
 class OrderPlacedV1(Heard, type="order.placed"):
-    """What was read of it at first."""
+    """The first version of it."""
 
     order_id: str
     total: float
@@ -69,7 +69,7 @@ class OrderPlacedV1(Heard, type="order.placed"):
 
 @payments.upcast
 def order_placed_1_to_2(old: OrderPlacedV1) -> OrderPlaced:
-    """Cents were a fraction then."""
+    """The first version had no cents."""
     return OrderPlaced(order_id=old.order_id, total_cents=round(old.total * 100))
 
 
@@ -107,7 +107,7 @@ class PaymentRefunded(Event, type="payment.refunded", subject="order/{order_id}"
 
 @payments.handler(retry=Retry(5), breaker=card_api)
 async def charge(order: OrderPlaced, tx: Tx[Uses]) -> PaymentCharged | PaymentDeclined:
-    """Charge the card outside."""
+    """Charge the card in an outside call."""
     if order.total_cents <= 0:
         raise Reject("an order of nothing")
     try:
@@ -120,7 +120,7 @@ async def charge(order: OrderPlaced, tx: Tx[Uses]) -> PaymentCharged | PaymentDe
 
 @payments.on_dead(charge)
 def charge_gave_up(order: OrderPlaced, death: Death) -> PaymentDeclined:
-    """No flow ends in silence."""
+    """Say that the payment was declined."""
     return PaymentDeclined(order_id=order.order_id, reason=death.cause)
 
 
@@ -131,7 +131,7 @@ async def refund(
     why: StockRejected | OrderCancelled | PaymentDeclined,
     tx: Tx[Uses],
 ) -> PaymentRefunded:
-    """Give back what was charged, or may have been."""
+    """Refund what was charged, or may have been."""
     async with tx.outside(card_api) as key:
         await tx.use.cards.refund(charged.charge_id if charged else None, key=key, original=tx.step_key)
     return PaymentRefunded(order_id=why.order_id)
@@ -139,5 +139,5 @@ async def refund(
 
 @payments.handler
 async def score(order: OrderPlaced, tx: Tx[Uses]) -> None:
-    """A second handler of the same event: a queue of its own."""
+    """A second handler of the same event, with its own queue."""
     await tx.db()

@@ -1,7 +1,7 @@
 """The command line: `hocket run`, `check`, `topology`, `outbox`, `dead`, `say`, `settings`.
 
-Exit status 0: done; 1: looked at and not so (a letter that is not there, an act that is refused); 2: it could not be
-meant or could not begin, said in one sentence without a stack.
+Exit status 0: done. 1: the command ran, and the answer is no (an unknown letter, a refused replay). 2: the command is
+invalid or could not start; one sentence says why, without a traceback. Imports every floor below; nothing imports it.
 """
 
 import sys
@@ -13,17 +13,17 @@ from hocket.cli.click_types import Commands
 from hocket.cli.commands import check, dead, outbox, run, say, settings, topology
 from hocket.errors import ConfigError, DeclarationError
 
-#: Exit status of what could not be meant or could not begin.
+#: Exit status of a command that is invalid or could not start.
 CANNOT = 2
 
-#: Exit status of a command that was interrupted from the keyboard, as shells have it: 128 and the signal's number.
+#: Exit status of a command that was interrupted from the keyboard, as in shells: 128 plus the signal's number.
 INTERRUPTED = 130
-#: click reads from this variable what a shell wants completed; there is none of no name.
+#: click takes shell completion requests from the variable of this name; an empty name disables that.
 NO_COMPLETION = ""
 
 
 class _Program(Commands):
-    """Ends an interrupted command without a word."""
+    """Ends an interrupted command without output."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -34,7 +34,7 @@ class _Program(Commands):
 
 app = _Program(
     name="hocket",
-    help="Services that coordinate by events, without a conductor.",
+    help="Run and operate services that coordinate by events on RabbitMQ.",
     commands=[run.run, check.check, topology.topology, outbox.outbox, dead.dead, say.say, settings.settings],
 )
 

@@ -1,4 +1,4 @@
-"""How the command line is read, where click by itself does otherwise."""
+"""Option types and the command group, where click's own behave differently."""
 
 from typing import Annotated, Any
 
@@ -10,25 +10,25 @@ class Commands(click.Group):
     """A group that lists its commands in the order in which they were added."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names, in that order."""
+        """The names of the commands, in that order."""
         return list(self.commands)
 
 
 class Whole(click.ParamType[int]):
-    """A whole number, read and refused in the same words as a setting."""
+    """A whole number, with the same error texts as a setting."""
 
     name = "integer"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """The number; `click.BadParameter` says what is wrong with it."""
+        """The number. Raises `click.BadParameter`."""
         return _read(value, param, ctx)
 
 
 class Within(click.IntRange):
-    """A whole number within its bounds, both included, read and refused in the same words as a setting."""
+    """A whole number within bounds, both included, with the same error texts as a setting."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """The number; `click.BadParameter` says what is wrong with it."""
+        """The number. Raises `click.BadParameter`."""
         return _read(value, param, ctx, self.min, self.max)
 
 

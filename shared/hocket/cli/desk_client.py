@@ -1,4 +1,4 @@
-"""Speaks to the dead-letter desk over HTTP, for `hocket dead`."""
+"""The HTTP client of the dead-letter desk, for `hocket dead`."""
 
 import http.client
 import json
@@ -7,16 +7,16 @@ from urllib.parse import urlencode, urlsplit
 
 from hocket.errors import ConfigError, HocketError
 
-#: Seconds the desk may take to answer: a replay waits for the broker's confirm.
+#: Seconds that the desk has to answer: a replay waits for the broker's confirm.
 ANSWER_SECONDS = 30.0
-#: Bytes of one answer that are read.
+#: Longest answer in bytes; the rest is not read.
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
 
 Query = dict[str, str | int]
 
 
 class DeskRefused(HocketError):
-    """The desk answered, and not with yes; the text is its sentence, `answer` the whole."""
+    """The desk answered with an error; the text is its message, `answer` the whole answer."""
 
     def __init__(self, sentence: str, answer: dict[str, Any]) -> None:
         super().__init__(sentence)
@@ -24,13 +24,13 @@ class DeskRefused(HocketError):
 
 
 def ask(desk: str, method: str, path: str, query: Query | None = None, body: Any = None) -> dict[str, Any]:
-    """One request; the desk's JSON.
+    """Send one request and return the desk's JSON.
 
-    `ConfigError` where there is no desk at this address, `DeskRefused` where it answers with an error.
+    Raises `ConfigError` if no desk answers at this address, `DeskRefused` if it answers with an error.
     """
     parts = urlsplit(desk)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ConfigError(f"the desk's address is {desk!r}: give http://HOST:PORT by --desk or HOCKET_DESK_URL")
+        raise ConfigError(f"the desk's address {desk!r} is invalid; give http://HOST:PORT by --desk or HOCKET_DESK_URL")
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(parts.hostname, parts.port, timeout=ANSWER_SECONDS)
     target = parts.path.rstrip("/") + path + (f"?{urlencode(query)}" if query else "")
@@ -41,8 +41,8 @@ def ask(desk: str, method: str, path: str, query: Query | None = None, body: Any
         status, raw = response.status, response.read(MAX_ANSWER_BYTES)
     except (OSError, http.client.HTTPException) as error:
         raise ConfigError(
-            f"no desk answers at {desk} ({str(error) or type(error).__name__}): is it running? "
-            "Name another by --desk or HOCKET_DESK_URL"
+            f"no desk answers at {desk} ({str(error) or type(error).__name__}); start it, or "
+            "give another address by --desk or HOCKET_DESK_URL"
         ) from error
     finally:
         connection.close()
@@ -55,7 +55,9 @@ def _answer(desk: str, status: int, raw: bytes) -> dict[str, Any]:
     except ValueError:
         answer = None
     if not isinstance(answer, dict):
-        raise ConfigError(f"{desk} answered {status} and no JSON: that is no dead-letter desk")
+        raise ConfigError(
+            f"{desk} answered {status} without a JSON object, so it is not a dead-letter desk; give another address"
+        )
     if status >= 400:
         raise DeskRefused(str(answer.get("error", f"the desk answered {status}")), answer)
     return answer

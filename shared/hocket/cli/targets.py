@@ -1,4 +1,4 @@
-"""From what stands on the command line to services and settings."""
+"""Turns the arguments of a command into services and settings."""
 
 import importlib
 import sys
@@ -18,29 +18,31 @@ HIGHEST_PORT = 65_535
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A module that has a service, and the port it shall listen on; None: the one of `HOCKET_HTTP_PORT`."""
+    """A module with a service, and the port to listen on; None: that of `HOCKET_HTTP_PORT`."""
 
     module: str
     port: int | None = None
 
 
 def parse(text: str) -> Target:
-    """`MODULE` or `MODULE:PORT`. `ConfigError` says what is wrong with it."""
+    """Parse `MODULE` or `MODULE:PORT`. Raises `ConfigError`."""
     module, colon, number = text.partition(":")
     if not all(part.isidentifier() for part in module.split(".")):
-        raise ConfigError(f"{text!r} names no module: write MODULE or MODULE:PORT, as services.orders:8002")
+        raise ConfigError(f"{text!r} does not name a module; write MODULE or MODULE:PORT, as in services.orders:8002")
     if not colon:
         return Target(module)
     if not (number.isascii() and number.isdigit()) or int(number[:9]) > HIGHEST_PORT:
-        raise ConfigError(f"{text!r}: {number!r} is no port; write a number from 0 to {HIGHEST_PORT}, 0 for a free one")
+        raise ConfigError(
+            f"{text!r}: {number!r} is not a port; write a number from 0 to {HIGHEST_PORT}, 0 for a free one"
+        )
     return Target(module, int(number))
 
 
 def load(module: str) -> Service[Any]:
-    """Import `module` (the present folder is looked in first) and return its one service.
+    """Import `module`, from the current folder first, and return its service.
 
-    `ConfigError` where there is no such module or no service in it; `DeclarationError` where a declaration cannot be
-    meant.
+    Raises `ConfigError` if there is no such module or no single service in it, `DeclarationError` for an invalid
+    declaration.
     """
     here = str(Path.cwd())
     if here not in sys.path:
@@ -50,8 +52,10 @@ def load(module: str) -> Service[Any]:
     except ModuleNotFoundError as error:
         missing = error.name or ""
         if module == missing or module.startswith(f"{missing}."):
-            raise ConfigError(f"there is no module {missing}: looked in {here} and where Python looks") from error
-        raise ConfigError(f"{module} imports {missing}, which is not there: install it, or mend the import") from error
+            raise ConfigError(f"there is no module {missing} in {here} or on Python's path; check the name") from error
+        raise ConfigError(
+            f"{module} imports {missing}, which is not installed; install it, or correct the import"
+        ) from error
     services = {id(value): (name, value) for name, value in vars(found).items() if isinstance(value, Service)}
     if len(services) == 1:
         return next(iter(services.values()))[1]
@@ -59,9 +63,11 @@ def load(module: str) -> Service[Any]:
     if isinstance(named, Service):
         return named
     if not services:
-        raise ConfigError(f"{module} has no Service: expose it there, as `orders` in services/orders/__init__.py")
+        raise ConfigError(
+            f"{module} has no Service; import it there, as services/orders/__init__.py does with `orders`"
+        )
     names = ", ".join(sorted(name for name, _ in services.values()))
-    raise ConfigError(f"{module} has several services ({names}): name the module of one of them")
+    raise ConfigError(f"{module} has several services ({names}); name the module of one of them")
 
 
 def settings(services: Iterable[Service[Any]] | None = None) -> Config:

@@ -1,4 +1,4 @@
-"""What an annotation hears or says: unions, tuples, lists and scheduled events, read at import."""
+"""Reads annotations: which events one hears or says, through unions, tuples, lists and `Scheduled`. Pure."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,11 @@ from hocket.event import Event, Heard, Scheduled
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """What a return annotation says: now and later, whether as a list, and what may come several times otherwise."""
+    """What a return annotation says.
+
+    `says` is said at once, `scheduled` later. `many` is true for a list. `repeated` are events that may occur several
+    times without a list.
+    """
 
     says: tuple[type[Event], ...]
     scheduled: tuple[type[Event], ...]
@@ -22,13 +26,13 @@ class Returned:
 
 
 def heard_of(annotation: Any, where: str) -> tuple[type[Heard], ...]:
-    """The models a first parameter hears, `A | B`; `DeclarationError` names `where` and what to write instead."""
+    """The models that a first parameter hears, `A | B`. Raises `DeclarationError`, which says what to write instead."""
     heard: dict[EventName, type[Heard]] = {}
-    for each in _alternatives(annotation, where):
-        if not _is_model(each, Heard):
+    for each in alternatives(annotation, where):
+        if not is_model(each, Heard):
             raise DeclarationError(
-                f"{where}: {_text(each)} cannot be heard; write a model of it, class {_class_name(each)}"
-                '(Heard, type="order.placed"), with the fields that are read here'
+                f"{where}: {text_of(each)} is not an event; write a model of the event, class {_class_name(each)}"
+                '(Heard, type="order.placed"), with the fields that this service reads'
             )
         known = heard.setdefault(name_of(each), each)
         if known is not each:
@@ -41,12 +45,12 @@ def heard_of(annotation: Any, where: str) -> tuple[type[Heard], ...]:
 def returned_of(annotation: Any, where: str) -> Returned:
     """What a return annotation says (docs/words.md#what-a-signature-says).
 
-    `DeclarationError` names `where` and what to write instead.
+    Raises `DeclarationError`, which says what to write instead.
     """
     says: dict[type[Event], None] = {}
     scheduled: dict[type[Event], None] = {}
     repeated: dict[type[Event], None] = {}
-    for each in _alternatives(annotation, where):
+    for each in alternatives(annotation, where):
         times: Counter[type[Event]] = Counter()
         for element, several in _elements(each):
             for model, later in _sayings(element, where):
@@ -58,15 +62,15 @@ def returned_of(annotation: Any, where: str) -> Returned:
 
 
 def one_of(annotation: Any, base: type[Heard], where: str, form: str) -> type[Any]:
-    """The one class of events that an annotation names."""
-    _readable(annotation, where)
-    if not _is_model(annotation, base):
-        raise DeclarationError(f"{where}: {_text(annotation)} is not one {base.__name__}; write {form}")
-    return annotation  # type: ignore[no-any-return]  # a class, as was just seen
+    """The one class, a subclass of `base`, that an annotation names. Raises `DeclarationError`."""
+    check_readable(annotation, where)
+    if not is_model(annotation, base):
+        raise DeclarationError(f"{where}: {text_of(annotation)} is not one subclass of {base.__name__}; write {form}")
+    return annotation  # type: ignore[no-any-return]  # `is_model` has checked that it is a class
 
 
 def _elements(annotation: Any) -> Iterator[tuple[Any, bool]]:
-    """What stands in a list or tuple, and whether it may stand there several times; else the annotation itself."""
+    """The elements of a list or tuple, and whether each may occur several times; else the annotation itself."""
     arguments = get_args(annotation)
     if get_origin(annotation) in {list, Sequence}:
         yield arguments[0], True
@@ -77,60 +81,64 @@ def _elements(annotation: Any) -> Iterator[tuple[Any, bool]]:
 
 
 def _sayings(annotation: Any, where: str, later: bool = False) -> Iterator[tuple[type[Event], bool]]:
-    for each in _alternatives(annotation, where):
+    for each in alternatives(annotation, where):
         if each is None or each is NoneType:
             continue
         if get_origin(each) is Scheduled and not later:
             yield from _sayings(get_args(each)[0], where, later=True)
-        elif _is_model(each, Event):
+        elif is_model(each, Event):
             yield each, later
         elif each is Event or each is Scheduled:
-            raise DeclarationError(f"{where}: -> {_text(each)} does not say which event; name its class")
-        elif _is_model(each, Heard):
+            raise DeclarationError(f"{where}: -> {text_of(each)} does not name an event; write the class of one")
+        elif is_model(each, Heard):
             raise DeclarationError(
-                f"{where}: says {_text(each)}, which another service says and this one only hears; "
-                "say an Event of this service"
+                f"{where}: returns {text_of(each)}, which is a Heard: another service says it; "
+                "return an Event of this service"
             )
         else:
             raise DeclarationError(
-                f"{where}: returns {_text(each)}; a handler returns events of its service: A | B | None, "
+                f"{where}: returns {text_of(each)}; a handler returns events of its service: A | B | None, "
                 "tuple[A, B | None], list[A], and Scheduled[A] inside any of these"
             )
 
 
-def _alternatives(annotation: Any, where: str) -> Iterator[Any]:
-    """The members of a union, or the one thing it is; a type alias is looked through."""
-    _readable(annotation, where)
-    meant = getattr(annotation, "__value__", annotation)
-    if meant is not annotation or get_origin(meant) in {Union, UnionType}:
-        for each in (meant,) if meant is not annotation else get_args(meant):
-            yield from _alternatives(each, where)
+def alternatives(annotation: Any, where: str) -> Iterator[Any]:
+    """The members of a union, else the annotation itself; type aliases are resolved."""
+    check_readable(annotation, where)
+    resolved = getattr(annotation, "__value__", annotation)
+    if resolved is not annotation or get_origin(resolved) in {Union, UnionType}:
+        for each in (resolved,) if resolved is not annotation else get_args(resolved):
+            yield from alternatives(each, where)
     else:
-        yield meant
+        yield resolved
 
 
-def _readable(annotation: Any, where: str) -> None:
+def check_readable(annotation: Any, where: str) -> None:
+    """Refuse an annotation that is still text. Raises `DeclarationError`."""
     if isinstance(annotation, str | ForwardRef):
-        raise _unreadable(where, repr(annotation))
+        raise unreadable(where, repr(annotation))
 
 
-def _unreadable(where: str, what: str) -> DeclarationError:
+def unreadable(where: str, what: str) -> DeclarationError:
+    """The error for an annotation that cannot be resolved."""
     return DeclarationError(
-        f"{where}: an annotation cannot be read ({what}); take away quotes and `from __future__ import annotations`, "
-        "and import or define events above, at the level of the module and not under TYPE_CHECKING"
+        f"{where}: an annotation cannot be resolved ({what}); remove quotes and `from __future__ import annotations`, "
+        "and import or define events above it, at module level and not under TYPE_CHECKING"
     )
 
 
-def _is_model(annotation: Any, base: type[Heard]) -> bool:
+def is_model(annotation: Any, base: type[Heard]) -> bool:
+    """Whether an annotation is a subclass of `base` that a team wrote."""
     return isinstance(annotation, type) and issubclass(annotation, base) and annotation not in {Heard, Event}
 
 
-def _text(annotation: Any) -> str:
+def text_of(annotation: Any) -> str:
+    """An annotation as an error shows it."""
     return annotation.__name__ if isinstance(annotation, type) else str(annotation)
 
 
 def _class_name(annotation: Any) -> str:
-    return annotation.__name__ if _is_model(annotation, Heard) else "OrderPlaced"
+    return annotation.__name__ if is_model(annotation, Heard) else "OrderPlaced"
 
 
 def _event_text(model: type[Heard]) -> str:

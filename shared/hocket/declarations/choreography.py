@@ -1,6 +1,6 @@
-"""All declarations: who says, hears, undoes. Read from signatures once, at import; then data. Pure."""
+"""All declarations of one service as data: what it hears, says and undoes, its topology and its manifest. Pure."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from hocket.broker.topology import Topology, of_service, routing_key
@@ -9,7 +9,7 @@ from hocket.declarations.versions import (
     Downcast,
     Upcast,
     check_newer,
-    check_one_road,
+    check_one_path,
     older_of,
     older_types,
     upcast_paths,
@@ -25,18 +25,22 @@ class Declarations:
     service: str
     owner: str
     subscriptions: dict[str, Subscription] = field(default_factory=dict)  # by queue
-    says: dict[EventName, type[Event]] = field(default_factory=dict)  # also outside handlers
+    says: dict[EventName, type[Event]] = field(default_factory=dict)  # in handlers and outside them
     outside: list[type[Event]] = field(default_factory=list)  # of these, what `Service.says` named
-    upcasts: dict[type[Heard], Upcast] = field(default_factory=dict)  # by the version they read
-    renderings: dict[type[Event], list[Downcast]] = field(default_factory=dict)  # by the version they are made of
+    upcasts: dict[type[Heard], Upcast] = field(default_factory=dict)  # by the version they take
+    downcasts: dict[type[Event], list[Downcast]] = field(default_factory=dict)  # by the version they take
 
     @property
     def former_queues(self) -> tuple[str, ...]:
-        """The queues of all former names: none of them is declared, an older version may still hear them."""
+        """The queues of all former names. They are not declared; an older release may still consume them."""
         return tuple(name for each in self.subscriptions.values() for name in each.former_queues)
 
+    def subscription_of(self, fn: Callable[..., object]) -> Subscription | None:
+        """The subscription that was declared last with this function as its handler; None: there is none."""
+        return next((each for each in reversed(self.subscriptions.values()) if each.call is fn), None)
+
     def topology(self) -> Topology:
-        """What the service has on the broker, beside the kit's own objects."""
+        """The service's queues and bindings on the broker, without the kit's own objects."""
         every = self.subscriptions.values()
         return of_service(
             self.service,
@@ -49,7 +53,7 @@ class Declarations:
         sensitive: dict[str, list[str]] = {}
         models: list[type[Heard]] = list(self.says.values())
         for each in self.subscriptions.values():
-            models += [*each.heard, *(road.model for road in each.upcast_paths.values())]
+            models += [*each.heard, *(path.model for path in each.upcast_paths.values())]
         for model in models:
             if model.__hocket_sensitive__:
                 name, version = name_of(model)
@@ -64,11 +68,11 @@ class Declarations:
         }
 
     def add(self, made: Subscription) -> None:
-        """Take in one subscription, whole or (`DeclarationError`) not at all."""
+        """Add one subscription. Raises `DeclarationError`; then nothing was added."""
         if made.idempotent and (made.says or made.scheduled):
             raise DeclarationError(
-                f"{made.queue}: idempotent=True leaves no inbox row, so what it says would be said twice; "
-                "take it away, or return None (RULES 2.6)"
+                f"{made.queue}: idempotent=True writes no inbox row, so a second delivery would say its events twice; "
+                "remove idempotent=True, or return None (RULES 2.6)"
             )
         for other in self.subscriptions.values():
             theirs = other.breaker
@@ -93,7 +97,7 @@ class Declarations:
     def add_on_dead(
         self, of: Subscription, fn: Callable[..., Event], says: tuple[type[Event], ...], where: str
     ) -> None:
-        """Take in what a subscription says when a delivery of it is given up."""
+        """Add what a subscription says when one of its deliveries is given up."""
         if of.on_dead is not None:
             raise DeclarationError(f"{where}: {of.queue} has an on_dead already; keep one of them")
         self._check_says(where, says)
@@ -104,37 +108,37 @@ class Declarations:
         self._say(says)
 
     def add_says(self, *events: type[Event]) -> None:
-        """Take in what is said outside handlers."""
+        """Add what is said outside handlers."""
         self._check_says(self.service, events)
         self.outside.extend(event for event in events if event not in self.outside)
         self._say(events)
 
     def add_upcast(self, old: type[Heard], made: Upcast, where: str) -> None:
-        """Take in how an old version is read (RULES 10.1)."""
+        """Add how an old version is read (RULES 10.1)."""
         check_newer(old, made.gives, where)
-        check_one_road(old, self.upcasts, where, "is read by an upcast")
+        check_one_path(old, self.upcasts, where, "is read by an upcast")
         self.upcasts[old] = made
         self.settle()
 
-    def add_rendering(self, new: type[Event], made: Downcast, where: str) -> None:
-        """Take in how an older version is said beside a new one (RULES 10.1)."""
+    def add_downcast(self, new: type[Event], made: Downcast, where: str) -> None:
+        """Add how an older version is said together with a newer one (RULES 10.1)."""
         check_newer(made.gives, new, where)
-        known = [each.gives for several in self.renderings.values() for each in several]
-        check_one_road(made.gives, known, where, "is said beside another")
+        known = [each.gives for several in self.downcasts.values() for each in several]
+        check_one_path(made.gives, known, where, "is made by an also_says")
         self._check_says(where, (made.gives,))
-        self.renderings.setdefault(new, []).append(made)
+        self.downcasts.setdefault(new, []).append(made)
         self._say((made.gives,))
 
     def older(self, event: Event) -> tuple[Event, ...]:
-        """What is said beside an event, in older versions."""
-        return tuple(older_of(event, self.renderings)) if self.renderings else ()
+        """The older versions that are said together with `event`."""
+        return tuple(older_of(event, self.downcasts)) if self.downcasts else ()
 
     def _check_names(self, made: Subscription) -> None:
         for other in self.subscriptions.values():
             names = {other.queue, *other.former_queues}
             for name in names & {made.queue, *made.former_queues}:
                 raise DeclarationError(
-                    f"{made.queue}: {name} is or was the name of {other.queue}, whose keys are made of it; "
+                    f"{made.queue}: {name} is or was the name of {other.queue}, whose keys are derived from it; "
                     "choose another name"
                 )
 
@@ -153,23 +157,24 @@ class Declarations:
         self.settle()
 
     def complete(self) -> None:
-        """Check the whole once more, when it is started; `DeclarationError`."""
+        """Check the declarations as a whole, before the service starts. Raises `DeclarationError`."""
         self.settle()
         for each in self.subscriptions.values():
             if each.undo:
                 _check_step(self.subscriptions[each.undo.step], each, each.undo)
-        for new in self.renderings:
+        for new in self.downcasts:
             if self.says.get(name_of(new)) is not new:
                 raise DeclarationError(
-                    f"{self.service}: also_says makes an older version of {new.__name__}, which nobody here says; "
-                    "let a handler return it, name it in says(), or take the rendering away"
+                    f"{self.service}: also_says makes an older version of {new.__name__}, which this service does not "
+                    "say; return it from a handler, name it in says(), or remove the also_says function"
                 )
 
     def settle(self) -> None:
-        """Part each undo's failures into bound and spoken ones (RULES 5.5), anew after every declaration.
+        """Compute what depends on several declarations: called again after each of them.
 
-        What the step's own `on_dead` says is spoken: its undo is written with it. It is bound as well only where
-        something else in the service says it too. What is read in which version is set anew as well.
+        This is, for every subscription, the versions that it reads. For an undo it is also which of its failures are
+        bound to its queue (RULES 5.5). A failure that the step's own `on_dead` says needs no binding, because the undo
+        order is written with it; it is bound only if another declaration of the service says it too.
         """
         for each in self.subscriptions.values():
             if each.undo is None:
@@ -203,23 +208,18 @@ class Declarations:
         }
 
     def _versions(self, said: Sequence[type[Event]]) -> list[list[str | int]]:
-        every = [each for model in said for each in (model, *older_types(model, self.renderings))]
+        every = [each for model in said for each in (model, *older_types(model, self.downcasts))]
         return [list(name_of(model)) for model in dict.fromkeys(every)]
 
 
-def by_queue(*declared: Declarations) -> Mapping[str, Subscription]:
-    """All subscriptions of several services by queue name."""
-    return {queue: each for one in declared for queue, each in one.subscriptions.items()}
-
-
 def _check_step(step: Subscription, undone_by: Subscription, undo: Undo) -> None:
-    """Refuse what step, undo and `on_dead` cannot mean together (RULES 5.1, 5.5)."""
+    """Refuse a step, an undo and an `on_dead` that contradict each other (RULES 5.1, 5.5)."""
     failures = tuple(dict.fromkeys((*undo.why, *undo.spoken)))
     for model in step.on_dead_says:
         if model not in failures:
             raise DeclarationError(
-                f"{undone_by.queue}: on_dead of {step.queue} says {model.__name__}, which must call for this undo "
-                f"too; write it into its third parameter: why: {' | '.join(each.__name__ for each in failures)} | "
+                f"{undone_by.queue}: on_dead of {step.queue} says {model.__name__}, which must start this undo "
+                f"too; add it to the third parameter: why: {' | '.join(each.__name__ for each in failures)} | "
                 f"{model.__name__}"
             )
     read: tuple[type[Heard], ...] = (*step.heard, *failures)
@@ -227,6 +227,6 @@ def _check_step(step: Subscription, undone_by: Subscription, undo: Undo) -> None
         for each in read:
             if name not in each.model_fields:
                 raise DeclarationError(
-                    f"{undone_by.queue}: by={name!r} must stand in input and failures, but {each.__name__} has "
-                    "no such field; add it there or name another"
+                    f"{undone_by.queue}: by={name!r} must be a field of the input and of every failure, but "
+                    f"{each.__name__} has no such field; add it there or name another"
                 )

@@ -1,7 +1,7 @@
-"""Reads declarations from the signatures of handlers, undos and `on_dead` functions. Pure."""
+"""Reads and checks the signatures of handlers, undos and `on_dead` functions, and the decorators' options. Pure."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from difflib import get_close_matches
@@ -10,13 +10,13 @@ from typing import Any, Union, get_args, get_origin
 
 from hocket.breaker import Breaker
 from hocket.declarations.annotations import (
-    _alternatives,
-    _is_model,
-    _readable,
-    _text,
-    _unreadable,
+    alternatives,
+    check_readable,
     heard_of,
+    is_model,
     returned_of,
+    text_of,
+    unreadable,
 )
 from hocket.declarations.names import former_of
 from hocket.declarations.subscription import (
@@ -52,41 +52,41 @@ class Signature:
 
 
 def signature_of(fn: Callable[..., Any], where: str, form: str, plain: bool = False) -> Signature:
-    """Read a function that is to look like `form`; `plain`: it is not async. `DeclarationError` says what is amiss."""
+    """Read a function that must look like `form`; `plain`: it must not be async. Raises `DeclarationError`."""
     if inspect.isasyncgenfunction(fn) or inspect.isgeneratorfunction(fn):
-        raise DeclarationError(f"{where}: it yields; return a list instead: {form}")
+        raise DeclarationError(f"{where}: the function yields; return a list instead: {form}")
     if not inspect.isfunction(fn) or inspect.iscoroutinefunction(fn) is plain:
-        raise DeclarationError(f"{where}: is no {'plain' if plain else 'async'} function; write {form}")
+        raise DeclarationError(f"{where}: is not {'a plain' if plain else 'an async'} function; write {form}")
     try:
         signature = inspect.signature(fn)
     except NameError as error:
-        raise _unreadable(where, str(error)) from error
+        raise unreadable(where, str(error)) from error
     parameters = signature.parameters.values()
     if len(parameters) != form.partition(")")[0].count(":") or any(
         each.kind not in {each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD} or each.default is not each.empty
         for each in parameters
     ):
-        raise DeclarationError(f"{where}: its parameters are {signature}; write {form}")
+        raise DeclarationError(f"{where}: the parameters are {signature}; write {form}")
     for each in parameters:
         if each.annotation is each.empty:
             raise DeclarationError(f"{where}: parameter {each.name} has no annotation; write {form}")
-        _readable(each.annotation, where)
+        check_readable(each.annotation, where)
     if signature.return_annotation is signature.empty:
         raise DeclarationError(
-            f"{where}: the return annotation is missing, and it says what is said; write {form}, or -> None"
+            f"{where}: there is no return annotation, which names what is said; write {form}, or -> None"
         )
-    _readable(signature.return_annotation, where)
+    check_readable(signature.return_annotation, where)
     return Signature(tuple(each.annotation for each in parameters), signature.return_annotation)
 
 
 def check_event(event: object, where: str) -> None:
-    """Refuse what is no event of a service's own."""
-    if not _is_model(event, Event):
-        raise DeclarationError(f"{where}: {_text(event)} is no Event; name the class of an event of this service")
+    """Refuse what is not an `Event` class. Raises `DeclarationError`."""
+    if not is_model(event, Event):
+        raise DeclarationError(f"{where}: {text_of(event)} is not an Event; name the class of an event of this service")
 
 
 def check_did(annotation: Any, did: type[Event], many: bool, where: str) -> None:
-    """An undo's second parameter is what the step said, or nothing where that is unknown."""
+    """Refuse an undo whose second parameter is not what the step said, or None. Raises `DeclarationError`."""
     if many:
         right = get_origin(annotation) is list and get_args(annotation) == (did,)
         form = f"list[{did.__name__}]"
@@ -95,50 +95,53 @@ def check_did(annotation: Any, did: type[Event], many: bool, where: str) -> None
         form = f"{did.__name__} | None"
     if not right:
         raise DeclarationError(
-            f"{where}: its second parameter is {_text(annotation)}; write {form}: "
-            f"{'an empty list' if many else 'None'} when the step may or may not have happened"
+            f"{where}: the second parameter is {text_of(annotation)}; write {form}: "
+            f"it is {'an empty list' if many else 'None'} when nobody knows whether the step took effect"
         )
 
 
 def check_death(signature: Signature, where: str) -> tuple[type[Event], ...]:
-    """What an `on_dead` function says: always one event, after reading a `Death`."""
+    """What an `on_dead` function says: always one event. Raises `DeclarationError`."""
     if signature.parameters[1] is not Death:
-        raise DeclarationError(f"{where}: its second parameter tells of the death; write death: Death")
-    for each in _alternatives(signature.returns, where):
-        if not _is_model(each, Event):
+        raise DeclarationError(f"{where}: the second parameter says why the delivery was given up; write death: Death")
+    for each in alternatives(signature.returns, where):
+        if not is_model(each, Event):
             raise DeclarationError(
-                f"{where}: returns {_text(each)}; on_dead always says one event of this service: -> A, or -> A | B"
+                f"{where}: returns {text_of(each)}; on_dead always says one event of this service: -> A, or -> A | B"
             )
     return returned_of(signature.returns, where).says
 
 
 def check_input(signature: Signature, of: Subscription, where: str) -> None:
-    """The first parameter of an undo or an `on_dead` is what the step hears."""
+    """Refuse an undo or `on_dead` whose first parameter is not what the step hears. Raises `DeclarationError`."""
     if set(heard_of(signature.parameters[0], where)) != set(of.heard):
         raise DeclarationError(
-            f"{where}: its first parameter is {_text(signature.parameters[0])}, but {of.queue} hears "
+            f"{where}: the first parameter is {text_of(signature.parameters[0])}, but {of.queue} hears "
             f"{' | '.join(each.__name__ for each in of.heard)}; write that"
         )
 
 
 def check_step_says(step: Callable[..., Any], of: Subscription, did: type[Event], where: str) -> bool:
-    """Whether the step says `did` in a list; refuses a `did` that it does not say, or that an undo would lose."""
+    """Whether the step says `did` in a list.
+
+    Raises `DeclarationError` for a `did` that the step does not say, or says several times without a list.
+    """
     returned = returned_of(inspect.signature(step).return_annotation, of.queue)
     if did not in returned.says:
         said = ", ".join(each.__name__ for each in returned.says) or "nothing at once"
-        raise DeclarationError(f"{where}: {of.queue} does not say {_text(did)} but {said}; name what it says")
+        raise DeclarationError(f"{where}: {of.queue} says {said}, not {text_of(did)}; name an event that it says")
     if did in returned.repeated:
         raise DeclarationError(
-            f"{where}: {of.queue} may say several {did.__name__}; let it return list[…], so that its undo gets them all"
+            f"{where}: {of.queue} may say several {did.__name__}; return list[…] there, so that the undo gets them all"
         )
     return returned.many
 
 
 def fields_of(by: object, where: str) -> tuple[str, ...]:
-    """The fields that `by=` names."""
+    """The fields that `by=` names. Raises `DeclarationError`."""
     fields = (by,) if isinstance(by, str) else by
     if not isinstance(fields, tuple) or not all(isinstance(each, str) and each for each in fields):
-        raise DeclarationError(f'{where}: by={by!r} names no fields; write by="order_id", or a tuple of names')
+        raise DeclarationError(f'{where}: by={by!r} does not name fields; write by="order_id", or a tuple of names')
     return fields
 
 
@@ -148,9 +151,9 @@ def subscription_of(
     fn: Callable[..., Any],
     heard: tuple[type[Heard], ...],
     signature: Signature,
-    options: dict[str, Any],
+    options: Mapping[str, Any],
 ) -> Subscription:
-    """One handler as data; options that are unknown or of a wrong type are refused."""
+    """One handler as data. Raises `DeclarationError` for options that are unknown or invalid."""
     where = f"{service}.{name}"
     for option, value in options.items():
         if option not in _OPTIONS:
@@ -160,11 +163,11 @@ def subscription_of(
             )
         if not isinstance(value, _OPTIONS[option]):
             raise DeclarationError(
-                f"{where}: {option}={value!r} is no {_OPTIONS[option].__name__}; give one, or leave it out"
+                f"{where}: {option}={value!r} is not of type {_OPTIONS[option].__name__}; give one, or leave it out"
             )
     if options.get("timeout", HANDLER_TIMEOUT) <= timedelta(0):
-        raise DeclarationError(f"{where}: timeout={options['timeout']} leaves no time; give more than nothing")
-    concurrency, prefetch = _pace(options.get("concurrency"), options.get("prefetch"), where)
+        raise DeclarationError(f"{where}: timeout={options['timeout']} is not positive; give a timedelta above 0")
+    concurrency, prefetch = _limits(options.get("concurrency"), options.get("prefetch"), where)
     returned = returned_of(signature.returns, where)
     return Subscription(
         service=service,
@@ -183,14 +186,15 @@ def subscription_of(
     )
 
 
-def _pace(concurrency: int | None, prefetch: int | None, where: str) -> tuple[int, int | None]:
-    """How many attempts at once, and how many deliveries ahead; what is not named follows what is."""
+def _limits(concurrency: int | None, prefetch: int | None, where: str) -> tuple[int, int | None]:
+    """Concurrency and prefetch; one that is not named follows from the other. Raises `DeclarationError`."""
     for word, value, most in (("concurrency", concurrency, MAX_CONCURRENCY), ("prefetch", prefetch, MAX_PREFETCH)):
         if value is not None and (isinstance(value, bool) or not 1 <= value <= most):
             raise DeclarationError(f"{where}: {word}={value} is out of bounds; give 1 to {most}, or leave it out")
     if concurrency is not None and prefetch is not None and prefetch < concurrency:
         raise DeclarationError(
-            f"{where}: prefetch={prefetch} never lets concurrency={concurrency} work at once; give at least as many"
+            f"{where}: prefetch={prefetch} is lower than concurrency={concurrency}, which it would limit; give "
+            "at least as many"
         )
     if concurrency is None:
         concurrency = CONCURRENCY if prefetch is None else min(CONCURRENCY, prefetch)

@@ -1,4 +1,4 @@
-"""One handler as data: what it hears, says and undoes, and at which pace it runs."""
+"""One handler as data: what it hears, says and undoes, and how it runs: retry, breaker, timeout, concurrency."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -10,10 +10,10 @@ from hocket.declarations.versions import UpcastPath
 from hocket.event import Event, Heard
 from hocket.retry import Retry
 
-#: A handler's time for one attempt where it names none.
+#: Time for one attempt of a handler that names none.
 HANDLER_TIMEOUT = timedelta(seconds=60)
-#: Attempts of one handler at work at once, where it names none; the most that it may name of them; and the most that it
-#: may name of deliveries before the first of them is settled (a quorum queue hands over no more than 2,000).
+#: Attempts of one handler that run at once, where it names no number; the highest number that it may name; and the
+#: highest number of unsettled deliveries that it may name (a quorum queue allows 2,000).
 CONCURRENCY = 32
 MAX_CONCURRENCY = 1000
 MAX_PREFETCH = 2000
@@ -22,25 +22,25 @@ EventName = tuple[str, int]  # (type, version)
 
 @dataclass(frozen=True, slots=True)
 class Undo:
-    """What a step's undo takes: `did` of what the step said, and the failures that call for it."""
+    """What makes a subscription the undo of a step."""
 
     step: str  # queue name of the step: `payments.charge`
-    did: type[Event]
-    many: bool  # the step returns a list: the undo gets all of them
+    did: type[Event]  # of what the step says, what the undo gets
+    many: bool  # the step returns a list: the undo gets all of its `did`
     by: tuple[str, ...]  # fields of input and failure that make the scope; (): the subject
-    why: tuple[type[Heard], ...]  # failures, bound to the queue
-    spoken: tuple[type[Event], ...] = ()  # what the step's on_dead says: a why that is never bound
-    identity: str = ""  # of the step
+    why: tuple[type[Heard], ...]  # failures that are bound to the queue
+    spoken: tuple[type[Event], ...] = ()  # failures that the step's own on_dead says
+    identity: str = ""  # `Subscription.identity` of the step
 
 
 @dataclass(slots=True)
 class Subscription:
-    """One handler of one service, with a queue of its own."""
+    """One handler of one service, with its own queue."""
 
     service: str
     name: str
     call: Callable[..., Awaitable[Any]]
-    heard: tuple[type[Heard], ...]  # of an undo: the step's input
+    heard: tuple[type[Heard], ...]  # an undo: the step's input
     says: tuple[type[Event], ...]
     scheduled: tuple[type[Event], ...]  # said later, by `Scheduled`
     retry: Retry
@@ -53,20 +53,18 @@ class Subscription:
     undone_by: "Subscription | None" = None  # this subscription is a step
     on_dead: Callable[..., Event] | None = None
     on_dead_says: tuple[type[Event], ...] = ()
-    former: tuple[str, ...] = ()  # names it had, the oldest first
-    upcast_paths: dict[EventName, UpcastPath] = field(default_factory=dict)  # every version that is read here
-    results: dict[EventName, UpcastPath] = field(
-        default_factory=dict
-    )  # of an undo: the versions of what its step has said
+    former: tuple[str, ...] = ()  # former names, the oldest first
+    upcast_paths: dict[EventName, UpcastPath] = field(default_factory=dict)  # every version that it reads
+    results: dict[EventName, UpcastPath] = field(default_factory=dict)  # an undo: every version of `did` that it reads
 
     @property
     def identity(self) -> str:
-        """The queue's first name, from which keys are made: a renaming changes none (RULES 2.4)."""
+        """The queue's first name. Keys are derived from it, so that renaming a handler changes none (RULES 2.4)."""
         return f"{self.service}.{self.former[0]}" if self.former else self.queue
 
     @property
     def former_queues(self) -> tuple[str, ...]:
-        """The queues of its former names."""
+        """The queues of the former names."""
         return tuple(f"{self.service}.{name}" for name in self.former)
 
     @property
@@ -78,10 +76,10 @@ class Subscription:
     def bound(self) -> tuple[EventName, ...]:
         """The types and versions its queue is bound to."""
         wanted = self.undo.why if self.undo else self.heard
-        return tuple(name for name, road in self.upcast_paths.items() if road.gives in wanted)
+        return tuple(name for name, path in self.upcast_paths.items() if path.gives in wanted)
 
-    def road_of(self, type: str, version: int) -> UpcastPath | None:
-        """How this type and version is read here; None: nobody does."""
+    def upcast_path(self, type: str, version: int) -> UpcastPath | None:
+        """How this type and version is read; None: it is not."""
         return self.upcast_paths.get((type, version))
 
 

@@ -1,4 +1,4 @@
-"""Versions of one event side by side (RULES 10.1): how an old one is read, and how it is said beside the new. Pure."""
+"""Several versions of one event (RULES 10.1): upcasts read an old one, downcasts say an old one with the new. Pure."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from hocket.event import Event, Heard
 
 @dataclass(frozen=True, slots=True)
 class Upcast:
-    """Reads an old version into a newer one."""
+    """Makes a newer version of a heard event."""
 
     gives: type[Heard]
     call: Callable[[Any], Heard]
@@ -18,14 +18,14 @@ class Upcast:
 
 @dataclass(frozen=True, slots=True)
 class UpcastPath:
-    """How one version is read: the model of its data, and the upcasts from there to `gives`, what a handler hears."""
+    """How one version is read: the model of its data, and the upcasts from there to `gives`, which a handler hears."""
 
     model: type[Heard]
     gives: type[Heard]
     upcasts: tuple[Upcast, ...] = ()
 
     def read(self, data: Any) -> Heard:
-        """The event as the handler hears it; raises what pydantic or an upcast raises."""
+        """The event as the handler hears it. Raises what pydantic or an upcast raises."""
         event = self.model.model_validate(data)
         for each in self.upcasts:
             event = each.call(event)
@@ -35,7 +35,7 @@ class UpcastPath:
 def upcast_paths(
     models: Iterable[type[Heard]], upcasts: Mapping[type[Heard], Upcast]
 ) -> dict[tuple[str, int], UpcastPath]:
-    """Every version from which a road leads to one of `models`; what a model reads itself takes no upcast."""
+    """For every version that can be read as one of `models`: how. A version with a model of its own takes no upcast."""
     ends = tuple(models)
     found = {(each.__hocket_type__, each.__hocket_version__): UpcastPath(each, each) for each in ends}
     for old in upcasts:
@@ -51,46 +51,46 @@ def upcast_paths(
 
 @dataclass(frozen=True, slots=True)
 class Downcast:
-    """Says a newer version as an older one."""
+    """Makes an older version of an event that is said."""
 
     gives: type[Event]
     call: Callable[[Any], Event]
 
 
-def older_of(event: Event, renderings: Mapping[type[Event], list[Downcast]]) -> Iterator[Event]:
-    """The older renderings of what is said, and theirs."""
-    for each in renderings.get(type(event), ()):
+def older_of(event: Event, downcasts: Mapping[type[Event], list[Downcast]]) -> Iterator[Event]:
+    """The older versions of `event`, and the older versions of those."""
+    for each in downcasts.get(type(event), ()):
         older = each.call(event)
         yield older
-        yield from older_of(older, renderings)
+        yield from older_of(older, downcasts)
 
 
-def older_types(event: type[Event], renderings: Mapping[type[Event], list[Downcast]]) -> Iterator[type[Event]]:
-    """What is said beside an event of this class."""
-    for each in renderings.get(event, ()):
+def older_types(event: type[Event], downcasts: Mapping[type[Event], list[Downcast]]) -> Iterator[type[Event]]:
+    """The classes of the older versions that are said together with `event`."""
+    for each in downcasts.get(event, ()):
         yield each.gives
-        yield from older_types(each.gives, renderings)
+        yield from older_types(each.gives, downcasts)
 
 
 def check_newer(old: type[Heard], new: type[Heard], where: str) -> None:
-    """Two versions of one type, the first older; `DeclarationError`."""
+    """Refuse two classes that are not an older and a newer version of one type. Raises `DeclarationError`."""
     if old.__hocket_type__ != new.__hocket_type__:
         raise DeclarationError(
-            f"{where}: {old.__name__} is a {old.__hocket_type__} and {new.__name__} a {new.__hocket_type__}; "
-            "one event in two versions has one type"
+            f"{where}: {old.__name__} has type {old.__hocket_type__} and {new.__name__} type {new.__hocket_type__}; "
+            "give two versions of one event the same type"
         )
     if old.__hocket_version__ >= new.__hocket_version__:
         raise DeclarationError(
             f"{where}: {old.__name__} has version {old.__hocket_version__} and {new.__name__} version "
-            f"{new.__hocket_version__}; the old one has the lower version"
+            f"{new.__hocket_version__}; give the older one the lower version"
         )
 
 
-def check_one_road(old: type[Heard], known: Iterable[type[Heard]], where: str, what: str) -> None:
-    """Refuse a second road for a version that has one; `DeclarationError`."""
+def check_one_path(old: type[Heard], known: Iterable[type[Heard]], where: str, what: str) -> None:
+    """Refuse a second upcast or downcast for a version that has one. Raises `DeclarationError`."""
     for each in known:
         if (each.__hocket_type__, each.__hocket_version__) == (old.__hocket_type__, old.__hocket_version__):
             raise DeclarationError(
-                f"{where}: {old.__hocket_type__} version {old.__hocket_version__} {what} already; two roads lead to "
-                "one, and nobody could tell which is taken: keep one of them"
+                f"{where}: {old.__hocket_type__} version {old.__hocket_version__} {what} already, and the result "
+                "would depend on the order of declarations; keep one of them"
             )

@@ -143,7 +143,7 @@ class Admission:
         done = [_result(arrival.subscription, self._open(each)) for each in row.results]
         arrival.did = done if undo.many else (done[-1] if done else None)
         why = self._open(json.dumps(arrival.known.data["why"]).encode())
-        road = arrival.subscription.road_of(why.type, why.version)
+        road = arrival.subscription.upcast_path(why.type, why.version)
         if road is not None:
             arrival.why = road.read(why.data)
             return
@@ -154,7 +154,7 @@ class Admission:
 
 
 def _read(step: Subscription, envelope: Envelope) -> Heard:
-    road = step.road_of(envelope.type, envelope.version)
+    road = step.upcast_path(envelope.type, envelope.version)
     if road is None:
         raise Undecodable("input", f"{step.queue} reads {envelope.type} version {envelope.version} no more")
     return road.read(envelope.data)

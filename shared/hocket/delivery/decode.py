@@ -40,7 +40,7 @@ def decode(arrival: Arrival) -> None:
     if envelope.type == UNDO_TYPE:
         _undo(arrival)
         return
-    road = subscription.road_of(envelope.type, envelope.version)
+    road = subscription.upcast_path(envelope.type, envelope.version)
     if road is None or (subscription.undo is not None and road.gives not in subscription.undo.why):
         reads = ", ".join(f"{type_} version {version}" for type_, version in subscription.bound)
         arrival.outcome = Bury(

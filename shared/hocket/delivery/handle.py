@@ -111,7 +111,7 @@ class Handling:
                 raise
             if await self._store_failed(error):
                 raise Readmit(str(error)) from error
-            free = guard.wait if guard.free else None
+            free = guard.wait if guard.deferred else None
             arrival.outcome = decide.failed(
                 error,
                 retry=subscription.retry,

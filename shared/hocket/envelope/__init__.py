@@ -1,6 +1,6 @@
-"""What travels: CloudEvents attributes around one event, its JSON, and the keys and ids that are derived from it.
+"""What travels on the broker: the CloudEvents envelope of one event, its JSON, and the keys and ids derived from it.
 
-Imports `errors` and `clock` alone. Used by every room that reads, writes or names an event.
+Imports `errors` and `clock` alone. Used by every room that reads, writes or identifies an event.
 """
 
 from hocket.envelope.cloudevent import CONTENT_TYPE, UNDO_TYPE, Envelope, Json, data_hash, decode, encode, read

@@ -1,6 +1,6 @@
-"""The attributes of an envelope as they come: what CloudEvents 1.0.2 allows, within the bounds of AMQP's short strings.
+"""Checks received envelope attributes: what CloudEvents 1.0.2 allows, within the bounds of AMQP's short strings.
 
-Each check raises `Undecodable` with the attribute's name and the cause; none quotes a value.
+Each check raises `Undecodable` with the attribute's name and the cause, and never quotes a value.
 """
 
 import re
@@ -12,9 +12,9 @@ from hocket.errors import Undecodable
 
 #: Content type of everything hocket publishes.
 CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
-#: Bytes of one attribute: ids and routing keys travel as short strings of AMQP.
+#: Bytes of one attribute: ids and routing keys are AMQP short strings.
 MAX_ATTRIBUTE_BYTES = 255
-#: Bytes of a type, so that `TYPE.vN` is still a short string.
+#: Bytes of a type, so that `TYPE.vN` fits in a short string.
 MAX_TYPE_BYTES = 240
 #: Bytes of `tracestate` (W3C) and of one extension of a foreign publisher.
 MAX_EXTENSION_BYTES = 1024
@@ -22,9 +22,9 @@ MAX_EXTENSION_BYTES = 1024
 MAX_EXTENSIONS = 64
 #: The highest version of an event and the highest revision of a letter.
 MAX_VERSION = 1_000_000
-#: Schemas whose version is remembered.
+#: Schemas whose version is cached.
 KNOWN_SCHEMAS = 1024
-#: Whole numbers of CloudEvents attributes have 32 bits.
+#: Integers in CloudEvents attributes have 32 bits.
 MAX_INTEGER = 2**31 - 1
 
 _UTF8 = frozenset({"utf-8", "utf8", "us-ascii"})
@@ -54,7 +54,7 @@ _TEXTS = {
 
 
 def _all_plain(whole: dict[str, object]) -> bool:
-    """Whether all texts are there and short and without any sign that needs a look: nearly always."""
+    """The fast path, which is nearly always taken: all texts are present, short, and plain ASCII."""
     values = [value for name in _TEXTS if (value := whole.get(name)) is not None]
     try:
         joined = "".join(cast("list[str]", values))
@@ -66,7 +66,7 @@ def _all_plain(whole: dict[str, object]) -> bool:
 
 
 def check_texts(whole: dict[str, object]) -> None:
-    """Text attributes may be absent or null; present they are texts, not empty and not longer than their bound."""
+    """Check the text attributes: each is absent, null, or a text that is not empty and within its bound."""
     if _all_plain(whole):
         return
     for name, most in _TEXTS.items():
@@ -76,7 +76,7 @@ def check_texts(whole: dict[str, object]) -> None:
                 raise Undecodable(name, "is missing")
             continue
         if not isinstance(value, str):
-            raise Undecodable(name, "is no text")
+            raise Undecodable(name, "is not text")
         if not value:
             raise Undecodable(name, "is empty")
         _check_text(name, value, most)
@@ -90,13 +90,13 @@ def _check_text(name: str, value: str, most: int) -> None:
 
 
 def derived_subject(type: str, id: str) -> str:
-    """`TYPE/ID`, cut to the bound where both are long: still the same for the same event."""
+    """`TYPE/ID`, cut to the bound; the same event always gives the same text."""
     return f"{type}/{id}".encode()[:MAX_ATTRIBUTE_BYTES].decode(errors="ignore")
 
 
 @lru_cache(maxsize=KNOWN_SCHEMAS)
 def version_of(schema: str, type: str) -> tuple[int, str]:
-    """The version of `TYPE/N`, 1 without a schema; a schema of a foreign publisher is version 1 and kept."""
+    """The version N of schema `TYPE/N`, and the schema to keep: another schema is kept and means version 1."""
     if not schema:
         return 1, ""
     if not schema.startswith(f"{type}/"):
@@ -108,42 +108,42 @@ def version_of(schema: str, type: str) -> tuple[int, str]:
 
 
 def revision_of(value: object, binary: bool) -> int:
-    """A whole number from 1 on, 0 where there is none; in binary mode it may come as text."""
+    """The revision, at least 1; 0 where there is none. In binary mode it may be text."""
     if value is None:
         return 0
     if binary and isinstance(value, str) and _NUMBER.fullmatch(value):
         value = int(value)
     if type(value) is not int or not 1 <= value <= MAX_VERSION:
-        raise Undecodable("revision", f"is no whole number from 1 to {MAX_VERSION}")
+        raise Undecodable("revision", f"is not a whole number from 1 to {MAX_VERSION}")
     return value
 
 
 def moment_of(value: object) -> datetime:
-    """RFC 3339, or the timestamp of an AMQP header; in UTC."""
+    """The moment of an RFC 3339 text or of an AMQP timestamp, in UTC."""
     if isinstance(value, datetime):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
     if not isinstance(value, str):
-        raise Undecodable("time", "is no text")
+        raise Undecodable("time", "is not text")
     if len(value) > MAX_ATTRIBUTE_BYTES or not _TIME.fullmatch(value):
-        raise Undecodable("time", "is no RFC 3339 time with an offset")
+        raise Undecodable("time", "is not an RFC 3339 time with an offset")
     try:
         moment = datetime.fromisoformat(value if value[-1] == "Z" and value[10] == "T" else value.upper())
         return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
     except (ValueError, OverflowError):
-        raise Undecodable("time", "names a moment that does not exist") from None
+        raise Undecodable("time", "is not an existing moment") from None
 
 
 def check_content_type(value: object, name: str, *, structured: bool) -> None:
-    """Structured: `application/cloudevents+json`; otherwise nothing, `application/json` or `application/…+json`."""
+    """Check a media type: `application/cloudevents+json` if structured, else none or one of JSON."""
     if value is None or value == (CONTENT_TYPE if structured else "application/json"):
         return
     if not isinstance(value, str) or len(value) > MAX_ATTRIBUTE_BYTES:
-        raise Undecodable(name, "is no media type")
+        raise Undecodable(name, "is not a media type")
     media, *parameters = (part.strip().lower() for part in value.split(";"))
     if structured and media != "application/cloudevents+json":
-        raise Undecodable(name, "is not application/cloudevents+json (batches and other formats are not read)")
+        raise Undecodable(name, "is not application/cloudevents+json (batches and other formats are not supported)")
     if not structured and not (media in {"application/json", "text/json"} or media.endswith("+json")):
-        raise Undecodable(name, "is no JSON")
+        raise Undecodable(name, "is not JSON")
     for parameter in parameters:
         key, _, setting = parameter.partition("=")
         if key.strip() == "charset" and setting.strip().strip('"') not in _UTF8:
@@ -151,12 +151,12 @@ def check_content_type(value: object, name: str, *, structured: bool) -> None:
 
 
 def take_extensions(whole: dict[str, object], into: dict[str, str | int | bool]) -> None:
-    """What a foreign publisher added: kept, and encoded again."""
+    """Check the extensions of a foreign publisher, and keep them for the next encoding."""
     for name, value in whole.items():
         if name in KNOWN or value is None:
             continue
         if not _NAME.fullmatch(name):
-            raise Undecodable("extensions", "a name has other signs than a-z and 0-9 or more than 64")
+            raise Undecodable("extensions", "a name has characters other than a-z and 0-9, or more than 64")
         if isinstance(value, str):
             _check_text(name, value, MAX_EXTENSION_BYTES)
         elif not isinstance(value, int):
@@ -169,7 +169,7 @@ def take_extensions(whole: dict[str, object], into: dict[str, str | int | bool])
 
 
 def unpacked(name: str, value: object) -> object:
-    """A header's value as an attribute: bytes are text, a whole number of milliseconds is a time (AMQP's timestamp)."""
+    """A header's value as an attribute: bytes become text, an AMQP timestamp in milliseconds becomes a moment."""
     if isinstance(value, bytes | bytearray):
         try:
             return bytes(value).decode()
@@ -179,10 +179,10 @@ def unpacked(name: str, value: object) -> object:
         try:
             return datetime.fromtimestamp(value / 1000, UTC)
         except (ValueError, OverflowError, OSError):
-            raise Undecodable("time", "names a moment that does not exist") from None
+            raise Undecodable("time", "is not an existing moment") from None
     return value
 
 
 def shown(name: str) -> str:
-    """A foreign name as an error may show it."""
+    """An attribute's name as an error may show it: `headers` for an invalid one."""
     return name if _NAME.fullmatch(name) else "headers"

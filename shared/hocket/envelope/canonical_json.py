@@ -1,5 +1,6 @@
-"""JSON read strictly and written canonically (RFC 8785): what has been read can be written, and the bytes are the same
-wherever it is written.
+"""Reads JSON strictly and writes it canonically (RFC 8785).
+
+Everything that can be read can be written, and every writer produces the same bytes.
 """
 
 import json
@@ -14,38 +15,38 @@ from hocket.errors import Undecodable, Unsayable
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
-#: Objects and arrays inside each other, in the data of an event.
+#: Nesting depth of objects and arrays in the data of an event.
 MAX_DEPTH = 64
-#: The same for what is built around data: an undo carries the whole envelope of a failure.
+#: Nesting depth of what contains data: an undo envelope contains the envelope of a failure.
 MAX_WRITTEN_DEPTH = MAX_DEPTH + 4
-#: Whole numbers that every reader of JSON gives back exactly (I-JSON, RFC 7493).
+#: Largest integer that every JSON reader represents exactly (I-JSON, RFC 7493).
 MAX_SAFE = 2**53 - 1
-#: Signs of a whole number that can still be a double (the highest below 1e21 has 21 digits and a sign).
+#: Characters of an integer that can be a double (below 1e21: 21 digits and a sign).
 _MAX_DIGITS = 22
 
 
 def canonical(value: Json, depth: int = MAX_WRITTEN_DEPTH) -> bytes:
-    """The canonical bytes of a JSON value (RFC 8785); `Unsayable` where it is none, or nested beyond `depth`."""
+    """The canonical bytes of a JSON value (RFC 8785). Raises `Unsayable` if it is not one, or deeper than `depth`."""
     try:
         if _plain(value, depth):
             return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
         return rfc8785.dumps(cast("Any", value))
-    except (UnicodeEncodeError, orjson.JSONEncodeError):  # of the second, what is plain leaves no other reason
-        raise Unsayable("data holds half of a surrogate pair, which UTF-8 cannot carry") from None
+    except (UnicodeEncodeError, orjson.JSONEncodeError):  # a plain value fails in orjson for this reason only
+        raise Unsayable("data has half of a surrogate pair, which UTF-8 cannot represent") from None
     except rfc8785.CanonicalizationError as wrong:
         raise Unsayable(f"data cannot be written as JSON: {wrong}") from None
 
 
 def data_hash(data: Json) -> bytes:
-    """16 bytes that stand for the canonical data: two renderings of the same data have the same (RULES 2.5)."""
+    """A hash of 16 bytes over the canonical data: two encodings of the same data have the same hash (RULES 2.5)."""
     return hash_of(canonical(data))
 
 
 def read_json(raw: bytes, place: str = "body", depth: int = MAX_DEPTH) -> Json:
-    """JSON that every reader understands alike; `Undecodable(place, …)` otherwise.
+    """Read JSON that every reader understands alike. Raises `Undecodable(place, …)`.
 
-    Refused are broken UTF-8, NaN and Infinity, numbers that a double does not hold exactly, a key that stands twice,
-    halves of surrogate pairs, and nesting beyond `depth`.
+    Refused are invalid UTF-8, NaN and Infinity, numbers that a double cannot represent exactly, duplicate keys, halves
+    of surrogate pairs, and nesting deeper than `depth`.
     """
     try:
         text = raw.decode()
@@ -55,11 +56,11 @@ def read_json(raw: bytes, place: str = "body", depth: int = MAX_DEPTH) -> Json:
     except UnicodeDecodeError:
         raise Undecodable(place, "is not UTF-8") from None
     except UnicodeEncodeError:
-        raise Undecodable(place, "holds half of a surrogate pair") from None
+        raise Undecodable(place, "has half of a surrogate pair") from None
     except RecursionError:
         raise Undecodable(place, f"is nested deeper than {depth}") from None
     except json.JSONDecodeError as wrong:
-        raise Undecodable(place, f"is no JSON: {wrong.msg} at {wrong.pos}") from None
+        raise Undecodable(place, f"is not JSON: {wrong.msg} at {wrong.pos}") from None
     except ValueError as wrong:
         raise Undecodable(place, str(wrong)) from None
     if text.count("{") + text.count("[") > depth and not within(value, depth):
@@ -68,10 +69,10 @@ def read_json(raw: bytes, place: str = "body", depth: int = MAX_DEPTH) -> Json:
 
 
 def read_canonical(raw: bytes, depth: int = MAX_DEPTH) -> Json:
-    """The value of bytes that are canonical and plain; None where they are not, or hold null: then `read_json` tells.
+    """The value of canonical, plain bytes; None for other bytes and for null, which `read_json` must then read.
 
-    What the fast reader takes and the fast writer gives back byte for byte has no key twice, no other rendering of a
-    number, and nothing else that `read_json` refuses.
+    If the fast reader's value, written by the fast writer, has the same bytes, then it has no duplicate keys, no other
+    notation of a number, and nothing else that `read_json` refuses.
     """
     try:
         value: Json = orjson.loads(raw)
@@ -88,12 +89,12 @@ def hash_of(canonical_data: bytes) -> bytes:
 def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("has a key twice in one object")
+        raise ValueError("has a duplicate key in one object")
     return found
 
 
 def _whole(text: str) -> int | float:
-    """A whole number; beyond `MAX_SAFE` only where it is the very text of a double."""
+    """An integer; beyond `MAX_SAFE` only if the text is the canonical text of a double."""
     if len(text) <= 15:
         return int(text)
     if len(text) <= _MAX_DIGITS:
@@ -101,7 +102,7 @@ def _whole(text: str) -> int | float:
             return number
         if rfc8785.dumps(float(number)) == text.encode():
             return float(number)
-    raise ValueError("has a number that does not keep its value in every reader")
+    raise ValueError("has a number that not every reader represents exactly")
 
 
 def _fraction(text: str) -> float:
@@ -111,7 +112,7 @@ def _fraction(text: str) -> float:
 
 
 def _constant(name: str) -> NoReturn:
-    raise ValueError(f"holds {name}, which is no JSON number")
+    raise ValueError(f"has {name}, which is not a JSON number")
 
 
 _decode = json.JSONDecoder(
@@ -120,7 +121,7 @@ _decode = json.JSONDecoder(
 
 
 def _plain(value: Json, depth: int) -> bool:
-    """Whether the fast encoder writes the canonical bytes: numbers in the same notation, keys in the same order."""
+    """Whether the fast encoder writes the canonical bytes: same notation of numbers, same order of keys."""
     kind = type(value)
     if kind is str or kind is bool or value is None:
         return True
@@ -135,7 +136,7 @@ def _plain(value: Json, depth: int) -> bool:
     if kind is dict:
         for key, each in cast("dict[Any, Json]", value).items():
             if type(key) is not str:
-                raise Unsayable("data has a key that is no text")
+                raise Unsayable("data has a key that is not text")
             if not key.isascii() or not _plain(each, depth - 1):
                 plain = False
     elif kind in {list, tuple}:
@@ -148,7 +149,7 @@ def _plain(value: Json, depth: int) -> bool:
 
 
 def within(value: Json, depth: int) -> bool:
-    """Whether nothing lies deeper than `depth` objects and arrays."""
+    """Whether objects and arrays are nested at most `depth` deep."""
     if not isinstance(value, dict | list):
         return True
     if depth == 0:

@@ -1,7 +1,8 @@
 """The envelope: CloudEvents 1.0.2 attributes around one event (docs/wire.md#envelope).
 
-Encoded as structured JSON, canonical by RFC 8785: one body that survives queues, dead letters, exports and replays
-byte for byte. Foreign events in structured or binary mode are understood, missing attributes derived (RULES 2.1).
+It is encoded as structured JSON, canonical by RFC 8785, so that the body stays the same byte for byte in queues, dead
+letters, exports and replays. Foreign events in structured or binary mode are read too; missing attributes are derived
+(RULES 2.1).
 """
 
 import base64
@@ -52,21 +53,21 @@ __all__ = [
     "read_json",
 ]
 
-#: Type and version of the kit's own undo envelopes.
+#: Type of the kit's own undo envelopes.
 UNDO_TYPE = "hocket.undo"
-#: Types of this prefix belong to the kit.
+#: Types with this prefix belong to the kit.
 OWN_TYPES = "hocket."
 
 _STRUCTURED = "application/cloudevents"
-#: AMQP's own binding, in both spellings, and the one of RabbitMQ's users (Knative).
+#: Header prefixes of the AMQP binding, in both spellings, and of Knative on RabbitMQ.
 _PREFIXES = ("cloudEvents_", "cloudEvents:", "ce-")
-#: How a canonical body of ours begins, and what stands before and behind its data: in a text a quote is escaped.
+#: The first bytes of a canonical body of ours, and the bytes before and after its data. In a text, quotes are escaped.
 _BEGINNINGS = (b'{"causationid":"', b'{"correlationid":"')
 _DATA, _BEHIND_DATA = b'"data":', b',"datacontenttype":'
 
 
 class Envelope(NamedTuple):
-    """One event as it travels. `source` and `id` together are its identity and never change."""
+    """One event with its attributes. `source` and `id` together are its identity and never change."""
 
     id: str
     source: str
@@ -81,11 +82,11 @@ class Envelope(NamedTuple):
     revision: int = 0
     traceparent: str = ""
     tracestate: str = ""
-    extensions: Mapping[str, str | int | bool] = MappingProxyType({})  # of foreign publishers, kept
+    extensions: Mapping[str, str | int | bool] = MappingProxyType({})  # of foreign publishers
 
 
 def encode(envelope: Envelope) -> bytes:
-    """The one body of an event: structured CloudEvents JSON, canonical; `Unsayable` where data is no JSON."""
+    """The body of an event: canonical structured CloudEvents JSON. Raises `Unsayable` if the data is not JSON."""
     data = envelope.data
     whole: dict[str, Json] = {
         "correlationid": envelope.correlation_id,
@@ -114,20 +115,20 @@ def encode(envelope: Envelope) -> bytes:
 
 
 def decode(body: bytes, content_type: str, headers: Mapping[str, object], now: datetime) -> Envelope:
-    """Read a structured or binary CloudEvent; what it lacks is derived, a missing time is `now`.
+    """Read a structured or binary CloudEvent. Missing attributes are derived; a missing time is `now`.
 
-    `Undecodable` names the attribute, `body`, `data` or `content_type`, and the cause; it never quotes the data.
+    Raises `Undecodable` with the attribute, `body`, `data` or `content_type`, and the cause; it never quotes the data.
     """
     return read(body, content_type, headers, now)[0]
 
 
 def read(body: bytes, content_type: str, headers: Mapping[str, object], now: datetime) -> tuple[Envelope, bytes]:
-    """`decode`, and the `data_hash` of the data; an event as hocket writes it has both in its bytes."""
+    """As `decode`, with the `data_hash` of the data. For a body that hocket wrote, it hashes a slice of the bytes."""
     if content_type == CONTENT_TYPE and body.startswith(_BEGINNINGS):
         whole = read_canonical(body, MAX_DEPTH + 1)
         if isinstance(whole, dict) and type(whole.get("data")) is dict and "datacontenttype" in whole:
             envelope = _envelope(cast("dict[str, object]", whole), now, binary=False)
-            if not envelope.extensions:  # else one of them may stand between the two
+            if not envelope.extensions:  # one of them could stand between `_DATA` and `_BEHIND_DATA`
                 return envelope, hash_of(body[body.index(_DATA) + len(_DATA) : body.rindex(_BEHIND_DATA)])
             return envelope, data_hash(dict(envelope.data))
     envelope = _read(body, content_type, headers, now)
@@ -140,7 +141,7 @@ def _read(body: bytes, content_type: str, headers: Mapping[str, object], now: da
         check_content_type(content_type, "content_type", structured=True)
         whole = read_json(body, "body", MAX_WRITTEN_DEPTH)
         if not isinstance(whole, dict):
-            raise Undecodable("body", "is no JSON object")
+            raise Undecodable("body", "is not a JSON object")
         if body.count(b"{") + body.count(b"[") > MAX_DEPTH and whole.get("type") != UNDO_TYPE:
             _check_depth(whole.get("data"))
         return _envelope(cast("dict[str, object]", whole), now, binary=False)
@@ -148,14 +149,14 @@ def _read(body: bytes, content_type: str, headers: Mapping[str, object], now: da
 
 
 def _envelope(whole: dict[str, object], now: datetime, *, binary: bool) -> Envelope:
-    """The envelope of attributes and data as they came."""
+    """The envelope of received attributes and data."""
     if (spec := whole.get("specversion")) != "1.0":
         raise Undecodable("specversion", "is missing" if spec is None else "is not 1.0")
     check_texts(whole)
     text = cast("dict[str, str | None]", whole)
     id, source, type = cast("tuple[str, str, str]", (text["id"], text["source"], text["type"]))
     if type.startswith(OWN_TYPES) and type != UNDO_TYPE:
-        raise Undecodable("type", f"types {OWN_TYPES}* belong to the kit, and it has no such type")
+        raise Undecodable("type", f"types {OWN_TYPES}* belong to hocket, which has no such type")
     version, schema = version_of(text.get("dataschema") or "", type)
     data = _data(whole)
     extensions: dict[str, str | int | bool] = {"dataschema": schema} if schema else {}
@@ -181,22 +182,22 @@ def _envelope(whole: dict[str, object], now: datetime, *, binary: bool) -> Envel
 
 
 def _data(whole: dict[str, object]) -> dict[str, Json]:
-    """The data object; absent or null it is empty. `data_base64` is read where it holds JSON."""
+    """The data object, empty if absent or null. `data_base64` is read if it is JSON."""
     check_content_type(whole.get("datacontenttype"), "datacontenttype", structured=False)
     data = whole.get("data")
     if (packed := whole.get("data_base64")) is not None:
         if data is not None:
-            raise Undecodable("data_base64", "stands beside data")
+            raise Undecodable("data_base64", "is present together with data")
         if not isinstance(packed, str):
-            raise Undecodable("data_base64", "is no text")
+            raise Undecodable("data_base64", "is not text")
         try:
             data = read_json(base64.b64decode(packed, validate=True), "data_base64")
         except (binascii.Error, ValueError):
-            raise Undecodable("data_base64", "is no base64") from None
+            raise Undecodable("data_base64", "is not base64") from None
     if data is None:
         return {}
     if type(data) is not dict:
-        raise Undecodable("data", "is no JSON object")
+        raise Undecodable("data", "is not a JSON object")
     return data
 
 
@@ -214,13 +215,13 @@ def _binary(body: bytes, content_type: str, headers: Mapping[str, object]) -> di
                 name = header[len(prefix) :]
                 given = unpacked(name, value)
                 if whole.setdefault(name, given) != given:
-                    raise Undecodable(shown(name), "stands twice in the headers, with two values")
+                    raise Undecodable(shown(name), "is in the headers twice, with two values")
     if not whole:
         raise Undecodable(
             "content_type", "is not application/cloudevents+json, and there are no cloudEvents_* headers either"
         )
     if whole.keys() & {"data", "data_base64"}:
-        raise Undecodable("data", "stands in the headers")
+        raise Undecodable("data", "is in the headers")
     whole["datacontenttype"] = content_type or None
     whole["data"] = read_json(body, "data") if body else None
     return whole

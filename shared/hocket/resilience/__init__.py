@@ -1,4 +1,5 @@
-"""What keeps a process going: circuit breakers, time limits, supervised tasks, and trying again.
+"""What keeps a process going: circuit breakers, time limits, supervised tasks, and retrying.
 
-Knows nothing of the store or the broker. Used by the rooms that run handlers, publish or hold a connection.
+Imports the ground floor and `telemetry/`; knows nothing of the store or the broker. Used by `tx` and by the rooms that
+run handlers, publish or hold a connection.
 """

@@ -1,4 +1,7 @@
-"""The state of one breaker in one process: closed, open or half-open, and who may probe (RULES 6)."""
+"""The state machine of one breaker in one process: closed, open or half-open (RULES 6). Pure.
+
+Time is monotonic seconds and is passed in.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,117 +9,109 @@ from typing import Literal
 
 from hocket.breaker import Breaker
 
-#: Failed probes of one delivery that cost it no attempt; from then on each failure counts (RULES 6.1).
+#: Failed probes of one delivery that use no attempt; each further one does (RULES 6.1).
 PROBES_PER_DELIVERY = 20
-#: Deliveries whose failed probes a circuit remembers; the oldest is forgotten first.
+#: Deliveries whose failed probes are counted; the oldest is forgotten first.
 MAX_PROBED = 1024
-#: Seconds to wait for the verdict of a probe that is out.
-PROBE_LOOK_SECONDS = 1.0
+#: Seconds until the next try, while a probe is running.
+PROBE_POLL_SECONDS = 1.0
 State = Literal["closed", "half-open", "open"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Permit:
-    """The leave for one call to the outside; it is handed back with how the call ended, once."""
+    """Permission for one outside call. It is returned once: `succeeded`, `failed` or `released`."""
 
     probe: bool
     key: bytes
-    period: int  # which closed period it belongs to
+    period: int  # the closed period in which it was given
 
 
 class Circuit:
-    """The state of one breaker in one process. `changed(state)` is called on each change."""
+    """The state of one breaker in one process. Calls `changed(state)` on each change."""
 
     def __init__(self, breaker: Breaker, changed: Callable[[State], None] = lambda _: None) -> None:
         self.breaker = breaker
         self._changed = changed
         self._state: State = "closed"
-        self._period = 0  # closed periods seen
-        self._failures = 0  # in a row, in this closed period
-        self._until = 0.0  # when the open period is over
+        self._period = 0  # number of closed periods so far
+        self._failures = 0  # consecutive ones, in this closed period
+        self._open_until = 0.0
         self._probe: Permit | None = None
-        self._probed: dict[bytes, int] = {}  # failed probes by delivery
-        self._last = b""
+        self._failed_probes: dict[bytes, int] = {}  # by delivery
 
     @property
     def state(self) -> State:
-        """closed, half-open (a probe is out) or open."""
+        """closed, half-open (a probe is running) or open."""
         return self._state
 
-    @property
-    def last_failed(self) -> bytes:
-        """The delivery whose probe failed last; another one should probe next where one waits (RULES 6.1)."""
-        return self._last
-
     def admit(self, now: float, key: bytes) -> Permit | None:
-        """The leave to call the outside for delivery `key`, or None: not now."""
+        """A permit for an outside call of delivery `key`; None: not now."""
         if self._state == "closed":
             return Permit(False, key, self._period)
-        if self._state == "open" and now >= self._until:
+        if self._state == "open" and now >= self._open_until:
             self._probe = Permit(True, key, self._period)
             self._move("half-open")
             return self._probe
         return None
 
     def wait(self, now: float) -> float:
-        """Seconds until something may be admitted: 0 when closed, a look each second while a probe is out."""
+        """Seconds until `admit` may give a permit: 0 when closed, `PROBE_POLL_SECONDS` while a probe is running."""
         if self._state == "closed":
             return 0.0
         if self._state == "half-open":
-            return PROBE_LOOK_SECONDS
-        return max(0.0, self._until - now)
+            return PROBE_POLL_SECONDS
+        return max(0.0, self._open_until - now)
 
-    def succeeded(self, leave: Permit, now: float, took: float) -> None:
-        """The call ended well after `took` seconds; slower than `slow` it counts as a failure of the outside."""
+    def succeeded(self, permit: Permit, now: float, took: float) -> None:
+        """The call succeeded after `took` seconds. If that is more than `slow`, it counts as a failure."""
         slow = self.breaker.slow
         if slow is not None and took > slow.total_seconds():
-            self.failed(leave, now)
+            self.failed(permit, now)
             return
-        if leave is self._probe:
+        if permit is self._probe:
             self._probe = None
-            self._probed.pop(leave.key, None)
-            self._last = b""
+            self._failed_probes.pop(permit.key, None)
             self._period += 1
             self._failures = 0
             self._move("closed")
-        elif self._state == "closed" and leave.period == self._period:
+        elif self._state == "closed" and permit.period == self._period:
             self._failures = 0
 
-    def failed(self, leave: Permit, now: float) -> bool:
-        """The call failed. True: it costs the delivery an attempt. False: it is deferred (RULES 6.1).
+    def failed(self, permit: Permit, now: float) -> bool:
+        """The call failed. True: this uses an attempt of the delivery. False: the delivery is deferred (RULES 6.1).
 
-        A call that began before the opening and ends after it changes nothing and is deferred.
+        A call that began while the breaker was closed and fails while it is not is deferred and changes nothing.
         """
-        if leave is self._probe:
+        if permit is self._probe:
             self._probe = None
             self._open(now)
-            return self._blame(leave.key)
+            return self._count_failed_probe(permit.key)
         if self._state != "closed":
             return False
-        if leave.period == self._period:
+        if permit.period == self._period:
             self._failures += 1
             if self._failures >= self.breaker.after:
                 self._open(now)
         return True
 
-    def abandoned(self, leave: Permit, now: float) -> None:
-        """The outside was never called: a probe's place is free again at once."""
-        if leave is self._probe:
+    def released(self, permit: Permit, now: float) -> None:
+        """The permit was not used. If it was a probe, another delivery may probe at once."""
+        if permit is self._probe:
             self._probe = None
-            self._until = now
+            self._open_until = now
             self._move("open")
 
-    def _blame(self, key: bytes) -> bool:
-        """Count a failed probe of this delivery; True: it had more than its share."""
-        self._last = key
-        count = self._probed.pop(key, 0) + 1
-        self._probed[key] = count
-        if len(self._probed) > MAX_PROBED:
-            del self._probed[next(iter(self._probed))]
+    def _count_failed_probe(self, key: bytes) -> bool:
+        """Count a failed probe of this delivery; True: it had more than `PROBES_PER_DELIVERY`."""
+        count = self._failed_probes.pop(key, 0) + 1
+        self._failed_probes[key] = count
+        if len(self._failed_probes) > MAX_PROBED:
+            del self._failed_probes[next(iter(self._failed_probes))]
         return count > PROBES_PER_DELIVERY
 
     def _open(self, now: float) -> None:
-        self._until = now + self.breaker.open_for.total_seconds()
+        self._open_until = now + self.breaker.open_for.total_seconds()
         self._move("open")
 
     def _move(self, state: State) -> None:

@@ -1,4 +1,4 @@
-"""The breakers around one attempt: which calls count, and which are refused."""
+"""The breakers around one attempt: they refuse outside calls, count failures, and decide what is deferred."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,7 +12,7 @@ from hocket.resilience.circuit import Circuit, Permit
 
 
 class StateListener(Protocol):
-    """Told when a breaker changes its state."""
+    """Called when a breaker changes its state."""
 
     def __call__(self, name: str, state: str) -> None:
         """Breaker `name` is now in `state`."""
@@ -20,16 +20,16 @@ class StateListener(Protocol):
 
 
 class BreakerGuard:
-    """The breakers of one attempt: passes, and whether a failure costs no attempt (RULES 6.1)."""
+    """The breakers of one attempt, and whether its failure uses no attempt (RULES 6.1)."""
 
     def __init__(self, circuits: dict[str, Circuit], clock: Clock, key: bytes, changed: StateListener) -> None:
         self._circuits = circuits
         self._clock = clock
         self._key = key
         self._changed = changed
-        self._probe: tuple[str, Permit] | None = None
-        self.free = False  # a failure happened that is to be deferred
-        self.wait = 0.0  # seconds until the breaker that failed admits again
+        self._probe: tuple[str, Permit] | None = None  # given by `begin`, not used yet
+        self.deferred = False  # a call failed, and the delivery is to be deferred
+        self.wait = 0.0  # seconds until that breaker admits a call again
 
     def circuit(self, breaker: Breaker) -> Circuit:
         """The state of this breaker in this process."""
@@ -40,58 +40,58 @@ class BreakerGuard:
         return found
 
     def enter(self, breaker: Breaker) -> Permit:
-        """May a call begin? `BreakerOpen` when not. A probe handed over by `begin` is used up here."""
+        """A permit for one call: the probe that `begin` holds, else a new one. Raises `BreakerOpen`."""
         if self._probe is not None and self._probe[0] == breaker.name:
-            held = self._probe[1]
+            probe = self._probe[1]
             self._probe = None
-            return held
+            return probe
         circuit = self.circuit(breaker)
         now = self._clock.monotonic()
-        granted = circuit.admit(now, self._key)
-        if granted is None:
+        permit = circuit.admit(now, self._key)
+        if permit is None:
             raise BreakerOpen(breaker.name, timedelta(seconds=circuit.wait(now)))
-        return granted
+        return permit
 
     def begin(self, breaker: Breaker) -> bool:
-        """Before the handler: may this run begin? Keeps the probe for the first call it makes."""
+        """Before the handler: whether it may run. If this run is the probe, its first call uses the permit."""
         now = self._clock.monotonic()
         circuit = self.circuit(breaker)
-        granted = circuit.admit(now, self._key)
-        if granted is None:
+        permit = circuit.admit(now, self._key)
+        if permit is None:
             self.wait = circuit.wait(now)
             return False
-        if granted.probe:
-            self._probe = (breaker.name, granted)
+        if permit.probe:
+            self._probe = (breaker.name, permit)
         return True
 
     def end(self) -> None:
-        """After the handler: a probe that never called the outside gives its place back."""
+        """After the handler: release a probe that the handler did not use."""
         if self._probe is not None:
-            name, held = self._probe
-            self._circuits[name].abandoned(held, self._clock.monotonic())
+            name, permit = self._probe
+            self._circuits[name].released(permit, self._clock.monotonic())
             self._probe = None
 
     @asynccontextmanager
     async def call(self, breaker: Breaker) -> AsyncIterator[None]:
-        """Around one call of the outside."""
-        held = self.enter(breaker)
+        """A context around one outside call. Raises `BreakerOpen`."""
+        permit = self.enter(breaker)
         circuit = self.circuit(breaker)
         began = self._clock.monotonic()
         try:
             yield
         except breaker.failures:
-            self._failed(circuit, held)
+            self._failed(circuit, permit)
             raise
-        except Exception:  # the outside answered: whatever it said, it is alive
-            circuit.succeeded(held, self._clock.monotonic(), self._clock.monotonic() - began)
+        except Exception:  # not a failure of the dependency: it answered
+            circuit.succeeded(permit, self._clock.monotonic(), self._clock.monotonic() - began)
             raise
-        except BaseException:  # cancelled by the handler's time-out
-            self._failed(circuit, held)
+        except BaseException:  # cancelled, as by the handler's timeout
+            self._failed(circuit, permit)
             raise
-        circuit.succeeded(held, self._clock.monotonic(), self._clock.monotonic() - began)
+        circuit.succeeded(permit, self._clock.monotonic(), self._clock.monotonic() - began)
 
-    def _failed(self, circuit: Circuit, held: Permit) -> None:
+    def _failed(self, circuit: Circuit, permit: Permit) -> None:
         now = self._clock.monotonic()
-        if not circuit.failed(held, now):
-            self.free = True
+        if not circuit.failed(permit, now):
+            self.deferred = True
             self.wait = circuit.wait(now)

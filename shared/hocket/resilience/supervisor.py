@@ -1,4 +1,4 @@
-"""Every task has a supervisor; nothing dies silently."""
+"""Supervision of tasks: a task that fails ends the process instead of disappearing."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable
@@ -7,17 +7,18 @@ from typing import Any
 from hocket.errors import HocketError
 from hocket.telemetry.signals import Signals
 
-#: Seconds that cancelled tasks get to end.
+#: Seconds that cancelled tasks have to end.
 END_SECONDS = 5.0
 
 Spawn = Callable[[str, Coroutine[Any, Any, None]], "asyncio.Task[None]"]
 
 
 class Supervisor:
-    """Starts the tasks of one service and hears when one dies.
+    """Starts the tasks of one service and notices when one fails.
 
-    A task that ends with an error is a bug of the kit or of the machine: `failed` is set to its sentence, the service
-    is no longer alive, and whoever runs it ends the process, so that its supervisor starts it anew.
+    A task that ends with an error means a bug in the kit or a fault of the machine. Then `failed` is its message,
+    `died` is set, and the service is no longer live. Whoever runs it ends the process, for the process manager to start
+    it again.
     """
 
     def __init__(self, service: str, signals: Signals) -> None:
@@ -48,22 +49,22 @@ class Supervisor:
             self.died.set()
 
     def cut(self, tasks: "Iterable[asyncio.Task[None]]") -> None:
-        """Cancel these tasks; inside them `cutting` says that it was us, and no accident of a handler's."""
+        """Cancel these tasks. Inside them `cutting` is true, which distinguishes a stop from a handler's own."""
         for task in tasks:
             if not task.done():
                 self._cut.add(task)
                 task.cancel()
 
     def cutting(self) -> bool:
-        """Whether the current task was cut. (A `TaskGroup` that failed leaves a task's own count of them wrong.)"""
+        """Whether `cut` cancelled the current task. (`Task.cancelling` is wrong after a failed `TaskGroup`.)"""
         return bool(self._cut) and asyncio.current_task() in self._cut
 
     async def stop(self) -> None:
-        """Cancel what still runs and wait for its end."""
+        """Cancel all tasks and wait, at most `END_SECONDS`, until they end."""
         mine = asyncio.current_task()
         rest = [task for task in self._tasks if task is not mine]
         self.cut(rest)
         if rest:
             _, late = await asyncio.wait(rest, timeout=END_SECONDS)
-            for task in late:  # a team's code keeps the cancellation to itself
+            for task in late:  # a team's code has swallowed the cancellation
                 self._signals.trouble(self._service, "a task does not end", task=task.get_name())

@@ -1,4 +1,4 @@
-"""The time-out of all runs of one subscription: one timer for all of them instead of one for each."""
+"""The timeout of a subscription's runs: one timer of the event loop for all runs instead of one for each."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import Self
 
 
 class TimeLimit:
-    """Ends each run that lasts longer than `seconds`, the same for all: who began first is due first."""
+    """Cancels each run that lasts longer than `seconds`. All have the same limit, so they expire in order of start."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -16,35 +16,35 @@ class TimeLimit:
         self._timer: asyncio.TimerHandle | None = None
 
     def run(self) -> "LimitedRun":
-        """A block that ends after the time: `with deadlines.run(): …` raises `TimeoutError`, as `asyncio.timeout`."""
+        """A block with this limit: `with limit.run(): …` raises `TimeoutError`, as `asyncio.timeout` does."""
         return LimitedRun(self._runs, self._begin)
 
     def _begin(self, run: "LimitedRun") -> None:
         self._runs[run] = due = self._loop.time() + self._seconds
         if self._timer is None:
-            self._timer = self._loop.call_at(due, self._look)
+            self._timer = self._loop.call_at(due, self._expire_due)
 
-    def _look(self) -> None:
+    def _expire_due(self) -> None:
         self._timer = None
         now = self._loop.time()
         while self._runs:
             run, due = next(iter(self._runs.items()))
             if due > now:
-                self._timer = self._loop.call_at(due, self._look)
+                self._timer = self._loop.call_at(due, self._expire_due)
                 return
             del self._runs[run]
-            run.cut()
+            run.expire()
 
 
 class LimitedRun:
-    """One run of the current task under its deadline, which stands among `runs` until its end."""
+    """One run of the current task under a time limit; it is in `runs` until it ends."""
 
-    __slots__ = ("_begin", "_cancelling", "_over", "_runs", "_task")
+    __slots__ = ("_begin", "_cancelling", "_expired", "_runs", "_task")
 
     def __init__(self, runs: "dict[LimitedRun, float]", begin: "Callable[[LimitedRun], None]") -> None:
         self._runs = runs
         self._begin = begin
-        self._over = False
+        self._expired = False
 
     def __enter__(self) -> Self:
         task = asyncio.current_task()
@@ -54,13 +54,13 @@ class LimitedRun:
         self._begin(self)
         return self
 
-    def cut(self) -> None:
-        """Its time is over."""
-        self._over = True
+    def expire(self) -> None:
+        """Cancel the task: the time is over."""
+        self._expired = True
         self._task.cancel()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if not self._over:
+        if not self._expired:
             del self._runs[self]
         elif self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
             raise TimeoutError from error

@@ -1,6 +1,6 @@
-"""Steps and their compensations (RULES 5) as pure decisions over one ledger row: no store, no clock.
+"""Steps and their compensation (RULES 5): pure decisions about one ledger row, without a store or a clock.
 
-Imports nothing of the kit. Used by `store/`, which keeps the rows, and by `delivery/`, which asks before it commits.
+Imports nothing of the kit. Used by `store/`, which keeps the rows, and by `delivery/`, which decides before it commits.
 """
 
 from hocket.saga.decisions import (

@@ -1,4 +1,6 @@
-"""Steps and their undo (RULES 5), as pure decisions over one ledger row. No store, no clock.
+"""What happens to a step run when it begins, ends, fails or is undone (RULES 5): pure decisions about its row.
+
+F is a failure event of the flow; a row is marked when one arrives during the run.
 
 ```
             failure first                 F: marked                 F: undo written
@@ -16,36 +18,36 @@ from hocket.saga.ledger import LedgerRow, LedgerState, UndoOrder
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """Go on: write this row before the handler runs."""
+    """The run may begin: write this row before the handler runs."""
 
     row: LedgerRow
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Another copy is at work on this run; come again a little later, at no cost."""
+    """Another delivery of this event is being handled: try again a little later, without using an attempt."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The flow failed before this step began: nothing is done; write this row."""
+    """The flow failed before this step began: write this row, and do not run the handler."""
 
     row: LedgerRow
 
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """The run belongs to another input: there is one run for a scope in a flow (RULES 5.1)."""
+    """The run belongs to another input: a flow has one run for each scope (RULES 5.1)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Obsolete:
-    """The run has ended and does not begin again (RULES 5.6)."""
+    """The run has ended and must not begin again (RULES 5.6)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How the end of a run leaves its row; `won` False: its writes and events are dropped (RULES 3.1)."""
+    """The row after a run has ended. `won` False: the run's writes and events are discarded (RULES 3.1)."""
 
     row: LedgerRow
     undo: UndoOrder | None
@@ -54,7 +56,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """What a failure event leaves: the row to write (None: nothing) and the undo it causes."""
+    """The effect of a failure event: the row to write and the undo to order; None: none."""
 
     row: LedgerRow | None
     undo: UndoOrder | None
@@ -64,9 +66,10 @@ def begin(
     row: LedgerRow | None, *, run: str, correlation_id: str, step: str, scope: str, token: str, boot: str,
     inbox_key: bytes, step_key: str, input: bytes, replay: bool, now: float,
 ) -> Begun | Wait | Refused | Conflict | Obsolete:  # fmt: skip
-    """May this delivery of a step begin (RULES 5.1, 5.2, 5.6)? `token` names the run, `boot` the process.
+    """Decide whether this delivery of a step may begin (RULES 5.1, 5.2, 5.6).
 
-    A row with an owner is at work, whatever its process: the store blanks owners whose lease is over.
+    `token` identifies the run, `boot` the process. A row with an owner is being handled, in whichever process: the
+    store clears owners whose lease has expired.
     """
     fresh = LedgerRow(
         run, correlation_id, step, scope, LedgerState.BEGUN, token, boot, inbox_key, step_key, input, updated=now
@@ -93,7 +96,7 @@ def begin(
 
 
 def owns(row: LedgerRow, token: str, boot: str) -> bool:
-    """Whether the run of this token still holds the row; one that does not is fenced: it calls `end`, not `release`."""
+    """Whether the run with this token still owns the row. One that does not is fenced; it may call `end` only."""
     return row.state is LedgerState.BEGUN and row.owner == token and row.boot == boot
 
 
@@ -101,11 +104,11 @@ def end(
     row: LedgerRow, *, token: str, boot: str, end: LedgerState, results: tuple[bytes, ...], spoken: bytes | None,
     now: float,
 ) -> Ended:  # fmt: skip
-    """End a run as DONE, VOID or UNSURE; `spoken` is the envelope that `on_dead` said at its burial (RULES 5.2 to 5.5).
+    """End a run as DONE, VOID or UNSURE; `spoken` is the envelope of what `on_dead` said (RULES 5.2 to 5.5).
 
-    A failure that was marked, else what was spoken, starts the undo of what is done or unsure. A fenced run (see
-    `owns`) that may have done something after the undo of its row starts the next one; it ends as UNSURE also where its
-    outcome would be another attempt.
+    A run that is done or unsure is undone if its row is marked with a failure, or if `on_dead` has said one. A fenced
+    run (see `owns`) may have taken effect after the undo of its row, so it orders the next undo. The caller ends a
+    fenced run as UNSURE also where its outcome would be another attempt.
     """
     if not owns(row, token, boot):
         if row.state in {LedgerState.UNDOING, LedgerState.UNDONE} and end is not LedgerState.VOID:
@@ -121,7 +124,7 @@ def end(
 
 
 def release(row: LedgerRow, token: str, now: float) -> LedgerRow:
-    """Retry, deferral and give-back leave the run begun and without an owner, where it is theirs (RULES 5.2)."""
+    """The row after a retry, a deferral or a stop: still begun, without an owner if `token` owned it (RULES 5.2)."""
     if row.state is not LedgerState.BEGUN or row.owner != token:
         return row
     return replace(row, owner="", boot="", updated=now)
@@ -130,7 +133,7 @@ def release(row: LedgerRow, token: str, now: float) -> LedgerRow:
 def fail(
     row: LedgerRow | None, *, run: str, correlation_id: str, step: str, scope: str, failure: bytes, now: float
 ) -> Failed:
-    """A failure event of the flow reaches the step's undo (RULES 5.3); `failure` is its envelope."""
+    """Decide what a failure event of the flow does to the row (RULES 5.3); `failure` is its envelope."""
     if row is None:
         tombstone = LedgerRow(run, correlation_id, step, scope, LedgerState.TOMBSTONE, failure=failure, updated=now)
         return Failed(tombstone, None)
@@ -142,14 +145,14 @@ def fail(
 
 
 def undone(row: LedgerRow, generation: int, now: float) -> LedgerRow | None:
-    """The row after its `generation`-th undo was handled; None where a later one is still to come."""
+    """The row after its `generation`-th undo was handled; None if a later undo was ordered."""
     if row.state is not LedgerState.UNDOING or row.generation != generation:
         return None
     return replace(row, state=LedgerState.UNDONE, updated=now)
 
 
 def _undo(row: LedgerRow, why: bytes, now: float) -> tuple[LedgerRow, UndoOrder]:
-    """Start the next undo of this row."""
+    """The row with its next undo started, and the order for it."""
     generation = row.generation + 1
     after = replace(row, state=LedgerState.UNDOING, owner="", boot="", failure=why, generation=generation, updated=now)
     return after, UndoOrder(row.run, generation, why)

@@ -1,11 +1,11 @@
-"""The row of a step run in the ledger, its states, and the order to undo it (RULES 5.2)."""
+"""The ledger's row for one step run, its states, and the order to undo it (RULES 5.2)."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class LedgerState(StrEnum):
-    """Where a step run stands (RULES 5.2)."""
+    """State of a step run (RULES 5.2)."""
 
     TOMBSTONE = "tombstone"
     BEGUN = "begun"
@@ -21,25 +21,25 @@ class LedgerState(StrEnum):
 class LedgerRow:
     """One step run, kept until its flow can no longer fail (RULES 5.4)."""
 
-    run: str  # ids.run_key(correlation_id, step, scope)
+    run: str  # `envelope.keys.run_key(correlation_id, step, scope)`
     correlation_id: str
     step: str  # subscription of the step, `payments.charge`
     scope: str
     state: LedgerState
-    owner: str = ""  # token of the run at work, "" none
-    boot: str = ""  # boot id of the process of that owner
+    owner: str = ""  # token of the run that is being handled; "": none
+    boot: str = ""  # boot id of the owner's process
     inbox_key: bytes = b""  # of the input
-    step_key: str = ""  # the key the step had outside
-    input: bytes = b""  # envelopes, structured JSON
+    step_key: str = ""  # the step's key for outside calls
+    input: bytes = b""  # an envelope, as `results` and `failure`: structured JSON
     results: tuple[bytes, ...] = ()
-    failure: bytes = b""  # the marked failure
-    generation: int = 0  # undos started
+    failure: bytes = b""  # the failure that the row is marked with
+    generation: int = 0  # number of undos ordered so far
     updated: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class UndoOrder:
-    """The n-th undo of a run is to be written, for the failure `why` (an envelope)."""
+    """An order to write the `generation`-th undo of a run, for the failure `why` (an envelope)."""
 
     run: str
     generation: int

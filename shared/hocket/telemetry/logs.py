@@ -1,7 +1,7 @@
-"""Logs: one JSON object a line on stderr, for what a person may want to know.
+"""Logs: one JSON object per line on stderr.
 
-A handled event is never logged above DEBUG. The text of an error is not logged at all, since it may quote the value of
-a `Sensitive` field; its kind is, and the desk shows the rest, masked.
+A handled event is logged at DEBUG only. The text of a handler's error is never logged, because it may quote the value
+of a `Sensitive` field; the log has the error's class, and the desk shows the text, masked.
 """
 
 import logging
@@ -14,8 +14,8 @@ import structlog
 from hocket.outcome import Word
 from hocket.telemetry.signals import Ended, Listener, Sent
 
-#: Libraries that say more than a person wants to know, and the level from which they are heard. What the client of
-#: RabbitMQ says of its connection, tracebacks included, is one line of ours: "link to the broker is down".
+#: Libraries that log too much, and their lowest level. What the RabbitMQ client logs about its connection, tracebacks
+#: included, is one line of ours: "link to the broker is down".
 _QUIET = {
     "aiormq": logging.ERROR,
     "aiormq.connection": logging.CRITICAL,
@@ -26,7 +26,7 @@ _QUIET = {
 
 
 def configure(level: str, stream: TextIO | None = None) -> None:
-    """Send all logs of this process, also those of libraries, to stderr as JSON lines."""
+    """Send all logs of this process, also those of libraries, to `stream` (stderr) as JSON lines."""
     number = logging.getLevelNamesMapping()[level.upper()]
     before: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -56,29 +56,27 @@ def configure(level: str, stream: TextIO | None = None) -> None:
 
 
 def quiet(level: int = logging.WARNING) -> None:
-    """Let libraries say no more than a person wants to know, also where nobody configures logs."""
+    """Set the lowest levels of noisy libraries; of use also where the application configures logging itself."""
     for name, least in _QUIET.items():
         logging.getLogger(name).setLevel(max(level, least))
 
 
 class LogsListener(Listener):
-    """Logs dead letters, refused rows, troubles, and what breakers and the link do."""
+    """Logs dead letters, refused outbox rows, troubles, breaker changes and the connection to the broker."""
 
     def __init__(self) -> None:
         self._log = structlog.get_logger("hocket")
 
     def attempts(self, ended: Sequence[Ended]) -> None:
-        """A dead letter is a warning, one that leaves a zombie an error; all else is DEBUG."""
+        """A dead letter is a warning; every other attempt is DEBUG."""
         log = self._log.bind()
         every = log.is_enabled_for(logging.DEBUG)
         for each in ended:
-            say = log.debug
-            if each.word is Word.DEAD:
-                say = log.error if each.zombie else log.warning
-            elif not every:
+            dead = each.word is Word.DEAD
+            if not dead and not every:
                 continue
-            say(
-                "dead letter" if each.word is Word.DEAD else "attempt ended",
+            (log.warning if dead else log.debug)(
+                "dead letter" if dead else "attempt ended",
                 service=each.service,
                 subscription=each.subscription,
                 type=each.type,
@@ -88,11 +86,10 @@ class LogsListener(Listener):
                 outcome=each.word.value,
                 cause=each.cause,
                 seconds=round(each.ended - each.began, 6),
-                **({"zombie": True} if each.zombie else {}),
             )
 
     def published(self, sent: Sequence[Sent]) -> None:
-        """What the broker will never take is an error, what it did not take now is DEBUG."""
+        """A message that the broker refuses for good is an error; one that it did not confirm this time is DEBUG."""
         for each in sent:
             if each.verdict != "confirmed":
                 say = self._log.error if each.verdict == "refused" else self._log.debug
@@ -104,13 +101,13 @@ class LogsListener(Listener):
         say("breaker changed", service=service, breaker=name, state=state)
 
     def link(self, service: str, ready: bool, reason: str) -> None:
-        """A lost link is a warning."""
+        """A lost connection is a warning."""
         if ready:
             self._log.info("link to the broker is up", service=service)
         else:
             self._log.warning("link to the broker is down", service=service, reason=reason)
 
     def trouble(self, service: str, what: str, **about: str | int | float) -> None:
-        """A warning with its particulars."""
-        particulars = {("about_event" if name == "event" else name): value for name, value in about.items()}
-        self._log.warning(what, service=service, **particulars)
+        """A warning with its details."""
+        details = {("about_event" if name == "event" else name): value for name, value in about.items()}
+        self._log.warning(what, service=service, **details)

@@ -1,6 +1,6 @@
-"""Whether this process traces: asked for by the standard `OTEL_*` variables, or not there at all.
+"""Decides from the standard `OTEL_*` variables whether this process sends traces.
 
-OpenTelemetry is imported only where it is used: without an endpoint it costs neither time nor memory.
+OpenTelemetry is imported only if it does: without an endpoint it costs neither time nor memory.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT
 
 
 def from_environment(environ: Mapping[str, str], version: str) -> Tracing | None:
-    """The listener that the standard `OTEL_*` variables ask for; None where they name no endpoint or forbid it."""
+    """The listener that the `OTEL_*` variables configure; None where they name no endpoint or disable tracing."""
     if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         return None
     if environ.get("OTEL_TRACES_EXPORTER", "otlp").strip().lower() == "none":

@@ -1,4 +1,4 @@
-"""Metrics for Prometheus: exactly the table of docs/wire.md#metrics, counted a group at a time."""
+"""Metrics for Prometheus: exactly those of docs/wire.md#metrics, counted in groups."""
 
 from bisect import bisect_left
 from collections import Counter as Tally
@@ -31,7 +31,7 @@ M = TypeVar("M", Counter, Gauge)
 
 
 class _Family(Generic[M]):
-    """A metric and its children, each found by its labels once."""
+    """A metric and a cache of its children by their labels."""
 
     def __init__(self, metric: M) -> None:
         self._metric: M = metric
@@ -44,8 +44,8 @@ class _Family(Generic[M]):
         return child
 
 
-class _Spread(Collector):
-    """A histogram of ours: counted by a bisection, without a lock and a search through the buckets each time."""
+class _Histogram(Collector):
+    """A histogram that finds its bucket by bisection, without the lock and the linear search of the library's."""
 
     def __init__(
         self, name: str, sentence: str, labels: Sequence[str], bounds: Sequence[float], registry: CollectorRegistry
@@ -63,7 +63,7 @@ class _Spread(Collector):
         child[1][0] += value
 
     def collect(self) -> Iterable[HistogramMetricFamily]:
-        """Everything counted so far."""
+        """All values so far."""
         family = HistogramMetricFamily(self._name, self._sentence, labels=self._labels)
         texts = [*map(repr, self._bounds), "+Inf"]
         for labels, (counts, total) in list(self._children.items()):
@@ -72,20 +72,26 @@ class _Spread(Collector):
 
 
 class PrometheusListener(Listener):
-    """Counts every moment into `registry`; `text` is the page of /metrics."""
+    """Counts every moment in `registry`; `text` is the page /metrics."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # the library leaves it untyped
         self._registry = registry
-        self._attempts = self._counter("hocket_attempts", "Ended attempts by outcome.", *_WORK, "outcome")
+        self._attempts = self._counter("hocket_attempts", "Attempts that have ended, by outcome.", *_WORK, "outcome")
         self._dead = self._counter("hocket_dead_letters", "Deliveries given up, by cause.", *_WORK, "cause")
         self._published = self._counter("hocket_published", "The broker's answers to outbox rows.", *_SENT, "verdict")
         self._shed = self._counter("hocket_receipts_shed", "Receipts dropped at their bound.", "service")
-        self._troubles = self._counter("hocket_troubles", "What was healed or given up.", "service", "what")
-        self._handle = self._histogram("hocket_handle_seconds", "One run of a handler.", _WORK, HANDLE_BUCKETS)
-        self._age = self._histogram("hocket_event_age_seconds", "An event's age once handled.", _WORK, AGE_BUCKETS)
+        self._troubles = self._counter(
+            "hocket_troubles", "Faults that were recovered from, and what was given up.", "service", "what"
+        )
+        self._handle = self._histogram(
+            "hocket_handle_seconds", "Seconds that one run of a handler took.", _WORK, HANDLE_BUCKETS
+        )
+        self._age = self._histogram(
+            "hocket_event_age_seconds", "Age of an event when it was handled.", _WORK, AGE_BUCKETS
+        )
         self._wait = self._histogram(
-            "hocket_publish_wait_seconds", "From due to the broker's answer.", _SENT, WAIT_BUCKETS
+            "hocket_publish_wait_seconds", "Seconds from due to the broker's answer.", _SENT, WAIT_BUCKETS
         )
         self._waiting = self._gauge("hocket_outbox_waiting", "Rows that wait in the outbox.", *_SENT)
         self._oldest = self._gauge("hocket_outbox_oldest_seconds", "Age of the oldest due row.", "service")
@@ -96,11 +102,11 @@ class PrometheusListener(Listener):
         self._shed_so_far: dict[str, int] = {}
 
     def text(self) -> bytes:
-        """Everything counted, in Prometheus' text format."""
+        """All metrics in the text format of Prometheus."""
         return generate_latest(self._registry)
 
     def attempts(self, ended: Sequence[Ended]) -> None:
-        """Count outcomes and causes; observe the runs, and the age of what was handled."""
+        """Count outcomes and causes; observe the time of runs, and the age of handled events."""
         words: Tally[tuple[str, str, str]] = Tally()
         for each in ended:
             words[each.service, each.subscription, each.word] += 1
@@ -114,7 +120,7 @@ class PrometheusListener(Listener):
             self._attempts.of(*labels).inc(amount)
 
     def published(self, sent: Sequence[Sent]) -> None:
-        """Count the broker's answers; observe how long they took."""
+        """Count the broker's answers; observe the time that each took."""
         verdicts: Tally[tuple[str, str, str]] = Tally()
         for each in sent:
             verdicts[each.service, each.kind, each.verdict] += 1
@@ -131,7 +137,7 @@ class PrometheusListener(Listener):
         self._link.of(service).set(int(ready))
 
     def sampled(self, sample: Sample) -> None:
-        """What waits. `shed_receipts` counts from the start of the process."""
+        """Set the gauges of what waits. `shed_receipts` counts from the start of the process."""
         service = sample.service
         counts = (sample.outbox_events, sample.outbox_receipts, sample.outbox_later, sample.outbox_refused)
         for kind, count in zip(_WAITING, counts, strict=True):
@@ -146,7 +152,7 @@ class PrometheusListener(Listener):
         self._shed.of(service).inc(max(0, sample.shed_receipts - before))
 
     def trouble(self, service: str, what: str, **about: str | int | float) -> None:
-        """Count it by its sentence, which is constant."""
+        """Count it by `what`, which is a constant text."""
         self._troubles.of(service, what).inc()
 
     def _counter(self, name: str, sentence: str, *labels: str) -> _Family[Counter]:
@@ -155,5 +161,5 @@ class PrometheusListener(Listener):
     def _gauge(self, name: str, sentence: str, *labels: str) -> _Family[Gauge]:
         return _Family(Gauge(name, sentence, labels, registry=self._registry))
 
-    def _histogram(self, name: str, sentence: str, labels: Sequence[str], bounds: Sequence[float]) -> _Spread:
-        return _Spread(name, sentence, labels, bounds, self._registry)
+    def _histogram(self, name: str, sentence: str, labels: Sequence[str], bounds: Sequence[float]) -> _Histogram:
+        return _Histogram(name, sentence, labels, bounds, self._registry)

@@ -1,15 +1,15 @@
-"""The table of named moments. Metrics, traces and logs only listen; the kit never asks them anything but a context.
+"""Signals: the named moments that the kit reports, and the base class of what listens: metrics, traces, logs.
 
 | moment | when |
 |---|---|
-| `attempts` | a group of attempts was committed (or settled without a commit) |
+| `attempts` | a group of attempts was committed, or settled without a commit |
 | `published` | the broker answered for a group of outbox rows |
 | `breaker` | a breaker changed its state |
-| `link` | the link to the broker came or went |
+| `link` | the connection to the broker was made or lost |
 | `sampled` | once a second: what waits |
-| `trouble` | something was healed or given up that a person may want to know |
-| `processing` | around one run of a handler: a context manager |
-| `saying` | an event is being said: returns the traceparent of its publish span |
+| `trouble` | a fault was recovered from, or something was given up |
+| `processing` | around one run of a handler: returns a context manager |
+| `saying` | an event is about to be said: returns the traceparent of its publish span |
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ from hocket.outcome import Word
 
 
 class Ended(NamedTuple):
-    """One ended attempt, as listeners see it. Times are seconds since 1970."""
+    """One attempt that has ended. Times are seconds since 1970."""
 
     service: str
     subscription: str
@@ -32,10 +32,9 @@ class Ended(NamedTuple):
     word: Word
     began: float
     ended: float
-    said_at: float  # the event's time: ended - said_at is its age
+    said_at: float  # the event's time; `ended - said_at` is its age
     cause: str = ""
     error: str = ""
-    zombie: bool = False
 
 
 class Sent(NamedTuple):
@@ -63,7 +62,7 @@ class Sample:
 
 
 class Processing(NamedTuple):
-    """What a process span needs to know of one run."""
+    """One run of a handler, for its process span."""
 
     service: str
     subscription: str
@@ -71,11 +70,11 @@ class Processing(NamedTuple):
     event_id: str
     correlation_id: str
     attempt: int
-    traceparent: str  # of the hop, else of the flow, else ""
+    traceparent: str  # of the publish span, else of the flow, else ""
 
 
 class Saying(NamedTuple):
-    """What a publish span needs to know of one event."""
+    """One event to be published, for its publish span."""
 
     service: str
     type: str
@@ -86,10 +85,10 @@ class Saying(NamedTuple):
 
 
 class Listener:
-    """Hears every moment; each method does nothing until a listener of its own overrides it. Must not raise."""
+    """Base class of listeners: each method does nothing unless overridden. Methods must not raise."""
 
     def attempts(self, ended: Sequence[Ended]) -> None:
-        """A group of attempts was committed or settled."""
+        """A group of attempts was committed, or settled without a commit."""
 
     def published(self, sent: Sequence[Sent]) -> None:
         """The broker answered for a group of outbox rows."""
@@ -98,32 +97,32 @@ class Listener:
         """A breaker is now closed, half-open or open."""
 
     def link(self, service: str, ready: bool, reason: str) -> None:
-        """The link to the broker came or went."""
+        """The connection to the broker was made or lost."""
 
     def sampled(self, sample: Sample) -> None:
         """Once a second."""
 
     def trouble(self, service: str, what: str, **about: str | int | float) -> None:
-        """Something was healed or given up; `what` is a short constant sentence, `about` its particulars."""
+        """A fault was recovered from, or something was given up. `what` is a constant text, `about` the details."""
 
     def processing(self, run: Processing) -> AbstractContextManager[str] | None:
-        """A context around one run of a handler; gives the traceparent of its span, or ""."""
+        """A context around one run of a handler. It yields the traceparent of its span, or ""."""
         return None
 
     def saying(self, event: Saying) -> str:
-        """The traceparent of the publish span of this event, or ""."""
+        """The traceparent of this event's publish span, or ""."""
         return ""
 
 
 class Signals(Listener):
-    """Passes each moment on to its listeners, in order."""
+    """Passes each moment to its listeners, in order."""
 
     def __init__(self, listeners: Sequence[Listener] = ()) -> None:
         self._listeners = tuple(listeners)
         self._around = tuple(each for each in listeners if type(each).processing is not Listener.processing)
 
     def attempts(self, ended: Sequence[Ended]) -> None:
-        """A group of attempts was committed or settled."""
+        """A group of attempts was committed, or settled without a commit."""
         for listener in self._listeners:
             listener.attempts(ended)
 
@@ -138,7 +137,7 @@ class Signals(Listener):
             listener.breaker(service, name, state)
 
     def link(self, service: str, ready: bool, reason: str) -> None:
-        """The link to the broker came or went."""
+        """The connection to the broker was made or lost."""
         for listener in self._listeners:
             listener.link(service, ready, reason)
 
@@ -148,12 +147,12 @@ class Signals(Listener):
             listener.sampled(sample)
 
     def trouble(self, service: str, what: str, **about: str | int | float) -> None:
-        """Something was healed or given up."""
+        """A fault was recovered from, or something was given up."""
         for listener in self._listeners:
             listener.trouble(service, what, **about)
 
     def around(self, run: Processing) -> AbstractContextManager[str]:
-        """All contexts of the listeners around one run; gives the first traceparent that one of them has."""
+        """The contexts of all listeners around one run. It yields the first traceparent that one of them gives."""
         return self._all_around(run) if self._around else nullcontext("")
 
     @contextmanager
@@ -167,7 +166,7 @@ class Signals(Listener):
             yield hop
 
     def saying(self, event: Saying) -> str:
-        """The first traceparent that a listener gives, else the flow's own."""
+        """The first traceparent that a listener gives, else that of the flow."""
         for listener in self._listeners:
             if traceparent := listener.saying(event):
                 return traceparent
@@ -175,7 +174,7 @@ class Signals(Listener):
 
 
 class Tracing(Listener):
-    """A listener that traces, and has spans to send when the process stops."""
+    """A listener that sends spans, and must send the last ones when the process stops."""
 
     def close(self) -> None:
-        """Send what waits, within a bound, and stop. Blocks: call it in a thread."""
+        """Send the remaining spans, within a bound, and stop. It blocks: call it in a thread."""

@@ -1,7 +1,7 @@
 """Traces over OTLP (http/protobuf), after OpenTelemetry's messaging conventions.
 
-A publish span is the parent of the process spans of whoever hears the event, so that a flow is one trace. The text of
-an error is not exported, since it may quote the value of a `Sensitive` field; its kind is.
+A publish span is the parent of the process spans of all subscriptions that hear the event, so that a flow is one trace.
+The text of an error is not exported, because it may quote the value of a `Sensitive` field; its class is.
 """
 
 from asyncio import CancelledError
@@ -21,16 +21,16 @@ from hocket.broker.topology import EVENTS
 from hocket.errors import BreakerOpen, Control
 from hocket.telemetry.signals import Processing, Saying, Tracing
 
-#: Milliseconds that the last spans have to leave when the process stops.
+#: Milliseconds for sending the last spans when the process stops.
 FLUSH_MILLISECONDS = 5000
 
 _PROPAGATOR = TraceContextTextMapPropagator()
 
 
 class OtelListener(Tracing):
-    """Spans around what is said and what is handled, each service with a resource of its own name.
+    """A span for each event that is said and each run of a handler; each service is a resource with its own name.
 
-    With `named` the resource's name is the one of OTEL_SERVICE_NAME for all.
+    With `named`, the resource has the name of OTEL_SERVICE_NAME for all services.
     """
 
     def __init__(self, processor: SpanProcessor, version: str, *, named: bool = False) -> None:
@@ -40,7 +40,7 @@ class OtelListener(Tracing):
         self._tracers: dict[str, Tracer] = {}
 
     def saying(self, event: Saying) -> str:
-        """A publish span, child of the run that says it, else of the flow; returns its W3C traceparent."""
+        """A publish span, child of the run that says the event, else of the flow; returns its W3C traceparent."""
         span = self._tracer(event.service).start_span(
             f"publish {event.routing_key}",
             context=None if trace.get_current_span().get_span_context().is_valid else _parent(event.traceparent),
@@ -60,7 +60,7 @@ class OtelListener(Tracing):
         return _traceparent(span)
 
     def processing(self, run: Processing) -> AbstractContextManager[str]:
-        """A process span, child of the publish span that `traceparent` names, current while the handler runs."""
+        """A process span, child of the publish span that `traceparent` names. It is current while the handler runs."""
         return self._process(run)
 
     @contextmanager
@@ -95,7 +95,7 @@ class OtelListener(Tracing):
                 raise
 
     def close(self) -> None:
-        """Send what waits, at most `FLUSH_MILLISECONDS`, and stop. Blocks: call it in a thread."""
+        """Send the remaining spans, for at most `FLUSH_MILLISECONDS`, and stop. It blocks: call it in a thread."""
         self._processor.force_flush(FLUSH_MILLISECONDS)
         self._processor.shutdown()
 
@@ -110,7 +110,7 @@ class OtelListener(Tracing):
 
 
 def exporting(version: str, *, named: bool) -> OtelListener:
-    """The listener whose spans go where the standard `OTEL_*` variables say."""
+    """The listener that sends spans to the endpoint of the `OTEL_*` variables."""
     return OtelListener(BatchSpanProcessor(OTLPSpanExporter()), version, named=named)
 
 
@@ -120,5 +120,5 @@ def _traceparent(span: Span) -> str:
 
 
 def _parent(traceparent: str) -> Context:
-    """A context whose current span is the one of this traceparent; an empty one where it names none."""
+    """A context whose current span is that of the traceparent; an empty context for an invalid or empty one."""
     return _PROPAGATOR.extract({"traceparent": traceparent} if traceparent else {}, context=Context())

@@ -1,4 +1,4 @@
-"""A handler called as a plain function: a transaction without a store, or with tables of its own."""
+"""`fake_tx`: a transaction for calling a handler as a plain function, with a private database."""
 
 from contextlib import AsyncExitStack
 
@@ -15,8 +15,8 @@ from hocket.testing.play import D
 from hocket.tx import AttemptInfo, Tx
 
 
-class _Pocket:
-    """A private database for one fake transaction."""
+class _PrivateDatabase:
+    """One transaction on an SQLite in memory, opened when it is first needed."""
 
     def __init__(self, tables: MetaData | None) -> None:
         self._tables = tables
@@ -41,11 +41,11 @@ class _Pocket:
 
 
 def fake_tx(*, uses: D = None, attempt: int = 1, tables: MetaData | None = None) -> Tx[D]:  # type: ignore[assignment]
-    """A transaction for calling a handler as a plain function; `db()` is a private database with `tables` in it."""
+    """A transaction for a direct call of a handler; `db()` is a private database with `tables` in it."""
     clock = SystemClock()
     about = AttemptInfo(
         b"\x00" * INBOX_KEY_BYTES, "flow", "subject", clock.now(), idempotency_key="key", step_key="step-key",
         attempt=attempt,
     )  # fmt: skip
     circuits: dict[str, Circuit] = {}
-    return Tx(about, uses, _Pocket(tables), BreakerGuard(circuits, clock, b"", lambda name, state: None))
+    return Tx(about, uses, _PrivateDatabase(tables), BreakerGuard(circuits, clock, b"", lambda name, state: None))

@@ -1,4 +1,4 @@
-"""Whole services in this process: memory broker, SQLite, virtual time, one seed."""
+"""`play`: runs whole services in one process, with a memory broker, SQLite, virtual time and one seed."""
 
 import asyncio
 import json
@@ -30,46 +30,46 @@ from hocket.worker.worker import Worker
 D = TypeVar("D", default=None)
 E = TypeVar("E", bound=Event)
 
-#: Virtual time that `quiet` gives a handler that sleeps, before it says what does not come to rest.
+#: Virtual seconds after which `quiet` gives up and names what is still busy.
 QUIET_SECONDS = 3600.0
-#: Virtual seconds between two looks of `quiet`.
-LOOK_SECONDS = 0.001
-#: Ledger states of a step that may have happened and is not undone.
+#: Virtual seconds between two checks of `quiet`.
+CHECK_SECONDS = 0.001
+#: Ledger states of a step that may have taken effect and is not undone.
 OPEN_STATES = frozenset({"undoing", "unsure"})
 
 
 class Play:
-    """One or more services in this process, and what an outsider can tell of them."""
+    """Running services, and what can be observed of them from outside."""
 
     def __init__(self, broker: MemoryBroker, workers: Sequence[Worker], clock: Clock, ids: Ids) -> None:
         self.broker = broker
         self.workers = {worker.service.name: worker for worker in workers}
         self._clock = clock
         self._ids = ids
-        self._post = MemoryTransport(broker, "play")
+        self._transport = MemoryTransport(broker, "play")
         self._models: dict[EventName, type[Event]] = {}
         for worker in workers:
             self._models |= worker.service.declarations.says
 
     @property
     def said(self) -> Sequence[Event]:
-        """Every event that the services have said, in the order of the log."""
+        """All events that the services have said, in the order of the log."""
         return [event for envelope in self._log() if (event := self._event(envelope)) is not None]
 
     def said_of(self, event: type[E]) -> Sequence[E]:
-        """The events of this type that were said."""
+        """The events of this class that were said."""
         name = name_of(event)
         found = [each for each in self._log() if (each.type, each.version) == name]
         return [event.model_validate(each.data) for each in found]
 
     @property
     def dead(self) -> Sequence[str]:
-        """The subscriptions whose deliveries lie dead, one entry a letter."""
+        """The subscriptions with dead letters, one entry for each letter."""
         return [each.routing_key for each in self.broker.messages(DEAD)]
 
     @property
     def zombies(self) -> Sequence[str]:
-        """Steps whose effect may stand although their flow has failed: `STEP SUBJECT`."""
+        """Steps that may have taken effect although their flow failed, and are not undone: `STEP SUBJECT`."""
         last: dict[str, tuple[str, str]] = {}
         for fact in self.receipts:
             if fact.get("ledger") and fact.get("run"):
@@ -78,13 +78,13 @@ class Play:
 
     @property
     def receipts(self) -> Sequence[dict[str, Any]]:
-        """Every fact that the services have reported."""
+        """All receipts and other facts that the services have reported."""
         return [fact for each in self.broker.messages(RECEIPTS) for fact in json.loads(each.body)]
 
     async def hear(
         self, event: Heard, /, *, subject: str | None = None, key: str | None = None, correlation_id: str | None = None
     ) -> None:
-        """Publish an event as another team's service would; the same `key` again is the same fact again."""
+        """Publish an event as another team's service would. The same `key` again makes it a duplicate."""
         type_, version = name_of(type(event))
         event_id = self._ids.uuid7()
         envelope = Envelope(
@@ -99,44 +99,46 @@ class Play:
             data=event.model_dump(mode="json"),
         )
         message = Message(EVENTS, routing_key(type_, version), encode(envelope), CONTENT_TYPE, type=type_)
-        await self._post.publish([message])
+        await self._transport.publish([message])
 
     async def quiet(self) -> None:
-        """Return when everything that is due now is done; what waits for later goes on waiting.
+        """Wait until everything that is due now is done. What is due later keeps waiting.
 
-        `HocketError` names what does not come to rest, or which task of the kit has died.
+        Raises `HocketError` that names what is still busy after `QUIET_SECONDS`, or the task of the kit that failed.
         """
         loop = asyncio.get_running_loop()
         end = loop.time() + QUIET_SECONDS
-        while not self._at_rest():
+        while not self._idle():
             if loop.time() > end:
-                raise HocketError(f"no quiet after {QUIET_SECONDS:.0f} s: {', '.join(self._restless())}")
-            await asyncio.sleep(LOOK_SECONDS)
+                raise HocketError(
+                    f"still busy after {QUIET_SECONDS:.0f} s: {', '.join(self._busy())}; end what runs there"
+                )
+            await asyncio.sleep(CHECK_SECONDS)
 
     async def advance(self, by: timedelta, /) -> None:
-        """Let this much time pass, with everything that becomes due in it, and be quiet."""
+        """Let this much time pass, and wait until everything that became due is done."""
         await self.quiet()
         await asyncio.sleep(by.total_seconds())
         await self.quiet()
 
     async def open(self) -> None:
-        """Connect; the kit's own objects stand from now on."""
-        await self._post.open()
-        await self._post.until_ready()
-        await self._post.declare(kit())
+        """Connect, and declare the kit's own broker objects."""
+        await self._transport.open()
+        await self._transport.until_ready()
+        await self._transport.declare(kit())
 
     async def close(self) -> None:
         """Disconnect."""
-        await self._post.close()
+        await self._transport.close()
 
-    def _at_rest(self) -> bool:
+    def _idle(self) -> bool:
         for worker in self.workers.values():
             if not worker.live:
                 raise HocketError(worker.runtime.tasks.failed)
         parked = [queue for worker in self.workers.values() for queue in worker.parked()]
         return self.broker.idle(parked) and all(worker.idle() for worker in self.workers.values())
 
-    def _restless(self) -> list[str]:
+    def _busy(self) -> list[str]:
         busy = [name for name, worker in self.workers.items() if not worker.idle()]
         return busy or ["the broker"]
 
@@ -151,7 +153,7 @@ class Play:
 
 @asynccontextmanager
 async def play(*services: Service[Any], seed: int = 0, listeners: Sequence[Listener] = ()) -> AsyncIterator[Play]:
-    """Run services under virtual time; the same seed and the same calls give the same run."""
+    """Run services under virtual time. The same seed and the same calls give the same run."""
     async with AsyncExitStack() as stack:
         clock = stack.enter_context(virtual_time())
         chance = random.Random(seed)
@@ -159,15 +161,15 @@ async def play(*services: Service[Any], seed: int = 0, listeners: Sequence[Liste
         broker = MemoryBroker(clock=clock)
         signals = Signals(listeners)
         workers = [_worker(service, broker, signals, clock, chance, ids) for service in services]
-        stage = Play(broker, workers, clock, ids)
-        await stage.open()
-        stack.push_async_callback(stage.close)
+        running = Play(broker, workers, clock, ids)
+        await running.open()
+        stack.push_async_callback(running.close)
         stack.enter_context(here({worker.service.name: worker for worker in workers}))
         for worker in workers:
             await worker.start()
             stack.push_async_callback(worker.stop)
-        await stage.quiet()
-        yield stage
+        await running.quiet()
+        yield running
 
 
 def _worker(

@@ -1,4 +1,4 @@
-"""Virtual time: the running loop's clock jumps to the next timer whenever nothing else is left to do."""
+"""Virtual time: the event loop's clock jumps to the next timer whenever there is nothing else to do."""
 
 import asyncio
 import selectors
@@ -9,35 +9,35 @@ from typing import Any
 
 from hocket.errors import HocketError
 
-#: Where virtual time begins.
+#: The moment at which virtual time begins.
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class LoopClock:
-    """The running loop's time as a clock: `EPOCH` plus what has passed since the loop became virtual."""
+    """The loop's time as a clock: `EPOCH` plus the time since the loop became virtual."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._zero = loop.time()
 
     def now(self) -> datetime:
-        """The moment, aware, in UTC."""
+        """The current virtual time, aware, in UTC."""
         return EPOCH + timedelta(seconds=self._loop.time() - self._zero)
 
     def monotonic(self) -> float:
-        """Seconds that never go back."""
+        """Monotonic virtual seconds."""
         return self._loop.time()
 
 
-class _Jumping:
-    """A selector that never sleeps: where the real one finds nothing, time moves on by what it would have waited."""
+class _JumpingSelector:
+    """A selector that never sleeps: if the real one finds nothing, it advances the time by the timeout."""
 
     def __init__(self, real: selectors.BaseSelector, start: float) -> None:
         self._real = real
         self.now = start
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        if timeout is None:  # no timer at all: only the outside can wake the loop
+        if timeout is None:  # no timer: only a file descriptor can wake the loop
             return self._real.select(None)
         found = self._real.select(0)
         if not found and timeout > 0:
@@ -53,15 +53,17 @@ class _Jumping:
 
 @contextmanager
 def virtual_time() -> Iterator[LoopClock]:
-    """Inside, the running loop's time is virtual; afterwards it is real again.
+    """Make the running loop's time virtual inside the context; afterwards it is real again.
 
-    `HocketError` on a loop that has no selector to stand in for (uvloop): use asyncio's own there.
+    Raises `HocketError` on a loop without a selector, such as uvloop.
     """
     loop = asyncio.get_running_loop()
     real = getattr(loop, "_selector", None)
     if not isinstance(real, selectors.BaseSelector):
-        raise HocketError(f"virtual time needs asyncio's own event loop, not {type(loop).__name__}")
-    jumping = _Jumping(real, loop.time())
+        raise HocketError(
+            f"virtual time needs asyncio's own event loop, not {type(loop).__name__}; run the test on that"
+        )
+    jumping = _JumpingSelector(real, loop.time())
     vars(loop).update(_selector=jumping, time=jumping.time)
     try:
         yield LoopClock(loop)

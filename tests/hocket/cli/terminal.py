@@ -9,7 +9,7 @@ from hocket.cli import main
 
 
 class Ended(NamedTuple):
-    """What a command left behind."""
+    """How a command ended: status, output and errors."""
 
     status: int
     out: str
@@ -17,7 +17,7 @@ class Ended(NamedTuple):
 
 
 class Terminal:
-    """Calls `hocket` in this process with these words."""
+    """Calls `hocket` in this process."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         self._monkeypatch = monkeypatch

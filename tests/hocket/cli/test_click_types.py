@@ -1,4 +1,4 @@
-"""How the command line is read: order, numbers, no completion, an interrupt."""
+"""The command line: order of commands, numbers, no completion, an interrupt."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ def commands(text: str) -> list[str]:
 
 @pytest.mark.parametrize("words", [(), ("--help",)])
 def test_help_lists_the_commands_in_their_order(hocket: Terminal, words: tuple[str, ...]) -> None:
-    """Asked for it is the answer; named without a command it is an error of use, status 2."""
+    """With `--help` the status is 0; without a command help is printed too, with status 2."""
     for group, names in (
         ((), ["run", "check", "topology", "outbox", "dead", "say", "settings"]),
         (("dead",), ["list", "show", "replay", "discard"]),
@@ -40,18 +40,18 @@ def test_help_lists_the_commands_in_their_order(hocket: Terminal, words: tuple[s
         (("dead", "list", "--after", "-1"), "--after", "Input should be greater than or equal to 0"),
     ],
 )
-def test_a_number_out_of_bounds_is_an_error_of_use(
+def test_a_number_out_of_bounds_is_a_usage_error(
     hocket: Terminal, words: tuple[str, ...], option: str, sentence: str
 ) -> None:
-    """Status 2, the option and what is wrong with its value, before anything is looked at."""
+    """Status 2 with the option and what is wrong with its value; the command does nothing else."""
     ended = hocket(*words)
     assert (ended.status, ended.out) == (2, "")
     assert f"Invalid value for '{option}': {sentence}" in ended.err
 
 
 @pytest.mark.parametrize("words", [("nothing",), ("--nothing",), ("run",), ("dead", "show"), ("dead", "list", "more")])
-def test_errors_of_use_are_status_2(hocket: Terminal, words: tuple[str, ...]) -> None:
-    """An unknown command or option, an argument that is missing or too many."""
+def test_usage_errors_are_status_2(hocket: Terminal, words: tuple[str, ...]) -> None:
+    """An unknown command or option, a missing argument, or one too many."""
     ended = hocket(*words)
     assert (ended.status, ended.out) == (2, "")
     assert ended.err.startswith("Usage: ")
@@ -59,7 +59,7 @@ def test_errors_of_use_are_status_2(hocket: Terminal, words: tuple[str, ...]) ->
 
 
 def test_there_is_no_completion() -> None:
-    """What shells set to ask the program `hocket` for one changes nothing."""
+    """The variable that shells set for completion has no effect."""
     ended = subprocess.run(
         [sys.executable, "-c", "import sys; from hocket.cli import main; sys.argv[:] = ['hocket', '--help']; main()"],
         env={**os.environ, "_HOCKET_COMPLETE": "bash_source"},
@@ -73,6 +73,6 @@ def test_there_is_no_completion() -> None:
 
 
 def test_an_interrupted_command_ends_as_in_a_shell(hocket: Terminal, folder: Path) -> None:
-    """Status 130, and not a word."""
+    """Status 130, without output."""
     (folder / "interrupted_seven.py").write_text("raise KeyboardInterrupt")
     assert hocket("check", "interrupted_seven") == (130, "", "")

@@ -1,4 +1,4 @@
-"""What stands on the command line: modules, ports, settings; each mistake one sentence."""
+"""Arguments of commands: modules, ports, settings; each mistake is reported in one sentence."""
 
 from pathlib import Path
 
@@ -34,23 +34,23 @@ def test_a_target_is_a_module_and_a_port() -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("orders:", "'' is no port"),
-        ("orders:http", "'http' is no port"),
-        ("orders:65536", "'65536' is no port"),
-        ("orders:-1", "'-1' is no port"),
-        ("services/orders.py", "names no module"),
-        (":8002", "names no module"),
-        ("", "names no module"),
+        ("orders:", "'' is not a port"),
+        ("orders:http", "'http' is not a port"),
+        ("orders:65536", "'65536' is not a port"),
+        ("orders:-1", "'-1' is not a port"),
+        ("services/orders.py", "does not name a module"),
+        (":8002", "does not name a module"),
+        ("", "does not name a module"),
     ],
 )
 def test_a_wrong_target_is_one_sentence(text: str, sentence: str) -> None:
-    """It says what is wrong and how it is written."""
+    """The message says what is wrong and what to write."""
     with pytest.raises(ConfigError, match=sentence):
         parse(text)
 
 
-def test_ports_are_given_out_once() -> None:
-    """Where no port is named it is HOCKET_HTTP_PORT's; two services on one port are refused before they start."""
+def test_each_service_has_its_own_port() -> None:
+    """The default port is HOCKET_HTTP_PORT; two services on one port are refused before they start."""
     config = Config(http_port=8000)
     assert [port for _, port in with_ports([parse("a"), parse("b:8001")], config)] == [8000, 8001]
     assert [port for _, port in with_ports([parse("a:0"), parse("b:0")], config)] == [0, 0]
@@ -58,14 +58,14 @@ def test_ports_are_given_out_once() -> None:
         with_ports([parse("a"), parse("b")], config)
 
 
-def test_a_module_in_the_present_folder_is_found(folder: Path) -> None:
-    """Its one service is what is run."""
+def test_a_module_in_the_current_folder_is_found(folder: Path) -> None:
+    """Its one service is the one that runs."""
     (folder / "greeter_one.py").write_text(GREETER.format(name="greeter"))
     assert load("greeter_one").name == "greeter"
 
 
 def test_a_module_with_several_services_needs_one_of_its_own_name(folder: Path) -> None:
-    """Otherwise nobody could say which is meant."""
+    """Otherwise the choice would be ambiguous."""
     both = GREETER.format(name="one") + GREETER.format(name="two")
     (folder / "pair_of_two.py").write_text(both)
     (folder / "two.py").write_text(both)
@@ -75,7 +75,7 @@ def test_a_module_with_several_services_needs_one_of_its_own_name(folder: Path) 
 
 
 def test_what_cannot_be_loaded_is_one_sentence(folder: Path) -> None:
-    """No such module, no service in it, an import of it that is missing, a declaration that cannot be meant."""
+    """No such module, no service in it, a missing import, an invalid declaration."""
     (folder / "empty_module.py").write_text("x = 1\n")
     (folder / "needs_more.py").write_text("import a_module_that_is_not_there\n")
     (folder / "wrong_one.py").write_text(GREETER.format(name="greeter").replace("-> None", ""))
@@ -90,7 +90,7 @@ def test_what_cannot_be_loaded_is_one_sentence(folder: Path) -> None:
 
 
 def test_a_wrong_setting_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The variable, the value and what is wrong with it."""
+    """The message has the variable, its value and what is wrong."""
     monkeypatch.setenv("HOCKET_HTTP_PORT", "many")
     with pytest.raises(ConfigError, match="HOCKET_HTTP_PORT is 'many'"):
         settings()

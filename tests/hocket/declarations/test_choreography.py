@@ -1,4 +1,4 @@
-"""Declarations as data: what is bound, what is reported, what cannot stand side by side."""
+"""Declarations of one service: what is bound, what the manifest reports, which declarations contradict each other."""
 
 from collections.abc import Awaitable
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from hocket.breaker import Breaker
-from hocket.declarations.choreography import Declarations, by_queue
+from hocket.declarations.choreography import Declarations
 from hocket.declarations.subscription import Subscription, Undo, name_of
 from hocket.declarations.versions import UpcastPath
 from hocket.errors import DeclarationError
@@ -41,13 +41,13 @@ class Made(Event, type="thing.made", subject="thing/{id}"):
 
 
 class GivenUp(Event, type="thing.given_up", subject="thing/{id}"):
-    """What is said at a burial."""
+    """What is said when the step is given up."""
 
     id: str
 
 
 class GivenUpAgain(Event, type="thing.given_up", subject="thing/{id}"):
-    """The same fact in another class."""
+    """The same event in another class."""
 
     id: str
 
@@ -94,13 +94,13 @@ def test_an_undo_is_bound_to_its_failures_and_a_handler_to_what_it_hears() -> No
     assert step.undone_by is undone_by
     assert step.bound == (("thing.asked", 2),)
     assert undone_by.bound == (("other.refused", 1),)
-    assert undone_by.road_of("other.refused", 1) == UpcastPath(Refused, Refused)
-    assert undone_by.road_of("thing.asked", 2) is None
-    assert step.road_of("thing.asked", 1) is None
+    assert undone_by.upcast_path("other.refused", 1) == UpcastPath(Refused, Refused)
+    assert undone_by.upcast_path("thing.asked", 2) is None
+    assert step.upcast_path("thing.asked", 1) is None
 
 
-def test_what_the_step_says_at_its_burial_is_spoken_and_not_bound() -> None:
-    """RULES 5.5: the undo is written with the burial; `on_dead` may be declared before or after the undo."""
+def test_what_on_dead_of_the_step_says_is_spoken_and_not_bound() -> None:
+    """RULES 5.5: the undo order is written with the dead letter; `on_dead` may come before or after the undo."""
     after = things(undo(Refused, GivenUp))
     assert failures(after) == ((Refused, GivenUp), ())
     after.add_on_dead(after.subscriptions["things.make"], gave_up, (GivenUp,), "things.gave_up")
@@ -112,7 +112,7 @@ def test_what_the_step_says_at_its_burial_is_spoken_and_not_bound() -> None:
 
 @pytest.mark.parametrize("where", ["handler", "outside", "other on_dead", "later"])
 def test_a_spoken_failure_that_others_say_too_is_bound_as_well(where: str) -> None:
-    """The failure of another handler of the service must reach the undo over the broker."""
+    """A failure that another handler of the service says must reach the undo over the broker."""
     declared = things(undo(Refused, GivenUp), scheduled=(GivenUp,) if where == "later" else ())
     declared.add_on_dead(declared.subscriptions["things.make"], gave_up, (GivenUp,), "things.gave_up")
     if where == "handler":
@@ -127,10 +127,10 @@ def test_a_spoken_failure_that_others_say_too_is_bound_as_well(where: str) -> No
     assert spoken == (GivenUp,)
 
 
-def test_what_on_dead_says_must_call_for_the_undo() -> None:
-    """RULES 5.5: refused, whichever of the two comes second, and by `complete` for what was changed by hand."""
+def test_what_on_dead_says_must_start_the_undo() -> None:
+    """RULES 5.5: refused, whichever of the two comes second; `complete` refuses what was changed afterwards."""
     declared = things(undo(Refused))
-    sentence = r"things\.unmake: on_dead of things\.make says GivenUp, .*write .*why: Refused \| GivenUp"
+    sentence = r"things\.unmake: on_dead of things\.make says GivenUp, .*add it to .*why: Refused \| GivenUp"
     with pytest.raises(DeclarationError, match=sentence):
         declared.add_on_dead(declared.subscriptions["things.make"], gave_up, (GivenUp,), "things.gave_up")
     assert declared.subscriptions["things.make"].on_dead is None
@@ -148,34 +148,34 @@ def test_what_on_dead_says_must_call_for_the_undo() -> None:
 def test_the_fields_of_a_scope_stand_in_input_and_failures(field: str, lacks: str) -> None:
     """RULES 5.1: `by` is checked when it is declared, in both events."""
     with pytest.raises(
-        DeclarationError, match=f"by='{field}' must stand in input and failures, but {lacks} has no such"
+        DeclarationError, match=f"by='{field}' must be a field of the input and of every failure, but {lacks} has no"
     ):
         things(undo(Unplaced, by=(field,)))
 
 
 def test_the_scope_may_be_the_subject_of_a_heard_failure() -> None:
-    """RULES 5.1: without `by` the subjects of the envelopes decide, whatever fields there are."""
+    """RULES 5.1: without `by` the subjects of the envelopes are the scope; no field is needed."""
     assert failures(things(undo(Unplaced))) == ((Unplaced,), ())
 
 
 def test_a_step_has_one_undo() -> None:
-    """Two undos of one effect would undo it twice."""
+    """With two undos, one effect would be undone twice."""
     with pytest.raises(DeclarationError, match=r"things\.make is undone by things\.unmake already"):
         things(undo(Refused), undo(Refused, name="unmake_too"))
 
 
-def test_a_handler_that_leaves_no_trace_says_nothing() -> None:
-    """RULES 2.6: `idempotent=True` spares the inbox row, so nothing may be said."""
+def test_an_idempotent_handler_says_nothing() -> None:
+    """RULES 2.6: `idempotent=True` writes no inbox row, so the handler may not say an event."""
     for words in ({"says": (GivenUp,)}, {"scheduled": (GivenUp,)}):
         declared = Declarations("things", "team-things")
-        with pytest.raises(DeclarationError, match="idempotent=True leaves no inbox row"):
+        with pytest.raises(DeclarationError, match="idempotent=True writes no inbox row"):
             declared.add(subscription("look", Asked, idempotent=True, **words))
         assert not declared.subscriptions
         assert not declared.says
 
 
-def test_one_fact_has_one_class() -> None:
-    """A service says a type and version by one class, wherever it says it."""
+def test_one_event_has_one_class() -> None:
+    """A service uses one class for one type and version everywhere."""
     declared = things()
     declared.add_says(GivenUp)
     with pytest.raises(
@@ -190,7 +190,7 @@ def test_one_fact_has_one_class() -> None:
     assert "things.look" not in declared.subscriptions
 
 
-def test_a_subscription_gives_up_in_one_way() -> None:
+def test_a_subscription_has_one_on_dead() -> None:
     """A second on_dead is refused."""
     declared = things()
     declared.add_on_dead(declared.subscriptions["things.make"], gave_up, (GivenUp,), "things.gave_up")
@@ -199,15 +199,15 @@ def test_a_subscription_gives_up_in_one_way() -> None:
 
 
 def test_breakers_of_one_name_are_one_breaker() -> None:
-    """Two breakers of one name would share what is counted."""
+    """Two breakers with one name would share one state."""
     one, other = (Breaker("api", failures=(OSError,)) for _ in range(2))
     declared = things(subscription("look", Asked, breaker=one), breaker=one)
     with pytest.raises(DeclarationError, match="has another breaker named api; use one and the same object"):
         declared.add(subscription("see", Asked, breaker=other))
 
 
-def test_the_manifest_tells_everything_that_is_declared() -> None:
-    """What is reported of a service is plain data (docs/wire.md#receipts)."""
+def test_the_manifest_has_everything_that_is_declared() -> None:
+    """The manifest is plain data (docs/wire.md#receipts)."""
     breaker = Breaker("api", failures=(OSError,))
     declared = things(undo(Refused, GivenUp), breaker=breaker, scheduled=(Made,))
     declared.add_on_dead(declared.subscriptions["things.make"], gave_up, (GivenUp,), "things.gave_up")
@@ -242,9 +242,3 @@ def test_the_manifest_tells_everything_that_is_declared() -> None:
         "says": [["thing.made", 1], ["thing.given_up", 1]],
         "sensitive": {"thing.made/1": ["token"], "thing.asked/2": ["email"]},
     }
-
-
-def test_several_services_by_queue() -> None:
-    """Queue names are unique over services, since each begins with its service's name."""
-    declared = things(undo(Refused))
-    assert set(by_queue(declared, Declarations("empty", "team"))) == {"things.make", "things.unmake"}

@@ -1,4 +1,4 @@
-"""Signatures: every form of docs/words.md#what-a-signature-says is read; the rest is refused with a way out."""
+"""Signatures: every form of docs/words.md#what-a-signature-says is read; others raise `DeclarationError`."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Optional
@@ -66,14 +66,14 @@ def test_the_first_parameter_says_what_is_heard(annotation: Any, heard: tuple[ty
 @pytest.mark.parametrize(
     ("annotation", "sentence"),
     [
-        (str, r"str cannot be heard; write a model of it, class OrderPlaced\(Heard"),
-        (Heard, "Heard cannot be heard"),
-        (Event, "Event cannot be heard"),
-        (Any, "Any cannot be heard"),
-        (Asked | None, "cannot be heard"),
-        (list[Asked], "cannot be heard"),
+        (str, r"str is not an event; write a model of the event, class OrderPlaced\(Heard"),
+        (Heard, "Heard is not an event"),
+        (Event, "Event is not an event"),
+        (Any, "Any is not an event"),
+        (Asked | None, "is not an event"),
+        (list[Asked], "is not an event"),
         (Asked | AskedAgain, "Asked and AskedAgain both read thing.asked version 1; keep one"),
-        ("Asked", r"cannot be read \('Asked'\); take away quotes and `from __future__ import annotations`"),
+        ("Asked", r"cannot be resolved \('Asked'\); remove quotes and `from __future__ import annotations`"),
     ],
 )
 def test_what_cannot_be_heard_is_refused(annotation: Any, sentence: str) -> None:
@@ -110,7 +110,7 @@ def test_the_return_annotation_says_what_is_said(
     many: bool,
     repeated: tuple[type[Event], ...],
 ) -> None:
-    """Unions, tuples, lists and `Scheduled`; what may come several times outside a list is known."""
+    """Unions, tuples, lists and `Scheduled`; events that may occur several times outside a list are listed."""
     returned = returned_of(annotation, "s.h")
     assert returned.says == says
     assert returned.scheduled == scheduled
@@ -121,9 +121,9 @@ def test_the_return_annotation_says_what_is_said(
 @pytest.mark.parametrize(
     ("annotation", "sentence"),
     [
-        (Event, "-> Event does not say which event; name its class"),
-        (Scheduled, "-> Scheduled does not say which event"),
-        (Asked, "says Asked, which another service says and this one only hears"),
+        (Event, "-> Event does not name an event; write the class of one"),
+        (Scheduled, "-> Scheduled does not name an event"),
+        (Asked, "returns Asked, which is a Heard: another service says it"),
         (Heard, "returns Heard; a handler returns events of its service"),
         (str, "returns str; a handler returns"),
         (list, "returns list; a handler returns"),
@@ -131,18 +131,18 @@ def test_the_return_annotation_says_what_is_said(
         (dict[str, Done], "a handler returns"),
         (list[list[Done]], "a handler returns"),
         (Scheduled[Scheduled[Done]], "a handler returns"),  # type: ignore[type-var]
-        ("Done", "cannot be read"),
-        (list["Done"], "cannot be read"),
+        ("Done", "cannot be resolved"),
+        (list["Done"], "cannot be resolved"),
     ],
 )
 def test_what_cannot_be_said_is_refused(annotation: Any, sentence: str) -> None:
-    """Only events of the service's own, by class."""
+    """Only classes of the service's own events may be returned."""
     with pytest.raises(DeclarationError, match=rf"^s\.h: .*{sentence}"):
         returned_of(annotation, "s.h")
 
 
 async def handler(event: Asked, tx: Tx) -> Done | None:
-    """As it should be."""
+    """A valid handler."""
 
 
 async def yields(event: Asked, tx: Tx) -> AsyncIterator[Done]:
@@ -175,11 +175,11 @@ async def defaulted(event: Asked, tx: Tx = None) -> None:  # type: ignore[assign
 
 
 async def unsaid(event, tx: Tx) -> None:  # type: ignore[no-untyped-def]
-    """Hears who knows what."""
+    """Has no annotation of what it hears."""
 
 
 async def silent(event: Asked, tx: Tx):  # type: ignore[no-untyped-def]
-    """Says who knows what."""
+    """Has no return annotation."""
 
 
 async def quoted(event: "Asked", tx: Tx) -> None:
@@ -200,22 +200,22 @@ def test_a_signature_is_read() -> None:
 @pytest.mark.parametrize(
     ("fn", "sentence"),
     [
-        (yields, "it yields; return a list instead: async def NAME"),
-        (plain, "is no async function; write async def NAME"),
-        ("charge", "is no async function"),
-        (one, r"its parameters are .*; write async def NAME"),
-        (three, "its parameters are"),
-        (optional, "its parameters are"),
-        (keyword, "its parameters are"),
-        (defaulted, "its parameters are"),
+        (yields, "the function yields; return a list instead: async def NAME"),
+        (plain, "is not an async function; write async def NAME"),
+        ("charge", "is not an async function"),
+        (one, r"the parameters are .*; write async def NAME"),
+        (three, "the parameters are"),
+        (optional, "the parameters are"),
+        (keyword, "the parameters are"),
+        (defaulted, "the parameters are"),
         (unsaid, "parameter event has no annotation"),
-        (silent, "the return annotation is missing, and it says what is said; .* or -> None"),
-        (quoted, r"an annotation cannot be read \('Asked'\)"),
-        (quoted_return, r"an annotation cannot be read \('Done \| None'\)"),
+        (silent, "there is no return annotation, which names what is said; .* or -> None"),
+        (quoted, r"an annotation cannot be resolved \('Asked'\)"),
+        (quoted_return, r"an annotation cannot be resolved \('Done \| None'\)"),
     ],
 )
 def test_a_function_of_another_form_is_refused(fn: Callable[..., Any], sentence: str) -> None:
-    """The sentence shows the form to write."""
+    """The message shows the form to write."""
     with pytest.raises(DeclarationError, match=rf"^s\.h: .*{sentence}"):
         signature_of(fn, "s.h", HANDLER)
 
@@ -225,7 +225,7 @@ def test_events_that_only_a_type_checker_sees_are_refused() -> None:
     source = "from __future__ import annotations\nasync def h(event: Nowhere, tx: Tx) -> None: ...\n"
     module: dict[str, Any] = {}
     exec(compile(source, "handlers.py", "exec", dont_inherit=True), module)  # noqa: S102 - a module of its own
-    with pytest.raises(DeclarationError, match=r"take away quotes and `from __future__.*not under TYPE_CHECKING"):
+    with pytest.raises(DeclarationError, match=r"remove quotes and `from __future__.*not under TYPE_CHECKING"):
         signature_of(module["h"], "s.h", HANDLER)
 
 
@@ -241,10 +241,10 @@ def test_an_undo_takes_what_the_step_did_or_nothing(annotation: Any, many: bool)
 @pytest.mark.parametrize(
     ("annotation", "many", "sentence"),
     [
-        (Done, False, r"write Done \| None: None when the step may or may not have happened"),
+        (Done, False, r"write Done \| None: it is None when nobody knows whether the step took"),
         (Failed | None, False, r"write Done \| None"),
         (list[Done], False, r"write Done \| None"),
-        (Done | None, True, r"write list\[Done\]: an empty list when"),
+        (Done | None, True, r"write list\[Done\]: it is an empty list when"),
         (list[Done | Failed], True, r"write list\[Done\]"),
     ],
 )
@@ -255,7 +255,7 @@ def test_an_undo_that_forgets_the_unsure_case_is_refused(annotation: Any, many: 
 
 
 def test_on_dead_says_one_event_of_several() -> None:
-    """A union is fine: which one may depend on the death."""
+    """A union is valid: which event is said may depend on the death."""
 
     def gave_up(event: Asked, death: Death) -> Done | Failed:
         return Failed(a=event.a) if death.attempts else Done(a=event.a)
@@ -264,7 +264,7 @@ def test_on_dead_says_one_event_of_several() -> None:
 
 
 def test_on_dead_that_may_be_silent_is_refused() -> None:
-    """RULES 5.5: no flow ends in silence."""
+    """RULES 5.5: `on_dead` says exactly one event, so that the other services learn of the failure."""
 
     def nothing(event: Asked, death: Death) -> Done | None: ...
 
@@ -281,7 +281,7 @@ def test_on_dead_that_may_be_silent_is_refused() -> None:
         (nothing, "on_dead always says one event of this service"),
         (many, "on_dead always says one event of this service"),
         (deathless, "write death: Death"),
-        (waiting, "is no plain function"),
+        (waiting, "is not a plain function"),
     ):
         with pytest.raises(DeclarationError, match=sentence):
             check_death(signature_of(fn, "s.d", ON_DEAD, plain=True), "s.d")

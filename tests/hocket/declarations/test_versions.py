@@ -1,4 +1,4 @@
-"""Versions of one event: roads from old to new, renderings from new to old, and what cannot be meant."""
+"""Versions of one event: upcasts from old to new, downcasts from new to old, and what is refused."""
 
 from typing import cast
 
@@ -72,22 +72,22 @@ UPCASTS: dict[type[Heard], Upcast] = {
 
 def test_upcasts_join_into_a_chain() -> None:
     """RULES 10.1: every version from which steps lead to the model is read, and read as that model."""
-    roads = upcast_paths((Placed,), UPCASTS)
-    assert list(roads) == [("order.placed", 3), ("order.placed", 1), ("order.placed", 2)]
-    assert roads["order.placed", 1].read({"order_id": "1"}) == Placed(order_id="1", cents=0, currency="EUR")
-    assert roads["order.placed", 3].upcasts == ()
+    paths = upcast_paths((Placed,), UPCASTS)
+    assert list(paths) == [("order.placed", 3), ("order.placed", 1), ("order.placed", 2)]
+    assert paths["order.placed", 1].read({"order_id": "1"}) == Placed(order_id="1", cents=0, currency="EUR")
+    assert paths["order.placed", 3].upcasts == ()
 
 
-def test_what_a_model_reads_itself_takes_no_upcast() -> None:
+def test_a_version_with_its_own_model_takes_no_upcast() -> None:
     """RULES 10.1: a handler that hears the old version gets the old version."""
-    roads = upcast_paths((Placed, PlacedV2), UPCASTS)
-    assert roads["order.placed", 2].gives is PlacedV2
-    assert roads["order.placed", 1].gives is PlacedV2
+    paths = upcast_paths((Placed, PlacedV2), UPCASTS)
+    assert paths["order.placed", 2].gives is PlacedV2
+    assert paths["order.placed", 1].gives is PlacedV2
     assert upcast_paths((Cancelled,), UPCASTS).keys() == {("order.cancelled", 1)}
 
 
-def test_renderings_are_rendered_again() -> None:
-    """RULES 10.1: what is said beside the new version has older versions of its own."""
+def test_downcasts_join_into_a_chain() -> None:
+    """RULES 10.1: an older version that is made by a downcast is downcast again."""
     made: dict[type[Event], list[Downcast]] = {
         Billed: [Downcast(BilledV2, third_as_second)],
         BilledV2: [Downcast(BilledV1, second_as_first)],
@@ -125,25 +125,29 @@ def test_old_versions_are_bound_and_reported() -> None:
     assert told["says"] == [["bill.sent", 3], ["bill.sent", 2]]
 
 
-def test_two_roads_to_one_version_are_refused() -> None:
-    """RULES 10.1: nobody could tell which is taken."""
+def test_two_paths_for_one_version_are_refused() -> None:
+    """RULES 10.1: the result would depend on the order of declarations."""
     made = service()
     made.upcast(first_to_second)
 
     def first_to_third(old: PlacedV1) -> Placed:
         return Placed(order_id=old.order_id, cents=0, currency="EUR")
 
-    with pytest.raises(DeclarationError, match=r"order.placed version 1 is read by an upcast already; two roads"):
+    with pytest.raises(
+        DeclarationError, match=r"order.placed version 1 is read by an upcast already, .*; keep one of them"
+    ):
         made.upcast(first_to_third)
     made.also_says(third_as_first)
     made.says(BilledV2)
-    with pytest.raises(DeclarationError, match=r"bill.sent version 1 is said beside another already; two roads"):
+    with pytest.raises(
+        DeclarationError, match=r"bill.sent version 1 is made by an also_says already, .*; keep one of them"
+    ):
         made.also_says(second_as_first)
     made.complete()
 
 
-def test_what_cannot_be_a_version_is_refused() -> None:
-    """Another type, a version that is not older, no event, a rendering of what nobody says."""
+def test_invalid_versions_are_refused() -> None:
+    """Another type, a version that is not older, a union, an async function, a downcast of an event nobody says."""
     made = service()
 
     def other(old: Cancelled) -> Placed:
@@ -158,21 +162,21 @@ def test_what_cannot_be_a_version_is_refused() -> None:
     async def later(old: PlacedV1) -> Placed:
         return Placed(order_id=old.order_id, cents=0, currency="EUR")
 
-    with pytest.raises(DeclarationError, match="one event in two versions has one type"):
+    with pytest.raises(DeclarationError, match="give two versions of one event the same type"):
         made.upcast(other)
-    with pytest.raises(DeclarationError, match="the old one has the lower version"):
+    with pytest.raises(DeclarationError, match="give the older one the lower version"):
         made.upcast(back)
-    with pytest.raises(DeclarationError, match=r"is not one Heard; write def NAME\(old: A\) -> B"):
+    with pytest.raises(DeclarationError, match=r"is not one subclass of Heard; write def NAME\(old: A\) -> B"):
         made.upcast(unions)
-    with pytest.raises(DeclarationError, match="is no plain function"):
+    with pytest.raises(DeclarationError, match="is not a plain function"):
         made.upcast(later)  # type: ignore[type-var]  # what a type checker refuses as well
     made.also_says(second_as_first)
-    with pytest.raises(DeclarationError, match="older version of BilledV2, which nobody here says"):
+    with pytest.raises(DeclarationError, match="older version of BilledV2, which this service does not say"):
         made.complete()
 
 
 @pytest.mark.parametrize("formerly", ["Bill", "", 3, (), ("a", "a"), ("bill",), "bill"])
-def test_a_former_name_that_cannot_be_meant_is_refused(formerly: object) -> None:
+def test_an_invalid_former_name_is_refused(formerly: object) -> None:
     """RULES 2.4: a former name is a name, and not the present one."""
     made = Service("billing", owner="team-money")
 
@@ -182,8 +186,8 @@ def test_a_former_name_that_cannot_be_meant_is_refused(formerly: object) -> None
         made.handler(formerly=formerly)(bill)  # type: ignore[call-overload]  # what must not be possible
 
 
-def test_a_former_name_is_nobody_elses() -> None:
-    """RULES 2.4: keys are made of it, so no other handler may have it."""
+def test_a_former_name_belongs_to_one_handler() -> None:
+    """RULES 2.4: keys are derived from it, so no other handler may have it."""
     made = service()
 
     async def charge(order: Placed, tx: Tx) -> None: ...

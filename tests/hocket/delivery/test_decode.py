@@ -69,10 +69,10 @@ def foreign(**attributes: object) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("body", "content_type", "headers", "cause", "says"),
     [
-        (HEAD + '"idempotencykey":7,"data":{"name":"a"}}', JSON, {}, "undecodable", "idempotencykey: is no text"),
-        (HEAD + '"idempotencykey":["k"],"data":{"name":"a"}}', JSON, {}, "undecodable", "idempotencykey: is no text"),
+        (HEAD + '"idempotencykey":7,"data":{"name":"a"}}', JSON, {}, "undecodable", "idempotencykey: is not text"),
+        (HEAD + '"idempotencykey":["k"],"data":{"name":"a"}}', JSON, {}, "undecodable", "idempotencykey: is not text"),
         (HEAD + f'"idempotencykey":"{"k" * 256}","data":{{"name":"a"}}}}', JSON, {}, "undecodable", "longer than 255"),
-        ('{"name":"a"}', "application/json", foreign(idempotencykey=7), "undecodable", "idempotencykey: is no text"),
+        ('{"name":"a"}', "application/json", foreign(idempotencykey=7), "undecodable", "idempotencykey: is not text"),
         ('{"name":"a"}', "application/json", foreign(tracestate="t" * 40_000), "undecodable", "longer than 1024"),
         ('{"name":"a"}', "application/json", foreign(region="r" * 40_000), "undecodable", "region: is longer"),
         (HEAD + '"data":{"name":"a"}}', "application/json", {}, "undecodable", "content_type"),

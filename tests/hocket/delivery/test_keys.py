@@ -152,7 +152,7 @@ async def test_the_same_name_twice_in_one_attempt_raises(tower: Processes, name:
     async def call(rung: Rung, tx: Tx[World]) -> None:
         async with tx.outside(rope, name):
             pass
-        with pytest.raises(HocketError, match=f"twice under the name '{name}'"):
+        with pytest.raises(HocketError, match=f"twice with the name '{name}'"):
             async with tx.outside(rope, name):
                 seen.append("called")
 

@@ -1,4 +1,4 @@
-"""JSON read strictly and written canonically."""
+"""JSON is read strictly and written canonically."""
 
 import json
 import math
@@ -31,14 +31,14 @@ VALUES: st.SearchStrategy[Json] = st.recursive(
 @example({"a": 1.0, "b": 1e16, "c": 1e-7, "d": 0.1, "e": -0.0, "f": 123456.789, "g": 1e21, "h": 5e-324})
 @example({"\ue000": 1, "\U0001f600": 2, "z": 3})
 @example({"a": '\x00\x1f"\\/\x7f\u2028', "b": [], "c": {}, "d": [[], {}]})
-def test_the_fast_road_gives_the_same_bytes(value: Json) -> None:
-    """RFC 8785: whatever road is taken, the bytes are those of the reference."""
+def test_the_fast_encoder_gives_the_same_bytes(value: Json) -> None:
+    """RFC 8785: with either encoder, the bytes are those of the reference."""
     assert canonical(value) == rfc8785.dumps(value)
 
 
 @given(VALUES)
 def test_canonical_is_idempotent(value: Json) -> None:
-    """What was written can be read, is the same value, and is written the same again."""
+    """Reading what was written gives the same value, and writing that gives the same bytes."""
     written = canonical(value)
     read = read_json(written)
     assert read == value
@@ -46,8 +46,8 @@ def test_canonical_is_idempotent(value: Json) -> None:
     assert data_hash(read) == data_hash(value)
 
 
-def test_two_renderings_of_the_same_data_have_the_same_hash() -> None:
-    """RULES 2.5: order of keys, white space and notation of numbers make no conflict."""
+def test_two_encodings_of_the_same_data_have_the_same_hash() -> None:
+    """RULES 2.5: order of keys, white space and notation of numbers do not change the hash."""
     one = read_json(b'{"b": 1.0, "a": "\\u00e9"}')
     other = read_json('{"a":"é","b":1}'.encode())
     assert data_hash(one) == data_hash(other)
@@ -57,7 +57,7 @@ def test_two_renderings_of_the_same_data_have_the_same_hash() -> None:
 
 @pytest.mark.parametrize("number", [MAX_SAFE, -MAX_SAFE, 2**53, -(2**53), 10**20])
 def test_large_numbers_that_keep_their_value_are_read(number: int) -> None:
-    """A whole number is read where a double holds it and writes it just so."""
+    """An integer is read if a double represents it and is written with the same text."""
     assert read_json(str(number).encode()) == number
     assert canonical(read_json(str(number).encode())) == str(number).encode()
 
@@ -92,7 +92,7 @@ def test_large_numbers_that_keep_their_value_are_read(number: int) -> None:
     ],
 )
 def test_what_readers_would_understand_differently_is_refused(raw: bytes) -> None:
-    """Broken or hostile JSON is refused with the place and a sentence, never with another error."""
+    """Invalid or hostile JSON raises `Undecodable` with place and cause, never another error."""
     with pytest.raises(Undecodable) as refused:
         read_json(raw, "data")
     assert refused.value.field == "data"
@@ -100,7 +100,7 @@ def test_what_readers_would_understand_differently_is_refused(raw: bytes) -> Non
 
 
 def test_depth_is_bounded_exactly() -> None:
-    """As deep as the bound is read and written, one deeper is not."""
+    """Nesting up to the bound is read and written; one level more is refused."""
     depth = b"[" * MAX_DEPTH + b"]" * MAX_DEPTH
     assert canonical(read_json(depth)) == depth
     many = b"[" + b",".join([b"[]"] * 200) + b"]"
@@ -116,15 +116,15 @@ def test_depth_is_bounded_exactly() -> None:
     "value",
     [math.nan, math.inf, 2**53, -(2**60), {1: 2}, {"a": object()}, {"a": {1, 2}}, "\ud800", {"\udc00": 1}, b"bytes"],
 )
-def test_what_is_no_json_cannot_be_said(value: Json) -> None:
-    """`Unsayable` with a sentence, whatever the program put into its data."""
+def test_what_is_not_json_cannot_be_said(value: Json) -> None:
+    """Data that is not JSON raises `Unsayable` with a cause."""
     with pytest.raises(Unsayable, match="data"):
         canonical({"inside": value})
 
 
 @given(st.binary(max_size=60))
 def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
-    """Nothing but a value or `Undecodable` comes of any bytes; the value is the one of Python's own reader."""
+    """Any bytes give `Undecodable` or a value, which is that of Python's own reader."""
     try:
         value = read_json(raw)
     except Undecodable:

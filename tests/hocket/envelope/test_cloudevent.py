@@ -1,4 +1,4 @@
-"""The envelope: our own bytes, foreign publishers, and everything hostile."""
+"""The envelope: hocket's own bytes and those of foreign publishers."""
 
 import json
 from datetime import UTC, datetime, timedelta, timezone
@@ -84,7 +84,7 @@ def read(body: bytes, content_type: str = CONTENT_TYPE, **headers: object) -> En
 @given(ENVELOPES)
 @example(ORDER)
 def test_what_is_encoded_is_decoded(envelope: Envelope) -> None:
-    """An envelope survives the wire, and is the same bytes wherever it is encoded again."""
+    """Decoding an encoded envelope gives it back, and encoding it again gives the same bytes."""
     body = encode(envelope)
     back = read(body)
     assert back == envelope
@@ -102,7 +102,7 @@ def test_our_bytes() -> None:
 
 
 def test_a_foreign_event_needs_only_what_cloudevents_needs() -> None:
-    """RULES 2.1: version 1, subject TYPE/ID, derived correlation id, the id as key, and the moment it came."""
+    """RULES 2.1: version 1, subject TYPE/ID, derived correlation id, the id as key, and the time of arrival."""
     assert read(structured()) == Envelope(
         "1", "/shop", "order.placed", 1, "order.placed/1", NOW, correlation_of("/shop", "1"), "1", {}
     )
@@ -110,7 +110,7 @@ def test_a_foreign_event_needs_only_what_cloudevents_needs() -> None:
 
 
 def test_foreign_attributes_are_kept() -> None:
-    """Extensions and a schema of their own are encoded again."""
+    """Extensions and a foreign schema are encoded again."""
     foreign = structured(
         dataschema="https://example.com/order", partition=7, urgent=True, region="eu", datacontenttype="text/json",
         time="2026-11-24T11:00:00.5+01:00",
@@ -126,7 +126,7 @@ def test_foreign_attributes_are_kept() -> None:
 
 @pytest.mark.parametrize("prefix", ["cloudEvents_", "cloudEvents:", "ce-"])
 def test_binary_mode(prefix: str) -> None:
-    """Attributes from headers, data from the body; numbers may come as text, text as bytes, times as timestamps."""
+    """Attributes from headers, data from the body; numbers may be text, text may be bytes, times timestamps."""
     given = {
         "specversion": "1.0", "id": b"1", "source": "/shop", "type": "order.placed", "dataschema": "order.placed/3",
         "revision": "2", "time": NOW, "correlationid": "flow", "region": "eu",
@@ -143,7 +143,7 @@ def test_binary_mode(prefix: str) -> None:
 
 
 def test_the_official_sdk_reads_ours() -> None:
-    """CloudEvents 1.0.2: every attribute arrives as what it is."""
+    """CloudEvents 1.0.2: the official SDK reads every attribute of an encoded envelope."""
     message = rabbitmq.RabbitMQMessage({}, CONTENT_TYPE, encode(ORDER))
     event = rabbitmq.from_structured_event(message)
     assert event.get_id() == ORDER.id
@@ -157,7 +157,7 @@ def test_the_official_sdk_reads_ours() -> None:
 
 
 def test_we_read_the_official_sdk() -> None:
-    """Structured, and binary in the spelling of AMQP and in the one of RabbitMQ's users."""
+    """Structured mode, and binary mode with the header prefixes of AMQP and of Knative."""
     event = CloudEvent(
         {
             "type": "order.placed", "source": "/shop", "id": "17", "time": NOW, "subject": "order/1", "region": "eu",
@@ -179,12 +179,12 @@ def test_we_read_the_official_sdk() -> None:
 
 
 def test_packed_data_is_read() -> None:
-    """`data_base64` is read where it holds a JSON object."""
+    """`data_base64` is read if it is a JSON object."""
     assert read(structured(data_base64="eyJhIjogMX0=")).data == {"a": 1}
 
 
 def test_the_kits_own_undo_is_the_only_hocket_type() -> None:
-    """An undo carries a whole failure envelope, as deep as that may be; nobody else may use the kit's names."""
+    """An undo contains a failure envelope of any allowed depth; other types `hocket.*` are refused."""
     deep: dict[str, Json] = {}
     for _ in range(MAX_DEPTH - 1):
         deep = {"a": deep}
@@ -207,7 +207,7 @@ def test_a_time_is_read_in_any_offset_and_written_in_utc() -> None:
 @given(ENVELOPES)
 @example(ORDER._replace(data={"datacontenttype": '","datacontenttype":"', '"data":': {"data": ',"datacontenttype":'}}))
 def test_the_hash_of_our_own_bytes_is_that_of_their_data(envelope: Envelope) -> None:
-    """RULES 2.5: had from the bytes or from the data, the hash is the same; and the envelope is what `decode` reads."""
+    """RULES 2.5: the hash of the bytes is that of the data, and the envelope is that of `decode`."""
     body = encode(envelope)
     found, hash = read_hashed(body, CONTENT_TYPE, {}, NOW)
     assert hash == data_hash(dict(envelope.data)) == read_hashed(body.replace(b"{", b"{ ", 1), CONTENT_TYPE, {}, NOW)[1]
@@ -225,6 +225,6 @@ def test_the_hash_of_our_own_bytes_is_that_of_their_data(envelope: Envelope) -> 
     ],
 )
 def test_what_only_looks_like_ours_is_read_strictly(spoilt: bytes) -> None:
-    """The short way is taken by canonical bytes alone: what is refused elsewhere is refused there too."""
+    """Only canonical bytes take the fast path; what the strict reader refuses is refused."""
     with pytest.raises(Undecodable, match="body"):
         read_hashed(spoilt, CONTENT_TYPE, {}, NOW)

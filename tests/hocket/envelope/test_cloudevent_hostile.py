@@ -1,4 +1,4 @@
-"""Envelopes that come broken or with ill intent: refused by name, never with another error."""
+"""Invalid and hostile envelopes raise `Undecodable` with the field, never another error."""
 
 import json
 from datetime import UTC, datetime
@@ -41,7 +41,7 @@ def read(body: bytes, content_type: str = CONTENT_TYPE, **headers: object) -> En
 
 
 def refusal(body: bytes, content_type: str = CONTENT_TYPE, headers: dict[str, object] | None = None) -> Undecodable:
-    """The refusal to decode it."""
+    """The error of decoding it."""
     with pytest.raises(Undecodable) as refused:
         decode(body, content_type, headers or {}, NOW)
     return refused.value
@@ -107,7 +107,7 @@ def refusal(body: bytes, content_type: str = CONTENT_TYPE, headers: dict[str, ob
     ],
 )
 def test_hostile_attributes_are_refused(field: str, other: dict[str, Any]) -> None:
-    """What no envelope may hold is refused by name, with a cause that does not quote it."""
+    """An invalid attribute is refused with its name and a cause that does not quote it."""
     refused = refusal(structured(**other))
     assert refused.field == field
     assert refused.cause
@@ -115,7 +115,7 @@ def test_hostile_attributes_are_refused(field: str, other: dict[str, Any]) -> No
 
 @pytest.mark.parametrize("name", ["specversion", "id", "source", "type"])
 def test_four_attributes_cannot_be_derived(name: str) -> None:
-    """What identifies an event and says how to read it must be there."""
+    """The attributes that identify an event or say how to read it are required."""
     refused = refusal(structured(name))
     assert (refused.field, refused.cause) == (name, "is missing")
 
@@ -137,13 +137,13 @@ def test_four_attributes_cannot_be_derived(name: str) -> None:
     ],
 )
 def test_hostile_bodies_are_refused(body: bytes) -> None:
-    """Broken UTF-8, doubled keys, NaN, numbers beyond I-JSON and bottomless nesting name the body."""
+    """Invalid UTF-8, duplicate keys, NaN, numbers beyond I-JSON and deep nesting are reported for `body`."""
     assert refusal(body).field == "body"
 
 
 @pytest.mark.parametrize("content_type", ["", "application/json", "text/plain", "application/octet-stream", "\x00"])
 def test_a_structured_body_under_another_content_type_is_refused(content_type: str) -> None:
-    """What it is must be said: a body is not guessed at."""
+    """The content type decides; the body is not guessed at."""
     assert refusal(structured(), content_type).field == "content_type"
 
 
@@ -156,7 +156,7 @@ def test_a_structured_body_under_another_content_type_is_refused(content_type: s
     ],
 )
 def test_other_formats_are_refused(content_type: str) -> None:
-    """Batches, other formats and other charsets are not read."""
+    """Batches, other formats and other charsets are refused."""
     assert refusal(structured(), content_type).field == "content_type"
     assert read(structured(), "Application/CloudEvents+JSON; Charset=UTF-8; x=y").id == "1"
 
@@ -185,7 +185,7 @@ def test_hostile_headers_are_refused(field: str, headers: dict[str, object], bod
 
 
 def test_only_an_undo_may_nest_an_envelope() -> None:
-    """Data that is deeper than the bound is refused, also where the body as a whole is not."""
+    """Data deeper than the bound is refused, also if the body as a whole is not too deep."""
     deep: Json = {}
     for _ in range(MAX_DEPTH + 1):
         deep = {"a": deep}
@@ -201,7 +201,7 @@ ANY: st.SearchStrategy[Any] = VALUES | st.just("1.0") | st.binary(max_size=5) | 
 
 @given(st.binary(max_size=80) | st.dictionaries(ATTRIBUTES, VALUES).map(lambda whole: structured(**whole)), st.data())
 def test_anything_decodes_or_names_what_is_wrong(body: bytes, data: st.DataObject) -> None:
-    """Whatever comes over the wire ends as an envelope that can be encoded, or as `Undecodable` with a field."""
+    """Any bytes give an envelope that can be encoded, or `Undecodable` with a field."""
     headers = data.draw(st.dictionaries(ATTRIBUTES.map("cloudEvents_{}".format), ANY, max_size=6))
     content_type = data.draw(st.sampled_from([CONTENT_TYPE, "application/json", ""]) | st.text(max_size=20))
     try:

@@ -1,4 +1,4 @@
-"""Identities and keys: minted where something is new, derived where doubles must meet."""
+"""New ids, and keys that are derived so that duplicates are recognized."""
 
 import random
 from datetime import UTC, datetime, timedelta
@@ -15,22 +15,22 @@ FLOW = "0192f0c1-7b1a-7c3e-9d2f-1a2b3c4d5e6f"
 
 
 class Stopped:
-    """A clock that stands still until it is moved."""
+    """A clock that a test sets."""
 
     def __init__(self) -> None:
         self.moment = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
 
     def now(self) -> datetime:
-        """The moment it stands at."""
+        """The time that was set."""
         return self.moment
 
     def monotonic(self) -> float:
-        """Of no use here."""
+        """Not used here."""
         return 0.0
 
 
 def test_uuid7_is_one_and_grows_with_time() -> None:
-    """A minted id is a UUIDv7 (RFC 9562) whose text sorts by the millisecond it was minted in."""
+    """A new id is a UUIDv7 (RFC 9562) whose text sorts by its millisecond."""
     clock = Stopped()
     mint = Ids(clock, random.Random(7))
     first = mint.uuid7()
@@ -44,8 +44,8 @@ def test_uuid7_is_one_and_grows_with_time() -> None:
     assert UUID(second).int >> 80 == int(clock.moment.timestamp() * 1000)
 
 
-def test_the_same_chance_mints_the_same_ids() -> None:
-    """Time and chance are passed in: a seed repeats a whole run."""
+def test_the_same_seed_gives_the_same_ids() -> None:
+    """Clock and random source are passed in, so a seed repeats a whole run."""
     one, other = (Ids(Stopped(), random.Random(1)) for _ in range(2))
     ones = [one.uuid7() for _ in range(100)]
     assert ones == [other.uuid7() for _ in range(100)]
@@ -62,7 +62,7 @@ def test_a_missing_correlation_id_is_derived() -> None:
 
 @given(st.lists(TEXT, max_size=4), st.lists(TEXT, max_size=4))
 def test_digests_differ_with_the_parts(one: list[str], other: list[str]) -> None:
-    """No two lists of parts are joined to the same text: ("ab", "c") is not ("a", "bc")."""
+    """Parts are hashed with their lengths: ("ab", "c") differs from ("a", "bc")."""
     assert (ids.digest(*one) == ids.digest(*other)) == (one == other)
 
 
@@ -70,13 +70,13 @@ def test_digests_differ_with_the_parts(one: list[str], other: list[str]) -> None
 def test_an_inbox_key_is_exactly_its_four_parts(
     one: tuple[str, str, str, str], other: tuple[str, str, str, str]
 ) -> None:
-    """RULES 2.2: (subscription, source, type, idempotency key), not narrower and not wider."""
+    """RULES 2.2: the key depends on subscription, source, type and idempotency key, and on nothing else."""
     assert (ids.inbox_key(*one) == ids.inbox_key(*other)) == (one == other)
     assert len(ids.inbox_key(*one)) == ids.INBOX_KEY_BYTES
 
 
-def test_inbox_keys_of_one_time_lie_together() -> None:
-    """RULES 2.3: led by the coarse time of the idempotency key where that is a UUIDv7 or v8, else by zero."""
+def test_inbox_keys_of_one_time_are_neighbours() -> None:
+    """RULES 2.3: the key begins with the coarse time of a UUIDv7 or v8 idempotency key, else with zero."""
     early, late = ("0192f0c1-0000-7c3e-9d2f-1a2b3c4d5e6f", "0192f0c5-0000-8c3e-9d2f-1a2b3c4d5e6f")
     keys = [ids.inbox_key("a.b", "/a", "t", key) for key in (early, late)]
     assert keys[0][:4] == bytes.fromhex("0192f0c1")
@@ -87,12 +87,12 @@ def test_inbox_keys_of_one_time_lie_together() -> None:
 
 @given(st.text(min_size=36, max_size=36))
 def test_foreign_keys_never_break_an_inbox_key(key: str) -> None:
-    """RULES 2.3: a foreign key may be any text; what is no UUID is led by zero or by what its digits say, always so."""
+    """RULES 2.3: an idempotency key may be any text, and always gives the same inbox key."""
     assert ids.inbox_key("a.b", "/a", "t", key) == ids.inbox_key("a.b", "/a", "t", key)
 
 
-def test_derived_keys_are_of_the_cause_and_carry_the_flows_time() -> None:
-    """RULES 2.3: a UUIDv8 of cause, subscription, type and ordinal, led by the 48 time bits of the flow."""
+def test_derived_keys_depend_on_the_cause_and_begin_with_the_flows_time() -> None:
+    """RULES 2.3: a UUIDv8 of cause, subscription, type and ordinal, after the 48 time bits of the flow."""
     cause = ("/orders", "order.placed", "key")
     key = ids.derived_key(cause, "payments.charge", "payment.charged", 0, FLOW)
     assert UUID(key).version == 8
@@ -120,7 +120,7 @@ def test_keys_for_the_outside_differ_by_subscription_and_name() -> None:
 
 
 def test_each_undo_has_a_key_of_its_own() -> None:
-    """RULES 5.4: hash(run, "undo", n): two failure events, or two replicas, make one."""
+    """RULES 5.4: the key depends on run and generation, so two failures or two replicas give one undo."""
     run = ids.run_key(FLOW, "payments.charge", "order/4711")
     assert ids.undo_key(run, 1) == ids.undo_key(run, 1)
     assert ids.undo_key(run, 1) != ids.undo_key(run, 2)
@@ -128,7 +128,7 @@ def test_each_undo_has_a_key_of_its_own() -> None:
 
 
 def test_a_letter_without_a_row_has_the_same_identity_each_time() -> None:
-    """RULES 8.1: a hash of what died, as a UUIDv8."""
+    """RULES 8.1: a hash of the delivery, as a UUIDv8."""
     one = ids.death_id("payments.charge", "body")
     assert one == ids.death_id("payments.charge", "body")
     assert one != ids.death_id("payments.charge", "other")

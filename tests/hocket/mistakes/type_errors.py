@@ -1,7 +1,7 @@
-"""Eighteen mistakes that a type checker sees, but for two; each stands in a function, so that a test can make it.
+"""Eighteen mistakes; a type checker sees all but two. Each is in a function, so that a test can make it.
 
-Each wrong line carries the code under which mypy refuses it. mypy strict refuses an ignore that ignores nothing, so
-that this file passes only as long as every mistake is seen.
+Each wrong line has an ignore with mypy's error code. mypy strict refuses an ignore without an error, so this file
+passes only while mypy sees every mistake.
 """
 
 from hocket import Death, Event, Heard, Scheduled, Service, Tx
@@ -39,7 +39,7 @@ def n1() -> None:
 
 
 def n2() -> None:
-    """Says what it only hears."""
+    """Says an event that it only hears."""
 
     @payments.handler  # type: ignore[type-var]
     async def take(e: Other, tx: Tx[Uses]) -> Other:
@@ -47,7 +47,7 @@ def n2() -> None:
 
 
 def n3() -> None:
-    """Hears what is no event."""
+    """Hears something that is not an event."""
 
     @payments.handler  # type: ignore[type-var]
     async def take(e: str, tx: Tx[Uses]) -> None: ...
@@ -61,26 +61,26 @@ def n4() -> None:
 
 
 async def n5(e: Other, tx: Tx[Uses]) -> PaymentCharged:
-    """Says what it does not declare."""
+    """Returns an event that it does not declare."""
     return PaymentDeclined(order_id="", reason="")  # type: ignore[return-value]
 
 
 def n6() -> None:
-    """An undo that forgets the case in which nobody knows."""
+    """An undo without the case in which the result is unknown."""
 
     @payments.undo(charge, PaymentCharged)  # type: ignore[arg-type]
     async def take(o: OrderPlaced, c: PaymentCharged, w: StockRejected, tx: Tx[Uses]) -> None: ...
 
 
 def n7() -> None:
-    """Undoes what the step does not say: refused at import only."""
+    """Undoes an event that the step does not say: refused at import only."""
 
     @payments.undo(charge, PaymentRefunded)
     async def take(o: OrderPlaced, c: PaymentRefunded | None, w: StockRejected, tx: Tx[Uses]) -> None: ...
 
 
 def n8() -> None:
-    """Gives up another input than the handler hears."""
+    """An `on_dead` with another input than the handler's."""
 
     @payments.on_dead(charge)  # type: ignore[arg-type]
     def take(o: Other, d: Death) -> PaymentDeclined:
@@ -95,17 +95,17 @@ def n9() -> None:
 
 
 async def n10(e: Other, tx: Tx[Uses]) -> PaymentCharged | None:  # type: ignore[return]
-    """Forgets to return what it made."""
+    """Does not return the event that it declares."""
     PaymentCharged(order_id="", charge_id="")
 
 
 def n11() -> Scheduled[PaymentFlagged]:
-    """Neither at nor after."""
+    """A schedule with neither `at` nor `after`."""
     return Scheduled(PaymentFlagged(order_id=""), key="a")  # type: ignore[call-overload, no-any-return]
 
 
 def n12() -> None:
-    """Says nothing about what it says."""
+    """Has no return annotation."""
 
     @fraud.handler
     async def take(e: Other, tx: Tx):  # type: ignore[no-untyped-def]
@@ -113,12 +113,12 @@ def n12() -> None:
 
 
 async def n13(tx: Tx[Uses], o: OrderPlaced) -> None:
-    """A call by keywords, whose names a decorated handler does not keep."""
+    """A call by keyword, which a decorated handler does not take."""
     await charge(order=o, tx=tx)  # type: ignore[call-arg]
 
 
 def n14(o: OrderPlaced) -> None:
-    """Changes a fact."""
+    """Sets a field of an event."""
     o.order_id = "x"  # type: ignore[misc]
 
 
@@ -130,7 +130,7 @@ def n15() -> None:
 
 
 def n16() -> None:
-    """Reads an old version into what is no event."""
+    """An upcast into something that is not an event."""
 
     @payments.upcast  # type: ignore[type-var]
     def take(old: Other) -> str:
@@ -138,14 +138,14 @@ def n16() -> None:
 
 
 def n17() -> None:
-    """A former name that is no name."""
+    """A former name that is not a name."""
 
     @payments.handler(formerly=3)  # type: ignore[call-overload, untyped-decorator]
     async def take(e: Other, tx: Tx[Uses]) -> None: ...
 
 
 def n18() -> None:
-    """Says an older version that is another event."""
+    """An older version that is another event."""
 
     @payments.also_says  # type: ignore[type-var]
     def take(new: PaymentCharged) -> Other:

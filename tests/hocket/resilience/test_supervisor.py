@@ -1,4 +1,4 @@
-"""Every task has a supervisor; nothing dies silently."""
+"""The supervisor reports the first task that fails, and stops the others."""
 
 import asyncio
 
@@ -8,7 +8,7 @@ from hocket.telemetry.signals import Listener, Signals
 
 
 class Ear(Listener):
-    """Hears of troubles."""
+    """Records what was reported as trouble."""
 
     def __init__(self) -> None:
         self.heard: list[str] = []
@@ -21,8 +21,8 @@ async def _fail(error: Exception) -> None:
     raise error
 
 
-async def test_a_task_that_dies_is_told_with_its_own_sentence() -> None:
-    """The first error counts; ours keep their sentence, others are named."""
+async def test_a_task_that_fails_is_reported_with_its_message() -> None:
+    """The first error counts; the kit's own errors keep their message, others are named."""
     ear = Ear()
     one, two = Supervisor("one", Signals([ear])), Supervisor("two", Signals([ear]))
     one.spawn("work", _fail(ConfigError("the port is taken")))
@@ -32,8 +32,8 @@ async def test_a_task_that_dies_is_told_with_its_own_sentence() -> None:
     assert ear.heard == ["a task of the kit died"] * 2
 
 
-async def test_inside_a_task_one_can_tell_a_stop_from_an_accident() -> None:
-    """`cutting` is true only in what the supervisor itself has cancelled."""
+async def test_a_task_can_distinguish_a_stop_from_its_own_cancellation() -> None:
+    """`cutting` is true only in tasks that the supervisor itself has cancelled."""
     supervisor = Supervisor("one", Signals())
     seen: list[bool] = []
 

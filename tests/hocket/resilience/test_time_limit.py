@@ -1,4 +1,4 @@
-"""The time-out that all runs of one subscription share."""
+"""The timeout that all runs of one subscription share."""
 
 import asyncio
 
@@ -19,12 +19,12 @@ async def test_a_run_that_lasts_too_long_ends_with_a_timeout() -> None:
 
 
 async def test_each_run_has_its_own_time() -> None:
-    """Who began earlier is due earlier; who ended in time is not touched, also where others were cut."""
-    deadlines, ended = TimeLimit(SHORT), []
+    """Runs expire in order of start; a run that ends in time is not cancelled when others expire."""
+    limit, ended = TimeLimit(SHORT), []
 
     async def run(name: str, until: asyncio.Event) -> None:
         try:
-            with deadlines.run():
+            with limit.run():
                 await until.wait()
         except TimeoutError:
             ended.append(name)
@@ -41,7 +41,7 @@ async def test_each_run_has_its_own_time() -> None:
 
 
 async def test_a_cancellation_from_outside_stays_one() -> None:
-    """Only its own cut becomes a `TimeoutError`."""
+    """Only a cancellation by the limit becomes a `TimeoutError`."""
     started = asyncio.Event()
 
     async def run() -> None:
@@ -57,7 +57,7 @@ async def test_a_cancellation_from_outside_stays_one() -> None:
 
 
 async def test_a_timeout_of_the_run_itself_goes_first() -> None:
-    """A shorter time-out inside is the run's own business."""
+    """A shorter timeout inside the block expires first and is not the limit's."""
     with TimeLimit(LONG).run():
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0):
@@ -66,7 +66,7 @@ async def test_a_timeout_of_the_run_itself_goes_first() -> None:
 
 
 async def test_what_a_run_raises_goes_through() -> None:
-    """An error is no time-out, also where the run was cut and raised something else on the way out."""
+    """Another error stays what it is, also when the run expired and raised it on the way out."""
     with pytest.raises(KeyError), TimeLimit(LONG).run():
         raise KeyError("k")
 
@@ -82,8 +82,8 @@ async def test_what_a_run_raises_goes_through() -> None:
 
 async def test_ended_runs_are_not_remembered() -> None:
     """However many runs end within the time, one timer stands and no run is kept."""
-    deadlines = TimeLimit(LONG)
+    limit = TimeLimit(LONG)
     for _ in range(1000):
-        with deadlines.run():
+        with limit.run():
             pass
-    assert not deadlines._runs
+    assert not limit._runs

@@ -1,4 +1,4 @@
-"""Steps and their undo: each transition, and every order in which they can come."""
+"""Steps and their undo: each transition, and every order in which they can occur."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -46,7 +46,7 @@ FINAL = (LedgerState.DONE, LedgerState.VOID, LedgerState.UNSURE, LedgerState.UND
 
 
 def begun(row: LedgerRow | None, **other: Any) -> Begun | Wait | Refused | Conflict | Obsolete:
-    """The delivery of `ROW` asks to begin, with a token of its own."""
+    """The delivery of `ROW` asks to begin, with its own token."""
     words: dict[str, Any] = {
         "run": "run", "correlation_id": "flow", "step": "payments.charge", "scope": "order/1", "token": "me",
         "boot": "boot", "inbox_key": b"key", "step_key": "outside", "input": b"input", "replay": False, "now": 5.0,
@@ -66,12 +66,12 @@ def failed(row: LedgerRow | None) -> Failed:
 
 
 def test_the_first_copy_begins() -> None:
-    """RULES 5.2: `begun` names its owner and its run, and keeps what came in."""
+    """RULES 5.2: the `begun` row has its owner, its run and its input."""
     assert begun(None) == Begun(ROW)
 
 
 def test_a_step_whose_flow_failed_before_is_refused() -> None:
-    """RULES 5.3: `refused` is the outcome of a `begun` that met a tombstone, each time it comes."""
+    """RULES 5.3: a step that finds a tombstone is `refused`, each time it is delivered."""
     tombstone = failed(None).row
     assert tombstone is not None
     assert (tombstone.state, tombstone.failure, tombstone.updated) == (LedgerState.TOMBSTONE, b"why", 9.0)
@@ -82,7 +82,7 @@ def test_a_step_whose_flow_failed_before_is_refused() -> None:
 
 
 def test_a_copy_waits_while_another_is_at_work() -> None:
-    """RULES 5.2: an owner is at work, whatever its process; without owner the run is taken over."""
+    """RULES 5.2: a row with an owner is being handled, in any process; a row without one is taken over."""
     assert begun(replace(ROW, owner="other")) == Wait()
     assert begun(FREE) == Begun(ROW)
     assert begun(replace(ROW, owner="other", boot="another")) == Wait()
@@ -90,13 +90,13 @@ def test_a_copy_waits_while_another_is_at_work() -> None:
 
 
 def test_taking_over_keeps_the_mark() -> None:
-    """RULES 5.3: a failure that was marked survives the run that it found at work."""
+    """RULES 5.3: a marked failure stays when another run takes the row over."""
     assert begun(replace(FREE, failure=b"why")) == Begun(replace(ROW, failure=b"why"))
 
 
 @pytest.mark.parametrize("state", [LedgerState.BEGUN, LedgerState.REFUSED, *FINAL])
 def test_another_input_in_the_same_run_is_a_conflict(state: LedgerState) -> None:
-    """RULES 5.1: there is one run for a scope in a flow."""
+    """RULES 5.1: a flow has one run for each scope."""
     assert begun(replace(FREE, state=state), inbox_key=b"another") == Conflict()
     assert begun(replace(FREE, state=state), inbox_key=b"another", replay=True) == Conflict()
 
@@ -104,7 +104,7 @@ def test_another_input_in_the_same_run_is_a_conflict(state: LedgerState) -> None
 @pytest.mark.parametrize("state", FINAL)
 @pytest.mark.parametrize("replay", [False, True])
 def test_what_has_ended_does_not_begin_again(state: LedgerState, replay: bool) -> None:
-    """RULES 5.6: only the replay of an unsure run begins again; the number of its undos goes on."""
+    """RULES 5.6: only the replay of an unsure run begins again; it keeps the number of its undos."""
     row = replace(FREE, state=state, generation=2, results=(b"result",))
     if state is LedgerState.UNSURE and replay:
         assert begun(row, replay=True) == Begun(replace(ROW, generation=2))
@@ -120,7 +120,7 @@ def test_an_unmarked_run_ends_as_it_ended() -> None:
 
 
 def test_a_marked_run_undoes_itself_at_its_end() -> None:
-    """RULES 5.3: the end of a marked run writes the undo; a void one has nothing to undo."""
+    """RULES 5.3: a marked run orders its undo when it ends; a void one has nothing to undo."""
     marked = failed(ROW).row
     assert marked == replace(ROW, failure=b"why", updated=9.0)
     for how in (LedgerState.DONE, LedgerState.UNSURE):
@@ -133,7 +133,7 @@ def test_a_marked_run_undoes_itself_at_its_end() -> None:
 
 
 def test_what_on_dead_said_undoes_the_step() -> None:
-    """RULES 5.5: the burial that speaks writes the step's own undo; a marked failure came before it."""
+    """RULES 5.5: what `on_dead` says orders the step's own undo; a marked failure has precedence."""
     after = ended(ROW, LedgerState.UNSURE, results=(), spoken=b"spoken")
     assert after.undo == UndoOrder("run", 1, b"spoken")
     assert (after.row.state, after.row.failure) == (LedgerState.UNDOING, b"spoken")
@@ -142,7 +142,7 @@ def test_what_on_dead_said_undoes_the_step() -> None:
 
 
 def test_a_fenced_run_starts_the_next_undo() -> None:
-    """RULES 5.4: what it did may have come after the undo; a void end has done nothing."""
+    """RULES 5.4: its effect may have come after the undo; a void run had no effect."""
     for state in (LedgerState.UNDOING, LedgerState.UNDONE):
         row = replace(FREE, state=state, generation=1, failure=b"why")
         for how in (LedgerState.DONE, LedgerState.UNSURE):
@@ -153,7 +153,7 @@ def test_a_fenced_run_starts_the_next_undo() -> None:
 
 
 def test_a_fenced_run_changes_nothing_else() -> None:
-    """RULES 3.1: only the run that `begun` names wins."""
+    """RULES 3.1: only the run that owns the `begun` row wins."""
     for row in (
         replace(ROW, owner="other"),
         replace(ROW, boot="after"),
@@ -166,7 +166,7 @@ def test_a_fenced_run_changes_nothing_else() -> None:
 
 
 def test_release_clears_only_its_own() -> None:
-    """RULES 5.2: retry, deferral and give-back clear the owner, and leave what is another's."""
+    """RULES 5.2: a retry, a deferral and a stop clear their own owner and no other."""
     assert release(ROW, "me", 9.0) == replace(FREE, updated=9.0)
     other = replace(ROW, owner="other")
     assert release(other, "me", 9.0) is other
@@ -175,7 +175,7 @@ def test_release_clears_only_its_own() -> None:
 
 
 def test_a_failure_undoes_what_is_done_or_unsure() -> None:
-    """RULES 5.3: `undoing` and the order of the undo, in one."""
+    """RULES 5.3: the row becomes `undoing`, and the undo is ordered."""
     for state in (LedgerState.DONE, LedgerState.UNSURE):
         after = failed(replace(FREE, state=state, results=(b"result",)))
         assert after.undo == UndoOrder("run", 1, b"why")
@@ -185,7 +185,7 @@ def test_a_failure_undoes_what_is_done_or_unsure() -> None:
 
 
 def test_a_second_failure_changes_nothing() -> None:
-    """RULES 5.3: a mark stays as it is, and whatever is not done or unsure is left alone."""
+    """RULES 5.3: a mark is not replaced, and only rows that are done or unsure are undone."""
     assert failed(replace(ROW, failure=b"first")) == Failed(None, None)
     for state in LedgerState:
         if state not in {LedgerState.BEGUN, LedgerState.DONE, LedgerState.UNSURE}:
@@ -193,7 +193,7 @@ def test_a_second_failure_changes_nothing() -> None:
 
 
 def test_only_the_last_undo_ends_it() -> None:
-    """RULES 5.4: an undo that is not the last leaves the row undoing."""
+    """RULES 5.4: an earlier undo leaves the row `undoing`."""
     row = replace(FREE, state=LedgerState.UNDOING, generation=2)
     assert undone(row, 1, 9.0) is None
     assert undone(row, 2, 9.0) == replace(row, state=LedgerState.UNDONE, updated=9.0)
@@ -202,10 +202,10 @@ def test_only_the_last_undo_ends_it() -> None:
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_every_order_ends_well(name: str) -> None:
-    """RULES 5.1 to 5.6: no order of arrival, crash, pause and double leaves a zombie that nobody sees, or wedges."""
+    """RULES 5.1 to 5.6: no order of arrivals, crashes, pauses and duplicates leaves an unseen zombie or a stuck run."""
     explored = explore(SCENARIOS[name])
     assert not explored.wrong, explored.path
-    assert explored.states > 5000, "it visits what it is meant to visit"
+    assert explored.states > 5000, "the exploration is too small"
 
 
 def _without_begun(row: LedgerRow | None, **words: Any) -> Any:
@@ -260,7 +260,7 @@ WITHOUT: dict[str, dict[str, Callable[..., object]]] = {
 
 @pytest.mark.parametrize("rule", WITHOUT)
 def test_every_rule_is_needed(rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """RULES 5: leave one rule out, and some order of things ends badly."""
+    """RULES 5: without any one rule, some order ends badly."""
     for name, function in WITHOUT[rule].items():
         monkeypatch.setattr(saga, name, function)
     scenario = Scenario(failures=1, replay=True) if rule == "obsolete" else Scenario()

@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line."""
+"""Logs: one JSON object per line."""
 
 import json
 import logging
@@ -16,7 +16,7 @@ from hocket.telemetry.signals import Ended, Sent
 
 @pytest.fixture
 def stream() -> Iterator[StringIO]:
-    """Where the lines go; afterwards logging is as it was."""
+    """Where the lines go; afterwards logging is reset."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield StringIO()
@@ -28,20 +28,20 @@ def stream() -> Iterator[StringIO]:
 
 
 def lines(stream: StringIO) -> list[dict[str, Any]]:
-    """Every line as what it says."""
+    """Every line, decoded."""
     return [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
-def ended(word: Word, *, zombie: bool = False) -> Ended:
+def ended(word: Word) -> Ended:
     """An attempt whose error quotes a card number."""
     return Ended(
         "payments", "payments.charge", "order.placed", "1", "flow", 2, word, 1.0, 2.5, 0.5, "CardDeclined",
-        "4111 1111 1111 1111 declined", zombie,
+        "4111 1111 1111 1111 declined",
     )  # fmt: skip
 
 
 def test_a_dead_letter_is_a_warning(stream: StringIO) -> None:
-    """With everything that finds it again, and without the text that may quote a sensitive field."""
+    """The line has what identifies the letter, and not the error text, which may quote a sensitive field."""
     configure("INFO", stream)
     LogsListener().attempts([ended(Word.HANDLED), ended(Word.RETRY), ended(Word.DEAD)])
     (line,) = lines(stream)
@@ -54,16 +54,8 @@ def test_a_dead_letter_is_a_warning(stream: StringIO) -> None:
     assert "4111" not in stream.getvalue()
 
 
-def test_a_zombie_is_an_error(stream: StringIO) -> None:
-    """What was done and will not be undone wants a person."""
-    configure("ERROR", stream)
-    LogsListener().attempts([ended(Word.DEAD), ended(Word.DEAD, zombie=True)])
-    (line,) = lines(stream)
-    assert (line["level"], line["zombie"]) == ("error", True)
-
-
 def test_what_was_handled_is_debug(stream: StringIO) -> None:
-    """No line an event above DEBUG."""
+    """A handled event is logged at DEBUG only."""
     configure("debug", stream)
     LogsListener().attempts([ended(Word.HANDLED)])
     (line,) = lines(stream)
@@ -71,7 +63,7 @@ def test_what_was_handled_is_debug(stream: StringIO) -> None:
 
 
 def test_breaker_link_refusals_and_troubles(stream: StringIO) -> None:
-    """What a person may want to know, with its particulars."""
+    """Each has its level, and a trouble its details."""
     configure("INFO", stream)
     log = LogsListener()
     log.breaker("payments", "card-api", "open")

@@ -88,7 +88,7 @@ def otel(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> Tracing:
 
 
 def test_a_flow_is_one_trace(collector: Collector, otel: Tracing) -> None:
-    """Publish, process, publish again: each the child of the one before, over service borders."""
+    """Publish, process, publish again: each span is a child of the one before, across services."""
     first = otel.saying(SAYING)
     hop = Processing("payments", "payments.charge", "order.placed", "1", "flow", 2, first)
     with Signals([otel]).around(hop) as run_hop:
@@ -123,7 +123,7 @@ def test_a_flow_is_one_trace(collector: Collector, otel: Tracing) -> None:
 
 
 def test_an_event_joins_the_trace_of_its_flow(collector: Collector, otel: Tracing) -> None:
-    """Outside a handler the flow's own traceparent is the parent; one that is broken begins a trace."""
+    """Outside a handler the flow's traceparent is the parent; an invalid one starts a new trace."""
     assert otel.saying(Saying("orders", "a", "1", "flow", "a.v1", FLOW)).startswith(FLOW[:36])
     broken = otel.saying(Saying("orders", "b", "1", "flow", "b.v1", "00-broken"))
     assert not broken.startswith(FLOW[:36])
@@ -132,7 +132,7 @@ def test_an_event_joins_the_trace_of_its_flow(collector: Collector, otel: Tracin
 
 
 def test_the_span_is_current_while_the_handler_runs(otel: Tracing) -> None:
-    """Calls of the handler to the outside hang below it; afterwards nothing is current."""
+    """Outside calls of the handler are children of its span; afterwards no span is current."""
     with Signals([otel]).around(RUN):
         assert trace.get_current_span().get_span_context().is_valid
     assert not trace.get_current_span().get_span_context().is_valid
@@ -151,8 +151,8 @@ def test_errors_are_marked_without_their_text(collector: Collector, otel: Tracin
 
 
 @pytest.mark.parametrize("word", [Defer.__name__, BreakerOpen.__name__, "CancelledError"])
-def test_words_are_no_errors(collector: Collector, otel: Tracing, word: str) -> None:
-    """A deferral, an open breaker and a stop are marked as such and are no failures."""
+def test_deferrals_and_stops_are_not_errors(collector: Collector, otel: Tracing, word: str) -> None:
+    """A deferral, an open breaker and a stop are marked as such, without an error status."""
     wait = timedelta(seconds=1)
     error = {"Defer": Defer(wait), "BreakerOpen": BreakerOpen("card-api", wait)}.get(word, asyncio.CancelledError())
     with pytest.raises(type(error)), Signals([otel]).around(RUN):
@@ -173,7 +173,7 @@ def test_words_are_no_errors(collector: Collector, otel: Tracing, word: str) -> 
     ],
 )
 def test_without_an_endpoint_nothing_is_made(environ: dict[str, str]) -> None:
-    """Tracing is asked for by the standard variables, or it is not there."""
+    """Without the standard variables there is no tracing."""
     assert from_environment(environ, "1.2.3") is None
 
 

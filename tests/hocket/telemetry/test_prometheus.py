@@ -45,7 +45,7 @@ def every_moment(metrics: PrometheusListener) -> None:
 
 
 def test_the_names_and_labels_of_the_docs(metrics: PrometheusListener) -> None:
-    """The page shows the metrics of docs/wire.md with their labels, and none besides."""
+    """The page has the metrics of docs/wire.md with their labels, and no others."""
     table = WIRE.read_text().split("## Metrics")[1]
     promised = {}
     for line in table.splitlines():
@@ -61,7 +61,7 @@ def test_the_names_and_labels_of_the_docs(metrics: PrometheusListener) -> None:
 
 
 def test_attempts_are_counted_by_outcome(metrics: PrometheusListener) -> None:
-    """A group at a time; a dead letter also by its cause."""
+    """Groups are added up; a dead letter is also counted by its cause."""
     metrics.attempts([ended(Word.HANDLED), ended(Word.HANDLED), ended(Word.DEAD, "ValueError")])
     metrics.attempts([ended(Word.HANDLED)])
     where = {"subscription": "payments.charge"}
@@ -71,7 +71,7 @@ def test_attempts_are_counted_by_outcome(metrics: PrometheusListener) -> None:
 
 
 def test_only_runs_are_timed_and_only_the_handled_have_an_age(metrics: PrometheusListener) -> None:
-    """What never ran takes no time; the age of what failed says nothing."""
+    """A duplicate did not run, so it has no time; a failed attempt has no event age."""
     metrics.attempts([ended(Word.HANDLED), ended(Word.RETRY, "ValueError"), ended(Word.DUPLICATE)])
     where = {"subscription": "payments.charge"}
     assert value(metrics, "hocket_handle_seconds_count", **where) == 2
@@ -98,7 +98,7 @@ def test_breakers(metrics: PrometheusListener, state: str, number: int) -> None:
 
 
 def test_what_waits(metrics: PrometheusListener) -> None:
-    """Levels follow the last sample; what is no longer in hand is 0; shed receipts are counted once."""
+    """Gauges follow the last sample; a subscription without deliveries in hand is 0; shed receipts count once."""
     metrics.sampled(Sample("payments", 1, 2, 3, 4, 5.0, {"payments.charge": 7}, 2))
     metrics.sampled(Sample("payments", 10, 20, 30, 40, 50.0, {}, 5))
     waiting = {kind: value(metrics, "hocket_outbox_waiting", kind=kind) for kind in ("events", "receipts", "later")}
@@ -110,7 +110,7 @@ def test_what_waits(metrics: PrometheusListener) -> None:
 
 
 def test_link_and_troubles(metrics: PrometheusListener) -> None:
-    """The link is a level, a trouble is counted by its sentence."""
+    """The link is a gauge; a trouble is counted by its text."""
     metrics.link("payments", ready=True, reason="")
     assert value(metrics, "hocket_link_up") == 1
     metrics.link("payments", ready=False, reason="gone")

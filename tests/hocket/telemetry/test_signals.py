@@ -1,4 +1,4 @@
-"""The table of named moments."""
+"""Signals: moments reach every listener, and contexts surround a run."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -16,7 +16,7 @@ SAYING = Saying("payments", "payment.charged", "2", "flow", "payment.charged.v1"
 
 
 class Notes(Listener):
-    """Writes down what it hears."""
+    """Records each moment."""
 
     def __init__(self, name: str, heard: list[tuple[object, ...]], traceparent: str = "") -> None:
         self.name = name
@@ -64,7 +64,7 @@ class Notes(Listener):
         return self.traceparent
 
 
-def tell(listener: Listener) -> None:
+def report_all(listener: Listener) -> None:
     """Every moment once."""
     listener.attempts([ENDED])
     listener.published([SENT])
@@ -75,9 +75,9 @@ def tell(listener: Listener) -> None:
 
 
 def test_every_listener_hears_every_moment_in_order() -> None:
-    """A moment is passed on as it is, to the first listener first."""
+    """A moment is passed on unchanged, to the first listener first."""
     heard: list[tuple[object, ...]] = []
-    tell(Signals([Notes("a", heard), Notes("b", heard)]))
+    report_all(Signals([Notes("a", heard), Notes("b", heard)]))
     moments = [
         ("attempts", ENDED), ("published", SENT), ("breaker", "payments", "card-api", "open"),
         ("link", "payments", False, "gone"), ("sampled", SAMPLE),
@@ -96,14 +96,14 @@ def test_contexts_surround_a_run() -> None:
 
 
 def test_the_first_traceparent_counts() -> None:
-    """Where no listener traces, the flow's own goes on."""
+    """Without a listener that traces, the flow's own traceparent is used."""
     assert Signals([Notes("a", []), Notes("b", [], "own"), Notes("c", [], "later")]).saying(SAYING) == "own"
     assert Signals([Listener()]).saying(SAYING) == "of the flow"
     assert Signals().saying(SAYING) == "of the flow"
 
 
-def test_a_listener_may_leave_every_moment_alone() -> None:
-    """A listener overrides only what it wants to hear."""
-    tell(Listener())
+def test_a_listener_may_ignore_every_moment() -> None:
+    """A listener overrides only the moments that it needs."""
+    report_all(Listener())
     assert Listener().processing(RUN) is None
     assert Listener().saying(SAYING) == ""

@@ -35,13 +35,13 @@ async def _run(seed: int) -> list[str]:
 
 
 async def test_the_same_seed_is_the_same_run() -> None:
-    """Ids, waits and order come from the seed alone."""
+    """Ids, waits and order depend on the seed alone."""
     assert await _run(7) == await _run(7)
     assert await _run(7) != await _run(8)
 
 
 async def test_what_an_outsider_can_tell() -> None:
-    """What was said, who is dead, and which step of a failed flow may stand."""
+    """The said events, the dead letters, and the steps of a failed flow that are not undone."""
 
     async def toll(rung: Rung, tx: Tx[World]) -> Tolled:
         return Tolled(name=rung.name)
@@ -59,7 +59,7 @@ async def test_what_an_outsider_can_tell() -> None:
 
 
 async def test_quiet_names_what_does_not_come_to_rest() -> None:
-    """A handler that sleeps for ever is named."""
+    """The error names a handler that never ends."""
 
     async def sleep(rung: Rung, tx: Tx[World]) -> None:
         for _ in range(200):
@@ -75,7 +75,7 @@ async def test_quiet_names_what_does_not_come_to_rest() -> None:
 
 
 async def test_a_handler_is_a_plain_function() -> None:
-    """`fake_tx` gives keys, the outside, and a private database."""
+    """`fake_tx` gives keys, outside calls, and a private database."""
     tx = fake_tx(uses=World(), tables=tables)
     async with tx.outside(rope) as key:
         assert key == tx.idempotency_key

@@ -1,4 +1,4 @@
-"""Virtual time: nothing is waited for, and afterwards time is real again."""
+"""Virtual time: waits cost no real time, and afterwards time is real again."""
 
 import asyncio
 import time
@@ -7,7 +7,7 @@ from hocket.testing.virtual_time import EPOCH, virtual_time
 
 
 async def test_a_day_passes_at_once() -> None:
-    """Timers fire in their order, the clock says what has passed."""
+    """Timers fire in order, and the clock shows the time that has passed."""
     began = time.monotonic()
     fired: list[int] = []
 

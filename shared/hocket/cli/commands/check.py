@@ -1,4 +1,4 @@
-"""`hocket check`: what services declare, without starting them; and the stations of a delivery."""
+"""`hocket check`: checks and shows what services declare, without starting them."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -14,41 +14,45 @@ from hocket.service import Service
 
 
 @click.command()
-@click.argument("modules", nargs=-1, metavar="[MODULE...]", help="Modules with a service.")
-@click.option("--pipeline", is_flag=True, help="Print the stations of a delivery and what each promises.")
+@click.argument("modules", nargs=-1, metavar="[MODULE...]", help="Modules with a service, as services.orders.")
+@click.option("--pipeline", is_flag=True, help="Print the stations that a delivery passes, and what each promises.")
 def check(modules: tuple[str, ...], pipeline: bool) -> None:
-    """Import services, check what they declare, and say what was found."""
+    """Check what services declare, without starting them.
+
+    Prints which events each service says and what each subscription hears. With several modules it also names events
+    that none of them says.
+    """
     if pipeline:
         _stations()
     if not modules:
         if pipeline:
             return
-        raise click.BadParameter("name a module with a service, or --pipeline")
-    found, wrong = _load(modules)
+        raise click.BadParameter("name a module with a service, or give --pipeline")
+    found, errors = _load(modules)
     for service in found:
         click.echo("\n".join(describe(service.declarations)))
-    for line in strangers([service.declarations for service in found]):
+    for line in unsaid([service.declarations for service in found]):
         click.echo(line)
-    if wrong:
-        raise DeclarationError("; ".join(wrong))
+    if errors:
+        raise DeclarationError("; ".join(errors))
 
 
 def _load(modules: Iterable[str]) -> tuple[list[Service[Any]], list[str]]:
-    """The services that can be meant, and a sentence for each that cannot."""
+    """The valid services, and an error text for each of the others."""
     found: list[Service[Any]] = []
-    wrong: list[str] = []
+    errors: list[str] = []
     for text in modules:
         try:
             service = load(parse(text).module)
             service.complete()
             found.append(service)
         except HocketError as error:
-            wrong.append(str(error))
-    return found, wrong
+            errors.append(str(error))
+    return found, errors
 
 
 def describe(declared: Declarations) -> Iterator[str]:
-    """One service: a line of its own, then a line a subscription."""
+    """A line for the service, then one for each subscription."""
     said = ", ".join(sorted(_dotted(name) for name in declared.says)) or "nothing"
     yield f"{declared.service} ({declared.owner}) says {said}"
     for each in declared.subscriptions.values():
@@ -58,8 +62,8 @@ def describe(declared: Declarations) -> Iterator[str]:
         yield f"  {each.queue} {kind} {heard}, says {says}"
 
 
-def strangers(declared: list[Declarations]) -> Iterator[str]:
-    """What is heard here and said by none of these services, where several are looked at."""
+def unsaid(declared: list[Declarations]) -> Iterator[str]:
+    """A line for each event that these services hear and none of them says; none for a single service."""
     if len(declared) < 2:
         return
     said = {name for one in declared for name in one.says}

@@ -1,4 +1,4 @@
-"""`hocket dead`: the dead-letter desk in a terminal."""
+"""`hocket dead`: lists, shows, replays and discards dead letters, through the desk's HTTP interface."""
 
 import json
 import sys
@@ -13,17 +13,17 @@ from hocket.cli.desk_client import DeskRefused, Query, ask
 from hocket.cli.targets import settings
 from hocket.cli.text_table import shown, table
 
-#: Exit status of what the desk refused or does not have.
+#: Exit status if the desk refuses, or has no such letter.
 NOT_SO = 1
 
-_desk = click.option("--desk", default="", help="Address of the desk; default HOCKET_DESK_URL.")
+_desk = click.option("--desk", default="", help="Address of the desk, http://HOST:PORT; default: HOCKET_DESK_URL.")
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print the desk's answer as JSON.")
 _letter = click.argument("letter", metavar="LETTER", help="The letter's id.")
 
 
 @click.group(cls=Commands)
 def dead() -> None:
-    """Look at dead letters, replay and discard them."""
+    """List, show, replay and discard dead letters."""
 
 
 @dead.command("list")
@@ -31,16 +31,16 @@ def dead() -> None:
     "--state",
     default="pending",
     show_default=True,
-    help="pending, replaying, handled, discarded, obsolete or any.",
+    help="Show letters in this state: pending, replaying, handled, discarded, obsolete or any.",
 )
-@click.option("--cause", default="")
-@click.option("--subscription", default="")
-@click.option("--after", type=Within(0), default=0, show_default=True)
-@click.option("--limit", type=Within(1, 500), default=100, show_default=True)
+@click.option("--cause", default="", help="Show letters with this cause, as ValueError or timeout.")
+@click.option("--subscription", default="", help="Show letters of this subscription, as payments.charge.")
+@click.option("--after", type=Within(0), default=0, show_default=True, help="Continue after this position.")
+@click.option("--limit", type=Within(1, 500), default=100, show_default=True, help="Show at most this many letters.")
 @_desk
 @_as_json
 def list_(state: str, cause: str, subscription: str, after: int, limit: int, desk: str, as_json: bool) -> None:
-    """List letters, the oldest first."""
+    """List dead letters, the oldest first."""
     named = {"state": "" if state == "any" else state, "cause": cause, "subscription": subscription}
     query: Query = {name: value for name, value in named.items() if value}
     answer = _ask(desk, as_json, "GET", "", {**query, "after": after, "limit": limit})
@@ -48,7 +48,7 @@ def list_(state: str, cause: str, subscription: str, after: int, limit: int, des
         return
     letters = answer["letters"]
     if not letters:
-        click.echo(f"No letter is {state}." if state != "any" else "No letter is like this.")
+        click.echo(f"No letter is {state}." if state != "any" else "No letter matches.")
         return
     head = ("LETTER", "STATE", "SUBSCRIPTION", "SUBJECT", "ATTEMPTS", "DIED", "CAUSE")
     click.echo(table(head, [_row(letter) for letter in letters]))
@@ -67,7 +67,7 @@ def _row(letter: dict[str, Any]) -> tuple[object, ...]:
 @_desk
 @_as_json
 def show(letter: str, desk: str, as_json: bool) -> None:
-    """Show one letter: what died, why, and what was done."""
+    """Show one letter: the event, why it failed, and what was done."""
     found = _ask(desk, as_json, "GET", f"/{quote(letter, safe='')}")
     if as_json:
         return
@@ -99,12 +99,12 @@ def show(letter: str, desk: str, as_json: bool) -> None:
 
 @dead.command()
 @_letter
-@click.option("--reason", default="")
-@click.option("--dry-run", is_flag=True, help="Say what it would do, and do nothing.")
+@click.option("--reason", default="", help="Why it can work now; kept with the letter.")
+@click.option("--dry-run", is_flag=True, help="Say what a replay would do, and send nothing.")
 @_desk
 @_as_json
 def replay(letter: str, reason: str, dry_run: bool, desk: str, as_json: bool) -> None:
-    """Send a letter again, to the one subscription that failed."""
+    """Deliver a letter again to the subscription that failed."""
     path = f"/{quote(letter, safe='')}/replay"
     if dry_run:
         plan = _ask(desk, as_json, "GET", path)
@@ -121,11 +121,11 @@ def replay(letter: str, reason: str, dry_run: bool, desk: str, as_json: bool) ->
 
 @dead.command()
 @_letter
-@click.option("--reason", required=True, help="Why nobody needs it any more.")
+@click.option("--reason", required=True, help="Why nobody needs it any more; kept with the letter.")
 @_desk
 @_as_json
 def discard(letter: str, reason: str, desk: str, as_json: bool) -> None:
-    """Settle a letter by hand; nothing is sent."""
+    """Close a letter without sending anything."""
     done = _ask(desk, as_json, "POST", f"/{quote(letter, safe='')}/discard", body={"reason": reason})
     if not as_json:
         click.echo(f"Discarded {done['letter']}.")
@@ -134,7 +134,7 @@ def discard(letter: str, reason: str, desk: str, as_json: bool) -> None:
 def _ask(
     desk: str, as_json: bool, method: str, path: str, query: Query | None = None, body: Any = None
 ) -> dict[str, Any]:
-    """Ask the desk; prints the answer where JSON is wanted, and ends where the desk refuses."""
+    """Ask the desk. With `as_json`, print the answer; if the desk refuses, end with status 1."""
     try:
         answer = ask(desk or settings().desk_url, method, f"/api/dead{path}", query, body)
     except DeskRefused as refused:

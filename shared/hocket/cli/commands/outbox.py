@@ -1,4 +1,4 @@
-"""`hocket outbox`: what a service has said and the broker has not confirmed, and why."""
+"""`hocket outbox`: shows which messages of a service the broker has not confirmed, and why."""
 
 import json
 import time
@@ -13,19 +13,21 @@ from hocket.cli.text_table import table
 from hocket.clock import rfc3339
 from hocket.store.records import OutboxViewRow
 
-#: Exit status where nothing was there to retry.
+#: Exit status if there was nothing to retry.
 NOT_SO = 1
 
 
 @click.command()
-@click.argument("target", metavar="SERVICE", help="A service's name, or the address of its database.")
-@click.option("--refused", is_flag=True, help="Show only what the broker refused.")
+@click.argument(
+    "target", metavar="SERVICE", help="A service's name, or the address of its database, as sqlite:///PATH."
+)
+@click.option("--refused", is_flag=True, help="Show only rows that the broker refused.")
 @click.option("--retry", type=Whole(), multiple=True, metavar="ID", help="Publish a refused row again.")
 @click.option("--retry-refused", "retry_all", is_flag=True, help="Publish every refused row again.")
-@click.option("--limit", type=Within(1, 1000), default=50, show_default=True, help="Rows to show.")
+@click.option("--limit", type=Within(1, 1000), default=50, show_default=True, help="Show at most this many rows.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def outbox(target: str, refused: bool, retry: tuple[int, ...], retry_all: bool, limit: int, as_json: bool) -> None:
-    """Show what waits in an outbox and why; publish again what the broker had refused."""
+    """Show what waits in an outbox, or publish refused rows again."""
     from hocket.assembly.drivers import outbox_view
 
     there = outbox_view(target, settings())
@@ -38,11 +40,11 @@ def outbox(target: str, refused: bool, retry: tuple[int, ...], retry_all: bool, 
     now = time.time()
     counts, rows = there.counts(now), there.rows(limit, refused=refused)
     if as_json:
-        told = [
+        totals = [
             {"kind": kind, "state": state, "rows": many, "oldest": moment(due)} for kind, state, many, due in counts
         ]
         click.echo(
-            json.dumps({"counts": told, "rows": [{**_facts(row), "why": why(row, now)} for row in rows]}, indent=2)
+            json.dumps({"counts": totals, "rows": [{**_facts(row), "why": why(row, now)} for row in rows]}, indent=2)
         )
         return
     if not counts:
@@ -63,16 +65,17 @@ def _facts(row: OutboxViewRow) -> dict[str, object]:
 
 
 def why(row: OutboxViewRow, now: float) -> str:
-    """Why a row still stands in the outbox, in a sentence."""
+    """Why a row is still in the outbox."""
     if row.refused:
-        return f"the broker refused it for good: {row.reason or 'no reason given'}; mend that, then --retry {row.id}"
+        reason = row.reason or "no reason given"
+        return f"the broker refused it for good: {reason}; fix the cause, then give --retry {row.id}"
     if row.due > now:
         return f"it is due in {row.due - now:.0f} s"
     if not row.owner:
-        return "it is due and nobody has claimed it yet: is the service running?"
-    return f"it waits for the broker's confirm, held by the process with boot id {row.owner}"
+        return "it is due, and no process has claimed it yet; check that the service is running"
+    return f"it waits for the broker's confirm; the process with boot id {row.owner} has it"
 
 
 def moment(seconds: float) -> str:
-    """A moment as people read it, whole seconds."""
+    """A moment in UTC, to the second."""
     return rfc3339(datetime.fromtimestamp(seconds, UTC).replace(microsecond=0))

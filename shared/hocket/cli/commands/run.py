@@ -1,4 +1,4 @@
-"""`hocket run`: services in this process until SIGTERM or SIGINT."""
+"""`hocket run`: runs services in this process until SIGTERM or SIGINT."""
 
 import asyncio
 from collections.abc import Sequence
@@ -18,10 +18,10 @@ from hocket.service import Service
     nargs=-1,
     required=True,
     metavar="MODULE[:PORT]...",
-    help="Modules with a service, as services.orders:8002.",
+    help="Modules with a service and its HTTP port, as services.orders:8002; the port defaults to HOCKET_HTTP_PORT.",
 )
 def run(modules: tuple[str, ...]) -> None:
-    """Run services, each on its port, until SIGTERM or SIGINT."""
+    """Run services until SIGTERM or SIGINT."""
     targets = [parse(text) for text in modules]
     services = [load(target.module) for target in targets]
     config = settings(services)
@@ -29,19 +29,19 @@ def run(modules: tuple[str, ...]) -> None:
     names = [service.name for service in services]
     for name in names:
         if names.count(name) > 1:
-            raise ConfigError(f"service {name} is named twice: a process runs it once")
+            raise ConfigError(f"service {name} is named twice; a process runs it once, so name it once")
     asyncio.run(_run(list(zip(services, ports, strict=True)), config))
 
 
 def with_ports(targets: Sequence[Target], config: Config) -> list[tuple[Target, int]]:
-    """Each target with its port; `ConfigError` where two would listen on one."""
+    """Each target with its port. Raises `ConfigError` if two would listen on the same one."""
     found: list[tuple[Target, int]] = []
     taken: dict[int, str] = {}
     for target in targets:
         port = config.http_port if target.port is None else target.port
         if port and port in taken:
             raise ConfigError(
-                f"{taken[port]} and {target.module} would both listen on port {port}: give each its own, MODULE:PORT"
+                f"{taken[port]} and {target.module} would both listen on port {port}; give each its own, MODULE:PORT"
             )
         taken[port] = target.module
         found.append((target, port))

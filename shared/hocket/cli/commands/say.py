@@ -1,4 +1,4 @@
-"""`hocket say`: one event from a person, as a service would have said it."""
+"""`hocket say`: publishes one event, as the service itself would have said it."""
 
 import asyncio
 import json
@@ -23,58 +23,56 @@ from hocket.outbox.builder import Causation, OutboxBuilder
 from hocket.service import Service
 from hocket.telemetry.signals import Signals
 
-#: Exit status of what the broker did not take.
+#: Exit status if the broker did not confirm the event.
 NOT_SO = 1
-#: Seconds that the broker has for all of it, the confirm included.
+#: Seconds for connecting, publishing and the broker's confirm together.
 BROKER_SECONDS = 15.0
 #: Stands for standard input.
 STDIN = "-"
 
 
 @click.command()
-@click.argument("module", metavar="MODULE", help="The module of the service that says it, as services.orders.")
+@click.argument("module", metavar="MODULE", help="The module of the service that says the event, as services.orders.")
 @click.argument(
-    "type_", metavar="TYPE", help="The event's type, with a version where an older one is meant: order.placed.v1."
+    "type_",
+    metavar="TYPE",
+    help="The event's type, as order.placed; with a version for an older one, as order.placed.v1.",
 )
 @click.argument("data", metavar="DATA", help="The event's fields as a JSON object; - reads it from standard input.")
-@click.option(
-    "--flow", default="", metavar="ID", help="Correlation id of the flow that it belongs to; default a new one."
-)
-@click.option(
-    "--key", default="", metavar="KEY", help="Said again with the same key in the same flow it is handled once."
-)
+@click.option("--flow", default="", metavar="ID", help="Correlation id of the event's flow; default: a new flow.")
+@click.option("--key", default="", metavar="KEY", help="Idempotency: the same key in the same flow is handled once.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def say(module: str, type_: str, data: str, flow: str, key: str, as_json: bool) -> None:
-    """Say an event that a service declares, at once and confirmed by the broker."""
+    """Publish one event of a service, and wait for its confirm."""
     if key and not flow:
-        raise click.BadParameter("--key counts within a flow: name it by --flow too")
+        raise click.BadParameter("--key counts within a flow; give --flow too")
     service = load(parse(module).module)
     service.complete()
     config = settings([service])
     event = _event(service.declarations, type_, _read(config.max_event_bytes) if data == STDIN else data)
     try:
-        told = asyncio.run(publish(service, event, config, flow=flow, key=key))
+        said = asyncio.run(publish(service, event, config, flow=flow, key=key))
     except Unsayable as error:
         raise ConfigError(str(error)) from error
     except TransportError as error:
         click.echo(f"hocket: {error}", err=True)
         raise Exit(NOT_SO) from error
     if as_json:
-        click.echo(json.dumps({"id": told.event_id, "subject": told.subject, "flow": told.flow}, indent=2))
+        click.echo(json.dumps({"id": said.event_id, "subject": said.subject, "flow": said.flow}, indent=2))
     else:
-        click.echo(f"Said {told.event_id} about {told.subject} in flow {told.flow}.")
+        click.echo(f"Said {said.event_id} about {said.subject} in flow {said.flow}.")
 
 
 def _read(most: int) -> str:
-    """Standard input, at most so many characters; `ConfigError` where there are more."""
+    """Standard input, at most `most` characters. Raises `ConfigError` if there are more."""
     text = sys.stdin.read(most + 1)
     if len(text) > most:
-        raise ConfigError(f"standard input holds more than {most} bytes: say less, or raise HOCKET_MAX_EVENT_BYTES")
+        raise ConfigError(f"standard input has more than {most} bytes; send less, or raise HOCKET_MAX_EVENT_BYTES")
     return text
 
 
 def _event(declared: Declarations, type_: str, data: str) -> Event:
-    """The event; `ConfigError` where the service does not say it, or the data is not its fields."""
+    """The event. Raises `ConfigError` if the service does not declare it, or for invalid data."""
     dotted = {routing_key(*name): model for name, model in sorted(declared.says.items())}
     newest = {name: model for (name, _), model in sorted(declared.says.items())}
     model = dotted.get(type_) or newest.get(type_)
@@ -89,30 +87,31 @@ def _event(declared: Declarations, type_: str, data: str) -> Event:
         raise ConfigError(f"{type_}: {at}: {first['msg'].lower()}") from error
 
 
-class Told(NamedTuple):
-    """What was said: the event's id, what it is about, and the flow that it belongs to."""
+class Said(NamedTuple):
+    """The event that was published."""
 
     event_id: str
     subject: str
     flow: str
 
 
-async def publish(service: Service[Any], event: Event, config: Config, *, flow: str = "", key: str = "") -> Told:
-    """Publish one event as `service` would have said it, directly and confirmed (RULES 4.7); no database is touched.
+async def publish(service: Service[Any], event: Event, config: Config, *, flow: str = "", key: str = "") -> Said:
+    """Publish one event as `service` would have said it, without its database (RULES 4.7).
 
-    With a `key`, whoever hears it twice in one flow handles it once. `Unsayable` where it is not declared or too big,
-    `ConfigError` where there is no broker, `TransportError` where the broker did not take it.
+    With a `key`, subscriptions handle the event once for each flow, however often it is published. Raises `Unsayable`
+    for an event that is undeclared or too large, `ConfigError` if no broker answers, `TransportError` if it does not
+    confirm the event.
     """
     from hocket.assembly import drivers
 
     if drivers.in_memory(config):
-        raise ConfigError("HOCKET_BROKER_URL is memory://, which lives inside one process: name a broker to say it to")
+        raise ConfigError("HOCKET_BROKER_URL is memory://, a broker inside one process; give the address of a RabbitMQ")
     clock, declared, chance = SystemClock(), service.declarations, random.SystemRandom()
     ids = Ids(clock, chance)
     flow = flow or ids.uuid7()
-    speaker = OutboxBuilder(service.name, ids, clock, Signals(), config.max_event_bytes, declared.older)
+    builder = OutboxBuilder(service.name, ids, clock, Signals(), config.max_event_bytes, declared.older)
     cause = Causation((f"/{service.name}", "", key) if key else None, service.name, flow)
-    rows = speaker.rows([event], cause, declared.says)
+    rows = builder.rows([event], cause, declared.says)
     transport = drivers.transport(service.name, config, None)
     try:
         await transport.open()
@@ -120,13 +119,15 @@ async def publish(service: Service[Any], event: Event, config: Config, *, flow: 
             await transport.until_ready()
             answers = await transport.publish([row.message for row in rows])
     except TimeoutError as error:
-        raise ConfigError(f"nothing was said: {transport.link().reason or 'the broker does not answer'}") from error
+        raise ConfigError(
+            f"nothing was published: {transport.link().reason or 'the broker does not answer'}"
+        ) from error
     finally:
         await transport.close()
     for answer in answers:
         if answer.verdict is not Verdict.CONFIRMED:
             raise TransportError(
                 f"{rows[0].message.type} is {answer.verdict.value}: {answer.reason or 'no reason given'}; "
-                "see that a service has started once on this broker, then say it again"
+                "start a service on this broker once, which declares the exchanges, then repeat the command"
             )
-    return Told(rows[0].event_id, rows[0].subject, flow)
+    return Said(rows[0].event_id, rows[0].subject, flow)

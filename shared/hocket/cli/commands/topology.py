@@ -1,4 +1,4 @@
-"""`hocket topology`: what services have on the broker, as a definitions file; and what nobody hears any more."""
+"""`hocket topology`: prints services' broker objects as a definitions file; shows and removes leftovers."""
 
 import asyncio
 import json
@@ -15,20 +15,26 @@ from hocket.config import Config
 from hocket.errors import ConfigError
 from hocket.service import Service
 
-#: Exit status where something stays that nobody hears.
+#: Exit status if leftovers remain.
 NOT_SO = 1
 
 
 @click.command()
-@click.argument("modules", nargs=-1, required=True, metavar="MODULE...", help="Modules with a service.")
-@click.option("--unheard", is_flag=True, help="Say what nobody hears any more, and remove nothing.")
-@click.option("--prune", is_flag=True, help="Remove what nobody hears any more; a queue only when it is empty.")
+@click.argument(
+    "modules", nargs=-1, required=True, metavar="MODULE...", help="Modules with a service, as services.orders."
+)
+@click.option("--unheard", is_flag=True, help="Show leftovers, and remove nothing.")
+@click.option("--prune", is_flag=True, help="Remove leftovers; a queue only if it is empty and has no consumer.")
 def topology(modules: tuple[str, ...], unheard: bool, prune: bool) -> None:
-    """Print what services have on the broker as a RabbitMQ definitions file, or remove what nobody hears any more."""
+    """Print a RabbitMQ definitions file, or show and remove leftovers.
+
+    The file has the queues, exchanges and bindings of these services. Leftovers are queues and bindings on the broker
+    that the services no longer declare.
+    """
     services = _services(modules)
     config = settings(services)
     if unheard or prune:
-        if asyncio.run(_keep_up(services, config, prune)):
+        if asyncio.run(_show_leftovers(services, config, prune)):
             raise Exit(NOT_SO)
         return
     from hocket.assembly.drivers import definitions
@@ -37,19 +43,19 @@ def topology(modules: tuple[str, ...], unheard: bool, prune: bool) -> None:
 
 
 def _services(modules: Sequence[str]) -> list[Service[Any]]:
-    """The services of these modules, each complete; `DeclarationError` and `ConfigError` say what is wrong."""
+    """The services of these modules. Raises `DeclarationError` and `ConfigError`."""
     found: dict[str, Service[Any]] = {}
     for text in modules:
         service = load(parse(text).module)
         service.complete()
         if service.name in found:
-            raise ConfigError(f"service {service.name} is named twice: name it once")
+            raise ConfigError(f"service {service.name} is named twice; name it once")
         found[service.name] = service
     return list(found.values())
 
 
-async def _keep_up(services: Sequence[Service[Any]], config: Config, prune: bool) -> int:
-    """Say, and with `prune` remove, what nobody hears; how much of it stays."""
+async def _show_leftovers(services: Sequence[Service[Any]], config: Config, prune: bool) -> int:
+    """Print each leftover and, with `prune`, remove it; returns how many remain."""
     from hocket.assembly.drivers import broker_admin
     from hocket.broker.port import BrokerAdmin
 
@@ -60,23 +66,23 @@ async def _keep_up(services: Sequence[Service[Any]], config: Config, prune: bool
             await there.unbind(binding)
         return ""
 
-    stays = looked = 0
+    remaining = shown_count = 0
     async with broker_admin(config) as there:
         found = await there.found()
         for service in services:
             declared = service.declarations
             for each in leftovers(service.name, declared.topology(), declared.former_queues, found):
-                looked += 1
+                shown_count += 1
                 left = await remove(there, each) if prune else _later(each)
-                stays += not prune or bool(left)
+                remaining += not prune or bool(left)
                 click.echo(shown(f"{_named(each)}: {each.why}; {left or 'removed'}"))
-    if not looked:
-        click.echo("Everything that stands is heard.")
-    return stays
+    if not shown_count:
+        click.echo("There are no leftovers.")
+    return remaining
 
 
 def _later(each: Leftover) -> str:
-    return "--prune removes it once it is empty and nobody consumes it" if each.queue else "--prune removes it"
+    return "--prune removes it once it is empty and has no consumer" if each.queue else "--prune removes it"
 
 
 def _named(each: Leftover) -> str:

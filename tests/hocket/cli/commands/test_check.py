@@ -1,4 +1,4 @@
-"""`hocket check` and the frame of the program: what it says, and its exit status."""
+"""`hocket check`, and how the program ends: output and exit status."""
 
 import os
 import subprocess
@@ -25,7 +25,7 @@ def test_check_says_what_a_service_declares(hocket: Terminal, folder: Path) -> N
 
 
 def test_check_names_what_nobody_says(hocket: Terminal, folder: Path) -> None:
-    """Looking at several services it says which event none of them says."""
+    """With several services it names the events that none of them says."""
     (folder / "greeter_three.py").write_text(GREETER.format(name="greeter"))
     (folder / "other_three.py").write_text(GREETER.format(name="other"))
     ended = hocket("check", "greeter_three", "other_three")
@@ -33,8 +33,8 @@ def test_check_names_what_nobody_says(hocket: Terminal, folder: Path) -> None:
     assert "greeter.greet hears lead.captured.v1, which none of these services says" in ended.out
 
 
-def test_check_goes_on_behind_a_mistake(hocket: Terminal, folder: Path) -> None:
-    """A service that cannot be meant ends with status 2 and its sentence; the others are still shown."""
+def test_check_continues_after_a_mistake(hocket: Terminal, folder: Path) -> None:
+    """An invalid service ends with status 2 and its message; the others are still shown."""
     (folder / "wrong_four.py").write_text(GREETER.format(name="wrong").replace("-> None", ""))
     (folder / "greeter_four.py").write_text(GREETER.format(name="greeter"))
     ended = hocket("check", "wrong_four", "greeter_four")
@@ -53,18 +53,18 @@ def test_check_prints_the_stations(hocket: Terminal) -> None:
 
 
 def test_check_without_a_module_is_a_mistake(hocket: Terminal) -> None:
-    """It says what to name."""
+    """The message says what to give."""
     ended = hocket("check")
     assert ended.status == 2
     assert "name a module with a service" in ended.err
 
 
 def test_run_refuses_in_one_sentence(hocket: Terminal, folder: Path) -> None:
-    """A module that is not there, a port that is none, a service named twice: status 2, no stack, nothing started."""
+    """A missing module, an invalid port, a service named twice: status 2, no traceback, nothing started."""
     (folder / "greeter_five.py").write_text(GREETER.format(name="greeter"))
     for words, sentence in (
         (("services_nowhere",), "there is no module services_nowhere"),
-        (("greeter_five:x",), "'x' is no port"),
+        (("greeter_five:x",), "'x' is not a port"),
         (("greeter_five:1", "greeter_five:2"), "service greeter is named twice"),
     ):
         ended = hocket("run", *words)
@@ -74,7 +74,7 @@ def test_run_refuses_in_one_sentence(hocket: Terminal, folder: Path) -> None:
 
 
 def test_run_says_which_driver_is_missing(folder: Path) -> None:
-    """A broker address that no driver speaks ends the real program with one sentence and status 2."""
+    """A broker address without a driver ends the real program with one sentence and status 2."""
     (folder / "greeter_six.py").write_text(GREETER.format(name="greeter"))
     ended = subprocess.run(
         [sys.executable, "-m", "hocket.cli", "run", "greeter_six:0"],

@@ -22,7 +22,7 @@ async def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
 
 
 async def test_list_shows_what_waits(hocket: Terminal, desk: Bench) -> None:
-    """One line a letter, whole ids, ready to be named in the next command; settled ones only when asked for."""
+    """One line for each letter, with its whole id for the next command; closed ones only on request."""
     await desk.act("letter-2", "discard", 200)
     ended = await asyncio.to_thread(hocket, "dead", "list")
     head, *lines = ended.out.splitlines()
@@ -37,7 +37,7 @@ async def test_list_shows_what_waits(hocket: Terminal, desk: Bench) -> None:
 
 
 async def test_show_tells_the_letter(hocket: Terminal, desk: Bench) -> None:
-    """What died, why, its attempts, its data with sensitive fields masked."""
+    """The event, the cause, the attempts, and the data with sensitive fields masked."""
     ended = await asyncio.to_thread(hocket, "dead", "show", "letter-1")
     assert ended.status == 0
     for part in ("KeyError: 'region'", "order/1", "team-growth", "flow-1", "possible", "12990", "masked"):
@@ -63,7 +63,7 @@ async def test_replay_says_first_what_it_would_do(hocket: Terminal, desk: Bench)
 
 
 async def test_discard_needs_a_reason(hocket: Terminal, desk: Bench) -> None:
-    """A letter is settled by hand only with a word why."""
+    """A letter is discarded only with a reason."""
     assert (await asyncio.to_thread(hocket, "dead", "discard", "letter-1")).status == 2
     done = await asyncio.to_thread(hocket, "dead", "discard", "letter-1", "--reason", "a test order")
     assert (done.status, done.out) == (0, "Discarded letter-1.\n")
@@ -71,7 +71,7 @@ async def test_discard_needs_a_reason(hocket: Terminal, desk: Bench) -> None:
 
 
 async def test_json_is_the_desks_answer(hocket: Terminal, desk: Bench) -> None:
-    """`--json` prints what the desk answered, also where it refuses."""
+    """`--json` prints the desk's answer, also if it refuses."""
     listed = await asyncio.to_thread(hocket, "dead", "list", "--json")
     assert [letter["id"] for letter in json.loads(listed.out)["letters"]] == ["letter-1", "letter-2"]
     shown = await asyncio.to_thread(hocket, "dead", "show", "letter-1", "--json")
@@ -82,14 +82,14 @@ async def test_json_is_the_desks_answer(hocket: Terminal, desk: Bench) -> None:
 
 
 async def test_a_letter_that_is_not_there_is_status_1(hocket: Terminal, desk: Bench) -> None:
-    """And the desk's own sentence."""
+    """An unknown letter ends with status 1 and the desk's message."""
     ended: Ended = await asyncio.to_thread(hocket, "dead", "show", "none")
     assert (ended.status, ended.out) == (1, "")
     assert "There is no letter none" in ended.err
 
 
 async def test_no_desk_is_one_sentence(hocket: Terminal, unused_tcp_port: int) -> None:
-    """Status 2, the address, and how to name another."""
+    """Status 2, the address, and how to give another."""
     ended = await asyncio.to_thread(hocket, "dead", "list", "--desk", f"http://127.0.0.1:{unused_tcp_port}")
     assert ended.status == 2
     assert ended.err.startswith(f"hocket: no desk answers at http://127.0.0.1:{unused_tcp_port}")
@@ -98,7 +98,7 @@ async def test_no_desk_is_one_sentence(hocket: Terminal, unused_tcp_port: int) -
 
 
 async def test_what_is_shown_cannot_command_the_terminal(hocket: Terminal, desk: Bench) -> None:
-    """Control and bidi characters of a letter are printed as their names."""
+    """Control and bidi characters of a letter are printed as their code points."""
     await desk.dead(dead(3, death_error="\x1b[2Jgone\u202e"))
     ended = await asyncio.to_thread(hocket, "dead", "list")
     assert "U+001B[2JgoneU+202E" in ended.out

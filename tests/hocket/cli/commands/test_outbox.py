@@ -1,4 +1,4 @@
-"""`hocket outbox`: what waits and why, also beside a running service, and a second chance for what was refused."""
+"""`hocket outbox`: what waits and why, also beside a running service; and publishing refused rows again."""
 
 import json
 import time
@@ -39,13 +39,15 @@ async def test_it_shows_what_waits_and_why(hocket: Terminal, store: SqliteStore)
     ]
     big, due, later = rows.splitlines()[1:]
     assert "c.big" in big
-    assert "refused it for good: PRECONDITION_FAILED - message size too large; mend that, then --retry 3" in big
-    assert "waits for the broker's confirm, held by the process with boot id boot-1" in due
+    assert (
+        "refused it for good: PRECONDITION_FAILED - message size too large; fix the cause, then give --retry 3" in big
+    )
+    assert "waits for the broker's confirm; the process with boot id boot-1 has it" in due
     assert "it is due in " in later
 
 
 async def test_a_refused_row_is_published_again(hocket: Terminal, store: SqliteStore) -> None:
-    """RULES 4.3: it has no owner any more, so that the running service claims it at its next look."""
+    """RULES 4.3: it has no owner any more, so that the running service claims it at its next poll."""
     assert hocket("outbox", "orders", "--retry", "1").status == 1
     ended = hocket("outbox", "orders", "--retry", "3")
     assert (ended.status, ended.out) == (0, "1 rows will be published again.\n")
@@ -58,22 +60,22 @@ async def test_a_refused_row_is_published_again(hocket: Terminal, store: SqliteS
 async def test_all_refused_rows_and_json(hocket: Terminal, store: SqliteStore, tmp_path: Path) -> None:
     """By the database's address, as JSON; only the refused ones, then all of them again."""
     there = f"sqlite:///{tmp_path}/orders.db"
-    told = json.loads(hocket("outbox", there, "--json", "--refused").out)
-    assert [row["to"] for row in told["rows"]] == ["hocket.events c.big"]
-    assert {(each["state"], each["rows"]) for each in told["counts"]} == {("due", 1), ("later", 1), ("refused", 1)}
+    shown = json.loads(hocket("outbox", there, "--json", "--refused").out)
+    assert [row["to"] for row in shown["rows"]] == ["hocket.events c.big"]
+    assert {(each["state"], each["rows"]) for each in shown["counts"]} == {("due", 1), ("later", 1), ("refused", 1)}
     assert json.loads(hocket("outbox", there, "--json", "--retry-refused").out) == {"freed": 1}
     await store.close()
 
 
 async def test_an_empty_outbox(hocket: Terminal, store: SqliteStore) -> None:
-    """One word where nothing waits."""
+    """An empty outbox prints one sentence."""
     await store.forget([1, 2, 3])
     assert hocket("outbox", "orders").out == "Nothing waits.\n"
     await store.close()
 
 
 def test_what_has_no_outbox(hocket: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A service that never ran, a file that is no database of hocket, another kind of database: status 2."""
+    """A service that never ran, a file that is not a database of hocket, another kind of database: status 2."""
     monkeypatch.setenv("HOCKET_DATABASE_URL", f"sqlite:///{tmp_path}/{{service}}.db")
     assert "name a service that has run here" in hocket("outbox", "nobody").err
     (tmp_path / "other.db").write_bytes(b"")

@@ -1,4 +1,4 @@
-"""`hocket run` as a real process while its PostgreSQL is away: it lives, says why it is not ready, and goes on."""
+"""`hocket run` as a real process without its PostgreSQL: it is live, reports why it is not ready, and recovers."""
 
 import asyncio
 import os
@@ -20,7 +20,7 @@ PATIENCE = 60.0
 AT_ONCE = 5.0
 
 SERVICE = '''
-"""A door that writes down who knocks."""
+"""A service that records requests."""
 from aiohttp import web
 from sqlalchemy import Column, MetaData, String, Table, insert
 from hocket import Service
@@ -72,7 +72,7 @@ class Door:
                 await process.wait()
 
     async def asked(self, what: str) -> tuple[int, str] | None:
-        """The answer of one health page; None: nobody listens."""
+        """The answer of one health page; None: nothing listens."""
         with suppress(aiohttp.ClientError):
             async with (
                 aiohttp.ClientSession() as http,
@@ -99,7 +99,7 @@ class Door:
             return answer.status
 
     def said(self) -> str:
-        """All it has written."""
+        """All its output."""
         return (self.folder / "log").read_text(encoding="utf-8")
 
 
@@ -111,7 +111,7 @@ def server(postgres: PostgresServer) -> Iterator[PostgresServer]:
 
 
 async def test_it_waits_for_its_database(server: PostgresServer, tmp_path: Path) -> None:
-    """RULES 3.2: a store that is away at the start is waited for, said without its password, and then all goes on."""
+    """RULES 3.2: the process waits for a store that is away at start, and reports it without its password."""
     door = Door(tmp_path, server.add_database("waits"))
     await asyncio.to_thread(server.stop)
     async with door.running() as process:
@@ -133,7 +133,7 @@ async def test_it_waits_for_its_database(server: PostgresServer, tmp_path: Path)
 
 
 async def test_sigterm_ends_the_wait(server: PostgresServer, tmp_path: Path) -> None:
-    """RULES 1.2: who only waits for a database stops at once, in order."""
+    """RULES 1.2: a process that waits for its database stops at once and cleanly."""
     door = Door(tmp_path, server.url("nobody"))
     await asyncio.to_thread(server.stop)
     async with door.running() as process:
@@ -143,7 +143,7 @@ async def test_sigterm_ends_the_wait(server: PostgresServer, tmp_path: Path) -> 
 
 
 async def test_sigterm_ends_the_first_try(tmp_path: Path) -> None:
-    """RULES 1.2: also while an address keeps silent, and health says that nothing is open yet."""
+    """RULES 1.2: also while the address does not answer; health reports that the database is not open yet."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         door = Door(tmp_path, f"postgresql://hocket:word@127.0.0.1:{silent.getsockname()[1]}/shop")
         async with door.running() as process:
@@ -153,7 +153,7 @@ async def test_sigterm_ends_the_first_try(tmp_path: Path) -> None:
 
 
 async def test_a_lease_that_was_over_ends_nobody(server: PostgresServer, tmp_path: Path) -> None:
-    """RULES 4.1: where the database was away for longer than the leases, every replica goes on under a new one."""
+    """RULES 4.1: if the leases expired while the database was away, each replica continues under a new one."""
     address = server.add_database("late")
     for name in "ab":
         (tmp_path / name).mkdir()
@@ -174,7 +174,7 @@ async def test_a_lease_that_was_over_ends_nobody(server: PostgresServer, tmp_pat
 
 @pytest.mark.parametrize("late", [False, True])
 async def test_a_wrong_password_is_an_end(server: PostgresServer, tmp_path: Path, late: bool) -> None:
-    """What a person must mend ends the process with its sentence, at the start and after a wait."""
+    """An error that only a person can fix ends the process with its message, at start and after a wait."""
     door = Door(tmp_path, server.url().replace(server.password, "guessed"))
     if late:
         await asyncio.to_thread(server.stop)

@@ -84,7 +84,7 @@ class Process:
                 await process.wait()
 
     async def answers(self, status: int | None) -> None:
-        """Return when it answers so; None: when nobody listens any more."""
+        """Return when it answers with this status; None: when nothing listens any more."""
         async with asyncio.timeout(PATIENCE), aiohttp.ClientSession() as http:
             while True:
                 found = None
@@ -96,7 +96,7 @@ class Process:
                 await asyncio.sleep(0.05)
 
     async def press(self, count: int) -> None:
-        """Say so many events, as another team does."""
+        """Publish so many events, as another team's service does."""
 
         class Pressed(Heard, type=f"{self.name}.pressed"):
             name: str
@@ -132,7 +132,7 @@ ALL = Counter(f"b{number}" for number in range(EVENTS))
 async def test_sigterm_finishes_commits_settles_and_closes(
     rabbitmq: RabbitNode, broker_url: str, tmp_path: Path
 ) -> None:
-    """RULES 1.2: what has begun is done and settled, what has not goes back; the next process does the rest, once."""
+    """RULES 1.2: what has begun is settled, the rest returns to the broker; the next process handles it once."""
     bell = Process("doorbell", tmp_path, broker_url)
     async with bell.running(slow=1.0) as process:
         await bell.press(EVENTS)
@@ -150,7 +150,7 @@ async def test_sigterm_finishes_commits_settles_and_closes(
 
 
 async def test_sigterm_ends_within_its_bound_whatever_the_handlers_do(broker_url: str, tmp_path: Path) -> None:
-    """Handlers that do not end are cut, their deliveries go back; no effect is lost or doubled."""
+    """Handlers that do not end are cancelled, their deliveries return; no effect is lost or doubled."""
     bell = Process("gatebell", tmp_path, broker_url)
     async with bell.running(slow=50.0) as process:
         await bell.press(EVENTS)
@@ -164,7 +164,7 @@ async def test_sigterm_ends_within_its_bound_whatever_the_handlers_do(broker_url
 
 
 async def test_a_second_signal_is_immediate_and_loses_nothing(broker_url: str, tmp_path: Path) -> None:
-    """It ends in the middle of everything; the next process does what was not committed, once."""
+    """The process ends at once; the next one handles what was not committed, once."""
     bell = Process("handbell", tmp_path, broker_url)
     async with bell.running(slow=5.0) as process:
         await bell.press(EVENTS)

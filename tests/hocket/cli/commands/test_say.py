@@ -1,4 +1,4 @@
-"""`hocket say`: one event from a person, as a service would have said it."""
+"""`hocket say`: one event, published as the service itself would have said it."""
 
 import asyncio
 import io
@@ -30,7 +30,7 @@ DATA = '{"order_id": "4711", "cents": 100}'
 
 @pytest.fixture
 def shop(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a service `shop`, and a broker's address that nobody listens on."""
+    """A folder with a service `shop`, and the address of the memory broker."""
     (folder / "shop_that_says.py").write_text(SHOP, encoding="utf-8")
     monkeypatch.setenv("HOCKET_BROKER_URL", "memory://")
     return folder
@@ -64,7 +64,7 @@ async def _declare(url: str) -> None:
 
 
 def test_it_is_said_at_once(hocket: Terminal, shop: Path, broker_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """RULES 4.7: it stands in the log as the service would have said it; the same key in the same flow is the same."""
+    """RULES 4.7: the log has the event as the service would have said it; flow and key give the idempotency key."""
     asyncio.run(_declare(broker_url))
     monkeypatch.setenv("HOCKET_BROKER_URL", broker_url)
     first = hocket("say", "shop_that_says", "order.placed", DATA, "--flow", "flow-1", "--key", "k", "--json")
@@ -86,23 +86,23 @@ def test_it_is_said_at_once(hocket: Terminal, shop: Path, broker_url: str, monke
 def test_what_the_broker_does_not_take_is_not_said(
     hocket: Terminal, shop: Path, rabbitmq: RabbitNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """RULES 4.7: where nothing of hocket stands on the broker, nothing was said: status 1 and the broker's word."""
+    """RULES 4.7: on a broker without hocket's exchanges nothing is said: status 1 and the broker's reason."""
     monkeypatch.setenv("HOCKET_BROKER_URL", rabbitmq.add_vhost("nothing-declared"))
     ended = hocket("say", "shop_that_says", "order.placed", DATA)
     assert ended.status == 1
     assert "order.placed is refused: NOT_FOUND - no exchange 'hocket.events'" in ended.err
-    assert "see that a service has started once on this broker, then say it again" in ended.err
+    assert "start a service on this broker once, which declares the exchanges, then repeat the command" in ended.err
 
 
 def test_standard_input_has_a_bound(hocket: Terminal, shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`-` reads the event from standard input, no more than may be said, and refuses what is longer."""
+    """`-` reads the event from standard input, up to the largest event, and refuses a longer one."""
     monkeypatch.setattr(sys, "stdin", io.StringIO(DATA))
     assert "HOCKET_BROKER_URL is memory://" in hocket("say", "shop_that_says", "order.placed", "-").err
     endless = io.StringIO('{"order_id": "' + "4" * 2_000_000 + '", "cents": 100}')
     monkeypatch.setattr(sys, "stdin", endless)
     ended = hocket("say", "shop_that_says", "order.placed", "-")
     assert (ended.status, endless.tell()) == (2, MAX_EVENT_BYTES + 1)
-    assert f"standard input holds more than {MAX_EVENT_BYTES} bytes: say less" in ended.err
+    assert f"standard input has more than {MAX_EVENT_BYTES} bytes; send less" in ended.err
 
 
 @pytest.mark.parametrize(
@@ -112,12 +112,12 @@ def test_standard_input_has_a_bound(hocket: Terminal, shop: Path, monkeypatch: p
         (("order.placed.v1", DATA), "shop does not say order.placed.v1; it says order.placed.v2"),
         (("order.placed", '{"order_id": "4711"}'), "order.placed: cents: field required"),
         (("order.placed", "{"), "order.placed: the data: invalid json"),
-        (("order.placed", DATA, "--key", "k"), "--key counts within a flow: name it by --flow too"),
-        (("order.placed", DATA), "HOCKET_BROKER_URL is memory://, which lives inside one process"),
+        (("order.placed", DATA, "--key", "k"), "--key counts within a flow; give --flow too"),
+        (("order.placed", DATA), "HOCKET_BROKER_URL is memory://, a broker inside one process"),
     ],
 )
 def test_what_cannot_be_said(hocket: Terminal, shop: Path, words: tuple[str, ...], sentence: str) -> None:
-    """Status 2 and one sentence."""
+    """Invalid events and options end with status 2 and one sentence."""
     ended = hocket("say", "shop_that_says", *words)
     assert ended.status == 2
     assert sentence in ended.err

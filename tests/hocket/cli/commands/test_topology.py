@@ -1,4 +1,4 @@
-"""`hocket topology`: a definitions file that a real node takes, and what nobody hears is said and removed."""
+"""`hocket topology`: a definitions file that a real node accepts; leftovers are shown and removed."""
 
 import asyncio
 import json
@@ -48,7 +48,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitNode]:
 
 
 class Place(NamedTuple):
-    """A virtual host of a test's own, the program set to it, and its broker."""
+    """A virtual host of the test's own, and the program configured for it."""
 
     node: RabbitNode
     folder: Path
@@ -58,7 +58,7 @@ class Place(NamedTuple):
     hocket: Terminal
 
     async def run(self, *words: str) -> Ended:
-        """The program, beside this event loop."""
+        """Run the program in a thread."""
         return await asyncio.to_thread(self.hocket, "topology", *words)
 
     def module(self, module: str, *, name: str, version: int, handler: str = "charge", options: str = "") -> str:
@@ -68,7 +68,7 @@ class Place(NamedTuple):
         return module
 
     async def ask(self, path: str, body: object = None) -> Any:
-        """Ask the management API by ourselves."""
+        """Ask the management API directly."""
         api = self.api.replace("//", f"//{self.node.user}:{self.node.password}@")
         async with aiohttp.ClientSession() as session:
             method = "GET" if body is None else "POST"
@@ -77,7 +77,7 @@ class Place(NamedTuple):
                 return await answer.json() if answer.status == 200 else None
 
     async def bindings(self) -> set[tuple[str, str, str]]:
-        """What stands, but for the default exchange's."""
+        """All bindings except those of the default exchange."""
         every = await self.ask(f"bindings/{self.vhost}")
         return {(b["source"], b["destination"], b["routing_key"]) for b in every if b["source"]}
 
@@ -144,7 +144,7 @@ async def test_a_node_takes_the_definitions(place: Place, node: RabbitNode) -> N
 
 
 async def test_what_is_imported_is_whole(place: Place, node: RabbitNode) -> None:
-    """The file alone, without any service's start, holds every binding that a service declares."""
+    """Without starting a service, the file has every binding that it declares."""
     one = place.module("pays_whole", name="pays", version=2)
     file = place.folder / "definitions.json"
     file.write_text((await place.run(one)).out)
@@ -154,7 +154,7 @@ async def test_what_is_imported_is_whole(place: Place, node: RabbitNode) -> None
 
 
 async def test_a_version_that_nobody_reads_is_said_and_pruned(place: Place) -> None:
-    """RULES 10.2: its binding is reported, then removed and no other; its events are unheard from then on."""
+    """RULES 10.2: only its binding is reported and then removed; from then on its events are unheard."""
     old = place.module("pays_old", name="pays", version=1)
     new = place.module("pays_new", name="pays", version=2)
     other = place.module("ships_one", name="ships", version=3, handler="pack")
@@ -171,7 +171,7 @@ async def test_a_version_that_nobody_reads_is_said_and_pruned(place: Place) -> N
         assert (pruned.status, pruned.out) == (0, f"{line}removed\n")
         assert await place.bindings() == before - {gone}
         again = await place.run("--unheard", new, other)
-        assert (again.status, again.out) == (0, "Everything that stands is heard.\n")
+        assert (again.status, again.out) == (0, "There are no leftovers.\n")
         verdicts = await transport.publish([event("order.placed.v1"), event("order.placed.v2")])
         assert [each.verdict for each in verdicts] == [Verdict.CONFIRMED] * 2
         await transport.consume(UNHEARD, prefetch=10, deliver=taken.append)
@@ -180,7 +180,7 @@ async def test_a_version_that_nobody_reads_is_said_and_pruned(place: Place) -> N
 
 
 async def test_a_queue_goes_when_it_is_empty(place: Place) -> None:
-    """RULES 10.2: with a message it stays and says how to go on; empty it goes, and nothing else with it."""
+    """RULES 10.2: a queue with messages stays, with a hint what to do; an empty one is removed, and nothing else."""
     old = place.module("pays_both", name="pays", version=1, handler="refund")
     new = place.module("pays_one", name="pays", version=1)
     async with linked(place.url) as transport:
@@ -202,7 +202,7 @@ async def test_a_queue_goes_when_it_is_empty(place: Place) -> None:
 
 
 async def test_a_queue_that_is_consumed_stays_as_it_is(place: Place) -> None:
-    """RULES 10.2: an older version at work hears its queue: not even a binding of it is touched."""
+    """RULES 10.2: an older release still consumes its queue, so none of its bindings is removed."""
     old = place.module("pays_works", name="pays", version=1, handler="refund")
     new = place.module("pays_waits", name="pays", version=1)
     async with linked(place.url) as transport:
@@ -216,12 +216,12 @@ async def test_a_queue_that_is_consumed_stays_as_it_is(place: Place) -> None:
 
 
 async def test_former_names_stay(place: Place) -> None:
-    """RULES 10.2: the queue of a former name is left to the older version that may be at work there."""
+    """RULES 10.2: the queue of a former name stays for an older release that may still consume it."""
     old = place.module("pays_named", name="pays", version=1, handler="bill")
     new = place.module("pays_renamed", name="pays", version=1, options='(formerly="bill")')
     async with linked(place.url) as transport:
         await declare(transport, old, new)
-        assert (await place.run("--prune", new)).out == "Everything that stands is heard.\n"
+        assert (await place.run("--prune", new)).out == "There are no leftovers.\n"
 
 
 async def test_an_api_that_does_not_let_us_in(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -235,7 +235,7 @@ async def test_an_api_that_does_not_let_us_in(place: Place, monkeypatch: pytest.
 
 
 async def test_a_virtual_host_that_is_not_there(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is named; status 2."""
+    """The message names it; status 2."""
     one = place.module("pays_nowhere", name="pays", version=1)
     monkeypatch.setenv("HOCKET_BROKER_URL", place.node.url("elsewhere"))
     ended = await place.run("--unheard", one)
@@ -245,7 +245,7 @@ async def test_a_virtual_host_that_is_not_there(place: Place, monkeypatch: pytes
 
 @pytest.mark.parametrize("flag", ["--unheard", "--prune"])
 def test_an_api_that_is_not_there(flag: str, hocket: Terminal, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody listens: one sentence names the address and the setting; status 2."""
+    """One sentence names the address and the setting; status 2."""
     [port] = free_ports(1)
     (folder / "pays_alone.py").write_text(SERVICE.format(name="pays", version=1, handler="charge", options=""))
     monkeypatch.setenv("HOCKET_BROKER_URL", "amqp://127.0.0.1/")
