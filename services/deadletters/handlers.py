@@ -9,8 +9,8 @@ from pydantic import AfterValidator, BaseModel, ValidationError
 from hocket import Tx
 from hocket.clock import rfc3339
 from hocket.observe import Raw
-from services.deadletters import storage
-from services.deadletters.reading import MAX_ERROR, moment, number, read, text
+from services.deadletters.keep import letters as storage
+from services.deadletters.read.letter import MAX_ERROR, moment, number, read, text
 from services.deadletters.service import deadletters
 
 #: Outcomes that can settle a letter or tell how its replay goes.

@@ -18,13 +18,14 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from hocket.console import Page, mount
-from services.deadletters import acts, pages, views
-from services.deadletters.asking import MAX_ACT_BYTES, Query, Why, found, missing, who_of, wrong
-from services.deadletters.domain import Plan, State
+from services.deadletters.act import replay as acts
+from services.deadletters.fold.state import Plan, State
 from services.deadletters.service import Settings, deadletters
+from services.deadletters.show import pages, views
+from services.deadletters.show.parameters import MAX_ACT_BYTES, Query, Why, found, missing, who_of, wrong
 
 #: Templates, and static/desk.css, which every page of a console named `desk` asks for.
-_HERE = Path(__file__).parent
+_HERE = Path(__file__).parent / "show"
 #: Entries of the top bar.
 PAGES = (Page("groups", "/", "Groups", "o"), Page("letters", "/letters", "Letters", "l"))
 

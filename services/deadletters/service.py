@@ -3,7 +3,7 @@
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from hocket.observe import Observer
-from services.deadletters.tables import tables
+from services.deadletters.keep.tables import tables
 
 
 class Settings(BaseSettings):

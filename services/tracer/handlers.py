@@ -8,10 +8,10 @@ from hocket import Tx
 from hocket.envelope import UNDO_TYPE, Envelope, decode
 from hocket.errors import Undecodable
 from hocket.observe import Raw
-from services.tracer import storage
-from services.tracer.facts import Heartbeat, Manifest, Receipt, Reported, Said, reported
+from services.tracer.keep import facts as storage
+from services.tracer.keep.facts import Aside
+from services.tracer.read.facts import Heartbeat, Manifest, Receipt, Reported, Said, reported
 from services.tracer.service import Settings, tracer
-from services.tracer.storage import Aside
 
 #: Facts of one message of the receipts stream that are read; a kit that packs more is kept aside.
 MAX_FACTS_PER_MESSAGE = 5_000

@@ -10,13 +10,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.clock import SystemClock, rfc3339
 from hocket.console import Page, mount
-from services.tracer import queries, views
-from services.tracer.asked import filter_asked, moment_asked, next_page
-from services.tracer.pages import Pages
-from services.tracer.sentences import plain, where_is
+from services.tracer.ask import flows as queries
 from services.tracer.service import Settings, tracer
+from services.tracer.show import views
+from services.tracer.show.pages import Pages
+from services.tracer.show.parameters import filter_asked, moment_asked, next_page
+from services.tracer.show.sentences import plain, where_is
 
-_HERE = Path(__file__).parent
+_HERE = Path(__file__).parent / "show"
 _BAR = (Page("overview", "/", "Overview", "o"), Page("flows", "/flows", "Flows", "f"))
 
 

@@ -5,7 +5,9 @@ from typing import Any
 
 from hocket import Death, Event, Heard, Reject, Retry, Service, Tx
 from hocket.testing import play
-from services.deadletters import acts, deadletters, views
+from services.deadletters import deadletters
+from services.deadletters.act import replay
+from services.deadletters.show import views
 
 mailer = Service("mailer", owner="team-care")
 DOWN: set[str] = set()
@@ -50,7 +52,7 @@ async def letters(subscription: str) -> list[dict[str, Any]]:
     async with deadletters.tx() as tx:
         db = await tx.read()
         rows = await views.find(db, {"subscription": subscription}, after=0, limit=10, newest=False)
-        return [await views.whole(db, await acts.planned(db, row.id, tx.time)) for row in rows]
+        return [await views.whole(db, await replay.planned(db, row.id, tx.time)) for row in rows]
 
 
 async def test_a_letter_is_replayed_and_handled_once() -> None:
@@ -66,7 +68,7 @@ async def test_a_letter_is_replayed_and_handled_once() -> None:
         assert "def welcome" not in letter["arrivals"][0]["history"][-1]["trace"]
         assert "in welcome" in letter["arrivals"][0]["history"][-1]["trace"]
         DOWN.clear()
-        sent = await acts.replay(letter["id"], who="mia", reason="mail is up")
+        sent = await replay.replay(letter["id"], who="mia", reason="mail is up")
         assert (sent.subscription, sent.attempt, sent.failure) == ("mailer.welcome", 4, "")
         await stage.quiet()
         assert SENT == [("ada@example.com", True, 4)]
@@ -82,7 +84,7 @@ async def test_a_replay_that_dies_again_is_the_same_letter() -> None:
         await stage.hear(LeadCaptured(email="bob@example.com"), key="lead-2")
         await stage.advance(timedelta(minutes=5))
         [letter] = await letters("mailer.welcome")
-        await acts.replay(letter["id"], who="mia", reason="hope")
+        await replay.replay(letter["id"], who="mia", reason="hope")
         await stage.advance(timedelta(minutes=5))
         [again] = await letters("mailer.welcome")
         assert (again["id"], again["state"], again["says"]) == (letter["id"], "pending", "failed again once")

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from hocket.clock import rfc3339
 from hocket.envelope import Envelope
-from services.tracer.facts import Manifest, Receipt, Said, expectations, reported
 from services.tracer.handlers import said_of
+from services.tracer.read.facts import Manifest, Receipt, Said, expectations, reported
 
 START = datetime(2026, 11, 24, 14, 5, 0, tzinfo=UTC)
 

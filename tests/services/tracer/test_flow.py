@@ -6,8 +6,9 @@ from datetime import timedelta
 
 from hocket import Death, Event, Heard, Retry, Service, Tx
 from hocket.testing import play
-from services.tracer import queries, tracer
-from services.tracer.sentences import plain, where_is
+from services.tracer import tracer
+from services.tracer.ask import flows
+from services.tracer.show.sentences import plain, where_is
 
 AFTERWARDS = timedelta(minutes=4)
 
@@ -114,9 +115,9 @@ async def answer(subject: str) -> str:
     """What the tracer says of a subject."""
     async with tracer.tx() as tx:
         db = await tx.read()
-        known = await queries.knowledge(db)
-        found = await queries.flows_of_subject(db, subject, known)
-        return plain(where_is(subject, queries.telling(found), tx.time))
+        known = await flows.knowledge(db)
+        found = await flows.flows_of_subject(db, subject, known)
+        return plain(where_is(subject, flows.telling(found), tx.time))
 
 
 async def test_it_says_where_an_order_is() -> None:
@@ -131,7 +132,7 @@ async def test_it_says_where_an_order_is() -> None:
         await stage.advance(AFTERWARDS)
         assert await answer("order/1") == "order/1 is placed: every subscription has handled it"
         async with tracer.tx() as tx:
-            assert (await queries.own_state(await tx.read())).aside == 0
+            assert (await flows.own_state(await tx.read())).aside == 0
 
 
 async def test_it_says_that_an_order_was_undone() -> None:
@@ -143,7 +144,7 @@ async def test_it_says_that_an_order_was_undone() -> None:
         said = await answer("order/sold-out")
         assert said.startswith("order/sold-out is placed: payments.refund undid payments.charge at ")
         async with tracer.tx() as tx:
-            known = await queries.knowledge(await tx.read())
+            known = await flows.knowledge(await tx.read())
         assert known.owner("payments") == "team-money"
 
 
@@ -157,5 +158,5 @@ async def test_it_says_that_a_buried_step_was_undone() -> None:
         assert "payments.refund undid payments.charge" in await answer("order/3")
         async with tracer.tx() as tx:
             db = await tx.read()
-            known = await queries.knowledge(db)
-            assert await queries.needing(db, known) == []
+            known = await flows.knowledge(db)
+            assert await flows.needing(db, known) == []

@@ -16,12 +16,13 @@ from hocket.clock import rfc3339
 from hocket.envelope import CONTENT_TYPE, encode
 from hocket.observe import Raw, Reader
 from hocket.testing import fake_tx
-from services.tracer import queries, storage
+from services.tracer.ask import flows
+from services.tracer.ask.flows import Filter, Line
 from services.tracer.handlers import MAX_FACTS_PER_MESSAGE, read_log, read_receipts
-from services.tracer.lanes import draw
-from services.tracer.queries import Filter, Line
+from services.tracer.keep import facts as storage
 from services.tracer.service import Settings
-from services.tracer.views import flow_json, masks_of
+from services.tracer.show.lanes import draw
+from services.tracer.show.views import flow_json, masks_of
 from tests.services.databases import store_at, within
 from tests.services.tracer.sample_facts import (
     MANIFESTS,
@@ -60,7 +61,7 @@ def facts(*found: object, offset: int = 0) -> Raw:
 async def lines(tx: Tx[Settings]) -> list[Line]:
     """The summaries of all flows."""
     db = await tx.db()
-    return (await queries.list_flows(db, Filter(limit=200), await queries.knowledge(db))).lines
+    return (await flows.list_flows(db, Filter(limit=200), await flows.knowledge(db))).lines
 
 
 async def count(tx: Tx[Settings], table: str) -> int:
@@ -134,7 +135,7 @@ async def test_what_cannot_be_read_is_kept_aside(tx: Tx[Settings]) -> None:
     assert kept[4].why == "service: Field required"
     assert await count(tx, "receipts") == 1
     assert await count(tx, "events") == 4
-    assert (await queries.own_state(db)).aside == 5
+    assert (await flows.own_state(db)).aside == 5
 
 
 async def test_a_message_without_bound_is_set_aside(tx: Tx[Settings]) -> None:
@@ -176,18 +177,18 @@ async def test_the_newest_heartbeat_counts(tx: Tx[Settings]) -> None:
     for each in beats:
         await read_receipts([facts(each)], tx)
     db = await tx.db()
-    found = await queries.heartbeats_of(db)
+    found = await flows.heartbeats_of(db)
     assert [each.version for each in found] == ["20"]
-    assert [each.state for each in queries.breakers_of(found)] == ["open"]
+    assert [each.state for each in flows.breakers_of(found)] == ["open"]
 
 
 async def test_how_far_behind_the_tracer_is(tx: Tx[Settings]) -> None:
     """The lag is how old the newest fact was when it was read; nothing read is said to be nothing."""
     db = await tx.db()
-    assert (await queries.own_state(db)).behind is None
+    assert (await flows.own_state(db)).behind is None
     early = {"kind": "heartbeat", "service": "a", "time": rfc3339(tx.time - timedelta(seconds=12))}
     await read_receipts([facts(early)], tx)
-    assert (await queries.own_state(db)).behind == pytest.approx(12, abs=0.01)
+    assert (await flows.own_state(db)).behind == pytest.approx(12, abs=0.01)
 
 
 async def test_more_flows_than_one_fold_takes_are_folded_later(
@@ -197,10 +198,10 @@ async def test_more_flows_than_one_fold_takes_are_folded_later(
     monkeypatch.setattr(storage, "FOLD_LIMIT", 2)
     await read_log([each for number in range(5) for each in events(happy(number + 1).until(0))], tx)
     db = await tx.db()
-    assert (await queries.own_state(db)).stale == 3
+    assert (await flows.own_state(db)).stale == 3
     await read_log([Raw(b"", offset=98)], tx)
     await read_log([Raw(b"", offset=99)], tx)
-    assert (await queries.own_state(db)).stale == 0
+    assert (await flows.own_state(db)).stale == 0
 
 
 @pytest.mark.parametrize(
@@ -275,10 +276,10 @@ async def test_no_fact_stops_the_reader(kind: str, field: str, value: object) ->
     tx = fake_tx(uses=Settings(), tables=storage.tables)
     await read_receipts([facts(happy(2).receipts[0], {**FACT, "kind": kind, field: value})], tx)
     db = await tx.db()
-    known = await queries.knowledge(db)
+    known = await flows.knowledge(db)
     for id in (await db.execute(select(storage.flows.c.id))).scalars():
-        flow = await queries.flow_of(db, id, known)
+        flow = await flows.flow_of(db, id, known)
         assert flow is not None
         assert json.dumps(flow_json(flow, masks_of(known), tx.time))
         draw(flow, tx.time, known.owner)
-    assert await queries.heartbeats_of(db) is not None
+    assert await flows.heartbeats_of(db) is not None
