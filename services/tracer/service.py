@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from hocket.observe import Observer
-from services.tracer.keep.facts import tables
+from services.tracer.keep.tables import tables
 
 
 class Settings(BaseSettings):

@@ -1,9 +1,8 @@
-"""What a person does with a letter: replay it, discard it. Kept before it is done, so that nothing is done unseen."""
+"""Sends a letter again to the one subscription that failed. The act is stored before anything is sent."""
 
 import asyncio
 import dataclasses
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,33 +13,16 @@ from hocket.envelope import CONTENT_TYPE, encode
 from hocket.envelope.keys import death_id
 from hocket.errors import HocketError
 from hocket.observe import Raw
-from services.deadletters.fold.state import OPEN, Act, Hearer, Plan, Standing, Subject, plan, standing
-from services.deadletters.keep import letters as storage
-from services.deadletters.keep.tables import arrivals, letters, services
+from services.deadletters.act.refusal import MAX_REASON, Refused
+from services.deadletters.ask.replay_plan import is_binary, planned
+from services.deadletters.fold.state import Act
+from services.deadletters.keep.letters import keep_act, restate
+from services.deadletters.keep.tables import arrivals
 from services.deadletters.read.letter import envelope_of
 from services.deadletters.service import deadletters
 
 #: Seconds the broker may take to confirm a replay; below `SENDING_SECONDS`, so that a late one is known as failed.
 SEND_SECONDS = 20.0
-#: Longest reason that is kept, in characters.
-MAX_REASON = 1_000
-
-
-class NoLetter(Exception):
-    """There is no letter of this id."""
-
-
-class Refused(Exception):
-    """The act is refused; the text is the sentence that says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """A letter with its state and what a replay of it would do."""
-
-    letter: Any
-    now: Standing
-    plan: Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,31 +36,6 @@ class Sent:
     failure: str = ""
 
 
-async def planned(db: AsyncConnection, id: str, moment: datetime) -> Planned:
-    """The dry run. `NoLetter` where there is none."""
-    known = await storage.resolve(db, id)
-    if known is None:
-        raise NoLetter(id)
-    letter = (await db.execute(sa.select(letters).where(letters.c.id == known))).one()
-    now = standing(*(await storage.facts_of(db, [known]))[known])
-    binary = bool(letter.event_id) and not letter.content_type.lower().startswith("application/cloudevents")
-    subject = Subject(
-        letter.subscription, letter.attempt, letter.cause, letter.spoke, letter.type, letter.subject, binary
-    )
-    return Planned(letter, now, plan(subject, now, await hearer(db, letter), moment.timestamp()))
-
-
-async def hearer(db: AsyncConnection, letter: Any) -> Hearer:
-    """What the letter's service said of its subscription, and how its breaker stands."""
-    row = (await db.execute(sa.select(services).where(services.c.service == letter.service))).first()
-    mine = [each for each in row.subscriptions if each.get("name") == letter.subscription] if row else []
-    if row is None or not mine:
-        return Hearer()
-    says = tuple(sorted({name for key in ("says", "scheduled") for name, _ in mine[0].get(key) or ()}))
-    breaker = mine[0].get("breaker") or ""
-    return Hearer(True, says, breaker, (row.breakers.get(breaker) or {}).get("state") or "")
-
-
 async def replay(id: str, *, who: str, reason: str) -> Sent:
     """Send a letter again to the one subscription that failed (RULES 8.4).
 
@@ -87,7 +44,7 @@ async def replay(id: str, *, who: str, reason: str) -> Sent:
     """
     async with deadletters.tx() as tx:
         db = await tx.db()
-        await storage.take_turn(db)
+        await deadletters.take_turn(db)
         found = await planned(db, id, tx.time)
         if found.plan.refusal:
             raise Refused(found.plan.refusal)
@@ -96,43 +53,23 @@ async def replay(id: str, *, who: str, reason: str) -> Sent:
         act = Act(
             "replay",
             time,
-            _base(found),
+            found.base,
             found.plan.attempt,
             found.plan.repeats or fresh,
             who,
             reason[:MAX_REASON],
             tried=tx.time.timestamp(),
         )
-        await storage.keep_act(db, letter.id, act)
-        await storage.restate(db, [letter.id])
+        await keep_act(db, letter.id, act)
+        await restate(db, [letter.id])
         headers = await _last_headers(db, letter.id)
     failure = await _send(_raw(letter, headers), letter.subscription, act)
     async with deadletters.tx() as tx:
         sent_at = "" if failure else rfc3339(tx.time)
         db = await tx.db()
-        await storage.take_turn(db)
-        await storage.keep_act(db, letter.id, dataclasses.replace(act, sent_at=sent_at, failure=failure))
+        await deadletters.take_turn(db)
+        await keep_act(db, letter.id, dataclasses.replace(act, sent_at=sent_at, failure=failure))
     return Sent(letter.id, act.replay, letter.subscription, act.attempt, failure)
-
-
-async def discard(id: str, *, who: str, reason: str) -> str:
-    """Settle a letter by hand: nothing is sent. Answers its id; `NoLetter`, or `Refused` without reason or need."""
-    if not reason.strip():
-        raise Refused("A discard needs a reason: say why nobody needs this any more.")
-    async with deadletters.tx() as tx:
-        db = await tx.db()
-        await storage.take_turn(db)
-        found = await planned(db, id, tx.time)
-        if found.now.state not in OPEN:
-            raise Refused(f"It is {found.now.state} already: there is nothing to discard.")
-        act = Act("discard", rfc3339(tx.time), _base(found), who=who, reason=reason[:MAX_REASON])
-        await storage.keep_act(db, found.letter.id, act)
-        await storage.restate(db, [found.letter.id])
-    return str(found.letter.id)
-
-
-def _base(found: Planned) -> tuple[int, str]:
-    return found.letter.attempt, found.letter.last_at
 
 
 async def _last_headers(db: AsyncConnection, id: str) -> dict[str, Any]:
@@ -142,7 +79,7 @@ async def _last_headers(db: AsyncConnection, id: str) -> dict[str, Any]:
 
 def _raw(letter: Any, headers: dict[str, Any]) -> Raw:
     """The letter's own bytes; of one whose attributes stood in headers the same event as one body."""
-    if letter.event_id and not letter.content_type.lower().startswith("application/cloudevents"):
+    if is_binary(letter):
         envelope = envelope_of(letter.body, letter.content_type, headers)
         if envelope is not None:
             return Raw(encode(envelope), headers, content_type=CONTENT_TYPE)

@@ -21,15 +21,6 @@ T = TypeVar("T")
 Facts = tuple[list[Death], list[Receipt], list[Act]]
 
 
-async def take_turn(db: AsyncConnection) -> None:
-    """One writer at a time until the end of the transaction, as SQLite has it anyway.
-
-    On PostgreSQL two that write at once would each work out a letter's state without what the other has just kept.
-    """
-    if db.dialect.name == "postgresql":
-        await db.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('deadletters'), hashtext(current_schema()))"))
-
-
 async def resolve(db: AsyncConnection, id: str) -> str | None:
     """The letter that bears this id, or whose arrival came under it; None: there is none."""
     return (await _homes(db, [id], [])).get(id)

@@ -2,21 +2,22 @@
 
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
-import sqlalchemy as sa
 from aiohttp import web
-from pydantic import ValidationError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hocket.console import Console, tree_of
-from services.deadletters.act import replay
+from hocket.console import Console, tree_of, with_query
+from services.deadletters.act.discard import discard
+from services.deadletters.act.refusal import MAX_REASON, Refused
+from services.deadletters.act.replay import replay
+from services.deadletters.ask.letters import count_same, counts_of, cursor, find_letters, groups_of, masks_of, owners_of
+from services.deadletters.ask.replay_plan import NoLetter
 from services.deadletters.fold.cause import stack
 from services.deadletters.fold.state import State, sentence, times
-from services.deadletters.keep.tables import letters as letters_table
 from services.deadletters.service import deadletters
-from services.deadletters.show import sentences, views
-from services.deadletters.show.parameters import Query, found, missing, who_of, wrong
+from services.deadletters.show.parameters import found, letters_asked, missing, who_of
+from services.deadletters.show.sentences import about_counts, about_desk, letter_line, runs, state_line, story
+from services.deadletters.show.views import MAX_HEX_BYTES, MAX_SHOWN_BYTES, hex_of, listed, whole
 
 #: Ways to look at a payload.
 PAYLOAD_VIEWS = ("tree", "raw", "hex", "headers")
@@ -36,7 +37,7 @@ class Desk:
         show = "all" if request.query.get("show") == "all" else "open"
         async with deadletters.tx() as tx:
             db = await tx.read()
-            groups, counts, owners = await views.groups_of(db), await views.counts_of(db), await views.owners_of(db)
+            groups, counts, owners = await groups_of(db), await counts_of(db), await owners_of(db)
         now = self.console.now()
         return self.console.render(
             "groups.html",
@@ -47,43 +48,39 @@ class Desk:
             counts=counts,
             owners=owners,
             show=show,
-            answer=sentences.desk(groups, counts),
-            second=sentences.about_desk(groups, now),
+            answer=about_counts(groups, counts),
+            second=about_desk(groups, now),
         )
 
     async def letters(self, request: web.Request) -> web.Response:
         """`/letters`: which ones? The newest first."""
-        try:
-            query = Query.model_validate({name: value for name, value in request.query.items() if value})
-        except ValidationError as error:
-            raise wrong(error) from None
+        query = letters_asked(request)
         async with deadletters.tx() as tx:
             db = await tx.read()
-            rows = await views.find(db, query.where(), after=query.after, limit=PAGE_ROWS, newest=True)
-            owners, masks, counts = await views.owners_of(db), await views.masks_of(db), await views.counts_of(db)
-        following = views.cursor(rows, PAGE_ROWS)
+            rows = await find_letters(db, query.where(), after=query.after, limit=PAGE_ROWS, newest=True)
+            owners, masks, counts = await owners_of(db), await masks_of(db), await counts_of(db)
+        following = cursor(rows, PAGE_ROWS)
         chosen = {name: value for name, value in request.query.items() if name in {"group", "cause", "subscription"}}
         chips = [
-            ("any", self._address(chosen), sum(counts.values()), not query.state),
-            *((each.value, self._address(chosen, state=each), counts[each], query.state is each) for each in State),
+            ("any", with_query("/letters", chosen), sum(counts.values()), not query.state),
+            *(
+                (each.value, with_query("/letters", chosen, state=each), counts[each], query.state is each)
+                for each in State
+            ),
         ]
         now_shown = dict(request.query)
         return self.console.render(
             "letters.html",
             page="letters",
-            letters=[views.listed(row, owners, masks) for row in rows],
+            letters=[listed(row, owners, masks) for row in rows],
             chips=chips,
             chosen=chosen,
             filtered=bool(query.where()),
-            cleared=self._address(chosen if query.state else {}),
-            older=self._address(now_shown, after=str(following)) if following else "",
+            cleared=with_query("/letters", chosen if query.state else {}),
+            older=with_query("/letters", now_shown, after=str(following)) if following else "",
             word=sentence,
             later=query.after > 0,
         )
-
-    @staticmethod
-    def _address(query: dict[str, str], **more: str) -> str:
-        return "/letters?" + urlencode({**query, **more})
 
     async def letter(self, request: web.Request) -> web.Response:
         """`/letters/{id}`: what happened, what can I do?"""
@@ -92,9 +89,9 @@ class Desk:
             planned = await found(request, db, tx.time)
             if planned.letter.id != request.match_info["id"]:
                 raise web.HTTPFound(_place(planned.letter.id))
-            letter = await views.whole(db, planned)
-            same = await _same(db, letters_table.c.group_id, letter["group"])
-            flow = await _same(db, letters_table.c.correlation_id, (letter["event"] or {}).get("correlationid"))
+            letter = await whole(db, planned)
+            same = await count_same(db, "group_id", letter["group"])
+            flow = await count_same(db, "correlation_id", (letter["event"] or {}).get("correlationid"))
         view = request.query.get("view", "tree" if letter["data"] is not None else "raw")
         if view not in PAYLOAD_VIEWS or (letter["data"] is None and view == "tree"):
             view = "raw"
@@ -110,20 +107,20 @@ class Desk:
             mark=_mark(letter),
             word=sentence(State(letter["state"]), letter["again"]),
             plan=planned.plan,
-            line=sentences.letter_line(letter, same, now),
-            state_line=sentences.state_line(letter, now),
-            story=sentences.story(letter),
+            line=letter_line(letter, same, now),
+            state_line=state_line(letter, now),
+            story=story(letter),
             stack=stack(trace),
-            runs=sentences.runs(letter),
+            runs=runs(letter),
             flow_letters=flow,
             view=view,
             views=[each for each in PAYLOAD_VIEWS if letter["data"] is not None or each != "tree"],
             headers=tree_of(letter["headers"]),
             times=times,
             tree=tree_of(letter["data"]) if letter["data"] is not None else [],
-            hex=views.hex_of(planned.letter.body) if view == "hex" and not letter["masked"] else [],
-            hex_bound=views.MAX_HEX_BYTES,
-            raw_bound=views.MAX_SHOWN_BYTES,
+            hex=hex_of(planned.letter.body) if view == "hex" and not letter["masked"] else [],
+            hex_bound=MAX_HEX_BYTES,
+            raw_bound=MAX_SHOWN_BYTES,
             flow_url=self._tracer(letter, "flows", "correlationid"),
             subject_url=self._tracer(letter, "subjects", "subject"),
         )
@@ -137,7 +134,7 @@ class Desk:
         async with deadletters.tx() as tx:
             db = await tx.read()
             planned = await found(request, db, tx.time)
-            letter = await views.whole(db, planned)
+            letter = await whole(db, planned)
         if letter["masked"]:
             raise web.HTTPForbidden(text="Fields of this letter are masked, so its bytes are not handed out.")
         return web.Response(
@@ -154,7 +151,7 @@ class Desk:
         async with deadletters.tx() as tx:
             db = await tx.read()
             planned = await found(request, db, tx.time)
-            letter = await views.whole(db, planned)
+            letter = await whole(db, planned)
         return self.console.render(
             f"{act}.html",
             status=409 if refused else 200,
@@ -167,22 +164,22 @@ class Desk:
             refused=refused,
             reason=reason,
             who=who_of(request),
-            longest=replay.MAX_REASON,
+            longest=MAX_REASON,
         )
 
     async def do(self, request: web.Request) -> web.StreamResponse:
         """The act itself; then the letter's page, which says what became of it."""
         form = await request.post()
-        reason = str(form.get("reason", ""))[: replay.MAX_REASON]
+        reason = str(form.get("reason", ""))[:MAX_REASON]
         act = _act(request)
         try:
             if act == "replay":
-                id = (await replay.replay(request.match_info["id"], who=who_of(request), reason=reason)).letter
+                id = (await replay(request.match_info["id"], who=who_of(request), reason=reason)).letter
             else:
-                id = await replay.discard(request.match_info["id"], who=who_of(request), reason=reason)
-        except replay.NoLetter:
+                id = await discard(request.match_info["id"], who=who_of(request), reason=reason)
+        except NoLetter:
             raise missing(request) from None
-        except replay.Refused as refusal:
+        except Refused as refusal:
             return await self._asking(request, act, str(refusal), reason)
         return web.Response(status=303, headers={"Location": _place(id)})
 
@@ -197,13 +194,6 @@ def _place(id: str) -> str:
 
 def _mark(letter: dict[str, Any]) -> str:
     return "failed-again" if letter["state"] == "pending" and letter["again"] else str(letter["state"])
-
-
-async def _same(db: AsyncConnection, column: sa.Column[Any], value: str | None) -> int:
-    """How many letters share this value; 0 where there is none."""
-    if not value:
-        return 0
-    return await db.scalar(sa.select(sa.func.count()).select_from(letters_table).where(column == value)) or 0
 
 
 def routes(app: web.Application, desk: Desk) -> None:

@@ -8,10 +8,11 @@ from aiohttp import web
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.deadletters.act import replay
+from services.deadletters.act.refusal import MAX_REASON
+from services.deadletters.ask.letters import DEFAULT_LIMIT, MAX_LIMIT
+from services.deadletters.ask.replay_plan import NoLetter, Planned, planned
 from services.deadletters.fold.state import State
 from services.deadletters.read.letter import text
-from services.deadletters.show import views
 
 #: Bytes of a posted act.
 MAX_ACT_BYTES = 16 * 1024
@@ -27,7 +28,7 @@ class Query(BaseModel):
     subscription: str = ""
     group: str = ""
     after: int = Field(default=0, ge=0, le=2**62)
-    limit: int = Field(default=views.DEFAULT_LIMIT, ge=1, le=views.MAX_LIMIT)
+    limit: int = Field(default=DEFAULT_LIMIT, ge=1, le=MAX_LIMIT)
 
     def where(self) -> dict[str, str]:
         """Columns and the values they must have."""
@@ -36,14 +37,20 @@ class Query(BaseModel):
         return {**found, "state": self.state.value} if self.state else found
 
 
+def letters_asked(request: web.Request) -> Query:
+    """Which letters a request asks for; 400 that names each invalid part."""
+    try:
+        return Query.model_validate({name: value for name, value in request.query.items() if value})
+    except ValidationError as error:
+        raise wrong(error) from None
+
+
 class Why(BaseModel):
     """The body of an act."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    reason: Annotated[
-        str, Field(max_length=replay.MAX_REASON), AfterValidator(partial(text, limit=replay.MAX_REASON))
-    ] = ""
+    reason: Annotated[str, Field(max_length=MAX_REASON), AfterValidator(partial(text, limit=MAX_REASON))] = ""
 
 
 def who_of(request: web.Request) -> str:
@@ -57,11 +64,11 @@ def wrong(error: ValidationError) -> web.HTTPBadRequest:
     return web.HTTPBadRequest(text="; ".join(found))
 
 
-async def found(request: web.Request, db: AsyncConnection, moment: datetime) -> replay.Planned:
+async def found(request: web.Request, db: AsyncConnection, moment: datetime) -> Planned:
     """The letter of the address with its plan; 404 where there is none."""
     try:
-        return await replay.planned(db, request.match_info["id"], moment)
-    except replay.NoLetter:
+        return await planned(db, request.match_info["id"], moment)
+    except NoLetter:
         raise missing(request) from None
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from hocket.console import day_and_clock, duration
+from hocket.console import counted, day_and_clock, duration
 from services.deadletters.fold.state import times
 
 Letter = Mapping[str, Any]
@@ -25,22 +25,17 @@ class Point:
     under: str = ""
 
 
-def count(number: int, word: str) -> str:
-    """`1 letter`, `2,412 letters`."""
-    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
-
-
-def desk(groups: Sequence[Any], counts: Mapping[str, int]) -> str:
+def about_counts(groups: Sequence[Any], counts: Mapping[str, int]) -> str:
     """The first line of the desk: what waits for a person."""
     open_ = [group for group in groups if group.open]
     pending, replaying = counts["pending"], counts["replaying"]
     if not pending and not replaying:
         return "No letter waits for anybody" if groups else "No letter has come"
-    asked = f", {count(replaying, 'letter')} being replayed" if replaying else ""
+    asked = f", {counted(replaying, 'letter')} being replayed" if replaying else ""
     if not pending:
         return f"Nothing waits for a person{asked}"
     verb = "waits" if pending == 1 else "wait"
-    return f"{count(pending, 'letter')} {verb} for a person in {count(len(open_), 'group')}{asked}"
+    return f"{counted(pending, 'letter')} {verb} for a person in {counted(len(open_), 'group')}{asked}"
 
 
 def about_desk(groups: Sequence[Any], now: datetime) -> str:
@@ -58,7 +53,7 @@ def about_desk(groups: Sequence[Any], now: datetime) -> str:
         parts.append(f"{most.open:,} of {whole:,} are one cause: {most.cause} in {most.subscription}.")
     again = sum(group.again for group in open_)
     if again:
-        parts.append(f"{count(again, 'letter')} failed again after a replay.")
+        parts.append(f"{counted(again, 'letter')} failed again after a replay.")
     oldest = min(group.first_at for group in open_)
     age = (now - datetime.fromisoformat(oldest)).total_seconds()
     return " ".join([*parts, f"Oldest open death {day_and_clock(oldest, now)}, {duration(max(age, 0.0))} ago."])
@@ -68,11 +63,11 @@ def letter_line(letter: Letter, same: int, now: datetime) -> str:
     """What happened to this letter, in one sentence or two."""
     event = letter["event"]
     what = f"{event['type']} of {event['subject']}" if event else f"A delivery of {letter['bytes']:,} bytes"
-    tries = count(letter["attempt"], "attempt")
+    tries = counted(letter["attempt"], "attempt")
     said = f"{what} was given up after {tries} at {day_and_clock(letter['last'], now)}"
     if letter["again"]:
         said += f"; it has failed again {times(letter['again'])}"
-    others = f" {count(same - 1, 'other letter')} {'has' if same == 2 else 'have'} this cause." if same > 1 else ""
+    others = f" {counted(same - 1, 'other letter')} {'has' if same == 2 else 'have'} this cause." if same > 1 else ""
     return f"{said}.{others}"
 
 

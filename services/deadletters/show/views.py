@@ -1,7 +1,7 @@
 """Letters and groups as pages, programs and the terminal see them: sensitive values masked, nothing left to guess."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -9,17 +9,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.console import MASKED, Masks, control_marks
 from hocket.envelope import UNDO_TYPE, Envelope, Json
-from services.deadletters.act.replay import Planned
+from services.deadletters.ask.letters import masks_of, owners_of
+from services.deadletters.ask.replay_plan import Planned
 from services.deadletters.fold.state import State, sentence
-from services.deadletters.keep import letters as storage
-from services.deadletters.keep.tables import arrivals, letters, services
+from services.deadletters.keep.letters import facts_of
+from services.deadletters.keep.tables import arrivals
 from services.deadletters.read.letter import envelope_of
 
-#: Letters of one answer where none is asked for, and at most.
-DEFAULT_LIMIT = 100
-MAX_LIMIT = 500
-#: Groups of the first page; more are said to be more.
-MAX_GROUPS = 200
 #: Bytes of a body that are shown raw or as hex; the rest is said to be more.
 MAX_SHOWN_BYTES = 64 * 1024
 #: Bytes of a body that are shown as hex.
@@ -28,64 +24,6 @@ MAX_HEX_BYTES = 4 * 1024
 MIN_MASKED_TEXT = 4
 #: Steps of a stack's or error's sensitive values that are looked for.
 MAX_SECRETS = 100
-
-#: Columns of a list: all but the body.
-_LISTED = [column for column in letters.c if column.name != "body"]
-
-
-async def masks_of(db: AsyncConnection) -> Masks:
-    """What all manifests together say is sensitive."""
-    rows = await db.execute(sa.select(services.c.subscriptions, services.c.says, services.c.sensitive))
-    return Masks(dict(row._mapping) for row in rows)
-
-
-async def owners_of(db: AsyncConnection) -> dict[str, str]:
-    """Who owns each service that has reported itself."""
-    return {name: owner for name, owner in await db.execute(sa.select(services.c.service, services.c.owner)) if owner}
-
-
-async def counts_of(db: AsyncConnection) -> dict[str, int]:
-    """Letters by state, every state named."""
-    rows = await db.execute(sa.select(letters.c.state, sa.func.count().label("number")).group_by(letters.c.state))
-    found: dict[str, int] = {row.state: row.number for row in rows}
-    return {state.value: found.get(state.value, 0) for state in State}
-
-
-async def find(db: AsyncConnection, where: Mapping[str, str], *, after: int, limit: int, newest: bool) -> list[Any]:
-    """Letters of which each named column has this value, in order of arrival behind `after` (0: from the start)."""
-    query = sa.select(*_LISTED).where(*(letters.c[name] == value for name, value in where.items()))
-    if newest:
-        query = query.where(letters.c.no < after) if after else query
-        query = query.order_by(letters.c.no.desc())
-    else:
-        query = query.where(letters.c.no > after).order_by(letters.c.no)
-    return list(await db.execute(query.limit(limit)))
-
-
-async def groups_of(db: AsyncConnection) -> list[Any]:
-    """Letters grouped by cause: those with open ones first, then the newest."""
-    pending = sa.func.sum(sa.case((letters.c.state.in_(["pending", "replaying"]), 1), else_=0))
-    again = sa.func.sum(sa.case((sa.and_(letters.c.state == "pending", letters.c.again > 0), 1), else_=0))
-    flows = sa.func.count(sa.distinct(sa.case((letters.c.correlation_id != "", letters.c.correlation_id))))
-    query = (
-        sa.select(
-            letters.c.group_id,
-            *(sa.func.min(letters.c[name]).label(name) for name in ("subscription", "service", "cause", "normal")),
-            sa.func.min(letters.c.frame).label("frame"),
-            sa.func.count().label("whole"),
-            pending.label("open"),
-            again.label("again"),
-            flows.label("flows"),
-            sa.func.min(letters.c.first_at).label("first_at"),
-            sa.func.max(letters.c.last_at).label("last_at"),
-            sa.func.sum(sa.case((letters.c.state == "handled", 1), else_=0)).label("handled"),
-            sa.func.sum(sa.case((letters.c.state == "obsolete", 1), else_=0)).label("obsolete"),
-            sa.func.sum(sa.case((letters.c.state == "discarded", 1), else_=0)).label("discarded"),
-        )
-        .group_by(letters.c.group_id)
-        .order_by(sa.case((pending > 0, 0), else_=1), sa.desc("last_at"))
-    )
-    return list(await db.execute(query.limit(MAX_GROUPS)))
 
 
 def listed(row: Any, owners: Mapping[str, str], masks: Masks) -> dict[str, Any]:
@@ -165,7 +103,7 @@ async def whole(db: AsyncConnection, found: Planned) -> dict[str, Any]:
     came = list(await db.execute(query))
     envelope = envelope_of(row.body, row.content_type, came[-1].headers)
     secrets = Secrets(envelope, masks)
-    _, told, done = (await storage.facts_of(db, [row.id]))[row.id]
+    _, told, done = (await facts_of(db, [row.id]))[row.id]
     return {
         **listed(row, owners, masks),
         "error": secrets.hide(row.error),
@@ -256,8 +194,3 @@ def hex_of(body: bytes) -> list[tuple[str, str, str]]:
         signs = "".join(chr(byte) if 32 <= byte < 127 else "·" for byte in part)
         rows.append((f"{at:08x}", part.hex(" "), signs))
     return rows
-
-
-def cursor(rows: Sequence[Any], limit: int) -> int | None:
-    """Behind which letter the next page begins; None: this was the last."""
-    return int(rows[-1].no) if len(rows) == limit else None

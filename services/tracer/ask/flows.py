@@ -8,9 +8,11 @@ from typing import NamedTuple
 from sqlalchemy import RowMapping, Select, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.tracer.fold.flow import Expected, Flow, FlowState, fold
-from services.tracer.keep.facts import all_manifests, aside, events, facts_of, flows, heartbeats, readings, receipts
-from services.tracer.read.facts import Heartbeat, Manifest, expectations, utc
+from services.tracer.ask.knowledge import Knowledge
+from services.tracer.fold.flow import Flow, FlowState, fold
+from services.tracer.keep.facts import facts_of
+from services.tracer.keep.tables import events, flows, receipts
+from services.tracer.read.facts import utc
 
 #: Most rows of one page of flows.
 MAX_PAGE = 200
@@ -18,8 +20,6 @@ MAX_PAGE = 200
 MAX_SUBJECT_FLOWS = 20
 #: How far back the overview counts what has ended.
 RECENT = timedelta(hours=1)
-#: An instance whose last heartbeat is so much older than its service's newest is not counted: three missed ones.
-GONE = timedelta(seconds=30)
 #: Flows that are looked at for what needs a person.
 MAX_NEEDS = 200
 
@@ -58,28 +58,6 @@ class Found(NamedTuple):
 
     lines: list[Line]
     after: tuple[float, str] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Knowledge:
-    """What services declared, and when it was first known."""
-
-    manifests: Sequence[tuple[Manifest, datetime]]
-    expected: Expected
-
-    def owner(self, service: str) -> str:
-        """Who owns a service, by its last manifest; empty where none was seen."""
-        return next((each.owner for each, _ in reversed(self.manifests) if each.service == service), "")
-
-    def undo_steps(self) -> dict[str, str]:
-        """Which step each undo undoes."""
-        return {sub.name: sub.undo_of for each, _ in self.manifests for sub in each.subscriptions if sub.undo_of}
-
-
-async def knowledge(db: AsyncConnection) -> Knowledge:
-    """What is declared."""
-    manifests = await all_manifests(db)
-    return Knowledge(manifests, expectations(manifests))
 
 
 async def flow_of(db: AsyncConnection, id: str, known: Knowledge, at: datetime | None = None) -> Flow | None:
@@ -214,92 +192,3 @@ async def others_waiting(db: AsyncConnection, subscription: str, found: Sequence
     mine = [each.id for each in found]
     query = select(func.count()).select_from(flows).where(flows.c.waits == subscription, flows.c.id.not_in(mine))
     return int((await db.execute(query)).scalar_one())
-
-
-class ServiceSeen(NamedTuple):
-    """One service as its heartbeats tell it."""
-
-    name: str
-    owner: str
-    version: str
-    instances: int
-    last: datetime
-    waiting: int  # events in its outbox that the broker has not confirmed
-    later: int  # what waits for its time: retries, undos, schedules
-    shed: int  # receipts it could not keep
-
-
-def services_of(beats: Sequence[Heartbeat], known: Knowledge) -> list[ServiceSeen]:
-    """Every service that ever sent a heartbeat, by name; an instance counts while it keeps up with its fellows."""
-    by_name: dict[str, list[Heartbeat]] = {}
-    for each in beats:
-        by_name.setdefault(each.service, []).append(each)
-    alive = {
-        name: [each for each in mine if max(one.time for one in mine) - each.time <= GONE]
-        for name, mine in by_name.items()
-    }
-    return [
-        ServiceSeen(
-            name, known.owner(name), max(mine, key=lambda each: each.time).version, len(mine),
-            max(each.time for each in mine), sum(each.waiting.get("events", 0) for each in mine),
-            sum(each.waiting.get("later", 0) for each in mine), sum(each.shed for each in mine),
-        )
-        for name, mine in sorted(alive.items())
-    ]  # fmt: skip
-
-
-class BreakerSeen(NamedTuple):
-    """One breaker of one service, as the newest heartbeat that names it tells."""
-
-    service: str
-    name: str
-    state: str
-    since: datetime | None
-    until: datetime | None
-    told: datetime
-
-
-def breakers_of(beats: Sequence[Heartbeat]) -> list[BreakerSeen]:
-    """Every breaker, open ones first."""
-    newest: dict[tuple[str, str], BreakerSeen] = {}
-    for beat in sorted(beats, key=lambda each: each.time):
-        for name, each in beat.breakers.items():
-            newest[beat.service, name] = BreakerSeen(
-                beat.service, name, each.state, each.since, each.until, beat.time
-            )  # fmt: skip
-    rank = {"open": 0, "half-open": 1}
-    return sorted(newest.values(), key=lambda each: (rank.get(each.state, 2), each.service, each.name))
-
-
-async def heartbeats_of(db: AsyncConnection) -> list[Heartbeat]:
-    """The newest heartbeat of each instance."""
-    rows = await db.execute(select(heartbeats.c.fact).order_by(heartbeats.c.service, heartbeats.c.instance))
-    return [Heartbeat.model_validate_json(each) for each in rows.scalars()]
-
-
-class Own(NamedTuple):
-    """How the tracer itself stands."""
-
-    behind: float | None  # seconds: how late the newest fact was read; None before the first
-    read_at: datetime | None
-    events: int
-    receipts: int
-    aside: int
-    stale: int  # flows whose summary waits to be folded
-
-
-async def own_state(db: AsyncConnection) -> Own:
-    """Lag, what is kept, and what was kept aside."""
-    rows = (await db.execute(select(readings))).mappings().all()
-    lags = [max(0.0, each["at"] - each["time"]) for each in rows if each["time"]]
-    counts = [
-        (await db.execute(query)).scalar_one()
-        for query in (
-            select(func.count()).select_from(events),
-            select(func.count()).select_from(receipts),
-            select(func.count()).select_from(aside),
-            select(func.count()).select_from(flows).where(flows.c.stale),
-        )
-    ]
-    at = max((each["at"] for each in rows), default=None)
-    return Own(max(lags, default=None), utc(at) if at else None, *counts)

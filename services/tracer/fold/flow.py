@@ -1,12 +1,13 @@
 """The fold: from the *set* of facts of one flow to its state, whatever their order (RULES 7.4). Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from services.tracer.fold.expectations import Expected
 from services.tracer.fold.steps import Step, fold_steps
-from services.tracer.read.facts import UNDO_TYPE, Expectation, Receipt, Said
+from services.tracer.read.facts import UNDO_TYPE, Receipt, Said
 
 
 class FlowState(StrEnum):
@@ -83,11 +84,6 @@ class Delivery:
         """The service of the subscription."""
         return self.subscription.partition(".")[0]
 
-    @property
-    def failures(self) -> int:
-        """Attempts that failed."""
-        return sum(each.outcome in {"retry", "dead"} for each in self.receipts)
-
 
 @dataclass(frozen=True, slots=True)
 class Flow:
@@ -136,9 +132,6 @@ class Flow:
     def dead(self) -> tuple[Delivery, ...]:
         """Deliveries that were given up and wait for a person."""
         return tuple(each for each in self.deliveries if each.given_up)
-
-
-Expected = Mapping[tuple[str, int], tuple[Expectation, ...]]
 
 
 def fold(

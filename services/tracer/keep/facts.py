@@ -1,36 +1,27 @@
-"""What the tracer keeps: events, receipts, manifests, heartbeats, what it could not read, and a summary a flow."""
+"""Stores facts, each once, and reads them back by flow; marks the flows that a new fact concerns."""
 
 import hashlib
 import json
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
-    Float,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    String,
-    Table,
-    Text,
-    case,
-    delete,
-    select,
-    text,
-    update,
-)  # fmt: skip
+from sqlalchemy import case, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.tracer.fold.flow import Expected, Flow, fold
-from services.tracer.read.facts import Heartbeat, Manifest, Receipt, Said, expectations, utc
+from services.tracer.fold.expectations import Expected, expectations
+from services.tracer.keep.tables import (
+    aside,
+    events,
+    flows,
+    heartbeats,
+    insert_into,
+    manifests,
+    readings,
+    receipts,
+)
+from services.tracer.read.decode import Aside
+from services.tracer.read.facts import Heartbeat, Manifest, Receipt, Said, utc
 
-#: Flows folded in one transaction; what is left is folded with the next batch, and a flow's own page never waits.
-FOLD_LIMIT = 400
 #: Facts of one flow that are read; a flow beyond it is shown by its first ones.
 MAX_FACTS = 20_000
 #: Names in one IN list, below what every database takes.
@@ -38,88 +29,6 @@ IN_LIMIT = 500
 #: Facts kept aside that are kept with their text, and how much of each.
 MAX_ASIDE = 10_000
 ASIDE_BYTES = 2_000
-
-tables = MetaData()
-
-events = Table(
-    "events", tables,
-    Column("source", String, primary_key=True), Column("id", String, primary_key=True),
-    Column("type", String, nullable=False), Column("version", Integer, nullable=False),
-    Column("subject", String, nullable=False), Column("time", Float, nullable=False),
-    Column("flow", String, nullable=False), Column("cause", String, nullable=False),
-    Column("data", Text, nullable=False),
-    Index("events_flow", "flow"), Index("events_subject", "subject", "time"), Index("events_type", "type", "time"),
-)  # fmt: skip
-receipts = Table(
-    "receipts", tables,
-    Column("subscription", String, primary_key=True), Column("event_source", String, primary_key=True),
-    Column("event_id", String, primary_key=True), Column("attempt", Integer, primary_key=True),
-    Column("outcome", String, primary_key=True), Column("boot", String, primary_key=True),
-    Column("time", Float, primary_key=True),
-    Column("flow", String, nullable=False), Column("subject", String, nullable=False),
-    Column("fact", Text, nullable=False),
-    Index("receipts_flow", "flow"), Index("receipts_subject", "subject", "time"),
-)  # fmt: skip
-manifests = Table(
-    "declarations", tables,
-    Column("service", String, primary_key=True), Column("digest", String, primary_key=True),
-    Column("content", Text, nullable=False),  # longer than an index of PostgreSQL takes: hence its digest
-    Column("first", Float, nullable=False), Column("last", Float, nullable=False),
-)  # fmt: skip
-heartbeats = Table(
-    "heartbeats", tables,
-    Column("service", String, primary_key=True), Column("instance", String, primary_key=True),
-    Column("time", Float, nullable=False), Column("fact", Text, nullable=False),
-)  # fmt: skip
-aside = Table(
-    "aside", tables,
-    Column("stream", String, primary_key=True), Column("place", String, primary_key=True),
-    Column("why", Text, nullable=False), Column("body", LargeBinary, nullable=False),
-)  # fmt: skip
-readings = Table(
-    "readings", tables,
-    Column("stream", String, primary_key=True), Column("offset", BigInteger, nullable=False),
-    Column("time", Float, nullable=False), Column("at", Float, nullable=False),
-)  # fmt: skip
-flows = Table(
-    "flows", tables,
-    Column("id", String, primary_key=True), Column("stale", Boolean, nullable=False),
-    Column("state", String, nullable=False), Column("subject", String, nullable=False),
-    Column("type", String, nullable=False), Column("began", Float, nullable=False),
-    Column("ended", Float, nullable=False), Column("waits", String, nullable=False),
-    Column("since", Float, nullable=False), Column("dead", Integer, nullable=False),
-    Column("events", Integer, nullable=False),
-    Index("flows_began", "began"), Index("flows_state", "state", "began"), Index("flows_stale", "stale"),
-)  # fmt: skip
-
-
-class Aside(NamedTuple):
-    """What could not be read: in which stream, where in it, and why."""
-
-    stream: str
-    place: str
-    why: str
-    body: bytes
-
-
-async def take_turn(db: AsyncConnection) -> None:
-    """One writer at a time until the end of the transaction, as SQLite has it anyway.
-
-    On PostgreSQL the two readers would otherwise deadlock over flows, and a fold would unmark what the other marks.
-    """
-    if db.dialect.name == "postgresql":
-        await db.execute(text("SELECT pg_advisory_xact_lock(hashtext('tracer'), hashtext(current_schema()))"))
-
-
-def _insert(db: AsyncConnection, table: Table) -> Any:
-    """An INSERT of this database's own dialect, which knows `on_conflict_…`; only that dialect is imported."""
-    if db.dialect.name == "postgresql":
-        from sqlalchemy.dialects import postgresql
-
-        return postgresql.insert(table)
-    from sqlalchemy.dialects import sqlite
-
-    return sqlite.insert(table)
 
 
 async def keep_events(db: AsyncConnection, said: Sequence[Said]) -> None:
@@ -133,7 +42,7 @@ async def keep_events(db: AsyncConnection, said: Sequence[Said]) -> None:
         }
         for each in said
     ]  # fmt: skip
-    await db.execute(_insert(db, events).on_conflict_do_nothing(), rows)
+    await db.execute(insert_into(db, events).on_conflict_do_nothing(), rows)
     await mark_stale(db, {each.flow for each in said})
 
 
@@ -149,7 +58,7 @@ async def keep_receipts(db: AsyncConnection, told: Sequence[Receipt]) -> None:
         }
         for each in told
     ]  # fmt: skip
-    await db.execute(_insert(db, receipts).on_conflict_do_nothing(), rows)
+    await db.execute(insert_into(db, receipts).on_conflict_do_nothing(), rows)
     await mark_stale(db, {each.correlationid for each in told if each.correlationid})
 
 
@@ -166,7 +75,7 @@ async def keep_manifests(db: AsyncConnection, seen: Sequence[Manifest]) -> None:
         ).scalar()
         row = {"service": each.service, "digest": digest, "content": content, "first": when, "last": when}
         await db.execute(
-            _insert(db, manifests)
+            insert_into(db, manifests)
             .values(row)
             .on_conflict_do_update(
                 index_elements=["service", "digest"],
@@ -193,7 +102,7 @@ async def _mark_concerned(db: AsyncConnection, manifest: Manifest) -> None:
 async def keep_heartbeats(db: AsyncConnection, beats: Sequence[Heartbeat]) -> None:
     """Keep the newest heartbeat of each instance."""
     for each in beats:
-        adding = _insert(db, heartbeats).values(
+        adding = insert_into(db, heartbeats).values(
             service=each.service, instance=each.instance, time=each.time.timestamp(), fact=each.model_dump_json()
         )
         await db.execute(
@@ -213,7 +122,7 @@ async def keep_aside(db: AsyncConnection, found: Sequence[Aside]) -> None:
         {"stream": each.stream, "place": each.place, "why": _storable(each.why), "body": each.body[:ASIDE_BYTES]}
         for each in found
     ]
-    await db.execute(_insert(db, aside).on_conflict_do_nothing(), rows)
+    await db.execute(insert_into(db, aside).on_conflict_do_nothing(), rows)
     oldest = select(aside.c.place).order_by(aside.c.place.desc()).offset(MAX_ASIDE)
     await db.execute(delete(aside).where(aside.c.place.in_(oldest)))
 
@@ -227,7 +136,7 @@ async def note_reading(
     db: AsyncConnection, stream: str, offset: int | None, newest: datetime | None, at: datetime
 ) -> None:
     """Note how far a stream was read, and how new its newest fact was then; no fact leaves the last one standing."""
-    adding = _insert(db, readings).values(
+    adding = insert_into(db, readings).values(
         stream=stream, offset=offset or 0, time=newest.timestamp() if newest else 0.0, at=at.timestamp()
     )
     fresh = {"offset": adding.excluded.offset, "time": adding.excluded.time, "at": adding.excluded.at}
@@ -244,34 +153,8 @@ async def mark_stale(db: AsyncConnection, ids: set[str]) -> None:
         "stale": True, "state": "running", "subject": "", "type": "", "began": 0.0, "ended": 0.0, "waits": "",
         "since": 0.0, "dead": 0, "events": 0,
     }  # fmt: skip
-    adding = _insert(db, flows).on_conflict_do_update(index_elements=["id"], set_={"stale": True})
+    adding = insert_into(db, flows).on_conflict_do_update(index_elements=["id"], set_={"stale": True})
     await db.execute(adding, [{"id": each, **blank} for each in sorted(ids)])
-
-
-async def fold_stale(db: AsyncConnection) -> int:
-    """Fold at most `FOLD_LIMIT` of the marked flows into their summaries; tells how many."""
-    ids = list((await db.execute(select(flows.c.id).where(flows.c.stale).limit(FOLD_LIMIT))).scalars())
-    if not ids:
-        return 0
-    expected = await expected_of(db)
-    said, told = await facts_of(db, ids)
-    rows = [_summary(fold(each, said.get(each, ()), told.get(each, ()), expected)) for each in ids]
-    adding = _insert(db, flows)
-    fresh = {name: adding.excluded[name] for name in rows[0] if name != "id"}
-    await db.execute(adding.on_conflict_do_update(index_elements=["id"], set_=fresh), rows)
-    return len(ids)
-
-
-def _summary(flow: Flow) -> dict[str, Any]:
-    waiting = flow.waiting
-    began, ended = flow.began, flow.ended
-    return {
-        "id": flow.id, "stale": False, "state": flow.state.value, "subject": flow.subject, "type": flow.type,
-        "began": began.timestamp() if began else 0.0, "ended": ended.timestamp() if ended else 0.0,
-        "waits": waiting[0].subscription if waiting else "",
-        "since": waiting[0].since.timestamp() if waiting else 0.0,
-        "dead": len(flow.dead), "events": len(flow.events),
-    }  # fmt: skip
 
 
 async def all_manifests(db: AsyncConnection) -> list[tuple[Manifest, datetime]]:

@@ -1,6 +1,6 @@
 """The facts a flow is folded from: what was said, how attempts ended, what services declare (docs/wire.md)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
@@ -208,33 +208,6 @@ def reported(value: object) -> Reported:
     if model is None:
         raise ValueError("kind: is none of receipt, manifest, heartbeat")
     return model.model_validate(value)
-
-
-@dataclass(frozen=True, slots=True)
-class Expectation:
-    """That a subscription hears an event, known since its first manifest; `undo_of` names the step it undoes."""
-
-    subscription: str
-    since: datetime
-    undo_of: str = ""
-
-
-def expectations(manifests: Iterable[tuple[Manifest, datetime]]) -> dict[tuple[str, int], tuple[Expectation, ...]]:
-    """Who is expected to hear what, from every manifest ever seen and when it was first seen (RULES 7.6).
-
-    A subscription is expected from its first manifest on; what a later manifest leaves out stays expected, since its
-    binding stays.
-    """
-    first: dict[tuple[tuple[str, int], str, str], datetime] = {}
-    for manifest, since in manifests:
-        for each in manifest.subscriptions:
-            for name in each.why if each.undo_of else each.hears:
-                key = (name, each.name, each.undo_of)
-                first[key] = min(since, first.get(key, since))
-    found: dict[tuple[str, int], list[Expectation]] = {}
-    for (name, subscription, undo_of), since in sorted(first.items()):
-        found.setdefault(name, []).append(Expectation(subscription, since, undo_of))
-    return {name: tuple(each) for name, each in found.items()}
 
 
 def utc(seconds: float) -> datetime:

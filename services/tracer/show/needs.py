@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 
-from services.tracer.ask.flows import Knowledge
+from services.tracer.ask.knowledge import Knowledge
 from services.tracer.fold.flow import Flow, FlowState
 from services.tracer.show.sentences import Piece, Sentence, shortened, where_is
 

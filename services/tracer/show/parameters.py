@@ -54,9 +54,3 @@ def next_page(path: str, query: Mapping[str, str], found: Found) -> str | None:
         return None
     began, id = found.after
     return f"{path}?{urlencode({**query, 'after': f'{began!r}~{id}'})}"
-
-
-def with_query(path: str, query: Mapping[str, str], **changes: str) -> str:
-    """The same address with some parts changed; an empty part is left out."""
-    kept = {name: value for name, value in {**query, **changes}.items() if value}
-    return f"{path}?{urlencode(kept)}" if kept else path

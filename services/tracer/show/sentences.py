@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from hocket.console import day_and_clock
+from hocket.console import counted, day_and_clock
 from services.tracer.fold.flow import Delivery, Flow, FlowState, Stand
 from services.tracer.read.facts import Receipt, Said
 
@@ -47,11 +47,6 @@ def where_is(subject: str, flow: Flow, now: datetime) -> Sentence:
             return [Piece(f"{subject} {_is(subject, flow)}: {_ended_well(flow)}")]
 
 
-def about_flow(flow: Flow, now: datetime) -> Sentence:
-    """What stands under a flow's title: the answer without its subject's name before it."""
-    return where_is("It", flow, now)
-
-
 def ended_by(subject: str, flow: Flow) -> Said | None:
     """The last event that is about what the subject is: of `order/4711` the last `order.…`."""
     kind = subject.partition("/")[0]
@@ -79,7 +74,7 @@ def _open(subject: str, flow: Flow, now: datetime) -> Sentence:
     if not waiting and undoing is not None:
         return [Piece(f"{subject} is being undone: the effect of "), Piece(undoing.name, strong=True)]
     if not waiting:
-        return [Piece(f"{subject} is under way: {_count(len(flow.coming), 'event')} said and not yet in the log")]
+        return [Piece(f"{subject} is under way: {counted(len(flow.coming), 'event')} said and not yet in the log")]
     pieces = [Piece(f"{subject} is waiting for ")]
     for at, each in enumerate(waiting[:NAMED]):
         pieces += [*([Piece("; also for ")] if at else []), *_waits(each, now)]
@@ -150,7 +145,7 @@ def _but_dead(flow: Flow) -> Sentence:
 def _dead(dead: Sequence[Delivery]) -> Sentence:
     pieces = list(_died(dead[0]))
     if len(dead) > 1:
-        pieces.append(Piece(f", and {_count(len(dead) - 1, 'more delivery', 'more deliveries')} are dead"))
+        pieces.append(Piece(f", and {counted(len(dead) - 1, 'more delivery', 'more deliveries')} are dead"))
     return pieces
 
 
@@ -160,7 +155,7 @@ def _died(delivery: Delivery) -> Sentence:
     if last is None:
         return [*pieces, Piece(" is dead")]
     error = shortened(last.error or last.cause)
-    pieces.append(Piece(f" is dead after {_count(last.attempt, 'attempt')}"))
+    pieces.append(Piece(f" is dead after {counted(last.attempt, 'attempt')}"))
     return [*pieces, Piece(f": {error}")] if error else pieces
 
 
@@ -175,18 +170,14 @@ def overview(counts: Iterable[tuple[str, int]], dead: int) -> Sentence:
     many = dict(counts)
     parts: list[str] = []
     if zombies := many.get("zombie", 0):
-        parts.append(f"{_count(zombies, 'flow is a zombie', 'flows are zombies')}")
+        parts.append(counted(zombies, "flow is a zombie", "flows are zombies"))
     if dead:
-        parts.append(f"{_count(dead, 'flow has a dead letter', 'flows have dead letters')}")
+        parts.append(counted(dead, "flow has a dead letter", "flows have dead letters"))
     if parts:
         return [Piece(", ".join(parts), strong=True)]
     moving = many.get("running", 0) + many.get("waiting", 0)
     if moving:
-        return [Piece(f"Nothing needs a person; {_count(moving, 'flow is', 'flows are')} under way", strong=True)]
+        return [Piece(f"Nothing needs a person; {counted(moving, 'flow is', 'flows are')} under way", strong=True)]
     if any(many.values()):
         return [Piece("Nothing needs a person, and nothing is under way", strong=True)]
     return [Piece("No event has been said yet", strong=True)]
-
-
-def _count(many: int, one: str, more: str = "") -> str:
-    return f"{many:,} {one if many == 1 else more or one + 's'}"

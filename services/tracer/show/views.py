@@ -5,13 +5,12 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from hocket.clock import rfc3339
 from hocket.console import Masks, duration
-from services.tracer.ask.flows import Knowledge, Line
+from services.tracer.ask.flows import Line
+from services.tracer.ask.knowledge import Knowledge
 from services.tracer.fold.flow import Delivery, Flow, Stand
 from services.tracer.read.facts import Manifest, Receipt, Said
 from services.tracer.show.lanes import Drawing
-from services.tracer.show.sentences import because, plain, where_is
 
 #: Words by which the table of facts can be narrowed.
 SHOWN = ("all", "events", "attempts", "failed")
@@ -32,7 +31,6 @@ class Row(NamedTuple):
     took: float | None
     instance: str
     note: str
-    flow: str
     death: str = ""
 
     @property
@@ -53,7 +51,7 @@ def rows_of(flow: Flow) -> list[Row]:
         return []
     names = {each.id: each.type for each in flow.events}
     rows = [_said(each, flow, began) for each in flow.events]
-    rows += [_ended(each, receipt, flow, began, names) for each in flow.deliveries for receipt in each.receipts]
+    rows += [_ended(each, receipt, began, names) for each in flow.deliveries for receipt in each.receipts]
     return sorted(rows, key=lambda each: (each.time, not each.event, each.key))
 
 
@@ -61,11 +59,11 @@ def _said(said: Said, flow: Flow, began: datetime) -> Row:
     unheard = said.id in flow.unheard
     return Row(
         said.id, said.time, (said.time - began).total_seconds(), said.service, said.type, True, "said", "event",
-        "unheard" if unheard else "said", None, "", f"v{said.version}" if said.version != 1 else "", flow.id,
+        "unheard" if unheard else "said", None, "", f"v{said.version}" if said.version != 1 else "",
     )  # fmt: skip
 
 
-def _ended(delivery: Delivery, receipt: Receipt, flow: Flow, began: datetime, names: dict[str, str]) -> Row:
+def _ended(delivery: Delivery, receipt: Receipt, began: datetime, names: dict[str, str]) -> Row:
     notes = [
         receipt.error or receipt.cause,
         f"said {', '.join(names.get(each, 'hocket.undo') for each in receipt.said)}" if receipt.said else "",
@@ -80,7 +78,7 @@ def _ended(delivery: Delivery, receipt: Receipt, flow: Flow, began: datetime, na
         "/".join(str(each) for each in receipt.key), receipt.over, (receipt.over - began).total_seconds(),
         delivery.service, handler, False, fact, "subscription", shown,
         (receipt.over - receipt.begun).total_seconds(), receipt.instance,
-        " · ".join(each for each in notes if each), flow.id, receipt.death,
+        " · ".join(each for each in notes if each), receipt.death,
     )  # fmt: skip
 
 
@@ -134,50 +132,6 @@ def still_to_come(flow: Flow, manifests: Sequence[tuple[Manifest, datetime]], kn
                     seen.add(each)
                     ahead.append(each)
     return list(found.values())
-
-
-def line_json(line: Line) -> dict[str, Any]:
-    """A row of the list of flows, for programs."""
-    return {
-        "id": line.id, "state": line.state, "subject": line.subject, "type": line.type,
-        "began": rfc3339(line.began), "ended": rfc3339(line.ended), "waits_for": line.waits or None,
-        "since": rfc3339(line.since) if line.since else None, "dead": line.dead, "events": line.events,
-    }  # fmt: skip
-
-
-def flow_json(flow: Flow, masks: Masks, now: datetime) -> dict[str, Any]:
-    """A flow with every fact, for programs; payloads masked."""
-    began, ended = flow.began, flow.ended
-    return {
-        "id": flow.id,
-        "state": flow.state.value,
-        "sentence": plain(where_is(flow.subject, flow, now)),
-        "subject": flow.subject,
-        "type": flow.type,
-        "began": rfc3339(began) if began else None,
-        "ended": rfc3339(ended) if ended else None,
-        "events": [
-            {
-                "id": each.id, "source": each.source, "type": each.type, "version": each.version,
-                "subject": each.subject, "time": rfc3339(each.time), "causationid": each.cause or None,
-                "unheard": each.id in flow.unheard, "data": payload_of(each, masks),
-            }
-            for each in flow.events
-        ],
-        "deliveries": [
-            {
-                "subscription": each.subscription, "event": each.event_id, "type": each.event_type,
-                "subject": each.subject, "state": each.stand.value, "since": rfc3339(each.since),
-                "why": because(each, now) or None, "undo_of": each.undo_of or None,
-                "attempts": [one.model_dump(mode="json", exclude_defaults=True) for one in each.receipts],
-            }
-            for each in flow.deliveries
-        ],
-        "steps": [
-            {"step": each.name, "subject": each.subject, "ledger": each.ledger, "time": rfc3339(each.time)}
-            for each in flow.steps
-        ],
-    }  # fmt: skip
 
 
 class Chosen(NamedTuple):

@@ -4,7 +4,8 @@
 returns the `Console` that renders pages from `console/base.html`.
 """
 
-from hocket.console.display import control_marks, day_and_clock, duration, short_id
+from hocket.console.display import control_marks, counted, day_and_clock, duration, short_id
+from hocket.console.links import with_query
 from hocket.console.masking import MASKED, Masks
 from hocket.console.pages import Console, Page, mount
 from hocket.console.payload_tree import Node, tree_of
@@ -20,6 +21,7 @@ __all__ = [
     "Node",
     "Page",
     "control_marks",
+    "counted",
     "day_and_clock",
     "duration",
     "foreign",
@@ -27,4 +29,5 @@ __all__ = [
     "mount",
     "short_id",
     "tree_of",
+    "with_query",
 ]

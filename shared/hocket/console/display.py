@@ -1,4 +1,4 @@
-"""How moments, durations, ids and foreign text are shown (docs/console.md §5, §11)."""
+"""How moments, durations, counts, ids and foreign text are shown (docs/console.md §5, §11)."""
 
 import unicodedata
 from datetime import UTC, datetime
@@ -59,6 +59,11 @@ def duration(seconds: float) -> str:
     if whole < 86400:
         return f"{whole // 3600} h {whole % 3600 // 60} min"
     return f"{whole // 86400} d {whole % 86400 // 3600} h"
+
+
+def counted(number: int, one: str, more: str = "") -> str:
+    """`1 letter`, `2,412 letters`; `more` is the word for several, without it `one` gets an s."""
+    return f"{number:,} {one if number == 1 else more or f'{one}s'}"
 
 
 def short_id(value: str) -> str:

@@ -1,4 +1,4 @@
-"""A letter's state is a function of the set of its facts; and what a replay would do."""
+"""A letter's state is a function of the set of its facts and of nothing else."""
 
 from itertools import permutations
 
@@ -6,26 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.deadletters.fold.state import (
-    SENDING_SECONDS,
-    Act,
-    Death,
-    Hearer,
-    Receipt,
-    Standing,
-    State,
-    Subject,
-    plan,
-    sentence,
-    standing,
-)
+from services.deadletters.fold.state import Act, Death, Receipt, State, sentence, standing
 
 FIRST = Death(5, "t05", "KeyError")
 AGAIN = Death(10, "t10", "KeyError")
 REPLAY = Act("replay", "t06", (5, "t05"), 6, "r-1", sent_at="t06")
 DISCARD = Act("discard", "t07", (5, "t05"))
 HANDLED = Receipt("handled", 6, "t08", "r-1")
-LETTER = Subject("crm.record_order", 5, "KeyError", False, "order.placed", "order/1", False)
 
 deaths = st.lists(
     st.builds(
@@ -109,41 +96,3 @@ def test_failed_again_is_counted() -> None:
     now = standing([FIRST, AGAIN, Death(15, "t15")], [], [REPLAY])
     assert (now.again, sentence(now.state, now.again)) == (2, "failed again twice")
     assert sentence(State.PENDING, 3) == "failed again 3 times"
-
-
-@pytest.mark.parametrize(
-    ("now", "letter", "refusal"),
-    [
-        (Standing(State.HANDLED), LETTER, "handled already"),
-        (Standing(State.DISCARDED), LETTER, "was discarded"),
-        (Standing(State.OBSOLETE), LETTER, "is obsolete"),
-        (Standing(State.OBSOLETE), Subject("a.b", 5, "X", True, "", "", False), "on_dead said stands"),
-        (Standing(State.PENDING), Subject("a.b", 1, "conflict", False, "", "", False), "is a conflict"),
-        (Standing(State.REPLAYING, replay=REPLAY), LETTER, "being replayed since t06"),
-    ],
-)
-def test_what_is_not_sent_says_why(now: Standing, letter: Subject, refusal: str) -> None:
-    """docs/console.md §8: a sentence never claims more than what is recorded."""
-    assert refusal in plan(letter, now, Hearer(), 100.0).refusal
-
-
-def test_a_send_under_way_is_not_doubled_and_a_lost_one_is_repeated() -> None:
-    """Within the time a send may take it is refused; afterwards, or when it failed, it goes under the same id."""
-    under_way = Act("replay", "t06", (5, "t05"), 6, "r-1", tried=100.0)
-    now = Standing(State.REPLAYING, replay=under_way)
-    assert "being sent right now" in plan(LETTER, now, Hearer(), 101.0).refusal
-    late = plan(LETTER, now, Hearer(), 101.0 + SENDING_SECONDS)
-    assert (late.refusal, late.repeats, late.attempt) == ("", "r-1", 6)
-    failed = Standing(
-        State.REPLAYING, replay=Act("replay", "t06", (5, "t05"), 6, "r-1", tried=100.0, failure="no broker")
-    )
-    assert plan(LETTER, failed, Hearer(), 101.0).repeats == "r-1"
-
-
-def test_what_follows_is_said_only_when_it_is_known() -> None:
-    """A service that has not reported itself leaves it open."""
-    fresh = Standing(State.PENDING)
-    assert plan(LETTER, fresh, Hearer(), 0.0).then == "What follows is not known."
-    assert plan(LETTER, fresh, Hearer(True), 0.0).then == "It says nothing, so nothing else follows."
-    assert plan(LETTER, fresh, Hearer(True, ("a.b",)), 0.0).then == "If it is handled, it may say a.b."
-    assert any("failed again" in each for each in plan(LETTER, Standing(State.PENDING, 1), Hearer(), 0.0).warnings)

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hocket.observe import Raw
-from services.deadletters.handlers import facts
 from services.deadletters.read.letter import moment, read
+from services.deadletters.read.reports import facts
 from tests.services.deadletters.running_desk import dead, event, time
 
 NAMES = (

@@ -7,15 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.tracer.fold.flow import Flow, FlowState, Stand, fold
-from services.tracer.read.facts import Expectation
+from services.tracer.fold.expectations import Expectation
+from services.tracer.fold.flow import FlowState, Stand, fold
 from services.tracer.show.sentences import plain, where_is
-from tests.services.tracer.sample_facts import STEP, Story, expected, happy, mail_dead, placed, rejected
-
-
-def folded(story: Story) -> Flow:
-    """A story's flow by the shop's manifests."""
-    return fold(story.flow, story.said, story.told, expected())
+from tests.services.tracer.sample_facts import STEP, Story, expected, folded, happy, mail_dead, placed, rejected
 
 
 def zombie(number: int) -> Story:
@@ -69,7 +64,7 @@ def test_a_failed_attempt_waits() -> None:
     flow = folded(happy(1).until(1.5))
     assert flow.state is FlowState.WAITING
     assert flow.waiting[0].stand is Stand.RETRY
-    assert flow.waiting[0].failures == 1
+    assert [each.outcome for each in flow.waiting[0].receipts] == ["retry"]
 
 
 def test_a_breaker_defers() -> None:

@@ -1,12 +1,10 @@
-"""What is a fact, and what is expected of whom."""
-
-from datetime import timedelta
+"""What is a fact and what is not."""
 
 import pytest
 from pydantic import ValidationError
 
-from services.tracer.read.facts import Heartbeat, Manifest, Receipt, Said, expectations, reported
-from tests.services.tracer.sample_facts import MANIFESTS, START, happy, manifest, subscription
+from services.tracer.read.facts import Heartbeat, Manifest, Receipt, Said, reported
+from tests.services.tracer.sample_facts import MANIFESTS, START, happy
 
 
 def test_every_kind_of_fact_is_understood() -> None:
@@ -45,24 +43,6 @@ def test_a_refusal_names_the_field() -> None:
     with pytest.raises(ValidationError) as raised:
         reported({**happy(1).receipts[0], "outcome": "sideways"})
     assert raised.value.errors()[0]["loc"] == ("outcome",)
-
-
-def test_a_subscription_is_expected_from_its_first_manifest_on() -> None:
-    """RULES 7.6: the first manifest counts, a later one that leaves it out retires nobody."""
-    first = Manifest.model_validate(manifest("a", "t", subscription("a.b", ["x.said"])))
-    empty = Manifest.model_validate(manifest("a", "t"))
-    later = START + timedelta(days=1)
-    for order in ([(first, START), (empty, later)], [(empty, later), (first, later), (first, START)]):
-        [expected] = expectations(order)["x.said", 1]
-        assert (expected.subscription, expected.since, expected.undo_of) == ("a.b", START, "")
-
-
-def test_an_undo_is_expected_to_hear_its_failures_only() -> None:
-    """The step's input is no event that its undo is bound to."""
-    undo = Manifest.model_validate(MANIFESTS[1])
-    found = expectations([(undo, START)])
-    assert [each.subscription for each in found["order.placed", 1]] == ["payments.charge"]
-    assert [each.undo_of for each in found["stock.rejected", 1]] == ["payments.charge"]
 
 
 def test_who_said_it() -> None:

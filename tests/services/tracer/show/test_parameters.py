@@ -6,7 +6,7 @@ import pytest
 from aiohttp import web
 
 from services.tracer.ask.flows import Found
-from services.tracer.show.parameters import filter_asked, moment_asked, next_page, with_query
+from services.tracer.show.parameters import filter_asked, moment_asked, next_page
 
 
 @pytest.mark.parametrize(
@@ -36,8 +36,3 @@ def test_what_cannot_be_meant_is_a_bad_request() -> None:
     with pytest.raises(web.HTTPBadRequest) as raised:
         filter_asked({"limit": "-1"})
     assert raised.value.text == "limit=-1: give a number from 1 to 200"
-
-
-def test_an_address_with_a_part_changed() -> None:
-    """Every view is an address; an empty part is left out."""
-    assert with_query("/flows", {"q": "a b", "state": "done"}, state="", view="table") == "/flows?q=a+b&view=table"

@@ -1,23 +1,12 @@
 """What is shown of a flow."""
 
-from datetime import UTC, datetime
-
-from services.tracer.ask.flows import Knowledge, line_of, services_of, telling
-from services.tracer.fold.flow import Flow, fold
-from services.tracer.read.facts import Manifest, expectations
+from services.tracer.ask.flows import line_of
+from services.tracer.fold.flow import fold
 from services.tracer.show.lanes import draw
-from services.tracer.show.needs import needs_of
-from services.tracer.show.sentences import plain
 from services.tracer.show.views import chosen_of, masks_of, narrowed, rows_of, still_to_come, took
-from tests.services.tracer.sample_facts import MANIFESTS, START, Story, expected, happy, mail_dead, placed, rejected
+from tests.services.tracer.sample_facts import START, expected, folded, happy, known, mail_dead, placed, rejected
 
-FOUND = [(Manifest.model_validate(each), START) for each in MANIFESTS]
-KNOWN = Knowledge(FOUND, expectations(FOUND))
-
-
-def folded(story: Story) -> Flow:
-    """A story's flow."""
-    return fold(story.flow, story.said, story.told, expected())
+KNOWN = known()
 
 
 def test_the_table_has_every_fact() -> None:
@@ -55,25 +44,6 @@ def test_what_may_still_come() -> None:
     assert still_to_come(folded(happy(1)), KNOWN.manifests, KNOWN) == []
 
 
-def test_needs_are_grouped_by_cause() -> None:
-    """Zombies first and one by one; dead letters of one subscription and kind together, with their owner."""
-    flows = [folded(mail_dead(1)), folded(mail_dead(2)), folded(rejected(3, undo="dead")), folded(happy(4))]
-    needs = needs_of(flows, KNOWN, datetime.now(UTC))
-    assert [(each.state, each.flows, each.owner) for each in needs] == [
-        ("zombie", 1, "team-money"),
-        ("dead", 2, "team-care"),
-    ]
-    assert plain(needs[1].sentence) == "notifications.confirmation gave up: MailDown"
-
-
-def test_which_flow_tells_where_a_subject_is() -> None:
-    """A flow that needs a person or is open tells more than a newer one that is done."""
-    newest, going, lost = folded(happy(1)), folded(placed(2)), folded(rejected(3, undo="dead"))
-    assert telling([newest, going]) is going
-    assert telling([newest, going, lost]) is lost
-    assert telling([newest]) is newest
-
-
 def test_what_the_side_shows() -> None:
     """Without a choice the first that is dead or waits; a chosen run or event comes with its masked payload."""
     flow = folded(rejected(1, undo="dead"))
@@ -96,11 +66,3 @@ def test_an_open_flow_takes_until_now() -> None:
     """How long: to its last fact when it has ended, to now while it goes on."""
     assert took(line_of(folded(happy(1))), START.replace(hour=20)) == "3.2 s"
     assert took(line_of(folded(placed(1))), START.replace(minute=6)) == "1 min 0 s"
-
-
-def test_owners_come_from_the_last_manifest() -> None:
-    """Who owns a service is what it said last; a service that never said is not guessed."""
-    moved = Manifest.model_validate({**MANIFESTS[1], "owner": "team-bank"})
-    assert Knowledge([*FOUND, (moved, START)], {}).owner("payments") == "team-bank"
-    assert KNOWN.owner("nobody") == ""
-    assert services_of([], KNOWN) == []
