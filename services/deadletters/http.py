@@ -1,16 +1,18 @@
-"""The desk over HTTP: the API for programs and the terminal; `pages` has what people look at.
+"""The desk's routes: JSON for programs and the command line; `show/pages` has the pages.
 
 | route | answer |
 |---|---|
 | `GET /api/dead?state=&cause=&subscription=&group=&after=&limit=` | `{"letters", "next", "counts"}`, oldest first |
 | `GET /api/dead/{id}` | one letter with all that is known, 404 |
 | `GET /api/dead/{id}/replay` | what a replay would do; nothing is sent |
-| `POST /api/dead/{id}/replay` `{"reason"?}` | 202 what was done, 409 the sentence why not, 503 not taken: repeat it |
+| `POST /api/dead/{id}/replay` `{"reason"?}` | 202 what was done, 409 why it is refused, 503 not confirmed: repeat it |
 | `POST /api/dead/{id}/discard` `{"reason"}` | 200, 409 |
 
 An act needs a same-origin request or, from a program, the header `X-Hocket-Act: 1`; else 403.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,40 +20,46 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from hocket.console import Page, mount
-from services.deadletters import acts, pages, views
-from services.deadletters.asking import MAX_ACT_BYTES, Query, Why, found, missing, who_of, wrong
-from services.deadletters.domain import Plan, State
+from hocket.console.pages import RETRY_AFTER
+from services.deadletters.act.discard import discard
+from services.deadletters.act.refusal import Refused
+from services.deadletters.act.replay import replay
+from services.deadletters.ask.letters import counts_of, cursor, find_letters, masks_of, owners_of
+from services.deadletters.ask.replay_plan import NoLetter
+from services.deadletters.fold.replay_plan import Plan
+from services.deadletters.fold.state import State
 from services.deadletters.service import Settings, deadletters
+from services.deadletters.show import pages
+from services.deadletters.show.pages import Desk
+from services.deadletters.show.parameters import MAX_ACT_BYTES, Why, found, letters_asked, missing, who_of, wrong
+from services.deadletters.show.views import listed, whole
 
 #: Templates, and static/desk.css, which every page of a console named `desk` asks for.
-_HERE = Path(__file__).parent
+_HERE = Path(__file__).parent / "show"
 #: Entries of the top bar.
 PAGES = (Page("groups", "/", "Groups", "o"), Page("letters", "/letters", "Letters", "l"))
 
 
-async def letters(request: web.Request) -> web.Response:
+async def get_letters(request: web.Request) -> web.Response:
     """`GET /api/dead`."""
-    try:
-        query = Query.model_validate({name: value for name, value in request.query.items() if value})
-    except ValidationError as error:
-        raise wrong(error) from None
+    query = letters_asked(request)
     async with deadletters.tx() as tx:
         db = await tx.read()
-        rows = await views.find(db, query.where(), after=query.after, limit=query.limit, newest=False)
-        owners, masks = await views.owners_of(db), await views.masks_of(db)
-        counts = await views.counts_of(db)
-    listed = [views.listed(row, owners, masks) for row in rows]
-    return web.json_response({"letters": listed, "next": views.cursor(rows, query.limit), "counts": counts})
+        rows = await find_letters(db, query.where(), after=query.after, limit=query.limit, newest=False)
+        owners, masks = await owners_of(db), await masks_of(db)
+        counts = await counts_of(db)
+    found_letters = [listed(row, owners, masks) for row in rows]
+    return web.json_response({"letters": found_letters, "next": cursor(rows, query.limit), "counts": counts})
 
 
-async def letter(request: web.Request) -> web.Response:
+async def get_letter(request: web.Request) -> web.Response:
     """`GET /api/dead/{id}`."""
     async with deadletters.tx() as tx:
         db = await tx.read()
-        return web.json_response(await views.whole(db, await found(request, db, tx.time)))
+        return web.json_response(await whole(db, await found(request, db, tx.time)))
 
 
-async def would(request: web.Request) -> web.Response:
+async def get_replay(request: web.Request) -> web.Response:
     """`GET /api/dead/{id}/replay`: the dry run."""
     async with deadletters.tx() as tx:
         planned = await found(request, await tx.read(), tx.time)
@@ -85,14 +93,21 @@ async def _why(request: web.Request) -> str:
         raise wrong(error) from None
 
 
-async def replay(request: web.Request) -> web.Response:
-    """`POST /api/dead/{id}/replay`."""
+@contextmanager
+def _refusals(request: web.Request) -> Iterator[None]:
+    """404 for an unknown letter, 409 with the sentence for an act that is refused."""
     try:
-        sent = await acts.replay(request.match_info["id"], who=who_of(request), reason=await _why(request))
-    except acts.NoLetter:
+        yield
+    except NoLetter:
         raise missing(request) from None
-    except acts.Refused as refusal:
+    except Refused as refusal:
         raise web.HTTPConflict(text=str(refusal)) from None
+
+
+async def post_replay(request: web.Request) -> web.Response:
+    """`POST /api/dead/{id}/replay`."""
+    with _refusals(request):
+        sent = await replay(request.match_info["id"], who=who_of(request), reason=await _why(request))
     answer = {
         "letter": sent.letter,
         "replay": sent.replay,
@@ -101,24 +116,20 @@ async def replay(request: web.Request) -> web.Response:
         "sent": not sent.failure,
     }
     if sent.failure:
-        return web.json_response({**answer, "error": sent.failure}, status=503, headers={"Retry-After": "2"})
+        return web.json_response({**answer, "error": sent.failure}, status=503, headers={"Retry-After": RETRY_AFTER})
     return web.json_response(answer, status=202)
 
 
-async def discard(request: web.Request) -> web.Response:
+async def post_discard(request: web.Request) -> web.Response:
     """`POST /api/dead/{id}/discard`."""
-    try:
-        id = await acts.discard(request.match_info["id"], who=who_of(request), reason=await _why(request))
-    except acts.NoLetter:
-        raise missing(request) from None
-    except acts.Refused as refusal:
-        raise web.HTTPConflict(text=str(refusal)) from None
+    with _refusals(request):
+        id = await discard(request.match_info["id"], who=who_of(request), reason=await _why(request))
     return web.json_response({"letter": id, "state": State.DISCARDED.value})
 
 
 @deadletters.http
 def routes(app: web.Application) -> None:
-    """Everything of the desk on the service's port."""
+    """Mount the pages and the routes for programs."""
     console = mount(
         app,
         name="desk",
@@ -127,9 +138,9 @@ def routes(app: web.Application) -> None:
         pages=PAGES,
         tracer_url=Settings().tracer_url,
     )
-    app.router.add_get("/api/dead", letters)
-    app.router.add_get("/api/dead/{id}", letter)
-    app.router.add_get("/api/dead/{id}/replay", would)
-    app.router.add_post("/api/dead/{id}/replay", replay)
-    app.router.add_post("/api/dead/{id}/discard", discard)
-    pages.routes(app, pages.Desk(console, Settings().tracer_url))
+    app.router.add_get("/api/dead", get_letters)
+    app.router.add_get("/api/dead/{id}", get_letter)
+    app.router.add_get("/api/dead/{id}/replay", get_replay)
+    app.router.add_post("/api/dead/{id}/replay", post_replay)
+    app.router.add_post("/api/dead/{id}/discard", post_discard)
+    pages.routes(app, Desk(console, Settings().tracer_url))

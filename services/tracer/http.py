@@ -1,4 +1,4 @@
-"""The tracer's addresses: pages for people, `/api/…` for programs. Everything here only looks."""
+"""The tracer's routes: pages for people, `/api/…` for programs. None of them changes anything."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,26 +10,29 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.clock import SystemClock, rfc3339
 from hocket.console import Page, mount
-from services.tracer import queries, views
-from services.tracer.asked import filter_asked, moment_asked, next_page
-from services.tracer.pages import Pages
-from services.tracer.sentences import plain, where_is
+from services.tracer.ask.flows import flow_of, flows_of_subject, line_of, list_flows, telling
+from services.tracer.ask.knowledge import knowledge
 from services.tracer.service import Settings, tracer
+from services.tracer.show.as_json import flow_json, line_json
+from services.tracer.show.pages import Pages
+from services.tracer.show.parameters import filter_asked, moment_asked, next_page
+from services.tracer.show.sentences import plain, where_is
+from services.tracer.show.views import masks_of
 
-_HERE = Path(__file__).parent
+_HERE = Path(__file__).parent / "show"
 _BAR = (Page("overview", "/", "Overview", "o"), Page("flows", "/flows", "Flows", "f"))
 
 
 @asynccontextmanager
 async def reading() -> AsyncIterator[AsyncConnection]:
-    """Committed facts."""
+    """A connection that reads committed facts."""
     async with tracer.tx() as tx:
         yield await tx.read()
 
 
 @tracer.http
 def routes(app: web.Application) -> None:
-    """Mount the pages and the addresses for programs."""
+    """Mount the pages and the routes for programs."""
     clock = SystemClock()
     console = mount(
         app, name="tracer", templates=_HERE / "templates", static=_HERE / "static", pages=_BAR, search="/flows",
@@ -49,10 +52,10 @@ async def flows(request: web.Request) -> web.Response:
     """One page of flows, the newest first: `q`, `state`, `type`, `service`, `at`, `limit`, `after`."""
     wanted = filter_asked(request.query)
     async with reading() as db:
-        found = await queries.list_flows(db, wanted, await queries.knowledge(db))
+        found = await list_flows(db, wanted, await knowledge(db))
     return web.json_response(
         {
-            "flows": [views.line_json(each) for each in found.lines],
+            "flows": [line_json(each) for each in found.lines],
             "next": next_page("/api/flows", request.query, found),
             "at": rfc3339(wanted.at) if wanted.at else None,
         }
@@ -64,12 +67,12 @@ async def flow(request: web.Request) -> web.Response:
     at = moment_asked(request.query)
     id = request.match_info["id"]
     async with reading() as db:
-        known = await queries.knowledge(db)
-        found = await queries.flow_of(db, id, known, at)
+        known = await knowledge(db)
+        found = await flow_of(db, id, known, at)
     if found is None:
         raise web.HTTPNotFound(text=f"nothing is known of flow {id}")
     now = at or SystemClock().now()
-    return web.json_response(views.flow_json(found, views.masks_of(known), now))
+    return web.json_response(flow_json(found, masks_of(known), now))
 
 
 async def subject(request: web.Request) -> web.Response:
@@ -77,19 +80,19 @@ async def subject(request: web.Request) -> web.Response:
     at = moment_asked(request.query)
     name = request.match_info["subject"]
     async with reading() as db:
-        known = await queries.knowledge(db)
-        found = await queries.flows_of_subject(db, name, known, at)
+        known = await knowledge(db)
+        found = await flows_of_subject(db, name, known, at)
     if not found:
         raise web.HTTPNotFound(text=f"nothing is known of {name}")
     now = at or SystemClock().now()
-    chosen = queries.telling(found)
+    chosen = telling(found)
     answer: dict[str, Any] = {
         "subject": name,
         "sentence": plain(where_is(name, chosen, now)),
         "state": chosen.state.value,
         "flow": chosen.id,
         "waits_for": [each.subscription for each in chosen.waiting],
-        "flows": [views.line_json(queries.line_of(each)) for each in found],
+        "flows": [line_json(line_of(each)) for each in found],
         "at": rfc3339(at) if at else None,
     }
     return web.json_response(answer)

@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 from typing_extensions import TypeVar
 
 from hocket.broker.topology import DEAD, LOG, RECEIPTS, UNHEARD
@@ -58,6 +60,16 @@ class Observer(Service[D]):
             return reader
 
         return declare
+
+    async def take_turn(self, db: AsyncConnection) -> None:
+        """Wait until no other transaction of this service holds the turn, and hold it until this one ends.
+
+        For what two readers, or a reader and an act, work out from the same rows: on PostgreSQL neither would see
+        what the other has not committed yet, and both could deadlock. SQLite has one writer at a time anyway.
+        """
+        if db.dialect.name == "postgresql":
+            lock = text("SELECT pg_advisory_xact_lock(hashtext(:name), hashtext(current_schema()))")
+            await db.execute(lock, {"name": self.name})
 
     async def send(self, subscription: str, raw: Raw, *, replay: str, attempt: int) -> None:
         """Publish `raw` again to one `subscription`, with its foreign headers, and wait for the confirm (RULES 8.4).

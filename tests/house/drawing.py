@@ -1,9 +1,9 @@
-"""The tree of the kit as docs/house.md shows it: each file with the first paragraph of its docstring."""
+"""The trees of the kit and of the consoles in docs/house.md: each file with the first paragraph of its docstring."""
 
 import ast
 from collections import defaultdict
 
-from tests.house.floors import room
+from tests.house.floors import CONSOLE_FLOORS, CONSOLES, room
 from tests.house.module import ROOT, Module, names_of, read
 
 PAGE = ROOT / "docs/house.md"
@@ -16,17 +16,25 @@ def first_paragraph(module: Module) -> str:
     return " ".join((ast.get_docstring(module.tree) or "").split("\n\n")[0].split())
 
 
-def _lines(kit: list[Module]) -> list[str]:
+def _place(folder: str) -> tuple[str, int, str]:
+    """By name; the folders of a console by their floor."""
+    above, _, name = folder.rpartition("/")
+    if above.replace("/", ".") in CONSOLES and name in CONSOLE_FLOORS:
+        return above, CONSOLE_FLOORS.index(name), name
+    return folder, -1, ""
+
+
+def _lines(modules: list[Module]) -> list[str]:
     files: dict[str, list[Module]] = defaultdict(list)
     said: dict[str, str] = {}
-    for module in kit:
+    for module in modules:
         folder, _, name = module.path.removeprefix("shared/").rpartition("/")
         if name == "__init__.py":
             said[folder] = first_paragraph(module)
         elif name != "__main__.py":
             files[folder].append(module)
     drawn = []
-    for folder in sorted(said):
+    for folder in sorted(said, key=_place):
         drawn += [f"### `{folder}/`", "", said[folder], ""]
         if files[folder]:
             drawn += ["| file | what it is |", "|---|---|"]
@@ -52,6 +60,11 @@ def drawing() -> str:
     kit = read("shared/hocket", "shared")
     lines = ["", "## The tree", "", *_lines(kit), "## Who imports whom", "", "| room | imports |", "|---|---|"]
     lines += [f"| `{mine}` | {' · '.join(sorted(theirs))} |" for mine, theirs in sorted(arrows(kit).items())]
+    lines += ["", "## The consoles", ""]
+    for console in CONSOLES:
+        lines += _lines(read(console.replace(".", "/")))
+    if not lines[-1]:
+        lines.pop()
     return "\n".join([*lines, ""])
 
 

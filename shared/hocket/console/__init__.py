@@ -1,10 +1,13 @@
-"""What the two consoles share: their look, their marks, their safety.
+"""What the two consoles share: layout, state marks, masking, and security of requests and pages.
+
+Imports the ground floor. Used by `services/tracer` and `services/deadletters`.
 
 `mount` puts stylesheet, script, security headers, page errors and the same-origin check on an aiohttp application and
 returns the `Console` that renders pages from `console/base.html`.
 """
 
-from hocket.console.display import control_marks, day_and_clock, duration, short_id
+from hocket.console.display import control_marks, counted, day_and_clock, duration, short_id
+from hocket.console.links import with_query
 from hocket.console.masking import MASKED, Masks
 from hocket.console.pages import Console, Page, mount
 from hocket.console.payload_tree import Node, tree_of
@@ -20,6 +23,7 @@ __all__ = [
     "Node",
     "Page",
     "control_marks",
+    "counted",
     "day_and_clock",
     "duration",
     "foreign",
@@ -27,4 +31,5 @@ __all__ = [
     "mount",
     "short_id",
     "tree_of",
+    "with_query",
 ]

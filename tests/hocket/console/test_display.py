@@ -1,4 +1,4 @@
-"""How moments, durations, ids and foreign text are shown."""
+"""How moments, durations, counts, ids and foreign text are shown."""
 
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hocket.console.display import (
     MAX_SHOWN,
     control_marks,
+    counted,
     day_and_clock,
     duration,
     foreign_text,
@@ -95,3 +96,10 @@ def test_no_foreign_text_becomes_markup(text: str) -> None:
     """Whatever the text, no tag of its own reaches the page."""
     inner = str(foreign_text(text)).replace('<span class="ctl">', "").replace("</span>", "")
     assert "<" not in inner.removeprefix("<bdi>").removesuffix("</bdi>")
+
+
+def test_one_and_several_are_counted_in_words() -> None:
+    """The noun follows the number; thousands are set apart."""
+    assert counted(1, "letter") == "1 letter"
+    assert counted(2412, "letter") == "2,412 letters"
+    assert counted(0, "delivery", "deliveries") == "0 deliveries"

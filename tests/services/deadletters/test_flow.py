@@ -5,7 +5,11 @@ from typing import Any
 
 from hocket import Death, Event, Heard, Reject, Retry, Service, Tx
 from hocket.testing import play
-from services.deadletters import acts, deadletters, views
+from services.deadletters import deadletters
+from services.deadletters.act.replay import replay
+from services.deadletters.ask.letters import find_letters
+from services.deadletters.ask.replay_plan import planned
+from services.deadletters.show.views import whole
 
 mailer = Service("mailer", owner="team-care")
 DOWN: set[str] = set()
@@ -49,8 +53,8 @@ async def letters(subscription: str) -> list[dict[str, Any]]:
     """The desk's letters of one subscription, whole."""
     async with deadletters.tx() as tx:
         db = await tx.read()
-        rows = await views.find(db, {"subscription": subscription}, after=0, limit=10, newest=False)
-        return [await views.whole(db, await acts.planned(db, row.id, tx.time)) for row in rows]
+        rows = await find_letters(db, {"subscription": subscription}, after=0, limit=10, newest=False)
+        return [await whole(db, await planned(db, row.id, tx.time)) for row in rows]
 
 
 async def test_a_letter_is_replayed_and_handled_once() -> None:
@@ -66,7 +70,7 @@ async def test_a_letter_is_replayed_and_handled_once() -> None:
         assert "def welcome" not in letter["arrivals"][0]["history"][-1]["trace"]
         assert "in welcome" in letter["arrivals"][0]["history"][-1]["trace"]
         DOWN.clear()
-        sent = await acts.replay(letter["id"], who="mia", reason="mail is up")
+        sent = await replay(letter["id"], who="mia", reason="mail is up")
         assert (sent.subscription, sent.attempt, sent.failure) == ("mailer.welcome", 4, "")
         await stage.quiet()
         assert SENT == [("ada@example.com", True, 4)]
@@ -82,7 +86,7 @@ async def test_a_replay_that_dies_again_is_the_same_letter() -> None:
         await stage.hear(LeadCaptured(email="bob@example.com"), key="lead-2")
         await stage.advance(timedelta(minutes=5))
         [letter] = await letters("mailer.welcome")
-        await acts.replay(letter["id"], who="mia", reason="hope")
+        await replay(letter["id"], who="mia", reason="hope")
         await stage.advance(timedelta(minutes=5))
         [again] = await letters("mailer.welcome")
         assert (again["id"], again["state"], again["says"]) == (letter["id"], "pending", "failed again once")
@@ -97,5 +101,5 @@ async def test_what_on_dead_said_stands() -> None:
         await stage.advance(timedelta(minutes=5))
         [letter] = await letters("mailer.score")
         assert (letter["state"], letter["spoke"], letter["cause"]) == ("obsolete", True, "rejected")
-        assert "on_dead said stands" in letter["refusal"]
+        assert "on_dead said what follows" in letter["refusal"]
         assert len(stage.said_of(LeadLost)) == 1

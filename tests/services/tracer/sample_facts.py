@@ -8,8 +8,11 @@ from uuid import UUID
 
 from hocket.clock import rfc3339
 from hocket.envelope import Envelope
-from services.tracer.facts import Manifest, Receipt, Said, expectations, reported
-from services.tracer.handlers import said_of
+from services.tracer.ask.knowledge import Knowledge
+from services.tracer.fold.expectations import expectations
+from services.tracer.fold.flow import Flow, fold
+from services.tracer.read.decode import said_of
+from services.tracer.read.facts import Manifest, Receipt, Said, reported
 
 START = datetime(2026, 11, 24, 14, 5, 0, tzinfo=UTC)
 
@@ -208,3 +211,14 @@ def mail_dead(number: int, start: datetime = START) -> Story:
         "notifications.confirmation", "order.confirmed", "dead", 8.0, 8.2, 3, cause="MailDown", error=error,
         death=uuid(number * 1000 + 998),
     )  # fmt: skip
+
+
+def folded(story: Story) -> Flow:
+    """A story's flow."""
+    return fold(story.flow, story.said, story.told, expected())
+
+
+def known() -> Knowledge:
+    """What the tracer knows by the manifests above, all seen at the start."""
+    found = [(Manifest.model_validate(each), START) for each in MANIFESTS]
+    return Knowledge(found, expectations(found))

@@ -6,8 +6,11 @@ from datetime import timedelta
 
 from hocket import Death, Event, Heard, Retry, Service, Tx
 from hocket.testing import play
-from services.tracer import queries, tracer
-from services.tracer.sentences import plain, where_is
+from services.tracer import tracer
+from services.tracer.ask.flows import flows_of_subject, needing, telling
+from services.tracer.ask.knowledge import knowledge
+from services.tracer.ask.services import own_state
+from services.tracer.show.sentences import plain, where_is
 
 AFTERWARDS = timedelta(minutes=4)
 
@@ -114,9 +117,9 @@ async def answer(subject: str) -> str:
     """What the tracer says of a subject."""
     async with tracer.tx() as tx:
         db = await tx.read()
-        known = await queries.knowledge(db)
-        found = await queries.flows_of_subject(db, subject, known)
-        return plain(where_is(subject, queries.telling(found), tx.time))
+        known = await knowledge(db)
+        found = await flows_of_subject(db, subject, known)
+        return plain(where_is(subject, telling(found), tx.time))
 
 
 async def test_it_says_where_an_order_is() -> None:
@@ -131,7 +134,7 @@ async def test_it_says_where_an_order_is() -> None:
         await stage.advance(AFTERWARDS)
         assert await answer("order/1") == "order/1 is placed: every subscription has handled it"
         async with tracer.tx() as tx:
-            assert (await queries.own_state(await tx.read())).aside == 0
+            assert (await own_state(await tx.read())).aside == 0
 
 
 async def test_it_says_that_an_order_was_undone() -> None:
@@ -143,7 +146,7 @@ async def test_it_says_that_an_order_was_undone() -> None:
         said = await answer("order/sold-out")
         assert said.startswith("order/sold-out is placed: payments.refund undid payments.charge at ")
         async with tracer.tx() as tx:
-            known = await queries.knowledge(await tx.read())
+            known = await knowledge(await tx.read())
         assert known.owner("payments") == "team-money"
 
 
@@ -157,5 +160,5 @@ async def test_it_says_that_a_buried_step_was_undone() -> None:
         assert "payments.refund undid payments.charge" in await answer("order/3")
         async with tracer.tx() as tx:
             db = await tx.read()
-            known = await queries.knowledge(db)
-            assert await queries.needing(db, known) == []
+            known = await knowledge(db)
+            assert await needing(db, known) == []

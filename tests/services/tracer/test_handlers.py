@@ -16,12 +16,19 @@ from hocket.clock import rfc3339
 from hocket.envelope import CONTENT_TYPE, encode
 from hocket.observe import Raw, Reader
 from hocket.testing import fake_tx
-from services.tracer import queries, storage
-from services.tracer.handlers import MAX_FACTS_PER_MESSAGE, read_log, read_receipts
-from services.tracer.lanes import draw
-from services.tracer.queries import Filter, Line
+from services.tracer.ask.flows import Filter, Line, flow_of, list_flows
+from services.tracer.ask.knowledge import knowledge
+from services.tracer.ask.services import breakers_of, heartbeats_of, own_state
+from services.tracer.handlers import read_log, read_receipts
+from services.tracer.keep import summaries
+from services.tracer.keep.facts import all_manifests
+from services.tracer.keep.summaries import fold_stale
+from services.tracer.keep.tables import aside, flows, tables
+from services.tracer.read.decode import MAX_FACTS_PER_MESSAGE
 from services.tracer.service import Settings
-from services.tracer.views import flow_json, masks_of
+from services.tracer.show.as_json import flow_json
+from services.tracer.show.lanes import draw
+from services.tracer.show.views import masks_of
 from tests.services.databases import store_at, within
 from tests.services.tracer.sample_facts import (
     MANIFESTS,
@@ -43,7 +50,7 @@ ROUNDS = 80
 @pytest.fixture
 async def tx(address: str) -> AsyncIterator[Tx[Settings]]:
     """One transaction on a fresh database."""
-    async with store_at(address, storage.tables) as store, store.transaction(TX_SECONDS) as opened:
+    async with store_at(address, tables) as store, store.transaction(TX_SECONDS) as opened:
         yield within(opened, Settings())
 
 
@@ -60,13 +67,13 @@ def facts(*found: object, offset: int = 0) -> Raw:
 async def lines(tx: Tx[Settings]) -> list[Line]:
     """The summaries of all flows."""
     db = await tx.db()
-    return (await queries.list_flows(db, Filter(limit=200), await queries.knowledge(db))).lines
+    return (await list_flows(db, Filter(limit=200), await knowledge(db))).lines
 
 
 async def count(tx: Tx[Settings], table: str) -> int:
     """Rows of a table."""
     db = await tx.db()
-    return int((await db.execute(select(func.count()).select_from(storage.tables.tables[table]))).scalar_one())
+    return int((await db.execute(select(func.count()).select_from(tables.tables[table]))).scalar_one())
 
 
 async def test_stories_become_flows(tx: Tx[Settings]) -> None:
@@ -98,7 +105,7 @@ async def test_any_order_and_any_double_end_the_same(seed: int) -> None:
     stories = [happy(1), rejected(2), rejected(3, undo="dead"), mail_dead(4), happy(5).until(1.5)]
     ends = []
     for shuffled in (False, True):
-        tx = fake_tx(uses=Settings(), tables=storage.tables)
+        tx = fake_tx(uses=Settings(), tables=tables)
         batches: list[tuple[str, list[Raw]]] = [("receipts", [facts(each)]) for each in MANIFESTS]
         for story in stories:
             batches += [("log", [each]) for each in events(story)]
@@ -126,15 +133,15 @@ async def test_what_cannot_be_read_is_kept_aside(tx: Tx[Settings]) -> None:
         tx,
     )
     db = await tx.db()
-    kept = (await db.execute(select(storage.aside.c.stream, storage.aside.c.place, storage.aside.c.why))).all()
+    kept = (await db.execute(select(aside.c.stream, aside.c.place, aside.c.why))).all()
     assert [(each.stream, each.place.lstrip("0")) for each in kept] == [
         ("log", ""), ("receipts", "1"), ("receipts", "2"), ("receipts", "3/1"), ("receipts", "3/2"),
     ]  # fmt: skip
-    assert kept[3].why == "kind: is none of receipt, manifest, heartbeat"
+    assert kept[3].why == "kind: must be receipt, manifest or heartbeat"
     assert kept[4].why == "service: Field required"
     assert await count(tx, "receipts") == 1
     assert await count(tx, "events") == 4
-    assert (await queries.own_state(db)).aside == 5
+    assert (await own_state(db)).aside == 5
 
 
 async def test_a_message_without_bound_is_set_aside(tx: Tx[Settings]) -> None:
@@ -176,31 +183,31 @@ async def test_the_newest_heartbeat_counts(tx: Tx[Settings]) -> None:
     for each in beats:
         await read_receipts([facts(each)], tx)
     db = await tx.db()
-    found = await queries.heartbeats_of(db)
+    found = await heartbeats_of(db)
     assert [each.version for each in found] == ["20"]
-    assert [each.state for each in queries.breakers_of(found)] == ["open"]
+    assert [each.state for each in breakers_of(found)] == ["open"]
 
 
 async def test_how_far_behind_the_tracer_is(tx: Tx[Settings]) -> None:
     """The lag is how old the newest fact was when it was read; nothing read is said to be nothing."""
     db = await tx.db()
-    assert (await queries.own_state(db)).behind is None
+    assert (await own_state(db)).behind is None
     early = {"kind": "heartbeat", "service": "a", "time": rfc3339(tx.time - timedelta(seconds=12))}
     await read_receipts([facts(early)], tx)
-    assert (await queries.own_state(db)).behind == pytest.approx(12, abs=0.01)
+    assert (await own_state(db)).behind == pytest.approx(12, abs=0.01)
 
 
 async def test_more_flows_than_one_fold_takes_are_folded_later(
     tx: Tx[Settings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A transaction folds a bounded number of flows; the rest follows with the next batches and is counted."""
-    monkeypatch.setattr(storage, "FOLD_LIMIT", 2)
+    monkeypatch.setattr(summaries, "FOLD_LIMIT", 2)
     await read_log([each for number in range(5) for each in events(happy(number + 1).until(0))], tx)
     db = await tx.db()
-    assert (await queries.own_state(db)).stale == 3
+    assert (await own_state(db)).stale == 3
     await read_log([Raw(b"", offset=98)], tx)
     await read_log([Raw(b"", offset=99)], tx)
-    assert (await queries.own_state(db)).stale == 0
+    assert (await own_state(db)).stale == 0
 
 
 @pytest.mark.parametrize(
@@ -229,16 +236,16 @@ async def test_a_manifest_of_any_length_is_kept(tx: Tx[Settings]) -> None:
     for at in (0, 3600):
         told = manifest("crm", "team-growth", *many)
         await read_receipts([facts({**told, "time": rfc3339(START + timedelta(seconds=at))})], tx)
-    [(known, first)] = await storage.all_manifests(await tx.db())
+    [(known, first)] = await all_manifests(await tx.db())
     assert len(known.subscriptions) == 400
     assert (known.time - first).total_seconds() == 3600
 
 
 async def test_both_readers_at_once_leave_no_flow_behind(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """RULES 7.1: the two readers write the same flows at the same time, and in the end every flow is folded right."""
-    monkeypatch.setattr(storage, "FOLD_LIMIT", 7)
+    monkeypatch.setattr(summaries, "FOLD_LIMIT", 7)
     stories = [happy(number + 1) for number in range(ROUNDS)]
-    async with store_at(address, storage.tables) as store:
+    async with store_at(address, tables) as store:
 
         async def read(reader: Reader, batches: list[list[Raw]]) -> None:
             for batch in batches:
@@ -251,7 +258,7 @@ async def test_both_readers_at_once_leave_no_flow_behind(address: str, monkeypat
         await asyncio.gather(read(read_log, said), read(read_receipts, [[facts(*MANIFESTS)], *told]))
         async with store.transaction() as tx:
             db = await tx.db()
-            while await storage.fold_stale(db):
+            while await fold_stale(db):
                 pass
             found = await lines(within(tx, Settings()))
     assert [each.state for each in found] == ["done"] * ROUNDS
@@ -272,13 +279,13 @@ FACT = {
 @given(kind=st.sampled_from(["receipt", "manifest", "heartbeat"]), field=st.sampled_from(sorted(FACT)), value=JSON)
 async def test_no_fact_stops_the_reader(kind: str, field: str, value: object) -> None:
     """Whatever stands in one field, the batch is read: the fact is kept or set aside, its flow can be told."""
-    tx = fake_tx(uses=Settings(), tables=storage.tables)
+    tx = fake_tx(uses=Settings(), tables=tables)
     await read_receipts([facts(happy(2).receipts[0], {**FACT, "kind": kind, field: value})], tx)
     db = await tx.db()
-    known = await queries.knowledge(db)
-    for id in (await db.execute(select(storage.flows.c.id))).scalars():
-        flow = await queries.flow_of(db, id, known)
+    known = await knowledge(db)
+    for id in (await db.execute(select(flows.c.id))).scalars():
+        flow = await flow_of(db, id, known)
         assert flow is not None
         assert json.dumps(flow_json(flow, masks_of(known), tx.time))
         draw(flow, tx.time, known.owner)
-    assert await queries.heartbeats_of(db) is not None
+    assert await heartbeats_of(db) is not None

@@ -1,0 +1,112 @@
+"""Groups letters by cause: the error without its numbers, and the innermost frame of the team's own code. Pure."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import PurePath
+
+#: Longest normalised error, in characters: what comes after tells one letter from the next, not one cause.
+MAX_NORMAL = 160
+#: Frames of one stack that are shown.
+MAX_FRAMES = 100
+
+_CHANGING = re.compile(
+    r"(?P<id>\b[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\b|\b[0-9a-fA-F]{16,}\b)"
+    r"|(?P<mail>[^\s@<>'\"]+@[\w.-]+)"
+    r"|(?P<n>(?:(?<![A-Za-z]-)\d+|(?<=[A-Za-z]-)\d{2,})(?:[.,:]\d+)*)"
+)
+_FRAME = re.compile(r'\s*File "(?P<file>.+?)", line (?P<line>\d+)(?:, in (?P<name>.+))?')
+#: Parts of a path that are not the team's own code.
+_FOREIGN = ("site-packages", "dist-packages", "/hocket/", "/asyncio/", "<frozen", "<string")
+_PYTHON = re.compile(r"/python3\.\d+/")
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One frame of a stack: where, its source line where the stack shows it, whether it is the team's own code."""
+
+    file: str
+    line: int
+    name: str
+    code: str
+    own: bool
+
+    @property
+    def short(self) -> str:
+        """`handlers.py:57 record_order`."""
+        return f"{PurePath(self.file).name}:{self.line} {self.name}".rstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One part of a shown stack: text, an own frame (the innermost is `marked`), or folded foreign frames."""
+
+    kind: str  # text, own, folded
+    text: str = ""
+    code: str = ""
+    marked: bool = False
+    frames: tuple[Frame, ...] = ()
+
+
+def normalised(error: str) -> str:
+    """The first line of an error with what differs from letter to letter replaced: `‹n›`, `‹id›`, `‹mail›`."""
+    first = error.strip().partition("\n")[0][: 4 * MAX_NORMAL]
+    return _CHANGING.sub(lambda found: f"‹{found.lastgroup}›", first)[:MAX_NORMAL]
+
+
+def frame_of(trace: str) -> str:
+    """The innermost own frame of a stack, "" where there is none."""
+    own = [each for each in _frames(trace.splitlines()) if isinstance(each, Frame) and each.own]
+    return own[-1].short if own else ""
+
+
+def stack(trace: str) -> list[Line]:
+    """A stack as it is shown: own frames whole, foreign ones folded, the innermost own one marked."""
+    parts = list(_frames(trace.splitlines()))
+    last = max((at for at, each in enumerate(parts) if isinstance(each, Frame) and each.own), default=-1)
+    lines: list[Line] = []
+    folded: list[Frame] = []
+    for at, each in enumerate(parts[-MAX_FRAMES:], max(0, len(parts) - MAX_FRAMES)):
+        if isinstance(each, Frame) and not each.own:
+            folded.append(each)
+            continue
+        lines += _fold(folded)
+        folded = []
+        if isinstance(each, str):
+            lines.append(Line("text", each))
+        else:
+            where = f'File "{each.file}", line {each.line}' + (f", in {each.name}" if each.name else "")
+            lines.append(Line("own", where, each.code, marked=at == last))
+    return lines + _fold(folded)
+
+
+def _fold(frames: list[Frame]) -> list[Line]:
+    if not frames:
+        return []
+    count = f"{len(frames)} foreign frame{'s' if len(frames) > 1 else ''}"
+    return [Line("folded", count, frames=tuple(frames))]
+
+
+def _frames(lines: Iterable[str]) -> Iterator[Frame | str]:
+    """Frames with their source lines, and what stands between them."""
+    waiting: re.Match[str] | None = None
+    for line in lines:
+        found = _FRAME.match(line)
+        if waiting is not None:
+            deeper = found is None and line.startswith("    ")
+            yield _frame(waiting, line.strip() if deeper else "")
+            waiting = None
+            if deeper:
+                continue
+        if found is not None:
+            waiting = found
+        elif line.strip() and not set(line.strip()) <= set("^~"):
+            yield line.rstrip()
+    if waiting is not None:
+        yield _frame(waiting, "")
+
+
+def _frame(found: re.Match[str], code: str) -> Frame:
+    file = found["file"]
+    own = not any(part in file for part in _FOREIGN) and not _PYTHON.search(file)
+    return Frame(file, int(found["line"][:9]), found["name"] or "", code, own)

@@ -1,0 +1,117 @@
+"""Decides what a replay would do, or why it is refused, without doing it. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from services.deadletters.fold.state import Act, Standing, State, times
+
+#: Seconds for which a send without an answer counts as still under way.
+SENDING_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """The letter that would be replayed, as far as the plan depends on it."""
+
+    subscription: str
+    attempt: int
+    cause: str
+    spoke: bool
+    binary: bool  # its attributes stood in headers
+
+
+@dataclass(frozen=True, slots=True)
+class Hearer:
+    """What the letter's service last reported of itself."""
+
+    known: bool = False
+    says: tuple[str, ...] = ()
+    breaker: str = ""
+    breaker_state: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a replay would do; `refusal` is the sentence why it would not, "" when it would."""
+
+    subscription: str
+    attempt: int
+    refusal: str = ""
+    repeats: str = ""  # the replay id of a failed send that would be sent again
+    warnings: tuple[str, ...] = ()
+    then: str = ""
+
+
+WARNINGS: Mapping[str, str] = {
+    "undecodable": "It could not be decoded. A replay sends the same bytes; it dies again unless the service changed.",
+    "invalid": "Its data does not fit the model. A replay sends the same data; it dies again unless the model changed.",
+    "version": "The service could not read this version: it dies again unless the service reads it now.",
+}
+
+
+def plan(letter: Candidate, now: Standing, hearer: Hearer, clock: float) -> Plan:
+    """Decide what a replay at `clock` (seconds since 1970) would do, without doing it."""
+    attempt = letter.attempt + 1
+    refusal, repeats = _refusal(letter, now, clock), ""
+    if not refusal and now.replay is not None:
+        attempt, repeats = now.replay.attempt, now.replay.replay
+    return Plan(letter.subscription, attempt, refusal, repeats, tuple(_warnings(letter, now, hearer)), _then(hearer))
+
+
+def _refusal(letter: Candidate, now: Standing, clock: float) -> str:
+    match now.state:
+        case State.HANDLED:
+            return "It is handled already: there is nothing to replay."
+        case State.OBSOLETE if letter.spoke:
+            return "Its on_dead said what follows, and that stands: a replay would end obsolete, so nothing is sent."
+        case State.OBSOLETE:
+            return "It is obsolete: its flow was undone or had failed, so nothing is sent."
+        case State.DISCARDED:
+            return "It was discarded: nothing is sent."
+        case State.REPLAYING if now.replay is not None:
+            return _still(now.replay, clock)
+        case _:
+            pass
+    if letter.cause == "conflict":
+        return (
+            "It is a conflict: the subscription has handled this key with other data. A replay would end the same way; "
+            "discard it, or say the event again under another key."
+        )
+    return ""
+
+
+def _still(replay: Act, clock: float) -> str:
+    """Why a replay that is under way is not sent again; "" where its send failed or never ended."""
+    if replay.sent_at:
+        return f"A replay was sent at {replay.sent_at} (attempt {replay.attempt}): no receipt has come yet."
+    if replay.failure or clock - replay.tried > SENDING_SECONDS:
+        return ""
+    return f"A replay is being sent right now (attempt {replay.attempt}): try again in {SENDING_SECONDS:.0f} s."
+
+
+def _warnings(letter: Candidate, now: Standing, hearer: Hearer) -> list[str]:
+    said: list[str] = []
+    if now.again:
+        said.append(f"It failed again {times(now.again)} already: is the cause fixed?")
+    if letter.cause in WARNINGS:
+        said.append(WARNINGS[letter.cause])
+    if letter.binary:
+        said.append(
+            "It came with its attributes in headers: it is sent as one structured envelope with the same id and key."
+        )
+    if hearer.breaker_state in {"open", "half-open"}:
+        said.append(
+            f"Breaker {hearer.breaker} is {hearer.breaker_state}: sent now, it waits in the service "
+            "and costs no attempt."
+        )
+    if not hearer.known:
+        said.append("The service has not reported itself yet: it is not known whether the subscription exists.")
+    return said
+
+
+def _then(hearer: Hearer) -> str:
+    if not hearer.known:
+        return "What follows is not known."
+    if not hearer.says:
+        return "It says nothing, so nothing else follows."
+    return f"If it is handled, it may say {', '.join(hearer.says)}."

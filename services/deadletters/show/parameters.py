@@ -1,0 +1,77 @@
+"""Reads requests: which letters, which letter, an act with its reason, and who asks."""
+
+from datetime import datetime
+from functools import partial
+from typing import Annotated
+
+from aiohttp import web
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.deadletters.act.refusal import MAX_REASON
+from services.deadletters.ask.letters import DEFAULT_LIMIT, MAX_LIMIT
+from services.deadletters.ask.replay_plan import NoLetter, Planned, planned
+from services.deadletters.fold.state import State
+from services.deadletters.read.letter import text
+
+#: Most bytes of a posted act.
+MAX_ACT_BYTES = 16 * 1024
+
+
+class Query(BaseModel):
+    """Which letters."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    state: State | None = None
+    cause: str = ""
+    subscription: str = ""
+    group: str = ""
+    after: int = Field(default=0, ge=0, le=2**62)
+    limit: int = Field(default=DEFAULT_LIMIT, ge=1, le=MAX_LIMIT)
+
+    def where(self) -> dict[str, str]:
+        """Columns and the values they must have."""
+        named = {"cause": self.cause, "subscription": self.subscription, "group_id": self.group}
+        found = {name: value for name, value in named.items() if value}
+        return {**found, "state": self.state.value} if self.state else found
+
+
+def letters_asked(request: web.Request) -> Query:
+    """Which letters a request asks for; 400 that names each invalid part."""
+    try:
+        return Query.model_validate({name: value for name, value in request.query.items() if value})
+    except ValidationError as error:
+        raise wrong(error) from None
+
+
+class Why(BaseModel):
+    """The body of an act."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    reason: Annotated[str, Field(max_length=MAX_REASON), AfterValidator(partial(text, limit=MAX_REASON))] = ""
+
+
+def who_of(request: web.Request) -> str:
+    """Who acts: the name a proxy put in `X-Forwarded-User`, else the address."""
+    return request.headers.get("X-Forwarded-User", "")[:200] or request.remote or "unknown"
+
+
+def wrong(error: ValidationError) -> web.HTTPBadRequest:
+    """A 400 that names each field and what is wrong with it."""
+    found = (f"{'.'.join(str(part) for part in each['loc']) or 'body'}: {each['msg']}" for each in error.errors())
+    return web.HTTPBadRequest(text="; ".join(found))
+
+
+async def found(request: web.Request, db: AsyncConnection, moment: datetime) -> Planned:
+    """The letter of the address with its plan; 404 where there is none."""
+    try:
+        return await planned(db, request.match_info["id"], moment)
+    except NoLetter:
+        raise missing(request) from None
+
+
+def missing(request: web.Request) -> web.HTTPNotFound:
+    """The 404 of an address that names no letter."""
+    return web.HTTPNotFound(text=f"There is no letter {request.match_info['id'][:64]} at this desk.")

@@ -1,0 +1,196 @@
+"""Letters as pages and programs get them, sensitive values masked."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hocket.console import MASKED, Masks, control_marks
+from hocket.envelope import UNDO_TYPE, Envelope, Json
+from services.deadletters.ask.letters import masks_of, owners_of
+from services.deadletters.ask.replay_plan import Planned
+from services.deadletters.fold.state import State, sentence
+from services.deadletters.keep.letters import facts_of
+from services.deadletters.keep.tables import arrivals
+from services.deadletters.read.letter import envelope_of
+
+#: Bytes of a body that are shown raw or as hex; the page says that there is more.
+MAX_SHOWN_BYTES = 64 * 1024
+#: Bytes of a body that are shown as hex.
+MAX_HEX_BYTES = 4 * 1024
+#: Shortest sensitive value that is looked for in error texts and stacks.
+MIN_MASKED_TEXT = 4
+#: Most sensitive values of one letter that are looked for.
+MAX_SECRETS = 100
+
+
+def listed(row: Any, owners: Mapping[str, str], masks: Masks) -> dict[str, Any]:
+    """One letter of a list, for programs."""
+    about = None
+    if row.event_id:
+        about = {
+            "id": row.event_id,
+            "source": row.source,
+            "type": row.type,
+            "version": row.version,
+            "subject": row.subject,
+            "correlationid": row.correlation_id,
+            "time": row.event_time or None,
+        }
+    return {
+        "id": row.id,
+        "no": row.no,
+        "state": row.state,
+        "says": sentence(State(row.state), row.again),
+        "subscription": row.subscription,
+        "service": row.service,
+        "owner": owners.get(row.service),
+        "cause": row.cause,
+        "error": row.error if not row.event_id or masks.known(row.type, row.version) else row.normal,
+        "group": row.group_id,
+        "attempt": row.attempt,
+        "again": row.again,
+        "spoke": row.spoke,
+        "replays": row.replays,
+        "first": row.first_at,
+        "last": row.last_at,
+        "settled": row.settled,
+        "event": about,
+    }
+
+
+class Secrets:
+    """The sensitive values of one letter, so that they are removed from error texts and stacks too."""
+
+    def __init__(self, envelope: Envelope | None, masks: Masks) -> None:
+        self.fields: tuple[str, ...] = ()
+        self.data: dict[str, Json] | None = None
+        self._values: list[str] = []
+        if envelope is not None:
+            self.data, hidden = _masked(envelope.type, envelope.version, envelope.data, masks)
+            self.fields = tuple(sorted(hidden))
+            found = {str(value) for value in hidden.values() if isinstance(value, str | int)}
+            self._values = sorted((v for v in found if len(v) >= MIN_MASKED_TEXT), key=len, reverse=True)[:MAX_SECRETS]
+
+    def hide(self, text: str) -> str:
+        """The text without the sensitive values."""
+        for value in self._values:
+            text = text.replace(value, MASKED)
+        return text
+
+
+def _masked(
+    type_: str, version: int, data: Mapping[str, Json], masks: Masks
+) -> tuple[dict[str, Json], dict[str, Json]]:
+    """Masked data, and what was hidden by field; of an undo the failure inside it is masked by its own type."""
+    why = data.get("why")
+    if type_ == UNDO_TYPE and isinstance(why, Mapping):
+        name, _, number = str(why.get("dataschema", "")).rpartition("/")
+        inner = why.get("data")
+        if isinstance(inner, Mapping):
+            shown, hidden = _masked(name, int(number) if number.isdecimal() else 0, inner, masks)
+            return {**data, "why": {**why, "data": shown}}, {f"why.data.{field}": v for field, v in hidden.items()}
+    shown = masks.mask(type_, version, data)
+    return shown, {name: value for name, value in data.items() if shown[name] == MASKED != value}
+
+
+async def whole(db: AsyncConnection, found: Planned) -> dict[str, Any]:
+    """One letter with everything that is known of it, for programs and its page."""
+    row, owners, masks = found.letter, await owners_of(db), await masks_of(db)
+    query = sa.select(arrivals).where(arrivals.c.letter == row.id).order_by(arrivals.c.attempt, arrivals.c.time)
+    came = list(await db.execute(query))
+    envelope = envelope_of(row.body, row.content_type, came[-1].headers)
+    secrets = Secrets(envelope, masks)
+    _, told, done = (await facts_of(db, [row.id]))[row.id]
+    return {
+        **listed(row, owners, masks),
+        "error": secrets.hide(row.error),
+        "refusal": found.plan.refusal,
+        "settled": row.settled,
+        "key": row.idempotency_key,
+        "causationid": row.causation_id or None,
+        "revision": row.revision,
+        "content_type": row.content_type,
+        "bytes": len(row.body),
+        "data": secrets.data,
+        "masked": secrets.fields,
+        "raw": raw_of(row.body, envelope, secrets),
+        "headers": {name: _header(name, value) for name, value in came[-1].headers.items()},
+        "arrivals": [_arrival(each, secrets) for each in came],
+        "receipts": [
+            {
+                "outcome": each.outcome,
+                "attempt": each.attempt,
+                "time": each.time,
+                "replay": each.replay or None,
+                "next_at": each.next_at or None,
+                "error": secrets.hide(each.error),
+            }
+            for each in sorted(told, key=lambda receipt: (receipt.time, receipt.attempt))
+        ],
+        "acts": [
+            {
+                "kind": each.kind,
+                "time": each.time,
+                "who": each.who,
+                "reason": each.reason,
+                "replay": each.replay or None,
+                "attempt": each.attempt or None,
+                "sent": each.sent_at or None,
+                "failure": each.failure or None,
+            }
+            for each in done
+        ],
+    }
+
+
+def _header(name: str, value: Any) -> Any:
+    """History and error have views of their own, where they are masked."""
+    return "shown below as attempts" if name in {"hocket-death-history", "hocket-death-error"} else value
+
+
+def _arrival(row: Any, secrets: Secrets) -> dict[str, Any]:
+    hidden = {"error", "trace"}
+    return {
+        "death": row.death_id,
+        "attempt": row.attempt,
+        "time": row.time or row.stored_at,
+        "stored": row.stored_at,
+        "cause": row.cause,
+        "error": secrets.hide(row.error),
+        "replay": row.replay or None,
+        "spoke": row.spoke,
+        "history": [
+            {name: secrets.hide(value) if name in hidden else value for name, value in run.items()}
+            for run in row.history
+        ],
+    }
+
+
+def raw_of(body: bytes, envelope: Envelope | None, secrets: Secrets) -> str | None:
+    """The body as text: as it came where nothing in it is masked, else encoded again; None: it is not text."""
+    if secrets.fields:
+        try:
+            outer: dict[str, Any] = json.loads(body)
+        except ValueError:
+            outer = {}
+        inner = secrets.data if "data" not in outer else {**outer, "data": secrets.data}
+        inner = {name: value for name, value in (inner or {}).items() if name != "data_base64"}
+        return control_marks(json.dumps(inner, ensure_ascii=False, indent=2)[:MAX_SHOWN_BYTES], keep="\n\t")
+    try:
+        return control_marks(body[:MAX_SHOWN_BYTES].decode(), keep="\n\t")
+    except UnicodeDecodeError as error:
+        cut = len(body) > MAX_SHOWN_BYTES and error.start > MAX_SHOWN_BYTES - 4
+        return control_marks(body[: error.start].decode(), keep="\n\t") if cut else None
+
+
+def hex_of(body: bytes) -> list[tuple[str, str, str]]:
+    """Rows of sixteen bytes: offset, hex, printable signs."""
+    rows: list[tuple[str, str, str]] = []
+    for at in range(0, min(len(body), MAX_HEX_BYTES), 16):
+        part = body[at : at + 16]
+        signs = "".join(chr(byte) if 32 <= byte < 127 else "·" for byte in part)
+        rows.append((f"{at:08x}", part.hex(" "), signs))
+    return rows

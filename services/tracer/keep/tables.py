@@ -1,0 +1,70 @@
+"""The tracer's tables: events, receipts, manifests, heartbeats, facts kept aside, progress of reading, flows."""
+
+from typing import Any
+
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+tables = MetaData()
+
+events = Table(
+    "events", tables,
+    Column("source", String, primary_key=True), Column("id", String, primary_key=True),
+    Column("type", String, nullable=False), Column("version", Integer, nullable=False),
+    Column("subject", String, nullable=False), Column("time", Float, nullable=False),
+    Column("flow", String, nullable=False), Column("cause", String, nullable=False),
+    Column("data", Text, nullable=False),
+    Index("events_flow", "flow"), Index("events_subject", "subject", "time"), Index("events_type", "type", "time"),
+)  # fmt: skip
+receipts = Table(
+    "receipts", tables,
+    Column("subscription", String, primary_key=True), Column("event_source", String, primary_key=True),
+    Column("event_id", String, primary_key=True), Column("attempt", Integer, primary_key=True),
+    Column("outcome", String, primary_key=True), Column("boot", String, primary_key=True),
+    Column("time", Float, primary_key=True),
+    Column("flow", String, nullable=False), Column("subject", String, nullable=False),
+    Column("fact", Text, nullable=False),
+    Index("receipts_flow", "flow"), Index("receipts_subject", "subject", "time"),
+)  # fmt: skip
+manifests = Table(
+    "declarations", tables,
+    Column("service", String, primary_key=True), Column("digest", String, primary_key=True),
+    Column("content", Text, nullable=False),  # longer than an index of PostgreSQL takes: hence its digest
+    Column("first", Float, nullable=False), Column("last", Float, nullable=False),
+)  # fmt: skip
+heartbeats = Table(
+    "heartbeats", tables,
+    Column("service", String, primary_key=True), Column("instance", String, primary_key=True),
+    Column("time", Float, nullable=False), Column("fact", Text, nullable=False),
+)  # fmt: skip
+aside = Table(
+    "aside", tables,
+    Column("stream", String, primary_key=True), Column("place", String, primary_key=True),
+    Column("why", Text, nullable=False), Column("body", LargeBinary, nullable=False),
+)  # fmt: skip
+readings = Table(
+    "readings", tables,
+    Column("stream", String, primary_key=True), Column("offset", BigInteger, nullable=False),
+    Column("time", Float, nullable=False), Column("at", Float, nullable=False),
+)  # fmt: skip
+flows = Table(
+    "flows", tables,
+    Column("id", String, primary_key=True), Column("stale", Boolean, nullable=False),
+    Column("state", String, nullable=False), Column("subject", String, nullable=False),
+    Column("type", String, nullable=False), Column("began", Float, nullable=False),
+    Column("ended", Float, nullable=False), Column("waits", String, nullable=False),
+    Column("since", Float, nullable=False), Column("dead", Integer, nullable=False),
+    Column("events", Integer, nullable=False),
+    Index("flows_began", "began"), Index("flows_state", "state", "began"), Index("flows_stale", "stale"),
+)  # fmt: skip
+
+
+def insert_into(db: AsyncConnection, table: Table) -> Any:
+    """An INSERT in this database's dialect, which has `on_conflict_…`; only that dialect is imported."""
+    if db.dialect.name == "postgresql":
+        from sqlalchemy.dialects import postgresql
+
+        return postgresql.insert(table)
+    from sqlalchemy.dialects import sqlite
+
+    return sqlite.insert(table)

@@ -1,0 +1,55 @@
+"""Flows and lines of a list as programs get them, payloads masked. Pure."""
+
+from datetime import datetime
+from typing import Any
+
+from hocket.clock import rfc3339
+from hocket.console import Masks
+from services.tracer.ask.flows import Line
+from services.tracer.fold.flow import Flow
+from services.tracer.show.sentences import because, plain, where_is
+from services.tracer.show.views import payload_of
+
+
+def line_json(line: Line) -> dict[str, Any]:
+    """A row of the list of flows, for programs."""
+    return {
+        "id": line.id, "state": line.state, "subject": line.subject, "type": line.type,
+        "began": rfc3339(line.began), "ended": rfc3339(line.ended), "waits_for": line.waits or None,
+        "since": rfc3339(line.since) if line.since else None, "dead": line.dead, "events": line.events,
+    }  # fmt: skip
+
+
+def flow_json(flow: Flow, masks: Masks, now: datetime) -> dict[str, Any]:
+    """A flow with every fact, for programs; payloads masked."""
+    began, ended = flow.began, flow.ended
+    return {
+        "id": flow.id,
+        "state": flow.state.value,
+        "sentence": plain(where_is(flow.subject, flow, now)),
+        "subject": flow.subject,
+        "type": flow.type,
+        "began": rfc3339(began) if began else None,
+        "ended": rfc3339(ended) if ended else None,
+        "events": [
+            {
+                "id": each.id, "source": each.source, "type": each.type, "version": each.version,
+                "subject": each.subject, "time": rfc3339(each.time), "causationid": each.cause or None,
+                "unheard": each.id in flow.unheard, "data": payload_of(each, masks),
+            }
+            for each in flow.events
+        ],
+        "deliveries": [
+            {
+                "subscription": each.subscription, "event": each.event_id, "type": each.event_type,
+                "subject": each.subject, "state": each.stand.value, "since": rfc3339(each.since),
+                "why": because(each, now) or None, "undo_of": each.undo_of or None,
+                "attempts": [one.model_dump(mode="json", exclude_defaults=True) for one in each.receipts],
+            }
+            for each in flow.deliveries
+        ],
+        "steps": [
+            {"step": each.name, "subject": each.subject, "ledger": each.ledger, "time": rfc3339(each.time)}
+            for each in flow.steps
+        ],
+    }  # fmt: skip

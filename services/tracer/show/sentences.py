@@ -1,0 +1,183 @@
+"""Sentences built from recorded facts by templates, never from a guess (docs/console.md §1). Pure.
+
+A sentence is a list of pieces, so that a page can make names bold and a program gets plain text.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from hocket.console import counted, day_and_clock
+from services.tracer.fold.flow import Delivery, Flow, FlowState, Stand
+from services.tracer.read.facts import Receipt, Said
+
+#: Characters of an error's text within a sentence.
+ERROR_CHARS = 120
+#: Open deliveries that a sentence names; the rest is counted.
+NAMED = 2
+
+
+class Piece(NamedTuple):
+    """A part of a sentence; `strong` where it names something."""
+
+    text: str
+    strong: bool = False
+
+
+Sentence = Sequence[Piece]
+
+
+def plain(sentence: Sentence) -> str:
+    """A sentence as text."""
+    return "".join(each.text for each in sentence)
+
+
+def where_is(subject: str, flow: Flow, now: datetime) -> Sentence:
+    """The answer to "where is this subject right now?", by its flow."""
+    match flow.state:
+        case FlowState.ZOMBIE:
+            return [Piece(f"{subject} is a zombie: "), *_zombie(flow)]
+        case FlowState.RUNNING | FlowState.WAITING:
+            return _open(subject, flow, now)
+        case FlowState.COMPENSATED:
+            return [Piece(f"{subject} {_is(subject, flow)}: "), *_undone(flow, now), *_but_dead(flow)]
+        case FlowState.FAILED:
+            return [Piece(f"{subject} {_is(subject, flow)}, but "), *_dead(flow.dead)]
+        case FlowState.DONE:
+            return [Piece(f"{subject} {_is(subject, flow)}: {_ended_well(flow)}")]
+
+
+def ended_by(subject: str, flow: Flow) -> Said | None:
+    """The last event that is about what the subject is: of `order/4711` the last `order.…`."""
+    kind = subject.partition("/")[0]
+    about = [each for each in flow.events if each.type.partition(".")[0] == kind and each.subject == subject]
+    return about[-1] if about else None
+
+
+def _is(subject: str, flow: Flow) -> str:
+    last = ended_by(flow.subject if subject == "It" else subject, flow)
+    return f"is {last.type.rpartition('.')[2].replace('_', ' ')}" if last else "is done"
+
+
+def _ended_well(flow: Flow) -> str:
+    hearers = len(flow.deliveries)
+    if not hearers:
+        return "nobody is declared to hear it"
+    if any(each.stand in {Stand.REFUSED, Stand.OBSOLETE} for each in flow.deliveries):
+        return "every subscription has settled it"
+    return "every subscription has handled it" if hearers > 1 else f"{flow.deliveries[0].subscription} has handled it"
+
+
+def _open(subject: str, flow: Flow, now: datetime) -> Sentence:
+    waiting = sorted(flow.waiting, key=lambda each: (each.stand is Stand.EXPECTED, each.since))
+    undoing = next((each for each in flow.steps if each.undoing), None)
+    if not waiting and undoing is not None:
+        return [Piece(f"{subject} is being undone: the effect of "), Piece(undoing.name, strong=True)]
+    if not waiting:
+        return [Piece(f"{subject} is under way: {counted(len(flow.coming), 'event')} said and not yet in the log")]
+    pieces = [Piece(f"{subject} is waiting for ")]
+    for at, each in enumerate(waiting[:NAMED]):
+        pieces += [*([Piece("; also for ")] if at else []), *_waits(each, now)]
+    if len(waiting) > NAMED:
+        pieces.append(Piece(f"; and for {len(waiting) - NAMED} more"))
+    return pieces
+
+
+def _waits(delivery: Delivery, now: datetime) -> Sentence:
+    since = day_and_clock(delivery.since, now)
+    pieces = [Piece(delivery.subscription, strong=True), Piece(f" since {since}")]
+    if delivery.undo_of:
+        pieces.append(Piece(f", which undoes {delivery.undo_of}"))
+    why = because(delivery, now)
+    return [*pieces, Piece(f" ({why})")] if why else pieces
+
+
+def because(delivery: Delivery, now: datetime) -> str:
+    """Why an open delivery waits, as far as receipts say it."""
+    last = delivery.last
+    if last is None or not delivery.open:
+        return "" if last or not delivery.open else "no attempt has ended yet"
+    next_at = ""
+    if last.next_at is not None:
+        next_at = f"{'' if last.next_at >= now else 'was due '}at {day_and_clock(last.next_at, now)}"
+    if last.outcome == "deferred":
+        then = f"; next try {next_at}" if next_at else ""
+        return f"deferred{_deferred(last)}{then}"
+    kind = last.error.partition(":")[0] if last.error else last.cause
+    failed = f"attempt {last.attempt} failed: {shortened(kind)}" if kind else f"attempt {last.attempt} failed"
+    return failed + (f"; next attempt {next_at}" if next_at else "")
+
+
+def _deferred(last: Receipt) -> str:
+    """Why an attempt cost nothing: a breaker's words without how long it was open then, or what failed behind it."""
+    if last.cause == "breaker":
+        return f": {shortened(last.error.partition(' for another')[0])}"
+    kind = shortened(last.error.partition(":")[0] or last.cause)
+    return f" after {kind}" if kind and last.cause != "deferred" else " by its own wish"
+
+
+def _zombie(flow: Flow) -> Sentence:
+    pieces: list[Piece] = []
+    for at, step in enumerate(flow.zombies):
+        happened = "may have happened and is not undone" if step.unsure else "is not undone"
+        pieces += [*([Piece("; ")] if at else []), Piece(step.name, strong=True), Piece(f" {happened}")]
+        undo = next(
+            (each for each in flow.dead if each.undo_of == step.name and each.subject == step.subject), None
+        )  # fmt: skip
+        if undo is not None:
+            pieces += [Piece(" ("), *_died(undo), Piece(")")]
+    return pieces
+
+
+def _undone(flow: Flow, now: datetime) -> Sentence:
+    pieces: list[Piece] = []
+    for step in (each for each in flow.steps if each.undone):
+        by = next((each.subscription for each in flow.deliveries if each.undo_of == step.name), "its undo")
+        pieces += [*([Piece("; ")] if pieces else []), Piece(by, strong=True), Piece(" undid ")]
+        pieces += [Piece(step.name, strong=True), Piece(f" at {day_and_clock(step.time, now)}")]
+    return pieces
+
+
+def _but_dead(flow: Flow) -> Sentence:
+    return [Piece(". But "), *_dead(flow.dead)] if flow.dead else []
+
+
+def _dead(dead: Sequence[Delivery]) -> Sentence:
+    pieces = list(_died(dead[0]))
+    if len(dead) > 1:
+        pieces.append(Piece(f", and {counted(len(dead) - 1, 'more delivery', 'more deliveries')} are dead"))
+    return pieces
+
+
+def _died(delivery: Delivery) -> Sentence:
+    last = delivery.last
+    pieces = [Piece(delivery.subscription, strong=True)]
+    if last is None:
+        return [*pieces, Piece(" is dead")]
+    error = shortened(last.error or last.cause)
+    pieces.append(Piece(f" is dead after {counted(last.attempt, 'attempt')}"))
+    return [*pieces, Piece(f": {error}")] if error else pieces
+
+
+def shortened(text: str) -> str:
+    """The first line of a text, cut."""
+    line = text.strip().splitlines()[0] if text.strip() else ""
+    return line if len(line) <= ERROR_CHARS else f"{line[: ERROR_CHARS - 1]}…"
+
+
+def overview(counts: Iterable[tuple[str, int]], dead: int) -> Sentence:
+    """The overview's first line: what needs a person, else that nothing does."""
+    many = dict(counts)
+    parts: list[str] = []
+    if zombies := many.get("zombie", 0):
+        parts.append(counted(zombies, "flow is a zombie", "flows are zombies"))
+    if dead:
+        parts.append(counted(dead, "flow has a dead letter", "flows have dead letters"))
+    if parts:
+        return [Piece(", ".join(parts), strong=True)]
+    moving = many.get("running", 0) + many.get("waiting", 0)
+    if moving:
+        return [Piece(f"Nothing needs a person; {counted(moving, 'flow is', 'flows are')} under way", strong=True)]
+    if any(many.values()):
+        return [Piece("Nothing needs a person, and nothing is under way", strong=True)]
+    return [Piece("No event has been said yet", strong=True)]

@@ -1,0 +1,161 @@
+"""A folded flow as pages show it: rows of facts, masked payloads, what may still come. Pure."""
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from hocket.console import Masks, duration
+from services.tracer.ask.flows import Line
+from services.tracer.ask.knowledge import Knowledge
+from services.tracer.fold.flow import Delivery, Flow, Stand
+from services.tracer.read.facts import Manifest, Receipt, Said
+from services.tracer.show.lanes import Drawing
+
+#: Words by which the table of facts can be narrowed.
+SHOWN = ("all", "events", "attempts", "failed")
+
+
+class Row(NamedTuple):
+    """One fact, as a line of a table."""
+
+    key: str
+    time: datetime
+    since: float  # seconds since the flow began
+    service: str
+    what: str
+    event: bool
+    fact: str
+    kind: str
+    state: str
+    took: float | None
+    instance: str
+    note: str
+    death: str = ""
+
+    @property
+    def word(self) -> str:
+        """The receipt's own word where the mark's word describes the present."""
+        return self.state if self.state in {"retry", "deferred"} else ""
+
+    @property
+    def failed(self) -> bool:
+        """Whether it is a failure."""
+        return self.state in {"retry", "dead"}
+
+
+def rows_of(flow: Flow) -> list[Row]:
+    """Every fact of a flow, in order of time."""
+    began = flow.began
+    if began is None:
+        return []
+    names = {each.id: each.type for each in flow.events}
+    rows = [_said(each, flow, began) for each in flow.events]
+    rows += [_ended(each, receipt, began, names) for each in flow.deliveries for receipt in each.receipts]
+    return sorted(rows, key=lambda each: (each.time, not each.event, each.key))
+
+
+def _said(said: Said, flow: Flow, began: datetime) -> Row:
+    unheard = said.id in flow.unheard
+    return Row(
+        said.id, said.time, (said.time - began).total_seconds(), said.service, said.type, True, "said", "event",
+        "unheard" if unheard else "said", None, "", f"v{said.version}" if said.version != 1 else "",
+    )  # fmt: skip
+
+
+def _ended(delivery: Delivery, receipt: Receipt, began: datetime, names: dict[str, str]) -> Row:
+    notes = [
+        receipt.error or receipt.cause,
+        f"said {', '.join(names.get(each, 'hocket.undo') for each in receipt.said)}" if receipt.said else "",
+        f"step {receipt.step}: {receipt.ledger}" if receipt.step and receipt.ledger else "",
+        f"replay {receipt.replay}" if receipt.replay else "",
+    ]
+    state = receipt.outcome
+    shown = "undone" if state == "handled" and delivery.undo_of else state
+    fact = "deferred" if state == "deferred" else f"attempt {receipt.attempt}"
+    handler = delivery.subscription.partition(".")[2] or delivery.subscription
+    return Row(
+        "/".join(str(each) for each in receipt.key), receipt.over, (receipt.over - began).total_seconds(),
+        delivery.service, handler, False, fact, "subscription", shown,
+        (receipt.over - receipt.begun).total_seconds(), receipt.instance,
+        " · ".join(each for each in notes if each), receipt.death,
+    )  # fmt: skip
+
+
+def narrowed(rows: Iterable[Row], show: str) -> list[Row]:
+    """The rows of one filter chip."""
+    match show:
+        case "events":
+            return [each for each in rows if each.event]
+        case "attempts":
+            return [each for each in rows if not each.event]
+        case "failed":
+            return [each for each in rows if each.failed]
+        case _:
+            return list(rows)
+
+
+def masks_of(known: Knowledge) -> Masks:
+    """Which fields must not be shown, by every manifest ever seen."""
+    return Masks(manifest.model_dump() for manifest, _ in known.manifests)
+
+
+def payload_of(said: Said, masks: Masks) -> dict[str, Any]:
+    """An event's data, sensitive values masked."""
+    data = json.loads(said.data)
+    return masks.mask(said.type, said.version, data if isinstance(data, dict) else {"data": data})
+
+
+class Coming(NamedTuple):
+    """What is still to come by what services declare: an event, and who would hear it."""
+
+    type: str
+    hearers: tuple[str, ...]
+
+
+def still_to_come(flow: Flow, manifests: Sequence[tuple[Manifest, datetime]], known: Knowledge) -> list[Coming]:
+    """Events that the open deliveries, and whoever hears those, may say; nearest first, each once."""
+    says = {each.name: each.says for manifest, _ in manifests for each in manifest.subscriptions}
+    happened = {each.type for each in flow.events}
+    ahead = [each.subscription for each in flow.waiting]
+    found: dict[str, Coming] = {}
+    seen = set(ahead)
+    while ahead:
+        subscription = ahead.pop(0)
+        for name in says.get(subscription, ()):
+            hearers = tuple(each.subscription for each in known.expected.get(name, ()))
+            if name[0] in found or name[0] in happened:
+                continue
+            found[name[0]] = Coming(name[0], hearers)
+            for each in hearers:
+                if each not in seen:
+                    seen.add(each)
+                    ahead.append(each)
+    return list(found.values())
+
+
+class Chosen(NamedTuple):
+    """What the side of the lanes shows: one event, and one run of it where a run was chosen."""
+
+    said: Said | None
+    delivery: Delivery | None
+    payload: dict[str, Any] | None
+
+
+def chosen_of(flow: Flow, drawing: Drawing, key: str, masks: Masks) -> Chosen | None:
+    """The event or run that `?sel=` names; without a name the first that waits or is dead."""
+    delivery = next((each.delivery for each in drawing.items if each.delivery and each.key == key), None)
+    if not key:
+        worst = [each for each in flow.deliveries if each.open or each.stand is Stand.DEAD]
+        delivery = worst[0] if worst else None
+    wanted = delivery.event_id if delivery else key
+    said = next((each for each in flow.events if each.id == wanted), None)
+    if said is None and delivery is None:
+        return None
+    return Chosen(said, delivery, payload_of(said, masks) if said else None)
+
+
+def took(line: Line, now: datetime) -> str:
+    """How long a flow took, or has taken until now."""
+    end = now if line.state in {"running", "waiting"} else line.ended
+    return duration(max(0.0, (end - line.began).total_seconds()))

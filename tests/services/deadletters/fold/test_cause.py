@@ -1,0 +1,50 @@
+"""What letters have in common: errors without their numbers, and the innermost own frame."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.deadletters.fold.cause import frame_of, normalised, stack
+from tests.services.deadletters.running_desk import TRACE
+
+
+@pytest.mark.parametrize(
+    ("error", "normal"),
+    [
+        ("POST /send after 5.0 s", "POST /send after ‹n› s"),
+        ("order 4711 of ada@example.com", "order ‹n› of ‹mail›"),
+        ("flow 0199c2f4-7a1e-7c3b-8000-00000000abcd", "flow ‹id›"),
+        ("key 9f86d081884c7d659a2feaa0c55ad015", "key ‹id›"),
+        ("body: not UTF-8, byte 17", "body: not UTF-8, byte ‹n›"),
+        ("order-4711 is gone\nand more", "order-‹n› is gone"),
+        ("", ""),
+    ],
+)
+def test_what_differs_from_letter_to_letter_is_left_out(error: str, normal: str) -> None:
+    """Numbers, ids and addresses; only the first line counts."""
+    assert normalised(error) == normal
+
+
+def test_the_innermost_own_frame_is_found_and_marked() -> None:
+    """Frames of Python, of installed packages and of the kit are foreign and folded."""
+    assert frame_of(TRACE) == "handlers.py:57 record_order"
+    lines = stack(TRACE)
+    assert [line.kind for line in lines] == ["text", "folded", "own", "folded", "text"]
+    [own] = [line for line in lines if line.marked]
+    assert own.code == 'territory = TERRITORIES[order.address["region"]]'
+    assert [frame.short for frame in lines[1].frames] == ["tasks.py:520 wait_for", "handle.py:88 run"]
+
+
+def test_a_stack_without_own_frames_marks_none() -> None:
+    """Nothing is guessed."""
+    assert frame_of("ValueError: x") == ""
+    assert [line.text for line in stack("ValueError: x")] == ["ValueError: x"]
+    assert stack("") == []
+
+
+@given(st.text(max_size=300))
+def test_no_stack_is_too_strange(trace: str) -> None:
+    """Any text is shown somehow."""
+    frame_of(trace)
+    stack(trace)
+    assert len(normalised(trace)) <= 160

@@ -1,0 +1,113 @@
+"""The lanes of a flow, as they are laid out."""
+
+from datetime import timedelta
+
+import pytest
+
+from services.tracer.fold.flow import fold
+from services.tracer.show.lanes import MAX_DRAWN, ROW, Drawing, draw
+from tests.services.tracer.sample_facts import Story, expected, happy, mail_dead, placed, rejected
+
+
+def drawn(story: Story, at: float = 100) -> Drawing:
+    """The lanes of a story as they stand so many seconds after its start."""
+    now = story.at(at)
+    return draw(fold(story.flow, story.said, story.told, expected(), now), now, lambda service: f"team-{service}")
+
+
+@pytest.mark.parametrize("story", [happy(1), rejected(2), rejected(3, undo="dead"), mail_dead(4), placed(5)])
+def test_words_never_overlap(story: Story) -> None:
+    """docs/console.md §10.3: in one lane two items that meet stand in different rows."""
+    items = drawn(story).items
+    for one in items:
+        for other in items:
+            if one is not other and one.lane == other.lane and abs(one.y - other.y) < ROW:
+                assert one.end <= other.x or other.end <= one.x
+
+
+def test_lanes_stand_in_order_of_their_first_fact() -> None:
+    """docs/console.md §10.1: time runs right and mostly down."""
+    found = drawn(happy(1))
+    assert [each.service for each in found.lanes] == ["orders", "payments", "inventory", "notifications"]
+    assert found.lanes[1].owner == "team-payments"
+    assert found.lanes[-1].y + found.lanes[-1].height == found.height
+
+
+def test_a_run_shows_its_attempts_and_its_waiting() -> None:
+    """docs/console.md §10.4: a failed attempt, waiting, then success; what it said stands at its end."""
+    [charge] = [each for each in drawn(happy(1)).items if each.label == "charge"]
+    assert [each.tone for each in charge.bars] == ["failed", "waiting", "handled"]
+    assert [each.label for each in charge.points] == ["payment.charged"]
+    assert charge.aside == "step, 2 attempts, 2.3 s"
+    assert charge.bars[0].title == "attempt 1, retry, 1.0 s: TimeoutError: POST /charges"
+
+
+def test_an_open_run_ends_now() -> None:
+    """docs/console.md §10.4: what still waits is drawn up to now, and nothing later than now."""
+    found = drawn(happy(1), 1.5)
+    [charge] = [each for each in found.items if each.label == "charge"]
+    assert [each.tone for each in charge.bars] == ["failed", "waiting"]
+    assert found.now_x == pytest.approx(charge.bar_end)
+    assert drawn(happy(1)).now_x is None
+
+
+def test_what_nobody_has_begun_waits() -> None:
+    """A declared hearer without an attempt is drawn as waiting since the event was said."""
+    [hearer] = [each for each in drawn(placed(1), 5).items if each.delivery]
+    assert [each.tone for each in hearer.bars] == ["waiting"]
+    assert hearer.aside == "waiting"
+
+
+def test_arrows_lead_from_what_was_said_to_who_heard_it() -> None:
+    """docs/console.md §10.5: one arrow a hearer, from the event's point down or up, then to the run."""
+    found = drawn(rejected(1))
+    titles = [each.title for each in found.arrows]
+    assert titles.count("stock.rejected, said by inventory") == 2
+    assert all("H" in each.path for each in found.arrows)
+
+
+def test_clocks_that_differ_are_shown_as_they_are() -> None:
+    """docs/console.md §10.5: handled before said is drawn straight and named; nothing is moved."""
+    told = placed(1).end("payments.charge", "order.placed", "handled", -0.04, 0.1)
+    [arrow] = drawn(told).arrows
+    assert arrow.label == "clocks differ by 40 ms"
+    assert "L" in arrow.path
+
+
+def test_many_hearers_are_one_bracket() -> None:
+    """docs/console.md §10.5: more than eight hearers of one event are counted."""
+    told = placed(1)
+    for at in range(12):
+        told.end(f"team{at}.hear", "order.placed", "handled", 0.1, 0.2)
+    arrows = drawn(told).arrows
+    assert [each.label for each in arrows] == ["13 heard it"]
+
+
+def test_an_undo_leads_back_to_its_step() -> None:
+    """docs/console.md §10.6: the arc is closed once undone and open before; a zombie's step carries its mark."""
+    [arc] = drawn(rejected(1)).arcs
+    assert arc.closed
+    [under_way] = drawn(rejected(1), 5).arcs
+    assert not under_way.closed
+    lost = drawn(rejected(1, undo="dead"))
+    assert [each.label for each in lost.items if each.zombie] == ["charge"]
+    assert [each.label for each in lost.items if each.dead] == ["refund"]
+    assert not lost.arcs[0].closed
+
+
+def test_a_huge_flow_is_bounded() -> None:
+    """More than what can be drawn is left to the table, and counted."""
+    told = placed(1)
+    for at in range(MAX_DRAWN + 20):
+        told.end(f"a.h{at}", "order.placed", "handled", 0.1, 0.2)
+    found = drawn(told)
+    assert len(found.items) <= MAX_DRAWN + 1
+    assert found.left_out == 21
+
+
+def test_moments_of_one_second_have_milliseconds() -> None:
+    """Two names on the axis are never the same."""
+    found = drawn(rejected(1))
+    assert found.name_of(found.ticks[0].moment) == "14:05:00.000"
+    slow = placed(2).end("payments.charge", "order.placed", "handled", 60, 120)
+    assert drawn(slow, 300).name_of(slow.start + timedelta(seconds=60)) == "14:06:00"

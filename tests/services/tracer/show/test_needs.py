@@ -1,0 +1,18 @@
+"""What needs a person, grouped."""
+
+from datetime import UTC, datetime
+
+from services.tracer.show.needs import needs_of
+from services.tracer.show.sentences import plain
+from tests.services.tracer.sample_facts import folded, happy, known, mail_dead, rejected
+
+
+def test_needs_are_grouped_by_cause() -> None:
+    """Zombies first and one by one; dead letters of one subscription and kind together, with their owner."""
+    flows = [folded(mail_dead(1)), folded(mail_dead(2)), folded(rejected(3, undo="dead")), folded(happy(4))]
+    needs = needs_of(flows, known(), datetime.now(UTC))
+    assert [(each.state, each.flows, each.owner) for each in needs] == [
+        ("zombie", 1, "team-money"),
+        ("dead", 2, "team-care"),
+    ]
+    assert plain(needs[1].sentence) == "notifications.confirmation gave up: MailDown"
