@@ -97,7 +97,7 @@ class Handling:
             arrival.ended = self.runtime.clock.now()
             return None
         claim = HandlerClaim(self.recorder, arrival)
-        unit = UnitOfWork(self.runtime.store.transaction, self.runtime.store.read, claim.write)
+        unit = UnitOfWork(self.runtime.store, claim)
         try:
             return await self._run(arrival, unit, claim, guard)
         except BaseException as error:

@@ -57,7 +57,7 @@ class OutsideTransactions:
         first = (await store.inbox([row_key])).get(row_key) if key is not None else None
         flow = first.correlation_id if first else correlation_id or (name if key is None else ids.uuid7())
         claim = self._claim(row_key, key, flow) if first is None else None
-        unit = UnitOfWork(store.transaction, store.read, claim, self._group_commit.commit)
+        unit = UnitOfWork(store, claim, share=self._group_commit.commit)
         tx = self._outside(row_key, flow, unit, seen=first is not None)
         try:
             yield tx
@@ -85,7 +85,7 @@ class OutsideTransactions:
         row_key = self._row_key(key if key is not None else self.runtime.ids.uuid7())
         first = (await joined.inbox([row_key])).get(row_key) if key is not None else None
         flow = first.correlation_id if first else (correlation_id or self.runtime.ids.uuid7())
-        unit = UnitOfWork.within(joined, self.runtime.store.read)
+        unit = UnitOfWork.within(joined, self.runtime.store)
         tx = self._outside(row_key, flow, unit, seen=first is not None)
         await tx.db()  # it is open already: calls to the outside come before
         try:

@@ -7,21 +7,26 @@ ways: what is written first (the claim), and who commits (this unit, a shared co
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
+from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.errors import StoreError
-from hocket.store.port import Tx
+from hocket.store.port import Store, Tx
 from hocket.store.records import Ending, InboxWrite, OutboxRow, Written
 
 #: Begins a transaction: the context commits when it is left without an error, otherwise it rolls back.
 Begin = Callable[[], AbstractAsyncContextManager[Tx]]
-#: Gives a connection that sees committed data only.
-Read = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
-#: The first write of a transaction: an inbox row, or a callable that tells whether it won.
-Claim = InboxWrite | Callable[[Tx], Awaitable[bool]]
 #: Commits an ending without a transaction of its own: see `store/group_commit.py`.
 Share = Callable[[Ending], Awaitable[Written]]
+
+
+class Claim(Protocol):
+    """The first write of a transaction, where it is more than an inbox row."""
+
+    async def write(self, tx: Tx) -> bool:
+        """Write it; False where another run or transaction was first."""
+        ...
 
 
 class Superseded(BaseException):
@@ -34,17 +39,22 @@ class UnitOfWork:
     Whoever makes a unit calls `leave` in the end, also after `commit`.
     """
 
-    __slots__ = ("_begin", "_claim", "_opening", "_read", "_reading", "_reads", "_scope", "_share", "_tx", "lost")
+    __slots__ = ("_begin", "_claim", "_opening", "_reading", "_reads", "_scope", "_share", "_store", "_tx", "lost")
 
     def __init__(
-        self, begin: Begin, read: Read | None = None, claim: Claim | None = None, share: Share | None = None
+        self,
+        store: Store | None,
+        claim: InboxWrite | Claim | None = None,
+        *,
+        share: Share | None = None,
+        begin: Begin | None = None,
     ) -> None:
-        """`begin` opens the transaction, `read` a connection for reading before that; `claim` is written first.
+        """`claim` is written first. With `share`, `commit` does not open a transaction just for its ending.
 
-        Without `read`, reading opens the transaction. With `share`, `commit` does not open one just for the ending.
+        The transaction is the store's, or by `begin`; without a store there is nothing else to read from.
         """
+        self._store = store
         self._begin = begin
-        self._read = read
         self._claim = claim
         self._share = share
         self._tx: Tx | None = None
@@ -55,9 +65,9 @@ class UnitOfWork:
         self.lost = False  # the claim lost, also where the caller caught `Superseded` and went on
 
     @classmethod
-    def within(cls, tx: Tx, read: Read | None = None) -> "UnitOfWork":
+    def within(cls, tx: Tx, store: Store | None = None) -> "UnitOfWork":
         """A unit in a transaction that its owner begins, commits and rolls back; `leave` undoes nothing of it."""
-        return cls(lambda: nullcontext(tx), read)
+        return cls(store, begin=lambda: nullcontext(tx))
 
     @property
     def opened(self) -> bool:
@@ -69,12 +79,12 @@ class UnitOfWork:
         return await (await self._opened()).db()
 
     async def read(self) -> AsyncConnection:
-        """Committed data, until the transaction is opened or the unit is left."""
-        if self._read is None:
+        """Committed data, until the transaction is opened or the unit is left; without a store the transaction's."""
+        if self._store is None:
             return await self.open()
         if self._reading is None:
             self._reads = self._reads or AsyncExitStack()
-            self._reading = await self._reads.enter_async_context(self._read())
+            self._reading = await self._reads.enter_async_context(self._store.read())
         return self._reading
 
     async def cancel(self, schedule: str) -> bool:
@@ -82,8 +92,7 @@ class UnitOfWork:
         return await (await self._opened()).cancel(schedule)
 
     async def commit(self, ending: Ending) -> tuple[OutboxRow, ...]:
-        """Write `ending` and commit; returns the outbox rows with their ids. An unopened unit with nothing to write
-        does nothing.
+        """Write `ending` and commit; returns the outbox rows with their ids. Nothing to write opens nothing.
 
         `Superseded` where the claim has lost or the ending loses. `StoreError`: the outcome is unknown (RULES 3.2).
         """
@@ -108,6 +117,8 @@ class UnitOfWork:
 
         Raises what the rollback raises, such as `LeaseExpired`, unless it is `error` itself.
         """
+        if self._reads is None and self._scope is None:
+            return  # a handler that opened nothing: the common case
         try:
             await self._end_reads()
         finally:
@@ -127,7 +138,7 @@ class UnitOfWork:
 
     async def _enter(self) -> Tx:
         await self._end_reads()
-        scope = self._begin()
+        scope = self._begin() if self._begin is not None else self._own()
         tx = await scope.__aenter__()
         self._scope = scope  # only after it was entered: what was not entered is not left
         try:
@@ -137,13 +148,17 @@ class UnitOfWork:
             raise
         return tx
 
+    def _own(self) -> AbstractAsyncContextManager[Tx]:
+        assert self._store is not None, "a unit of work has a store or begins otherwise"
+        return self._store.transaction()
+
     async def _write_claim(self, tx: Tx) -> None:
         if self._claim is None:
             return
         if isinstance(self._claim, InboxWrite):
             [written] = await tx.write([Ending(inbox=self._claim)])
             self._won(written)
-        elif not await self._claim(tx):
+        elif not await self._claim.write(tx):
             self.lost = True
             raise Superseded
 

@@ -33,5 +33,5 @@ def fake_tx(*, uses: D = None, attempt: int = 1, tables: MetaData | None = None)
         attempt=attempt,
     )  # fmt: skip
     circuits: dict[str, Circuit] = {}
-    unit = UnitOfWork(lambda: _own_database(tables))
+    unit = UnitOfWork(None, begin=lambda: _own_database(tables))
     return Tx(about, uses, unit, BreakerGuard(circuits, clock, b"", lambda name, state: None))

@@ -1,7 +1,7 @@
 """One transaction, opened when first needed: what is promised to handlers, `service.tx()` and readers alike."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -32,8 +32,17 @@ def _claim(key: bytes = KEY) -> InboxWrite:
     return InboxWrite(InboxRow(key, "tower", "id", InboxState.HANDLED, 1), 1)
 
 
-def _unit(store: SqliteStore, claim: InboxWrite | Callable[[Tx], Awaitable[bool]] | None = None) -> UnitOfWork:
-    return UnitOfWork(store.transaction, store.read, claim)
+class _FailsOnce:
+    """A claim whose first write fails as a store that is away does."""
+
+    def __init__(self) -> None:
+        self.errors = [StoreError("gone")]
+
+    async def write(self, tx: Tx) -> bool:
+        if self.errors:
+            raise self.errors.pop()
+        [written] = await tx.write([Ending(inbox=_claim())])
+        return written.won
 
 
 async def _tolls(store: SqliteStore) -> int:
@@ -43,7 +52,7 @@ async def _tolls(store: SqliteStore) -> int:
 
 async def test_the_claim_is_written_once_however_many_ask_at_once(store: SqliteStore) -> None:
     """Concurrent first calls share one transaction; it commits what was written by all of them."""
-    unit = _unit(store, _claim())
+    unit = UnitOfWork(store, _claim())
     first, second, _ = await asyncio.gather(unit.open(), unit.open(), unit.cancel("none"))
     assert first is second
     await first.execute(insert(tolls))
@@ -55,10 +64,10 @@ async def test_the_claim_is_written_once_however_many_ask_at_once(store: SqliteS
 
 async def test_what_is_left_without_a_commit_is_rolled_back(store: SqliteStore) -> None:
     """After `leave` the key is free, and the next unit gets the write lease."""
-    unit = _unit(store, _claim())
+    unit = UnitOfWork(store, _claim())
     await (await unit.open()).execute(insert(tolls))
     await unit.leave(ValueError("no"))
-    again = _unit(store, _claim())
+    again = UnitOfWork(store, _claim())
     await asyncio.wait_for(again.open(), 1)
     await again.leave()
     assert await _tolls(store) == 0
@@ -67,28 +76,20 @@ async def test_what_is_left_without_a_commit_is_rolled_back(store: SqliteStore) 
 async def test_a_lost_claim_stays_lost(store: SqliteStore) -> None:
     """RULES 3.1: also where the caller caught `Superseded`; and it holds no write lease any more."""
     await store.commit([Ending(inbox=_claim())])
-    unit = _unit(store, _claim())
+    unit = UnitOfWork(store, _claim())
     for _ in range(2):
         with pytest.raises(Superseded):
             await unit.open()
     with pytest.raises(Superseded):
         await unit.commit(Ending(inbox=_claim()))
-    other = _unit(store)
+    other = UnitOfWork(store)
     await asyncio.wait_for(other.open(), 1)
     await other.leave()
 
 
 async def test_a_claim_that_fails_leaves_nothing_open(store: SqliteStore) -> None:
     """Its error reaches the caller; a second try begins anew instead of waiting for the first one's lease."""
-    errors = [StoreError("gone")]
-
-    async def claim(tx: Tx) -> bool:
-        if errors:
-            raise errors.pop()
-        [written] = await tx.write([Ending(inbox=_claim())])
-        return written.won
-
-    unit = _unit(store, claim)
+    unit = UnitOfWork(store, _FailsOnce())
     with pytest.raises(StoreError, match="gone"):
         await unit.open()
     await asyncio.wait_for(unit.open(), 1)
@@ -97,7 +98,7 @@ async def test_a_claim_that_fails_leaves_nothing_open(store: SqliteStore) -> Non
 
 async def test_reading_ends_where_writing_begins(store: SqliteStore) -> None:
     """The connection for reading before is closed by the first write; one that is asked for later sees no more."""
-    unit = _unit(store)
+    unit = UnitOfWork(store)
     before = await unit.read()
     assert await unit.read() is before
     db = await unit.open()
@@ -110,7 +111,7 @@ async def test_reading_ends_where_writing_begins(store: SqliteStore) -> None:
 async def test_a_caller_that_is_cut_while_it_waits_for_the_lease_leaves_nothing(store: SqliteStore) -> None:
     """What was not entered is not left; whoever waits behind it gets the lease."""
     async with store.transaction():
-        unit = _unit(store, _claim())
+        unit = UnitOfWork(store, _claim())
         waits = asyncio.create_task(unit.open())
         await asyncio.sleep(0)
         waits.cancel()
@@ -118,7 +119,7 @@ async def test_a_caller_that_is_cut_while_it_waits_for_the_lease_leaves_nothing(
             await waits
         await unit.leave()
     assert not unit.opened
-    other = _unit(store)
+    other = UnitOfWork(store)
     await asyncio.wait_for(other.open(), 1)
     await other.leave()
 
@@ -149,7 +150,7 @@ async def test_what_was_never_opened_goes_by_the_shared_commit(store: SqliteStor
         yield  # pragma: no cover
 
     def unit() -> UnitOfWork:
-        return UnitOfWork(begin, store.read, _claim(), share)
+        return UnitOfWork(store, _claim(), share=share, begin=begin)
 
     assert await unit().commit(Ending()) == ()
     await unit().commit(Ending(inbox=_claim()))
