@@ -15,7 +15,7 @@ from hocket.outbox.builder import Causation, OutboxBuilder
 from hocket.resilience.circuit import Circuit
 from hocket.resilience.guard import BreakerGuard, StateListener
 from hocket.runtime import Runtime
-from hocket.store.group_commit import GroupCommit
+from hocket.store.group_commit import CallerLedCommit
 from hocket.store.records import Ending, InboxRow, InboxState, InboxWrite, OutboxRow
 from hocket.store.unit_of_work import Superseded, UnitOfWork
 from hocket.tx import AttemptInfo, Outside
@@ -37,11 +37,11 @@ class OutsideTransactions:
     full: Callable[[], bool]
     hand: Callable[[Iterable[OutboxRow]], None]
     use: Any = None
-    _group_commit: GroupCommit = field(init=False)
+    _group_commit: CallerLedCommit = field(init=False)
     unknown: Callable[[], None] = lambda: None  # a commit may have happened or not: the relay looks again (RULES 3.2)
 
     def __post_init__(self) -> None:
-        self._group_commit = GroupCommit(self.runtime.store)
+        self._group_commit = CallerLedCommit(self.runtime.store)
 
     @asynccontextmanager
     async def transaction(self, key: str | None, correlation_id: str | None) -> AsyncIterator[Outside[Any]]:
