@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
-from typing import Generic, NamedTuple, Protocol
+from typing import Generic, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 from typing_extensions import TypeVar
@@ -14,6 +14,7 @@ from hocket.envelope.keys import outside_key
 from hocket.errors import HocketError, OutsideTooLate, Unsayable
 from hocket.event import Event, Scheduled, schedule_name
 from hocket.resilience.guard import BreakerGuard
+from hocket.store.unit_of_work import UnitOfWork
 
 #: Events that one transaction outside a handler may say.
 MAX_SAID = 10_000
@@ -34,29 +35,13 @@ class AttemptInfo(NamedTuple):
     replaying: bool = False
 
 
-class Bank(Protocol):
-    """The store as one attempt may use it."""
-
-    async def open(self) -> AsyncConnection:
-        """The transaction, opened at the first call."""
-        ...
-
-    async def read(self) -> AsyncConnection:
-        """Committed data, until the attempt ends."""
-        ...
-
-    async def cancel(self, schedule: str) -> bool:
-        """Cancel a scheduled event, in the transaction; returns whether it was still there."""
-        ...
-
-
 class Tx(Generic[D_co]):
     """One attempt of a handler and its transaction."""
 
-    def __init__(self, about: AttemptInfo, use: D_co, bank: Bank, guard: BreakerGuard) -> None:
+    def __init__(self, about: AttemptInfo, use: D_co, unit: UnitOfWork, guard: BreakerGuard) -> None:
         self._about = about
         self._use = use
-        self._bank = bank
+        self._unit = unit
         self._guard = guard
         self._opened = False
         self._called: set[str] = set()
@@ -108,11 +93,11 @@ class Tx(Generic[D_co]):
     async def db(self) -> AsyncConnection:
         """The transaction's connection. The first call opens it; outside calls come before (RULES 3.3)."""
         self._opened = True
-        return await self._bank.open()
+        return await self._unit.open()
 
     async def read(self) -> AsyncConnection:
         """A connection that reads committed data without the write lease, for use before an outside call."""
-        return await self._bank.read()
+        return await self._unit.read()
 
     async def cancel(self, event: type[Event], key: str) -> bool:
         """Cancel the event that was `Scheduled` with this key; opens the transaction.
@@ -120,7 +105,7 @@ class Tx(Generic[D_co]):
         Returns False when it was said already, or was never scheduled.
         """
         self._opened = True
-        return await self._bank.cancel(schedule_name(name_of(event)[0], key))
+        return await self._unit.cancel(schedule_name(name_of(event)[0], key))
 
     def outside(self, breaker: Breaker, name: str = "") -> AbstractAsyncContextManager[str]:
         """A context around one outside call: the breaker counts its failures, and the context yields the stable key.
@@ -154,13 +139,13 @@ class Outside(Tx[D_co]):
         self,
         about: AttemptInfo,
         use: D_co,
-        bank: Bank,
+        unit: UnitOfWork,
         guard: BreakerGuard,
         *,
         seen: bool,
         check: Callable[[object], None],
     ) -> None:
-        super().__init__(about, use, bank, guard)
+        super().__init__(about, use, unit, guard)
         self._seen = seen
         self._check = check
         self._said: list[Event | Scheduled[Event]] = []

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from hocket.broker.rabbitmq import publisher
-from hocket.delivery import admit, commit, handle, intake, transaction
+from hocket.delivery import admit, commit, handle, intake
 from hocket.outbox import outside_transactions, relay
 from hocket.worker import worker
 from tests.crash import services
@@ -92,14 +92,14 @@ def lay(fuse: Fuse) -> None:
     around(admit.Admission, "admit", after=at("admitted"))
     around(admit.Admission, "_begin", after=at("begun"))
     around(handle.Handling, "_call", after=at("handled"))
-    around(transaction.HandlerTransaction, "commit", before=at("before commit"), after=at("after commit"))
+    around(handle.Handling, "_commit", before=at("before commit"), after=at("after commit"))
     around(commit.Committer, "_write", before=at("before group"), after=at("after group"))
     around_call(worker, "settle", before=at("before ack"), after=at("after ack"))
     around(publisher, "write_batch", after=functools.partial(fuse.flying, "published"))
     around(relay.Relay, "_answered", before=at("confirmed"))
     around(relay.Relay, "_forget", after=at("forgotten"))
     around(relay.Relay, "_claim", after=at("claimed"))
-    around(outside_transactions._Purse, "commit", before=at("before say"), after=at("after say"))
+    around(outside_transactions.OutsideTransactions, "_commit", before=at("before say"), after=at("after say"))
     around(services.Bank, "call", after=at("called"))
 
     begin = relay.Relay.start

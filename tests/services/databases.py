@@ -14,6 +14,7 @@ from hocket.store.port import Store
 from hocket.store.port import Tx as StoreTx
 from hocket.store.postgres.store import PostgresStore
 from hocket.store.sqlite.store import SqliteStore
+from hocket.store.unit_of_work import UnitOfWork
 from hocket.tx import AttemptInfo, Tx
 
 
@@ -50,23 +51,8 @@ async def store_at(address: str, tables: MetaData | None) -> AsyncIterator[Store
 def within(tx: StoreTx, uses: Any = None) -> Tx[Any]:
     """An open transaction of a store, as a handler or reader gets it."""
 
-    class Open:
-        """The transaction."""
-
-        async def open(self) -> AsyncConnection:
-            """Open it."""
-            return await tx.db()
-
-        async def read(self) -> AsyncConnection:
-            """The same."""
-            return await tx.db()
-
-        async def cancel(self, schedule: str) -> bool:
-            """Take back what was scheduled."""
-            return await tx.cancel(schedule)
-
     clock = SystemClock()
     about = AttemptInfo(
         bytes(INBOX_KEY_BYTES), "flow", "subject", clock.now(), idempotency_key="key", step_key="step-key", attempt=1
     )
-    return Tx(about, uses, Open(), BreakerGuard({}, clock, b"", lambda name, state: None))
+    return Tx(about, uses, UnitOfWork.within(tx), BreakerGuard({}, clock, b"", lambda name, state: None))

@@ -11,7 +11,7 @@ from hocket.delivery import decide
 from hocket.delivery.arrival import Arrival, Role
 from hocket.delivery.poison import ALONE_FROM, CRASH, STARTS, SharedExclusiveLock, alone_of, starts_of
 from hocket.delivery.record import Recorder
-from hocket.delivery.transaction import HandlerTransaction, Superseded
+from hocket.delivery.transaction import HandlerClaim
 from hocket.errors import LeaseExpired, StoreError
 from hocket.outcome import Again, Bury, GiveBack
 from hocket.resilience.circuit import Circuit
@@ -19,6 +19,7 @@ from hocket.resilience.guard import BreakerGuard, StateListener
 from hocket.resilience.time_limit import TimeLimit
 from hocket.runtime import Runtime
 from hocket.store.records import OutboxRow
+from hocket.store.unit_of_work import Superseded, UnitOfWork
 from hocket.telemetry.signals import Processing
 from hocket.tx import AttemptInfo, Tx
 
@@ -95,16 +96,17 @@ class Handling:
             arrival.outcome = Again(at, deferred=True, cause="breaker", error=sentence)
             arrival.ended = self.runtime.clock.now()
             return None
-        transaction = HandlerTransaction(self.runtime.store, self.recorder, arrival)
+        claim = HandlerClaim(self.recorder, arrival)
+        unit = UnitOfWork(self.runtime.store, claim)
         try:
-            return await self._run(arrival, transaction, guard)
+            return await self._run(arrival, unit, claim, guard)
         except BaseException as error:
             arrival.ended = self.runtime.clock.now()
-            await self._leave(transaction, error)
+            await self._leave(unit, error)
             if self.runtime.tasks.cutting():  # else a CancelledError is the handler's own accident
                 arrival.outcome = GiveBack()
                 raise asyncio.CancelledError from error
-            if transaction.lost:
+            if unit.lost:
                 arrival.fenced = True
                 return None
             if not isinstance(error, Exception | asyncio.CancelledError | BaseExceptionGroup):
@@ -125,10 +127,10 @@ class Handling:
             guard.end()
 
     async def _run(
-        self, arrival: Arrival, transaction: HandlerTransaction, guard: BreakerGuard
+        self, arrival: Arrival, unit: UnitOfWork, claim: HandlerClaim, guard: BreakerGuard
     ) -> tuple[OutboxRow, ...] | None:
         envelope, subscription = arrival.known, arrival.subscription
-        tx = Tx(self._about(arrival), self.use, transaction, guard)
+        tx = Tx(self._about(arrival), self.use, unit, guard)
         hop = arrival.delivery.headers.get("traceparent")
         run = Processing(
             subscription.service,
@@ -142,13 +144,20 @@ class Handling:
         with self.runtime.signals.around(run) as arrival.hop:
             with self._deadline(subscription).run():
                 value = await self._call(arrival, tx)
-            if transaction.lost:
+            if unit.lost:
                 raise Superseded
             arrival.outcome, arrival.ended = decide.returned(value, subscription.queue), self.runtime.clock.now()
-            if transaction.opened:
-                return await transaction.commit()
-        await transaction.leave(None)
+            if unit.opened:
+                return await self._commit(unit, claim)
+        await unit.leave()
         return None
+
+    async def _commit(self, unit: UnitOfWork, claim: HandlerClaim) -> tuple[OutboxRow, ...]:
+        ending = claim.ending()
+        if ending is None:
+            unit.lost = True
+            raise Superseded
+        return await unit.commit(ending)
 
     def _deadline(self, subscription: Subscription) -> TimeLimit:
         known = self._deadlines.get(subscription.queue)
@@ -175,9 +184,9 @@ class Handling:
             replaying=bool(arrival.replay),
         )
 
-    async def _leave(self, transaction: HandlerTransaction, error: BaseException) -> None:
+    async def _leave(self, unit: UnitOfWork, error: BaseException) -> None:
         try:
-            await transaction.leave(error)
+            await unit.leave(error)
         except Exception:  # noqa: BLE001 -- the lease had run out, or the store is gone: it is rolled back either way
             return
 

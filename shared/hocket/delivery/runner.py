@@ -10,7 +10,7 @@ from hocket.broker.port import Consumer, Delivery, Subscribing
 from hocket.declarations.subscription import Subscription
 from hocket.delivery.admit import Admission
 from hocket.delivery.arrival import Arrival
-from hocket.delivery.commit import STORE_FIRST_WAIT, STORE_LONGEST_WAIT, Committer
+from hocket.delivery.commit import Committer
 from hocket.delivery.decode import decode
 from hocket.delivery.handle import Handling, Readmit
 from hocket.delivery.intake import Intake, PrefetchBudget
@@ -18,6 +18,7 @@ from hocket.errors import HocketError, StoreError
 from hocket.outcome import GiveBack
 from hocket.resilience.circuit import Circuit
 from hocket.runtime import Runtime
+from hocket.store.group_commit import STORE_FIRST_WAIT, STORE_LONGEST_WAIT
 from hocket.store.records import OutboxRow
 
 #: Batches that are being admitted at once: while the store looks up the keys of one the next is decoded.

@@ -1,90 +1,186 @@
-"""Group commit for callers that come one by one: while one commit runs, all who ask meanwhile go into the next."""
+"""Group commit: while one commit runs, everything that asks meanwhile goes into the next.
+
+`GroupCommit` is the queue and the way of one group through the store. It has two leaders, each with a queue of its own:
+`CallerLedCommit` for callers of `service.tx()`, and `delivery/commit.py` for deliveries. They are two because a caller
+wants its answer at once, also when the store fails, while a delivery waits for the store, and for others to share with.
+"""
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from hocket.errors import StoreError
+from hocket.saga.ledger import LedgerRow
 from hocket.store.port import Store
 from hocket.store.records import Ending, Written
 
+E = TypeVar("E")
+
+#: Seconds between tries while the store fails: doubled from the first to the longest.
+STORE_FIRST_WAIT = 0.1
+STORE_LONGEST_WAIT = 5.0
+#: Times that one entry alone may fail in the store while an empty write succeeds: then it is to blame (RULES 3.2).
+ALONE = 3
+
+
+class GroupCommit(ABC, Generic[E]):
+    """Entries that wait for a commit, and what becomes of a group of them; a group has `most` entries."""
+
+    def __init__(self, store: Store, most: int) -> None:
+        self.store = store
+        self.most = most
+        self._waiting: deque[E] = deque()
+
+    @abstractmethod
+    def _keys(self, entry: E) -> tuple[bytes, str] | None:
+        """Inbox key and step run, each blank where there is none; None: nobody waits for this entry any more."""
+
+    @abstractmethod
+    def _ledger_run(self, entry: E) -> str:
+        """The step run whose ledger row its ending is made from, "" where it needs none."""
+
+    @abstractmethod
+    def _ending(self, entry: E, ledger: LedgerRow | None) -> tuple[Ending, bool]:
+        """What to write for it, and whether its run still owned its step."""
+
+    @abstractmethod
+    def _answer(self, group: Sequence[E], written: Sequence[Written]) -> None:
+        """The group is written: what became of each."""
+
+    @abstractmethod
+    def _blame(self, entry: E, error: Exception) -> bool:
+        """Its own ending cannot be written; True: it has a smaller one now, which is to be tried."""
+
+    @abstractmethod
+    def _unanswered(self, group: Sequence[E], error: StoreError) -> bool:
+        """The store failed, and nobody knows what was written (RULES 3.2); True: try again until it answers."""
+
+    async def _still_open(self, group: list[E]) -> list[E]:
+        """Those of the group that the commit of unknown outcome did not write."""
+        return group
+
+    def _take_group(self) -> list[E]:
+        """The next entries, no step run and no key twice: what is decided second must see what was written first."""
+        group: list[E] = []
+        later: list[E] = []
+        taken: set[str | bytes] = set()
+        while self._waiting and len(group) < self.most:
+            entry = self._waiting.popleft()
+            keys = self._keys(entry)
+            if keys is None:
+                continue
+            key, run = keys
+            if (key and key in taken) or (run and run in taken):
+                later.append(entry)
+                continue
+            taken.update(keys)
+            group.append(entry)
+        self._waiting.extendleft(reversed(later))
+        return group
+
+    async def _commit_group(self, group: list[E]) -> None:
+        """Commit until each of the group has its answer."""
+        wait, failures = STORE_FIRST_WAIT, 0
+        while group:
+            try:
+                self._answer(group, await self._write(group))
+                return
+            except StoreError as error:
+                if not self._unanswered(group, error):
+                    return
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, STORE_LONGEST_WAIT)
+                if not await self._takes_a_write():
+                    failures = 0
+                    continue
+                failures += 1
+                if len(group) == 1 and failures >= ALONE:
+                    self._blame(group[0], error)
+                    failures = 0
+                group = await self._still_open(group)
+                if len(group) > 1:
+                    await self._one_by_one(group)
+                    return
+            except Exception as error:  # noqa: BLE001 -- one bad neighbour must not take the others along
+                if len(group) > 1:
+                    await self._one_by_one(group)
+                    return
+                if not self._blame(group[0], error):
+                    return
+
+    async def _one_by_one(self, group: Sequence[E]) -> None:
+        for each in group:
+            await self._commit_group([each])
+
+    async def _write(self, group: Sequence[E]) -> list[Written]:
+        """All at once; the answers in order. A run that no longer owned its step has lost, whatever was written."""
+        runs = [self._ledger_run(each) for each in group]
+        if not any(runs):
+            endings = [self._ending(each, None) for each in group]
+            written = await self.store.commit([ending for ending, _ in endings])
+        else:
+            async with self.store.transaction() as tx:
+                rows = await tx.ledger([run for run in runs if run])
+                endings = [self._ending(each, rows.get(run)) for each, run in zip(group, runs, strict=True)]
+                written = await tx.write([ending for ending, _ in endings])
+        return [one if owned else one._replace(won=False) for one, (_, owned) in zip(written, endings, strict=True)]
+
+    async def _takes_a_write(self) -> bool:
+        try:
+            await self.store.commit([])
+        except StoreError:
+            return False
+        return True
+
 
 @dataclass(slots=True, eq=False)
-class _Place:
+class _Call:
     """One caller in the queue: its answer, or None, which asks it to commit for all who wait."""
 
     ending: Ending
     answer: "asyncio.Future[Written | None]"
 
 
-@dataclass(slots=True)
-class GroupCommit:
-    """Commits endings of many callers; each gets its own answer or its own error."""
+class CallerLedCommit(GroupCommit[_Call]):
+    """Commits endings of many callers: the first one commits for all who wait, and each gets its own answer."""
 
-    store: Store
-    most: int  # endings of one commit
-    _waiting: deque[_Place] = field(default_factory=deque)
-    _led: bool = False
+    def __init__(self, store: Store, most: int) -> None:
+        super().__init__(store, most)
+        self._led = False
 
     async def commit(self, ending: Ending) -> Written:
         """Written whole or not at all; raises what `Store.commit` raises for this ending alone."""
-        place = _Place(ending, asyncio.get_running_loop().create_future())
-        self._waiting.append(place)
+        call = _Call(ending, asyncio.get_running_loop().create_future())
+        self._waiting.append(call)
         if self._led:
             try:
-                written = await place.answer
+                written = await call.answer
             except asyncio.CancelledError:
-                if place is self._first() and place.answer.done() and not place.answer.cancelled():
+                if self._waiting and call is self._waiting[0] and call.answer.done() and not call.answer.cancelled():
                     self._waiting.popleft()  # asked to lead, and cut before it could
                     self._pass_on()
                 raise
             if written is not None:
                 return written
+            call.answer = asyncio.get_running_loop().create_future()
         self._led = True
-        return await self._lead()
+        return await self._lead(call)
 
-    def _first(self) -> _Place | None:
-        return self._waiting[0] if self._waiting else None
-
-    async def _lead(self) -> Written:
-        mine = self._waiting.popleft()
-        group = [mine]
-        while self._waiting and len(group) < self.most:
-            place = self._waiting.popleft()
-            if not place.answer.done():  # else it gave up before anything was written
-                group.append(place)
+    async def _lead(self, call: _Call) -> Written:
+        group = self._take_group()
         try:
-            [first, *rest] = await self._write(group)
+            await self._commit_group(group)
         except BaseException as error:
-            why = str(error) or "a commit that was shared was cut"
-            for place in group[1:]:
-                if not place.answer.done():
-                    place.answer.set_exception(StoreError(why))
+            self._unanswered(group[1:], StoreError(str(error) or "a commit that was shared was cut"))
             raise
         finally:
             self._pass_on()
-        for place, written in zip(group[1:], rest, strict=True):
-            if place.answer.done():
-                continue
-            if isinstance(written, Exception):
-                place.answer.set_exception(written)
-            else:
-                place.answer.set_result(written)
-        if isinstance(first, Exception):
-            raise first
-        return first
-
-    async def _write(self, group: Sequence[_Place]) -> Sequence[Written | Exception]:
-        """All at once; where one of them is to blame nothing was written, and each goes alone."""
-        try:
-            return await self.store.commit([place.ending for place in group])
-        except StoreError:
-            raise
-        except Exception as error:  # noqa: BLE001 -- one bad neighbour must not take the others along
-            if len(group) == 1:
-                return [error]
-            return [(await self._write([place]))[0] for place in group]
+        written = call.answer.result()
+        assert written is not None
+        return written
 
     def _pass_on(self) -> None:
         """The next who waits commits for all who wait then."""
@@ -93,3 +189,32 @@ class GroupCommit:
         self._led = bool(self._waiting)
         if self._waiting and not self._waiting[0].answer.done():
             self._waiting[0].answer.set_result(None)
+
+    def _keys(self, entry: _Call) -> tuple[bytes, str] | None:
+        if entry.answer.done():
+            return None  # it gave up before anything was written
+        return entry.ending.inbox.row.key if entry.ending.inbox else b"", ""
+
+    def _ledger_run(self, entry: _Call) -> str:
+        return ""
+
+    def _ending(self, entry: _Call, ledger: LedgerRow | None) -> tuple[Ending, bool]:
+        return entry.ending, True
+
+    def _answer(self, group: Sequence[_Call], written: Sequence[Written]) -> None:
+        for entry, one in zip(group, written, strict=True):
+            if not entry.answer.done():
+                entry.answer.set_result(one)
+
+    def _blame(self, entry: _Call, error: Exception) -> bool:
+        if not entry.answer.done():
+            entry.answer.set_exception(error)
+        return False
+
+    def _unanswered(self, group: Sequence[_Call], error: StoreError) -> bool:
+        for entry in group:
+            if not entry.answer.done():
+                own = StoreError(str(error))  # one object raised in several tasks would mix their tracebacks
+                own.__cause__ = error
+                entry.answer.set_exception(own)
+        return False

@@ -36,22 +36,30 @@ from hocket.store.records import (
 )
 
 
-class Tx(Protocol):
-    """One open write transaction. Left without an error it commits, otherwise it rolls back."""
+class OpenTransaction(Protocol):
+    """What can be done in any open transaction, whoever ends it."""
 
     async def write(self, endings: Sequence[Ending]) -> list[Written]:
         """Write the endings; one answer each, in order."""
         ...
+
+    async def cancel(self, schedule: str) -> bool:
+        """Delete what was scheduled under this name and is not yet due; tells whether there was something."""
+        ...
+
+    async def db(self) -> AsyncConnection:
+        """The same transaction as SQLAlchemy sees it; the caller's own `commit` raises where the kit commits."""
+        ...
+
+
+class Tx(OpenTransaction, Protocol):
+    """One open write transaction. Left without an error it commits, otherwise it rolls back."""
 
     async def ledger(self, runs: Sequence[str]) -> dict[str, LedgerRow]:
         """The ledger rows of these runs, locked until the end of the transaction, those that do not exist too.
 
         Owner and boot are blank where that owner's lease is over (RULES 5.2).
         """
-        ...
-
-    async def cancel(self, schedule: str) -> bool:
-        """Delete what was scheduled under this name and is not yet due; tells whether there was something."""
         ...
 
     async def offset(self, reader: str) -> Offset:
@@ -62,28 +70,12 @@ class Tx(Protocol):
         """Compare-and-set of a reader's offset; False: another reader moved it (RULES 7.1)."""
         ...
 
-    async def db(self) -> AsyncConnection:
-        """The same transaction as SQLAlchemy sees it; its own `commit` raises."""
-        ...
 
-
-class Joined(Protocol):
+class Joined(OpenTransaction, Protocol):
     """The kit's part of a transaction that an application owns: the application commits or rolls back.
 
     What is written has no owner, so that the relay claims it once it is committed, and only then.
     """
-
-    async def write(self, endings: Sequence[Ending]) -> list[Written]:
-        """Write the endings; one answer each, in order."""
-        ...
-
-    async def cancel(self, schedule: str) -> bool:
-        """Delete what was scheduled under this name and is not yet due; tells whether there was something."""
-        ...
-
-    async def db(self) -> AsyncConnection:
-        """The application's own connection."""
-        ...
 
     async def inbox(self, keys: Sequence[bytes]) -> Mapping[bytes, InboxRow]:
         """The inbox rows that this transaction sees."""

@@ -7,14 +7,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from hocket.broker.port import Consumer, Delivery
 from hocket.observe import QUEUES, Raw, Reader, Source
 from hocket.resilience.guard import BreakerGuard
 from hocket.runtime import Runtime
 from hocket.store.port import Tx as StoreTx
 from hocket.store.records import Offset
+from hocket.store.unit_of_work import UnitOfWork
 from hocket.tx import AttemptInfo, Tx
 
 #: Messages in one batch, and those the broker hands over before the first is settled.
@@ -29,22 +28,6 @@ READ_SECONDS = 60.0
 
 class Fenced(Exception):
     """Another reader has taken this stream over (RULES 7.1)."""
-
-
-class _Open:
-    """A reader's transaction as `Tx` sees it."""
-
-    def __init__(self, tx: StoreTx) -> None:
-        self._tx = tx
-
-    async def open(self) -> AsyncConnection:
-        return await self._tx.db()
-
-    async def read(self) -> AsyncConnection:
-        return await self._tx.db()
-
-    async def cancel(self, schedule: str) -> bool:
-        return await self._tx.cancel(schedule)
 
 
 @dataclass(slots=True)
@@ -156,7 +139,9 @@ class StreamReader:
 
     def _tx(self, tx: StoreTx) -> Tx[Any]:
         about = AttemptInfo(b"", "", "", self.runtime.clock.now())
-        return Tx(about, self.use, _Open(tx), BreakerGuard({}, self.runtime.clock, b"", lambda name, state: None))
+        return Tx(
+            about, self.use, UnitOfWork.within(tx), BreakerGuard({}, self.runtime.clock, b"", lambda name, state: None)
+        )
 
 
 def _raw(delivery: Delivery) -> Raw:

@@ -1,9 +1,9 @@
 """`fake_tx`: a transaction for calling a handler as a plain function, with a private database."""
 
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from sqlalchemy import MetaData
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.clock import SystemClock
 from hocket.envelope.keys import INBOX_KEY_BYTES
@@ -11,33 +11,18 @@ from hocket.resilience.circuit import Circuit
 from hocket.resilience.guard import BreakerGuard
 from hocket.store.port import Tx as StoreTx
 from hocket.store.sqlite.store import SqliteStore
+from hocket.store.unit_of_work import UnitOfWork
 from hocket.testing.play import D
 from hocket.tx import AttemptInfo, Tx
 
 
-class _PrivateDatabase:
-    """One transaction on an SQLite in memory, opened when it is first needed."""
-
-    def __init__(self, tables: MetaData | None) -> None:
-        self._tables = tables
-        self._stack = AsyncExitStack()
-        self._tx: StoreTx | None = None
-
-    async def open(self) -> AsyncConnection:
-        return await (await self._begun()).db()
-
-    async def read(self) -> AsyncConnection:
-        return await self.open()
-
-    async def cancel(self, schedule: str) -> bool:
-        return await (await self._begun()).cancel(schedule)
-
-    async def _begun(self) -> StoreTx:
-        if self._tx is None:
-            store = SqliteStore(":memory:", clock=SystemClock(), boot="fake", inline=True)
-            await store.open(self._tables)
-            self._tx = await self._stack.enter_async_context(store.transaction())
-        return self._tx
+@asynccontextmanager
+async def _own_database(tables: MetaData | None) -> AsyncIterator[StoreTx]:
+    """A transaction in a database in memory that nobody else sees."""
+    store = SqliteStore(":memory:", clock=SystemClock(), boot="fake", inline=True)
+    await store.open(tables)
+    async with store.transaction() as tx:
+        yield tx
 
 
 def fake_tx(*, uses: D = None, attempt: int = 1, tables: MetaData | None = None) -> Tx[D]:  # type: ignore[assignment]
@@ -48,4 +33,5 @@ def fake_tx(*, uses: D = None, attempt: int = 1, tables: MetaData | None = None)
         attempt=attempt,
     )  # fmt: skip
     circuits: dict[str, Circuit] = {}
-    return Tx(about, uses, _PrivateDatabase(tables), BreakerGuard(circuits, clock, b"", lambda name, state: None))
+    unit = UnitOfWork(None, begin=lambda: _own_database(tables))
+    return Tx(about, uses, unit, BreakerGuard(circuits, clock, b"", lambda name, state: None))

@@ -7,9 +7,9 @@ from typing import Any, cast
 import pytest
 
 from hocket.errors import StoreError
-from hocket.store.group_commit import GroupCommit
+from hocket.store.group_commit import CallerLedCommit
 from hocket.store.port import Store
-from hocket.store.records import Ending, Written
+from hocket.store.records import Ending, InboxRow, InboxState, InboxWrite, Written
 
 #: Endings of one commit in these tests.
 GROUP = 5
@@ -32,12 +32,12 @@ class _Slow:
         return [Written(True) for _ in endings]
 
 
-def _together(store: _Slow) -> GroupCommit:
-    return GroupCommit(cast("Store", store), GROUP)
+def _commits(store: _Slow) -> CallerLedCommit:
+    return CallerLedCommit(cast("Store", store), GROUP)
 
 
-def _many(together: GroupCommit, count: int) -> "list[asyncio.Task[Written]]":
-    return [asyncio.create_task(together.commit(Ending(receipt=b"%d" % n))) for n in range(count)]
+def _many(commits: CallerLedCommit, count: int) -> "list[asyncio.Task[Written]]":
+    return [asyncio.create_task(commits.commit(Ending(receipt=b"%d" % n))) for n in range(count)]
 
 
 async def _turns(count: int = 5) -> None:
@@ -48,7 +48,7 @@ async def _turns(count: int = 5) -> None:
 async def test_who_asks_meanwhile_goes_into_the_next_commit() -> None:
     """The first caller commits alone; all who ask while it does share the next ones, at most a group each."""
     store = _Slow()
-    tasks = _many(_together(store), GROUP + 3)
+    tasks = _many(_commits(store), GROUP + 3)
     await _turns()
     assert store.groups == [1]
     store.gate.set()
@@ -60,18 +60,33 @@ async def test_one_bad_neighbour_does_not_take_the_others_along() -> None:
     """An ending that the store refuses fails its own caller; the others are written one by one."""
     store = _Slow()
     store.wrong, store.bad = ValueError("no such value"), Ending(receipt=b"2")
-    tasks = _many(_together(store), 4)
+    tasks = _many(_commits(store), 4)
     await _turns()
     store.gate.set()
     found: list[Any] = await asyncio.gather(*tasks, return_exceptions=True)
     assert [type(each) for each in found] == [Written, Written, ValueError, Written]
 
 
+async def test_two_with_one_key_go_into_two_commits() -> None:
+    """RULES 3.1: what is decided second sees what was written first; nobody behind them waits for that."""
+    store = _Slow()
+    commits = _commits(store)
+    row = InboxRow(b"k" * 32, "tower", "id", InboxState.HANDLED, 1)
+    tasks = _many(commits, 1)
+    await _turns()
+    tasks += [asyncio.create_task(commits.commit(Ending(inbox=InboxWrite(row, 1)))) for _ in range(2)]
+    tasks += _many(commits, 2)
+    await _turns()
+    store.gate.set()
+    assert all(each.won for each in await asyncio.wait_for(asyncio.gather(*tasks), 1))
+    assert store.groups == [1, 3, 1]
+
+
 async def test_an_unknown_outcome_is_told_to_all_who_shared_it() -> None:
     """RULES 3.2: where the store fails nobody knows what was written; each caller hears it."""
     store = _Slow()
     store.wrong = StoreError("gone")
-    tasks = _many(_together(store), 3)
+    tasks = _many(_commits(store), 3)
     await _turns()
     store.gate.set()
     found = await asyncio.gather(*tasks, return_exceptions=True)
@@ -81,8 +96,8 @@ async def test_an_unknown_outcome_is_told_to_all_who_shared_it() -> None:
 async def test_a_cut_caller_leaves_no_one_waiting() -> None:
     """Whoever commits for others and is cut tells them; the next who asks is served."""
     store = _Slow()
-    together = _together(store)
-    tasks = _many(together, 3)
+    commits = _commits(store)
+    tasks = _many(commits, 3)
     await _turns()
     tasks[0].cancel()
     tasks[1].cancel()
@@ -90,13 +105,13 @@ async def test_a_cut_caller_leaves_no_one_waiting() -> None:
         await tasks[0]
     store.gate.set()
     assert (await asyncio.wait_for(tasks[2], 1)).won
-    assert (await asyncio.wait_for(together.commit(Ending()), 1)).won
+    assert (await asyncio.wait_for(commits.commit(Ending()), 1)).won
 
 
 async def test_a_caller_that_is_cut_as_it_is_asked_to_lead_hands_that_on() -> None:
     """The commit before has just ended, the next leader is cancelled in the same turn: the one behind it leads."""
     store = _Slow()
-    tasks = _many(_together(store), 3)
+    tasks = _many(_commits(store), 3)
     await _turns()
     store.gate.set()
     tasks[0].add_done_callback(lambda _: tasks[1].cancel())
