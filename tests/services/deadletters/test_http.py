@@ -269,7 +269,7 @@ async def test_an_undecodable_letter_is_kept_and_can_be_replayed_with_a_warning(
     async with desk.http.get("/api/dead/letter-1/replay") as answer:
         plan = await answer.json()
     assert plan["would_send"]
-    assert any("could not be read" in warning for warning in plan["warnings"])
+    assert any("could not be decoded" in warning for warning in plan["warnings"])
     await desk.act("letter-1", "replay", 202)
     assert desk.sent[0][1] == body
     async with desk.http.get("/letters/letter-1/body") as answer:
