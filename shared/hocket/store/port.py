@@ -180,7 +180,7 @@ class CrashableStore(Store, Protocol):
     """A store that can also stop as a killed process does."""
 
     async def abandon(self) -> None:
-        """Roll back what is open, wait for nobody."""
+        """Roll back what is open, release what is held, wait for nobody."""
         ...
 
 
