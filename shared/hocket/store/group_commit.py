@@ -1,4 +1,4 @@
-"""Group commit for callers that come one by one: while one commit runs, all who ask meanwhile go into the next."""
+"""Group commit for `service.tx()`: while one commit runs, the endings of all other callers wait for the next one."""
 
 import asyncio
 from collections import deque
@@ -9,13 +9,13 @@ from hocket.errors import StoreError
 from hocket.store.port import Store
 from hocket.store.records import Ending, Written
 
-#: Endings of one commit.
+#: Most endings of one commit.
 GROUP = 64
 
 
 @dataclass(slots=True, eq=False)
-class _Place:
-    """One caller in the queue: its answer, or None, which asks it to commit for all who wait."""
+class _Waiter:
+    """One caller in the queue. Its answer is what was written, or None: it is the next to commit, for all who wait."""
 
     ending: Ending
     answer: "asyncio.Future[Written | None]"
@@ -26,72 +26,72 @@ class GroupCommit:
     """Commits endings of many callers; each gets its own answer or its own error."""
 
     store: Store
-    _waiting: deque[_Place] = field(default_factory=deque)
-    _led: bool = False
+    _waiting: deque[_Waiter] = field(default_factory=deque)
+    _committing: bool = False
 
     async def commit(self, ending: Ending) -> Written:
         """Written whole or not at all; raises what `Store.commit` raises for this ending alone."""
-        place = _Place(ending, asyncio.get_running_loop().create_future())
-        self._waiting.append(place)
-        if self._led:
+        waiter = _Waiter(ending, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiter)
+        if self._committing:
             try:
-                written = await place.answer
+                written = await waiter.answer
             except asyncio.CancelledError:
-                if place is self._first() and place.answer.done() and not place.answer.cancelled():
-                    self._waiting.popleft()  # asked to lead, and cut before it could
-                    self._pass_on()
+                if waiter is self._first() and waiter.answer.done() and not waiter.answer.cancelled():
+                    self._waiting.popleft()  # it was to commit next, and was cancelled before it could
+                    self._wake_next()
                 raise
             if written is not None:
                 return written
-        self._led = True
-        return await self._lead()
+        self._committing = True
+        return await self._commit_batch()
 
-    def _first(self) -> _Place | None:
+    def _first(self) -> _Waiter | None:
         return self._waiting[0] if self._waiting else None
 
-    async def _lead(self) -> Written:
+    async def _commit_batch(self) -> Written:
         mine = self._waiting.popleft()
         group = [mine]
         while self._waiting and len(group) < GROUP:
-            place = self._waiting.popleft()
-            if not place.answer.done():  # else it gave up before anything was written
-                group.append(place)
+            waiter = self._waiting.popleft()
+            if not waiter.answer.done():  # else it was cancelled before anything was written
+                group.append(waiter)
         try:
             [first, *rest] = await self._write(group)
         except BaseException as error:
-            why = str(error) or "a commit that was shared was cut"
-            for place in group[1:]:
-                if not place.answer.done():
-                    place.answer.set_exception(StoreError(why))
+            why = str(error) or "a commit shared with other callers was cancelled"
+            for waiter in group[1:]:
+                if not waiter.answer.done():
+                    waiter.answer.set_exception(StoreError(why))
             raise
         finally:
-            self._pass_on()
-        for place, written in zip(group[1:], rest, strict=True):
-            if place.answer.done():
+            self._wake_next()
+        for waiter, written in zip(group[1:], rest, strict=True):
+            if waiter.answer.done():
                 continue
             if isinstance(written, Exception):
-                place.answer.set_exception(written)
+                waiter.answer.set_exception(written)
             else:
-                place.answer.set_result(written)
+                waiter.answer.set_result(written)
         if isinstance(first, Exception):
             raise first
         return first
 
-    async def _write(self, group: Sequence[_Place]) -> Sequence[Written | Exception]:
-        """All at once; where one of them is to blame nothing was written, and each goes alone."""
+    async def _write(self, group: Sequence[_Waiter]) -> Sequence[Written | Exception]:
+        """One commit for all. An error that is not the store's wrote nothing: each ending is then committed alone."""
         try:
-            return await self.store.commit([place.ending for place in group])
+            return await self.store.commit([waiter.ending for waiter in group])
         except StoreError:
             raise
-        except Exception as error:  # noqa: BLE001 -- one bad neighbour must not take the others along
+        except Exception as error:  # noqa: BLE001 -- one invalid ending must not fail the others
             if len(group) == 1:
                 return [error]
-            return [(await self._write([place]))[0] for place in group]
+            return [(await self._write([waiter]))[0] for waiter in group]
 
-    def _pass_on(self) -> None:
-        """The next who waits commits for all who wait then."""
+    def _wake_next(self) -> None:
+        """Let the first caller that still waits commit the next batch."""
         while self._waiting and self._waiting[0].answer.cancelled():
             self._waiting.popleft()
-        self._led = bool(self._waiting)
+        self._committing = bool(self._waiting)
         if self._waiting and not self._waiting[0].answer.done():
             self._waiting[0].answer.set_result(None)

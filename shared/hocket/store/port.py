@@ -12,7 +12,7 @@ Promises every driver keeps (the contract suite is `hocket.testing.store_contrac
 - Rows due at their insertion belong to this process (`owner`); what is due later has no owner until `due` claims it.
 - A process is an owner by one lease, which `renew` extends; when it is over, others take over all it owned (RULES 4.1).
   A driver that serves one process only raises `ConfigError` when another one holds its database (SQLite).
-- The tables are versioned and led on at `open`, by one process at a time (RULES 10.3).
+- The tables are versioned and migrated at `open`, by one process at a time (RULES 10.3).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -106,7 +106,7 @@ class Store(Protocol):
         ...
 
     async def close(self) -> None:
-        """Finish what is under way and close; later calls raise `StoreError`."""
+        """Finish open transactions and close; later calls raise `StoreError`."""
         ...
 
     def transaction(self, lease: float = LEASE_SECONDS) -> AbstractAsyncContextManager[Tx]:
@@ -122,7 +122,7 @@ class Store(Protocol):
         ...
 
     async def commit(self, endings: Sequence[Ending]) -> list[Written]:
-        """Write endings in a transaction of their own, by the shortest road (group commit)."""
+        """Write endings in a transaction of their own, in as few round trips as possible (group commit)."""
         ...
 
     async def inbox(self, keys: Sequence[bytes]) -> Mapping[bytes, InboxRow]:
@@ -161,13 +161,13 @@ class Store(Protocol):
         ...
 
     async def refuse(self, id: int, reason: str) -> None:
-        """Set a row aside that the broker refuses by its nature; it is counted and never sent again (RULES 4.3)."""
+        """Set a row aside that the broker will never accept; it is counted and never sent again (RULES 4.3)."""
         ...
 
     async def purge(self, before: Before, limit: int) -> Purged:
-        """One step of a walk through inbox and ledger: look at `limit` rows of each, remove the final ones before.
+        """One step of a purge: look at `limit` rows of inbox and ledger, remove those final before the given moments.
 
-        The next call goes on behind; after the end it begins anew. A row that changed meanwhile stays.
+        The next call continues after these rows; after the end it begins again. A row that changed meanwhile stays.
         """
         ...
 
@@ -185,7 +185,7 @@ class CrashableStore(Store, Protocol):
 
 
 class OutboxView(Protocol):
-    """A look into an outbox from outside its process."""
+    """A service's outbox, read from another process."""
 
     def counts(self, now: float) -> list[tuple[str, str, int, float]]:
         """(kind, due | later | refused, how many, oldest due moment)."""

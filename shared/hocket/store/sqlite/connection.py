@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 #: Statements kept prepared on one connection.
 PREPARED = 256
-#: Seconds that a thread whose connection did not open has to end.
+#: Seconds to wait for the thread of a connection that did not open.
 LAST_SECONDS = 2.0
 
 
@@ -32,7 +32,7 @@ class SqliteConnection(Protocol):
         ...
 
     async def call(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run `work` and hand back what it returns."""
+        """Run `work` and return its result."""
         ...
 
     def post(self, work: Callable[[sqlite3.Connection], object]) -> None:
@@ -54,7 +54,7 @@ class ThreadConnection(aiosqlite.Connection):
     def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
         super().__init__(connect, iter_chunk_size=64)
         self.functions: set[str] = set()
-        self._thread.daemon = True  # a process that ends without closing must not hang
+        self._thread.daemon = True  # a process that exits without closing must not hang
         self._thread.name = "hocket-sqlite"
 
     async def start(self) -> None:
@@ -62,7 +62,7 @@ class ThreadConnection(aiosqlite.Connection):
         try:
             await self
         except BaseException:
-            self._thread.join(LAST_SECONDS)  # it must not speak to a loop that is closed by then
+            self._thread.join(LAST_SECONDS)  # it must not call a loop that is closed by then
             raise
 
     async def call(self, work: Callable[[sqlite3.Connection], T]) -> T:
