@@ -1,4 +1,4 @@
-"""From one schema of the kit's tables to the next, by Alembic; loaded only where there is something to migrate.
+"""Migrates the kit's tables to the next schema, by Alembic; imported only where there is something to migrate.
 
 Expand, then contract (RULES 10.3): a step adds, so that a process of the schema before still works with it; what is no
 longer used goes two schemas later, with `LEAST` raised in the same step.
@@ -19,12 +19,12 @@ def _owners(op: Operations) -> None:
         op.execute(statement)
 
 
-#: What leads to each schema from the one before.
+#: For each schema, what migrates the one before to it.
 STEPS: dict[int, Callable[[Operations], None]] = {2: _owners}
 
 
 def migrate(connection: Connection, found: int) -> None:
-    """Lead the tables from schema `found` to this code's, inside the transaction that is open."""
+    """Migrate the tables from schema `found` to this code's, inside the transaction that is open."""
     op = Operations(MigrationContext.configure(connection))
     for schema in range(found + 1, SCHEMA + 1):
         STEPS[schema](op)

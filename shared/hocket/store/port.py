@@ -12,7 +12,7 @@ Promises every driver keeps (the contract suite is `hocket.testing.store_contrac
 - Rows due at their insertion belong to this process (`owner`); what is due later has no owner until `due` claims it.
 - A process is an owner by one lease, which `renew` extends; when it is over, others take over all it owned (RULES 4.1).
   A driver that serves one process only raises `ConfigError` when another one holds its database (SQLite).
-- The tables are versioned and led on at `open`, by one process at a time (RULES 10.3).
+- The tables are versioned and migrated at `open`, by one process at a time (RULES 10.3).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -97,7 +97,7 @@ class Store(Protocol):
         ...
 
     async def close(self) -> None:
-        """Finish what is under way and close; later calls raise `StoreError`."""
+        """Finish open transactions and close; later calls raise `StoreError`."""
         ...
 
     def transaction(self, lease: float | None = None) -> AbstractAsyncContextManager[Tx]:
@@ -116,7 +116,7 @@ class Store(Protocol):
         ...
 
     async def commit(self, endings: Sequence[Ending]) -> list[Written]:
-        """Write endings in a transaction of their own, by the shortest road (group commit)."""
+        """Write endings in a transaction of their own, in as few round trips as possible (group commit)."""
         ...
 
     async def inbox(self, keys: Sequence[bytes]) -> Mapping[bytes, InboxRow]:
@@ -155,13 +155,13 @@ class Store(Protocol):
         ...
 
     async def refuse(self, id: int, reason: str) -> None:
-        """Set a row aside that the broker refuses by its nature; it is counted and never sent again (RULES 4.3)."""
+        """Set a row aside that the broker will never accept; it is counted and never sent again (RULES 4.3)."""
         ...
 
     async def purge(self, before: Before, limit: int) -> Purged:
-        """One step of a walk through inbox and ledger: look at `limit` rows of each, remove the final ones before.
+        """One step of a purge: look at `limit` rows of inbox and ledger, remove those final before the given moments.
 
-        The next call goes on behind; after the end it begins anew. A row that changed meanwhile stays.
+        The next call continues after these rows; after the end it begins again. A row that changed meanwhile stays.
         """
         ...
 
@@ -174,12 +174,12 @@ class CrashableStore(Store, Protocol):
     """A store that can also stop as a killed process does."""
 
     async def abandon(self) -> None:
-        """Roll back what is open, wait for nobody."""
+        """Roll back what is open, release what is held, wait for nobody."""
         ...
 
 
 class OutboxView(Protocol):
-    """A look into an outbox from outside its process."""
+    """A service's outbox, read from another process."""
 
     def counts(self, now: float) -> list[tuple[str, str, int, float]]:
         """(kind, due | later | refused, how many, oldest due moment)."""

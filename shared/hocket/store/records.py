@@ -1,4 +1,4 @@
-"""What the store takes and gives: rows of inbox and outbox, endings, and what they count."""
+"""The values that a store takes and returns: rows of inbox and outbox, endings of attempts, counts, retention."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -151,7 +151,7 @@ class Before(NamedTuple):
 
 
 class Purged(NamedTuple):
-    """What one step of a purge removed, and whether it has come to the end of its walk."""
+    """What one step of a purge removed, and whether it has come to the end of the tables."""
 
     removed: int
     done: bool

@@ -1,4 +1,4 @@
-"""How a row of each of the kit's tables becomes plain values, in the order of the columns, and back."""
+"""Converts records to column values, in the order of the columns, and back, for each of the kit's tables."""
 
 import json
 from typing import Any

@@ -1,7 +1,7 @@
-"""The kit's tables, once for every database; `create` writes them down for one.
+"""The kit's tables, written once for every database; `statements` gives the SQL that creates them in one.
 
-`hocket_outbox_owned` holds what is due and unconfirmed, `hocket_outbox_later` what waits for its time: both cover the
-counts, so that a million timers cost the relay nothing.
+`hocket_outbox_owned` holds what is due and unconfirmed, `hocket_outbox_later` what is due later. Both indexes
+cover the counts, so that a million timers cost the relay nothing.
 """
 
 from sqlalchemy import (

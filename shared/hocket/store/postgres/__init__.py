@@ -1,4 +1,5 @@
 """PostgreSQL by asyncpg: for production, where replicas of a service share a database and hold leases.
 
-Implements `hocket.store.port`.
+Implements `hocket.store.port`; begin with `store.py`. Imports `hocket.store` and nothing above it. Used by `assembly/`
+alone.
 """

@@ -1,4 +1,4 @@
-"""What can go wrong with a PostgreSQL database: whose fault it is, in one sentence."""
+"""Errors of PostgreSQL: whether the server or the statement is to blame, and one sentence that says what to do."""
 
 from urllib.parse import urlsplit, urlunsplit
 
@@ -7,11 +7,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from hocket.errors import ConfigError, HocketError, StoreError
 
-#: Classes of SQLSTATE that speak of a value or a row: what PostgreSQL refuses by its nature (RULES 3.2).
+#: Classes of SQLSTATE that concern a value or a row: PostgreSQL will refuse it again each time (RULES 3.2).
 _OF_THE_ROW = {"22", "23", "54"}
-#: The same for a handler's own statement: of the store are lost connections, conflicts, a lack of resources, operators.
+#: For a handler's own statement: the store's are lost connections, conflicts, a lack of resources, operators.
 _OF_THE_STORE = {"08", "40", "53", "57", "58"}
-#: What passes by itself, so that a start waits for it: the same, a lock, and a standby that takes no writes.
+#: Temporary errors, so that a start waits: the same, a lock, and a standby that accepts no writes.
 _PASSING = _OF_THE_STORE | {"25", "55"}
 READ_ONLY = "25006"
 

@@ -25,6 +25,7 @@ from hocket.store.handler_connection import (
     Reader,
     borrower_of,
     guard,
+    guard_end,
 )
 from hocket.store.postgres import statements
 from hocket.store.postgres.errors import READ_ONLY, code_of, handler_error, kit_error, sentence, shown
@@ -161,7 +162,9 @@ class Pools:
             max_overflow=0,
             pool_timeout=self._bounds.postgres_pool_seconds,
         )
-        guard(engine, reads=borrower is not None)
+        guard(engine)
+        if borrower is None:
+            guard_end(engine)
         event.listen(engine.sync_engine, "handle_error", self._error_of)
         return engine
 

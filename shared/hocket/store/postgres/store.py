@@ -23,7 +23,7 @@ from hocket.store.postgres.joined import JoinedTx, join
 from hocket.store.postgres.pools import DEFAULTS, Pools
 from hocket.store.postgres.statements import rows_touched
 from hocket.store.postgres.transaction import PostgresTx
-from hocket.store.purge import START, ceiling, sift
+from hocket.store.purge import START, ceiling, expired_of
 from hocket.store.records import (
     Before,
     Ending,
@@ -70,7 +70,7 @@ class PostgresStore:
         self._owner_lease = settings.owner_lease_seconds
         self._transaction_seconds = transaction_seconds
         self._refusing: str | None = f"database {self._name} is not open yet"
-        self._walk = START
+        self._purge_cursor = START
         self._open: set[PostgresTx] = set()
         self._busy = 0
         self._idle = asyncio.Event()
@@ -300,10 +300,10 @@ class PostgresStore:
 
     async def purge(self, before: Before, limit: int) -> Purged:
         """One step of a purge: two looks, and a statement a table where something may go."""
-        key, run = self._walk
+        key, run = self._purge_cursor
         seen = await self._run(lambda kit: kit.fetch(OLD_INBOX, key, ceiling(before), limit)) if key is not None else []
         runs = await self._run(lambda kit: kit.fetch(OLD_LEDGER, run, limit)) if run is not None else []
-        found = sift(self._walk, seen, runs, before, limit)
+        found = expired_of(self._purge_cursor, seen, runs, before, limit)
         removed = 0
         if found.inbox:
             gone = (found.inbox, before.inbox, before.dead)
@@ -312,8 +312,8 @@ class PostgresStore:
             removed += rows_touched(
                 await self._run(lambda kit: kit.execute(sql.PURGE_LEDGER, found.ledger, before.ledger))
             )
-        self._walk = found.walk
-        return Purged(removed, found.walk == START)
+        self._purge_cursor = found.next
+        return Purged(removed, found.next == START)
 
     async def waiting(self) -> Waiting:
         """Counts for readiness, metrics and the bound of RULES 4.6, of all replicas; each stops at `COUNTED_ROWS`."""

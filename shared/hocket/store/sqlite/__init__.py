@@ -1,4 +1,5 @@
-"""SQLite: the embedded default, one process a file, one writer.
+"""SQLite, the default: one file, one process, one writer at a time; so no replicas.
 
-Implements `hocket.store.port`. What it cannot do: no second process on the same file, so no replicas.
+Implements `hocket.store.port`; begin with `store.py`. Imports `hocket.store` and nothing above it. Used by `assembly/`
+and `testing/` alone.
 """

@@ -5,8 +5,8 @@ is cancelled does not stop its function: it runs to its end.
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Protocol, TypeVar
 
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 #: Statements kept prepared on one connection.
 PREPARED = 256
-#: Seconds that a thread whose connection did not open has to end.
+#: Seconds to wait for the thread of a connection that did not open.
 LAST_SECONDS = 2.0
 
 
@@ -32,7 +32,7 @@ class SqliteConnection(Protocol):
         ...
 
     async def call(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run `work` and hand back what it returns."""
+        """Run `work` and return its result."""
         ...
 
     def post(self, work: Callable[[sqlite3.Connection], object]) -> None:
@@ -54,7 +54,7 @@ class ThreadConnection(aiosqlite.Connection):
     def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
         super().__init__(connect, iter_chunk_size=64)
         self.functions: set[str] = set()
-        self._thread.daemon = True  # a process that ends without closing must not hang
+        self._thread.daemon = True  # a process that exits without closing must not hang
         self._thread.name = "hocket-sqlite"
 
     async def start(self) -> None:
@@ -62,7 +62,7 @@ class ThreadConnection(aiosqlite.Connection):
         try:
             await self
         except BaseException:
-            self._thread.join(LAST_SECONDS)  # it must not speak to a loop that is closed by then
+            self._thread.join(LAST_SECONDS)  # it must not call a loop that is closed by then
             raise
 
     async def call(self, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -137,13 +137,19 @@ def roll_back(connection: sqlite3.Connection) -> None:
             connection.execute("ROLLBACK")
 
 
-@contextmanager
-def write_transaction(connection: sqlite3.Connection) -> Iterator[None]:
+class write_transaction:  # noqa: N801 -- a context manager; a class, because a generator costs twice as much
     """A write transaction around a block of statements; an error of the block rolls it back."""
-    begin(connection)
-    try:
-        yield
-    except BaseException:
-        roll_back(connection)
-        raise
-    commit(connection)
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> None:
+        begin(self._connection)
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            commit(self._connection)
+        else:
+            roll_back(self._connection)

@@ -1,4 +1,4 @@
-"""What can go wrong with a database file, in sentences, and the lock that lets one process hold it."""
+"""Errors of SQLite: whether the file or the statement is to blame, and one sentence that says what to do."""
 
 import sqlite3
 

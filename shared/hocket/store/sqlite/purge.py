@@ -1,8 +1,8 @@
-"""Forgetting what is final and old in SQLite: a look without the lease, then a short transaction."""
+"""Removes old final rows from SQLite: reads without the write lease, then deletes in a short transaction."""
 
 import sqlite3
 
-from hocket.store.purge import FINAL_RUNS_SQL, Expired, PurgeCursor, ceiling, sift
+from hocket.store.purge import FINAL_RUNS_SQL, Expired, PurgeCursor, ceiling, expired_of
 from hocket.store.records import Before
 from hocket.store.sql import OLD_INBOX, OLD_LEDGER, question_marks
 from hocket.store.sqlite.connection import write_transaction
@@ -13,15 +13,15 @@ WHERE key = ? AND (state IN ('handled', 'refused') AND updated < ? OR state = 'd
 _LEDGER = f"DELETE FROM hocket_ledger WHERE run = ? AND state IN ({FINAL_RUNS_SQL}) AND updated < ?"  # noqa: S608 -- names of states
 
 
-def look(connection: sqlite3.Connection, walk: PurgeCursor, before: Before, limit: int) -> Expired:
+def look(connection: sqlite3.Connection, cursor: PurgeCursor, before: Before, limit: int) -> Expired:
     """The next rows of each table, and which of them are old."""
-    key, run = walk
+    key, run = cursor
     seen = runs = []
     if key is not None:
         seen = connection.execute(_OLD_INBOX, (key, ceiling(before), limit)).fetchall()
     if run is not None:
         runs = connection.execute(_OLD_LEDGER, (run, limit)).fetchall()
-    return sift(walk, seen, runs, before, limit)
+    return expired_of(cursor, seen, runs, before, limit)
 
 
 def remove(connection: sqlite3.Connection, found: Expired, before: Before) -> int:

@@ -73,14 +73,23 @@ class _Cursor:
 class _DriverConnection:
     """One of the store's connections for one borrower, with the methods that SQLAlchemy calls on an aiosqlite one."""
 
-    def __init__(self, connection: SqliteConnection, run: Run) -> None:
+    def __init__(self, connection: SqliteConnection, handed_out: HandlerConnection | ReadConnection, run: Run) -> None:
         self._sqlite = connection
+        self._handed_out = handed_out
         self._run = run
-        self._connection = None  # SQLAlchemy calls neither commit nor rollback where this is false: the store does both
+        self._connection = True  # SQLAlchemy asks whether there is a connection below
 
     def cursor(self) -> _Cursor:
         """A new cursor."""
         return _Cursor(self._run)
+
+    async def commit(self) -> None:
+        """Refused while a handler has the connection; otherwise nothing, since the store commits."""
+        self._handed_out.refuse_end()
+
+    async def rollback(self) -> None:
+        """Refused while a handler has the connection; otherwise nothing, since the store rolls back."""
+        self._handed_out.refuse_end()
 
     async def create_function(self, name: str, count: int, function: Callable[..., Any], **options: Any) -> None:
         """Install an SQL function of SQLAlchemy's, once for a connection."""
@@ -105,14 +114,14 @@ class SqliteEngine(Generic[C]):
         self._engine: AsyncEngine = create_async_engine(
             "sqlite+aiosqlite://", poolclass=NullPool, async_creator=self._connect, pool_reset_on_return=None
         )
-        guard(self._engine, reads=kind is ReadConnection)
+        guard(self._engine)
 
     async def _connect(self) -> Any:
         return self._next
 
     async def borrow(self, borrower: Borrower, run: Run) -> C:
         """A connection for one borrower, whose statements `run` runs; give it back with its `release`."""
-        self._next = _DriverConnection(self._sqlite, run)
         connection = self._kind(self._engine)
+        self._next = _DriverConnection(self._sqlite, connection, run)
         await connection.start_for(borrower)
         return connection

@@ -82,7 +82,7 @@ class SqliteStore:
         self._lease = WriteLease()
         self._lock = FileLock(Path(path))
         self._refusing: str | None = f"database {path} is not open yet"  # why new calls raise
-        self._walk = START
+        self._purge_cursor = START
         self._closed = True  # calls that waited for the lease meanwhile raise as well
 
     def _connect(self) -> sqlite3.Connection:
@@ -314,13 +314,13 @@ class SqliteStore:
 
     async def purge(self, before: Before, limit: int) -> Purged:
         """One step of a purge: a look without the lease, then a short transaction where something may go."""
-        walk = self._walk
-        found = await self._lookup(lambda connection: purge.look(connection, walk, before, limit))
+        cursor = self._purge_cursor
+        found = await self._lookup(lambda connection: purge.look(connection, cursor, before, limit))
         removed = 0
         if found.inbox or found.ledger:
             removed = await self._write(lambda connection: purge.remove(connection, found, before))
-        self._walk = found.walk
-        return Purged(removed, found.walk == START)
+        self._purge_cursor = found.next
+        return Purged(removed, found.next == START)
 
     async def waiting(self) -> Waiting:
         """Counts for readiness, metrics and the bound of RULES 4.6, from the indexes alone."""

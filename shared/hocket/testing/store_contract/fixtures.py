@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
 
 import pytest
 from sqlalchemy import Column, Integer, MetaData, String, Table
@@ -11,7 +10,7 @@ from sqlalchemy import Column, Integer, MetaData, String, Table
 from hocket.broker.port import Message
 from hocket.clock import Clock
 from hocket.saga.ledger import LedgerRow, LedgerState
-from hocket.store.port import Store
+from hocket.store.port import CrashableStore
 from hocket.store.records import Ending, InboxRow, InboxState, InboxWrite, OutboxRow, RowKind
 
 #: The moment at which every test of the contract begins, in seconds since 1970.
@@ -38,14 +37,6 @@ class SetClock:
     def move(self, seconds: float) -> None:
         """Later by so many seconds."""
         self.seconds += seconds
-
-
-class CrashableStore(Store, Protocol):
-    """A store that can also stop as a killed process does."""
-
-    async def abandon(self) -> None:
-        """Roll back what is open, release what is held, wait for nobody."""
-        ...
 
 
 def key_of(name: str) -> bytes:

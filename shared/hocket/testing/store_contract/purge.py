@@ -4,8 +4,9 @@ from dataclasses import replace
 
 from hocket.envelope.keys import inbox_key
 from hocket.saga.ledger import LedgerState
+from hocket.store.port import CrashableStore
 from hocket.store.records import Before, Ending, InboxState, Purged
-from hocket.testing.store_contract.fixtures import START, CrashableStore, StoreHouse, StoreSuite, ending, ledger_row
+from hocket.testing.store_contract.fixtures import START, StoreHouse, StoreSuite, ending, ledger_row
 
 #: Seconds; everything before it is old.
 OLD = START + 1000

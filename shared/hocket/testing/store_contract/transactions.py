@@ -116,7 +116,10 @@ class TransactionContract(StoreSuite):
             await db.execute(insert(THINGS).values(id=3, name="after"))
         assert await names(store) == ["kept", "after"]
 
-    @pytest.mark.parametrize("act", ["commit", "rollback", "begin", "close", "statement"])
+    @pytest.mark.parametrize(
+        "act",
+        ["commit", "rollback", "begin", "close", "statement", "abort", "prepared", "inner commit", "inner rollback"],
+    )
     async def test_handler_cannot_end_it(self, house: StoreHouse, act: str) -> None:
         """RULES 3.1: committing, rolling back or closing by hand raises, and nothing of it stands."""
         store = await house.start()
@@ -130,6 +133,10 @@ class TransactionContract(StoreSuite):
                     "begin": db.begin,
                     "close": db.close,
                     "statement": lambda: db.execute(text("COMMIT")),
+                    "abort": lambda: db.execute(text("abort;")),
+                    "prepared": lambda: db.exec_driver_sql("PREPARE TRANSACTION 'mine'"),
+                    "inner commit": lambda: db.run_sync(lambda connection: connection.commit()),
+                    "inner rollback": lambda: db.run_sync(lambda connection: connection.rollback()),
                 }
                 with pytest.raises(HocketError, match="transaction is hocket's"):
                     await acts[act]()
@@ -145,6 +152,18 @@ class TransactionContract(StoreSuite):
             with pytest.raises(HocketError, match=r"tx\.db"):
                 await reading.execute(insert(THINGS).values(name="by the way"))
         assert await names(store) == ["open"]
+
+    async def test_a_read_cannot_begin_a_transaction(self, house: StoreHouse) -> None:
+        """RULES 3.3: a read begins nothing, by method or by statement; its commit and rollback do nothing."""
+        store = await house.start()
+        async with store.read() as reading:
+            with pytest.raises(HocketError, match="do not begin"):
+                reading.begin()
+            with pytest.raises(HocketError, match="do not begin"):
+                await reading.execute(text("BEGIN"))
+            await reading.commit()
+            await reading.rollback()
+            assert (await reading.execute(select(THINGS))).all() == []
 
     async def test_many_read_at_once(self, house: StoreHouse) -> None:
         """RULES 3.3: a reader that waits for the outside keeps no other reader waiting."""

@@ -7,10 +7,10 @@ import pytest
 
 from deploy.database.server import PostgresServer
 from hocket.clock import Clock
+from hocket.store.port import CrashableStore
 from hocket.store.postgres import sql
 from hocket.store.postgres.store import PostgresStore
 from hocket.testing.store_contract import StoreContract
-from hocket.testing.store_contract.fixtures import CrashableStore
 from tests.hocket.store.postgres.replicas import Replicas
 
 

@@ -4,9 +4,10 @@ import asyncio
 from pathlib import Path
 
 from hocket.clock import Clock
+from hocket.store.port import CrashableStore
 from hocket.store.sqlite.store import SqliteStore
 from hocket.testing.store_contract import StoreContract
-from hocket.testing.store_contract.fixtures import CrashableStore, StoreHouse, StoreSuite, ending
+from hocket.testing.store_contract.fixtures import StoreHouse, StoreSuite, ending
 
 
 class OneWriter(StoreSuite):
