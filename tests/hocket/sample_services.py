@@ -24,7 +24,7 @@ from hocket.errors import StoreError
 from hocket.store.records import Ending, InboxRow, Retention, Written
 from hocket.store.sqlite.store import SqliteStore
 from hocket.store.sqlite.transaction import SqliteTx
-from hocket.telemetry.signals import Signals
+from hocket.telemetry.signals import Listener, Sent, Signals
 from hocket.worker import Worker
 
 FLOW = "0198c5b8-0000-7000-8000-000000000001"
@@ -191,6 +191,16 @@ class FaultyStore(SqliteStore):
             self._fail()
 
 
+class Nacks(Listener):
+    """Counts the publishes that the broker has nacked, as a metric does."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def published(self, sent: Sequence[Sent]) -> None:
+        self.count += sum(each.verdict == Verdict.NACKED.value for each in sent)
+
+
 class Processes:
     """A broker and processes of services on files; each can be stopped, killed and started again."""
 
@@ -202,6 +212,7 @@ class Processes:
         self.broker = MemoryBroker(clock=clock)
         self.post = MemoryTransport(self.broker, "post")
         self.workers: dict[str, Worker] = {}
+        self.nacks = Nacks()
 
     async def start(self, service: Service[Any], retention: Retention | None = None) -> Worker:
         """Start a process; it has a new boot id and the file that the last one left."""
@@ -210,7 +221,7 @@ class Processes:
             service,
             store=FaultyStore(str(self.folder / f"{service.name}.db"), clock=self.clock, boot=boot, inline=True),
             transport=MemoryTransport(self.broker, service.name),
-            signals=Signals(),
+            signals=Signals([self.nacks]),
             clock=self.clock,
             chance=self.chance,
             boot=boot,
@@ -243,9 +254,10 @@ class Processes:
 
     async def quiet(self) -> None:
         """Return when everything that is due now is done."""
-        await until(self._at_rest)
+        await until(self.at_rest)
 
-    def _at_rest(self) -> bool:
+    def at_rest(self) -> bool:
+        """Whether everything that is due now is done."""
         for worker in self.workers.values():
             assert worker.live, worker.supervisor.failed
         return self.broker.idle() and all(worker.idle() for worker in self.workers.values())

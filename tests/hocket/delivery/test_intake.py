@@ -92,14 +92,14 @@ async def test_a_slow_handler_does_not_starve_the_others_by_count_or_by_bytes(
     for number in range(60):
         await tower.hear(Heavy(name="a", text="x" * 100_000), f"k{number}")
     await until(lambda: done["quick"] == 60, 30)
-    ration = worker.lanes["heavies.slow"].intake._ration
+    intake = worker.lanes["heavies.slow"].intake
     assert done["slow"] == 0
-    assert SHARE / 2 < ration.held < SHARE + 2 * 101_000
+    assert SHARE / 2 < intake.held_of("heavies.slow") * 101_000 < SHARE + 2 * 101_000
     gate.set()
     await until(lambda: done["slow"] == 60, 30)
     await tower.quiet()
-    assert ration.held == 0
-    assert worker.lanes["heavies.quick"].intake._ration.held == 0
+    assert intake.held_of("heavies.slow") == 0
+    assert worker.lanes["heavies.quick"].intake.held_of("heavies.quick") == 0
 
 
 async def test_as_many_hands_wake_as_there_are_arrivals(tower: Processes) -> None:

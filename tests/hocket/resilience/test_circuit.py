@@ -122,10 +122,12 @@ def test_the_memory_of_failed_probes_is_bounded() -> None:
     """The oldest delivery is forgotten first."""
     circuit, now = Circuit(API), 10.0
     opened(circuit)
-    for number in range(MAX_PROBED + 10):
-        circuit.failed(probe(circuit, now, str(number).encode()), now)
+    others = [str(number).encode() for number in range(MAX_PROBED - 1)]
+    for key in [b"oldest"] * PROBES_PER_DELIVERY + [b"later"] * PROBES_PER_DELIVERY + others:
+        assert not circuit.failed(probe(circuit, now, key), now)
         now += 10.0
-    assert len(circuit._probed) == MAX_PROBED
+    assert circuit.failed(probe(circuit, now, b"later"), now)
+    assert not circuit.failed(probe(circuit, now + 10.0, b"oldest"), now + 10.0)
 
 
 def test_an_abandoned_probe_frees_its_place() -> None:
