@@ -116,7 +116,8 @@ async def test_as_many_hands_wake_as_there_are_arrivals(tower: Processes) -> Non
         await tower.hear(Rung(name="a"), f"k{number}")
         await until(lambda number=number: lane.in_hand == number + 1, 10)  # type: ignore[misc]
         await asyncio.sleep(1)
-        assert sum(not each.done() for each in lane._waiting) == CONCURRENCY - number - 1
+        # A handler that is woken in vain waits again at once: nobody outside can tell.
+        assert sum(not each.done() for each in lane._waiting) == CONCURRENCY - number - 1  # noqa: SLF001
     gate.set()
     await tower.quiet()
     assert len(tower.receipts()) == 3
