@@ -18,7 +18,8 @@ help: ## list the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  Environment of make demo: STAY=0 ends by itself with the verdict, DEMO_PORT_OFFSET=N shifts all ports,"
-	@echo "  HOCKET_BROKER_URL=amqp://… or memory:// names the broker. PYTEST='…' hands words to pytest in make test."
+	@echo "  HOCKET_BROKER_URL=amqp://… or memory:// names the broker."
+	@echo "  Environment of make test: PYTEST='…' hands words to pytest, WORKERS=N runs it in N processes (2; 0: in one)."
 	@echo "  Environment of make crash: SEED=N repeats a run's plan, KILLS=N, STORE=sqlite or postgres, RATE=N sales a second."
 	@echo "  Environment of make soak: MINUTES=N how long, RATE=N sales a second instead of half of the maximum."
 
@@ -38,10 +39,13 @@ demo: $(STAMP) ## the shop with the accidents of real life, watched and mended i
 	@$(BIN)/python -m deploy.setup demo
 	@exec $(BIN)/python -m deploy.demo
 
+# Most tests wait for something, so two processes share the files; each starts the private servers that it needs.
+WORKERS ?= 2
+
 .PHONY: test
 test: $(STAMP) ## unit, contract, flow and page tests on a private RabbitMQ
 	@$(BIN)/python -m deploy.setup test
-	@$(BIN)/python -m pytest $(PYTEST)
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 .PHONY: models
 models: $(STAMP) ## visit every state of the rules' models, and show what each rule is for

@@ -16,6 +16,7 @@ from tests.house.floors import (
     floors,
     full_folders,
 )
+from tests.house.mirror import ACROSS, mirrored
 from tests.house.module import ROOT, Module, read
 from tests.house.rules import (
     MAX_FILE_LINES,
@@ -186,6 +187,12 @@ def test_every_test_speaks() -> None:
     assert list(silent_tests(TESTS)) == []
 
 
+def test_tests_mirror_the_kit() -> None:
+    """A test of the kit stands in the folder of what it tests and bears its name; no listed exception is stale."""
+    assert list(mirrored([*KIT, *TESTS])) == []
+    assert set(ACROSS) <= {module.name for module in TESTS}
+
+
 def test_nothing_names_this_machine() -> None:
     """No file under version control names a folder of somebody's machine or the host of an index."""
     found = []
@@ -247,6 +254,8 @@ SPOKEN = 'def f():\n    """' + "word\n" * MAX_FUNCTION_LINES + '"""\n'
         (silent, planted(a='"""Says."""\ndef f(): ...')),
         (silent, planted(a='"""Says."""\nclass A:\n    """Says."""\n    def f(self): ...')),
         (silent_tests, planted(a="def test_x(): ...")),
+        (mirrored, planted(tests__hocket__attic__test_a="", hocket="")),
+        (mirrored, planted(tests__hocket__saga__test_b="", hocket__saga="", hocket__saga__a="", hocket__b="")),
     ],
 )
 def test_each_rule_can_fail(rule: Rule, modules: list[Module]) -> None:
@@ -266,6 +275,8 @@ def test_each_rule_can_fail(rule: Rule, modules: list[Module]) -> None:
         (sizes, planted(a=REASONED)),
         (sizes, planted(a=SPOKEN)),
         (silent, planted(a='"""Says."""\ndef _f(): ...')),
+        (mirrored, planted(tests__hocket__saga__test_a_late="", hocket__saga="", hocket__saga__a="")),
+        (mirrored, planted(tests__hocket__saga__test_saga="", hocket__saga="")),
     ],
 )
 def test_each_rule_lets_the_innocent_go(rule: Rule, modules: list[Module]) -> None:

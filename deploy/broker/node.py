@@ -161,6 +161,13 @@ class RabbitNode:
         return self._server is not None and self._server.poll() is None
 
     @property
+    def pid(self) -> int:
+        """The id of the server's process, the leader of its group. Raises `BrokerFailed` when it is not running."""
+        if self._server is None:
+            raise BrokerFailed("the node is not running: start it first")
+        return self._server.pid
+
+    @property
     def log(self) -> Path:
         """Where the node writes its log."""
         return self._folder / "log" / "node.log"

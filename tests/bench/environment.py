@@ -54,8 +54,7 @@ class Ground:
 
     def broker_cpu(self) -> float:
         """CPU seconds of the broker so far."""
-        assert self._node._server is not None
-        return group_cpu(self._node._server.pid)
+        return group_cpu(self._node.pid)
 
 
 #: Queues that the runs make, by hocket and by peers.

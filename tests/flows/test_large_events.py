@@ -19,25 +19,32 @@ async def band(rabbitmq: RabbitNode, broker_url: str, tmp_path: Path) -> AsyncIt
         yield made
 
 
-async def test_intake_is_bounded_by_bytes_and_every_event_is_done_once(band: Choir) -> None:
+async def test_intake_is_bounded_by_bytes_and_every_event_is_done_once(
+    band: Choir, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The consumer is limited and raised again on the same channel: nothing comes twice, nothing is left behind."""
     lane = band.workers[band.alto.name].runners[band.queue]
     assert lane.consumer is not None
-    ration, held, asked = lane.intake._ration, list[int](), set[int]()
+    intake, held, asked, ask = lane.intake, list[int](), list[int](), lane.consumer.limit
 
     async def note(number: int, attempt: int) -> None:
-        held.append(ration.held)
-        asked.add(ration.present)
+        held.append(intake.held_of(band.queue))
+
+    def limit(prefetch: int) -> None:
+        asked.append(prefetch)
+        ask(prefetch)
+
+    monkeypatch.setattr(lane.consumer, "limit", limit)
 
     band.song.before = note
     epoch = lane.consumer.epoch
     await band.sing(0, NOTES, text="x" * EACH)
     await band.once(NOTES)
-    assert max(held) < NOTES * EACH
+    assert max(held) < NOTES
     assert min(asked) <= MAY / EACH
     assert lane.consumer.epoch == epoch
-    assert ration.held == 0
+    assert intake.held_of(band.queue) == 0
     assert sum(band.notes.attempts_of(band.queue).values()) == NOTES
     await band.sing(NOTES, NOTES)
     await band.once(2 * NOTES)
-    assert ration.present == lane.prefetch
+    assert asked[-1] == lane.subscription.prefetch

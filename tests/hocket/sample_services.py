@@ -24,7 +24,7 @@ from hocket.errors import StoreError
 from hocket.store.records import Ending, InboxRow, Written
 from hocket.store.sqlite.store import SqliteStore
 from hocket.store.sqlite.transaction import SqliteTx
-from hocket.telemetry.signals import Signals
+from hocket.telemetry.signals import Listener, Sent, Signals
 from hocket.worker import Worker
 from tests.hocket.killable_process import kill_process
 
@@ -192,6 +192,16 @@ class FaultyStore(SqliteStore):
             self._fail()
 
 
+class Nacks(Listener):
+    """Counts the publishes that the broker has nacked, as a metric does."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def published(self, sent: Sequence[Sent]) -> None:
+        self.count += sum(each.verdict == Verdict.NACKED.value for each in sent)
+
+
 class Processes:
     """A memory broker, and processes with a database file each that can be stopped, killed and restarted."""
 
@@ -203,6 +213,7 @@ class Processes:
         self.broker = MemoryBroker(clock=clock)
         self.post = MemoryTransport(self.broker, "post")
         self.workers: dict[str, Worker] = {}
+        self.nacks = Nacks()
 
     async def start(self, service: Service[Any], config: Config | None = None) -> Worker:
         """Start a process with a new boot id, on the database file of the process before it."""
@@ -211,7 +222,7 @@ class Processes:
             service,
             store=FaultyStore(str(self.folder / f"{service.name}.db"), clock=self.clock, boot=boot, inline=True),
             transport=MemoryTransport(self.broker, service.name),
-            signals=Signals(),
+            signals=Signals([self.nacks]),
             clock=self.clock,
             chance=self.chance,
             boot=boot,
@@ -237,10 +248,11 @@ class Processes:
         await self.post.close()
 
     async def quiet(self) -> None:
-        """Wait until everything that is due now is done."""
-        await until(self._at_rest)
+        """Return when everything that is due now is done."""
+        await until(self.at_rest)
 
-    def _at_rest(self) -> bool:
+    def at_rest(self) -> bool:
+        """Whether everything that is due now is done."""
         for worker in self.workers.values():
             assert worker.live, worker.runtime.tasks.failed
         return self.broker.idle() and all(worker.idle() for worker in self.workers.values())

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from tests.model import delivery, saga
+from tests.model import decisions, delivery, rules_left_out, saga
 from tests.model.explorer import Explored, Model, explore
 
 
@@ -22,7 +22,11 @@ class RuleSet(NamedTuple):
     whole: Callable[[frozenset[str]], Mapping[str, Model[Any]]]
 
 
-MODELS = {"delivery": RuleSet(delivery.RULES, delivery.whole), "saga": RuleSet(saga.RULES, saga.whole)}
+MODELS = {
+    "delivery": RuleSet(delivery.RULES, delivery.whole),
+    "saga": RuleSet(saga.RULES, saga.whole),
+    "decisions": RuleSet(rules_left_out.RULES, decisions.whole),
+}
 
 
 def say(text: str) -> None:

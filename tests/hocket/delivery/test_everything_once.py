@@ -84,7 +84,7 @@ async def test_any_order_of_accidents(tower: Processes, seed: int) -> None:
             await accident(tower, world, chance)
     for _ in range(200):
         await asyncio.sleep(60)
-        if tower._at_rest():
+        if tower.at_rest():
             break
     await tower.quiet()
     await _check(tower, names, trouble)

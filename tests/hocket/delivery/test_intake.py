@@ -91,14 +91,14 @@ async def test_a_slow_handler_does_not_starve_the_others_by_count_or_by_bytes(to
     for number in range(60):
         await tower.hear(Heavy(name="a", text="x" * 100_000), f"k{number}")
     await until(lambda: done["quick"] == 60, 30)
-    ration = worker.runners["heavies.slow"].intake._ration
+    intake = worker.runners["heavies.slow"].intake
     assert done["slow"] == 0
-    assert SHARE / 2 < ration.held < SHARE + 2 * 101_000
+    assert SHARE / 2 < intake.held_of("heavies.slow") * 101_000 < SHARE + 2 * 101_000
     gate.set()
     await until(lambda: done["slow"] == 60, 30)
     await tower.quiet()
-    assert ration.held == 0
-    assert worker.runners["heavies.quick"].intake._ration.held == 0
+    assert intake.held_of("heavies.slow") == 0
+    assert worker.runners["heavies.quick"].intake.held_of("heavies.quick") == 0
 
 
 async def test_as_many_hands_wake_as_there_are_arrivals(tower: Processes) -> None:
@@ -115,7 +115,8 @@ async def test_as_many_hands_wake_as_there_are_arrivals(tower: Processes) -> Non
         await tower.hear(Rung(name="a"), f"k{number}")
         await until(lambda number=number: lane.in_hand == number + 1, 10)  # type: ignore[misc]
         await asyncio.sleep(1)
-        assert sum(not each.done() for each in lane._waiting) == CONCURRENCY - number - 1
+        # A handler that is woken in vain waits again at once: nobody outside can tell.
+        assert sum(not each.done() for each in lane._waiting) == CONCURRENCY - number - 1  # noqa: SLF001
     gate.set()
     await tower.quiet()
     assert len(tower.receipts()) == 3

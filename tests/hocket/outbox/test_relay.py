@@ -15,7 +15,7 @@ from hocket.broker.topology import of_service
 from hocket.config import Config
 from hocket.errors import OutboxFull
 from hocket.runtime import here
-from hocket.store.records import Ending, OutboxRow, RowKind
+from hocket.store.records import Ending, OutboxRow, RowKind, Waiting
 from hocket.worker import Worker
 from tests.hocket.sample_services import LONG, Behave, Processes, Rung, World, bells, book, echo, until, uses
 
@@ -103,10 +103,10 @@ async def test_what_is_addressed_to_oneself_or_scheduled_holds_nobody(tower: Pro
     worker.relay.hand(written.outbox)
     await say(worker, 1, 2)
     await until(lambda: struck(tower) == [1, 2], 0.4)
-    assert worker.relay._resting  # the row itself goes again half a second later
+    assert tower.nacks.count == 1  # the row itself goes again half a second later
     tower.broker.nack_next(1)
     await say(worker, 3)
-    await until(lambda: len(worker.relay._resting) == 2, 0.1)
+    await until(lambda: tower.nacks.count == 2, 0.1)
     [written] = await worker.runtime.store.commit([Ending(outbox=(row,))])
     worker.relay.hand(written.outbox)
     await until(lambda: bool(tower.letters()), 0.2)  # what it brings is no order to undo; it overtook the third
@@ -254,7 +254,7 @@ async def test_intake_pauses_at_the_bound_and_goes_on(tower: Processes) -> None:
     tower.broker.nack_next(50)
     for number in range(50):
         await say(worker, number, name=f"n{number}")
-    await until(lambda: len(worker.relay._resting) == 50, 0.2)
+    await until(lambda: tower.nacks.count == 50, 0.2)
     for number in range(20):
         await tower.hear(Wound(name="x"), f"k{number}")
     await asyncio.sleep(0.3)
@@ -290,7 +290,7 @@ async def test_receipts_are_shed_and_counted_and_stop_nobody(tower: Processes, b
     world = World(behave=behave)
     worker = await tower.start(bells.using(world), Config.model_construct(outbox_max_receipts=10))
     await tower.quiet()
-    worker.relay._receipts += 10
+    worker.relay.note(Waiting(receipts=10))
     for number in range(30):
         await tower.hear(RUNG, f"k{number}")
     await tower.quiet()

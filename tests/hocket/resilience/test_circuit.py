@@ -122,14 +122,12 @@ def test_the_memory_of_failed_probes_is_bounded() -> None:
     """The oldest delivery is forgotten first: its count begins again."""
     circuit, now = Circuit(API), 10.0
     opened(circuit)
-    for key in [b"old"] * PROBES_PER_DELIVERY + [b"new"] * PROBES_PER_DELIVERY:
-        circuit.failed(probe(circuit, now, key), now)
+    others = [str(number).encode() for number in range(MAX_PROBED - 1)]
+    for key in [b"oldest"] * PROBES_PER_DELIVERY + [b"later"] * PROBES_PER_DELIVERY + others:
+        assert not circuit.failed(probe(circuit, now, key), now)
         now += 10.0
-    for number in range(MAX_PROBED - 1):
-        circuit.failed(probe(circuit, now, str(number).encode()), now)
-        now += 10.0
-    assert circuit.failed(probe(circuit, now, b"new"), now)
-    assert not circuit.failed(probe(circuit, now + 10.0, b"old"), now + 10.0)
+    assert circuit.failed(probe(circuit, now, b"later"), now)
+    assert not circuit.failed(probe(circuit, now + 10.0, b"oldest"), now + 10.0)
 
 
 def test_a_released_probe_lets_another_probe() -> None:

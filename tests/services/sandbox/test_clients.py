@@ -36,15 +36,14 @@ async def _fault(http: aiohttp.ClientSession, **fault: object) -> None:
         assert answer.status == 201
 
 
-def _base(http: aiohttp.ClientSession, path: str) -> str:
-    base = http._base_url
-    assert base is not None
-    return str(base / path)
+async def _base(http: aiohttp.ClientSession, path: str) -> str:
+    async with http.get("/health/live") as answer:
+        return str(answer.url.with_path(path))
 
 
 async def test_cards_pay_decline_refund_and_refuse(http: aiohttp.ClientSession) -> None:
     """Every answer of the card system is read as it is meant."""
-    async with card_uses(CardSettings(cards_url=_base(http, "cards"))) as cards:
+    async with card_uses(CardSettings(cards_url=await _base(http, "cards"))) as cards:
         assert await cards.charge("A1", "tok", 999, key="k1") == Charged("ch_1")
         assert await cards.charge("A2", "declined-1", 5, key="k2") == Declined("the card was declined")
         assert await cards.refund("A1", key="r1", original="k1") == Refunded("re_3", 999)
@@ -56,7 +55,7 @@ async def test_cards_pay_decline_refund_and_refuse(http: aiohttp.ClientSession) 
 async def test_a_card_system_that_fails_is_counted_by_its_breaker(http: aiohttp.ClientSession, kind: str) -> None:
     """RULES 6.1: 500, 503 and a time-out are of the kinds that the breaker counts."""
     await _fault(http, target="cards", kind=kind, times=1, delay_ms=400)
-    async with card_uses(CardSettings(cards_url=_base(http, "cards"), timeout_seconds=0.15)) as cards:
+    async with card_uses(CardSettings(cards_url=await _base(http, "cards"), timeout_seconds=0.15)) as cards:
         with pytest.raises((aiohttp.ClientError, TimeoutError)) as caught:
             await cards.charge("A1", "tok", 999, key="k1")
         assert isinstance(caught.value, card_api.failures)
@@ -73,7 +72,7 @@ async def test_a_card_system_that_is_not_there_is_counted_by_its_breaker() -> No
 
 async def test_stock_is_reserved_rejected_and_released(http: aiohttp.ClientSession) -> None:
     """Sold out is told apart from a key that was given back; a failure goes up."""
-    async with stock_uses(StockSettings(stock_url=_base(http, "stock"))) as stock:
+    async with stock_uses(StockSettings(stock_url=await _base(http, "stock"))) as stock:
         assert await stock.reserve("A1", "lamp", 1, key="s1") == Reserved("rs_1")
         assert await stock.reserve("A2", "sold-out", 1, key="s2") == SoldOut()
         await stock.release("A1", key="l1", original="s1")
@@ -88,9 +87,9 @@ async def test_stock_is_reserved_rejected_and_released(http: aiohttp.ClientSessi
 async def test_mails_and_leads_are_taken(http: aiohttp.ClientSession) -> None:
     """What the shop sends is what the outside reads."""
     mail = Mail("ada@example.com", "welcome", "lead/ada@example.com", "Welcome", "Hello")
-    async with mail_uses(MailSettings(mail_url=_base(http, "mail"))) as post:
+    async with mail_uses(MailSettings(mail_url=await _base(http, "mail"))) as post:
         await post.send(mail, key="m1")
-    async with crm_uses(CrmSettings(url=_base(http, "crm"))) as customers:
+    async with crm_uses(CrmSettings(url=await _base(http, "crm"))) as customers:
         lead = LeadCaptured(email="ada@example.com", campaign="spring")
         assert await customers.enter(lead, key="c1") == await customers.enter(lead, key="c1") == "ct_2"
     async with http.get("/mailbox") as answer:
@@ -98,9 +97,9 @@ async def test_mails_and_leads_are_taken(http: aiohttp.ClientSession) -> None:
     assert (mailed["to"], mailed["kind"], mailed["key"]) == ("ada@example.com", "welcome", "m1")
     for settings in ("mail", "crm"):
         await _fault(http, target=settings, kind="down")
-    async with mail_uses(MailSettings(mail_url=_base(http, "mail"))) as post:
+    async with mail_uses(MailSettings(mail_url=await _base(http, "mail"))) as post:
         with pytest.raises(aiohttp.ClientError):
             await post.send(mail, key="m2")
-    async with crm_uses(CrmSettings(url=_base(http, "crm"))) as customers:
+    async with crm_uses(CrmSettings(url=await _base(http, "crm"))) as customers:
         with pytest.raises(aiohttp.ClientError):
             await customers.enter(lead, key="c2")

@@ -11,8 +11,7 @@ from typing import Any
 import aiohttp
 
 from hocket.assembly import Assembly
-from hocket.broker.memory import MemoryTransport
-from hocket.broker.port import Message, Verdict
+from hocket.broker.port import Message, Transport, Verdict
 from hocket.broker.topology import EVENTS, RECEIPTS, routing_key
 from hocket.clock import rfc3339
 from hocket.config import Config
@@ -30,7 +29,7 @@ class Tracing:
 
     url: str
     http: aiohttp.ClientSession
-    post: MemoryTransport
+    post: Transport
     sent: dict[str, int] = field(default_factory=lambda: {"events": 0, "receipts": 0})
 
     async def publish(self, *messages: Message) -> None:
@@ -85,15 +84,11 @@ async def tracing(address: str) -> AsyncIterator[Tracing]:
     """A tracer with the shop's manifests, its database in `folder`."""
     assembly = Assembly(Config(broker_url="memory://", database_url=address))
     part = await assembly.start(tracer, 0)
-    assert assembly._memory is not None
-    post = MemoryTransport(assembly._memory, "tests")
-    await post.open()
     url = f"http://127.0.0.1:{part.web.port}"
     try:
         async with aiohttp.ClientSession(url) as http:
-            found = Tracing(url, http, post)
+            found = Tracing(url, http, part.transport)
             await found.report(MANIFESTS)
             yield found
     finally:
-        await post.close()
         await assembly.close()

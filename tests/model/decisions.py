@@ -1,17 +1,18 @@
-"""One saga step in every order of arrivals, crashes, pauses and duplicates, driven by the functions of `hocket.saga`.
+"""RULES 5 as a state graph driven by the product's own functions: those of `hocket.saga` decide each move.
 
-One service with two workers. The queue holds copies of the step's event S, of the failure event F, the replay R of its
-letter, the undo U that the service sends to itself and the replay RU of an undo's letter. Each transaction is one move;
-a crash or an expired lease may come between any two moves. The outside charges at most once per key and answers a
-repeated key with the first answer.
+One saga step in every order of arrival, crash, pause and double. One service with two workers. The queue holds copies
+of the step's event S, of the failure event F, the replay R of its letter, the undo U that the service sends to itself
+and the replay RU of an undo's letter. Each transaction is one move; a crash or an expired lease may come between any
+two moves. The outside charges at most once per key and answers a repeated key with the first answer.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from hocket import saga
 from hocket.saga import Begun, LedgerRow, LedgerState, Obsolete, Refused, Wait
+from tests.model.rules_left_out import Decisions, without_rules
 
 Move = tuple[str, int]  # S, F, R, U, RU and the number of the undo
 WHO = "AB"
@@ -31,6 +32,7 @@ class Scenario:
     on_dead: bool = False
     undo_dies: bool = False
     replay: bool = False
+    decisions: Decisions = field(default_factory=Decisions)
 
     def first(self) -> "State":
         """The first state: several copies of step and failure are in the queue."""
@@ -43,15 +45,6 @@ class Scenario:
     def wrong(self, state: "State") -> str:
         """What is wrong in this state; "": nothing."""
         return wrong(state, self)
-
-
-SCENARIOS = {
-    "two copies, a failure twice, two crashes, two pauses": Scenario(),
-    "no failure": Scenario(failures=0),
-    "a letter is replayed while a failure may come": Scenario(failures=1, replay=True),
-    "dies for good, on_dead": Scenario(failures=0, on_dead=True),
-    "failure, on_dead, undo may die": Scenario(failures=1, on_dead=True, undo_dies=True),
-}
 
 
 class Run(NamedTuple):
@@ -138,9 +131,9 @@ def take(state: State, i: int, scenario: Scenario) -> Iterator[Step]:
         after = state._replace(queue=tuple(waiting))
         kind, generation = move
         if kind in {"S", "R"}:
-            yield from admit(after, i, replay=kind == "R")
+            yield from admit(after, i, scenario, replay=kind == "R")
         elif kind == "F":
-            yield from fail(after, who)
+            yield from fail(after, who, scenario)
         elif kind == "RU":
             yield (
                 f"{who} admits the undo's replay",
@@ -152,13 +145,13 @@ def take(state: State, i: int, scenario: Scenario) -> Iterator[Step]:
             yield f"{who} admits undo {generation}", work(after, i, Run("U", "", generation))
 
 
-def admit(state: State, i: int, *, replay: bool) -> Iterator[Step]:
-    """The step's event reaches `begin`, unless the inbox has it."""
+def admit(state: State, i: int, scenario: Scenario, *, replay: bool) -> Iterator[Step]:
+    """The step's event reaches `begin`, unless the inbox knows it."""
     who, known = WHO[i], ("S", 0) in state.inbox
     if known and not replay:
         yield f"{who} sees S again", state
         return
-    begun = saga.begin(
+    begun = scenario.decisions.begin(
         seen(state),
         run="run",
         correlation_id="flow",
@@ -186,12 +179,12 @@ def admit(state: State, i: int, *, replay: bool) -> Iterator[Step]:
             raise AssertionError(begun)
 
 
-def fail(state: State, who: str) -> Iterator[Step]:
+def fail(state: State, who: str, scenario: Scenario) -> Iterator[Step]:
     """The failure event reaches the undo's queue."""
     if ("F", 0) in state.inbox:
         yield f"{who} sees F again", state
         return
-    failed = saga.fail(
+    failed = scenario.decisions.fail(
         state.row, run="run", correlation_id="flow", step="payments.charge", scope="order/1", failure=b"F", now=0.0
     )
     after = settle(state, ("F", 0))._replace(row=failed.row or state.row)
@@ -201,12 +194,12 @@ def fail(state: State, who: str) -> Iterator[Step]:
 def end(state: State, i: int, run: Run, scenario: Scenario) -> State:
     """The transaction that ends one attempt of the step."""
     token, boot, row = WHO[i], f"boot {state.boot}", state.row or NOTHING_WRITTEN
-    if run.got == "error" and state.tries + 1 < scenario.attempts and saga.owns(row, token, boot):
+    if run.got == "error" and state.tries + 1 < scenario.attempts and scenario.decisions.owns(row, token, boot):
         released = state.row and saga.release(state.row, token, 0.0)
         return put(state._replace(tries=state.tries + 1, row=released), ("S", 0))
     how = {"ok": LedgerState.DONE, "declined": LedgerState.VOID, "error": LedgerState.UNSURE}[run.got]
     spoken = b"spoken" if how is LedgerState.UNSURE and scenario.on_dead else None
-    ended = saga.end(row, token=token, boot=boot, end=how, results=(b"result",), spoken=spoken, now=0.0)
+    ended = scenario.decisions.end(row, token=token, boot=boot, end=how, results=(b"result",), spoken=spoken, now=0.0)
     after = ordered(state._replace(row=ended.row), ended.undo)
     if not ended.won:
         return after
@@ -307,3 +300,20 @@ def wrong(state: State, scenario: Scenario) -> str:
     if failed and is_in(state, LedgerState.DONE):
         return "failed and left done"
     return ""
+
+
+def whole(without: frozenset[str] = frozenset()) -> dict[str, Scenario]:
+    """What `make models` visits."""
+    scenario = Scenario(decisions=without_rules(without))
+    return {
+        "two copies, a failure twice": scenario,
+        "no failure": replace(scenario, failures=0),
+        "a letter is replayed while a failure may come": replace(scenario, failures=1, replay=True),
+        "dies for good, on_dead": replace(scenario, failures=0, on_dead=True),
+        "failure, on_dead, undo may die": replace(scenario, failures=1, on_dead=True, undo_dies=True),
+    }
+
+
+def small(without: frozenset[str] = frozenset()) -> dict[str, Scenario]:
+    """What the suite visits: the same with one crash and one pause."""
+    return {name: replace(scenario, crashes=1, pauses=1) for name, scenario in whole(without).items()}
