@@ -5,23 +5,28 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 from hocket.broker.port import Consumer, Delivery, Transport
 from hocket.declarations.subscription import Subscription
 from hocket.delivery.admit import Admission
 from hocket.delivery.arrival import Arrival
-from hocket.delivery.commit import STORE_FIRST_WAIT, STORE_LONGEST_WAIT, Committer
+from hocket.delivery.commit import Committer
 from hocket.delivery.decode import decode
 from hocket.delivery.handle import Handling, Readmit
 from hocket.delivery.intake import Intake, PrefetchBudget
 from hocket.errors import HocketError, StoreError
 from hocket.outcome import GiveBack
 from hocket.resilience.circuit import Circuit
+from hocket.resilience.retrying import until_done
+from hocket.retry import Backoff
 from hocket.runtime import Runtime
 from hocket.store.records import OutboxRow
 
 #: Batches that are being admitted at once: while the store looks up the keys of one the next is decoded.
 ADMITTING = 2
+#: Waits between tries to look deliveries up while the store fails.
+STORE_BACKOFF = Backoff(first=0.1, longest=5.0)
 #: Seconds after which a closed gate (full outbox, failing store) is looked at again.
 GATE_LOOK_SECONDS = 0.2
 #: Seconds that handlers which were cut at a stop get to clean up, and their deliveries to be given back.
@@ -211,17 +216,14 @@ class SubscriptionRunner:
         return False
 
     async def _until_admitted(self, arrivals: list[Arrival]) -> None:
-        wait = STORE_FIRST_WAIT
-        while True:
-            try:
-                await self.pipeline.admission.admit(arrivals)
-                return
-            except StoreError as error:
-                service = self.subscription.service
-                self.pipeline.runtime.signals.trouble(service, "the store does not answer", reason=str(error))
-                self.pipeline.committer.suspect(str(error))
-                await asyncio.sleep(wait)
-                wait = min(wait * 2, STORE_LONGEST_WAIT)
+        pipeline = self.pipeline
+
+        def failed(error: StoreError) -> None:
+            pipeline.runtime.trouble("the store does not answer", reason=str(error))
+            pipeline.committer.suspect(str(error))
+
+        admit = partial(pipeline.admission.admit, arrivals)
+        await until_done(admit, STORE_BACKOFF, pipeline.runtime.chance, on=StoreError, failed=failed)
 
     async def _handle(self) -> None:
         while True:

@@ -15,6 +15,8 @@ from hocket.broker.port import Published, Verdict
 from hocket.errors import StoreError, TransportError
 from hocket.outbox.batcher import Batcher
 from hocket.outbox.subject_order import SubjectOrder
+from hocket.resilience.retrying import until_done
+from hocket.retry import Backoff
 from hocket.runtime import Runtime
 from hocket.store.records import OutboxRow, RowKind, Waiting
 from hocket.telemetry.signals import Sent
@@ -38,6 +40,7 @@ REST_FIRST = 0.5
 REST_LONGEST = 30.0
 LOOK_SECONDS = 5.0  # between looks at the store for what others have written or freed
 STORE_WAIT = 1.0  # seconds between tries while the store fails
+STORE_BACKOFF = Backoff(STORE_WAIT, STORE_WAIT)
 NEWLY_DUE = 2**62  # `after` that asks the store for nothing but what has just become due
 COUNTED = (RowKind.EVENT, RowKind.SCHEDULED)  # by the bound of events
 
@@ -275,11 +278,7 @@ class Relay:
             self._timer.set()
 
     async def _until_stored(self, write: Callable[[], Awaitable[None]]) -> None:
-        while True:
-            try:
-                return await write()
-            except StoreError:
-                await asyncio.sleep(STORE_WAIT)
+        await until_done(write, STORE_BACKOFF, self.runtime.chance, on=StoreError)
 
     def _forgotten(self, ids: Iterable[int]) -> None:
         for id in ids:

@@ -12,6 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hocket.broker.port import Consumer, Delivery
 from hocket.observe import QUEUES, Raw, Reader, Source
 from hocket.resilience.guard import BreakerGuard
+from hocket.resilience.retrying import until_done
+from hocket.retry import Backoff
 from hocket.runtime import Runtime
 from hocket.store.port import Tx as StoreTx
 from hocket.store.records import Offset
@@ -20,9 +22,8 @@ from hocket.tx import AttemptInfo, Tx
 #: Messages in one batch, and those the broker hands over before the first is settled.
 BATCH = 256
 PREFETCH = 512
-#: Seconds before a batch comes again whose reader raised: doubled from the first to the longest.
-FIRST_WAIT = 0.2
-LONGEST_WAIT = 10.0
+#: Waits before a batch comes again whose reader raised.
+READ_BACKOFF = Backoff(first=0.2, longest=10.0)
 #: Seconds that a reader gets for one batch.
 READ_SECONDS = 60.0
 
@@ -75,7 +76,7 @@ class StreamReader:
         queue = QUEUES[self.source]
         stream = self.source != "dead"
         if stream:
-            await self._until(self._take_over)
+            await self._until_done(self._take_over)
         offset = self._seen.next if stream else None
         self.consumer = await self.runtime.transport.consume(
             queue, prefetch=PREFETCH, deliver=self._deliver, offset=offset
@@ -83,7 +84,7 @@ class StreamReader:
         while True:
             batch = await self._take()
             try:
-                await self._until(partial(self._fold, batch, stream))
+                await self._until_done(partial(self._fold, batch, stream))
             except Fenced:
                 self.runtime.signals.trouble(self.runtime.service, "another reader has taken over", source=self.source)
                 await self.consumer.cancel()
@@ -117,24 +118,21 @@ class StreamReader:
             self._some.clear()
             await self._some.wait()
 
-    async def _until(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Do it until it succeeds; only a stop and another reader end it before."""
-        wait = FIRST_WAIT
-        while True:
-            try:
-                async with asyncio.timeout(READ_SECONDS):
-                    await work()
-                return
-            except Fenced:
-                raise
-            except (Exception, asyncio.CancelledError) as error:  # a reader may raise anything; the batch comes again
-                if self.runtime.tasks.cutting():
-                    raise
-                self.runtime.signals.trouble(
-                    self.runtime.service, "a reader failed", source=self.source, error=repr(error)
-                )
-                await asyncio.sleep(wait)
-                wait = min(wait * 2, LONGEST_WAIT)
+    async def _until_done(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Repeat until it succeeds; only a stop and another reader end it earlier."""
+
+        async def limited() -> None:
+            async with asyncio.timeout(READ_SECONDS):
+                await work()
+
+        def failed(error: BaseException) -> None:
+            if isinstance(error, Fenced) or self.runtime.tasks.cutting():
+                raise error
+            self.runtime.trouble("a reader failed", source=self.source, error=repr(error))
+
+        # A reader may raise anything, a CancelledError of its own included; the batch comes again.
+        any_error = (Exception, asyncio.CancelledError)
+        await until_done(limited, READ_BACKOFF, self.runtime.chance, on=any_error, failed=failed)
 
     async def _fold(self, batch: list[Delivery], stream: bool) -> None:
         async with self.runtime.store.transaction() as tx:

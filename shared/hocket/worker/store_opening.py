@@ -2,19 +2,19 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from sqlalchemy import MetaData
 
 from hocket.errors import StoreError
+from hocket.resilience.retrying import until_done
+from hocket.retry import Backoff
 from hocket.runtime import Runtime
 
 Step = Callable[[], Awaitable[None]]
-#: Seconds before a store that was away at the start is tried again: doubled from the first to the longest, half of it
-#: left to chance.
-OPEN_FIRST_WAIT = 0.5
-OPEN_LONGEST_WAIT = 5.0
+#: Waits before a store that was not reachable at the start is tried again.
+OPEN_BACKOFF = Backoff(first=0.5, longest=5.0, jitter=0.5)
 
 
 @dataclass(slots=True)
@@ -47,17 +47,11 @@ class StoreOpening:
                 raise
         except StoreError as error:
             self.reason = str(error)
-            self.runtime.signals.trouble(self.runtime.service, "the store is away at the start", reason=self.reason)
+            self.runtime.trouble("the store is away at the start", reason=self.reason)
             raise
 
     async def _later(self, begin: Step, work: Step) -> None:
-        wait = OPEN_FIRST_WAIT
-        while True:
-            await asyncio.sleep(self.runtime.chance.uniform(wait / 2, wait))
-            wait = min(wait * 2, OPEN_LONGEST_WAIT)
-            with suppress(StoreError):
-                await self._once(begin)
-                break
+        await until_done(partial(self._once, begin), OPEN_BACKOFF, self.runtime.chance, on=StoreError, failures=1)
         await self._go_on(work)
 
     async def _go_on(self, work: Step) -> None:

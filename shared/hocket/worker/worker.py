@@ -34,7 +34,9 @@ from hocket.outbox.relay import Relay
 from hocket.outcome import Seen
 from hocket.resilience.circuit import Circuit
 from hocket.resilience.guard import BreakerGuard
+from hocket.resilience.retrying import until_done
 from hocket.resilience.supervisor import Supervisor
+from hocket.retry import Backoff
 from hocket.runtime import Runtime, ServiceInstance
 from hocket.service import Service
 from hocket.store.port import Store
@@ -55,8 +57,8 @@ SILENT_SECONDS = 10.0
 CLOSE_SECONDS = 10.0
 #: Seconds after which the topology is declared again while all is well: nobody tells us of a binding that was removed.
 KEEP_SECONDS = 60.0
-#: Seconds between tries to declare and consume while the link comes and goes.
-BEGIN_WAIT = 0.5
+#: Waits between tries to declare and consume while the link comes and goes.
+BEGIN_BACKOFF = Backoff(first=0.5, longest=0.5)
 
 
 class Worker:
@@ -178,13 +180,16 @@ class Worker:
         self.runtime.tasks.spawn("report", self.reporter.run())
 
     async def _until_linked(self, work: Callable[[], Awaitable[None]]) -> None:
-        while True:
-            await self.runtime.transport.until_ready()
-            try:
-                return await work()
-            except TransportError as error:
-                self.runtime.signals.trouble(self.service.name, "the link was lost at the start", reason=str(error))
-                await asyncio.sleep(BEGIN_WAIT)
+        runtime = self.runtime
+
+        async def linked() -> None:
+            await runtime.transport.until_ready()
+            await work()
+
+        def failed(error: TransportError) -> None:
+            runtime.trouble("the link was lost at the start", reason=str(error))
+
+        await until_done(linked, BEGIN_BACKOFF, runtime.chance, on=TransportError, failed=failed)
 
     async def stop(self, seconds: float = STOP_SECONDS) -> None:
         """Finish or give back what is in hand, publish what is due, close; everything within bounds."""
