@@ -69,7 +69,7 @@ class Reporter:
         fact["time"] = rfc3339(now)
         body = json.dumps([fact], separators=(",", ":"), ensure_ascii=False).encode()
         message = Message(RECEIPTS, "", body, "application/json", app_id=self.runtime.service)
-        return self.relay.say(OutboxRow(RowKind.RECEIPT, message, now.timestamp()))
+        return self.relay.send_unstored(OutboxRow(RowKind.RECEIPT, message, now.timestamp()))
 
     async def run(self) -> None:
         """Report for ever."""
@@ -94,7 +94,7 @@ class Reporter:
             self.waiting = await self.runtime.store.waiting()
         except StoreError:
             return
-        self.relay.note(self.waiting)
+        self.relay.backlog.set_stored(self.waiting)
         oldest = self.waiting.oldest
         self.runtime.signals.sampled(
             Sample(

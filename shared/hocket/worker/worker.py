@@ -28,6 +28,7 @@ from hocket.delivery.settle import settle
 from hocket.envelope.ids import Ids
 from hocket.errors import HocketError, TransportError
 from hocket.observe import Observer
+from hocket.outbox.backlog import Backlog
 from hocket.outbox.builder import OutboxBuilder
 from hocket.outbox.outside_transactions import OutsideTransactions
 from hocket.outbox.relay import Relay
@@ -91,16 +92,17 @@ class Worker:
         )
         self.circuits: dict[str, Circuit] = {}
         declared = service.declarations
-        self.relay = Relay(runtime)
+        self.backlog = Backlog(runtime)
+        self.relay = Relay(runtime, self.backlog)
         self.reporter = Reporter(runtime, version, declared, self.relay, self.circuits, self._in_hand)
         builder = OutboxBuilder(service.name, runtime.ids, clock, signals, config.max_event_bytes, declared.older)
         recorder = Recorder(runtime.instance, builder, self._shed)
-        changed, unknown = self.reporter.breaker_changed, self.relay.look_again
+        changed, unknown = self.reporter.breaker_changed, self.backlog.fetch_all
         self.handling = Handling(runtime, recorder, self.circuits, changed)
         self.committer = Committer(runtime, recorder, won=self._won, lost=self._lost, unknown=unknown)
         self.runners = self._runners(Admission(runtime, declared.subscriptions))
         self.outside_transactions = OutsideTransactions(
-            runtime, declared, builder, self.circuits, changed, self.full, self.relay.hand, unknown=unknown
+            runtime, declared, builder, self.circuits, changed, self.full, self.backlog.add, unknown=unknown
         )
         readers = service.readers if isinstance(service, Observer) else {}
         self.readers = [StreamReader(runtime, source, call) for source, call in readers.items()]
@@ -124,7 +126,7 @@ class Worker:
         """
         self.service.complete()
         try:
-            late = await self.opening.start(self.relay.start, self._work)
+            late = await self.opening.start(self.backlog.start, self._work)
             self._beginning = late or self._beginning
         except BaseException:
             await self._close()
@@ -137,7 +139,7 @@ class Worker:
             reader.use = use
         await self.runtime.transport.open()
         self._name_breakers()
-        lease = hold_lease(self.runtime, self.relay.look_again, self.committer.suspect)
+        lease = hold_lease(self.runtime, self.backlog.fetch_all, self.committer.suspect)
         self.runtime.tasks.spawn("lease", lease)
         self.runtime.tasks.spawn("commit", self.committer.run())
         self.runtime.tasks.spawn("sweep", self.sweeper.run())
@@ -154,7 +156,7 @@ class Worker:
     async def _begin(self) -> None:
         topology = kit() + self.service.declarations.topology()
         await self._until_linked(lambda: self.runtime.transport.declare(topology))
-        self.relay.open()
+        self.relay.start()
 
         async def again() -> None:
             try:
@@ -265,7 +267,7 @@ class Worker:
 
     def full(self) -> bool:
         """Whether the outbox is at its bound of due events."""
-        return self.relay.full
+        return self.backlog.full
 
     def outside(
         self, key: str | None, correlation_id: str | None, connection: AsyncConnection | None = None
@@ -273,7 +275,7 @@ class Worker:
         """A transaction outside a handler; with a `connection` it joins one that an application owns."""
         self.opening.check()
         if connection is not None:
-            return self.outside_transactions.joined(key, correlation_id, connection, self.relay.nudge)
+            return self.outside_transactions.joined(key, correlation_id, connection, self.backlog.claim_now)
         return self.outside_transactions.transaction(key, correlation_id)
 
     async def send(
@@ -296,11 +298,11 @@ class Worker:
         self._won([arrival], rows)
 
     def _won(self, arrivals: Sequence[Arrival], rows: Sequence[OutboxRow]) -> None:
-        self.relay.hand(rows)
+        self.backlog.add(rows)
         if not arrivals:
             return
         if any(isinstance(each.outcome, Seen) for each in arrivals):
-            self.relay.nudge()
+            self.backlog.claim_now()
         settle(arrivals)
         done: dict[str, list[Arrival]] = {}
         for each in arrivals:
@@ -313,7 +315,7 @@ class Worker:
         self.runners[arrival.subscription.queue].again(arrival)
 
     def _shed(self) -> bool:
-        if not self.relay.receipts_full:
+        if not self.backlog.receipts_full:
             return False
         self.reporter.shed += 1
         return True

@@ -9,7 +9,7 @@ import pytest
 from hocket import Event, Heard, Scheduled, Service, Tx
 from hocket.broker.topology import Binding, of_service
 from hocket.delivery.runner import FORMER_SECONDS
-from hocket.outbox.relay import Relay
+from hocket.outbox.backlog import Backlog
 from tests.hocket.sample_services import BRIEF, LONG, Ill, Processes, Rung, Shut, World, message_of, until, uses
 
 
@@ -259,7 +259,7 @@ async def test_the_old_queue_is_reported_after_a_lost_link_too(
         await tower.hear(Rung(name=f"b{number}"), f"k{number}")
     worker = await tower.start(renamed("bill", "charge").using(world))
     worker.runtime.signals.trouble = lambda service, what, **facts: told.append((what, facts.get("queue")))  # type: ignore[method-assign]
-    monkeypatch.setattr(Relay, "full", property(lambda _: shut.is_set()))
+    monkeypatch.setattr(Backlog, "full", property(lambda _: shut.is_set()))
     lane = worker.runners["billing.charge"]
     await until(lambda: len(lane.intake) == 5)
     tower.broker.cut("billing")
@@ -298,7 +298,7 @@ async def test_the_old_queue_is_emptied_again_where_the_link_is_lost_at_the_end(
         shut.clear()
 
     consumer.cancel = late  # type: ignore[method-assign]
-    monkeypatch.setattr(Relay, "full", property(lambda _: shut.is_set()))
+    monkeypatch.setattr(Backlog, "full", property(lambda _: shut.is_set()))
     tower.broker.unbind(Binding("billing", "billing.charge", "billing.bill"))
     await tower.advance(timedelta(seconds=1.5 * FORMER_SECONDS))
     assert told == []

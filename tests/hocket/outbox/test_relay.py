@@ -13,9 +13,9 @@ from hocket import Event, Heard, Scheduled, Service, Tx
 from hocket.broker.port import Message
 from hocket.broker.topology import of_service
 from hocket.errors import OutboxFull
-from hocket.outbox import relay
+from hocket.outbox import backlog
 from hocket.runtime import here
-from hocket.store.records import Ending, OutboxRow, RowKind
+from hocket.store.records import Ending, OutboxRow, RowKind, Waiting
 from hocket.worker import Worker
 from tests.hocket.sample_services import LONG, Behave, Processes, Rung, World, bells, book, echo, until, uses
 
@@ -100,15 +100,15 @@ async def test_what_is_addressed_to_oneself_or_scheduled_holds_nobody(tower: Pro
     message = Message("clocks", "clocks.stop", b"{}", "application/json")
     row = OutboxRow(kind, message, tower.clock.now().timestamp(), subject="clock/a", schedule="clock.struck x")
     [written] = await worker.runtime.store.commit([Ending(outbox=(row,))])
-    worker.relay.hand(written.outbox)
+    worker.backlog.add(written.outbox)
     await say(worker, 1, 2)
     await until(lambda: struck(tower) == [1, 2], 0.4)
-    assert worker.relay._resting  # the row itself goes again half a second later
+    assert worker.relay.delayed == 1  # the row itself goes again half a second later
     tower.broker.nack_next(1)
     await say(worker, 3)
-    await until(lambda: len(worker.relay._resting) == 2, 0.1)
+    await until(lambda: worker.relay.delayed == 2, 0.1)
     [written] = await worker.runtime.store.commit([Ending(outbox=(row,))])
-    worker.relay.hand(written.outbox)
+    worker.backlog.add(written.outbox)
     await until(lambda: bool(tower.letters()), 0.2)  # what it brings is no order to undo; it overtook the third
     assert struck(tower) == [1, 2]
     await tower.quiet()
@@ -121,7 +121,7 @@ async def test_a_refused_row_is_set_aside_and_its_neighbours_go_on(tower: Proces
     lost = Message("hocket.nowhere", "x", b"{}", "application/json")
     rows = [OutboxRow(RowKind.EVENT, lost, tower.clock.now().timestamp(), subject="clock/a")]
     [written] = await worker.runtime.store.commit([Ending(outbox=tuple(rows))])
-    worker.relay.hand(written.outbox)
+    worker.backlog.add(written.outbox)
     await say(worker, 1, 2)
     await tower.quiet()
     assert struck(tower) == [1, 2]
@@ -133,7 +133,7 @@ async def test_an_unrouted_row_stays_and_goes_again(tower: Processes) -> None:
     worker = await running(tower)
     row = OutboxRow(RowKind.SELF, Message("clocks", "clocks.late", b"{}", "application/json"), 0.0)
     [written] = await worker.runtime.store.commit([Ending(outbox=(row,))])
-    worker.relay.hand(written.outbox)
+    worker.backlog.add(written.outbox)
     await asyncio.sleep(120)
     assert not worker.relay.idle
     lane = of_service("clocks", [("clocks.late", []), ("clocks.wind", []), ("clocks.stop", [])])
@@ -211,7 +211,7 @@ async def test_a_restart_keeps_timers(tower: Processes) -> None:
 
 async def test_rows_of_an_earlier_boot_are_taken_over(tower: Processes, monkeypatch: pytest.MonkeyPatch) -> None:
     """RULES 4.1: what a killed process left is published by the next, in its order, before what is newer."""
-    monkeypatch.setattr(relay, "MEMORY_ROWS", 100)
+    monkeypatch.setattr(backlog, "MEMORY_ROWS", 100)
     worker = await running(tower)
     tower.broker.cut("clocks", heal=False)
     await say(worker, *range(300))
@@ -224,8 +224,8 @@ async def test_rows_of_an_earlier_boot_are_taken_over(tower: Processes, monkeypa
 
 async def test_the_bound_of_due_events(tower: Processes, monkeypatch: pytest.MonkeyPatch) -> None:
     """RULES 4.6: at the bound intake pauses and `tx()` raises `OutboxFull`; timers do not count; then it goes on."""
-    monkeypatch.setattr(relay, "EVENTS_BOUND", 50)
-    monkeypatch.setattr(relay, "MEMORY_ROWS", 20)
+    monkeypatch.setattr(backlog, "EVENTS_BOUND", 50)
+    monkeypatch.setattr(backlog, "MEMORY_ROWS", 20)
     world = World(behave=echo)
     clock = await running(tower)
     for number in range(60):
@@ -236,7 +236,7 @@ async def test_the_bound_of_due_events(tower: Processes, monkeypatch: pytest.Mon
     await tower.quiet()
     tower.broker.alarm(True)
     for each in (worker, clock):
-        each.relay.note(await each.runtime.store.waiting())
+        each.backlog.set_stored(await each.runtime.store.waiting())
     with pytest.raises(OutboxFull):
         await say(clock, *range(60))
     assert clock.full()
@@ -251,14 +251,14 @@ async def test_the_bound_of_due_events(tower: Processes, monkeypatch: pytest.Mon
 
 async def test_intake_pauses_at_the_bound_and_goes_on(tower: Processes, monkeypatch: pytest.MonkeyPatch) -> None:
     """RULES 4.6: at the bound no handler begins and nothing leaves the queue; below it all of it is handled, once."""
-    monkeypatch.setattr(relay, "EVENTS_BOUND", 50)
+    monkeypatch.setattr(backlog, "EVENTS_BOUND", 50)
     world = World()
     worker = await tower.start(clocks.using(world))
     await tower.quiet()
     tower.broker.nack_next(50)
     for number in range(50):
         await say(worker, number, name=f"n{number}")
-    await until(lambda: len(worker.relay._resting) == 50, 0.2)
+    await until(lambda: worker.relay.delayed == 50, 0.2)
     for number in range(20):
         await tower.hear(Wound(name="x"), f"k{number}")
     await asyncio.sleep(0.3)
@@ -276,8 +276,8 @@ async def test_the_bound_holds_before_the_broker_was_ever_reached(
     tower: Processes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """RULES 4.6: what an earlier process left counts too, and HTTP answers 503 although no link ever stood."""
-    monkeypatch.setattr(relay, "EVENTS_BOUND", 50)
-    monkeypatch.setattr(relay, "MEMORY_ROWS", 20)
+    monkeypatch.setattr(backlog, "EVENTS_BOUND", 50)
+    monkeypatch.setattr(backlog, "MEMORY_ROWS", 20)
     worker = await running(tower)
     tower.broker.cut("clocks", heal=False)
     with pytest.raises(OutboxFull):
@@ -296,11 +296,16 @@ async def test_receipts_are_shed_and_counted_and_stop_nobody(
     tower: Processes, monkeypatch: pytest.MonkeyPatch, behave: Behave
 ) -> None:
     """RULES 4.6: receipts have a bound of their own; beyond it they are shed, also those of a handler's own `Tx`."""
-    monkeypatch.setattr(relay, "RECEIPTS_BOUND", 10)
+    monkeypatch.setattr(backlog, "RECEIPTS_BOUND", 10)
     world = World(behave=behave)
     worker = await tower.start(bells.using(world))
     await tower.quiet()
-    worker.relay._receipts += 10
+
+    async def waiting() -> Waiting:
+        return Waiting(receipts=10)
+
+    monkeypatch.setattr(worker.runtime.store, "waiting", waiting)
+    await until(lambda: worker.backlog.receipts_full, 2)
     for number in range(30):
         await tower.hear(RUNG, f"k{number}")
     await tower.quiet()

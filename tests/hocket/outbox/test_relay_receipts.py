@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from hocket.broker.port import Message, Published
 from hocket.broker.topology import RECEIPTS
-from hocket.outbox.relay import RECEIPT_LINGER
+from hocket.outbox.backlog import RECEIPT_LINGER
 from tests.hocket.sample_services import Processes, Rung, World, bells, echo
 
 
