@@ -7,15 +7,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
-from hocket.broker.port import Consumer, Delivery, Transport
+from hocket.broker.port import Consumer, Delivery
 from hocket.declarations.subscription import Subscription
 from hocket.delivery.admit import Admission
 from hocket.delivery.arrival import Arrival
 from hocket.delivery.commit import Committer
 from hocket.delivery.decode import decode
+from hocket.delivery.former_queue import FormerQueues
 from hocket.delivery.handle import Handling, Readmit
 from hocket.delivery.intake import Intake, PrefetchBudget
-from hocket.errors import HocketError, StoreError
+from hocket.errors import StoreError
 from hocket.outcome import GiveBack
 from hocket.resilience.circuit import Circuit
 from hocket.resilience.retrying import until_done
@@ -31,11 +32,6 @@ STORE_BACKOFF = Backoff(first=0.1, longest=5.0)
 GATE_LOOK_SECONDS = 0.2
 #: Seconds that handlers which were cut at a stop get to clean up, and their deliveries to be given back.
 GIVE_BACK_SECONDS = 2.0
-#: Seconds without a delivery after which the queue of a former name counts as empty.
-FORMER_SECONDS = 30.0
-#: Tries to consume the queue of a former name, before it counts as removed, and seconds between them.
-FORMER_TRIES = 3
-FORMER_WAIT = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +57,7 @@ class SubscriptionRunner:
     intake: Intake = field(init=False)
     consumer: Consumer | None = None
     in_hand: int = 0
-    former: "dict[str, Consumer]" = field(default_factory=dict)  # consumers of the queues it had, by queue
-    _heard: "dict[str, float]" = field(default_factory=dict)  # when these delivered last
+    former: FormerQueues = field(init=False)
     _ready: deque[Arrival] = field(default_factory=deque)
     _waiting: "deque[asyncio.Future[None]]" = field(default_factory=deque)
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
@@ -74,65 +69,17 @@ class SubscriptionRunner:
 
     def __post_init__(self) -> None:
         self.intake = Intake(PrefetchBudget(self.share, self.subscription.prefetch))
+        self.former = FormerQueues(self.pipeline.runtime, self.subscription, self.intake)
 
-    async def start(self, transport: Transport) -> None:
+    async def start(self) -> None:
         """Consume, and put the handlers to work."""
         queue, prefetch = self.subscription.queue, self.subscription.prefetch
+        transport, spawn = self.pipeline.runtime.transport, self.pipeline.runtime.tasks.spawn
         self.consumer = await transport.consume(queue, prefetch=prefetch, deliver=self.intake.deliver)
         self.intake.consumer = self.consumer
-        for former in self.subscription.former_queues:
-            self.pipeline.runtime.tasks.spawn(f"empty {former}", self._empty(former, transport))
-        spawn = self.pipeline.runtime.tasks.spawn
+        self.former.start()
         self._admitters = [spawn(f"admit {queue} {n}", self._admit()) for n in range(ADMITTING)]
         self._handlers = [spawn(f"handle {queue} {n}", self._handle()) for n in range(self.subscription.concurrency)]
-
-    async def _empty(self, queue: str, transport: Transport) -> None:
-        """Consume the queue of a former name until nothing comes from it, and say that it can be removed."""
-        while (consumer := await self._consume_former(queue, transport)) is not None:
-            await self._until_silent(queue)
-            epoch = consumer.epoch
-            await consumer.cancel()
-            while self.intake.held_of(queue):  # noqa: ASYNC110 -- the rest is settled in a moment
-                await asyncio.sleep(FORMER_WAIT)
-            lost = consumer.epoch != epoch  # what came at the end went back with the link
-            del self.former[queue]
-            await consumer.close()
-            if not lost:
-                what = "the queue of a former name is empty: remove it from the broker"
-                self.pipeline.runtime.signals.trouble(
-                    self.subscription.service, what, queue=queue, now=self.subscription.queue
-                )
-                return
-
-    async def _until_silent(self, queue: str) -> None:
-        clock = self.pipeline.runtime.clock
-        while self.intake.held_of(queue) or clock.monotonic() - self._heard[queue] < FORMER_SECONDS:  # noqa: ASYNC110
-            await asyncio.sleep(FORMER_WAIT)
-
-    async def _consume_former(self, queue: str, transport: Transport) -> Consumer | None:
-        """A consumer of the queue of a former name, None where it was removed long ago."""
-        early: list[Delivery] = []  # delivered before it is known whose they are
-
-        def deliver(delivery: Delivery) -> None:
-            if queue not in self.former:
-                early.append(delivery)
-                return
-            self._heard[queue] = self.pipeline.runtime.clock.monotonic()
-            self.intake.deliver(delivery)
-
-        for _ in range(FORMER_TRIES):
-            await transport.until_ready()
-            try:
-                consumer = await transport.consume(queue, prefetch=self.subscription.prefetch, deliver=deliver)
-            except HocketError:  # it was removed, or the link was lost just now
-                await asyncio.sleep(FORMER_WAIT)
-                continue
-            self.former[queue] = consumer
-            self._heard[queue] = self.pipeline.runtime.clock.monotonic()
-            for each in early:
-                deliver(each)
-            return consumer
-        return None
 
     def idle(self) -> bool:
         """Whether nothing is in work, and nothing waits but for an open breaker."""
@@ -193,11 +140,11 @@ class SubscriptionRunner:
 
     def _consumer_of(self, delivery: Delivery) -> Consumer:
         assert self.consumer is not None
-        return self.former.get(delivery.queue, self.consumer)
+        return self.former.consumers.get(delivery.queue, self.consumer)
 
     def consumers(self) -> list[Consumer]:
         """Its own, and those of former names."""
-        return [each for each in (self.consumer, *self.former.values()) if each is not None]
+        return [each for each in (self.consumer, *self.former.consumers.values()) if each is not None]
 
     def _parked(self, arrival: Arrival) -> bool:
         """A copy of what is in work waits for its end; then the inbox knows it."""

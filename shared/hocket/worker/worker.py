@@ -4,7 +4,6 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
-from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -175,7 +174,7 @@ class Worker:
         self.runtime.transport.on_ready(again)
         self.runtime.tasks.spawn("keep", keep())
         for runner in self.runners.values():
-            await self._until_linked(partial(runner.start, self.runtime.transport))
+            await self._until_linked(runner.start)
         for reader in self.readers:
             self.runtime.tasks.spawn(f"read {reader.source}", reader.run())
         self._begun = True

@@ -1,7 +1,6 @@
 """The relay: order, copies, bounds, and what it takes over."""
 
 import asyncio
-import json
 import re
 from datetime import timedelta
 from pathlib import Path
@@ -15,9 +14,9 @@ from hocket.broker.topology import of_service
 from hocket.errors import OutboxFull
 from hocket.outbox import backlog
 from hocket.runtime import here
-from hocket.store.records import Ending, OutboxRow, RowKind, Waiting
+from hocket.store.records import Ending, OutboxRow, RowKind
 from hocket.worker import Worker
-from tests.hocket.sample_services import LONG, Behave, Processes, Rung, World, bells, book, echo, until, uses
+from tests.hocket.sample_services import LONG, Processes, Rung, World, bells, echo, until, uses
 
 RUNG = Rung(name="a")
 clocks = Service("clocks", owner="team-tower", uses=uses)
@@ -289,33 +288,6 @@ async def test_the_bound_holds_before_the_broker_was_ever_reached(
     tower.broker.mend("clocks")
     await tower.quiet()
     assert struck(tower) == list(range(50))
-
-
-@pytest.mark.parametrize("behave", [book, echo])
-async def test_receipts_are_shed_and_counted_and_stop_nobody(
-    tower: Processes, monkeypatch: pytest.MonkeyPatch, behave: Behave
-) -> None:
-    """RULES 4.6: receipts have a bound of their own; beyond it they are shed, also those of a handler's own `Tx`."""
-    monkeypatch.setattr(backlog, "RECEIPTS_BOUND", 10)
-    world = World(behave=behave)
-    worker = await tower.start(bells.using(world))
-    await tower.quiet()
-
-    async def waiting() -> Waiting:
-        return Waiting(receipts=10)
-
-    monkeypatch.setattr(worker.runtime.store, "waiting", waiting)
-    await until(lambda: worker.backlog.receipts_full, 2)
-    for number in range(30):
-        await tower.hear(RUNG, f"k{number}")
-    await tower.quiet()
-    assert world.attempts == [1] * 30
-    assert len([each for each in tower.log() if each.type == "bell.echoed"]) == 30
-    assert worker.reporter.shed == 30
-    assert tower.receipts() == []
-    await tower.advance(timedelta(seconds=20))
-    facts = [fact for each in tower.broker.messages("hocket.receipts") for fact in json.loads(each.body)]
-    assert [fact["shed"] for fact in facts if fact["kind"] == "heartbeat"][-1] == 30  # the gap is told
 
 
 def test_nobody_else_publishes() -> None:
