@@ -9,7 +9,7 @@ import pytest
 
 from deploy.broker.node import RabbitNode
 from hocket.broker.topology import DEAD, EVENTS, HEARD
-from hocket.worker import worker as worker_module
+from hocket.worker import topology as topology_module
 from tests.flows.two_services import PATIENCE, Choir, choir
 
 #: Returns after which a quorum queue gives a message up (docs/wire.md#broker-objects), and one more.
@@ -55,7 +55,7 @@ async def test_an_exchange_between_others_is_declared_again_by_and_by(
     band: Choir, monkeypatch: pytest.MonkeyPatch, rabbitmq: RabbitNode, broker_url: str, tmp_path: Path
 ) -> None:
     """`heard` deleted: no publish fails, so the topology is declared again from time to time."""
-    monkeypatch.setattr(worker_module, "KEEP_SECONDS", 0.2)
+    monkeypatch.setattr(topology_module, "REDECLARE_SECONDS", 0.2)
     (tmp_path / "other").mkdir()
     async with choir(rabbitmq, broker_url, tmp_path / "other") as other:
         async with other.admin() as channel:

@@ -103,7 +103,7 @@ async def test_every_hostile_delivery_is_accounted_for(
         assert rows.scalar_one() == found[Word.HANDLED]
         assert worker.live
         assert worker.health() == []
-        assert worker.runners["sieve.take"].intake._ration.held == 0
+        assert worker.runners["sieve.take"].intake._budget.held == 0
     finally:
         await worker.stop()
 

@@ -27,11 +27,11 @@ async def test_intake_is_bounded_by_bytes_and_every_event_is_done_once(band: Cho
     """The consumer is limited and raised again on the same channel: nothing comes twice, nothing is left behind."""
     lane = band.workers[band.alto.name].runners[band.queue]
     assert lane.consumer is not None
-    ration, held, asked = lane.intake._ration, list[int](), set[int]()
+    budget, held, asked = lane.intake._budget, list[int](), set[int]()
 
     async def note(number: int, attempt: int) -> None:
-        held.append(ration.held)
-        asked.add(ration.present)
+        held.append(budget.held)
+        asked.add(budget.current)
 
     band.song.before = note
     epoch = lane.consumer.epoch
@@ -40,8 +40,8 @@ async def test_intake_is_bounded_by_bytes_and_every_event_is_done_once(band: Cho
     assert max(held) < NOTES * EACH
     assert min(asked) <= MAY / EACH
     assert lane.consumer.epoch == epoch
-    assert ration.held == 0
+    assert budget.held == 0
     assert sum(band.notes.attempts_of(band.queue).values()) == NOTES
     await band.sing(NOTES, NOTES)
     await band.once(2 * NOTES)
-    assert ration.present == lane.subscription.prefetch
+    assert budget.current == lane.subscription.prefetch

@@ -1,4 +1,4 @@
-"""Station record: an outcome becomes what it leaves behind. The one place where an outcome is acted on."""
+"""Station record: turns an outcome into the rows that it leaves behind. The only place that acts on an outcome."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -23,9 +23,9 @@ from hocket.runtime import ServiceInstance
 from hocket.saga.ledger import LedgerRow, UndoOrder
 from hocket.store.records import Ending, InboxRow, InboxState, InboxWrite, OutboxRow, RowKind
 
-PROMISE = "an outcome becomes what it leaves behind: inbox row, outbox rows, ledger row, receipt, letter"
+PROMISE = "an outcome becomes the rows that it leaves behind: inbox row, outbox rows, ledger row, receipt, letter"
 
-#: Characters of a `traceparent` that is taken over from a delivery's headers.
+#: Characters of a `traceparent` that is copied from a delivery's headers.
 MAX_HOP_CHARS = 128
 
 
@@ -39,9 +39,9 @@ class Recorder:
     _allowed: dict[str, Mapping[EventName, type[Event]]] = field(default_factory=dict)
 
     def ending(self, arrival: Arrival, ledger: LedgerRow | None) -> tuple[Ending, bool]:
-        """What the arrival's outcome leaves behind, and whether its run still owned its step (RULES 5.2).
+        """The rows that the arrival's outcome leaves behind, and whether its run still owned its step (RULES 5.2).
 
-        A run that was fenced leaves at most the next undo (RULES 5.4). `Unsayable` when what it said must not leave.
+        A fenced run leaves at most the next undo (RULES 5.4). `Unsayable` where an event that it said is not allowed.
         """
         match arrival.outcome:
             case Done(said=said):
@@ -55,13 +55,13 @@ class Recorder:
             case Refused():
                 row = self._row(arrival, InboxState.REFUSED)
                 kept = (ledger,) if ledger else ()
-                return self._won(arrival, row, ledger=kept, receipt=self._receipt(arrival, ledger=ledger)), True
+                return self._ending(arrival, row, ledger=kept, receipt=self._receipt(arrival, ledger=ledger)), True
             case Obsolete():
                 return Ending(receipt=self._receipt(arrival, death=_death(arrival), ledger=ledger)), True
             case GiveBack() | None:
-                if arrival.marked and arrival.row is not None:  # it did not die: its start is no start
+                if arrival.marked and arrival.row is not None:  # its process is alive: the mark of its start is removed
                     row = arrival.row._replace(history=arrival.row.history[:-1])
-                    return self._won(arrival, row, ledger=of_ledger.released(arrival, ledger)), True
+                    return self._ending(arrival, row, ledger=of_ledger.released(arrival, ledger)), True
                 return Ending(ledger=of_ledger.released(arrival, ledger)), True
 
     def _done(
@@ -83,7 +83,7 @@ class Recorder:
                     ids += (undo.event_id,)
         state = change.rows[0] if change.rows else ledger
         row = self._row(arrival, InboxState.HANDLED, said=ids)
-        ending = self._won(arrival, row, rows, change.rows, self._receipt(arrival, said=ids, ledger=state))
+        ending = self._ending(arrival, row, rows, change.rows, self._receipt(arrival, said=ids, ledger=state))
         if arrival.subscription.idempotent and arrival.row is None:
             ending = ending._replace(inbox=None)  # RULES 2.6
         return ending, True
@@ -107,17 +107,18 @@ class Recorder:
         row = self._row(arrival, InboxState.RETRY)._replace(attempt=known)
         moved = of_ledger.released(arrival, ledger)
         receipt = self._receipt(arrival, ledger=moved[0] if moved else ledger)
-        return self._won(arrival, row, (later,), moved, receipt), True
+        return self._ending(arrival, row, (later,), moved, receipt), True
 
     def _bury(self, arrival: Arrival, bury: Bury, ledger: LedgerRow | None) -> tuple[Ending, bool]:
         if not bury.row:
             death = identity_of(arrival)
             message = letter(arrival, bury, death=death, spoke=False, history=(attempt_of(arrival),))
             receipt = self._receipt(arrival, death=death)
-            return Ending(None, (self._letter(arrival, message),), of_ledger.released(arrival, ledger), receipt), True
+            rows: tuple[OutboxRow, ...] = (self._letter_row(arrival, message),)
+            return Ending(None, rows, of_ledger.released(arrival, ledger), receipt), True
         said: tuple[OutboxRow, ...] = ()
         if bury.began and arrival.subscription.on_dead is not None:
-            said, bury = self._spoken(arrival, bury)
+            said, bury = self._last_event(arrival, bury)
         change = UNCHANGED
         if arrival.role is Role.STEP and ledger is not None and bury.began:
             spoken = said[0].message.body if said else None
@@ -131,24 +132,24 @@ class Recorder:
             death_id=death, spoke=bool(said), base=arrival.attempt
         )
         message = letter(arrival, bury, death=death, spoke=bool(said), history=row.history)
-        rows = (*said, *undo, self._letter(arrival, message))
+        rows = (*said, *undo, self._letter_row(arrival, message))
         receipt = self._receipt(arrival, said=ids, death=death, ledger=change.rows[0] if change.rows else ledger)
-        return self._won(arrival, row, rows, change.rows, receipt), True
+        return self._ending(arrival, row, rows, change.rows, receipt), True
 
-    def _spoken(self, arrival: Arrival, bury: Bury) -> tuple[tuple[OutboxRow, ...], Bury]:
-        """What `on_dead` says; when it raises the burial stands and the letter says so (RULES 5.5)."""
+    def _last_event(self, arrival: Arrival, bury: Bury) -> tuple[tuple[OutboxRow, ...], Bury]:
+        """The event of `on_dead`; where that raises, the letter says so and is sent all the same (RULES 5.5)."""
         death = Death(cause=bury.cause, error=bury.error, attempts=arrival.used)
         subscription = arrival.subscription
         try:
             assert subscription.on_dead is not None
-            last_word = subscription.on_dead(arrival.event, death)
-            return self.builder.rows((last_word,), self._cause(arrival), self._declared(subscription)), bury
+            event = subscription.on_dead(arrival.event, death)
+            return self.builder.rows((event,), self._cause(arrival), self._declared(subscription)), bury
         except Exception as broken:  # noqa: BLE001 -- a team's code may raise anything
             text = clean(f"its on_dead raised {type(broken).__name__}: {text_of(broken)}; {bury.error}")
             return (), replace(bury, error=text)
 
     def fence(self, arrival: Arrival, ledger: LedgerRow | None) -> Ending:
-        """What a run leaves that found itself fenced before its end: at most the next undo (RULES 5.4)."""
+        """What a fenced run leaves behind: at most the next undo (RULES 5.4)."""
         return self._fenced(arrival, of_ledger.fenced(arrival, ledger, self.instance.boot))
 
     def _fenced(self, arrival: Arrival, change: LedgerChange) -> Ending:
@@ -160,10 +161,10 @@ class Recorder:
         queue = subscription.undone_by.queue if subscription.undone_by is not None else subscription.queue
         return self.builder.undo(order, queue, json.loads(order.why), arrival.known)
 
-    def _letter(self, arrival: Arrival, message: Message) -> OutboxRow:
+    def _letter_row(self, arrival: Arrival, message: Message) -> OutboxRow:
         return OutboxRow(RowKind.LETTER, message, arrival.ended.timestamp(), inbox_key=arrival.key)
 
-    def _won(
+    def _ending(
         self,
         arrival: Arrival,
         row: InboxRow,
@@ -174,7 +175,7 @@ class Recorder:
         return Ending(InboxWrite(row, arrival.attempt, bool(arrival.replay)), outbox, ledger, receipt)
 
     def started(self, arrival: Arrival, alone: bool) -> Ending:
-        """What marks the start of a redelivered one in its inbox row (RULES 1.4)."""
+        """The write that marks the start of a redelivered delivery in its inbox row (RULES 1.4)."""
         boot, began = self.instance.boot, rfc3339(arrival.began)
         earlier = [
             each for each in (arrival.row.history if arrival.row else ()) if (each.word, each.error) != (STARTED, boot)
@@ -182,7 +183,7 @@ class Recorder:
         start = Attempt(arrival.attempt, began, "", STARTED, ALONE if alone else "", boot)
         history = (*earlier, start)[-HISTORY_ATTEMPTS:]
         row = self._row(arrival, InboxState.RETRY)._replace(attempt=arrival.attempt - 1, history=history)
-        return self._won(arrival, row._replace(updated=arrival.began.timestamp()))
+        return self._ending(arrival, row._replace(updated=arrival.began.timestamp()))
 
     def _row(self, arrival: Arrival, state: InboxState, said: tuple[str, ...] = ()) -> InboxRow:
         envelope = arrival.known

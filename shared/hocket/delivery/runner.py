@@ -1,4 +1,4 @@
-"""One subscription's way through the stations: its buffer, its handlers at work, its gates."""
+"""Runs one subscription: leads its deliveries through the stations and pauses its intake."""
 
 import asyncio
 from collections import deque
@@ -24,19 +24,19 @@ from hocket.retry import Backoff
 from hocket.runtime import Runtime
 from hocket.store.records import OutboxRow
 
-#: Batches that are being admitted at once: while the store looks up the keys of one the next is decoded.
+#: Batches that are admitted at once: while the store looks up the keys of one, the next is decoded.
 ADMITTING = 2
 #: Waits between tries to look deliveries up while the store fails.
 STORE_BACKOFF = Backoff(first=0.1, longest=5.0)
-#: Seconds after which a closed gate (full outbox, failing store) is looked at again.
-GATE_LOOK_SECONDS = 0.2
-#: Seconds that handlers which were cut at a stop get to clean up, and their deliveries to be given back.
+#: Seconds after which the reason of a pause (full outbox, failing store) is checked again.
+PAUSE_CHECK_SECONDS = 0.2
+#: Seconds that handlers cancelled at a stop have to clean up, and that giving back their deliveries may take.
 GIVE_BACK_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """What all runners of one service share: the stations, and what the worker knows."""
+    """What all runners of one service share: the stations, and callbacks of the worker."""
 
     runtime: Runtime
     admission: Admission
@@ -49,21 +49,21 @@ class Pipeline:
 
 @dataclass(slots=True)
 class SubscriptionRunner:
-    """Runs one subscription from intake to commit."""
+    """Runs one subscription, from intake to commit."""
 
     subscription: Subscription
     pipeline: Pipeline
-    share: int  # bytes that it may hold
+    share: int  # bytes of deliveries that it may hold
     intake: Intake = field(init=False)
     consumer: Consumer | None = None
-    in_hand: int = 0
+    in_progress: int = 0
     former: FormerQueues = field(init=False)
     _ready: deque[Arrival] = field(default_factory=deque)
     _waiting: "deque[asyncio.Future[None]]" = field(default_factory=deque)
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
-    _working: dict[bytes, list[Delivery]] = field(default_factory=dict)
+    _copies: dict[bytes, list[Delivery]] = field(default_factory=dict)
     _admitting: int = 0
-    _stopped: bool = False
+    _stopping: bool = False
     _admitters: "list[asyncio.Task[None]]" = field(default_factory=list)
     _handlers: "list[asyncio.Task[None]]" = field(default_factory=list)
 
@@ -72,7 +72,7 @@ class SubscriptionRunner:
         self.former = FormerQueues(self.pipeline.runtime, self.subscription, self.intake)
 
     async def start(self) -> None:
-        """Consume, and put the handlers to work."""
+        """Consume, and start the tasks that admit and handle."""
         queue, prefetch = self.subscription.queue, self.subscription.prefetch
         transport, spawn = self.pipeline.runtime.transport, self.pipeline.runtime.tasks.spawn
         self.consumer = await transport.consume(queue, prefetch=prefetch, deliver=self.intake.deliver)
@@ -82,11 +82,11 @@ class SubscriptionRunner:
         self._handlers = [spawn(f"handle {queue} {n}", self._handle()) for n in range(self.subscription.concurrency)]
 
     def idle(self) -> bool:
-        """Whether nothing is in work, and nothing waits but for an open breaker."""
-        return not self.in_hand and not self._admitting and (not len(self.intake) or self.parked())
+        """Whether no delivery is in progress, and none waits except for an open breaker."""
+        return not self.in_progress and not self._admitting and (not len(self.intake) or self.parked())
 
     def parked(self) -> bool:
-        """Whether its breaker is open and its period not yet over: what is in the buffer waits for later."""
+        """Whether its breaker is open and the open period is not over: the buffer waits."""
         circuit = self._circuit()
         return (
             circuit is not None
@@ -101,13 +101,13 @@ class SubscriptionRunner:
     def _allowed(self) -> tuple[int, float | None]:
         pipeline = self.pipeline
         if pipeline.full() or pipeline.committer.failing:
-            return 0, GATE_LOOK_SECONDS
+            return 0, PAUSE_CHECK_SECONDS
         circuit = self._circuit()
         if circuit is not None and circuit.state != "closed":
             wait = circuit.wait(pipeline.runtime.clock.monotonic())
             if wait > 0:
                 return 0, wait
-            return (0, GATE_LOOK_SECONDS) if self.in_hand else (1, None)
+            return (0, PAUSE_CHECK_SECONDS) if self.in_progress else (1, None)
         return self.subscription.prefetch, None
 
     async def _admit(self) -> None:
@@ -115,9 +115,9 @@ class SubscriptionRunner:
             batch = await self.intake.take(self._consumer_of, self._allowed)
             self._admitting += 1
             now = self.pipeline.runtime.clock.now()
-            arrivals = [self._arrive(delivery, now) for delivery in batch]
-            fresh = [each for each in arrivals if not self._parked(each)]
-            self.in_hand += len(fresh)
+            arrivals = [self._arrival_of(delivery, now) for delivery in batch]
+            fresh = [each for each in arrivals if not self._is_copy(each)]
+            self.in_progress += len(fresh)
             try:
                 await self._until_admitted(fresh)
             except asyncio.CancelledError:
@@ -133,7 +133,7 @@ class SubscriptionRunner:
                     self._ready.append(each)
             self._wake_one()
 
-    def _arrive(self, delivery: Delivery, now: datetime) -> Arrival:
+    def _arrival_of(self, delivery: Delivery, now: datetime) -> Arrival:
         arrival = Arrival(delivery, self._consumer_of(delivery), self.subscription, now)
         decode(arrival)
         return arrival
@@ -146,20 +146,20 @@ class SubscriptionRunner:
         """Its own, and those of former names."""
         return [each for each in (self.consumer, *self.former.consumers.values()) if each is not None]
 
-    def _parked(self, arrival: Arrival) -> bool:
-        """A copy of what is in work waits for its end; then the inbox knows it."""
+    def _is_copy(self, arrival: Arrival) -> bool:
+        """Whether the same delivery is in progress already; then this copy waits for its end."""
         if not arrival.key:
             return False
-        if arrival.key in self._working:
+        if arrival.key in self._copies:
             queue, epoch = arrival.delivery.queue, arrival.delivery.handle.epoch
             stale: list[Delivery] = []
             kept: list[Delivery] = []
-            for each in self._working[arrival.key]:
+            for each in self._copies[arrival.key]:
                 (stale if each.queue == queue and each.handle.epoch < epoch else kept).append(each)
-            self.intake.settled(stale)  # they come again by themselves
-            self._working[arrival.key] = [*kept, arrival.delivery]
+            self.intake.settled(stale)  # the broker delivers them again
+            self._copies[arrival.key] = [*kept, arrival.delivery]
             return True
-        self._working[arrival.key] = []
+        self._copies[arrival.key] = []
         return False
 
     async def _until_admitted(self, arrivals: list[Arrival]) -> None:
@@ -179,8 +179,8 @@ class SubscriptionRunner:
                 rows = await self.pipeline.handling.handle(arrival)
             except Readmit as why:
                 self.pipeline.committer.suspect(str(why))
-                self.again(arrival)
-            except BaseException:  # whatever it had come to: this run was cut
+                self.readmit(arrival)
+            except BaseException:  # this run was cancelled, at whatever point
                 self._give_back([arrival])
                 raise
             else:
@@ -188,11 +188,11 @@ class SubscriptionRunner:
                     self.pipeline.finished(arrival, rows)
                 else:
                     self.pipeline.committer.submit(arrival)
-            if self.pipeline.runtime.tasks.cutting():  # the handler kept the cancellation to itself
+            if self.pipeline.runtime.tasks.cutting():  # the handler suppressed the cancellation
                 return
 
     async def _next(self) -> Arrival:
-        """The next arrival; who was woken for it wakes the next handler, so that idle ones sleep on."""
+        """The next arrival; a handler that was woken wakes the next one, so that the other idle ones stay asleep."""
         woken = False
         while not self._ready:
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -200,7 +200,7 @@ class SubscriptionRunner:
             try:
                 await waiter
             except asyncio.CancelledError:
-                self._wake_one()  # it may have been woken for an arrival that it does not take
+                self._wake_one()  # it may have been woken for an arrival that it will not take
                 raise
             woken = True
         arrival = self._ready.popleft()
@@ -211,66 +211,66 @@ class SubscriptionRunner:
     def _wake_one(self) -> None:
         while self._ready and self._waiting:
             waiter = self._waiting.popleft()
-            if not waiter.done():  # else its handler was cut
+            if not waiter.done():  # else its handler was cancelled
                 waiter.set_result(None)
                 return
 
-    def again(self, arrival: Arrival) -> None:
-        """Look this delivery up again: another run ended it, or the outcome of its commit is unknown."""
-        self.intake.again(arrival.delivery)
-        self._leave([arrival])
+    def readmit(self, arrival: Arrival) -> None:
+        """Look the delivery up in the inbox again: another run ended it, or the outcome of its commit is unknown."""
+        self.intake.put_back(arrival.delivery)
+        self._release([arrival])
 
-    def done(self, arrivals: Sequence[Arrival]) -> None:
+    def settled(self, arrivals: Sequence[Arrival]) -> None:
         """These arrivals are settled."""
         self.intake.settled([each.delivery for each in arrivals])
-        self._leave(arrivals)
+        self._release(arrivals)
 
-    def _leave(self, arrivals: Sequence[Arrival]) -> None:
-        self.in_hand -= len(arrivals)
+    def _release(self, arrivals: Sequence[Arrival]) -> None:
+        self.in_progress -= len(arrivals)
         for arrival in arrivals:
-            for copy in self._working.pop(arrival.key, ()):
-                self.intake.again(copy)
+            for copy in self._copies.pop(arrival.key, ()):
+                self.intake.put_back(copy)
         self.intake.wake()
-        if not self.in_hand:
+        if not self.in_progress:
             self._idle.set()
-        if self._stopped:
+        if self._stopping:
             self._return_buffered()
 
     async def stop(self, seconds: float) -> None:
-        """RULES 1.2: no more deliveries, finish what is in hand or give it back, within `seconds`."""
+        """RULES 1.2: accept no more deliveries, finish those in progress within `seconds` or give them back."""
         if self.consumer is None:
             return
         for consumer in self.consumers():
             await consumer.cancel()
-        await self._cut(self._admitters)
-        self._stopped = True
+        await self._cancel(self._admitters)
+        self._stopping = True
         self._return_buffered()
         self._give_back(list(self._ready))
         self._ready.clear()
         await self._until_idle(seconds)
-        await self._cut(self._handlers)
+        await self._cancel(self._handlers)
         await self._until_idle(GIVE_BACK_SECONDS)
 
     async def _until_idle(self, seconds: float) -> None:
         try:
             async with asyncio.timeout(seconds):
-                while self.in_hand:
+                while self.in_progress:
                     self._idle.clear()
                     await self._idle.wait()
         except TimeoutError:
             return
 
     def _return_buffered(self) -> None:
-        """What never began, and copies that waited for what has just ended, go back to the broker."""
-        for each in self.intake.empty():
+        """Give back deliveries that were not begun, and copies that waited for a delivery that has just ended."""
+        for each in self.intake.clear():
             self._consumer_of(each).give_back([each.handle])
 
     def _give_back(self, arrivals: list[Arrival]) -> None:
-        """A stop came before they began."""
+        """A stop came before these deliveries began."""
         for arrival in arrivals:
             arrival.outcome, arrival.ended = GiveBack(), self.pipeline.runtime.clock.now()
             self.pipeline.committer.submit(arrival)
 
-    async def _cut(self, tasks: "list[asyncio.Task[None]]") -> None:
+    async def _cancel(self, tasks: "list[asyncio.Task[None]]") -> None:
         self.pipeline.runtime.tasks.cut(tasks)
         await asyncio.wait(tasks, timeout=GIVE_BACK_SECONDS)

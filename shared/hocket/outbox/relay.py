@@ -19,7 +19,10 @@ from hocket.runtime import Runtime
 from hocket.store.records import OutboxRow
 from hocket.telemetry.signals import Sent
 
-PROMISE = "the only publisher of the outbox: pipelined confirms, in order within a subject, one probe after an outage"
+PROMISE = (
+    "the only publisher of the outbox: confirms are pipelined, order is kept within a subject, one probe goes "
+    "first after an outage"
+)
 
 #: Rows in one publish, and publishes under way at once.
 BATCH = 64
@@ -53,11 +56,6 @@ class Relay:
     def idle(self) -> bool:
         """Whether nothing that is due waits."""
         return not (self._in_flight or self._failures or self._order) and self.backlog.idle
-
-    @property
-    def delayed(self) -> int:
-        """How many rows were returned or nacked and are not confirmed yet."""
-        return len(self._failures)
 
     def silent_for(self) -> float:
         """Seconds since the oldest unanswered publish under way was begun; 0 when none is."""

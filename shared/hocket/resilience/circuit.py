@@ -36,17 +36,11 @@ class Circuit:
         self._until = 0.0  # when the open period is over
         self._probe: Permit | None = None
         self._probed: dict[bytes, int] = {}  # failed probes by delivery
-        self._last = b""
 
     @property
     def state(self) -> State:
         """closed, half-open (a probe is out) or open."""
         return self._state
-
-    @property
-    def last_failed(self) -> bytes:
-        """The delivery whose probe failed last; another one should probe next where one waits (RULES 6.1)."""
-        return self._last
 
     def admit(self, now: float, key: bytes) -> Permit | None:
         """The leave to call the outside for delivery `key`, or None: not now."""
@@ -75,7 +69,6 @@ class Circuit:
         if leave is self._probe:
             self._probe = None
             self._probed.pop(leave.key, None)
-            self._last = b""
             self._period += 1
             self._failures = 0
             self._move("closed")
@@ -108,7 +101,6 @@ class Circuit:
 
     def _blame(self, key: bytes) -> bool:
         """Count a failed probe of this delivery; True: it had more than its share."""
-        self._last = key
         count = self._probed.pop(key, 0) + 1
         self._probed[key] = count
         if len(self._probed) > MAX_PROBED:

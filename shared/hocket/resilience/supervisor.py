@@ -1,7 +1,7 @@
 """Every task has a supervisor; nothing dies silently."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Coroutine, Iterable
 from typing import Any
 
 from hocket.errors import HocketError
@@ -9,8 +9,6 @@ from hocket.telemetry.signals import Signals
 
 #: Seconds that cancelled tasks get to end.
 END_SECONDS = 5.0
-
-Spawn = Callable[[str, Coroutine[Any, Any, None]], "asyncio.Task[None]"]
 
 
 class Supervisor:

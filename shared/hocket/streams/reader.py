@@ -1,4 +1,4 @@
-"""Reads a stream or the dead-letter queue for an observer, the offset in the transaction of what it folded."""
+"""Reads a stream or the dead-letter queue for an observer; commits the offset together with what the reader wrote."""
 
 import asyncio
 from collections import deque
@@ -19,12 +19,12 @@ from hocket.store.port import Tx as StoreTx
 from hocket.store.records import Offset
 from hocket.tx import AttemptInfo, Tx
 
-#: Messages in one batch, and those the broker hands over before the first is settled.
+#: Messages in one batch, and unsettled messages that the broker sends.
 BATCH = 256
 PREFETCH = 512
 #: Waits before a batch comes again whose reader raised.
 READ_BACKOFF = Backoff(first=0.2, longest=10.0)
-#: Seconds that a reader gets for one batch.
+#: Seconds that a reader has for one batch.
 READ_SECONDS = 60.0
 
 
@@ -58,13 +58,13 @@ class StreamReader:
     use: Any = None
     consumer: Consumer | None = None
     _buffer: deque[Delivery] = field(default_factory=deque)
-    _some: asyncio.Event = field(default_factory=asyncio.Event)
+    _arrived: asyncio.Event = field(default_factory=asyncio.Event)
     _seen: Offset = field(default_factory=Offset)
     _busy: bool = False
 
     @property
     def idle(self) -> bool:
-        """Whether everything delivered is folded."""
+        """Whether everything that was delivered is processed."""
         return not self._buffer and not self._busy
 
     @property
@@ -72,7 +72,7 @@ class StreamReader:
         return f"{self.runtime.service}.{self.source}"
 
     async def run(self) -> None:
-        """Read for ever; ends quietly when another reader has taken over."""
+        """Read until cancelled; ends without an error when another reader has taken over."""
         queue = QUEUES[self.source]
         stream = self.source != "dead"
         if stream:
@@ -84,9 +84,9 @@ class StreamReader:
         while True:
             batch = await self._take()
             try:
-                await self._until_done(partial(self._fold, batch, stream))
+                await self._until_done(partial(self._process, batch, stream))
             except Fenced:
-                self.runtime.signals.trouble(self.runtime.service, "another reader has taken over", source=self.source)
+                self.runtime.trouble("another reader has taken over", source=self.source)
                 await self.consumer.cancel()
                 return
             finally:
@@ -101,7 +101,7 @@ class StreamReader:
 
     def _deliver(self, delivery: Delivery) -> None:
         self._buffer.append(delivery)
-        self._some.set()
+        self._arrived.set()
 
     async def _take(self) -> list[Delivery]:
         assert self.consumer is not None
@@ -110,13 +110,13 @@ class StreamReader:
             while self._buffer and len(batch) < BATCH:
                 delivery = self._buffer.popleft()
                 if delivery.handle.epoch < self.consumer.epoch and delivery.offset is None:
-                    continue  # it comes again by itself
+                    continue  # the broker delivers it again
                 batch.append(delivery)
             if batch:
                 self._busy = True
                 return batch
-            self._some.clear()
-            await self._some.wait()
+            self._arrived.clear()
+            await self._arrived.wait()
 
     async def _until_done(self, work: Callable[[], Awaitable[None]]) -> None:
         """Repeat until it succeeds; only a stop and another reader end it earlier."""
@@ -134,12 +134,12 @@ class StreamReader:
         any_error = (Exception, asyncio.CancelledError)
         await until_done(limited, READ_BACKOFF, self.runtime.chance, on=any_error, failed=failed)
 
-    async def _fold(self, batch: list[Delivery], stream: bool) -> None:
+    async def _process(self, batch: list[Delivery], stream: bool) -> None:
         async with self.runtime.store.transaction() as tx:
             known = await tx.offset(self._name) if stream else self._seen
             if known.token != self._seen.token:
                 raise Fenced
-            self._seen = known  # ahead of us where a commit of ours failed and had happened all the same
+            self._seen = known  # ahead of ours where a commit of unknown outcome did take place
             fresh = [each for each in batch if not stream or (each.offset or 0) >= known.next]
             if not fresh:
                 return

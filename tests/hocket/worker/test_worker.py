@@ -214,7 +214,7 @@ async def test_a_copy_that_waited_goes_with_its_epoch(tower: Processes) -> None:
         await asyncio.sleep(1)
         tower.broker.cut("bells")
     await asyncio.sleep(1)
-    [copies] = worker.runners["bells.ring"]._working.values()
+    [copies] = worker.runners["bells.ring"]._copies.values()
     assert len(copies) == 2
     gate.set()
     await tower.quiet()
@@ -241,7 +241,7 @@ async def test_a_replay_needs_a_place_to_go(tower: Processes) -> None:
     """RULES 4.7: `send` is confirmed or raises with the way out."""
     worker = await tower.start(bells.using(World()))
     await tower.quiet()
-    with pytest.raises(HocketError, match="has started once on this broker"):
+    with pytest.raises(HocketError, match="start the service once on this broker"):
         await worker.send("nobody.home", b"{}", "application/json", replay="r", attempt=2)
 
 
