@@ -23,7 +23,7 @@ MEMORY_ROWS = 4096
 EVENTS_BOUND = 10_000
 #: Waiting receipts at which further ones are shed and counted as a gap (RULES 4.6).
 RECEIPTS_BOUND = 10_000
-#: Seconds for which receipts wait for each other, and receipts that go on together.
+#: Seconds for which receipts wait for each other, and receipts that are published together.
 RECEIPT_LINGER, RECEIPT_ROWS = 0.05, 64
 #: Seconds for which confirmed rows wait for each other, and rows that one transaction deletes.
 FORGET_LINGER, FORGET_ROWS = 0.25, 512
@@ -135,7 +135,7 @@ class Backlog:
         self.confirmed.flush()
 
     async def refuse(self, row: OutboxRow, reason: str) -> None:
-        """Set a row aside that the broker refuses for good; it is not published again."""
+        """Set a row aside that the broker refuses permanently; it is not published again."""
         if row.id:
             await self._until_stored(lambda: self.runtime.store.refuse(row.id, reason))
         self._drop([row.id])

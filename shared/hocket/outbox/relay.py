@@ -44,7 +44,7 @@ class Relay:
     _probing: bool = False
 
     def start(self) -> None:
-        """Publish, once the topology is declared: a broker that does not know an exchange refuses a row for good."""
+        """Publish, once the topology is declared: a broker that does not know an exchange refuses a row permanently."""
         for n in range(SENDERS):
             self.runtime.tasks.spawn(f"relay {n}", self._publish_forever())
 
@@ -127,7 +127,7 @@ class Relay:
         )
 
     async def _refused(self, row: OutboxRow, reason: str) -> None:
-        self.runtime.trouble("the broker refused a row for good", id=row.id, reason=reason)
+        self.runtime.trouble("the broker refused a row permanently", id=row.id, reason=reason)
         await self.backlog.refuse(row, reason)
         self._failures.pop(row.id, None)
         self.backlog.ready.extendleft(reversed(self._order.ended(row)))

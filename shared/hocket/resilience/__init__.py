@@ -1,4 +1,4 @@
 """What keeps a process going: circuit breakers, time limits, supervised tasks, and trying again.
 
-Knows nothing of the store or the broker. Used by the rooms that run handlers, publish or hold a connection.
+Imports neither store nor broker. Used by every folder that runs handlers, publishes or reads.
 """

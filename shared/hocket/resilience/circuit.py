@@ -17,7 +17,7 @@ State = Literal["closed", "half-open", "open"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Permit:
-    """The leave for one call to the outside; it is handed back with how the call ended, once."""
+    """The permission for one call to the outside; returned once, with how the call ended."""
 
     probe: bool
     key: bytes
@@ -43,7 +43,7 @@ class Circuit:
         return self._state
 
     def admit(self, now: float, key: bytes) -> Permit | None:
-        """The leave to call the outside for delivery `key`, or None: not now."""
+        """The permit to call the outside for delivery `key`; None where no call is allowed now."""
         if self._state == "closed":
             return Permit(False, key, self._period)
         if self._state == "open" and now >= self._until:
@@ -53,54 +53,54 @@ class Circuit:
         return None
 
     def wait(self, now: float) -> float:
-        """Seconds until something may be admitted: 0 when closed, a look each second while a probe is out."""
+        """Seconds until a call may be admitted: 0 when closed, `PROBE_LOOK_SECONDS` while a probe is out."""
         if self._state == "closed":
             return 0.0
         if self._state == "half-open":
             return PROBE_LOOK_SECONDS
         return max(0.0, self._until - now)
 
-    def succeeded(self, leave: Permit, now: float, took: float) -> None:
-        """The call ended well after `took` seconds; slower than `slow` it counts as a failure of the outside."""
+    def succeeded(self, permit: Permit, now: float, took: float) -> None:
+        """The call succeeded after `took` seconds; a call slower than `slow` counts as a failure of the outside."""
         slow = self.breaker.slow
         if slow is not None and took > slow.total_seconds():
-            self.failed(leave, now)
+            self.failed(permit, now)
             return
-        if leave is self._probe:
+        if permit is self._probe:
             self._probe = None
-            self._probed.pop(leave.key, None)
+            self._probed.pop(permit.key, None)
             self._period += 1
             self._failures = 0
             self._move("closed")
-        elif self._state == "closed" and leave.period == self._period:
+        elif self._state == "closed" and permit.period == self._period:
             self._failures = 0
 
-    def failed(self, leave: Permit, now: float) -> bool:
+    def failed(self, permit: Permit, now: float) -> bool:
         """The call failed. True: it costs the delivery an attempt. False: it is deferred (RULES 6.1).
 
         A call that began before the opening and ends after it changes nothing and is deferred.
         """
-        if leave is self._probe:
+        if permit is self._probe:
             self._probe = None
             self._open(now)
-            return self._blame(leave.key)
+            return self._blame(permit.key)
         if self._state != "closed":
             return False
-        if leave.period == self._period:
+        if permit.period == self._period:
             self._failures += 1
             if self._failures >= self.breaker.after:
                 self._open(now)
         return True
 
-    def abandoned(self, leave: Permit, now: float) -> None:
-        """The outside was never called: a probe's place is free again at once."""
-        if leave is self._probe:
+    def abandoned(self, permit: Permit, now: float) -> None:
+        """The outside was not called: another probe is allowed at once."""
+        if permit is self._probe:
             self._probe = None
             self._until = now
             self._move("open")
 
     def _blame(self, key: bytes) -> bool:
-        """Count a failed probe of this delivery; True: it had more than its share."""
+        """Count a failed probe of this delivery; True: it had more than `PROBES_PER_DELIVERY`."""
         count = self._probed.pop(key, 0) + 1
         self._probed[key] = count
         if len(self._probed) > MAX_PROBED:

@@ -12,7 +12,7 @@ from hocket.resilience.circuit import Circuit, Permit
 
 
 class StateListener(Protocol):
-    """Told when a breaker changes its state."""
+    """Called when a breaker changes its state."""
 
     def __call__(self, name: str, state: str) -> None:
         """Breaker `name` is now in `state`."""
@@ -20,7 +20,7 @@ class StateListener(Protocol):
 
 
 class BreakerGuard:
-    """The breakers of one attempt: passes, and whether a failure costs no attempt (RULES 6.1)."""
+    """The breakers of one attempt: permits for calls, and whether a failure costs no attempt (RULES 6.1)."""
 
     def __init__(self, circuits: dict[str, Circuit], clock: Clock, key: bytes, changed: StateListener) -> None:
         self._circuits = circuits
@@ -40,7 +40,7 @@ class BreakerGuard:
         return found
 
     def enter(self, breaker: Breaker) -> Permit:
-        """May a call begin? `BreakerOpen` when not. A probe handed over by `begin` is used up here."""
+        """The permit for one call; `BreakerOpen` where there is none. Uses the probe that `begin` kept, if any."""
         if self._probe is not None and self._probe[0] == breaker.name:
             held = self._probe[1]
             self._probe = None
@@ -53,7 +53,7 @@ class BreakerGuard:
         return granted
 
     def begin(self, breaker: Breaker) -> bool:
-        """Before the handler: may this run begin? Keeps the probe for the first call it makes."""
+        """Before the handler: whether this run may begin. Keeps a probe for the first call of the handler."""
         now = self._clock.monotonic()
         circuit = self.circuit(breaker)
         granted = circuit.admit(now, self._key)
@@ -65,7 +65,7 @@ class BreakerGuard:
         return True
 
     def end(self) -> None:
-        """After the handler: a probe that never called the outside gives its place back."""
+        """After the handler: releases a probe that was not used for a call."""
         if self._probe is not None:
             name, held = self._probe
             self._circuits[name].abandoned(held, self._clock.monotonic())
@@ -73,7 +73,7 @@ class BreakerGuard:
 
     @asynccontextmanager
     async def call(self, breaker: Breaker) -> AsyncIterator[None]:
-        """Around one call of the outside."""
+        """A context around one call of the outside."""
         held = self.enter(breaker)
         circuit = self.circuit(breaker)
         began = self._clock.monotonic()

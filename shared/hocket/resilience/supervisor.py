@@ -1,4 +1,4 @@
-"""Every task has a supervisor; nothing dies silently."""
+"""Supervises the tasks of one service: an error in a task is reported and ends the service."""
 
 import asyncio
 from collections.abc import Coroutine, Iterable
@@ -7,15 +7,15 @@ from typing import Any
 from hocket.errors import HocketError
 from hocket.telemetry.signals import Signals
 
-#: Seconds that cancelled tasks get to end.
+#: Seconds that cancelled tasks have to end.
 END_SECONDS = 5.0
 
 
 class Supervisor:
-    """Starts the tasks of one service and hears when one dies.
+    """Starts the tasks of one service and notices when one fails.
 
-    A task that ends with an error is a bug of the kit or of the machine: `failed` is set to its sentence, the service
-    is no longer alive, and whoever runs it ends the process, so that its supervisor starts it anew.
+    A task that ends with an error is a bug of the kit or a fault of the machine: `failed` is set to a sentence, the
+    service is no longer alive, and its caller ends the process, so that the process supervisor restarts it.
     """
 
     def __init__(self, service: str, signals: Signals) -> None:
@@ -46,22 +46,22 @@ class Supervisor:
             self.died.set()
 
     def cut(self, tasks: "Iterable[asyncio.Task[None]]") -> None:
-        """Cancel these tasks; inside them `cutting` says that it was us, and no accident of a handler's."""
+        """Cancel these tasks; inside them `cutting` is true, which tells it from a CancelledError of a handler."""
         for task in tasks:
             if not task.done():
                 self._cut.add(task)
                 task.cancel()
 
     def cutting(self) -> bool:
-        """Whether the current task was cut. (A `TaskGroup` that failed leaves a task's own count of them wrong.)"""
+        """Whether `cut` cancelled the current task. (`Task.cancelling` is wrong after a failed `TaskGroup`.)"""
         return bool(self._cut) and asyncio.current_task() in self._cut
 
     async def stop(self) -> None:
-        """Cancel what still runs and wait for its end."""
-        mine = asyncio.current_task()
-        rest = [task for task in self._tasks if task is not mine]
-        self.cut(rest)
-        if rest:
-            _, late = await asyncio.wait(rest, timeout=END_SECONDS)
-            for task in late:  # a team's code keeps the cancellation to itself
+        """Cancel the tasks that still run and wait for their end."""
+        this_task = asyncio.current_task()
+        others = [task for task in self._tasks if task is not this_task]
+        self.cut(others)
+        if others:
+            _, late = await asyncio.wait(others, timeout=END_SECONDS)
+            for task in late:  # a team's code suppressed the cancellation
                 self._signals.trouble(self._service, "a task does not end", task=task.get_name())

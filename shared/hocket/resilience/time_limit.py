@@ -1,4 +1,4 @@
-"""The time-out of all runs of one subscription: one timer for all of them instead of one for each."""
+"""The time-out of a subscription: one timer for all runs, instead of one for each."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import Self
 
 
 class TimeLimit:
-    """Ends each run that lasts longer than `seconds`, the same for all: who began first is due first."""
+    """Ends each run that lasts longer than `seconds`, the same for all runs: the first to begin is due first."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -16,7 +16,7 @@ class TimeLimit:
         self._timer: asyncio.TimerHandle | None = None
 
     def run(self) -> "LimitedRun":
-        """A block that ends after the time: `with deadlines.run(): …` raises `TimeoutError`, as `asyncio.timeout`."""
+        """A block with the limit: `with time_limit.run(): …` raises `TimeoutError`, as `asyncio.timeout` does."""
         return LimitedRun(self._runs, self._begin)
 
     def _begin(self, run: "LimitedRun") -> None:
@@ -37,7 +37,7 @@ class TimeLimit:
 
 
 class LimitedRun:
-    """One run of the current task under its deadline, which stands among `runs` until its end."""
+    """One run of the current task under the limit; it is listed in `runs` until its end."""
 
     __slots__ = ("_begin", "_cancelling", "_over", "_runs", "_task")
 
@@ -55,7 +55,7 @@ class LimitedRun:
         return self
 
     def cut(self) -> None:
-        """Its time is over."""
+        """Cancel it: its time is over."""
         self._over = True
         self._task.cancel()
 

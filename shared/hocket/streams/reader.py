@@ -22,7 +22,7 @@ from hocket.tx import AttemptInfo, Tx
 #: Messages in one batch, and unsettled messages that the broker sends.
 BATCH = 256
 PREFETCH = 512
-#: Waits before a batch comes again whose reader raised.
+#: Waits before a batch is read again after an error.
 READ_BACKOFF = Backoff(first=0.2, longest=10.0)
 #: Seconds that a reader has for one batch.
 READ_SECONDS = 60.0
@@ -130,7 +130,7 @@ class StreamReader:
                 raise error
             self.runtime.trouble("a reader failed", source=self.source, error=repr(error))
 
-        # A reader may raise anything, a CancelledError of its own included; the batch comes again.
+        # A reader may raise anything, also a CancelledError of its own; the batch is read again.
         any_error = (Exception, asyncio.CancelledError)
         await until_done(limited, READ_BACKOFF, self.runtime.chance, on=any_error, failed=failed)
 

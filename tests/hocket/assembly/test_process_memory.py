@@ -27,7 +27,7 @@ print(libc.mallinfo2().mapped - before)
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc moves its threshold")
 def test_a_read_of_a_socket_is_mapped_by_itself_for_ever() -> None:
-    """Without it, the first large block that is freed puts all later reads into the process_memory."""
+    """Without it, the first large block that is freed puts all later reads into the heap."""
     found = {}
     for word in ("left alone", "fixed"):
         said = subprocess.run([sys.executable, "-c", MAPPED, word], capture_output=True, text=True, check=True)
