@@ -1,4 +1,4 @@
-"""Retry: how often and when a failed attempt is repeated. Pure; the random source is passed in."""
+"""Retry: how often and when a failed attempt is repeated; the kit's own waits too. Pure: chance is passed in."""
 
 import random
 from dataclasses import dataclass, field
@@ -27,6 +27,33 @@ def is_span(value: object) -> bool:
 def are_exceptions(value: object) -> bool:
     """Whether declared errors are a tuple of exception classes."""
     return isinstance(value, tuple) and all(isinstance(each, type) and issubclass(each, Exception) for each in value)
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Seconds between tries: `first`, multiplied by `factor` after each further failure, at most `longest`.
+
+    The share `jitter` (0 to 1) of each wait is left to chance.
+    """
+
+    first: float
+    longest: float
+    jitter: float = 0.0
+    factor: float = 2.0
+
+    def bound(self, failures: int) -> float:
+        """The longest wait after this many failures (at least 1)."""
+        bound = self.first
+        for _ in range(failures - 1):
+            if bound == 0 or bound >= self.longest or self.factor == 1:
+                break
+            bound *= self.factor
+        return min(bound, self.longest)
+
+    def wait(self, failures: int, chance: random.Random) -> float:
+        """How long to wait after this many failures (at least 1), chance included."""
+        bound = self.bound(failures)
+        return chance.uniform(bound * (1 - self.jitter), bound) if self.jitter else bound
 
 
 @dataclass(frozen=True)
@@ -71,17 +98,15 @@ class Retry:
 
     def bound(self, used: int) -> timedelta:
         """The longest wait after `used` runs (at least 1)."""
-        longest, bound = self.longest.total_seconds(), self.first.total_seconds()
-        for _ in range(used - 1):
-            if bound == 0 or bound >= longest or self.factor == 1:
-                break
-            bound *= self.factor
-        return timedelta(seconds=min(bound, longest))
+        return timedelta(seconds=self._backoff().bound(used))
 
     def wait(self, used: int, chance: random.Random) -> timedelta:
-        """The wait after `used` runs (at least 1), with jitter from `chance`."""
-        bound = self.bound(used).total_seconds()
-        return timedelta(seconds=chance.uniform(bound * (1 - float(self.jitter)), bound))
+        """How long to wait after `used` runs (at least 1), chance included."""
+        return timedelta(seconds=self._backoff().wait(used, chance))
+
+    def _backoff(self) -> Backoff:
+        first, longest = self.first.total_seconds(), self.longest.total_seconds()
+        return Backoff(first, longest, float(self.jitter), self.factor)
 
     def again(self, error: BaseException, used: int) -> bool:
         """Whether there is another run after `error`, raised by the `used`-th one.

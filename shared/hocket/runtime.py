@@ -91,3 +91,7 @@ class Runtime:
     def service(self) -> str:
         """The service's name."""
         return self.instance.service
+
+    def trouble(self, what: str, **about: str | int | float) -> None:
+        """Report to listeners that something went wrong; `what` is a short constant sentence, `about` its details."""
+        self.signals.trouble(self.service, what, **about)

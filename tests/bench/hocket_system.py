@@ -32,10 +32,10 @@ READY_SECONDS = 30.0
 async def running(service: Service[Any], task: Task) -> AsyncIterator[StartedService]:
     """The service at work in this process."""
     logs.configure("WARNING")
-    process_memory.steady()
+    process_memory.fix_mmap_threshold()
     assembly = Assembly(Config(broker_url=task.amqp, database_url=task.database, http_port=0))
     part = await assembly.start(service, 0)
-    process_memory.settle()
+    process_memory.freeze_objects()
     try:
         yield part
     finally:

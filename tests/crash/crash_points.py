@@ -10,7 +10,7 @@ from typing import Any
 
 from hocket.broker.rabbitmq import publisher
 from hocket.delivery import admit, commit, handle, intake
-from hocket.outbox import outside_transactions, relay
+from hocket.outbox import backlog, outside_transactions, relay
 from hocket.worker import worker
 from tests.crash import services
 
@@ -97,15 +97,15 @@ def lay(fuse: Fuse) -> None:
     around_call(worker, "settle", before=at("before ack"), after=at("after ack"))
     around(publisher, "write_batch", after=functools.partial(fuse.flying, "published"))
     around(relay.Relay, "_answered", before=at("confirmed"))
-    around(relay.Relay, "_forget", after=at("forgotten"))
-    around(relay.Relay, "_claim", after=at("claimed"))
+    around(backlog.Backlog, "_delete", after=at("forgotten"))
+    around(backlog.Backlog, "_claim", after=at("claimed"))
     around(outside_transactions.OutsideTransactions, "_commit", before=at("before say"), after=at("after say"))
     around(services.Bank, "call", after=at("called"))
 
-    begin = relay.Relay.start
+    begin = backlog.Backlog.start
 
-    async def start(self: relay.Relay) -> None:
+    async def start(self: backlog.Backlog) -> None:
         around(self.runtime.store, "take_over", before=at("before take-over"), after=at("after take-over"))
         await begin(self)
 
-    relay.Relay.start = start  # type: ignore[method-assign]
+    backlog.Backlog.start = start  # type: ignore[method-assign]

@@ -31,7 +31,7 @@ async def test_an_alarm_holds_what_is_said_and_nothing_else(band: Choir, rabbitm
 
     band.song.before = wait
     await band.sing(0, 5)
-    await band.until(lambda: band.workers[band.alto.name].runners[band.queue].in_hand == 5)
+    await band.until(lambda: band.workers[band.alto.name].runners[band.queue].in_progress == 5)
     await _alarm(rabbitmq, kind, True)
     try:
         await band.sing(5, 20)

@@ -83,7 +83,7 @@ async def test_what_the_broker_refuses_by_permission_is_set_aside_alone(band: Ch
     lead = await band.start(band.lead, url=band.url_of(user, word))
     await band.until(lambda: any("a row for good" in each for each in band.notes.troubles) or not lead.health())
     await band.sing(0, 3)
-    await band.until(lambda: sum("refused a row for good" in each for each in band.notes.troubles) == 3)
+    await band.until(lambda: sum("refused a row permanently" in each for each in band.notes.troubles) == 3)
     assert all("ACCESS_REFUSED" in each for each in band.notes.troubles if "for good" in each)
     await band.until(lead.idle)
     assert (await lead.runtime.store.waiting()).refused == 3

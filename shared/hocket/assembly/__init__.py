@@ -1,4 +1,4 @@
-"""Puts a process together: the one place that picks drivers, runs several services, or runs inside an application.
+"""Assembles a process: picks drivers, starts one or several services, also inside another application.
 
 Used by the command line and by applications (`hocket.assembly.hosted`).
 """

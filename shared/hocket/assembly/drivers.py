@@ -1,4 +1,4 @@
-"""The one place that picks drivers: by the broker's and the database's address."""
+"""Picks the drivers by the address of the broker and of the database; no other file does."""
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
@@ -22,12 +22,12 @@ SQLITE = "sqlite:///"
 
 
 def in_memory(config: Config) -> bool:
-    """Whether the broker lives in this process."""
+    """Whether the broker is part of this process."""
     return config.broker_url.startswith("memory:")
 
 
 def transport(name: str, config: Config, memory: MemoryBroker | None) -> Transport:
-    """A transport of this service, not open yet; `ConfigError` where no driver speaks the broker's address."""
+    """A transport of this service, not open yet; `ConfigError` where no driver knows the address's scheme."""
     if memory is not None:
         return MemoryTransport(memory, name)
     scheme = urlsplit(config.broker_url).scheme
@@ -36,12 +36,12 @@ def transport(name: str, config: Config, memory: MemoryBroker | None) -> Transpo
 
         return RabbitTransport(config.broker_url, name)
     raise ConfigError(
-        f"HOCKET_BROKER_URL begins with {scheme or 'nothing'}:// and hocket speaks amqp://, amqps:// and memory://"
+        f"HOCKET_BROKER_URL begins with {scheme or 'nothing'}://: set it to amqp://…, amqps://… or memory://"
     )
 
 
 def store(name: str, config: Config, clock: Clock, boot: str) -> CrashableStore:
-    """The store of this service, not open yet; `ConfigError` where no driver speaks the database's address."""
+    """The store of this service, not open yet; `ConfigError` where no driver knows the address's scheme."""
     url = config.database_of(name)
     if url.startswith(POSTGRES):
         from hocket.store.postgres.store import PostgresStore
@@ -74,7 +74,7 @@ def outbox_view(target: str, config: Config) -> OutboxView:
 
 
 def definitions(services: Sequence[Service[Any]], config: Config) -> dict[str, object]:
-    """The kit's objects and those of these services, as RabbitMQ imports them; `ConfigError` where there is none."""
+    """The kit's objects and those of these services, as RabbitMQ imports them; `ConfigError` for another broker."""
     _check_rabbitmq(config)
     from hocket.broker.rabbitmq.address import addresses
     from hocket.broker.rabbitmq.admin.definitions import definitions_of
@@ -86,7 +86,7 @@ def definitions(services: Sequence[Service[Any]], config: Config) -> dict[str, o
 
 
 def broker_admin(config: Config) -> AbstractAsyncContextManager[BrokerAdmin]:
-    """The broker's books and their upkeep, over its management API; `ConfigError` where there can be none."""
+    """The broker's objects over its management API; `ConfigError` where the broker is not a RabbitMQ."""
     _check_rabbitmq(config)
     from hocket.broker.rabbitmq.admin.management import Management
 
@@ -96,5 +96,5 @@ def broker_admin(config: Config) -> AbstractAsyncContextManager[BrokerAdmin]:
 def _check_rabbitmq(config: Config) -> None:
     if in_memory(config):
         raise ConfigError(
-            f"HOCKET_BROKER_URL is {config.broker_url}, where nothing stands: name a RabbitMQ, amqp://USER:PASSWORD@HOST"
+            f"HOCKET_BROKER_URL is {config.broker_url}, which has no objects to look at: name a RabbitMQ, amqp://USER:PASSWORD@HOST"
         )

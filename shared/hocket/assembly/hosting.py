@@ -1,4 +1,4 @@
-"""Services inside another application: started with it, stopped with it."""
+"""Runs services inside another application, from its start to its stop."""
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager, asynccontextmanager
@@ -19,20 +19,20 @@ class Hosted:
         self._assembly = assembly
 
     def here(self) -> AbstractContextManager[None]:
-        """Within this context `service.tx()` finds them: around a request that another task began."""
+        """A context in which `service.tx()` finds them: for a request whose task was started elsewhere."""
         return here({name: part.worker for name, part in self._assembly.parts.items()})
 
     def reasons(self) -> list[str]:
-        """Why they are not ready, in sentences, for the application's own health page; none: they are."""
+        """Why they are not ready, for the application's own health page; an empty list means that they are ready."""
         parts = self._assembly.parts
         return [f"{name}: {reason}" for name, part in parts.items() for reason in part.worker.health()]
 
 
 @asynccontextmanager
 async def hosted(*services: Service[Any], config: Config | None = None) -> AsyncIterator[Hosted]:
-    """Run services inside an application's process, from its start to its end; they leave its signals alone.
+    """Run services inside an application's process, from its start to its end; they do not handle its signals.
 
-    Health and metrics of each are served on a free port. `ConfigError` and `DeclarationError` say what forbids it.
+    Health and metrics of each are served on a free port. `ConfigError` and `DeclarationError` say what is wrong.
     """
     if config is None:
         config = Config.read()

@@ -1,4 +1,4 @@
-"""The services of one process: each is put together, started, stopped, and (in memory) killed by itself."""
+"""The services of one process: assembles, starts, stops and (on `memory://`) kills each on its own."""
 
 import asyncio
 import os
@@ -29,7 +29,7 @@ from hocket.worker.worker import Worker
 
 @dataclass(slots=True)
 class StartedService:
-    """One running service and what belongs to it."""
+    """One running service and its parts."""
 
     worker: Worker
     store: CrashableStore
@@ -39,7 +39,7 @@ class StartedService:
 
 
 class Assembly:
-    """The services of one process; each can be started, stopped and (on `memory://`) killed by itself."""
+    """The services of one process; each can be started, stopped and (on `memory://`) killed on its own."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
@@ -55,7 +55,7 @@ class Assembly:
         self.parts: dict[str, StartedService] = {}
 
     async def start(self, service: Service[Any], port: int) -> StartedService:
-        """Start one service on its port. `DeclarationError` and `ConfigError` say what forbids it."""
+        """Start one service on its port. `DeclarationError` and `ConfigError` say what is wrong."""
         boot = Ids(self._clock, self._chance).uuid7()
         store = drivers.store(service.name, self._config, self._clock, boot)
         transport = drivers.transport(service.name, self._config, self._memory)
@@ -93,14 +93,14 @@ class Assembly:
         return part
 
     async def stop(self, name: str) -> None:
-        """Stop one service in the order that loses nothing."""
+        """Stop one service in an order that loses nothing."""
         part = self.parts.pop(name)
         await part.web.stop()
         await part.worker.stop()
         part.stack.close()
 
     async def kill(self, name: str) -> None:
-        """On `memory://`: end one service as SIGKILL would. Its deliveries go back, its database is not committed."""
+        """On `memory://`: end one service as SIGKILL would. Its deliveries go back, its open transactions are lost."""
         if self._memory is None:
             raise ConfigError(f"only a service on memory:// can be killed inside its process, {name} is not")
         part = self.parts.pop(name)

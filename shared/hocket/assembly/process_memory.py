@@ -1,21 +1,21 @@
-"""The memory of a long-lived process: flat, and not looked through again and again."""
+"""Keeps the memory of a long-lived process flat, and its garbage collections short."""
 
 import gc
 
-#: From this size on glibc maps a block by itself and gives it back when it is freed. It is its first threshold.
+#: glibc maps a block of at least this size separately and returns it when it is freed. This is its initial threshold.
 MAPPED_BYTES = 128 * 1024
-#: Objects that are made before the youngest are looked through for what is garbage; Python's own is 700.
+#: New objects after which the youngest generation is collected; Python's default is 700.
 YOUNG_OBJECTS = 10_000
-#: glibc's name of that setting (malloc.h).
+#: glibc's number of that setting (malloc.h).
 _M_MMAP_THRESHOLD = -3
 
 
-def steady() -> bool:
-    """Hold glibc's threshold where it begins; False where there is no glibc, and then nothing is changed.
+def fix_mmap_threshold() -> bool:
+    """Fix glibc's threshold at its initial value; False where there is no glibc, and then nothing is changed.
 
-    Left alone it rises with the first large block that is freed, above the 256 KiB that asyncio asks for at each read
-    of a socket. From then on these lie in the heap, are cut to what has come, and leave holes: the process grows for
-    hours though it holds no more than before.
+    By default the threshold rises when a large block is freed, above the 256 KiB that asyncio allocates for each read
+    of a socket. These blocks are then allocated in the heap, shrunk to the bytes read, and fragment it: the process
+    grows for hours although it holds no more than before.
     """
     import ctypes
 
@@ -25,10 +25,10 @@ def steady() -> bool:
         return False
 
 
-def settle() -> None:
-    """Once all has started: what stands now stays, and no collection looks at it again.
+def freeze_objects() -> None:
+    """Exclude the objects that exist now from garbage collection; call it once all services have started.
 
-    Modules, models and tables are most of what a service holds; each full collection would go through all of them.
+    Modules, models and tables are most of a service's objects, and each full collection would visit all of them.
     """
     gc.collect()
     gc.freeze()

@@ -1,4 +1,4 @@
-"""Services until a signal asks them to stop: what `hocket run` does."""
+"""Runs services until a signal asks them to stop: what `hocket run` does."""
 
 import asyncio
 import os
@@ -13,43 +13,43 @@ from hocket.errors import ConfigError
 from hocket.service import Service
 from hocket.telemetry import logs
 
-#: Exit status of a process whose service could not go on.
+#: Exit status of a process whose service could not continue.
 FAILED_STATUS = 1
 Target = tuple[Service[Any], int]
 
 
 async def run(targets: Sequence[Target], config: Config) -> None:
-    """Run services until SIGTERM or SIGINT; a second signal ends at once and loses nothing that was committed.
+    """Run services until SIGTERM or SIGINT; a second signal ends the process at once, without loss of committed data.
 
-    `ConfigError` and `DeclarationError` say what forbids the start, also what the broker forbids later.
+    `ConfigError` and `DeclarationError` say what is wrong, also where the broker refuses something later.
     """
     logs.configure(config.log_level)
-    process_memory.steady()
+    process_memory.fix_mmap_threshold()
     assembly = Assembly(config)
-    asked = asyncio.Event()
+    stop_requested = asyncio.Event()
     loop = asyncio.get_running_loop()
-    me, begun = asyncio.current_task(), asyncio.Event()
-    assert me is not None
+    this_task, started = asyncio.current_task(), asyncio.Event()
+    assert this_task is not None
 
     def stop() -> None:
-        if asked.is_set():
+        if stop_requested.is_set():
             os._exit(FAILED_STATUS)
-        asked.set()
-        if not begun.is_set():
-            me.cancel()  # a database that does not answer holds nobody who wants to stop
+        stop_requested.set()
+        if not started.is_set():
+            this_task.cancel()  # also while a database does not answer
 
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, stop)
     try:
         for service, port in targets:
             await assembly.start(service, port)
-        process_memory.settle()
-        begun.set()
-        failed = await _until_asked(assembly, asked)
+        process_memory.freeze_objects()
+        started.set()
+        failed = await _until_stop(assembly, stop_requested)
     except asyncio.CancelledError:
-        if not asked.is_set():
+        if not stop_requested.is_set():
             raise
-        me.uncancel()
+        this_task.uncancel()
         failed = ""
     finally:
         await assembly.close()
@@ -57,10 +57,11 @@ async def run(targets: Sequence[Target], config: Config) -> None:
         raise ConfigError(failed)
 
 
-async def _until_asked(assembly: Assembly, asked: asyncio.Event) -> str:
-    """Wait for a signal or for a service that cannot go on; then the sentence that says why."""
+async def _until_stop(assembly: Assembly, stop_requested: asyncio.Event) -> str:
+    """Wait for a signal or for a service that cannot continue; returns the sentence that says why, "" for a signal."""
     supervisors = [part.worker.runtime.tasks for part in assembly.parts.values()]
-    waits = [asyncio.ensure_future(asked.wait()), *(asyncio.ensure_future(each.died.wait()) for each in supervisors)]
+    events = [stop_requested, *(each.died for each in supervisors)]
+    waits = [asyncio.ensure_future(event.wait()) for event in events]
     await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     for wait in waits:
         wait.cancel()

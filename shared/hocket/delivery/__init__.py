@@ -1,4 +1,7 @@
-"""The way of a delivery, station by station; `hocket check --pipeline` prints this list."""
+"""The stations that a delivery passes, from the broker's callback to the ack; `hocket check --pipeline` prints them.
+
+May import the outbox and every folder below it. Used by `worker/`, `streams/` and the command line.
+"""
 
 from hocket.delivery import admit, commit, decide, decode, handle, intake, record, settle
 from hocket.outbox import relay

@@ -1,4 +1,4 @@
-"""Station admit: one inbox look-up for the batch; a step's `begun` is committed here."""
+"""Station admit: looks up the inbox rows of a batch at once; commits `begun` for its steps."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -22,9 +22,12 @@ from hocket.runtime import Runtime
 from hocket.saga.ledger import LedgerRow, LedgerState
 from hocket.store.records import Ending, InboxRow, InboxState
 
-PROMISE = "one inbox look-up for the batch; what was seen goes no further; a step's `begun` is committed here"
+PROMISE = (
+    "the inbox rows of a batch are looked up at once; what was handled goes no further; a step's `begun` is "
+    "committed here"
+)
 
-#: How long a copy waits while the run that began is at work (RULES 5.2).
+#: How long a copy waits while the run that began is in progress (RULES 5.2).
 BEGUN_WAIT = timedelta(seconds=1)
 
 
@@ -40,7 +43,7 @@ class Admission:
         self.remembers = self.runtime.config.retention()[0]
 
     async def admit(self, arrivals: Sequence[Arrival]) -> None:
-        """Give each arrival its inbox row and, where it goes no further, its outcome. `StoreError` admits none."""
+        """Set each arrival's inbox row and, where it goes no further, its outcome. `StoreError` admits none."""
         asked = [each for each in arrivals if each.outcome is None]
         if not asked:
             return
@@ -55,12 +58,12 @@ class Admission:
         try:
             await self._begin(steps)
         except BaseException:
-            for each in steps:  # nothing was written, or nobody knows: what was decided is decided again
+            for each in steps:  # nothing was written, or it is unknown: it is decided again
                 each.outcome = None
             raise
 
     def _check_age(self, arrival: Arrival) -> None:
-        """RULES 2.7: what is older than the inbox remembers may have been handled; only a replay admits it."""
+        """RULES 2.7: an event older than the inbox remembers may have been handled; only a replay admits it."""
         if arrival.row is not None or arrival.replay or arrival.subscription.idempotent or arrival.role is Role.UNDO:
             return
         oldest = self.runtime.clock.now() - self.remembers
@@ -68,7 +71,7 @@ class Admission:
             arrival.outcome = Bury(
                 "too-old",
                 f"it was said before {rfc3339(oldest)}, and the inbox remembers {self.remembers.days} days: replay it "
-                "where it was never handled, or raise HOCKET_INBOX_DAYS",
+                "if it was never handled, or raise HOCKET_INBOX_DAYS",
                 row=False,
             )
 
@@ -109,7 +112,7 @@ class Admission:
                 arrival.outcome, arrival.ledger = Refused(), refused
                 return refused
             case saga.Wait():
-                arrival.outcome = Again(now + BEGUN_WAIT, deferred=True, cause="begun", error="its run is at work")
+                arrival.outcome = Again(now + BEGUN_WAIT, deferred=True, cause="begun", error="its run is in progress")
             case saga.Conflict():
                 arrival.outcome = Bury(
                     "conflict",
@@ -122,9 +125,9 @@ class Admission:
         return None
 
     def _prepare(self, arrival: Arrival, row: LedgerRow | None) -> None:
-        """What an undo gets: the step's input, what it said, and why (RULES 5.4)."""
+        """Set what an undo receives: the step's input, its result, and the reason (RULES 5.4)."""
         if row is None:
-            arrival.outcome = Bury("ledger", f"the ledger knows no step run {arrival.run}")
+            arrival.outcome = Bury("ledger", f"the ledger has no step run {arrival.run}")
             return
         arrival.ledger, arrival.step_key = row, row.step_key
         if row.state is not LedgerState.UNDOING:
@@ -132,7 +135,7 @@ class Admission:
             return
         try:
             self._read_undo(arrival, row)
-        except Exception as broken:  # noqa: BLE001 -- what an older version kept may break a team's model in any way
+        except Exception as broken:  # noqa: BLE001 -- data of an older version may make a team's model raise anything
             why = sentence(broken) if isinstance(broken, ValidationError) else text_of(broken)
             arrival.outcome = Bury("invalid", f"what the ledger keeps of run {row.run} cannot be read: {why}")
 
@@ -156,20 +159,20 @@ class Admission:
 def _read(step: Subscription, envelope: Envelope) -> Heard:
     road = step.upcast_path(envelope.type, envelope.version)
     if road is None:
-        raise Undecodable("input", f"{step.queue} reads {envelope.type} version {envelope.version} no more")
+        raise Undecodable("input", f"{step.queue} no longer reads {envelope.type} version {envelope.version}")
     return road.read(envelope.data)
 
 
 def _result(subscription: Subscription, envelope: Envelope) -> Heard:
-    """What a step has said, perhaps in a version of long ago."""
+    """The result of a step, perhaps in an older version."""
     road = subscription.results.get((envelope.type, envelope.version))
     if road is None:
-        raise Undecodable("results", f"{subscription.queue} reads {envelope.type} version {envelope.version} no more")
+        raise Undecodable("results", f"{subscription.queue} no longer reads {envelope.type} version {envelope.version}")
     return road.read(envelope.data)
 
 
 def judge(arrival: Arrival) -> None:
-    """What the inbox row says of an arrival: an outcome, or none where it goes on (RULES 2.5, 3.5, 8.4)."""
+    """Set the outcome that follows from the inbox row; none where the delivery goes on (RULES 2.5, 3.5, 8.4)."""
     row = arrival.row
     if row is None:
         return
@@ -190,7 +193,7 @@ def judge(arrival: Arrival) -> None:
 
 
 def _conflict(arrival: Arrival, row: InboxRow) -> Bury | Seen | None:
-    """Same key, same dataschema, other data (RULES 2.5); edits carry a revision."""
+    """The same key and dataschema with other data (RULES 2.5); an edited event carries a higher revision."""
     envelope = arrival.known
     if arrival.hash == row.data_hash or envelope.version != row.version:
         return None
@@ -201,6 +204,6 @@ def _conflict(arrival: Arrival, row: InboxRow) -> Bury | Seen | None:
     return Bury(
         "conflict",
         f"{arrival.subscription.queue} knows the key {envelope.idempotency_key} of {envelope.type} with other data: "
-        "the publisher must give another fact another key",
+        "the publisher must give each fact its own key",
         row=False,
     )

@@ -1,4 +1,4 @@
-"""The record that walks through the stations: one delivery, what is known of it, and how it ends."""
+"""One delivery on its way through the stations: what is known of it, and how it ends."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ from hocket.outcome import Outcome
 from hocket.saga.ledger import LedgerRow
 from hocket.store.records import InboxRow
 
-#: `attempt` of a delivery whose header is missing or is no number.
+#: `attempt` of a delivery whose header is missing or not a number.
 FIRST_ATTEMPT = 1
 
 
@@ -29,7 +29,7 @@ class Role(StrEnum):
 
 @dataclass(slots=True)
 class Arrival:
-    """One delivery on its way; each station fills in what it finds."""
+    """One delivery on its way; each station sets the fields below its name."""
 
     delivery: Delivery
     consumer: Consumer
@@ -51,16 +51,16 @@ class Arrival:
     ledger: LedgerRow | None = None
     token: str = ""
     # handle
-    hop: str = ""  # traceparent of the run's own span
-    did: Any = None  # what an undo gets of the step
+    hop: str = ""  # traceparent of the span of this attempt
+    did: Any = None  # the result of the step, for its undo
     why: Heard | None = None
     step_key: str = ""
-    marked: bool = False  # its start stands in the inbox row (RULES 1.4)
+    marked: bool = False  # its start is written in the inbox row (RULES 1.4)
     # decide
     outcome: Outcome | None = None
     ended: datetime = field(default=datetime.fromtimestamp(0, UTC))
-    fenced: bool = False  # another ended this run while its handler worked
-    blamed: int = 0  # how often what it leaves behind could not be written
+    fenced: bool = False  # another run ended the delivery while this handler ran
+    blamed: int = 0  # how often its ending could not be written
 
     @property
     def known(self) -> Envelope:
@@ -71,7 +71,7 @@ class Arrival:
 
     @property
     def base(self) -> int:
-        """Attempts that do not count against the budget of this run (RULES 8.4)."""
+        """Attempts that do not count against the retries of this run (RULES 8.4)."""
         if self.row is None:
             return self.attempt - 1 if self.replay else 0
         return self.row.attempt if self.replay and self.row.state == "dead" else self.row.base
@@ -88,14 +88,14 @@ class Arrival:
 
     @property
     def step(self) -> str:
-        """The queue name of the step this delivery is about, "" where it is about none."""
+        """The queue of the step that this delivery is about, "" where it is about none."""
         if self.subscription.undo is not None:
             return self.subscription.undo.step
         return self.subscription.queue if self.subscription.undone_by is not None else ""
 
 
 def step_identity(subscription: Subscription) -> str:
-    """The name from which the keys of the step's runs are made: no renaming changes it (RULES 2.4)."""
+    """The name from which the keys of the step's runs are derived: renaming the step does not change it (RULES 2.4)."""
     return subscription.undo.identity if subscription.undo is not None else subscription.identity
 
 

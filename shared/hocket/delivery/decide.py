@@ -1,4 +1,4 @@
-"""Station decide: what happened becomes an outcome, a value. The one place where that is decided."""
+"""Station decide: turns what a handler returned or raised into an outcome. The only place that decides it."""
 
 import random
 from collections.abc import Sequence
@@ -11,19 +11,19 @@ from hocket.event import Event, Scheduled
 from hocket.outcome import Again, Bury, Done, Outcome
 from hocket.retry import Retry
 
-PROMISE = "what happened becomes an outcome: done, again or buried"
+PROMISE = "what the handler returned or raised becomes an outcome: done, again or buried"
 
 #: Longest wait that `Defer` gets.
 LONGEST_DEFER = timedelta(days=3650)
 
-#: The cause of an attempt that ran out of time.
+#: The cause of an attempt that exceeded its time limit.
 TIMEOUT = "timeout"
 
 
 def returned(value: Any, queue: str) -> Done:
-    """A handler returned: everything it returned, in order, without the Nones.
+    """A handler returned: the events of its return value, in order, without None.
 
-    `Unsayable` names the subscription `queue` and the type of what is no event.
+    `Unsayable` names the subscription `queue` and the type of a value that is not an event.
     """
     if value is None:
         return Done()
@@ -34,14 +34,14 @@ def returned(value: Any, queue: str) -> Done:
     for each in said:
         if not isinstance(each, Event | Scheduled):
             kind = getattr(each, "__hocket_type__", "") or type(each).__name__
-            raise Unsayable(f"{queue} says {kind}, which is no Event: return what its annotation says, or None")
+            raise Unsayable(f"{queue} says {kind}, which is not an Event: return what its annotation declares, or None")
     return Done(said)
 
 
 def failed(
     error: BaseException, *, retry: Retry, used: int, now: datetime, chance: random.Random, free: float | None
 ) -> Outcome:
-    """A handler raised; `used` attempts count; `free`: seconds to wait where a breaker lets it cost nothing."""
+    """A handler raised. `used`: attempts that count; `free`: seconds to wait where a breaker defers it without cost."""
     if isinstance(error, Reject):
         return Bury("rejected", text_of(error), began=True)
     if isinstance(error, Defer):

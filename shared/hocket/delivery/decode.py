@@ -1,4 +1,4 @@
-"""Station decode: bytes to envelope and event in one pass; what cannot be read is buried at once."""
+"""Station decode: turns bytes into envelope and event in one pass; buries at once what cannot be read."""
 
 import json
 
@@ -12,22 +12,22 @@ from hocket.errors import Undecodable
 from hocket.event import Heard
 from hocket.outcome import Bury
 
-PROMISE = "bytes to envelope and event in one pass; what cannot be read is buried at once, without retries"
+PROMISE = "bytes become envelope and event in one pass; what cannot be read is buried at once, without retries"
 
-#: Highest attempt that a header may claim; a foreign number beyond it is no attempt of ours.
+#: The highest attempt that is accepted in a header.
 LAST_ATTEMPT = 1_000_000
-#: Characters of the id of a replay.
+#: Characters of a replay's id.
 MAX_REPLAY_CHARS = 255
 
 
 def decode(arrival: Arrival) -> None:
-    """Fill in envelope, event and keys, or an outcome that buries.
+    """Set envelope, event and keys, or an outcome that buries the delivery.
 
-    Causes: `undecodable` (no envelope), `version` (nobody reads this version, RULES 10.2), `invalid` (the data breaks
-    the model). None of them touches inbox or ledger.
+    Causes: `undecodable` (no envelope), `version` (no model of the subscription reads this version, RULES 10.2),
+    `invalid` (the data does not fit the model). None of them writes to inbox or ledger.
     """
     delivery = arrival.delivery
-    arrival.attempt = _number(delivery.headers.get("hocket-attempt"))
+    arrival.attempt = _attempt_of(delivery.headers.get("hocket-attempt"))
     replay = delivery.headers.get("hocket-replay")
     arrival.replay = replay if isinstance(replay, str) and len(replay) <= MAX_REPLAY_CHARS else ""
     try:
@@ -38,7 +38,7 @@ def decode(arrival: Arrival) -> None:
     envelope, subscription = arrival.envelope, arrival.subscription
     arrival.key = inbox_key(subscription.identity, envelope.source, envelope.type, envelope.idempotency_key)
     if envelope.type == UNDO_TYPE:
-        _undo(arrival)
+        _set_undo(arrival)
         return
     road = subscription.upcast_path(envelope.type, envelope.version)
     if road is None or (subscription.undo is not None and road.gives not in subscription.undo.why):
@@ -55,12 +55,12 @@ def decode(arrival: Arrival) -> None:
         arrival.outcome = Bury("invalid", sentence(broken), row=False)
         return
     except Exception as broken:  # noqa: BLE001 -- a team's validator may raise anything
-        arrival.outcome = Bury("invalid", f"data breaks {road.model.__name__}: {text_of(broken)}", row=False)
+        arrival.outcome = Bury("invalid", f"data does not fit {road.model.__name__}: {text_of(broken)}", row=False)
         return
-    _place(arrival)
+    _set_step(arrival)
 
 
-def _place(arrival: Arrival) -> None:
+def _set_step(arrival: Arrival) -> None:
     subscription = arrival.subscription
     if subscription.undo is not None:
         arrival.role, by = Role.FAILURE, subscription.undo.by
@@ -77,20 +77,20 @@ def scope_of(event: Heard | None, by: tuple[str, ...]) -> str:
     return json.dumps([str(getattr(event, field)) for field in by], ensure_ascii=False, separators=(",", ":"))
 
 
-def _undo(arrival: Arrival) -> None:
+def _set_undo(arrival: Arrival) -> None:
     run, n = arrival.known.data.get("run"), arrival.known.data.get("n")
     if arrival.subscription.undo is None or not isinstance(run, str) or not isinstance(n, int):
-        arrival.outcome = Bury("undecodable", "data: no order to undo for this subscription", row=False)
+        arrival.outcome = Bury("undecodable", "data: not an order to undo for this subscription", row=False)
         return
     arrival.role, arrival.run, arrival.generation = Role.UNDO, run, n
 
 
-def _number(header: object) -> int:
+def _attempt_of(header: object) -> int:
     return header if isinstance(header, int) and FIRST_ATTEMPT <= header <= LAST_ATTEMPT else FIRST_ATTEMPT
 
 
 def sentence(broken: ValidationError) -> str:
-    """Field and cause of each mistake; the values themselves stay out, they may be sensitive."""
+    """Field and cause of each error, without the values: they may be sensitive."""
     found = broken.errors(include_input=False, include_url=False, include_context=False)
     places = "; ".join(f"{'.'.join(map(str, each['loc'])) or 'data'}: {each['msg']}" for each in found[:10])
-    return clean(f"data breaks {broken.title}: {places}")
+    return clean(f"data does not fit {broken.title}: {places}")

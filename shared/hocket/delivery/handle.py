@@ -1,4 +1,4 @@
-"""Station handle: the handler under time-out, breaker and span."""
+"""Station handle: runs the handler under time-out, breaker and span."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -24,8 +24,8 @@ from hocket.telemetry.signals import Processing
 from hocket.tx import AttemptInfo, Tx
 
 PROMISE = (
-    "the handler under time-out, breaker and span; a redelivered one is marked first, a suspect runs alone; "
-    "its own transaction begins with the inbox write"
+    "the handler runs under time-out, breaker and span; a redelivered event is marked `started` first, a suspect "
+    "runs alone; its own transaction begins with the inbox write"
 )
 
 
@@ -42,8 +42,8 @@ class Handling:
     circuits: dict[str, Circuit]
     breaker_changed: StateListener
     use: Any = None
-    _solitude: SharedExclusiveLock = field(default_factory=SharedExclusiveLock)
-    _deadlines: dict[str, TimeLimit] = field(default_factory=dict)  # by queue
+    _lock: SharedExclusiveLock = field(default_factory=SharedExclusiveLock)
+    _time_limits: dict[str, TimeLimit] = field(default_factory=dict)  # by queue
 
     async def handle(self, arrival: Arrival) -> tuple[OutboxRow, ...] | None:
         """Give the arrival its outcome; the outbox rows where the handler's own transaction has committed it all.
@@ -52,7 +52,7 @@ class Handling:
         """
         starts = starts_of(arrival.row, self.runtime.instance.boot)
         alone = starts >= ALONE_FROM
-        await self._solitude.enter(alone)
+        await self._lock.enter(alone)
         try:
             arrival.began = self.runtime.clock.now()
             if alone_of(arrival.row, self.runtime.instance.boot) >= STARTS and arrival.role is not Role.FAILURE:
@@ -67,7 +67,7 @@ class Handling:
                 return None
             return await self._handle(arrival)
         finally:
-            self._solitude.leave(alone)
+            self._lock.leave(alone)
 
     async def _mark(self, arrival: Arrival, alone: bool) -> bool:
         """Note the start of a redelivered one (RULES 1.4); False: another run has ended it."""
@@ -142,7 +142,7 @@ class Handling:
             hop if isinstance(hop, str) else envelope.traceparent,
         )
         with self.runtime.signals.around(run) as arrival.hop:
-            with self._deadline(subscription).run():
+            with self._time_limit(subscription).run():
                 value = await self._call(arrival, tx)
             if unit.lost:
                 raise Superseded
@@ -159,10 +159,10 @@ class Handling:
             raise Superseded
         return await unit.commit(ending)
 
-    def _deadline(self, subscription: Subscription) -> TimeLimit:
-        known = self._deadlines.get(subscription.queue)
+    def _time_limit(self, subscription: Subscription) -> TimeLimit:
+        known = self._time_limits.get(subscription.queue)
         if known is None:
-            known = self._deadlines[subscription.queue] = TimeLimit(subscription.timeout.total_seconds())
+            known = self._time_limits[subscription.queue] = TimeLimit(subscription.timeout.total_seconds())
         return known
 
     def _call(self, arrival: Arrival, tx: Tx[Any]) -> Awaitable[Any]:

@@ -1,4 +1,4 @@
-"""Station intake: the broker's callback only enqueues; the lane's own task takes from here."""
+"""Station intake: the buffer between the broker's callback and the tasks of the subscription."""
 
 import asyncio
 from collections import Counter, deque
@@ -7,106 +7,107 @@ from collections.abc import Callable, Sequence
 from hocket.broker.port import Consumer, Delivery
 
 PROMISE = (
-    "the broker's callback only enqueues; deliveries of an older epoch are not begun; pauses while a breaker is open, "
-    "the store fails or the outbox is full; bounded by counts and by bytes"
+    "the broker's callback only puts a delivery into the buffer; a delivery of an older epoch is not begun; "
+    "intake pauses while a breaker is open, the store fails or the outbox is full; the buffer is bounded in "
+    "deliveries and bytes"
 )
 
-#: Deliveries admitted in one look-up.
+#: Deliveries whose inbox rows are looked up together.
 ADMIT_BATCH = 64
-#: How much one delivery moves the size that is expected of the next, as a fraction.
+#: The weight of one delivery in the moving average of sizes.
 EXPECTED_SHIFT = 1 / 8
 
 
 class PrefetchBudget:
-    """How many deliveries the broker may hand a subscription, by what those weigh that it holds. Pure.
+    """How many unsettled deliveries a subscription asks the broker for, by the bytes that it holds. Pure.
 
-    `share` is in bytes. A broker cannot be stopped within its prefetch: a first burst may go beyond the share, once, by
-    prefetch times the largest event.
+    `share` is in bytes. The broker sends up to the prefetch without asking: the first burst may exceed the share, once,
+    by prefetch times the largest event.
 
-    While they are small the prefetch rules. Where they outgrow the share intake stops, until half of it is free; then
-    it goes on with as many as fit. It never goes below one: an event larger than the share comes alone.
+    While deliveries are small it is the prefetch. When they exceed the share of bytes it is 0, until half of the share
+    is free; then it is as many as fit, at least one: an event larger than the share is delivered alone.
     """
 
     def __init__(self, share: int, prefetch: int) -> None:
         self._share = share
         self._prefetch = prefetch
         self._expected = 0.0
-        self.present = prefetch
+        self.current = prefetch
         self.held = 0  # bytes
 
     def take(self, size: int) -> None:
-        """A delivery has come."""
+        """Count a delivery of this many bytes."""
         self.held += size
         self._expected += (size - self._expected) * EXPECTED_SHIFT
 
     def free(self, size: int) -> None:
-        """It is settled, or goes back."""
+        """A delivery of this many bytes was settled or given back."""
         self.held -= size
 
     def change(self) -> int | None:
-        """The number to ask the broker for, None where the present one stands."""
+        """The new prefetch to ask the broker for, None where it does not change."""
         half = self._share / 2
-        if self.present == self._prefetch and self.held <= half and self._expected * self._prefetch <= half:
+        if self.current == self._prefetch and self.held <= half and self._expected * self._prefetch <= half:
             return None
         wanted = self._wanted()
-        if wanted == self.present:
+        if wanted == self.current:
             return None
-        self.present = wanted
+        self.current = wanted
         return wanted
 
     def _wanted(self) -> int:
         fits = min(max(int(self._share / 2 / max(self._expected, 1.0)), 1), self._prefetch)
         if self.held > self._share:
             return 0
-        if not self.present:
+        if not self.current:
             return fits if self.held <= self._share // 2 else 0
-        enough = fits == self._prefetch or fits >= 2 * self.present or 2 * fits <= self.present
-        return fits if enough else self.present
+        enough = fits == self._prefetch or fits >= 2 * self.current or 2 * fits <= self.current
+        return fits if enough else self.current
 
 
 class Intake:
-    """The buffer between the broker's callback and one lane; never longer than the prefetch.
+    """The buffer between the broker's callback and one subscription; never longer than the prefetch.
 
-    Its `ration` counts what the lane holds: from `deliver` until `settled`, also while it is in work.
+    `budget` counts the deliveries that the subscription holds, in the buffer and in progress.
     """
 
-    def __init__(self, ration: PrefetchBudget) -> None:
+    def __init__(self, budget: PrefetchBudget) -> None:
         self._buffer: deque[Delivery] = deque()
-        self._some = asyncio.Event()
-        self._ration = ration
+        self._changed = asyncio.Event()
+        self._budget = budget
         self._held: Counter[str] = Counter()
         self.consumer: Consumer | None = None
 
     def deliver(self, delivery: Delivery) -> None:
         """The broker's callback."""
-        self._ration.take(len(delivery.body))
+        self._budget.take(len(delivery.body))
         self._held[delivery.queue] += 1
-        self._ask()
-        self.again(delivery)
+        self._adjust_prefetch()
+        self.put_back(delivery)
 
-    def again(self, delivery: Delivery) -> None:
-        """It goes back to the buffer: it must be looked up again."""
+    def put_back(self, delivery: Delivery) -> None:
+        """Put a delivery into the buffer, to be looked up in the inbox (again)."""
         self._buffer.append(delivery)
-        self._some.set()
+        self._changed.set()
 
     def settled(self, deliveries: Sequence[Delivery]) -> None:
-        """They are no longer held: settled, given back, or of an older epoch."""
+        """These deliveries are no longer held: settled, given back, or of an older epoch."""
         for delivery in deliveries:
-            self._ration.free(len(delivery.body))
+            self._budget.free(len(delivery.body))
             self._held[delivery.queue] -= 1
-        self._ask()
+        self._adjust_prefetch()
 
     def held_of(self, queue: str) -> int:
-        """How many deliveries of this queue are held, waiting or in work."""
+        """How many deliveries of this queue are held, waiting or in progress."""
         return self._held[queue]
 
-    def _ask(self) -> None:
-        if self.consumer is not None and (prefetch := self._ration.change()) is not None:
+    def _adjust_prefetch(self) -> None:
+        if self.consumer is not None and (prefetch := self._budget.change()) is not None:
             self.consumer.limit(prefetch)
 
     def wake(self) -> None:
-        """A gate may have opened: look again."""
-        self._some.set()
+        """What paused the intake may be over: check again."""
+        self._changed.set()
 
     def __len__(self) -> int:
         return len(self._buffer)
@@ -114,12 +115,12 @@ class Intake:
     async def take(
         self, consumer: Callable[[Delivery], Consumer], allowed: Callable[[], tuple[int, float | None]]
     ) -> list[Delivery]:
-        """The next deliveries, as many as `allowed` says now; `consumer` tells whence one came.
+        """The next deliveries, at most as many as `allowed` returns; `consumer` returns the consumer of a delivery.
 
-        `allowed` answers how many, and where that is none, after how many seconds to ask again (None: when woken).
+        `allowed` returns how many, and where that is none, after how many seconds to ask again (None: when woken).
         """
         while True:
-            self._some.clear()
+            self._changed.clear()
             many, wait = allowed()
             if many and self._buffer:
                 batch: list[Delivery] = []
@@ -127,7 +128,7 @@ class Intake:
                     delivery = self._buffer.popleft()
                     if delivery.handle.epoch >= consumer(delivery).epoch:
                         batch.append(delivery)
-                    else:  # it comes again by itself (RULES 1.1)
+                    else:  # the broker delivers it again (RULES 1.1)
                         self.settled([delivery])
                 if batch:
                     return batch
@@ -136,17 +137,17 @@ class Intake:
 
     async def _until_woken(self, seconds: float | None) -> None:
         if seconds is None:
-            await self._some.wait()
+            await self._changed.wait()
             return
         try:
             async with asyncio.timeout(max(seconds, 0.001)):
-                await self._some.wait()
+                await self._changed.wait()
         except TimeoutError:
             return
 
-    def empty(self) -> list[Delivery]:
-        """Everything that was never begun, for giving back."""
-        rest = list(self._buffer)
+    def clear(self) -> list[Delivery]:
+        """Remove every delivery that was not begun, for giving back."""
+        removed = list(self._buffer)
         self._buffer.clear()
-        self.settled(rest)
-        return rest
+        self.settled(removed)
+        return removed

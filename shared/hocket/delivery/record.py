@@ -1,32 +1,31 @@
-"""Station record: an outcome becomes what it leaves behind. The one place where an outcome is acted on."""
+"""Station record: turns an outcome into the rows that it leaves behind. The only place that acts on an outcome."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from hocket import saga
 from hocket.broker.port import Message
-from hocket.broker.topology import routing_key
 from hocket.clock import rfc3339
 from hocket.declarations.subscription import EventName, Subscription, name_of
 from hocket.delivery.arrival import Arrival, Role
+from hocket.delivery.ending import ledger as of_ledger
 from hocket.delivery.ending.dead_letter import body_of, foreign_of, identity_of, letter
 from hocket.delivery.ending.error_text import clean, text_of
 from hocket.delivery.ending.history import HISTORY_ATTEMPTS, attempt_of, history_of
-from hocket.delivery.ending.receipt import receipt
+from hocket.delivery.ending.ledger import UNCHANGED, LedgerChange
+from hocket.delivery.ending.receipt import receipt as receipt_of
 from hocket.delivery.poison import ALONE, STARTED
-from hocket.envelope.cloudevent import encode
 from hocket.event import Death, Event, Scheduled
 from hocket.outbox.builder import Causation, OutboxBuilder
 from hocket.outcome import Again, Attempt, Bury, Done, GiveBack, Obsolete, Refused, Seen
 from hocket.runtime import ServiceInstance
-from hocket.saga.ledger import LedgerRow, LedgerState, UndoOrder
+from hocket.saga.ledger import LedgerRow, UndoOrder
 from hocket.store.records import Ending, InboxRow, InboxState, InboxWrite, OutboxRow, RowKind
 
-PROMISE = "an outcome becomes what it leaves behind: inbox row, outbox rows, ledger row, receipt, letter"
+PROMISE = "an outcome becomes the rows that it leaves behind: inbox row, outbox rows, ledger row, receipt, letter"
 
-#: Characters of a `traceparent` that is taken over from a delivery's headers.
+#: Characters of a `traceparent` that is copied from a delivery's headers.
 MAX_HOP_CHARS = 128
 
 
@@ -40,9 +39,9 @@ class Recorder:
     _allowed: dict[str, Mapping[EventName, type[Event]]] = field(default_factory=dict)
 
     def ending(self, arrival: Arrival, ledger: LedgerRow | None) -> tuple[Ending, bool]:
-        """What the arrival's outcome leaves behind, and whether its run still owned its step (RULES 5.2).
+        """The rows that the arrival's outcome leaves behind, and whether its run still owned its step (RULES 5.2).
 
-        A run that was fenced leaves at most the next undo (RULES 5.4). `Unsayable` when what it said must not leave.
+        A fenced run leaves at most the next undo (RULES 5.4). `Unsayable` where an event that it said is not allowed.
         """
         match arrival.outcome:
             case Done(said=said):
@@ -56,14 +55,14 @@ class Recorder:
             case Refused():
                 row = self._row(arrival, InboxState.REFUSED)
                 kept = (ledger,) if ledger else ()
-                return self._won(arrival, row, ledger=kept, receipt=self._receipt(arrival, ledger=ledger)), True
+                return self._ending(arrival, row, ledger=kept, receipt=self._receipt(arrival, ledger=ledger)), True
             case Obsolete():
                 return Ending(receipt=self._receipt(arrival, death=_death(arrival), ledger=ledger)), True
             case GiveBack() | None:
-                if arrival.marked and arrival.row is not None:  # it did not die: its start is no start
+                if arrival.marked and arrival.row is not None:  # its process is alive: the mark of its start is removed
                     row = arrival.row._replace(history=arrival.row.history[:-1])
-                    return self._won(arrival, row, ledger=self._released(arrival, ledger)), True
-                return Ending(ledger=self._released(arrival, ledger)), True
+                    return self._ending(arrival, row, ledger=of_ledger.released(arrival, ledger)), True
+                return Ending(ledger=of_ledger.released(arrival, ledger)), True
 
     def _done(
         self, arrival: Arrival, said: Sequence[Event | Scheduled[Any]], ledger: LedgerRow | None
@@ -72,50 +71,25 @@ class Recorder:
         if said:
             rows = self.builder.rows(said, self._cause(arrival), self._declared(arrival.subscription))
         ids = tuple([each.event_id for each in rows])
-        moved: tuple[LedgerRow, ...] = ()
-        order: UndoOrder | None = None
-        now = arrival.ended.timestamp()
-        match arrival.role:
-            case Role.STEP if ledger is not None:
-                did = _did(arrival.subscription)
-                results = tuple(each.message.body for each in rows if each.message.routing_key == did)
-                end = LedgerState.DONE if results else LedgerState.VOID
-                ended = saga.end(
-                    ledger, token=arrival.token, boot=self.instance.boot, end=end, results=results, spoken=None, now=now
-                )
-                if not ended.won:
-                    return self._fenced(arrival, ended), False
-                moved, order = (ended.row,), ended.undo
-            case Role.FAILURE:
-                failure = saga.fail(
-                    ledger,
-                    run=arrival.run,
-                    correlation_id=arrival.known.correlation_id,
-                    step=arrival.step,
-                    scope=arrival.scope,
-                    failure=encode(arrival.known),
-                    now=now,
-                )
-                moved, order = ((failure.row,) if failure.row else ()), failure.undo
-            case Role.UNDO if ledger is not None:
-                undone = saga.undone(ledger, arrival.generation, now)
-                moved = (undone,) if undone else ()
-            case _:
-                pass
-        if order is not None:
-            undo = self._undo(arrival, order)
-            rows += (undo,)
-            if arrival.role is Role.FAILURE:
-                ids += (undo.event_id,)
-        state = moved[0] if moved else ledger
+        change = UNCHANGED
+        if arrival.role is not Role.EVENT:
+            change = of_ledger.handled(arrival, ledger, rows, self.instance.boot)
+            if not change.owned:
+                return self._fenced(arrival, change), False
+            if change.undo is not None:
+                undo = self._undo(arrival, change.undo)
+                rows += (undo,)
+                if arrival.role is Role.FAILURE:
+                    ids += (undo.event_id,)
+        state = change.rows[0] if change.rows else ledger
         row = self._row(arrival, InboxState.HANDLED, said=ids)
-        ending = self._won(arrival, row, rows, moved, self._receipt(arrival, said=ids, ledger=state))
+        ending = self._ending(arrival, row, rows, change.rows, self._receipt(arrival, said=ids, ledger=state))
         if arrival.subscription.idempotent and arrival.row is None:
             ending = ending._replace(inbox=None)  # RULES 2.6
         return ending, True
 
     def _again(self, arrival: Arrival, again: Again, ledger: LedgerRow | None) -> tuple[Ending, bool]:
-        if arrival.token and ledger is not None and not saga.owns(ledger, arrival.token, self.instance.boot):
+        if not of_ledger.is_owned(arrival, ledger, self.instance.boot):
             return self.fence(arrival, ledger), False
         known = arrival.attempt - 1 if again.deferred else arrival.attempt
         headers = {**foreign_of(arrival.delivery.headers), "hocket-attempt": known + 1}
@@ -131,82 +105,66 @@ class Recorder:
         )  # fmt: skip
         later = OutboxRow(RowKind.SELF, message, again.at.timestamp(), arrival.known.id, inbox_key=arrival.key)
         row = self._row(arrival, InboxState.RETRY)._replace(attempt=known)
-        moved = self._released(arrival, ledger)
-        told = self._receipt(arrival, ledger=moved[0] if moved else ledger)
-        return self._won(arrival, row, (later,), moved, told), True
+        moved = of_ledger.released(arrival, ledger)
+        receipt = self._receipt(arrival, ledger=moved[0] if moved else ledger)
+        return self._ending(arrival, row, (later,), moved, receipt), True
 
     def _bury(self, arrival: Arrival, bury: Bury, ledger: LedgerRow | None) -> tuple[Ending, bool]:
         if not bury.row:
             death = identity_of(arrival)
             message = letter(arrival, bury, death=death, spoke=False, history=(attempt_of(arrival),))
-            told = self._receipt(arrival, death=death)
-            return Ending(None, (self._letter(arrival, message),), self._released(arrival, ledger), told), True
+            receipt = self._receipt(arrival, death=death)
+            rows: tuple[OutboxRow, ...] = (self._letter_row(arrival, message),)
+            return Ending(None, rows, of_ledger.released(arrival, ledger), receipt), True
         said: tuple[OutboxRow, ...] = ()
         if bury.began and arrival.subscription.on_dead is not None:
-            said, bury = self._spoken(arrival, bury)
-        moved: tuple[LedgerRow, ...] = ()
-        undo: tuple[OutboxRow, ...] = ()
+            said, bury = self._last_event(arrival, bury)
+        change = UNCHANGED
         if arrival.role is Role.STEP and ledger is not None and bury.began:
-            ended = saga.end(
-                ledger, token=arrival.token, boot=self.instance.boot, end=LedgerState.UNSURE, results=(),
-                spoken=said[0].message.body if said else None, now=arrival.ended.timestamp(),
-            )  # fmt: skip
-            if not ended.won:
-                return self._fenced(arrival, ended), False
-            moved = (ended.row,)
-            undo = (self._undo(arrival, ended.undo),) if ended.undo else ()
+            spoken = said[0].message.body if said else None
+            change = of_ledger.buried(arrival, ledger, spoken, self.instance.boot)
+            if not change.owned:
+                return self._fenced(arrival, change), False
+        undo = (self._undo(arrival, change.undo),) if change.undo else ()
         death = _death(arrival) or self.builder.ids.uuid7()
         ids = tuple(each.event_id for each in said)
         row = self._row(arrival, InboxState.DEAD, said=ids)._replace(
             death_id=death, spoke=bool(said), base=arrival.attempt
         )
         message = letter(arrival, bury, death=death, spoke=bool(said), history=row.history)
-        rows = (*said, *undo, self._letter(arrival, message))
-        told = self._receipt(arrival, said=ids, death=death, ledger=moved[0] if moved else ledger)
-        return self._won(arrival, row, rows, moved, told), True
+        rows = (*said, *undo, self._letter_row(arrival, message))
+        receipt = self._receipt(arrival, said=ids, death=death, ledger=change.rows[0] if change.rows else ledger)
+        return self._ending(arrival, row, rows, change.rows, receipt), True
 
-    def _spoken(self, arrival: Arrival, bury: Bury) -> tuple[tuple[OutboxRow, ...], Bury]:
-        """What `on_dead` says; when it raises the burial stands and the letter says so (RULES 5.5)."""
+    def _last_event(self, arrival: Arrival, bury: Bury) -> tuple[tuple[OutboxRow, ...], Bury]:
+        """The event of `on_dead`; where that raises, the letter says so and is sent all the same (RULES 5.5)."""
         death = Death(cause=bury.cause, error=bury.error, attempts=arrival.used)
         subscription = arrival.subscription
         try:
             assert subscription.on_dead is not None
-            last_word = subscription.on_dead(arrival.event, death)
-            return self.builder.rows((last_word,), self._cause(arrival), self._declared(subscription)), bury
+            event = subscription.on_dead(arrival.event, death)
+            return self.builder.rows((event,), self._cause(arrival), self._declared(subscription)), bury
         except Exception as broken:  # noqa: BLE001 -- a team's code may raise anything
             text = clean(f"its on_dead raised {type(broken).__name__}: {text_of(broken)}; {bury.error}")
             return (), replace(bury, error=text)
 
     def fence(self, arrival: Arrival, ledger: LedgerRow | None) -> Ending:
-        """What a run leaves that found itself fenced before its end: at most the next undo (RULES 5.4)."""
-        if ledger is None or arrival.role is not Role.STEP:
-            return Ending()
-        now = arrival.ended.timestamp()
-        end = LedgerState.UNSURE
-        ended = saga.end(
-            ledger, token=arrival.token, boot=self.instance.boot, end=end, results=(), spoken=None, now=now
-        )
-        return Ending() if ended.won else self._fenced(arrival, ended)
+        """What a fenced run leaves behind: at most the next undo (RULES 5.4)."""
+        return self._fenced(arrival, of_ledger.fenced(arrival, ledger, self.instance.boot))
 
-    def _fenced(self, arrival: Arrival, ended: saga.Ended) -> Ending:
-        if ended.undo is None:
-            return Ending()
-        return Ending(ledger=(ended.row,), outbox=(self._undo(arrival, ended.undo),))
-
-    def _released(self, arrival: Arrival, ledger: LedgerRow | None) -> tuple[LedgerRow, ...]:
-        if ledger is None or arrival.role is not Role.STEP or not arrival.token:
-            return ()
-        return (saga.release(ledger, arrival.token, arrival.ended.timestamp()),)
+    def _fenced(self, arrival: Arrival, change: LedgerChange) -> Ending:
+        undo = (self._undo(arrival, change.undo),) if change.undo else ()
+        return Ending(ledger=change.rows, outbox=undo)
 
     def _undo(self, arrival: Arrival, order: UndoOrder) -> OutboxRow:
         subscription = arrival.subscription
         queue = subscription.undone_by.queue if subscription.undone_by is not None else subscription.queue
         return self.builder.undo(order, queue, json.loads(order.why), arrival.known)
 
-    def _letter(self, arrival: Arrival, message: Message) -> OutboxRow:
+    def _letter_row(self, arrival: Arrival, message: Message) -> OutboxRow:
         return OutboxRow(RowKind.LETTER, message, arrival.ended.timestamp(), inbox_key=arrival.key)
 
-    def _won(
+    def _ending(
         self,
         arrival: Arrival,
         row: InboxRow,
@@ -217,7 +175,7 @@ class Recorder:
         return Ending(InboxWrite(row, arrival.attempt, bool(arrival.replay)), outbox, ledger, receipt)
 
     def started(self, arrival: Arrival, alone: bool) -> Ending:
-        """What marks the start of a redelivered one in its inbox row (RULES 1.4)."""
+        """The write that marks the start of a redelivered delivery in its inbox row (RULES 1.4)."""
         boot, began = self.instance.boot, rfc3339(arrival.began)
         earlier = [
             each for each in (arrival.row.history if arrival.row else ()) if (each.word, each.error) != (STARTED, boot)
@@ -225,7 +183,7 @@ class Recorder:
         start = Attempt(arrival.attempt, began, "", STARTED, ALONE if alone else "", boot)
         history = (*earlier, start)[-HISTORY_ATTEMPTS:]
         row = self._row(arrival, InboxState.RETRY)._replace(attempt=arrival.attempt - 1, history=history)
-        return self._won(arrival, row._replace(updated=arrival.began.timestamp()))
+        return self._ending(arrival, row._replace(updated=arrival.began.timestamp()))
 
     def _row(self, arrival: Arrival, state: InboxState, said: tuple[str, ...] = ()) -> InboxRow:
         envelope = arrival.known
@@ -251,7 +209,7 @@ class Recorder:
     ) -> bytes:
         assert arrival.outcome is not None
         state = ledger.state.value if ledger else ""
-        return receipt(self.instance, arrival, arrival.outcome, said=said, death=death, ledger=state)
+        return receipt_of(self.instance, arrival, arrival.outcome, said=said, death=death, ledger=state)
 
     def _cause(self, arrival: Arrival) -> Causation:
         envelope = arrival.known
@@ -278,11 +236,6 @@ class Recorder:
 
 def _death(arrival: Arrival) -> str:
     return arrival.row.death_id if arrival.row else ""
-
-
-def _did(subscription: Subscription) -> str:
-    undo = subscription.undone_by.undo if subscription.undone_by else None
-    return routing_key(*name_of(undo.did)) if undo else ""
 
 
 def _hop(arrival: Arrival) -> str:

@@ -1,42 +1,42 @@
-"""One subscription's way through the stations: its buffer, its handlers at work, its gates."""
+"""Runs one subscription: leads its deliveries through the stations and pauses its intake."""
 
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
-from hocket.broker.port import Consumer, Delivery, Subscribing
+from hocket.broker.port import Consumer, Delivery
 from hocket.declarations.subscription import Subscription
 from hocket.delivery.admit import Admission
 from hocket.delivery.arrival import Arrival
 from hocket.delivery.commit import Committer
 from hocket.delivery.decode import decode
+from hocket.delivery.former_queue import FormerQueues
 from hocket.delivery.handle import Handling, Readmit
 from hocket.delivery.intake import Intake, PrefetchBudget
-from hocket.errors import HocketError, StoreError
+from hocket.errors import StoreError
 from hocket.outcome import GiveBack
 from hocket.resilience.circuit import Circuit
+from hocket.resilience.retrying import until_done
+from hocket.retry import Backoff
 from hocket.runtime import Runtime
-from hocket.store.group_commit import STORE_FIRST_WAIT, STORE_LONGEST_WAIT
 from hocket.store.records import OutboxRow
 
-#: Batches that are being admitted at once: while the store looks up the keys of one the next is decoded.
+#: Batches that are admitted at once: while the store looks up the keys of one, the next is decoded.
 ADMITTING = 2
-#: Seconds after which a closed gate (full outbox, failing store) is looked at again.
-GATE_LOOK_SECONDS = 0.2
-#: Seconds that handlers which were cut at a stop get to clean up, and their deliveries to be given back.
+#: Waits between tries to look deliveries up while the store fails.
+STORE_BACKOFF = Backoff(first=0.1, longest=5.0)
+#: Seconds after which the reason of a pause (full outbox, failing store) is checked again.
+PAUSE_CHECK_SECONDS = 0.2
+#: Seconds that handlers cancelled at a stop have to clean up, and that giving back their deliveries may take.
 GIVE_BACK_SECONDS = 2.0
-#: Seconds without a delivery after which the queue of a former name counts as empty.
-FORMER_SECONDS = 30.0
-#: Tries to consume the queue of a former name, before it counts as removed, and seconds between them.
-FORMER_TRIES = 3
-FORMER_WAIT = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """What all runners of one service share: the stations, and what the worker knows."""
+    """What all runners of one service share: the stations, and callbacks of the worker."""
 
     runtime: Runtime
     admission: Admission
@@ -49,23 +49,22 @@ class Pipeline:
 
 @dataclass(slots=True)
 class SubscriptionRunner:
-    """Runs one subscription from intake to commit."""
+    """Runs one subscription, from intake to commit."""
 
     subscription: Subscription
     pipeline: Pipeline
-    share: int  # bytes that it may hold
+    share: int  # bytes of deliveries that it may hold
     intake: Intake = field(init=False)
     prefetch: int = field(init=False)  # deliveries that the broker hands it before the first of them is settled
     consumer: Consumer | None = None
-    in_hand: int = 0
-    former: "dict[str, Consumer]" = field(default_factory=dict)  # consumers of the queues it had, by queue
-    _heard: "dict[str, float]" = field(default_factory=dict)  # when these delivered last
+    in_progress: int = 0
+    former: FormerQueues = field(init=False)
     _ready: deque[Arrival] = field(default_factory=deque)
     _waiting: "deque[asyncio.Future[None]]" = field(default_factory=deque)
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
-    _working: dict[bytes, list[Delivery]] = field(default_factory=dict)
+    _copies: dict[bytes, list[Delivery]] = field(default_factory=dict)
     _admitting: int = 0
-    _stopped: bool = False
+    _stopping: bool = False
     _admitters: "list[asyncio.Task[None]]" = field(default_factory=list)
     _handlers: "list[asyncio.Task[None]]" = field(default_factory=list)
 
@@ -73,72 +72,24 @@ class SubscriptionRunner:
         default = max(self.pipeline.runtime.config.prefetch, self.subscription.concurrency)
         self.prefetch = self.subscription.prefetch or default
         self.intake = Intake(PrefetchBudget(self.share, self.prefetch))
+        self.former = FormerQueues(self.pipeline.runtime, self.subscription, self.intake, self.prefetch)
 
-    async def start(self, transport: Subscribing) -> None:
-        """Consume, and put the handlers to work."""
+    async def start(self) -> None:
+        """Consume, and start the tasks that admit and handle."""
         queue, prefetch = self.subscription.queue, self.prefetch
+        transport, spawn = self.pipeline.runtime.transport, self.pipeline.runtime.tasks.spawn
         self.consumer = await transport.consume(queue, prefetch=prefetch, deliver=self.intake.deliver)
         self.intake.consumer = self.consumer
-        for former in self.subscription.former_queues:
-            self.pipeline.runtime.tasks.spawn(f"empty {former}", self._empty(former, transport))
-        spawn = self.pipeline.runtime.tasks.spawn
+        self.former.start()
         self._admitters = [spawn(f"admit {queue} {n}", self._admit()) for n in range(ADMITTING)]
         self._handlers = [spawn(f"handle {queue} {n}", self._handle()) for n in range(self.subscription.concurrency)]
 
-    async def _empty(self, queue: str, transport: Subscribing) -> None:
-        """Consume the queue of a former name until nothing comes from it, and say that it can be removed."""
-        while (consumer := await self._consume_former(queue, transport)) is not None:
-            await self._until_silent(queue)
-            epoch = consumer.epoch
-            await consumer.cancel()
-            while self.intake.held_of(queue):  # noqa: ASYNC110 -- the rest is settled in a moment
-                await asyncio.sleep(FORMER_WAIT)
-            lost = consumer.epoch != epoch  # what came at the end went back with the link
-            del self.former[queue]
-            await consumer.close()
-            if not lost:
-                what = "the queue of a former name is empty: remove it from the broker"
-                self.pipeline.runtime.signals.trouble(
-                    self.subscription.service, what, queue=queue, now=self.subscription.queue
-                )
-                return
-
-    async def _until_silent(self, queue: str) -> None:
-        clock = self.pipeline.runtime.clock
-        while self.intake.held_of(queue) or clock.monotonic() - self._heard[queue] < FORMER_SECONDS:  # noqa: ASYNC110
-            await asyncio.sleep(FORMER_WAIT)
-
-    async def _consume_former(self, queue: str, transport: Subscribing) -> Consumer | None:
-        """A consumer of the queue of a former name, None where it was removed long ago."""
-        early: list[Delivery] = []  # delivered before it is known whose they are
-
-        def deliver(delivery: Delivery) -> None:
-            if queue not in self.former:
-                early.append(delivery)
-                return
-            self._heard[queue] = self.pipeline.runtime.clock.monotonic()
-            self.intake.deliver(delivery)
-
-        for _ in range(FORMER_TRIES):
-            await transport.until_ready()
-            try:
-                consumer = await transport.consume(queue, prefetch=self.prefetch, deliver=deliver)
-            except HocketError:  # it was removed, or the link was lost just now
-                await asyncio.sleep(FORMER_WAIT)
-                continue
-            self.former[queue] = consumer
-            self._heard[queue] = self.pipeline.runtime.clock.monotonic()
-            for each in early:
-                deliver(each)
-            return consumer
-        return None
-
     def idle(self) -> bool:
-        """Whether nothing is in work, and nothing waits but for an open breaker."""
-        return not self.in_hand and not self._admitting and (not len(self.intake) or self.parked())
+        """Whether no delivery is in progress, and none waits except for an open breaker."""
+        return not self.in_progress and not self._admitting and (not len(self.intake) or self.parked())
 
     def parked(self) -> bool:
-        """Whether its breaker is open and its period not yet over: what is in the buffer waits for later."""
+        """Whether its breaker is open and the open period is not over: the buffer waits."""
         circuit = self._circuit()
         return (
             circuit is not None
@@ -153,13 +104,13 @@ class SubscriptionRunner:
     def _allowed(self) -> tuple[int, float | None]:
         pipeline = self.pipeline
         if pipeline.full() or pipeline.committer.failing:
-            return 0, GATE_LOOK_SECONDS
+            return 0, PAUSE_CHECK_SECONDS
         circuit = self._circuit()
         if circuit is not None and circuit.state != "closed":
             wait = circuit.wait(pipeline.runtime.clock.monotonic())
             if wait > 0:
                 return 0, wait
-            return (0, GATE_LOOK_SECONDS) if self.in_hand else (1, None)
+            return (0, PAUSE_CHECK_SECONDS) if self.in_progress else (1, None)
         return self.prefetch, None
 
     async def _admit(self) -> None:
@@ -167,9 +118,9 @@ class SubscriptionRunner:
             batch = await self.intake.take(self._consumer_of, self._allowed)
             self._admitting += 1
             now = self.pipeline.runtime.clock.now()
-            arrivals = [self._arrive(delivery, now) for delivery in batch]
-            fresh = [each for each in arrivals if not self._parked(each)]
-            self.in_hand += len(fresh)
+            arrivals = [self._arrival_of(delivery, now) for delivery in batch]
+            fresh = [each for each in arrivals if not self._is_copy(each)]
+            self.in_progress += len(fresh)
             try:
                 await self._until_admitted(fresh)
             except asyncio.CancelledError:
@@ -185,47 +136,44 @@ class SubscriptionRunner:
                     self._ready.append(each)
             self._wake_one()
 
-    def _arrive(self, delivery: Delivery, now: datetime) -> Arrival:
+    def _arrival_of(self, delivery: Delivery, now: datetime) -> Arrival:
         arrival = Arrival(delivery, self._consumer_of(delivery), self.subscription, now)
         decode(arrival)
         return arrival
 
     def _consumer_of(self, delivery: Delivery) -> Consumer:
         assert self.consumer is not None
-        return self.former.get(delivery.queue, self.consumer)
+        return self.former.consumers.get(delivery.queue, self.consumer)
 
     def consumers(self) -> list[Consumer]:
         """Its own, and those of former names."""
-        return [each for each in (self.consumer, *self.former.values()) if each is not None]
+        return [each for each in (self.consumer, *self.former.consumers.values()) if each is not None]
 
-    def _parked(self, arrival: Arrival) -> bool:
-        """A copy of what is in work waits for its end; then the inbox knows it."""
+    def _is_copy(self, arrival: Arrival) -> bool:
+        """Whether the same delivery is in progress already; then this copy waits for its end."""
         if not arrival.key:
             return False
-        if arrival.key in self._working:
+        if arrival.key in self._copies:
             queue, epoch = arrival.delivery.queue, arrival.delivery.handle.epoch
             stale: list[Delivery] = []
             kept: list[Delivery] = []
-            for each in self._working[arrival.key]:
+            for each in self._copies[arrival.key]:
                 (stale if each.queue == queue and each.handle.epoch < epoch else kept).append(each)
-            self.intake.settled(stale)  # they come again by themselves
-            self._working[arrival.key] = [*kept, arrival.delivery]
+            self.intake.settled(stale)  # the broker delivers them again
+            self._copies[arrival.key] = [*kept, arrival.delivery]
             return True
-        self._working[arrival.key] = []
+        self._copies[arrival.key] = []
         return False
 
     async def _until_admitted(self, arrivals: list[Arrival]) -> None:
-        wait = STORE_FIRST_WAIT
-        while True:
-            try:
-                await self.pipeline.admission.admit(arrivals)
-                return
-            except StoreError as error:
-                service = self.subscription.service
-                self.pipeline.runtime.signals.trouble(service, "the store does not answer", reason=str(error))
-                self.pipeline.committer.suspect(str(error))
-                await asyncio.sleep(wait)
-                wait = min(wait * 2, STORE_LONGEST_WAIT)
+        pipeline = self.pipeline
+
+        def failed(error: StoreError) -> None:
+            pipeline.runtime.trouble("the store does not answer", reason=str(error))
+            pipeline.committer.suspect(str(error))
+
+        admit = partial(pipeline.admission.admit, arrivals)
+        await until_done(admit, STORE_BACKOFF, pipeline.runtime.chance, on=StoreError, failed=failed)
 
     async def _handle(self) -> None:
         while True:
@@ -234,8 +182,8 @@ class SubscriptionRunner:
                 rows = await self.pipeline.handling.handle(arrival)
             except Readmit as why:
                 self.pipeline.committer.suspect(str(why))
-                self.again(arrival)
-            except BaseException:  # whatever it had come to: this run was cut
+                self.readmit(arrival)
+            except BaseException:  # this run was cancelled, at whatever point
                 self._give_back([arrival])
                 raise
             else:
@@ -243,11 +191,11 @@ class SubscriptionRunner:
                     self.pipeline.finished(arrival, rows)
                 else:
                     self.pipeline.committer.submit(arrival)
-            if self.pipeline.runtime.tasks.cutting():  # the handler kept the cancellation to itself
+            if self.pipeline.runtime.tasks.cutting():  # the handler suppressed the cancellation
                 return
 
     async def _next(self) -> Arrival:
-        """The next arrival; who was woken for it wakes the next handler, so that idle ones sleep on."""
+        """The next arrival; a handler that was woken wakes the next one, so that the other idle ones stay asleep."""
         woken = False
         while not self._ready:
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -255,7 +203,7 @@ class SubscriptionRunner:
             try:
                 await waiter
             except asyncio.CancelledError:
-                self._wake_one()  # it may have been woken for an arrival that it does not take
+                self._wake_one()  # it may have been woken for an arrival that it will not take
                 raise
             woken = True
         arrival = self._ready.popleft()
@@ -266,66 +214,66 @@ class SubscriptionRunner:
     def _wake_one(self) -> None:
         while self._ready and self._waiting:
             waiter = self._waiting.popleft()
-            if not waiter.done():  # else its handler was cut
+            if not waiter.done():  # else its handler was cancelled
                 waiter.set_result(None)
                 return
 
-    def again(self, arrival: Arrival) -> None:
-        """Look this delivery up again: another run ended it, or the outcome of its commit is unknown."""
-        self.intake.again(arrival.delivery)
-        self._leave([arrival])
+    def readmit(self, arrival: Arrival) -> None:
+        """Look the delivery up in the inbox again: another run ended it, or the outcome of its commit is unknown."""
+        self.intake.put_back(arrival.delivery)
+        self._release([arrival])
 
-    def done(self, arrivals: Sequence[Arrival]) -> None:
+    def settled(self, arrivals: Sequence[Arrival]) -> None:
         """These arrivals are settled."""
         self.intake.settled([each.delivery for each in arrivals])
-        self._leave(arrivals)
+        self._release(arrivals)
 
-    def _leave(self, arrivals: Sequence[Arrival]) -> None:
-        self.in_hand -= len(arrivals)
+    def _release(self, arrivals: Sequence[Arrival]) -> None:
+        self.in_progress -= len(arrivals)
         for arrival in arrivals:
-            for copy in self._working.pop(arrival.key, ()):
-                self.intake.again(copy)
+            for copy in self._copies.pop(arrival.key, ()):
+                self.intake.put_back(copy)
         self.intake.wake()
-        if not self.in_hand:
+        if not self.in_progress:
             self._idle.set()
-        if self._stopped:
+        if self._stopping:
             self._return_buffered()
 
     async def stop(self, seconds: float) -> None:
-        """RULES 1.2: no more deliveries, finish what is in hand or give it back, within `seconds`."""
+        """RULES 1.2: accept no more deliveries, finish those in progress within `seconds` or give them back."""
         if self.consumer is None:
             return
         for consumer in self.consumers():
             await consumer.cancel()
-        await self._cut(self._admitters)
-        self._stopped = True
+        await self._cancel(self._admitters)
+        self._stopping = True
         self._return_buffered()
         self._give_back(list(self._ready))
         self._ready.clear()
         await self._until_idle(seconds)
-        await self._cut(self._handlers)
+        await self._cancel(self._handlers)
         await self._until_idle(GIVE_BACK_SECONDS)
 
     async def _until_idle(self, seconds: float) -> None:
         try:
             async with asyncio.timeout(seconds):
-                while self.in_hand:
+                while self.in_progress:
                     self._idle.clear()
                     await self._idle.wait()
         except TimeoutError:
             return
 
     def _return_buffered(self) -> None:
-        """What never began, and copies that waited for what has just ended, go back to the broker."""
-        for each in self.intake.empty():
+        """Give back deliveries that were not begun, and copies that waited for a delivery that has just ended."""
+        for each in self.intake.clear():
             self._consumer_of(each).give_back([each.handle])
 
     def _give_back(self, arrivals: list[Arrival]) -> None:
-        """A stop came before they began."""
+        """A stop came before these deliveries began."""
         for arrival in arrivals:
             arrival.outcome, arrival.ended = GiveBack(), self.pipeline.runtime.clock.now()
             self.pipeline.committer.submit(arrival)
 
-    async def _cut(self, tasks: "list[asyncio.Task[None]]") -> None:
+    async def _cancel(self, tasks: "list[asyncio.Task[None]]") -> None:
         self.pipeline.runtime.tasks.cut(tasks)
         await asyncio.wait(tasks, timeout=GIVE_BACK_SECONDS)

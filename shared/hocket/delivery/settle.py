@@ -1,4 +1,4 @@
-"""Station settle: after the commit, many acks at once."""
+"""Station settle: acks many deliveries at once, after their commit."""
 
 from collections.abc import Sequence
 
@@ -6,11 +6,11 @@ from hocket.broker.port import Consumer, Handle
 from hocket.delivery.arrival import Arrival
 from hocket.outcome import GiveBack
 
-PROMISE = "after the commit, many acks at once; nothing is settled on anything less than a commit"
+PROMISE = "many deliveries are acked at once, after their commit; nothing is settled before its commit"
 
 
 def settle(arrivals: Sequence[Arrival]) -> None:
-    """Ack what was committed, give back what a stop interrupted."""
+    """Ack deliveries that were committed, give back those that a stop interrupted."""
     acks: dict[int, tuple[Consumer, list[Handle]]] = {}
     backs: dict[int, tuple[Consumer, list[Handle]]] = {}
     for each in arrivals:

@@ -1,4 +1,4 @@
-"""From what was said to what the broker confirmed: rows are built, kept in order, and published by the relay alone.
+"""The outbox: builds rows of events that were said, keeps their order, and publishes them by the relay alone.
 
 Imports the store's and the broker's port. Used by `delivery/` (what a handler said), `service.tx()` and `worker/`.
 """

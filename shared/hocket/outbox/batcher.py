@@ -1,4 +1,4 @@
-"""Items that wait a moment for each other, so that they go on together."""
+"""Collects items for a short time and passes them on as one batch."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -8,12 +8,12 @@ T = TypeVar("T")
 
 
 class Batcher(Generic[T]):
-    """Hands on what came within `seconds` of the first of them, or `most` of them at once, in order."""
+    """Passes items to `flushed`, in order: `seconds` after the first of them, or as soon as there are `most`."""
 
-    def __init__(self, seconds: float, most: int, hand: Callable[[Sequence[T]], object]) -> None:
+    def __init__(self, seconds: float, most: int, flushed: Callable[[Sequence[T]], object]) -> None:
         self._seconds = seconds
         self._most = most
-        self._hand = hand
+        self._flushed = flushed
         self._items: list[T] = []
         self._timer: asyncio.TimerHandle | None = None
 
@@ -21,7 +21,7 @@ class Batcher(Generic[T]):
         return len(self._items)
 
     def add(self, item: T) -> None:
-        """Let this one wait with the others; needs a running loop."""
+        """Add an item to the batch; needs a running loop."""
         self._items.append(item)
         if len(self._items) >= self._most:
             self.flush()
@@ -29,10 +29,10 @@ class Batcher(Generic[T]):
             self._timer = asyncio.get_running_loop().call_later(self._seconds, self.flush)
 
     def flush(self) -> None:
-        """Hand on at once what waits, if anything does."""
+        """Pass on at once the items that wait, if there are any."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         items, self._items = self._items, []
         if items:
-            self._hand(items)
+            self._flushed(items)

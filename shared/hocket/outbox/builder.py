@@ -1,4 +1,4 @@
-"""Makes outbox rows of what was said; the one place that makes envelopes of our own events.
+"""Builds outbox rows of events that were said; the only place that makes envelopes of the service's own events.
 
 Envelope: docs/wire.md#envelope; keys: RULES 2.3.
 """
@@ -25,37 +25,37 @@ from hocket.telemetry.signals import Saying, Signals
 
 
 class Causation(NamedTuple):
-    """What was being handled when something was said; `identity` (source, type, idempotency key) None: nothing."""
+    """What was handled when an event was said; `identity`: source, type and idempotency key, None: no event."""
 
     identity: tuple[str, str, str] | None
     subscription: str
     correlation_id: str
     event_id: str = ""
     inbox_key: bytes = b""
-    traceparent: str = ""  # of the start of the flow
+    traceparent: str = ""  # of the flow's first span
     tracestate: str = ""
-    hop: str = ""  # of this hop
+    hop: str = ""  # traceparent of this attempt
     attempt: int = 0  # 0: outside handlers
-    keyed_by: str = ""  # the name from which keys are made, where it is not `subscription` (RULES 2.4)
+    keyed_by: str = ""  # the name from which keys are derived, where it is not `subscription` (RULES 2.4)
 
 
 @dataclass(frozen=True, slots=True)
 class OutboxBuilder:
-    """Makes outbox rows for one service."""
+    """Builds outbox rows for one service."""
 
     service: str
     ids: Ids
     clock: Clock
     signals: Signals
     max_bytes: int
-    older: Callable[[Event], Sequence[Event]] = lambda _: ()  # what is said beside it in older versions (RULES 10.1)
+    older: Callable[[Event], Sequence[Event]] = lambda _: ()  # the same event in older versions (RULES 10.1)
 
     def rows(
         self, said: Sequence[Event | Scheduled[Event]], cause: Causation, allowed: Mapping[EventName, type[Event]]
     ) -> tuple[OutboxRow, ...]:
-        """One row an event, in order, behind each those of its older renderings.
+        """One row an event, in order; rows of its older versions follow each.
 
-        `Unsayable` names the subscription and the type where it was not declared or is too big.
+        `Unsayable` names the subscription and the type of an event that is not declared or too big.
         """
         ordinals: Counter[str] = Counter()
         rows: list[OutboxRow] = []
@@ -73,14 +73,15 @@ class OutboxBuilder:
         return tuple(rows)
 
     def check(self, said: object, subscription: str, allowed: Mapping[EventName, type[Event]]) -> None:
-        """Refuse at once what could not leave later: `Unsayable` where it is no event, not declared, or too big."""
+        """Raise `Unsayable` at once where a value is not an event, not declared, or too big."""
         event = said.event if isinstance(said, Scheduled) else said
         if not isinstance(event, Event):
-            raise Unsayable(f"{subscription} says {type(event).__name__}, which is no Event: say one that it declares")
+            kind = type(event).__name__
+            raise Unsayable(f"{subscription} says {kind}, which is not an Event: say one that it declares")
         self._declared(event, subscription, allowed)
         try:
             size = len(event.__pydantic_serializer__.to_json(event))
-        except ValueError:  # what cannot be written is told with its reason when the envelope is
+        except ValueError:  # the envelope's encoder raises the error with its reason
             return
         if size > self.max_bytes:
             raise self._too_big(type(event).__hocket_type__, event.subject_of(), size)
@@ -97,13 +98,13 @@ class OutboxBuilder:
     def _too_big(self, type_: str, subject: str, size: int) -> Unsayable:
         return Unsayable(
             f"{type_} about {subject} has {size} bytes and the bound is {self.max_bytes}: "
-            "say less, or raise HOCKET_MAX_EVENT_BYTES (never above the broker's limit)"
+            "make it smaller, or raise HOCKET_MAX_EVENT_BYTES (never above the broker's limit)"
         )
 
     def _row(
         self, said: Event | Scheduled[Event], event: Event, cause: Causation, event_id: str, key: str
     ) -> OutboxRow:
-        """The row of `event`: what was said, or an older rendering of it."""
+        """The row of `event`: the event that was said, or the same in an older version."""
         type_, version = name_of(type(event))
         now = self.clock.now()
         due = _due(said, now) if isinstance(said, Scheduled) else now
@@ -133,12 +134,12 @@ class OutboxBuilder:
         return row
 
     def message(self, exchange: str, route: str, envelope: Envelope, headers: Headers) -> Message:
-        """An envelope as a message; `Unsayable` where nobody could read it, or it is over the bound (RULES 4.3)."""
+        """An envelope as a message; `Unsayable` where its subject is invalid or it is too big (RULES 4.3)."""
         subject = envelope.subject
         if len(subject.encode(errors="replace")) > MAX_ATTRIBUTE_BYTES or not subject.isprintable():
             raise Unsayable(
-                f"{envelope.type} has the subject {subject[:80]!r}, which is over {MAX_ATTRIBUTE_BYTES} bytes long or "
-                "holds signs that cannot be printed: make it of a field that names one thing"
+                f"{envelope.type} has the subject {subject[:80]!r}, which has over {MAX_ATTRIBUTE_BYTES} bytes or "
+                "contains unprintable characters: build it from a field that names one thing"
             )
         body = encode(envelope)
         if len(body) > self.max_bytes:
@@ -159,7 +160,7 @@ class OutboxBuilder:
         )
 
     def undo(self, order: UndoOrder, queue: str, why: Mapping[str, Json], about: Envelope) -> OutboxRow:
-        """The self-addressed order to undo a step run (RULES 5.4)."""
+        """The service's order to itself to undo a step run (RULES 5.4)."""
         now = self.clock.now()
         cause = why.get("id")
         envelope = Envelope(
@@ -177,7 +178,7 @@ class OutboxBuilder:
             tracestate=about.tracestate,
         )
         headers: Headers = {"traceparent": about.traceparent} if about.traceparent else {}
-        # It holds a failure that was small enough itself: an undo is never too big to be ordered.
+        # It contains only the failure, whose size was checked: an order to undo is never too big.
         message = self._message(self.service, queue, envelope, encode(envelope), headers)
         return OutboxRow(RowKind.SELF, message, now.timestamp(), event_id=envelope.id)
 

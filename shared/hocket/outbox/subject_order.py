@@ -1,4 +1,4 @@
-"""Whose turn it is: within a subject the next row waits for the confirm of the one before (RULES 4.2)."""
+"""The order within a subject: the next row waits for the confirm of the row before (RULES 4.2)."""
 
 from collections import deque
 
@@ -6,27 +6,27 @@ from hocket.store.records import OutboxRow, RowKind
 
 
 class SubjectOrder:
-    """Who of each subject is under way, and who waits behind; rows without a subject wait for nobody."""
+    """Which row of each subject is in flight, and which wait behind it; rows without a subject never wait."""
 
     def __init__(self) -> None:
-        self._holder: dict[str, int] = {}
-        self._held: dict[str, deque[OutboxRow]] = {}
+        self._in_flight: dict[str, int] = {}
+        self._waiting: dict[str, deque[OutboxRow]] = {}
 
     def __bool__(self) -> bool:
-        return bool(self._held)
+        return bool(self._waiting)
 
     def may_go(self, row: OutboxRow) -> bool:
-        """Whether it may be published now; else it is kept until `ended` gives it back."""
+        """Whether the row may be published now; else it is kept until `ended` returns it."""
         if row.kind is not RowKind.EVENT or not row.subject:
             return True
-        if self._holder.setdefault(row.subject, row.id) == row.id:
+        if self._in_flight.setdefault(row.subject, row.id) == row.id:
             return True
-        self._held.setdefault(row.subject, deque()).append(row)
+        self._waiting.setdefault(row.subject, deque()).append(row)
         return False
 
     def ended(self, row: OutboxRow) -> deque[OutboxRow]:
-        """It is confirmed or set aside: those that waited behind it, in order."""
-        if row.kind is not RowKind.EVENT or self._holder.get(row.subject) != row.id:
+        """The row is confirmed or set aside: returns the rows that waited behind it, in order."""
+        if row.kind is not RowKind.EVENT or self._in_flight.get(row.subject) != row.id:
             return deque()
-        del self._holder[row.subject]
-        return self._held.pop(row.subject, None) or deque()
+        del self._in_flight[row.subject]
+        return self._waiting.pop(row.subject, None) or deque()

@@ -1,4 +1,4 @@
-"""Reads streams of the broker: the offset and what was folded move in one transaction (RULES 7.1).
+"""Reads streams of the broker: the offset is committed together with what the reader wrote (RULES 7.1).
 
-Imports the ports and `delivery/`'s floor below. Used by `worker/` for services that observe (`hocket.observe`).
+May import the delivery and every folder below it. Used by `worker/` for services that observe (`hocket.observe`).
 """

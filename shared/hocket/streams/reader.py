@@ -1,4 +1,4 @@
-"""Reads a stream or the dead-letter queue for an observer, the offset in the transaction of what it folded."""
+"""Reads a stream or the dead-letter queue for an observer; commits the offset together with what the reader wrote."""
 
 import asyncio
 from collections import deque
@@ -10,19 +10,20 @@ from typing import Any
 from hocket.broker.port import Consumer, Delivery
 from hocket.observe import QUEUES, Raw, Reader, Source
 from hocket.resilience.guard import BreakerGuard
+from hocket.resilience.retrying import until_done
+from hocket.retry import Backoff
 from hocket.runtime import Runtime
 from hocket.store.port import Tx as StoreTx
 from hocket.store.records import Offset
 from hocket.store.unit_of_work import UnitOfWork
 from hocket.tx import AttemptInfo, Tx
 
-#: Messages in one batch, and those the broker hands over before the first is settled.
+#: Messages in one batch, and unsettled messages that the broker sends.
 BATCH = 256
 PREFETCH = 512
-#: Seconds before a batch comes again whose reader raised: doubled from the first to the longest.
-FIRST_WAIT = 0.2
-LONGEST_WAIT = 10.0
-#: Seconds that a reader gets for one batch.
+#: Waits before a batch is read again after an error.
+READ_BACKOFF = Backoff(first=0.2, longest=10.0)
+#: Seconds that a reader has for one batch.
 READ_SECONDS = 60.0
 
 
@@ -40,13 +41,13 @@ class StreamReader:
     use: Any = None
     consumer: Consumer | None = None
     _buffer: deque[Delivery] = field(default_factory=deque)
-    _some: asyncio.Event = field(default_factory=asyncio.Event)
+    _arrived: asyncio.Event = field(default_factory=asyncio.Event)
     _seen: Offset = field(default_factory=Offset)
     _busy: bool = False
 
     @property
     def idle(self) -> bool:
-        """Whether everything delivered is folded."""
+        """Whether everything that was delivered is processed."""
         return not self._buffer and not self._busy
 
     @property
@@ -54,11 +55,11 @@ class StreamReader:
         return f"{self.runtime.service}.{self.source}"
 
     async def run(self) -> None:
-        """Read for ever; ends quietly when another reader has taken over."""
+        """Read until cancelled; ends without an error when another reader has taken over."""
         queue = QUEUES[self.source]
         stream = self.source != "dead"
         if stream:
-            await self._until(self._take_over)
+            await self._until_done(self._take_over)
         offset = self._seen.next if stream else None
         self.consumer = await self.runtime.transport.consume(
             queue, prefetch=PREFETCH, deliver=self._deliver, offset=offset
@@ -66,9 +67,9 @@ class StreamReader:
         while True:
             batch = await self._take()
             try:
-                await self._until(partial(self._fold, batch, stream))
+                await self._until_done(partial(self._process, batch, stream))
             except Fenced:
-                self.runtime.signals.trouble(self.runtime.service, "another reader has taken over", source=self.source)
+                self.runtime.trouble("another reader has taken over", source=self.source)
                 await self.consumer.cancel()
                 return
             finally:
@@ -83,7 +84,7 @@ class StreamReader:
 
     def _deliver(self, delivery: Delivery) -> None:
         self._buffer.append(delivery)
-        self._some.set()
+        self._arrived.set()
 
     async def _take(self) -> list[Delivery]:
         assert self.consumer is not None
@@ -92,39 +93,36 @@ class StreamReader:
             while self._buffer and len(batch) < BATCH:
                 delivery = self._buffer.popleft()
                 if delivery.handle.epoch < self.consumer.epoch and delivery.offset is None:
-                    continue  # it comes again by itself
+                    continue  # the broker delivers it again
                 batch.append(delivery)
             if batch:
                 self._busy = True
                 return batch
-            self._some.clear()
-            await self._some.wait()
+            self._arrived.clear()
+            await self._arrived.wait()
 
-    async def _until(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Do it until it succeeds; only a stop and another reader end it before."""
-        wait = FIRST_WAIT
-        while True:
-            try:
-                async with asyncio.timeout(READ_SECONDS):
-                    await work()
-                return
-            except Fenced:
-                raise
-            except (Exception, asyncio.CancelledError) as error:  # a reader may raise anything; the batch comes again
-                if self.runtime.tasks.cutting():
-                    raise
-                self.runtime.signals.trouble(
-                    self.runtime.service, "a reader failed", source=self.source, error=repr(error)
-                )
-                await asyncio.sleep(wait)
-                wait = min(wait * 2, LONGEST_WAIT)
+    async def _until_done(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Repeat until it succeeds; only a stop and another reader end it earlier."""
 
-    async def _fold(self, batch: list[Delivery], stream: bool) -> None:
+        async def limited() -> None:
+            async with asyncio.timeout(READ_SECONDS):
+                await work()
+
+        def failed(error: BaseException) -> None:
+            if isinstance(error, Fenced) or self.runtime.tasks.cutting():
+                raise error
+            self.runtime.trouble("a reader failed", source=self.source, error=repr(error))
+
+        # A reader may raise anything, also a CancelledError of its own; the batch is read again.
+        any_error = (Exception, asyncio.CancelledError)
+        await until_done(limited, READ_BACKOFF, self.runtime.chance, on=any_error, failed=failed)
+
+    async def _process(self, batch: list[Delivery], stream: bool) -> None:
         async with self.runtime.store.transaction() as tx:
             known = await tx.offset(self._name) if stream else self._seen
             if known.token != self._seen.token:
                 raise Fenced
-            self._seen = known  # ahead of us where a commit of ours failed and had happened all the same
+            self._seen = known  # ahead of ours where a commit of unknown outcome did take place
             fresh = [each for each in batch if not stream or (each.offset or 0) >= known.next]
             if not fresh:
                 return

@@ -1,6 +1,6 @@
-"""One running service: opens its parts, works, and stops in the order that loses nothing (RULES 1.2).
+"""One running service: starts its parts, runs them, and stops them in an order that loses nothing (RULES 1.2).
 
-Imports every room below. Used by `hocket.assembly`, `hocket.testing` and tests.
+May import every folder below it. Used by `hocket.assembly`, `hocket.testing` and tests.
 """
 
 from hocket.worker.worker import Worker

@@ -15,18 +15,18 @@ from hocket.errors import ConfigError, OutboxFull, StoreError, TransportError, U
 
 #: Seconds that a client should wait after a 503.
 RETRY_AFTER_SECONDS = 2
-#: Seconds that requests under way have when the service stops.
+#: Seconds that requests in progress have to end when the service stops.
 STOP_SECONDS = 5.0
-#: Wrong fields that one answer names.
+#: Invalid fields that one response names.
 MAX_FIELDS = 50
-#: Signs of a field's name in an answer.
+#: Characters of a field's name in a response.
 MAX_FIELD_NAME = 100
 #: Frames of a stack in the log.
 MAX_FRAMES = 20
 
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-#: Kinds of error whose text a service's own validator wrote: it may quote the input.
-_OWN_WORDS = frozenset({"value_error", "assertion_error"})
+#: Kinds of error whose text comes from a service's own validator: it may quote the input.
+_OWN_TEXT = frozenset({"value_error", "assertion_error"})
 
 Mount = Callable[[web.Application], None]
 
@@ -34,8 +34,8 @@ Mount = Callable[[web.Application], None]
 class HttpServer:
     """Serves one service. `start` inside `hocket.runtime.here`: handlers inherit the context it is called in.
 
-    `health` gives the sentences why the service is not ready (none: it is), `live` whether it works, `metrics` the text
-    for Prometheus. Larger bodies than `body_bytes` are answered 413. Port 0 takes a free one; `port` tells which.
+    `health` returns why the service is not ready (nothing: it is ready), `live` whether it is alive, `metrics` the text
+    for Prometheus. Larger bodies than `body_bytes` are answered 413. Port 0 takes a free port; `port` returns it.
     """
 
     def __init__(
@@ -65,11 +65,11 @@ class HttpServer:
         return self._port
 
     async def start(self) -> None:
-        """Listen. `ConfigError` where the port is taken or may not be used, or a mount does not fit."""
-        app = web.Application(client_max_size=self._body_bytes, middlewares=[_answers(self._service)])
-        app.router.add_get("/health/live", self._answer_live)
-        app.router.add_get("/health/ready", self._answer_ready)
-        app.router.add_get("/metrics", self._answer_metrics)
+        """Listen. `ConfigError` where the port is taken or not allowed, or a route cannot be mounted."""
+        app = web.Application(client_max_size=self._body_bytes, middlewares=[_error_responses(self._service)])
+        app.router.add_get("/health/live", self._respond_live)
+        app.router.add_get("/health/ready", self._respond_ready)
+        app.router.add_get("/metrics", self._respond_metrics)
         for mount in self._mounts:
             try:
                 mount(app)
@@ -81,51 +81,51 @@ class HttpServer:
             await web.TCPSite(runner, self._host, self._port).start()
         except OSError as wrong:
             await runner.cleanup()
-            raise ConfigError(self._sentence(wrong)) from wrong
+            raise ConfigError(self._cannot_listen(wrong)) from wrong
         self._runner = runner
         self._port = runner.addresses[0][1]
 
     async def stop(self) -> None:
-        """Take no more requests, let those under way finish for `STOP_SECONDS`, close."""
+        """Accept no more requests, give those in progress `STOP_SECONDS` to end, close."""
         if self._runner is not None:
             runner, self._runner = self._runner, None
             await runner.cleanup()
 
-    def _sentence(self, wrong: OSError) -> str:
+    def _cannot_listen(self, wrong: OSError) -> str:
         where = f"service {self._service} cannot listen on {self._host}:{self._port}"
-        out = "name another port by HOCKET_HTTP_PORT, or by `hocket run MODULE:PORT`"
+        way_out = "set another port by HOCKET_HTTP_PORT, or by `hocket run MODULE:PORT`"
         if wrong.errno == errno.EADDRINUSE:
-            return f"{where}: the port is taken by another program; stop that, or {out}"
+            return f"{where}: the port is taken by another program; stop that, or {way_out}"
         if wrong.errno == errno.EACCES:
-            return f"{where}: this user may not use the port; {out}"
-        return f"{where}: {wrong.strerror or wrong}; mend HOCKET_HTTP_HOST, or {out}"
+            return f"{where}: this user may not use the port; {way_out}"
+        return f"{where}: {wrong.strerror or wrong}; correct HOCKET_HTTP_HOST, or {way_out}"
 
-    async def _answer_live(self, _: web.Request) -> web.Response:
+    async def _respond_live(self, _: web.Request) -> web.Response:
         live = self._live()
         return _json({"live": live}, 200 if live else 503)
 
-    async def _answer_ready(self, _: web.Request) -> web.Response:
+    async def _respond_ready(self, _: web.Request) -> web.Response:
         reasons = self._health()
         return _json({"ready": not reasons, "reasons": reasons}, 503 if reasons else 200)
 
-    async def _answer_metrics(self, _: web.Request) -> web.Response:
+    async def _respond_metrics(self, _: web.Request) -> web.Response:
         return web.Response(body=self._metrics(), headers={"Content-Type": _METRICS_TYPE})
 
 
-def _answers(service: str) -> Middleware:
-    """The middleware that turns errors into answers with a sentence."""
+def _error_responses(service: str) -> Middleware:
+    """The middleware that turns errors into responses with a sentence."""
     log = structlog.get_logger("hocket")
 
     @web.middleware
-    async def answers(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if "%00" in request.raw_path:  # PostgreSQL keeps no NUL in a text, so nothing has such a name
-            return _json({"error": "the address holds a NUL"}, 400)
+    async def respond(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if "%00" in request.raw_path:  # PostgreSQL stores no NUL in a text, so nothing has such a name
+            return _json({"error": "the address contains a NUL"}, 400)
         try:
             return await handler(request)
         except web.HTTPException:
             raise
         except OutboxFull:
-            return _later("too many events wait for the broker; say it again later")
+            return _later("too many events wait for the broker; try again later")
         except StoreError as error:
             log.warning("store failed in a request", service=service, path=request.path, cause=type(error).__name__)
             return _later("the database does not answer now; try again later")
@@ -135,14 +135,14 @@ def _answers(service: str) -> Middleware:
             return _invalid(_fields(error))
         except Undecodable as error:
             return _json(
-                {"error": "the data is not as it must be", "fields": [{"field": error.field, "cause": error.cause}]},
+                {"error": "the data is invalid", "fields": [{"field": error.field, "cause": error.cause}]},
                 422,
             )
         except json.JSONDecodeError as error:
-            return _json({"error": f"the body is no JSON: {error.msg} at {error.pos}"}, 400)
+            return _json({"error": f"the body is not JSON: {error.msg} at {error.pos}"}, 400)
         except UnicodeDecodeError:
             return _json({"error": "the body is not UTF-8"}, 400)
-        except Exception as error:  # noqa: BLE001 - whatever a mounted handler raises is answered
+        except Exception as error:  # noqa: BLE001 - whatever a mounted handler raises becomes a response
             frames = traceback.format_tb(error.__traceback__)[-MAX_FRAMES:]
             log.error(
                 "request failed", service=service, method=request.method, path=request.path,
@@ -152,15 +152,15 @@ def _answers(service: str) -> Middleware:
                 {"error": f"the service failed on this request ({type(error).__qualname__}); see its log"}, 500
             )
 
-    return answers
+    return respond
 
 
 def _fields(error: ValidationError) -> list[dict[str, str]]:
-    """What is wrong with which field, never what was in it."""
+    """What is wrong with which field, never the field's value."""
     return [
         {
             "field": ".".join(str(part) for part in each["loc"])[:MAX_FIELD_NAME],
-            "cause": "is not valid" if each["type"] in _OWN_WORDS else each["msg"],
+            "cause": "is not valid" if each["type"] in _OWN_TEXT else each["msg"],
         }
         for each in error.errors(include_url=False, include_context=False, include_input=False)[:MAX_FIELDS]
     ]
@@ -171,10 +171,10 @@ def _json(value: object, status: int) -> web.Response:
 
 
 def _invalid(fields: list[dict[str, str]]) -> web.Response:
-    return _json({"error": "the data is not as it must be", "fields": fields}, 422)
+    return _json({"error": "the data is invalid", "fields": fields}, 422)
 
 
 def _later(sentence: str) -> web.Response:
-    answer = _json({"error": sentence}, 503)
-    answer.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
-    return answer
+    response = _json({"error": sentence}, 503)
+    response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return response

@@ -1,4 +1,4 @@
-"""What a service says of itself: manifest at start and hourly, heartbeat every ten seconds, a sample each second."""
+"""What a service reports of itself: a manifest each hour, a heartbeat every ten seconds, a sample each second."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ from hocket.runtime import Runtime
 from hocket.store.records import OutboxRow, RowKind, Waiting
 from hocket.telemetry.signals import Sample
 
-#: Seconds between two of each.
+#: Seconds between two samples, heartbeats and manifests.
 SAMPLE_SECONDS = 1.0
 HEARTBEAT_SECONDS = 10.0
 MANIFEST_SECONDS = 3600.0
@@ -32,25 +32,25 @@ class Reporter:
     declared: Declarations
     relay: Relay
     circuits: dict[str, Circuit]
-    in_hand: Callable[[], dict[str, int]]
+    in_progress: Callable[[], dict[str, int]]
     shed: int = 0
     waiting: Waiting = field(default_factory=Waiting)
     _since: dict[str, datetime] = field(default_factory=dict)
 
     def manifest(self) -> bool:
-        """Say what the service declares; whether there was a link to say it on."""
-        return self._say({"kind": "manifest", **self.declared.manifest()})
+        """Publish what the service declares; False where there is no link."""
+        return self._publish({"kind": "manifest", **self.declared.manifest()})
 
     def heartbeat(self) -> None:
-        """Say that the service lives, and how its breakers stand."""
+        """Publish that the service is alive, what waits in its outbox, and the states of its breakers."""
         waiting = {"events": self.waiting.events, "receipts": self.waiting.receipts}
         waiting |= {"later": self.waiting.later, "refused": self.waiting.refused}
         breakers = {name: self._breaker(name, circuit) for name, circuit in self.circuits.items()}
-        self._say({"kind": "heartbeat", "version": self.version, "waiting": waiting, "breakers": breakers,
+        self._publish({"kind": "heartbeat", "version": self.version, "waiting": waiting, "breakers": breakers,
                    "shed": self.shed})  # fmt: skip
 
     def breaker_changed(self, name: str, state: str) -> None:
-        """A breaker is in another state: listeners and the tracer hear it at once."""
+        """A breaker has changed its state: report it to listeners and to the tracer at once."""
         self._since[name] = self.runtime.clock.now()
         self.runtime.signals.breaker(self.runtime.service, name, state)
         self.heartbeat()
@@ -62,29 +62,29 @@ class Reporter:
         until = rfc3339(now + timedelta(seconds=wait)) if circuit.state == "open" else None
         return {"state": circuit.state, "since": rfc3339(since) if since else None, "until": until}
 
-    def _say(self, fact: dict[str, object]) -> bool:
+    def _publish(self, fact: dict[str, object]) -> bool:
         now = self.runtime.clock.now()
         instance = self.runtime.instance
         fact |= {"service": instance.service, "instance": instance.instance, "boot": instance.boot}
         fact["time"] = rfc3339(now)
         body = json.dumps([fact], separators=(",", ":"), ensure_ascii=False).encode()
         message = Message(RECEIPTS, "", body, "application/json", app_id=self.runtime.service)
-        return self.relay.say(OutboxRow(RowKind.RECEIPT, message, now.timestamp()))
+        return self.relay.send_unstored(OutboxRow(RowKind.RECEIPT, message, now.timestamp()))
 
     async def run(self) -> None:
-        """Report for ever."""
-        beat = told = self.runtime.clock.monotonic() - MANIFEST_SECONDS
+        """Publish manifests and heartbeats, until cancelled."""
+        last_heartbeat = last_manifest = self.runtime.clock.monotonic() - MANIFEST_SECONDS
         while True:
             now = self.runtime.clock.monotonic()
-            if now - told >= MANIFEST_SECONDS and self.manifest():
-                told = now
-            if now - beat >= HEARTBEAT_SECONDS:
-                beat = now
+            if now - last_manifest >= MANIFEST_SECONDS and self.manifest():
+                last_manifest = now
+            if now - last_heartbeat >= HEARTBEAT_SECONDS:
+                last_heartbeat = now
                 self.heartbeat()
             await asyncio.sleep(SAMPLE_SECONDS)
 
     async def sample(self) -> None:
-        """Count what waits, for ever; also before the broker was ever reached."""
+        """Count what waits in the outbox, until cancelled; also before the broker was first reached."""
         while True:
             await self._sample()
             await asyncio.sleep(SAMPLE_SECONDS)
@@ -94,7 +94,7 @@ class Reporter:
             self.waiting = await self.runtime.store.waiting()
         except StoreError:
             return
-        self.relay.note(self.waiting)
+        self.relay.backlog.set_stored(self.waiting)
         oldest = self.waiting.oldest
         self.runtime.signals.sampled(
             Sample(
@@ -104,7 +104,7 @@ class Reporter:
                 self.waiting.later,
                 self.waiting.refused,
                 max(self.runtime.clock.now().timestamp() - oldest, 0.0) if oldest else 0.0,
-                self.in_hand(),
+                self.in_progress(),
                 self.shed,
             )
         )

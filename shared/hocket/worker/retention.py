@@ -1,4 +1,4 @@
-"""How long the kit remembers, and the sweeper that forgets what is older (RULES 2.7)."""
+"""Deletes rows of inbox and ledger that are older than their retention (RULES 2.7)."""
 
 import asyncio
 from dataclasses import dataclass
@@ -7,17 +7,17 @@ from hocket.errors import StoreError
 from hocket.runtime import Runtime
 from hocket.store.records import Before, Retention
 
-#: Rows that one step looks at in each table, and seconds between two steps: the store belongs to the work.
+#: Rows of each table that one step examines, and seconds between two steps, so that deliveries are not slowed down.
 STEP_ROWS = 500
 STEP_WAIT = 0.05
-#: Seconds between two walks through the tables.
-WALK_WAIT = 3600.0
-#: Seconds for which a row outlives its retention: clocks of services differ, and too-old must come first.
+#: Seconds between two sweeps through the tables.
+SWEEP_WAIT = 3600.0
+#: Seconds that a row is kept beyond its retention: clocks of services differ, and "too-old" must be decided first.
 MARGIN = 3600.0
 
 
-def before(keep: Retention, now: float) -> Before:
-    """The moments before which rows may be forgotten, in seconds since 1970."""
+def cutoffs(keep: Retention, now: float) -> Before:
+    """The moments before which rows may be deleted, in seconds since 1970."""
     past = now - MARGIN
     return Before(
         past - keep.inbox.total_seconds(), past - keep.dead.total_seconds(), past - keep.ledger.total_seconds()
@@ -26,24 +26,24 @@ def before(keep: Retention, now: float) -> Before:
 
 @dataclass(slots=True)
 class RetentionSweeper:
-    """Purges one service's tables, step by step, for ever."""
+    """Deletes old rows of one service's tables, step by step."""
 
     runtime: Runtime
-    purged: int = 0  # rows so far
+    purged: int = 0  # rows deleted so far
 
     async def run(self) -> None:
-        """One walk an hour, beginning an hour after the start; a store that fails ends the walk, not the sweeper."""
+        """Sweep each hour, first an hour after the start; an error of the store ends only the sweep under way."""
         while True:
-            await asyncio.sleep(WALK_WAIT)
+            await asyncio.sleep(SWEEP_WAIT)
             try:
-                await self.walk()
+                await self.sweep()
             except StoreError as error:
-                self.runtime.signals.trouble(self.runtime.service, "old rows could not be purged", reason=str(error))
+                self.runtime.trouble("old rows could not be deleted", reason=str(error))
 
-    async def walk(self) -> int:
-        """Look at every row once, in bounded steps; how many were removed."""
+    async def sweep(self) -> int:
+        """Examine every row once, in bounded steps; how many were deleted."""
         removed = 0
-        moments = before(Retention(*self.runtime.config.retention()), self.runtime.clock.now().timestamp())
+        moments = cutoffs(Retention(*self.runtime.config.retention()), self.runtime.clock.now().timestamp())
         while True:
             step = await self.runtime.store.purge(moments, STEP_ROWS)
             removed += step.removed

@@ -1,40 +1,40 @@
-"""Opens the store at start, and waits for one that is away."""
+"""Opens the store at the start; while it does not answer, tries again."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from sqlalchemy import MetaData
 
 from hocket.errors import StoreError
+from hocket.resilience.retrying import until_done
+from hocket.retry import Backoff
 from hocket.runtime import Runtime
 
 Step = Callable[[], Awaitable[None]]
-#: Seconds before a store that was away at the start is tried again: doubled from the first to the longest, half of it
-#: left to chance.
-OPEN_FIRST_WAIT = 0.5
-OPEN_LONGEST_WAIT = 5.0
+#: Waits before a store that did not answer at the start is tried again.
+OPEN_BACKOFF = Backoff(first=0.5, longest=5.0, jitter=0.5)
 
 
 @dataclass(slots=True)
 class StoreOpening:
-    """Opens the store of a service; while its server is away, `reason` says so and it is tried again."""
+    """Opens the store of a service; while the store does not answer, `reason` says why and the opening is repeated."""
 
     runtime: Runtime
     tables: MetaData | None
     reason: str = "the database is not open yet"
 
     async def start(self, begin: Step, work: Step) -> "asyncio.Task[None] | None":
-        """Open, `begin` with it, then `work`; where it is away a task that does so later is returned.
+        """Open the store, call `begin`, then `work`; where the store does not answer, return a task that does it later.
 
-        `ConfigError` says what forbids it, of the task too.
+        `ConfigError` says what forbids the opening; the task raises it too.
         """
         try:
             await self._once(begin)
         except StoreError:
             return self.runtime.tasks.spawn("open", self._later(begin, work))
-        await self._go_on(work)
+        await self._start_work(work)
         return None
 
     async def _once(self, begin: Step) -> None:
@@ -47,24 +47,18 @@ class StoreOpening:
                 raise
         except StoreError as error:
             self.reason = str(error)
-            self.runtime.signals.trouble(self.runtime.service, "the store is away at the start", reason=self.reason)
+            self.runtime.trouble("the store does not answer at the start", reason=self.reason)
             raise
 
     async def _later(self, begin: Step, work: Step) -> None:
-        wait = OPEN_FIRST_WAIT
-        while True:
-            await asyncio.sleep(self.runtime.chance.uniform(wait / 2, wait))
-            wait = min(wait * 2, OPEN_LONGEST_WAIT)
-            with suppress(StoreError):
-                await self._once(begin)
-                break
-        await self._go_on(work)
+        await until_done(partial(self._once, begin), OPEN_BACKOFF, self.runtime.chance, on=StoreError, failures=1)
+        await self._start_work(work)
 
-    async def _go_on(self, work: Step) -> None:
+    async def _start_work(self, work: Step) -> None:
         await work()
         self.reason = ""
 
     def check(self) -> None:
-        """`StoreError` while the service does not work yet."""
+        """Raise `StoreError` while the service has not started."""
         if self.reason:
             raise StoreError(self.reason)

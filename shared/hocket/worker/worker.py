@@ -1,10 +1,9 @@
-"""One running service: opens, consumes, relays, reports, and stops in the order that loses nothing (RULES 1.2)."""
+"""One running service: starts its parts, runs them, and stops them in an order that loses nothing (RULES 1.2)."""
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
-from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -25,8 +24,9 @@ from hocket.delivery.record import Recorder
 from hocket.delivery.runner import Pipeline, SubscriptionRunner
 from hocket.delivery.settle import settle
 from hocket.envelope.ids import Ids
-from hocket.errors import HocketError, TransportError
+from hocket.errors import TransportError
 from hocket.observe import Observer
+from hocket.outbox.backlog import Backlog
 from hocket.outbox.builder import OutboxBuilder
 from hocket.outbox.outside_transactions import OutsideTransactions
 from hocket.outbox.relay import Relay
@@ -44,13 +44,11 @@ from hocket.worker.lease import hold_lease
 from hocket.worker.reporter import Reporter
 from hocket.worker.retention import RetentionSweeper
 from hocket.worker.store_opening import StoreOpening
-
-#: Seconds between tries to declare and consume while the link comes and goes.
-BEGIN_WAIT = 0.5
+from hocket.worker.topology import TopologyDeclaration, until_linked
 
 
 class Worker:
-    """A service at work in this process."""
+    """One service in this process."""
 
     def __init__(
         self,
@@ -79,24 +77,25 @@ class Worker:
         )
         self.circuits: dict[str, Circuit] = {}
         declared = service.declarations
-        self.relay = Relay(runtime)
-        self.reporter = Reporter(runtime, version, declared, self.relay, self.circuits, self._in_hand)
+        self.backlog = Backlog(runtime)
+        self.relay = Relay(runtime, self.backlog)
+        self.reporter = Reporter(runtime, version, declared, self.relay, self.circuits, self._in_progress)
         builder = OutboxBuilder(service.name, runtime.ids, clock, signals, config.max_event_bytes, declared.older)
         recorder = Recorder(runtime.instance, builder, self._shed)
-        changed, unknown = self.reporter.breaker_changed, self.relay.look_again
+        changed, unknown = self.reporter.breaker_changed, self.backlog.fetch_all
         self.handling = Handling(runtime, recorder, self.circuits, changed)
-        self.committer = Committer(runtime, recorder, won=self._won, lost=self._lost, unknown=unknown)
+        self.committer = Committer(runtime, recorder, won=self._committed, lost=self._superseded, unknown=unknown)
         self.runners = self._runners(Admission(runtime, declared.subscriptions))
         self.outside_transactions = OutsideTransactions(
-            runtime, declared, builder, self.circuits, changed, self.full, self.relay.hand, unknown=unknown
+            runtime, declared, builder, self.circuits, changed, self.full, self.backlog.add, unknown=unknown
         )
         readers = service.readers if isinstance(service, Observer) else {}
         self.readers = [StreamReader(runtime, source, call) for source, call in readers.items()]
         self.sweeper = RetentionSweeper(runtime)
         self.opening = StoreOpening(runtime, service.tables)
         self._uses = AsyncExitStack()
-        self._begun = False
-        self._beginning: asyncio.Task[None] | None = None
+        self._started = False
+        self._starting: asyncio.Task[None] | None = None
 
     def _runners(self, admission: Admission) -> dict[str, SubscriptionRunner]:
         pipeline = Pipeline(
@@ -107,87 +106,60 @@ class Worker:
         return {queue: SubscriptionRunner(each, pipeline, share) for queue, each in every.items()}
 
     async def start(self) -> None:
-        """Open the store, begin to connect and to work; returns before the broker, or a store that is away, is reached.
+        """Open the store and start the parts; does not wait for the broker, nor for a store that does not answer.
 
         `DeclarationError` and `ConfigError` say what is wrong before anything runs.
         """
         self.service.complete()
         try:
-            late = await self.opening.start(self.relay.start, self._work)
-            self._beginning = late or self._beginning
+            late = await self.opening.start(self.backlog.start, self._work)
+            self._starting = late or self._starting
         except BaseException:
             await self._close()
             raise
 
     async def _work(self) -> None:
-        use = await self._uses.enter_async_context(_opened(self.service))
+        use = await self._uses.enter_async_context(_resource(self.service))
         self.handling.use = self.outside_transactions.use = use
         for reader in self.readers:
             reader.use = use
         await self.runtime.transport.open()
         self._name_breakers()
-        lease = hold_lease(self.runtime, self.relay.look_again, self.committer.suspect)
+        lease = hold_lease(self.runtime, self.backlog.fetch_all, self.committer.suspect)
         self.runtime.tasks.spawn("lease", lease)
         self.runtime.tasks.spawn("commit", self.committer.run())
         self.runtime.tasks.spawn("sweep", self.sweeper.run())
         self.runtime.tasks.spawn("sample", self.reporter.sample())
-        self._beginning = self.runtime.tasks.spawn("begin", self._begin())
+        self._starting = self.runtime.tasks.spawn("start", self._declare_and_consume())
 
     def _name_breakers(self) -> None:
-        """Breakers that handlers declare are seen as closed from the start, not only once they have opened."""
+        """Report the breakers of handlers as closed at the start: listeners know them before one opens."""
         guard = BreakerGuard(self.circuits, self.runtime.clock, b"", self.reporter.breaker_changed)
         for runner in self.runners.values():
             if (breaker := runner.subscription.breaker) is not None:
                 self.runtime.signals.breaker(self.service.name, breaker.name, guard.circuit(breaker).state)
 
-    async def _begin(self) -> None:
-        topology = kit() + self.service.declarations.topology()
-        await self._until_linked(lambda: self.runtime.transport.declare(topology))
-        self.relay.open()
-
-        async def again() -> None:
-            try:
-                await self.runtime.transport.declare(topology)
-            except HocketError as error:
-                self.runtime.signals.trouble(
-                    self.service.name, "the topology could not be declared again", error=str(error)
-                )
-
-        async def keep() -> None:
-            while True:
-                await asyncio.sleep(self.runtime.config.keep_seconds)
-                if self.runtime.transport.link().ready:
-                    await again()
-
-        self.runtime.transport.on_ready(again)
-        self.runtime.tasks.spawn("keep", keep())
+    async def _declare_and_consume(self) -> None:
+        await TopologyDeclaration(self.runtime, kit() + self.service.declarations.topology()).start()
+        self.relay.start()
         for runner in self.runners.values():
-            await self._until_linked(partial(runner.start, self.runtime.transport))
+            await until_linked(self.runtime, runner.start)
         for reader in self.readers:
             self.runtime.tasks.spawn(f"read {reader.source}", reader.run())
-        self._begun = True
+        self._started = True
         self.runtime.tasks.spawn("report", self.reporter.run())
 
-    async def _until_linked(self, work: Callable[[], Awaitable[None]]) -> None:
-        while True:
-            await self.runtime.transport.until_ready()
-            try:
-                return await work()
-            except TransportError as error:
-                self.runtime.signals.trouble(self.service.name, "the link was lost at the start", reason=str(error))
-                await asyncio.sleep(BEGIN_WAIT)
-
     async def stop(self, seconds: float | None = None) -> None:
-        """Finish or give back what is in hand, publish what is due, close; everything within bounds.
+        """Finish or give back the deliveries in progress, publish what is due, close; each step has a time limit.
 
-        Handlers get `seconds` to finish (None: `HOCKET_STOP_SECONDS`).
+        Handlers have `seconds` to finish (None: `HOCKET_STOP_SECONDS`).
         """
         config = self.runtime.config
         seconds = config.stop_seconds if seconds is None else seconds
         try:
-            if self._beginning is not None:
-                self._beginning.cancel()  # nothing begins any more
-                await asyncio.wait([self._beginning])
+            if self._starting is not None:
+                self._starting.cancel()  # nothing starts any more
+                await asyncio.wait([self._starting])
             await asyncio.gather(*(runner.stop(seconds) for runner in self.runners.values()))
             for reader in self.readers:
                 if reader.consumer is not None:
@@ -202,31 +174,31 @@ class Worker:
     async def _close(self) -> None:
         await self.runtime.tasks.stop()
         await self.runtime.transport.close()
-        await self._end_uses()
+        await self._close_uses()
         await self.runtime.store.close()
 
-    async def _end_uses(self) -> None:
+    async def _close_uses(self) -> None:
         try:
             async with asyncio.timeout(self.runtime.config.close_seconds):
                 await self._uses.aclose()
-        except Exception as error:  # noqa: BLE001 -- a team's code may raise anything; the rest closes all the same
-            self.runtime.signals.trouble(self.service.name, "what the service uses did not close", error=text_of(error))
+        except Exception as error:  # noqa: BLE001 -- a team's code may raise anything; the rest is closed in any case
+            self.runtime.trouble("the resource made by uses did not close", error=text_of(error))
 
     async def kill(self) -> None:
-        """Die as a killed process would: tasks cut at an await, nothing committed that was not, nothing settled.
+        """End as a killed process would: tasks are cancelled, nothing more is committed, nothing is settled.
 
-        The caller cuts the transport and abandons the store.
+        The caller closes the transport and abandons the store.
         """
         await self.runtime.tasks.stop()
-        await self._end_uses()
+        await self._close_uses()
 
     @property
     def live(self) -> bool:
-        """Whether every task of the kit still works."""
+        """Whether no background task has failed."""
         return not self.runtime.tasks.failed
 
     def health(self) -> list[str]:
-        """Why the service is not ready, in sentences; none: it is."""
+        """Why the service is not ready, one sentence a reason; an empty list means that it is ready."""
         reasons = []
         if self.runtime.tasks.failed:
             reasons.append(self.runtime.tasks.failed)
@@ -235,7 +207,7 @@ class Worker:
         link = self.runtime.transport.link()
         if not link.ready:
             reasons.append(link.reason or "the broker is not connected yet")
-        elif not self._begun:
+        elif not self._started:
             reasons.append("the topology is being declared")
         if self.committer.failing:
             reasons.append(self.committer.failing)
@@ -246,32 +218,33 @@ class Worker:
         return reasons
 
     def idle(self) -> bool:
-        """Whether nothing is in work and nothing due waits."""
+        """Whether no delivery is in progress and nothing that is due waits."""
         runners = all(runner.idle() for runner in self.runners.values())
-        return self._begun and runners and self.committer.idle and self.relay.idle and all(r.idle for r in self.readers)
+        readers = all(reader.idle for reader in self.readers)
+        return self._started and runners and readers and self.committer.idle and self.relay.idle
 
     def parked(self) -> list[str]:
-        """The queues whose deliveries wait for nothing but an open breaker."""
+        """The queues whose deliveries wait only for an open breaker."""
         return [queue for queue, runner in self.runners.items() if runner.parked()]
 
     def full(self) -> bool:
         """Whether the outbox is at its bound of due events."""
-        return self.relay.full
+        return self.backlog.full
 
     def outside(
         self, key: str | None, correlation_id: str | None, connection: AsyncConnection | None = None
     ) -> AbstractAsyncContextManager[Any]:
-        """A transaction outside a handler; with a `connection` it joins one that an application owns."""
+        """A transaction outside a handler; with a `connection` it joins the application's transaction."""
         self.opening.check()
         if connection is not None:
-            return self.outside_transactions.joined(key, correlation_id, connection, self.relay.nudge)
+            return self.outside_transactions.joined(key, correlation_id, connection, self.backlog.claim_now)
         return self.outside_transactions.transaction(key, correlation_id)
 
     async def send(
         self, subscription: str, body: bytes, content_type: str, *,
         replay: str, attempt: int, headers: Mapping[str, object] = MappingProxyType({}),
     ) -> None:  # fmt: skip
-        """Publish to one subscription at once, confirmed (RULES 4.7, 8.4); of `headers` the foreign ones go with it."""
+        """Publish to one subscription and wait for the confirm (RULES 4.7, 8.4); foreign `headers` are sent along."""
         service = subscription.partition(".")[0]
         sent = {**foreign_of(headers), "hocket-attempt": attempt, "hocket-replay": replay}
         message = Message(service, subscription, body, content_type, sent, app_id=self.service.name)
@@ -279,46 +252,46 @@ class Worker:
         if answer.verdict is not Verdict.CONFIRMED:
             raise TransportError(
                 f"the replay to {subscription} is {answer.verdict.value}: {answer.reason or 'no reason given'}; "
-                "see that the service has started once on this broker, then replay again"
+                "start the service once on this broker, then replay again"
             )
 
     def finished(self, arrival: Arrival, rows: tuple[OutboxRow, ...]) -> None:
-        """The handler's own transaction has committed everything of this arrival."""
-        self._won([arrival], rows)
+        """The handler's own transaction has committed everything that this attempt leaves behind."""
+        self._committed([arrival], rows)
 
-    def _won(self, arrivals: Sequence[Arrival], rows: Sequence[OutboxRow]) -> None:
-        self.relay.hand(rows)
+    def _committed(self, arrivals: Sequence[Arrival], rows: Sequence[OutboxRow]) -> None:
+        self.backlog.add(rows)
         if not arrivals:
             return
         if any(isinstance(each.outcome, Seen) for each in arrivals):
-            self.relay.nudge()
+            self.backlog.claim_now()
         settle(arrivals)
-        done: dict[str, list[Arrival]] = {}
+        by_queue: dict[str, list[Arrival]] = {}
         for each in arrivals:
-            done.setdefault(each.subscription.queue, []).append(each)
-        for queue, some in done.items():
-            self.runners[queue].done(some)
+            by_queue.setdefault(each.subscription.queue, []).append(each)
+        for queue, some in by_queue.items():
+            self.runners[queue].settled(some)
         self.runtime.signals.attempts([ended for each in arrivals if (ended := ended_of(each)) is not None])
 
-    def _lost(self, arrival: Arrival) -> None:
-        self.runners[arrival.subscription.queue].again(arrival)
+    def _superseded(self, arrival: Arrival) -> None:
+        self.runners[arrival.subscription.queue].readmit(arrival)
 
     def _shed(self) -> bool:
-        if not self.relay.receipts_full:
+        if not self.backlog.receipts_full:
             return False
         self.reporter.shed += 1
         return True
 
-    def _in_hand(self) -> dict[str, int]:
-        return {queue: runner.in_hand for queue, runner in self.runners.items()}
+    def _in_progress(self) -> dict[str, int]:
+        return {queue: runner.in_progress for queue, runner in self.runners.items()}
 
     def _consumers(self) -> list[Any]:
-        every: list[Any] = [each for runner in self.runners.values() for each in runner.consumers()]
-        return every + [reader.consumer for reader in self.readers if reader.consumer is not None]
+        consumers: list[Any] = [each for runner in self.runners.values() for each in runner.consumers()]
+        return consumers + [reader.consumer for reader in self.readers if reader.consumer is not None]
 
 
-def _opened(service: Service[Any]) -> AbstractAsyncContextManager[Any]:
-    """What the service needs outside, as its declaration makes it."""
+def _resource(service: Service[Any]) -> AbstractAsyncContextManager[Any]:
+    """The resource that the service's declaration makes by `uses`."""
     if service.uses is None:
         return nullcontext()
     return service.uses(service.settings()) if service.settings is not None else service.uses()

@@ -39,7 +39,7 @@ async def test_services_start_stop_and_are_killed_one_by_one(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("broker", "database", "sentence"),
     [
-        ("http://x", "", "hocket speaks amqp://, amqps:// and memory://"),
+        ("http://x", "", "set it to amqp://…, amqps://… or memory://"),
         ("memory://", "mysql://x/y", "hocket keeps its data in sqlite:///PATH or postgresql://"),
     ],
 )

@@ -16,7 +16,7 @@ import ctypes, sys
 sys.path.insert(0, sys.argv[2])
 import process_memory
 if sys.argv[1] == "steady":
-    assert process_memory.steady()
+    assert process_memory.fix_mmap_threshold()
 libc = ctypes.CDLL(None)
 libc.malloc.restype = ctypes.c_void_p
 libc.free.argtypes = [ctypes.c_void_p]
@@ -38,7 +38,7 @@ def test_a_read_of_a_socket_is_mapped_by_itself_for_ever() -> None:
     for word in ("left alone", "steady"):
         said = subprocess.run([sys.executable, "-c", MAPPED, word, folder], capture_output=True, text=True, check=True)
         found[word] = int(said.stdout)
-    assert found == {"left alone": 0, "steady": 1}
+    assert found == {"left alone": 0, "fixed": 1}
 
 
 def test_what_the_start_made_is_not_looked_at_again() -> None:
@@ -46,7 +46,7 @@ def test_what_the_start_made_is_not_looked_at_again() -> None:
     code = """
 import gc, weakref
 from hocket.assembly import process_memory
-process_memory.settle()
+process_memory.freeze_objects()
 assert len(gc.get_objects()) < 1000
 looked = []
 gc.callbacks.append(lambda phase, info: looked.append(phase))

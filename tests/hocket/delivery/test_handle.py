@@ -91,10 +91,10 @@ async def test_no_exception_of_a_team_ends_a_task_of_the_kit(tower: Processes, b
 @pytest.mark.parametrize(
     ("said", "names"),
     [
-        (RUNG, "bells.ring says bell.rung, which is no Event"),
-        ([RUNG], "bells.ring says bell.rung, which is no Event"),
-        ("abc", "bells.ring says str, which is no Event"),
-        ([object()], "bells.ring says object, which is no Event"),
+        (RUNG, "bells.ring says bell.rung, which is not an Event"),
+        ([RUNG], "bells.ring says bell.rung, which is not an Event"),
+        ("abc", "bells.ring says str, which is not an Event"),
+        ([object()], "bells.ring says object, which is not an Event"),
         (Tolled(name="a"), "bells.ring says bell.tolled version 1, which it does not declare"),
         (Echoed(name="x" * 240), "bytes and the bound is 640"),
     ],

@@ -21,48 +21,48 @@ SHARE = 1_000_000
 
 def test_small_deliveries_never_change_the_prefetch() -> None:
     """The ordinary case: what is held is far below the share."""
-    ration = PrefetchBudget(SHARE, 256)
+    budget = PrefetchBudget(SHARE, 256)
     for _ in range(1000):
-        ration.take(600)
-        assert ration.change() is None
-        ration.free(600)
+        budget.take(600)
+        assert budget.change() is None
+        budget.free(600)
 
 
 def test_large_deliveries_stop_intake_and_it_goes_on_with_as_many_as_fit() -> None:
     """Above the share: none; below half of it: as many as fit by their size; small again: all."""
-    ration = PrefetchBudget(SHARE, 256)
+    budget = PrefetchBudget(SHARE, 256)
     asked = []
     for _ in range(11):
-        ration.take(100_000)
-        asked.append(ration.change())
+        budget.take(100_000)
+        asked.append(budget.change())
     assert asked[-1] == 0
     for _ in range(5):
-        ration.free(100_000)
-        assert ration.change() is None
-    ration.free(100_000)
-    [resumed] = [ration.change()]
+        budget.free(100_000)
+        assert budget.change() is None
+    budget.free(100_000)
+    [resumed] = [budget.change()]
     assert resumed is not None
     assert 1 <= resumed <= 7
     for _ in range(200):
-        ration.take(100)
-        ration.free(100)
-        ration.change()
-    assert ration.present == 256
+        budget.take(100)
+        budget.free(100)
+        budget.change()
+    assert budget.current == 256
 
 
 @given(st.lists(st.integers(0, 3 * SHARE), max_size=60))
 def test_whatever_comes_it_never_rests_for_ever(sizes: list[int]) -> None:
     """Once everything is settled at least one more may come; while more than the share is held, none."""
-    ration = PrefetchBudget(SHARE, 64)
+    budget = PrefetchBudget(SHARE, 64)
     for size in sizes:
-        ration.take(size)
-        ration.change()
-        assert ration.held <= SHARE or ration.present == 0
+        budget.take(size)
+        budget.change()
+        assert budget.held <= SHARE or budget.current == 0
     for size in sizes:
-        ration.free(size)
-        ration.change()
-    assert ration.held == 0
-    assert 1 <= ration.present <= 64
+        budget.free(size)
+        budget.change()
+    assert budget.held == 0
+    assert 1 <= budget.current <= 64
 
 
 class Heavy(Heard, type="heavy.sent"):
@@ -113,7 +113,7 @@ async def test_as_many_hands_wake_as_there_are_arrivals(tower: Processes) -> Non
     lane = worker.runners["bells.ring"]
     for number in range(3):
         await tower.hear(Rung(name="a"), f"k{number}")
-        await until(lambda number=number: lane.in_hand == number + 1, 10)  # type: ignore[misc]
+        await until(lambda number=number: lane.in_progress == number + 1, 10)  # type: ignore[misc]
         await asyncio.sleep(1)
         # A handler that is woken in vain waits again at once: nobody outside can tell.
         assert sum(not each.done() for each in lane._waiting) == CONCURRENCY - number - 1  # noqa: SLF001
@@ -209,5 +209,5 @@ async def test_one_at_a_time(tower: Processes) -> None:
         await tower.hear(Rung(name="a"), f"k{number}")
     await tower.quiet()
     assert most == 1
-    assert worker.runners["singles.take"].in_hand == 0
+    assert worker.runners["singles.take"].in_progress == 0
     assert len(tower.receipts()) == 6

@@ -8,8 +8,8 @@ import pytest
 
 from hocket import Event, Heard, Scheduled, Service, Tx
 from hocket.broker.topology import Binding, of_service
-from hocket.delivery.runner import FORMER_SECONDS
-from hocket.outbox.relay import Relay
+from hocket.delivery.former_queue import FORMER_SECONDS
+from hocket.outbox.backlog import Backlog
 from tests.hocket.sample_services import BRIEF, LONG, Ill, Processes, Rung, Shut, World, message_of, until, uses
 
 
@@ -238,7 +238,7 @@ async def test_the_old_queue_is_reported_when_it_is_empty(tower: Processes) -> N
     await tower.advance(timedelta(seconds=2 * FORMER_SECONDS))
     lane = worker.runners["billing.charge"]
     assert told == [("the queue of a former name is empty: remove it from the broker", "billing.bill")]
-    assert not lane.former
+    assert not lane.former.consumers
     await tower.hear(Rung(name="a"), "k")
     await tower.quiet()
     assert world.attempts == [1]
@@ -259,7 +259,7 @@ async def test_the_old_queue_is_reported_after_a_lost_link_too(
         await tower.hear(Rung(name=f"b{number}"), f"k{number}")
     worker = await tower.start(renamed("bill", "charge").using(world))
     worker.runtime.signals.trouble = lambda service, what, **facts: told.append((what, facts.get("queue")))  # type: ignore[method-assign]
-    monkeypatch.setattr(Relay, "full", property(lambda _: shut.is_set()))
+    monkeypatch.setattr(Backlog, "full", property(lambda _: shut.is_set()))
     lane = worker.runners["billing.charge"]
     await until(lambda: len(lane.intake) == 5)
     tower.broker.cut("billing")
@@ -269,7 +269,7 @@ async def test_the_old_queue_is_reported_after_a_lost_link_too(
     assert len(world.attempts) == 5
     assert tower.broker.depth("billing.bill") == 0
     assert told == [("the queue of a former name is empty: remove it from the broker", "billing.bill")]
-    assert not lane.former
+    assert not lane.former.consumers
 
 
 async def test_the_old_queue_is_emptied_again_where_the_link_is_lost_at_the_end(
@@ -284,8 +284,8 @@ async def test_the_old_queue_is_emptied_again_where_the_link_is_lost_at_the_end(
     worker = await tower.start(renamed("bill", "charge").using(world))
     worker.runtime.signals.trouble = lambda service, what, **facts: told.append(facts.get("queue"))  # type: ignore[method-assign]
     lane = worker.runners["billing.charge"]
-    await until(lambda: bool(lane.former))
-    consumer = lane.former["billing.bill"]
+    await until(lambda: bool(lane.former.consumers))
+    consumer = lane.former.consumers["billing.bill"]
     cancel, shut = consumer.cancel, asyncio.Event()
 
     async def late() -> None:
@@ -298,7 +298,7 @@ async def test_the_old_queue_is_emptied_again_where_the_link_is_lost_at_the_end(
         shut.clear()
 
     consumer.cancel = late  # type: ignore[method-assign]
-    monkeypatch.setattr(Relay, "full", property(lambda _: shut.is_set()))
+    monkeypatch.setattr(Backlog, "full", property(lambda _: shut.is_set()))
     tower.broker.unbind(Binding("billing", "billing.charge", "billing.bill"))
     await tower.advance(timedelta(seconds=1.5 * FORMER_SECONDS))
     assert told == []

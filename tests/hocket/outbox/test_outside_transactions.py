@@ -114,7 +114,7 @@ async def test_what_cannot_leave_is_refused_at_the_moment_it_is_said(tower: Proc
             tx.say(Scheduled(huge, after=timedelta(hours=1), key="k"))
         with pytest.raises(Unsayable, match=r"desk says \S+ version 1, which it does not declare"):
             tx.say(Never(name="a"))
-        with pytest.raises(Unsayable, match="desk says dict, which is no Event"):
+        with pytest.raises(Unsayable, match="desk says dict, which is not an Event"):
             tx.say({"name": "a"})
         tx.say(Asked(name="a"))
     await tower.quiet()

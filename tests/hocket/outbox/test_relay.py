@@ -1,7 +1,6 @@
 """The relay: order, copies, bounds, and what it takes over."""
 
 import asyncio
-import json
 import re
 from datetime import timedelta
 from pathlib import Path
@@ -15,9 +14,9 @@ from hocket.broker.topology import of_service
 from hocket.config import Config
 from hocket.errors import OutboxFull
 from hocket.runtime import here
-from hocket.store.records import Ending, OutboxRow, RowKind, Waiting
+from hocket.store.records import Ending, OutboxRow, RowKind
 from hocket.worker import Worker
-from tests.hocket.sample_services import LONG, Behave, Processes, Rung, World, bells, book, echo, until, uses
+from tests.hocket.sample_services import LONG, Processes, Rung, World, bells, echo, until, uses
 
 RUNG = Rung(name="a")
 clocks = Service("clocks", owner="team-tower", uses=uses)
@@ -100,7 +99,7 @@ async def test_what_is_addressed_to_oneself_or_scheduled_holds_nobody(tower: Pro
     message = Message("clocks", "clocks.stop", b"{}", "application/json")
     row = OutboxRow(kind, message, tower.clock.now().timestamp(), subject="clock/a", schedule="clock.struck x")
     [written] = await worker.runtime.store.commit([Ending(outbox=(row,))])
-    worker.relay.hand(written.outbox)
+    worker.backlog.add(written.outbox)
     await say(worker, 1, 2)
     await until(lambda: struck(tower) == [1, 2], 0.4)
     assert tower.nacks.count == 1  # the row itself goes again half a second later
@@ -108,7 +107,7 @@ async def test_what_is_addressed_to_oneself_or_scheduled_holds_nobody(tower: Pro
     await say(worker, 3)
     await until(lambda: tower.nacks.count == 2, 0.1)
     [written] = await worker.runtime.store.commit([Ending(outbox=(row,))])
-    worker.relay.hand(written.outbox)
+    worker.backlog.add(written.outbox)
     await until(lambda: bool(tower.letters()), 0.2)  # what it brings is no order to undo; it overtook the third
     assert struck(tower) == [1, 2]
     await tower.quiet()
@@ -121,7 +120,7 @@ async def test_a_refused_row_is_set_aside_and_its_neighbours_go_on(tower: Proces
     lost = Message("hocket.nowhere", "x", b"{}", "application/json")
     rows = [OutboxRow(RowKind.EVENT, lost, tower.clock.now().timestamp(), subject="clock/a")]
     [written] = await worker.runtime.store.commit([Ending(outbox=tuple(rows))])
-    worker.relay.hand(written.outbox)
+    worker.backlog.add(written.outbox)
     await say(worker, 1, 2)
     await tower.quiet()
     assert struck(tower) == [1, 2]
@@ -133,7 +132,7 @@ async def test_an_unrouted_row_stays_and_goes_again(tower: Processes) -> None:
     worker = await running(tower)
     row = OutboxRow(RowKind.SELF, Message("clocks", "clocks.late", b"{}", "application/json"), 0.0)
     [written] = await worker.runtime.store.commit([Ending(outbox=(row,))])
-    worker.relay.hand(written.outbox)
+    worker.backlog.add(written.outbox)
     await asyncio.sleep(120)
     assert not worker.relay.idle
     lane = of_service("clocks", [("clocks.late", []), ("clocks.wind", []), ("clocks.stop", [])])
@@ -233,7 +232,7 @@ async def test_the_bound_of_due_events(tower: Processes) -> None:
     await tower.quiet()
     tower.broker.alarm(True)
     for each in (worker, clock):
-        each.relay.note(await each.runtime.store.waiting())
+        each.backlog.set_stored(await each.runtime.store.waiting())
     with pytest.raises(OutboxFull):
         await say(clock, *range(60))
     assert clock.full()
@@ -282,25 +281,6 @@ async def test_the_bound_holds_before_the_broker_was_ever_reached(tower: Process
     tower.broker.reconnect("clocks")
     await tower.quiet()
     assert struck(tower) == list(range(50))
-
-
-@pytest.mark.parametrize("behave", [book, echo])
-async def test_receipts_are_shed_and_counted_and_stop_nobody(tower: Processes, behave: Behave) -> None:
-    """RULES 4.6: receipts have a bound of their own; beyond it they are shed, also those of a handler's own `Tx`."""
-    world = World(behave=behave)
-    worker = await tower.start(bells.using(world), Config.model_construct(outbox_max_receipts=10))
-    await tower.quiet()
-    worker.relay.note(Waiting(receipts=10))
-    for number in range(30):
-        await tower.hear(RUNG, f"k{number}")
-    await tower.quiet()
-    assert world.attempts == [1] * 30
-    assert len([each for each in tower.log() if each.type == "bell.echoed"]) == 30
-    assert worker.reporter.shed == 30
-    assert tower.receipts() == []
-    await tower.advance(timedelta(seconds=20))
-    facts = [fact for each in tower.broker.messages("hocket.receipts") for fact in json.loads(each.body)]
-    assert [fact["shed"] for fact in facts if fact["kind"] == "heartbeat"][-1] == 30  # the gap is told
 
 
 def test_nobody_else_publishes() -> None:

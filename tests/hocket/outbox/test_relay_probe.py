@@ -37,7 +37,7 @@ async def put(worker: Worker, tower: Processes, count: int) -> None:
     message = Message("bells", "bells.ring", b"{}", "application/json")
     rows = tuple(OutboxRow(RowKind.SELF, message, tower.clock.now().timestamp()) for _ in range(count))
     [written] = await worker.runtime.store.commit([Ending(outbox=rows)])
-    worker.relay.hand(written.outbox)
+    worker.backlog.add(written.outbox)
 
 
 async def test_only_the_answer_to_the_probe_lets_the_rest_go(tower: Processes, monkeypatch: pytest.MonkeyPatch) -> None:

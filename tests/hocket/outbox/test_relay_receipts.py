@@ -1,12 +1,17 @@
 """Receipts on their way out of the relay."""
 
 import asyncio
+import json
 from collections.abc import Sequence
+from datetime import timedelta
+
+import pytest
 
 from hocket.broker.port import Message, Published
 from hocket.broker.topology import RECEIPTS
 from hocket.config import Config
-from tests.hocket.sample_services import Processes, Rung, World, bells, echo
+from hocket.store.records import Waiting
+from tests.hocket.sample_services import Behave, Processes, Rung, World, bells, book, echo, until
 
 LINGER = Config.model_construct().receipt_linger_seconds
 
@@ -31,3 +36,29 @@ async def test_receipts_go_together(tower: Processes) -> None:
     assert [exchange for batch in events for exchange in batch] == ["hocket.events"] * 5
     assert set(receipts) == {RECEIPTS}
     assert len(receipts) > 1
+
+
+@pytest.mark.parametrize("behave", [book, echo])
+async def test_receipts_are_shed_and_counted_and_stop_nobody(
+    tower: Processes, monkeypatch: pytest.MonkeyPatch, behave: Behave
+) -> None:
+    """RULES 4.6: receipts have a bound of their own; beyond it they are shed, also those of a handler's own `Tx`."""
+    world = World(behave=behave)
+    worker = await tower.start(bells.using(world), Config.model_construct(outbox_max_receipts=10))
+    await tower.quiet()
+
+    async def waiting() -> Waiting:
+        return Waiting(receipts=10)
+
+    monkeypatch.setattr(worker.runtime.store, "waiting", waiting)
+    await until(lambda: worker.backlog.receipts_full, 2)
+    for number in range(30):
+        await tower.hear(Rung(name="a"), f"k{number}")
+    await tower.quiet()
+    assert world.attempts == [1] * 30
+    assert len([each for each in tower.log() if each.type == "bell.echoed"]) == 30
+    assert worker.reporter.shed == 30
+    assert tower.receipts() == []
+    await tower.advance(timedelta(seconds=20))
+    facts = [fact for each in tower.broker.messages("hocket.receipts") for fact in json.loads(each.body)]
+    assert [fact["shed"] for fact in facts if fact["kind"] == "heartbeat"][-1] == 30  # the gap is told

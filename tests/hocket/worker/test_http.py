@@ -175,7 +175,7 @@ async def test_a_body_that_is_no_json_is_400(shop: Shop) -> None:
     """With a sentence; a good one is taken."""
     assert await shop.post("/orders", b'{"order_id": ') == (
         400,
-        {"error": "the body is no JSON: Expecting value at 13"},
+        {"error": "the body is not JSON: Expecting value at 13"},
     )
     assert await shop.post("/orders", b'{"a": "\xff"}') == (400, {"error": "the body is not UTF-8"})
     assert await shop.post("/orders", b'{"order_id": "1", "amount": 2}') == (200, {"order_id": "1"})

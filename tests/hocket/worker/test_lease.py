@@ -12,7 +12,7 @@ from hocket.clock import Clock
 from hocket.config import Config
 from hocket.errors import ConfigError, StoreError
 from hocket.worker.lease import hold_lease
-from hocket.worker.store_opening import OPEN_FIRST_WAIT, OPEN_LONGEST_WAIT, StoreOpening
+from hocket.worker.store_opening import OPEN_BACKOFF, StoreOpening
 from tests.hocket.sample_runtime import runtime_of
 from tests.hocket.sample_services import FaultyStore, Processes, World, bells
 
@@ -133,8 +133,8 @@ async def test_the_waits_for_a_store_grow_to_their_bound(tower: Processes, slowl
     assert later is not None
     await later
     waits = [after - before for before, after in pairwise(slowly.opened)]
-    assert waits[0] <= OPEN_FIRST_WAIT
-    assert all(OPEN_LONGEST_WAIT / 2 <= wait <= OPEN_LONGEST_WAIT for wait in waits[5:])
+    assert waits[0] <= OPEN_BACKOFF.first
+    assert all(OPEN_BACKOFF.longest / 2 <= wait <= OPEN_BACKOFF.longest for wait in waits[5:])
     await slowly.close()
 
 

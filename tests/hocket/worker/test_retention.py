@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from hocket.config import Config
 from hocket.store.records import Retention
-from hocket.worker.retention import MARGIN, STEP_ROWS, WALK_WAIT, before
+from hocket.worker.retention import MARGIN, STEP_ROWS, SWEEP_WAIT, cutoffs
 from tests.hocket.sample_services import FLOW, Processes, Rung, Shut, World, bells, echo, steps, until
 
 HOUR = timedelta(hours=1)
@@ -52,12 +52,12 @@ async def test_a_double_is_seen_as_long_as_it_is_admitted(tower: Processes) -> N
     await tower.hear(Rung(name="a"), "k", time=said)
     await tower.quiet()
     await asyncio.sleep((HOUR - timedelta(minutes=1)).total_seconds())
-    await worker.sweeper.walk()
+    await worker.sweeper.sweep()
     await tower.hear(Rung(name="a"), "k", time=said)
     await tower.quiet()
     assert tower.receipts()[-1]["outcome"] == "duplicate"
     await asyncio.sleep(MARGIN + 120)
-    assert await worker.sweeper.walk() == 1
+    assert await worker.sweeper.sweep() == 1
     await tower.hear(Rung(name="a"), "k", time=said)
     await tower.quiet()
     assert tower.receipts()[-1]["cause"] == "too-old"
@@ -75,7 +75,7 @@ async def test_a_purge_goes_on_under_load(tower: Processes) -> None:
     await asyncio.sleep((HOUR + timedelta(seconds=MARGIN)).total_seconds())
     for number in range(40):
         await tower.hear(Rung(name="b"), f"new {number}")
-    await until(lambda: worker.sweeper.purged == many, patience=2 * WALK_WAIT)
+    await until(lambda: worker.sweeper.purged == many, patience=2 * SWEEP_WAIT)
     await tower.quiet()
     assert len(world.attempts) == many + 40
     async with worker.runtime.store.read() as db:
@@ -89,7 +89,7 @@ async def test_a_key_said_outside_handlers_is_forgotten_too(tower: Processes) ->
     async with worker.outside("order-1", FLOW) as tx:
         assert not tx.seen
     await asyncio.sleep((HOUR + timedelta(seconds=MARGIN + 60)).total_seconds())
-    await worker.sweeper.walk()
+    await worker.sweeper.sweep()
     async with worker.outside("order-1", FLOW) as tx:
         assert not tx.seen
 
@@ -97,7 +97,7 @@ async def test_a_key_said_outside_handlers_is_forgotten_too(tower: Processes) ->
 def test_the_moments_lie_behind_the_retention() -> None:
     """RULES 2.7: rows outlive their retention by the margin."""
     keep = Retention(timedelta(days=1), timedelta(days=3), timedelta(days=2))
-    assert before(keep, 10 * 86400) == (9 * 86400 - MARGIN, 7 * 86400 - MARGIN, 8 * 86400 - MARGIN)
+    assert cutoffs(keep, 10 * 86400) == (9 * 86400 - MARGIN, 7 * 86400 - MARGIN, 8 * 86400 - MARGIN)
 
 
 def test_retentions_are_settings(monkeypatch: pytest.MonkeyPatch) -> None:

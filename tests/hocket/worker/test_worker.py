@@ -243,7 +243,7 @@ async def test_a_replay_needs_a_place_to_go(tower: Processes) -> None:
     """RULES 4.7: `send` is confirmed or raises with the way out."""
     worker = await tower.start(bells.using(World()))
     await tower.quiet()
-    with pytest.raises(HocketError, match="has started once on this broker"):
+    with pytest.raises(HocketError, match="start the service once on this broker"):
         await worker.send("nobody.home", b"{}", "application/json", replay="r", attempt=2)
 
 

@@ -15,6 +15,7 @@ from hocket.broker.rabbitmq.address import Address
 from hocket.broker.rabbitmq.errors import Broken, Refused, client_call, words
 from hocket.broker.rabbitmq.protocol.tapped_connection import TappedConnection, is_blocked
 from hocket.errors import HocketError, TransportError
+from hocket.retry import Backoff
 
 #: Seconds between heartbeats: after about three of them without an answer the connection counts as lost.
 HEARTBEAT_SECONDS = 10
@@ -32,8 +33,7 @@ OPEN_OK = "Connection.OpenOk"
 
 def backoff(attempt: int, chance: random.Random) -> float:
     """Seconds to wait before attempt number `attempt` (1 is the first repetition), with full jitter."""
-    highest = min(BACKOFF_LAST_SECONDS, BACKOFF_FIRST_SECONDS * 2 ** min(attempt - 1, 10))
-    return chance.uniform(0.0, highest)
+    return Backoff(BACKOFF_FIRST_SECONDS, BACKOFF_LAST_SECONDS, jitter=1.0).wait(attempt, chance)
 
 
 class OpenConnection:

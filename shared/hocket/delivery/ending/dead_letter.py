@@ -1,4 +1,4 @@
-"""A dead letter as a message: the delivery byte for byte, and why it was given up (docs/wire.md#dead-letters)."""
+"""A dead letter as a message: the body byte for byte, and why the delivery was given up (docs/wire.md#dead-letters)."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,28 +11,28 @@ from hocket.envelope.cloudevent import CONTENT_TYPE, encode
 from hocket.envelope.keys import death_id
 from hocket.outcome import Attempt, Bury
 
-#: Attempts whose history travels with a letter; the whole stands in the inbox row (RULES 1.6).
+#: Attempts whose history is sent with a letter; the whole history is in the inbox row (RULES 1.6).
 LETTER_ATTEMPTS = 3
 #: Characters of one attempt's stack and of its error in the letter's headers.
 LETTER_TRACE_CHARS = 2000
 LETTER_ERROR_CHARS = 600
-#: The same in bytes of JSON, and the bytes of the error's own header and of the foreign headers: all together stay
-#: below `transport.MAX_HEADER_BYTES`, whatever the alphabet.
+#: The same in bytes of JSON, and the bytes of the error's own header and of the foreign headers: all together are
+#: below `port.MAX_HEADER_BYTES`, in every alphabet.
 LETTER_TRACE_BYTES = 4000
 LETTER_ATTEMPT_ERROR_BYTES = 1200
 LETTER_ERROR_BYTES = 4000
 FOREIGN_HEADER_BYTES = 8000
 #: The longest name of a header, in bytes.
 MAX_NAME_BYTES = 128
-#: How names of headers begin that are ours or the broker's, and names by which a broker would route.
+#: Prefixes of headers that belong to hocket or to the broker, and headers by which a broker routes.
 NOT_FOREIGN = ("hocket-", "x-", "traceparent")
 ROUTING = frozenset({"CC", "BCC"})
-#: Where a letter keeps the foreign headers of its delivery, as JSON.
+#: The header in which a letter keeps the foreign headers of its delivery, as JSON.
 KEPT = "hocket-death-headers"
 
 
 def body_of(arrival: Arrival) -> tuple[bytes, str]:
-    """What to send again: the same bytes; a foreign binary-mode event becomes a structured one that says the same."""
+    """The body to send again: the same bytes; a foreign event in binary mode is converted to structured mode."""
     if arrival.envelope is None or arrival.structured:
         return arrival.delivery.body, arrival.delivery.content_type
     return encode(arrival.envelope), CONTENT_TYPE
@@ -41,7 +41,7 @@ def body_of(arrival: Arrival) -> tuple[bytes, str]:
 def identity_of(arrival: Arrival) -> str:
     """The letter's identity where no inbox row keeps one: a hash of subscription and body (RULES 8.1).
 
-    The body of an event in binary mode does not tell which event it is: its identity is hashed with it.
+    The body of an event in binary mode does not contain its source and id: these are hashed with it.
     """
     envelope = arrival.envelope
     event = () if envelope is None or arrival.structured else (envelope.source, envelope.id)
@@ -60,7 +60,7 @@ def letter(arrival: Arrival, bury: Bury, *, death: str, spoke: bool, history: Se
         "hocket-death-attempt": arrival.attempt,
         "hocket-attempt": arrival.attempt,
         "hocket-death-spoke": int(spoke),
-        "hocket-death-history": json.dumps([_line(each) for each in history[-LETTER_ATTEMPTS:]]),
+        "hocket-death-history": json.dumps([_attempt_json(each) for each in history[-LETTER_ATTEMPTS:]]),
     }
     if arrival.replay:
         headers["hocket-replay"] = arrival.replay
@@ -80,7 +80,7 @@ def letter(arrival: Arrival, bury: Bury, *, death: str, spoke: bool, history: Se
     )
 
 
-def _line(attempt: Attempt) -> dict[str, str | int]:
+def _attempt_json(attempt: Attempt) -> dict[str, str | int]:
     return {
         "attempt": attempt.attempt,
         "began": attempt.began,
@@ -93,7 +93,7 @@ def _line(attempt: Attempt) -> dict[str, str | int]:
 
 
 def _fit(text: str, most: int, *, tail: bool = False) -> str:
-    """As much of the text as takes at most `most` bytes as JSON: its beginning, or its tail."""
+    """The longest beginning (or tail) of the text that has at most `most` bytes as JSON."""
     while (size := len(json.dumps(text))) > most:
         keep = len(text) * most // size
         text = text[len(text) - keep :] if tail else text[:keep]
@@ -101,16 +101,16 @@ def _fit(text: str, most: int, *, tail: bool = False) -> str:
 
 
 def foreign_of(headers: Mapping[str, object]) -> dict[str, str | int]:
-    """Headers that are neither ours nor the broker's, bounded: they go with every retry, letter and replay (RULES 1.5).
+    """Headers that belong neither to hocket nor to the broker, bounded; retry, letter and replay keep them (RULES 1.5).
 
-    Strings and whole numbers that any broker takes; of a letter those that it keeps.
+    Only strings and whole numbers that every broker accepts; of a letter those that it keeps.
     """
     kept: dict[str, str | int] = {}
     room = FOREIGN_HEADER_BYTES
     for name, value in _kept(headers).items() if KEPT in headers else headers.items():
         if name.startswith(NOT_FOREIGN) or name in ROUTING or len(name.encode(errors="replace")) > MAX_NAME_BYTES:
             continue
-        if not _travels(name) or not isinstance(value, str | int) or not _travels(value):
+        if not _is_portable(name) or not isinstance(value, str | int) or not _is_portable(value):
             continue
         room -= len(json.dumps({name: value})) + 2
         if room < 0:
@@ -119,8 +119,8 @@ def foreign_of(headers: Mapping[str, object]) -> dict[str, str | int]:
     return kept
 
 
-def _travels(value: str | int) -> bool:
-    """Whether any broker takes it: text that is UTF-8, a whole number of 64 bits."""
+def _is_portable(value: str | int) -> bool:
+    """Whether every broker accepts it: UTF-8 text or a whole number of 64 bits."""
     if isinstance(value, str):
         return value.encode(errors="replace").decode() == value
     return type(value) is int and -(2**63) <= value < 2**63

@@ -1,4 +1,4 @@
-"""Errors as text of bounded length, without what a database cannot keep."""
+"""Errors as text of bounded length, without characters that a database cannot store."""
 
 import traceback
 
@@ -10,24 +10,24 @@ CAUSE_CHARS = 200
 
 
 def text_of(error: BaseException) -> str:
-    """An error's text, cut; also of an error that cannot tell it."""
+    """An error's text, cut to its bound; also for an error whose `__str__` raises."""
     try:
         return clean(str(error))
     except Exception as broken:  # noqa: BLE001 -- a team's __str__ may raise anything
-        return f"its text cannot be told: {type(broken).__name__}"
+        return f"its text cannot be read: {type(broken).__name__}"
 
 
 def clean(text: str) -> str:
-    """Text that every store and header takes: cut, no NUL, no lone surrogates."""
+    """Text that every store and header accepts: cut to its bound, no NUL, no lone surrogates."""
     return text[:ERROR_CHARS].replace("\x00", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
 
 
 def stack(error: BaseException) -> str:
-    """The innermost part of an error's stack, cut."""
+    """The innermost part of an error's stack, cut to its bound."""
     lines = "".join(traceback.format_exception(error))
     return clean_trace(lines)
 
 
 def clean_trace(lines: str) -> str:
-    """The last characters of a stack: the innermost frames tell most."""
+    """The last characters of a stack: the innermost frames say most."""
     return lines[-TRACE_CHARS:].replace("\x00", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()

@@ -1,4 +1,4 @@
-"""The attempts that are kept with an inbox row and travel with a letter (RULES 1.6)."""
+"""The attempts that are stored with an inbox row and sent with a letter (RULES 1.6)."""
 
 from dataclasses import replace
 
@@ -15,25 +15,25 @@ HISTORY_TRACES = 3
 
 
 def history_of(arrival: Arrival) -> tuple[Attempt, ...]:
-    """The attempts so far with this one, the last of them with their stacks; starts only where they are the cause.
+    """The attempts up to this one, the last of them with their stacks; starts only where they are the cause.
 
-    What was handled at once has none: there is nothing that anybody would review, and its receipt tells when it was.
+    A delivery that was handled at its first attempt has no history: its receipt reports that attempt.
     """
     if arrival.row is None and isinstance(arrival.outcome, Done):
         return ()
-    told = (attempt_of(arrival),) if arrival.outcome is not None else ()
+    this = (attempt_of(arrival),) if arrival.outcome is not None else ()
     if arrival.row is None or not arrival.row.history:
-        return told
+        return this
     earlier = arrival.row.history
     if not (isinstance(arrival.outcome, Bury) and arrival.outcome.cause == CRASH):
         earlier = without_starts(earlier)
-    kept = [*earlier, *told][-HISTORY_ATTEMPTS:]
+    kept = [*earlier, *this][-HISTORY_ATTEMPTS:]
     cut = len(kept) - HISTORY_TRACES
     return tuple(replace(each, trace="") if at < cut and each.trace else each for at, each in enumerate(kept))
 
 
 def attempt_of(arrival: Arrival) -> Attempt:
-    """This attempt as it is kept: when it began and ended, how, and why."""
+    """This attempt as it is stored: when it began and ended, how, and why."""
     outcome = arrival.outcome
     assert outcome is not None
     return Attempt(

@@ -1,4 +1,4 @@
-"""What one attempt reports of itself: one JSON object (docs/wire.md#receipts)."""
+"""The report of one attempt: one JSON object (docs/wire.md#receipts)."""
 
 import orjson
 
@@ -30,7 +30,7 @@ def word_of(outcome: Outcome) -> Word | None:
 
 
 def receipt(
-    who: ServiceInstance, arrival: Arrival, outcome: Outcome, *, said: tuple[str, ...], death: str, ledger: str
+    instance: ServiceInstance, arrival: Arrival, outcome: Outcome, *, said: tuple[str, ...], death: str, ledger: str
 ) -> bytes:
     """The receipt of one attempt; empty for what leaves none."""
     word = word_of(outcome)
@@ -39,9 +39,9 @@ def receipt(
     envelope, ended = arrival.envelope, rfc3339(arrival.ended)
     fact: dict[str, object] = {
         "kind": "receipt",
-        "service": who.service,
-        "instance": who.instance,
-        "boot": who.boot,
+        "service": instance.service,
+        "instance": instance.instance,
+        "boot": instance.boot,
         "subscription": arrival.subscription.queue,
         "event": _event(envelope) if envelope is not None else None,
         "subject": envelope.subject if envelope is not None else "",
@@ -67,7 +67,7 @@ def receipt(
 
 
 def ended_of(arrival: Arrival) -> Ended | None:
-    """The same for listeners; None for what leaves no receipt."""
+    """The report of one attempt for listeners; None for what leaves no receipt."""
     word = word_of(arrival.outcome) if arrival.outcome is not None else None
     if word is None:
         return None
