@@ -1,4 +1,4 @@
-"""The dead-letter desk: what was given up, kept whole until a person settles it."""
+"""The dead-letter desk keeps what services gave up, whole, until a person settles it."""
 
 from services.deadletters import handlers, http
 from services.deadletters.service import deadletters

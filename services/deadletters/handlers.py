@@ -1,4 +1,4 @@
-"""What the desk reads: dead letters, and the receipts that settle them."""
+"""The desk's two readers: dead letters, and the receipts that settle them."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from services.deadletters.service import deadletters
 
 @deadletters.reads("dead")
 async def take(letters: list[Raw], tx: Tx) -> None:
-    """Store each letter whole; one that is here already gets a second arrival (RULES 8.1)."""
+    """Store each letter whole; one that is known already gets a second arrival (RULES 8.1)."""
     db = await tx.db()
     await deadletters.take_turn(db)
     now = rfc3339(tx.time)
@@ -22,7 +22,7 @@ async def take(letters: list[Raw], tx: Tx) -> None:
 
 @deadletters.reads("receipts")
 async def settle(messages: list[Raw], tx: Tx) -> None:
-    """Keep what settles letters (RULES 8.2), who owns what, which fields are sensitive, which breakers are open."""
+    """Store what settles letters (RULES 8.2), owners, sensitive fields, and the state of breakers."""
     receipts: list[dict[str, Any]] = []
     reports: list[tuple[str, dict[str, Any], str]] = []
     for fact in facts(messages):

@@ -1,11 +1,11 @@
-"""The desk over HTTP: the API for programs and the terminal; `pages` has what people look at.
+"""The desk's routes: JSON for programs and the command line; `show/pages` has the pages.
 
 | route | answer |
 |---|---|
 | `GET /api/dead?state=&cause=&subscription=&group=&after=&limit=` | `{"letters", "next", "counts"}`, oldest first |
 | `GET /api/dead/{id}` | one letter with all that is known, 404 |
 | `GET /api/dead/{id}/replay` | what a replay would do; nothing is sent |
-| `POST /api/dead/{id}/replay` `{"reason"?}` | 202 what was done, 409 the sentence why not, 503 not taken: repeat it |
+| `POST /api/dead/{id}/replay` `{"reason"?}` | 202 what was done, 409 why it is refused, 503 not confirmed: repeat it |
 | `POST /api/dead/{id}/discard` `{"reason"}` | 200, 409 |
 
 An act needs a same-origin request or, from a program, the header `X-Hocket-Act: 1`; else 403.
@@ -129,7 +129,7 @@ async def post_discard(request: web.Request) -> web.Response:
 
 @deadletters.http
 def routes(app: web.Application) -> None:
-    """Everything of the desk on the service's port."""
+    """Mount the pages and the routes for programs."""
     console = mount(
         app,
         name="desk",

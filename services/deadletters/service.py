@@ -1,4 +1,4 @@
-"""The dead-letter desk: a service that reads what was given up and what became of it, and sends a letter again."""
+"""Declares the desk: an observer of dead letters and receipts, with its settings and its tables."""
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -7,7 +7,7 @@ from services.deadletters.keep.tables import tables
 
 
 class Settings(BaseSettings):
-    """Where the other console is, for links."""
+    """The address of the other console, for links."""
 
     model_config = SettingsConfigDict(env_prefix="DESK_", frozen=True)
 

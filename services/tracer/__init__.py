@@ -1,4 +1,4 @@
-"""The tracer: where every flow and every subject is, now and at any past moment."""
+"""The tracer shows where every flow and every subject is, now or at a past moment."""
 
 from services.tracer import handlers, http
 from services.tracer.service import tracer

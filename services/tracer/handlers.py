@@ -1,4 +1,7 @@
-"""The two readers: facts in, facts kept, flows folded; in one transaction with the reader's offset (RULES 7.1)."""
+"""The two readers: each stores the facts of a batch and folds the flows they concern.
+
+Both happen in one transaction with the reader's offset (RULES 7.1).
+"""
 
 from hocket import Tx
 from hocket.envelope import UNDO_TYPE, decode
@@ -20,7 +23,7 @@ from services.tracer.service import Settings, tracer
 
 @tracer.reads("log")
 async def read_log(batch: list[Raw], tx: Tx[Settings]) -> None:
-    """Keep every event once, by (source, id) (RULES 1.7)."""
+    """Store every event once, by (source, id) (RULES 1.7)."""
     said: list[Said] = []
     aside: list[Aside] = []
     for raw in batch:
@@ -41,7 +44,7 @@ async def read_log(batch: list[Raw], tx: Tx[Settings]) -> None:
 
 @tracer.reads("receipts")
 async def read_receipts(batch: list[Raw], tx: Tx[Settings]) -> None:
-    """Keep every receipt once, each manifest by its content, the newest heartbeat of each instance."""
+    """Store every receipt once, each manifest by its content, and the newest heartbeat of each instance."""
     facts: list[Reported] = []
     aside: list[Aside] = []
     for raw in batch:

@@ -1,4 +1,4 @@
-"""The tracer's addresses: pages for people, `/api/…` for programs. Everything here only looks."""
+"""The tracer's routes: pages for people, `/api/…` for programs. None of them changes anything."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -25,14 +25,14 @@ _BAR = (Page("overview", "/", "Overview", "o"), Page("flows", "/flows", "Flows",
 
 @asynccontextmanager
 async def reading() -> AsyncIterator[AsyncConnection]:
-    """Committed facts."""
+    """A connection that reads committed facts."""
     async with tracer.tx() as tx:
         yield await tx.read()
 
 
 @tracer.http
 def routes(app: web.Application) -> None:
-    """Mount the pages and the addresses for programs."""
+    """Mount the pages and the routes for programs."""
     clock = SystemClock()
     console = mount(
         app, name="tracer", templates=_HERE / "templates", static=_HERE / "static", pages=_BAR, search="/flows",

@@ -1,4 +1,4 @@
-"""The tracer: a service that reads the log and the receipts and tells where every flow and every subject is."""
+"""Declares the tracer: an observer of the log and of the receipts, with its settings and its tables."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,7 +10,7 @@ from services.tracer.keep.tables import tables
 
 
 class Settings(BaseSettings):
-    """Where the other console is, for links."""
+    """The address of the other console, for links."""
 
     model_config = SettingsConfigDict(env_prefix="TRACER_", frozen=True)
 
@@ -19,7 +19,7 @@ class Settings(BaseSettings):
 
 @asynccontextmanager
 async def uses(settings: Settings) -> AsyncIterator[Settings]:
-    """The tracer needs nothing outside but its settings."""
+    """The tracer uses nothing outside but its settings."""
     yield settings
 
 

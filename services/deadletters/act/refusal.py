@@ -1,4 +1,4 @@
-"""What both acts share: the error that refuses one, and how much of a reason is kept."""
+"""What both acts share: the error of a refusal, and the longest reason."""
 
 #: Longest reason that is kept, in characters.
 MAX_REASON = 1_000

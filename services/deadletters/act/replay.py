@@ -21,13 +21,14 @@ from services.deadletters.keep.tables import arrivals
 from services.deadletters.read.letter import envelope_of
 from services.deadletters.service import deadletters
 
-#: Seconds the broker may take to confirm a replay; below `SENDING_SECONDS`, so that a late one is known as failed.
+#: Seconds the broker may take to confirm a replay; below `SENDING_SECONDS`, so that a timeout is stored before the
+#: replay may be repeated.
 SEND_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What a replay did; `failure` is the sentence why the broker did not take it."""
+    """What a replay did; `failure` says why the broker did not confirm it."""
 
     letter: str
     replay: str
@@ -78,7 +79,7 @@ async def _last_headers(db: AsyncConnection, id: str) -> dict[str, Any]:
 
 
 def _raw(letter: Any, headers: dict[str, Any]) -> Raw:
-    """The letter's own bytes; of one whose attributes stood in headers the same event as one body."""
+    """The letter's own bytes; where the attributes stood in headers, the same event as one structured body."""
     if is_binary(letter):
         envelope = envelope_of(letter.body, letter.content_type, headers)
         if envelope is not None:
@@ -92,9 +93,7 @@ async def _send(raw: Raw, subscription: str, act: Act) -> str:
         async with asyncio.timeout(SEND_SECONDS):
             await deadletters.send(subscription, raw, replay=act.replay, attempt=act.attempt)
     except TimeoutError:
-        return (
-            f"The broker has not confirmed it within {SEND_SECONDS:.0f} s: replay it again, under the same replay id."
-        )
+        return f"The broker has not confirmed it within {SEND_SECONDS:.0f} s: replay it again, with the same replay id."
     except HocketError as error:
-        return f"The broker did not take it: {error}. Replay it again once that is mended, under the same replay id."
+        return f"The broker did not accept it: {error}. Fix that and replay it again, with the same replay id."
     return ""

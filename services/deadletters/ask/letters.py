@@ -13,14 +13,14 @@ from services.deadletters.keep.tables import letters, services
 #: Letters of one answer where none is asked for, and at most.
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 500
-#: Groups of the first page; more are said to be more.
+#: Groups of the first page; the newest.
 MAX_GROUPS = 200
 #: Columns of a list: all but the body.
 _LISTED = [column for column in letters.c if column.name != "body"]
 
 
 async def masks_of(db: AsyncConnection) -> Masks:
-    """What all manifests together say is sensitive."""
+    """The sensitive fields that all manifests name together."""
     rows = await db.execute(sa.select(services.c.subscriptions, services.c.says, services.c.sensitive))
     return Masks(dict(row._mapping) for row in rows)
 
@@ -77,7 +77,7 @@ async def groups_of(db: AsyncConnection) -> list[Any]:
 
 
 def cursor(rows: Sequence[Any], limit: int) -> int | None:
-    """Behind which letter the next page begins; None: this was the last."""
+    """The number of the letter after which the next page begins; None: this was the last."""
     return int(rows[-1].no) if len(rows) == limit else None
 
 

@@ -48,7 +48,7 @@ def is_binary(letter: Any) -> bool:
 
 
 async def hearer(db: AsyncConnection, letter: Any) -> Hearer:
-    """What the letter's service said of its subscription, and how its breaker stands."""
+    """What the letter's service reported of its subscription, and the state of its breaker."""
     row = (await db.execute(sa.select(services).where(services.c.service == letter.service))).first()
     mine = [each for each in row.subscriptions if each.get("name") == letter.subscription] if row else []
     if row is None or not mine:

@@ -1,4 +1,4 @@
-"""What letters have in common: an error without its numbers, and where in one's own code it happened. Pure."""
+"""Groups letters by cause: the error without its numbers, and the innermost frame of the team's own code. Pure."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -23,7 +23,7 @@ _PYTHON = re.compile(r"/python3\.\d+/")
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One frame of a stack: where, its source line where the stack shows it, whether it is one's own."""
+    """One frame of a stack: where, its source line where the stack shows it, whether it is the team's own code."""
 
     file: str
     line: int

@@ -1,11 +1,11 @@
-"""What a replay would do, decided without doing it. Pure."""
+"""Decides what a replay would do, or why it is refused, without doing it. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from services.deadletters.fold.state import Act, Standing, State, times
 
-#: Seconds within which a send that has not answered is taken to be still under way.
+#: Seconds for which a send without an answer counts as still under way.
 SENDING_SECONDS = 30.0
 
 
@@ -22,7 +22,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Hearer:
-    """What the letter's service last said of itself."""
+    """What the letter's service last reported of itself."""
 
     known: bool = False
     says: tuple[str, ...] = ()
@@ -43,9 +43,9 @@ class Plan:
 
 
 WARNINGS: Mapping[str, str] = {
-    "undecodable": "It could not be read. The same bytes are read again: it dies again unless the reader has changed.",
-    "invalid": "Its data broke the model. The same data is read again: it dies again unless the model has changed.",
-    "version": "Nobody read this version. It dies again unless the service has learnt to read it meanwhile.",
+    "undecodable": "It could not be decoded. A replay sends the same bytes; it dies again unless the service changed.",
+    "invalid": "Its data does not fit the model. A replay sends the same data; it dies again unless the model changed.",
+    "version": "The service could not read this version: it dies again unless the service reads it now.",
 }
 
 
@@ -63,7 +63,7 @@ def _refusal(letter: Candidate, now: Standing, clock: float) -> str:
         case State.HANDLED:
             return "It is handled already: there is nothing to replay."
         case State.OBSOLETE if letter.spoke:
-            return "What its on_dead said stands: a replay would end obsolete, so nothing is sent."
+            return "Its on_dead said what follows, and that stands: a replay would end obsolete, so nothing is sent."
         case State.OBSOLETE:
             return "It is obsolete: its flow was undone or had failed, so nothing is sent."
         case State.DISCARDED:
@@ -74,8 +74,8 @@ def _refusal(letter: Candidate, now: Standing, clock: float) -> str:
             pass
     if letter.cause == "conflict":
         return (
-            "It is a conflict: the subscription knows this key with other data. As it is, it would end the same way; "
-            "discard it, or have the event said anew under a key of its own."
+            "It is a conflict: the subscription has handled this key with other data. A replay would end the same way; "
+            "discard it, or say the event again under another key."
         )
     return ""
 
@@ -83,27 +83,29 @@ def _refusal(letter: Candidate, now: Standing, clock: float) -> str:
 def _still(replay: Act, clock: float) -> str:
     """Why a replay that is under way is not sent again; "" where its send failed or never ended."""
     if replay.sent_at:
-        return f"It is being replayed since {replay.sent_at} (attempt {replay.attempt}): no receipt has come yet."
+        return f"A replay was sent at {replay.sent_at} (attempt {replay.attempt}): no receipt has come yet."
     if replay.failure or clock - replay.tried > SENDING_SECONDS:
         return ""
-    return f"It is being sent right now (attempt {replay.attempt}): look again in a moment."
+    return f"A replay is being sent right now (attempt {replay.attempt}): try again in {SENDING_SECONDS:.0f} s."
 
 
 def _warnings(letter: Candidate, now: Standing, hearer: Hearer) -> list[str]:
     said: list[str] = []
     if now.again:
-        said.append(f"It failed again {times(now.again)} already: is the cause mended?")
+        said.append(f"It failed again {times(now.again)} already: is the cause fixed?")
     if letter.cause in WARNINGS:
         said.append(WARNINGS[letter.cause])
     if letter.binary:
-        said.append("It came with its attributes in headers: it is sent as one structured envelope, same id and key.")
+        said.append(
+            "It came with its attributes in headers: it is sent as one structured envelope with the same id and key."
+        )
     if hearer.breaker_state in {"open", "half-open"}:
         said.append(
             f"Breaker {hearer.breaker} is {hearer.breaker_state}: sent now, it waits in the service "
             "and costs no attempt."
         )
     if not hearer.known:
-        said.append("The service has not reported itself yet: whether anybody takes it is not known.")
+        said.append("The service has not reported itself yet: it is not known whether the subscription exists.")
     return said
 
 

@@ -1,4 +1,4 @@
-"""What a letter's facts mean: its state, and what a replay would do. Pure; whatever the order of the facts."""
+"""Computes the state of a letter from the set of its facts; their order does not matter. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ OPEN = (State.PENDING, State.REPLAYING)
 
 @dataclass(frozen=True, slots=True, order=True)
 class Death:
-    """One arrival, as far as it decides the state."""
+    """One arrival: the part of it that decides the state."""
 
     attempt: int
     time: str

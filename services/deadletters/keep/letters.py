@@ -1,4 +1,4 @@
-"""What is written to the desk's tables, and the facts that decide a letter's state; by batches, few statements each."""
+"""Stores arrivals, receipts, acts and reports, and restates letters from their facts; in batches."""
 
 import dataclasses
 import hashlib
@@ -40,7 +40,7 @@ async def _homes(db: AsyncConnection, deaths: Collection[str], replays: Collecti
 
 
 async def store(db: AsyncConnection, came: Sequence[Arrival], now: str) -> set[str]:
-    """Keep arrivals, each once; answers the letters they belong to, whose state is to be worked out anew.
+    """Keep arrivals, each once; returns the letters they belong to; their state must be computed again.
 
     A replay that died under a new identity belongs to the letter that was replayed (RULES 8.4).
     """
@@ -70,7 +70,7 @@ async def _keep_letters(
     last: Mapping[str, tuple[int, str, str]],
     now: str,
 ) -> None:
-    """A new letter for what never died before; the newest death for what did."""
+    """Insert a letter for what never died before; update the newest death of what did."""
     by_letter: dict[str, list[Arrival]] = defaultdict(list)
     for (id, _, _), each in fresh.items():
         by_letter[id].append(each)
@@ -129,10 +129,10 @@ def _death(arrival: Arrival) -> dict[str, Any]:
 
 
 async def keep_receipts(db: AsyncConnection, facts: Sequence[Mapping[str, Any]]) -> set[str]:
-    """Keep what may settle a letter, known or yet to come; answers the letters it concerns.
+    """Store what may settle a letter, known or yet to come; returns the letters it concerns.
 
-    A first attempt that was handled can only concern a letter that is here already, so it is kept only then:
-    otherwise the desk would keep a row for everything that ever went well.
+    A first attempt that was handled can only concern a letter that is known already. It is stored only then:
+    otherwise the desk would store a row for every delivery.
     """
     touched = await _letters_of(db, facts)
     early = [fact for fact in facts if fact["attempt"] > 1 or fact["replay"]]
@@ -172,7 +172,7 @@ async def _letters_of(db: AsyncConnection, facts: Sequence[Mapping[str, Any]]) -
 
 
 async def restate(db: AsyncConnection, ids: Iterable[str]) -> None:
-    """Work out the state of these letters anew from all their facts."""
+    """Compute and store the state of these letters from all their facts."""
     changed: list[dict[str, Any]] = []
     for id, (deaths, told, done) in (await facts_of(db, set(ids))).items():
         now = standing(deaths, told, done)
@@ -185,7 +185,7 @@ async def restate(db: AsyncConnection, ids: Iterable[str]) -> None:
 
 
 async def facts_of(db: AsyncConnection, ids: Collection[str]) -> dict[str, Facts]:
-    """Everything that decides the state of these letters; letters that are not here are left out."""
+    """Everything that decides the state of these letters; unknown letters are left out."""
     found: dict[str, Facts] = {}
     for part in batches(ids):
         events: dict[tuple[str, str, str], list[str]] = defaultdict(list)

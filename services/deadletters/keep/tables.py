@@ -1,10 +1,10 @@
-"""The desk's own tables: letters, their arrivals, receipts about them, acts, and who reported what."""
+"""The desk's tables: letters, their arrivals, receipts about them, acts, and what services reported."""
 
 import sqlalchemy as sa
 
 tables = sa.MetaData()
 
-#: A number that grows for ever.
+#: A number that only grows.
 _COUNT = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 letters = sa.Table(

@@ -1,4 +1,4 @@
-"""From what stands on the dead-letter queue to a letter: total, whatever the bytes are. Pure."""
+"""Reads a message of the dead-letter queue as the arrival of a letter; no input makes it fail. Pure."""
 
 import json
 import math
@@ -17,7 +17,7 @@ from hocket.observe import Raw
 MAX_NAME = 255
 #: Longest error text that is kept, in characters.
 MAX_ERROR = 2_000
-#: Where a letter keeps the foreign headers of its delivery, as JSON that must stay whole, and characters of it.
+#: Header with the foreign headers of the delivery, as JSON that must not be cut, and its longest text.
 KEPT = "hocket-death-headers"
 MAX_KEPT = 10_000
 #: Longest stack of one attempt that is kept, in characters.
@@ -27,9 +27,9 @@ MAX_HISTORY = 10
 #: Moment used to read an envelope that carries none; never shown.
 _NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 
-#: Causes that the broker gives itself (`x-death`), as sentences.
+#: Causes that the broker gives itself (`x-death`), in words.
 BROKER_CAUSES: Mapping[str, str] = {
-    "delivery_limit": "the broker gave it up: delivered too often without an end",
+    "delivery_limit": "the broker gave it up: delivered too often without an ack",
     "expired": "the broker gave it up: it waited longer than the queue keeps messages",
     "maxlen": "the broker gave it up: the queue was full",
     "rejected": "the broker gave it up: a consumer rejected it",
@@ -38,7 +38,7 @@ BROKER_CAUSES: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One attempt, as the letter's history tells it."""
+    """One attempt, from the letter's history."""
 
     attempt: int
     began: str = ""
@@ -95,7 +95,7 @@ def text(value: object, limit: int = MAX_NAME) -> str:
 
 
 def number(value: object, default: int) -> int:
-    """A header value as a whole number from 0; `default` where it is none or absurd."""
+    """A header value as a whole number from 0; `default` where it is not one below 2**31."""
     try:
         found = int(text(value, 20))
     except ValueError:
@@ -160,7 +160,7 @@ def envelope_of(body: bytes, content_type: str, headers: Mapping[str, object]) -
 
 
 def moment(value: object) -> str:
-    """A point in time as RFC 3339 in UTC with microseconds; "" where it is none."""
+    """A point in time as RFC 3339 in UTC with microseconds; "" where it is not one."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         try:
             return rfc3339(datetime.fromtimestamp(value, UTC))
@@ -178,7 +178,7 @@ def moment(value: object) -> str:
 
 
 def _identity(raw: Raw, subscription: str, first: Mapping[str, object]) -> str:
-    """RULES 8.1: of a death made by the broker queue, body and first death; of one without any word queue and body."""
+    """Identity of a death made by the broker (RULES 8.1): queue, body and, if known, first death."""
     if not first:
         return death_id(subscription, raw.body.hex())
     died = f"{text(first.get('queue'))} {text(first.get('reason'))} {moment(first.get('time'))}"

@@ -1,4 +1,4 @@
-"""From messages of the receipts stream to what the desk keeps: receipts, manifests, heartbeats. Pure."""
+"""Reads the receipts stream: receipts, manifests and heartbeats in the form the desk stores. Pure."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -9,14 +9,14 @@ from pydantic import AfterValidator, BaseModel, ValidationError
 from hocket.observe import Raw
 from services.deadletters.read.letter import MAX_ERROR, moment, number, text
 
-#: Outcomes that can settle a letter or tell how its replay goes.
+#: Outcomes that can settle a letter.
 SETTLING = frozenset({"handled", "obsolete", "refused"})
-#: A name as every store takes it.
+#: A name that every database accepts.
 Name = Annotated[str, AfterValidator(text)]
 
 
 def facts(messages: Iterable[Raw]) -> Iterable[Mapping[str, Any]]:
-    """The facts of some messages of the stream; what is no JSON array of objects is passed over."""
+    """The facts of some messages of the stream; anything but a JSON array of objects is skipped."""
     for raw in messages:
         try:
             found = json.loads(raw.body)
@@ -26,7 +26,7 @@ def facts(messages: Iterable[Raw]) -> Iterable[Mapping[str, Any]]:
 
 
 def receipt_of(fact: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
-    """A receipt as it is kept: one that may settle a letter, or tells how a replay goes."""
+    """A receipt as it is kept: one that may settle a letter, or belongs to a replay."""
     event = fact.get("event")
     outcome, replay = text(fact.get("outcome")), text(fact.get("replay"))
     if not isinstance(event, dict) or (outcome not in SETTLING and not replay):
@@ -45,7 +45,7 @@ def receipt_of(fact: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
 
 
 class _Manifest(BaseModel):
-    """What is read of a manifest; one of another shape is passed over whole."""
+    """What is read of a manifest; one of another shape is skipped whole."""
 
     service: Name
     time: Name

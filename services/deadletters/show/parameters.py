@@ -1,4 +1,4 @@
-"""What a request asks of the desk: which letters, which letter, an act with its reason, and who asks."""
+"""Reads requests: which letters, which letter, an act with its reason, and who asks."""
 
 from datetime import datetime
 from functools import partial
@@ -14,7 +14,7 @@ from services.deadletters.ask.replay_plan import NoLetter, Planned, planned
 from services.deadletters.fold.state import State
 from services.deadletters.read.letter import text
 
-#: Bytes of a posted act.
+#: Most bytes of a posted act.
 MAX_ACT_BYTES = 16 * 1024
 
 

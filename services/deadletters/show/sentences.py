@@ -1,4 +1,4 @@
-"""A letter and the desk in sentences and as a story, from recorded facts only (docs/console.md §1). Pure."""
+"""Sentences about letters and the desk, and a letter's history, from recorded facts (docs/console.md §1). Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ MAX_POINTS = 12
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One point of a letter's story: what happened, in which tone and shape, when, and a word about it."""
+    """One point of a letter's story: what happened, in which tone and shape, when, and a detail."""
 
     symbol: str
     tone: str
@@ -30,7 +30,7 @@ def about_counts(groups: Sequence[Any], counts: Mapping[str, int]) -> str:
     open_ = [group for group in groups if group.open]
     pending, replaying = counts["pending"], counts["replaying"]
     if not pending and not replaying:
-        return "No letter waits for anybody" if groups else "No letter has come"
+        return "No letter waits for a person" if groups else "No dead letter yet"
     asked = f", {counted(replaying, 'letter')} being replayed" if replaying else ""
     if not pending:
         return f"Nothing waits for a person{asked}"
@@ -39,11 +39,11 @@ def about_counts(groups: Sequence[Any], counts: Mapping[str, int]) -> str:
 
 
 def about_desk(groups: Sequence[Any], now: datetime) -> str:
-    """The line below: the commonest cause, what failed again, the oldest."""
+    """The line below: the most frequent cause, what failed again, the oldest."""
     open_ = [group for group in groups if group.open]
     if not open_:
         if not groups:
-            return "What a handler gives up comes here: whole, with its cause, until a person settles it."
+            return "What a handler gives up is kept here, whole and with its cause, until a person settles it."
         last = max(group.last_at for group in groups)
         return f"Last death {day_and_clock(last, now)}. All letters are handled, obsolete or discarded."
     most = max(open_, key=lambda group: group.open)
@@ -81,7 +81,7 @@ def state_line(letter: Letter, now: datetime) -> str:
         case "obsolete" if settled:
             return f"Obsolete since {day_and_clock(settled['time'], now)}: its flow was undone or had failed."
         case "obsolete":
-            return "Obsolete: its on_dead said what follows in the transaction that gave it up, and that stands."
+            return "Obsolete: its on_dead said what follows when it was given up, and that stands."
         case "discarded":
             act = [each for each in letter["acts"] if each["kind"] == "discard"][-1]
             return f"Discarded by {act['who']} at {day_and_clock(act['time'], now)}: {act['reason']}"
@@ -96,7 +96,7 @@ def _replaying(letter: Letter, now: datetime) -> str:
     if act["failure"]:
         return str(act["failure"])
     told = [each for each in letter["receipts"] if each["replay"] == act["replay"]]
-    asked = f"Replay asked by {act['who']} at {day_and_clock(act['time'], now)}"
+    asked = f"Replay requested by {act['who']} at {day_and_clock(act['time'], now)}"
     if not told:
         return f"{asked}: no receipt has come yet."
     last = told[-1]
@@ -107,7 +107,7 @@ def _replaying(letter: Letter, now: datetime) -> str:
 def _pending(letter: Letter) -> str:
     asked = {each["replay"] for each in letter["acts"] if each["replay"]}
     if any(each["outcome"] == "duplicate" and each["replay"] in asked for each in letter["receipts"]):
-        return "Its replay was a duplicate: the subscription knew it already, and no receipt says that it was handled."
+        return "Its replay was a duplicate: the subscription had it already, and no receipt says that it was handled."
     return ""
 
 
@@ -143,7 +143,8 @@ def _deaths(letter: Letter) -> Iterable[Point]:
         failed = [run for run in arrival["history"] if run["ended"] and run["ended"] < arrival["time"]]
         if failed:
             number = arrival["attempt"]
-            tries = f"attempt {failed[0]['attempt']}" + (f" to {number}" if number > failed[0]["attempt"] else "")
+            first = failed[0]["attempt"]
+            tries = f"attempts {first} to {number}" if number > first else f"attempt {first}"
             yield Point("arrow-turning", "wait", f"{tries} failed", failed[0]["began"], failed[-1]["cause"])
         yield Point("square-cross", "fail", "dead", arrival["time"], f"{letter['subscription']}, {arrival['cause']}")
 
@@ -153,7 +154,7 @@ def _done(letter: Letter) -> Iterable[Point]:
         if act["kind"] == "discard":
             yield Point("ring-struck", "quiet", "discarded", act["time"], act["who"])
         elif act["failure"]:
-            yield Point("ring-cross", "fail", "replay not taken", act["time"], act["who"])
+            yield Point("ring-cross", "fail", "replay not confirmed", act["time"], act["who"])
         else:
             yield Point("disc-half", "run", "replay", act["time"], act["who"])
 

@@ -1,4 +1,4 @@
-"""Letters and groups as pages, programs and the terminal see them: sensitive values masked, nothing left to guess."""
+"""Letters as pages and programs get them, sensitive values masked."""
 
 import json
 from collections.abc import Mapping
@@ -16,13 +16,13 @@ from services.deadletters.keep.letters import facts_of
 from services.deadletters.keep.tables import arrivals
 from services.deadletters.read.letter import envelope_of
 
-#: Bytes of a body that are shown raw or as hex; the rest is said to be more.
+#: Bytes of a body that are shown raw or as hex; the page says that there is more.
 MAX_SHOWN_BYTES = 64 * 1024
 #: Bytes of a body that are shown as hex.
 MAX_HEX_BYTES = 4 * 1024
 #: Shortest sensitive value that is looked for in error texts and stacks.
 MIN_MASKED_TEXT = 4
-#: Steps of a stack's or error's sensitive values that are looked for.
+#: Most sensitive values of one letter that are looked for.
 MAX_SECRETS = 100
 
 
@@ -62,7 +62,7 @@ def listed(row: Any, owners: Mapping[str, str], masks: Masks) -> dict[str, Any]:
 
 
 class Secrets:
-    """The sensitive values of one letter, so that error texts and stacks do not tell them either."""
+    """The sensitive values of one letter, so that they are removed from error texts and stacks too."""
 
     def __init__(self, envelope: Envelope | None, masks: Masks) -> None:
         self.fields: tuple[str, ...] = ()
@@ -147,7 +147,7 @@ async def whole(db: AsyncConnection, found: Planned) -> dict[str, Any]:
 
 
 def _header(name: str, value: Any) -> Any:
-    """The history is shown as attempts; its stacks would stand here a second time, unmasked."""
+    """History and error have views of their own, where they are masked."""
     return "shown below as attempts" if name in {"hocket-death-history", "hocket-death-error"} else value
 
 
@@ -170,7 +170,7 @@ def _arrival(row: Any, secrets: Secrets) -> dict[str, Any]:
 
 
 def raw_of(body: bytes, envelope: Envelope | None, secrets: Secrets) -> str | None:
-    """The body as text: as it came where nothing in it is masked, else written anew; None: it is no text."""
+    """The body as text: as it came where nothing in it is masked, else encoded again; None: it is not text."""
     if secrets.fields:
         try:
             outer: dict[str, Any] = json.loads(body)

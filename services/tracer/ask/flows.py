@@ -1,4 +1,4 @@
-"""What pages and programs ask of the tracer's store."""
+"""Queries about flows: one flow, the flows of a subject, pages of the list, counts by state."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ MAX_PAGE = 200
 MAX_SUBJECT_FLOWS = 20
 #: How far back the overview counts what has ended.
 RECENT = timedelta(hours=1)
-#: Flows that are looked at for what needs a person.
+#: Most flows that are read for what needs a person.
 MAX_NEEDS = 200
 
 
@@ -152,7 +152,7 @@ class Count(NamedTuple):
 
 
 async def count_states(db: AsyncConnection, now: datetime) -> list[Count]:
-    """The strip of states, what needs a person first."""
+    """How many flows are in each state; what needs a person comes first."""
     since = (now - RECENT).timestamp()
     found: list[Count] = []
     for state in ("zombie", "waiting", "running", "done", "compensated", "failed"):

@@ -24,6 +24,6 @@ class Knowledge:
 
 
 async def knowledge(db: AsyncConnection) -> Knowledge:
-    """What is declared."""
+    """Everything that services declared so far."""
     manifests = await all_manifests(db)
     return Knowledge(manifests, expectations(manifests))

@@ -1,4 +1,4 @@
-"""What heartbeats tell of services and breakers, and how the tracer itself stands."""
+"""Services and breakers by their heartbeats, and the state of the tracer itself."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -11,12 +11,12 @@ from services.tracer.ask.knowledge import Knowledge
 from services.tracer.keep.tables import aside, events, flows, heartbeats, readings, receipts
 from services.tracer.read.facts import Heartbeat, utc
 
-#: An instance whose last heartbeat is so much older than its service's newest is not counted: three missed ones.
+#: An instance is not counted when its last heartbeat is this much older than its service's newest: three missed.
 GONE = timedelta(seconds=30)
 
 
 class ServiceSeen(NamedTuple):
-    """One service as its heartbeats tell it."""
+    """One service, by its heartbeats."""
 
     name: str
     owner: str
@@ -29,7 +29,7 @@ class ServiceSeen(NamedTuple):
 
 
 def services_of(beats: Sequence[Heartbeat], known: Knowledge) -> list[ServiceSeen]:
-    """Every service that ever sent a heartbeat, by name; an instance counts while it keeps up with its fellows."""
+    """Every service that ever sent a heartbeat, by name; an instance counts until it falls `GONE` behind the others."""
     by_name: dict[str, list[Heartbeat]] = {}
     for each in beats:
         by_name.setdefault(each.service, []).append(each)
@@ -48,7 +48,7 @@ def services_of(beats: Sequence[Heartbeat], known: Knowledge) -> list[ServiceSee
 
 
 class BreakerSeen(NamedTuple):
-    """One breaker of one service, as the newest heartbeat that names it tells."""
+    """One breaker of one service, by the newest heartbeat that names it."""
 
     service: str
     name: str
@@ -74,7 +74,7 @@ async def heartbeats_of(db: AsyncConnection) -> list[Heartbeat]:
 
 
 class Own(NamedTuple):
-    """How the tracer itself stands."""
+    """The state of the tracer itself."""
 
     behind: float | None  # seconds: how late the newest fact was read; None before the first
     read_at: datetime | None
@@ -85,7 +85,7 @@ class Own(NamedTuple):
 
 
 async def own_state(db: AsyncConnection) -> Own:
-    """Lag, what is kept, and what was kept aside."""
+    """How far it is behind, what it keeps, and what it set aside."""
     rows = (await db.execute(select(readings))).mappings().all()
     lags = [max(0.0, each["at"] - each["time"]) for each in rows if each["time"]]
     counts = [

@@ -1,4 +1,4 @@
-"""Who is expected to hear what, by every manifest ever seen. Pure."""
+"""Which subscriptions are expected to hear which event, by every manifest ever seen. Pure."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

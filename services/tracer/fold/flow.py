@@ -1,4 +1,4 @@
-"""The fold: from the *set* of facts of one flow to its state, whatever their order (RULES 7.4). Pure."""
+"""Computes the state of one flow from the set of its facts; their order does not matter (RULES 7.4). Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from services.tracer.read.facts import UNDO_TYPE, Receipt, Said
 
 
 class FlowState(StrEnum):
-    """Where a flow stands (docs/console.md §4); stuck and incomplete are not told yet."""
+    """Where a flow stands (docs/console.md §4); stuck and incomplete are not built yet."""
 
     RUNNING = "running"
     WAITING = "waiting"
@@ -37,7 +37,7 @@ class Stand(StrEnum):
 
 
 OPEN = frozenset({Stand.EXPECTED, Stand.RETRY, Stand.DEFERRED, Stand.UNDOING})
-#: Of receipts with the same attempt the higher one tells how the attempt ended.
+#: Of several receipts of one attempt the one with the highest rank decides.
 _RANK = {"duplicate": 0, "deferred": 1, "retry": 2, "refused": 3, "dead": 4, "obsolete": 5, "handled": 6}
 
 
@@ -61,22 +61,22 @@ class Delivery:
 
     @property
     def runs(self) -> tuple[Receipt, ...]:
-        """The receipts of what ran: copies that came late are left aside where anything else is known."""
+        """The receipts of real runs; duplicates count only where there are no others."""
         return tuple(each for each in self.receipts if each.outcome != "duplicate") or self.receipts
 
     @property
     def took(self) -> float:
-        """Seconds from the begin of its first attempt to the end of its last."""
+        """Seconds from the start of its first attempt to the end of its last."""
         return (self.runs[-1].over - self.runs[0].begun).total_seconds() if self.receipts else 0.0
 
     @property
     def open(self) -> bool:
-        """Whether something is still to come by itself."""
+        """Whether it will go on without a person."""
         return self.stand in OPEN
 
     @property
     def given_up(self) -> bool:
-        """Whether it is dead and nothing was said in its place: `on_dead` would have ended its flow (RULES 5.5)."""
+        """Whether it is dead and `on_dead` said nothing in its place (RULES 5.5)."""
         return self.stand is Stand.DEAD and not (self.last and self.last.said)
 
     @property
@@ -95,7 +95,7 @@ class Flow:
     deliveries: tuple[Delivery, ...]  # by time
     steps: tuple[Step, ...]
     unheard: frozenset[str]  # ids of events that nobody is expected to hear and nobody heard
-    coming: frozenset[str]  # ids that a receipt says were said, and the log has not shown yet
+    coming: frozenset[str]  # ids of events that a receipt names as said and that are not in the log yet
     zombies: tuple[Step, ...] = ()
 
     @property
@@ -174,7 +174,7 @@ def _distinct(events: Iterable[Said]) -> tuple[Said, ...]:
 
 
 def _order(receipt: Receipt) -> tuple[bool, int, int, datetime, str]:
-    """By attempt; a duplicate decides only where nothing else is known."""
+    """By attempt; duplicates come first, so that one decides only where there is no other receipt."""
     first = receipt.outcome != "duplicate"
     return first, receipt.attempt, _RANK[receipt.outcome], receipt.time, receipt.model_dump_json()
 

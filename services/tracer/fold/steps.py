@@ -1,4 +1,4 @@
-"""Step runs as receipts tell them: done, unsure, undoing, undone (RULES 5.2). Pure."""
+"""Computes the state of each step from receipts: done, unsure, undoing, undone (RULES 5.2). Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from datetime import datetime
 
 from services.tracer.read.facts import UNDO_TYPE, Receipt
 
-#: A run only ever moves to a higher rank; within one rank the later receipt tells.
+#: A step only moves to a higher rank; within one rank the later receipt decides.
 _RANK = {
     "tombstone": 0,
     "begun": 1,
@@ -26,7 +26,7 @@ class Step:
     name: str
     subject: str
     ledger: str
-    time: datetime  # of the receipt that says so
+    time: datetime  # of the receipt that decides
 
     @property
     def standing(self) -> bool:

@@ -24,9 +24,9 @@ from services.tracer.read.facts import Heartbeat, Manifest, Receipt, Said, utc
 
 #: Facts of one flow that are read; a flow beyond it is shown by its first ones.
 MAX_FACTS = 20_000
-#: Names in one IN list, below what every database takes.
+#: Values in one `IN (…)`; every database accepts so many.
 IN_LIMIT = 500
-#: Facts kept aside that are kept with their text, and how much of each.
+#: Most facts that are kept aside, and bytes of each.
 MAX_ASIDE = 10_000
 ASIDE_BYTES = 2_000
 
@@ -63,7 +63,7 @@ async def keep_receipts(db: AsyncConnection, told: Sequence[Receipt]) -> None:
 
 
 async def keep_manifests(db: AsyncConnection, seen: Sequence[Manifest]) -> None:
-    """Store manifests by their content with the first and last time it was seen; a new one marks whom it concerns."""
+    """Store manifests by their content with the first and last time it was seen; a new one marks flows."""
     for each in seen:
         content = each.model_dump_json(exclude={"time"})
         digest = hashlib.blake2b(content.encode(), digest_size=16).hexdigest()
@@ -90,7 +90,7 @@ async def keep_manifests(db: AsyncConnection, seen: Sequence[Manifest]) -> None:
 
 
 async def _mark_concerned(db: AsyncConnection, manifest: Manifest) -> None:
-    """Flows with an event said since this manifest that it hears may stand otherwise now."""
+    """Mark flows with an event that this manifest hears and that was said since: their state may have changed."""
     types = {name for each in manifest.subscriptions for name, _ in (*each.hears, *each.why)}
     if types:
         concerned = select(events.c.flow).where(
@@ -115,7 +115,7 @@ async def keep_heartbeats(db: AsyncConnection, beats: Sequence[Heartbeat]) -> No
 
 
 async def keep_aside(db: AsyncConnection, found: Sequence[Aside]) -> None:
-    """Keep what could not be read, its head and why, the last `MAX_ASIDE` of it."""
+    """Store what could not be read, its first bytes and the reason; the newest `MAX_ASIDE` are kept."""
     if not found:
         return
     rows = [
@@ -128,14 +128,14 @@ async def keep_aside(db: AsyncConnection, found: Sequence[Aside]) -> None:
 
 
 def _storable(said: str) -> str:
-    """What was said of hostile bytes, as text that every database takes."""
+    """An error text in a form that every database accepts."""
     return said.encode(errors="replace").decode().replace("\x00", "\N{REPLACEMENT CHARACTER}")
 
 
 async def note_reading(
     db: AsyncConnection, stream: str, offset: int | None, newest: datetime | None, at: datetime
 ) -> None:
-    """Note how far a stream was read, and how new its newest fact was then; no fact leaves the last one standing."""
+    """Store how far a stream was read and the time of its newest fact; a batch without facts keeps that time."""
     adding = insert_into(db, readings).values(
         stream=stream, offset=offset or 0, time=newest.timestamp() if newest else 0.0, at=at.timestamp()
     )
@@ -146,7 +146,7 @@ async def note_reading(
 
 
 async def mark_stale(db: AsyncConnection, ids: set[str]) -> None:
-    """These flows are to be folded again."""
+    """Mark these flows to be folded again."""
     if not ids:
         return
     blank = {

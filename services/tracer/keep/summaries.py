@@ -9,12 +9,12 @@ from services.tracer.fold.flow import Flow, fold
 from services.tracer.keep.facts import expected_of, facts_of
 from services.tracer.keep.tables import flows, insert_into
 
-#: Flows folded in one transaction; what is left is folded with the next batch, and a flow's own page never waits.
+#: Flows folded in one transaction; the rest follows with the next batch. The page of one flow does not depend on it.
 FOLD_LIMIT = 400
 
 
 async def fold_stale(db: AsyncConnection) -> int:
-    """Fold at most `FOLD_LIMIT` of the marked flows into their summaries; tells how many."""
+    """Fold at most `FOLD_LIMIT` of the marked flows into their summaries; returns how many."""
     ids = list((await db.execute(select(flows.c.id).where(flows.c.stale).limit(FOLD_LIMIT))).scalars())
     if not ids:
         return 0

@@ -1,4 +1,4 @@
-"""From messages of the log and of the receipts stream to facts; what cannot be read is kept aside. Pure."""
+"""Reads messages of the log and of the receipts stream as facts; invalid ones are set aside with the reason. Pure."""
 
 import json
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from services.tracer.read.facts import Reported, Said, reported
 
 
 class Aside(NamedTuple):
-    """What could not be read: in which stream, where in it, and why."""
+    """A message or a fact that could not be read: the stream, the place in it, and the reason."""
 
     stream: str
     place: str
@@ -19,7 +19,7 @@ class Aside(NamedTuple):
     body: bytes
 
 
-#: Facts of one message of the receipts stream that are read; a kit that packs more is kept aside.
+#: Most facts in one message of the receipts stream; a message with more is set aside whole.
 MAX_FACTS_PER_MESSAGE = 5_000
 
 
@@ -33,13 +33,15 @@ def said_of(envelope: Envelope) -> Said:
 
 
 def facts_of(raw: Raw) -> tuple[list[Reported], list[Aside]]:
-    """The facts of one message, and what of it is not understood: one bad fact does not take its neighbours along."""
+    """The valid facts of one message, and its invalid parts. An invalid fact does not affect its neighbours."""
     try:
         found = json.loads(raw.body)
     except (ValueError, RecursionError) as error:
-        return [], [Aside("receipts", place_of(raw), f"is no JSON: {error}", raw.body)]
+        return [], [Aside("receipts", place_of(raw), f"not JSON: {error}", raw.body)]
     if not isinstance(found, list) or len(found) > MAX_FACTS_PER_MESSAGE:
-        return [], [Aside("receipts", place_of(raw), "is no JSON array of facts, or one too long", raw.body)]
+        return [], [
+            Aside("receipts", place_of(raw), f"not a JSON array of at most {MAX_FACTS_PER_MESSAGE} facts", raw.body)
+        ]
     facts: list[Reported] = []
     aside: list[Aside] = []
     for at, value in enumerate(found):

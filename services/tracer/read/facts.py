@@ -7,18 +7,18 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-#: Bound of one name, id or word in a fact; longer ones are not understood.
+#: Longest name, id or word in a fact, in characters; a fact with a longer one is invalid.
 MAX_NAME = 1000
-#: Bytes of the names by which one fact is found: PostgreSQL takes no longer ones into an index.
+#: Most bytes of the names that one fact is indexed by together: PostgreSQL indexes no longer ones.
 MAX_KEY_BYTES = 2_000
-#: Bound of one free text in a fact.
+#: Longest free text in a fact, in characters.
 MAX_TEXT = 20_000
 
-#: Bound of a number in a fact that databases keep.
+#: Largest number in a fact: what a database column holds.
 MAX_NUMBER = 2**31 - 1
-#: Bound of what one attempt may have said.
+#: Most events that one attempt may have said.
 MAX_SAID = 10_000
-#: Years that a fact may be of: outside of them no clock and no zone can be computed with.
+#: Years that a moment may be in; outside of them conversions between time zones can overflow.
 YEARS = range(1970, 9000)
 
 #: The type of the kit's own undo envelopes, which travel outside the log.
@@ -27,7 +27,7 @@ UNDO_TYPE = "hocket.undo"
 
 def _within_years(moment: datetime) -> datetime:
     if moment.year not in YEARS:
-        raise ValueError(f"is of the year {moment.year}, which no clock shows")
+        raise ValueError(f"the year {moment.year} is not within {YEARS.start} to {YEARS.stop - 1}")
     return moment
 
 
@@ -64,7 +64,7 @@ class Said:
 
 
 class _Fact(BaseModel):
-    """A fact of the receipts stream; absent and null mean the same, unknown fields are left aside."""
+    """A fact of the receipts stream. Absent and null mean the same; unknown fields are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -78,7 +78,7 @@ class _Fact(BaseModel):
 
 def _findable(*names: str) -> None:
     if sum(len(name.encode()) for name in names) > MAX_KEY_BYTES:
-        raise ValueError(f"its names have more than {MAX_KEY_BYTES} bytes together")
+        raise ValueError(f"its names have together more than {MAX_KEY_BYTES} bytes")
 
 
 class About(_Fact):
@@ -124,19 +124,19 @@ class Receipt(_Fact):
 
     @property
     def key(self) -> tuple[str, str, str, int, str, str, datetime]:
-        """What makes two copies of one receipt the same receipt."""
+        """The identity of a receipt: two copies have the same key."""
         return (
             self.subscription, self.event.source, self.event.id, self.attempt, self.outcome, self.boot, self.time
         )  # fmt: skip
 
     @property
     def begun(self) -> datetime:
-        """When the attempt began, as far as it is known."""
+        """When the attempt began; the receipt's own time where it does not say."""
         return self.began or self.time
 
     @property
     def over(self) -> datetime:
-        """When the attempt ended, as far as it is known."""
+        """When the attempt ended; the receipt's own time where it does not say."""
         return self.ended or self.time
 
 
@@ -155,7 +155,7 @@ class Declared(_Fact):
 
 
 class Manifest(_Fact):
-    """What a service says of itself at start and hourly."""
+    """What a service declares of itself, at start and every hour."""
 
     kind: Literal["manifest"]
     service: Name
@@ -167,7 +167,7 @@ class Manifest(_Fact):
 
 
 class Breaking(_Fact):
-    """The state of one breaker, as a heartbeat tells it."""
+    """The state of one breaker, as a heartbeat reports it."""
 
     state: Name
     since: Moment | None = None
@@ -175,7 +175,7 @@ class Breaking(_Fact):
 
 
 class Heartbeat(_Fact):
-    """That an instance lives, every 10 s."""
+    """The sign of life of one instance, sent every 10 s."""
 
     kind: Literal["heartbeat"]
     service: Name
@@ -202,11 +202,11 @@ _KINDS: Mapping[str, type[Receipt] | type[Manifest] | type[Heartbeat]] = {
 
 
 def reported(value: object) -> Reported:
-    """One fact of the receipts stream. `ValueError` says why it is not understood."""
+    """One fact of the receipts stream. `ValueError` says why it is invalid."""
     kind = value.get("kind") if isinstance(value, dict) else None
     model = _KINDS.get(kind) if isinstance(kind, str) else None
     if model is None:
-        raise ValueError("kind: is none of receipt, manifest, heartbeat")
+        raise ValueError("kind: must be receipt, manifest or heartbeat")
     return model.model_validate(value)
 
 

@@ -1,4 +1,4 @@
-"""The lanes of one flow, laid out on the server as docs/console.md §10 says; the template only draws. Pure."""
+"""The lanes of one flow, laid out on the server (docs/console.md §10); the template only draws. Pure."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field

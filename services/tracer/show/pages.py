@@ -26,9 +26,9 @@ from services.tracer.show.parameters import filter_asked, moment_asked, next_pag
 from services.tracer.show.sentences import because, overview, plain, where_is
 from services.tracer.show.views import SHOWN, chosen_of, masks_of, narrowed, rows_of, still_to_come, took
 
-#: Rows of a table of facts that are shown; the address for programs has all.
+#: Most rows of a table of facts on a page; the JSON has all.
 MAX_ROWS = 1000
-#: Rows of a subject's history.
+#: Most rows of a subject's history.
 MAX_HISTORY = 200
 #: States that the flows page offers.
 STATES = ("zombie", "waiting", "running", "done", "compensated", "failed")

@@ -1,4 +1,4 @@
-"""What an address asks for, read with bounds: a moment, a filter, a place in a list."""
+"""Reads the query of an address: a moment, a filter, a position in a list; every part has a bound."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -15,19 +15,21 @@ PAGE_ROWS = 50
 
 
 def moment_asked(query: Mapping[str, str]) -> datetime | None:
-    """The moment of `?at=`, RFC 3339; 400 with a sentence where it is none."""
+    """The moment of `?at=`, RFC 3339; 400 where it is invalid."""
     text = query.get("at", "").strip().replace(" ", "+")  # a plus sign in an address reads as a blank
     if not text:
         return None
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise web.HTTPBadRequest(text=f"at={text[:MAX_TEXT]} is no moment: write it as 2026-01-31T14:05:00Z") from None
+        raise web.HTTPBadRequest(
+            text=f"at={text[:MAX_TEXT]} is not a valid time: write it as 2026-01-31T14:05:00Z"
+        ) from None
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def filter_asked(query: Mapping[str, str]) -> Filter:
-    """Which flows an address wants; 400 with a sentence for what cannot be meant."""
+    """Which flows an address wants; 400 that names an invalid part."""
     limit = query.get("limit", str(PAGE_ROWS))
     if not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:9]) <= MAX_PAGE):
         raise web.HTTPBadRequest(text=f"limit={limit[:MAX_TEXT]}: give a number from 1 to {MAX_PAGE}")
@@ -35,7 +37,7 @@ def filter_asked(query: Mapping[str, str]) -> Filter:
     try:
         place = float(before) if before else None
     except ValueError:
-        raise web.HTTPBadRequest(text="after= is no place in the list: take it from the answer before") from None
+        raise web.HTTPBadRequest(text="after= is not a valid position: take it from the previous page") from None
     return Filter(
         q=query.get("q", "").strip()[:MAX_TEXT],
         state=query.get("state", "")[:MAX_TEXT],

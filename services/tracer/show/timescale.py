@@ -1,4 +1,4 @@
-"""Time, folded: long silences take little room, everything that happens stays apart (docs/console.md §10.2). Pure."""
+"""The time axis of a flow: long silences take little room, near moments stay apart (docs/console.md §10.2). Pure."""
 
 from bisect import bisect_right
 from collections.abc import Collection, Iterable

@@ -1,4 +1,4 @@
-"""What pages and programs are shown of a folded flow: rows of facts, plain values, payloads masked. Pure."""
+"""A folded flow as pages show it: rows of facts, masked payloads, what may still come. Pure."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -35,12 +35,12 @@ class Row(NamedTuple):
 
     @property
     def word(self) -> str:
-        """The word of a fact that is past: the receipt's own, where the mark's word speaks of now."""
+        """The receipt's own word where the mark's word describes the present."""
         return self.state if self.state in {"retry", "deferred"} else ""
 
     @property
     def failed(self) -> bool:
-        """Whether it tells of a failure."""
+        """Whether it is a failure."""
         return self.state in {"retry", "dead"}
 
 

@@ -1,4 +1,6 @@
-"""What the two consoles share: their look, their marks, their safety.
+"""What the two consoles share: layout, state marks, masking, and security of requests and pages.
+
+Imports the ground floor. Used by `services/tracer` and `services/deadletters`.
 
 `mount` puts stylesheet, script, security headers, page errors and the same-origin check on an aiohttp application and
 returns the `Console` that renders pages from `console/base.html`.

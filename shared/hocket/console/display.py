@@ -16,7 +16,7 @@ HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 def moment_of(value: datetime | str | float) -> datetime:
     """A moment in UTC from what facts carry: a datetime, RFC 3339 text or seconds since 1970.
 
-    `ValueError` where the text is no moment; a moment without an offset is read as UTC.
+    `ValueError` where the text is not a valid time; one without an offset is read as UTC.
     """
     if isinstance(value, str):
         value = datetime.fromisoformat(value)
@@ -67,12 +67,12 @@ def counted(number: int, one: str, more: str = "") -> str:
 
 
 def short_id(value: str) -> str:
-    """The head of an id, enough to tell it from its neighbours."""
+    """The first characters of an id, enough to tell it from others."""
     return value if len(value) <= SHORT_ID else value[:SHORT_ID].rstrip("-")
 
 
 def id_element(value: str | None) -> Markup:
-    """An id, shortened to the eye and copied whole."""
+    """An id, shown short and copied whole."""
     if not value:
         return Markup("–")
     return Markup('<button type="button" class="id" data-copy="{0}" title="{0}, press to copy">{1}</button>').format(

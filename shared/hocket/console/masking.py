@@ -1,18 +1,18 @@
-"""Sensitive fields are masked here, on the server, before anything is sent (docs/console.md §11)."""
+"""Masks sensitive fields on the server, before anything is sent (docs/console.md §11)."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from hocket.envelope.cloudevent import Json
 
-#: What stands in place of a sensitive value.
+#: Shown in place of a sensitive value.
 MASKED = "••••• masked"
 
 
 class Masks:
-    """Which fields of which events must not be shown, learned from manifests; several manifests add up.
+    """Which fields of which events are masked, collected from all manifests.
 
-    An event that no manifest names is unknown: nobody said which of its fields are sensitive, so all are masked.
+    Of an event that no manifest names all fields are masked, since nothing says which are sensitive.
     """
 
     def __init__(self, manifests: Iterable[Mapping[str, Any]] = ()) -> None:
@@ -21,7 +21,7 @@ class Masks:
             self.learn(manifest)
 
     def learn(self, manifest: Mapping[str, Any]) -> None:
-        """Take in one manifest (docs/wire.md#receipts)."""
+        """Add one manifest (docs/wire.md#receipts)."""
         named = list(manifest.get("says") or ())
         for subscription in manifest.get("subscriptions") or ():
             for key in ("hears", "says", "scheduled", "why", "on_dead"):

@@ -22,11 +22,11 @@ from hocket.errors import ConfigError, OutboxFull, StoreError
 _HERE = Path(__file__).parent
 _log = logging.getLogger("hocket.console")
 
-#: Milliseconds between two readings of a page that is looked at.
+#: Milliseconds between two reloads of an open page.
 POLL_MS = 2000
 #: Seconds after which a page that failed may be asked again.
 RETRY_AFTER = "2"
-#: docs/console.md §11: no script or style but our own files, no request elsewhere, no frame.
+#: docs/console.md §11: only our own scripts and styles, no request to another host, no frame.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
@@ -39,7 +39,7 @@ SECURITY_HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-#: Beginnings of paths that programs read: errors there are JSON.
+#: Prefixes of paths for programs: errors there are JSON.
 FOR_PROGRAMS = ("/api/", "/health/", "/metrics")
 
 
@@ -65,7 +65,7 @@ class Console:
         return self._clock.now()
 
     def html(self, template: str, **values: Any) -> str:
-        """A template's text; `page` names the entry of the top bar that is chosen."""
+        """A rendered template; `page` names the entry of the top bar that is chosen."""
         filled = {"now": self.now(), "page": "", "at": None, "query": "", "live": True, **values}
         return self._environment.get_template(template).render(filled)
 
@@ -74,7 +74,7 @@ class Console:
         return web.Response(text=self.html(template, **values), status=status, content_type="text/html")
 
     def error(self, status: int, sentence: str) -> web.Response:
-        """The page of an error: what happened, and the way out."""
+        """The page of an error: what happened, and a way back."""
         response = self.render("console/error.html", status=status, sentence=sentence, code=status, live=False)
         if status == 503:
             response.headers["Retry-After"] = RETRY_AFTER
@@ -97,7 +97,7 @@ def mount(
 
     `name` is `tracer` or `desk`: which side of the switch is chosen. `templates` and `static` are the console's own
     folders; `static` is served below `/static/NAME/`. `search` is the path that takes `?q=` ("" for no search field).
-    `ConfigError` where an address of the other console is no http address.
+    `ConfigError` where the address of the other console is not an http address.
     """
     for setting, url in (("tracer_url", tracer_url), ("desk_url", desk_url)):
         if not url.startswith(("http://", "https://", "/")):
@@ -140,13 +140,13 @@ def _exact(context: Context, value: datetime | str | float | None) -> Markup:
 
 
 async def _secure(request: web.Request, response: web.StreamResponse) -> None:
-    """Put the security headers on whatever is answered, errors included; only our own files may be kept by a cache."""
+    """Put the security headers on every answer, errors included. Only static files may be cached."""
     response.headers.update(SECURITY_HEADERS)
     response.headers["Cache-Control"] = "no-cache" if request.path.startswith("/static/") else "no-store"
 
 
 def _guard(console: Console) -> Middleware:
-    """The middleware: a foreign act is refused before anything runs, an error becomes a page or a JSON sentence."""
+    """The middleware: refuses cross-site acts before anything runs, and turns errors into a page or JSON."""
 
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -162,13 +162,13 @@ def _guard(console: Console) -> Middleware:
             return _answer(console, error.status, _sentence(request, error), for_programs)
         except (StoreError, OutboxFull) as error:
             if for_programs:
-                raise  # the service's own web door answers programs
-            return console.error(503, f"{error}. This page asks again by itself.")
+                raise  # the service's HTTP server answers programs
+            return console.error(503, f"{error}. This page tries again by itself.")
         except Exception:
             if for_programs:
                 raise
             _log.exception("page %s failed", request.path)
-            return console.error(500, f"This page failed: the log of {console.name} says why.")
+            return console.error(500, f"This page failed; the log of {console.name} has the error.")
 
     return guard
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from hocket.console.masking import MASKED
 from hocket.envelope.cloudevent import Json
 
-#: Rows of one payload that are drawn; the rest is said to be more.
+#: Rows of one payload that are drawn; a last row says that there is more.
 MAX_ROWS = 500
 #: Levels of one payload that are drawn.
 MAX_DEPTH = 24
@@ -22,7 +22,7 @@ class Node(NamedTuple):
 
 
 def tree_of(data: Mapping[str, Json]) -> list[Node]:
-    """The rows of `data` in its own order, at most `MAX_ROWS` and `MAX_DEPTH`; what is left out is said."""
+    """The rows of `data` in its own order, at most `MAX_ROWS` and `MAX_DEPTH`; a last row tells of the rest."""
     rows: list[Node] = []
     for node in _walk(data.items(), 0):
         if len(rows) == MAX_ROWS:

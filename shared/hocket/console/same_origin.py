@@ -1,4 +1,4 @@
-"""Acts need a same-origin request, so that no foreign web page can act for its visitor."""
+"""Acts need a same-origin request, so that no other site can act for its visitor (CSRF)."""
 
 from urllib.parse import urlsplit
 
@@ -6,14 +6,14 @@ from aiohttp import web
 
 #: Methods that change nothing and need no check.
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-#: Header by which a program without a browser says that it means to act; a foreign form cannot send it.
+#: Header that a program sends with an act; a form of another site cannot send it.
 ACT_HEADER = "X-Hocket-Act"
 
 
 def foreign(request: web.Request) -> str | None:
     """Why this request may not act, as a sentence; None: it comes from our own page or from a program.
 
-    A browser says `Sec-Fetch-Site` and `Origin`; what it says must be ours. Without both, `X-Hocket-Act: 1` is needed.
+    A browser sends `Sec-Fetch-Site` and `Origin`, which must be ours. Without both, `X-Hocket-Act: 1` is needed.
     """
     if request.method in SAFE:
         return None
@@ -24,7 +24,7 @@ def foreign(request: web.Request) -> str | None:
     if origin is not None and not _ours(origin, request.host):
         return f"this request was sent by {origin}, not by {request.host}: act from the console's own pages"
     if site is None and origin is None and request.headers.get(ACT_HEADER) != "1":
-        return f"nothing says who sent this request: a program sends the header {ACT_HEADER}: 1"
+        return f"the origin of this request is unknown: a program must send the header {ACT_HEADER}: 1"
     return None
 
 

@@ -1,4 +1,4 @@
-"""The states' words, shapes and colours (docs/console.md §4): the one table that pages, drawings and tests read."""
+"""The word, shape and colour of every state (docs/console.md §4), in one table for pages, drawings and tests."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -65,5 +65,5 @@ MARKS: Mapping[tuple[str, str], Mark] = _marks(
 
 
 def mark_of(kind: str, state: str) -> Mark:
-    """The mark of a state; one that nobody declared gets a plain ring and its own word."""
+    """The mark of a state; an unknown state gets a plain ring and its own word."""
     return MARKS.get((kind, state), Mark("ring", "quiet", state))

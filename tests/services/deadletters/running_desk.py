@@ -1,4 +1,4 @@
-"""The desk on a real database and a real port, fed by hand; what it sends is written down instead."""
+"""The desk on a real database and a real port, fed by hand; what it sends is recorded instead."""
 
 import json
 import random
@@ -64,7 +64,7 @@ class Bench:
         self, subscription: str, body: bytes, content_type: str, *,
         replay: str, attempt: int, headers: Mapping[str, object] = MappingProxyType({}),
     ) -> None:  # fmt: skip
-        """Written down: (subscription, body, content type, replay id, attempt)."""
+        """Recorded: (subscription, body, content type, replay id, attempt)."""
         if self.refuses:
             raise TransportError(self.refuses)
         self.sent.append((subscription, body, content_type, replay, attempt))

@@ -101,5 +101,5 @@ async def test_what_on_dead_said_stands() -> None:
         await stage.advance(timedelta(minutes=5))
         [letter] = await letters("mailer.score")
         assert (letter["state"], letter["spoke"], letter["cause"]) == ("obsolete", True, "rejected")
-        assert "on_dead said stands" in letter["refusal"]
+        assert "on_dead said what follows" in letter["refusal"]
         assert len(stage.said_of(LeadLost)) == 1

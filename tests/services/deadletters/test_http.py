@@ -105,7 +105,7 @@ async def test_what_has_spoken_is_obsolete_and_not_replayed(desk: Bench) -> None
     """RULES 5.5: what on_dead said stands, so the replay is refused with that sentence."""
     await desk.dead(dead(death_spoke=1))
     assert (await desk.letter("letter-1"))["state"] == "obsolete"
-    assert "on_dead said stands" in (await desk.act("letter-1", "replay", 409))["error"]
+    assert "on_dead said what follows" in (await desk.act("letter-1", "replay", 409))["error"]
     assert desk.sent == []
 
 
@@ -139,7 +139,7 @@ async def test_a_pending_replay_is_not_sent_twice(desk: Bench) -> None:
     """A replay without an answer is refused with the sentence that says since when it waits."""
     await desk.dead(dead())
     await desk.act("letter-1", "replay", 202)
-    assert "being replayed since" in (await desk.act("letter-1", "replay", 409))["error"]
+    assert "replay was sent at" in (await desk.act("letter-1", "replay", 409))["error"]
     assert len(desk.sent) == 1
 
 
@@ -269,7 +269,7 @@ async def test_an_undecodable_letter_is_kept_and_can_be_replayed_with_a_warning(
     async with desk.http.get("/api/dead/letter-1/replay") as answer:
         plan = await answer.json()
     assert plan["would_send"]
-    assert any("could not be read" in warning for warning in plan["warnings"])
+    assert any("could not be decoded" in warning for warning in plan["warnings"])
     await desk.act("letter-1", "replay", 202)
     assert desk.sent[0][1] == body
     async with desk.http.get("/letters/letter-1/body") as answer:

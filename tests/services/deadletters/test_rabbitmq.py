@@ -129,4 +129,4 @@ async def test_a_replay_to_nobody_is_said(shop: Shop) -> None:
     found = await shop.letters(lambda found: "unknown" in found)
     async with shop.http.post(f"/api/dead/{found['unknown']['id']}/replay", headers=ACT) as answer:
         assert answer.status == 503
-        assert "did not take it" in (await answer.json())["error"]
+        assert "did not accept it" in (await answer.json())["error"]

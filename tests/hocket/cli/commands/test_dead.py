@@ -57,7 +57,7 @@ async def test_replay_says_first_what_it_would_do(hocket: Terminal, desk: Bench)
     assert (done.status, done.out) == (0, f"Sent to crm.record_order as attempt 6, replay {desk.sent[0][3]}.\n")
     again = await asyncio.to_thread(hocket, "dead", "replay", "letter-1")
     assert again.status == 1
-    assert "being replayed since" in again.err
+    assert "replay was sent at" in again.err
     assert (await asyncio.to_thread(hocket, "dead", "replay", "letter-1", "--dry-run")).status == 1
     assert len(desk.sent) == 1
 

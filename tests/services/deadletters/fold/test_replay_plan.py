@@ -15,9 +15,9 @@ LETTER = Candidate("crm.record_order", 5, "KeyError", False, False)
         (Standing(State.HANDLED), LETTER, "handled already"),
         (Standing(State.DISCARDED), LETTER, "was discarded"),
         (Standing(State.OBSOLETE), LETTER, "is obsolete"),
-        (Standing(State.OBSOLETE), Candidate("a.b", 5, "X", True, False), "on_dead said stands"),
+        (Standing(State.OBSOLETE), Candidate("a.b", 5, "X", True, False), "on_dead said what follows"),
         (Standing(State.PENDING), Candidate("a.b", 1, "conflict", False, False), "is a conflict"),
-        (Standing(State.REPLAYING, replay=REPLAY), LETTER, "being replayed since t06"),
+        (Standing(State.REPLAYING, replay=REPLAY), LETTER, "replay was sent at t06"),
     ],
 )
 def test_what_is_not_sent_says_why(now: Standing, letter: Candidate, refusal: str) -> None:

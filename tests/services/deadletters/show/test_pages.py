@@ -135,7 +135,7 @@ async def test_a_send_that_fails_is_said_and_can_be_repeated(reader: Reader) -> 
     reader.desk.refuses = "no broker at 127.0.0.1:5672"
     await reader.open("/letters/letter-1/replay")
     await reader.press("Replay 1 letter")
-    await reader.see("The broker did not take it: no broker at 127.0.0.1:5672")
+    await reader.see("The broker did not accept it: no broker at 127.0.0.1:5672")
     reader.desk.refuses = ""
     await reader.press("Replay to")
     await reader.see("again under the same replay id")
