@@ -94,7 +94,7 @@ class Reader(Borrower):
 
 class _BorrowedConnection(AsyncConnection):
     borrower: Borrower
-    lent = False
+    in_use = False
 
     def begin(self) -> NoReturn:
         """Raise `HocketError`: only the store begins a transaction."""
@@ -105,11 +105,11 @@ class _BorrowedConnection(AsyncConnection):
         await self.start()
         assert self.sync_connection is not None
         self.sync_connection.execution_options(**{BORROWER: borrower})
-        self.borrower, self.lent = borrower, True
+        self.borrower, self.in_use = borrower, True
 
     async def release(self) -> None:
         """Give the connection back to the store; what SQLAlchemy rolls back here is no act of the borrower."""
-        self.lent = False
+        self.in_use = False
         if self.sync_connection is not None:
             self.sync_connection.execution_options(**{BORROWER: None})
         await super().close()
@@ -131,8 +131,8 @@ class HandlerConnection(_BorrowedConnection):
         self.borrower.refuse()
 
     def refuse_end(self) -> None:
-        """A commit or rollback of the inner connection (an ORM session, `run_sync`): refused while it is lent."""
-        if self.lent:
+        """A commit or rollback of the inner connection (an ORM session, `run_sync`): refused while it is in use."""
+        if self.in_use:
             self.borrower.refuse()
 
 
