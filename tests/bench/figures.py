@@ -21,7 +21,7 @@ RATE, LATENCY_SECONDS = 500.0, 6.0
 PEERS_TYPE = "application/json"
 HOCKET, RAW, FASTSTREAM = "hocket", "raw_aio_pika", "faststream"
 MODULES = {
-    HOCKET: "ours",
+    HOCKET: "hocket_system",
     RAW: "peers.aiopika",
     FASTSTREAM: "peers.faststream",
     "faststream_outbox": "peers.faststream_outbox",
@@ -103,7 +103,7 @@ class Field:
         database = self.databases.fresh(store)
         if system == HOCKET:
             task = Task(amqp, count=count, window=window, database=database)
-            return measure(self.ground, "ours", "publish_outbox", task, name)
+            return measure(self.ground, "hocket_system", "publish_outbox", task, name)
         asyncio.run(quorum(amqp, ["peer.q"]))
         task = Task(amqp, count=min(count, SLOW_CONSUMED), queue="peer.q", database=database)
         return measure(self.ground, MODULES[system], "publish", task, name)
@@ -211,17 +211,17 @@ class Field:
         amqp, count = self.ground.fresh(), self._many(CONSUMED)
         self._fill(amqp, count, CONTENT_TYPE)
         task = Task(amqp, count=count, database=self.databases.with_inbox("bench", rows))
-        return measure(self.ground, "ours", "consume", task, name)
+        return measure(self.ground, "hocket_system", "consume", task, name)
 
     def _grown_outbox(self, name: str, rows: int) -> Run:
         amqp = self.ground.fresh()
         asyncio.run(declare(amqp, consumer()))
         task = Task(amqp, count=self._many(OUTBOX), database=self.databases.with_outbox("orders", rows))
-        return measure(self.ground, "ours", "publish_outbox", task, name)
+        return measure(self.ground, "hocket_system", "publish_outbox", task, name)
 
     def _subscriptions(self, name: str, many: int) -> Run:
         amqp = self.ground.fresh()
         count = self._many(CONSUMED) // 64 * 64
         self._fill(amqp, count, CONTENT_TYPE, many)
         task = Task(amqp, count=count, subscriptions=many, database=self.databases.fresh("sqlite"))
-        return measure(self.ground, "ours", "consume", task, name)
+        return measure(self.ground, "hocket_system", "consume", task, name)

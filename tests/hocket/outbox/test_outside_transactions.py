@@ -12,6 +12,7 @@ from hocket.config import MAX_EVENT_BYTES
 from hocket.envelope.keys import derived_key, inbox_key
 from hocket.errors import StoreError, Unsayable
 from hocket.store.records import Ending, Written
+from hocket.store.unit_of_work import Superseded
 from tests.hocket.sample_services import FLOW, FaultyStore, Processes, World, booked, rope, tables, tolled, uses
 
 desk = Service("desk", owner="team-tower", uses=uses, tables=tables)
@@ -97,6 +98,23 @@ async def test_an_error_inside_says_nothing(tower: Processes) -> None:
     with pytest.raises(Unsayable, match="says\\(\\) outside handlers"):
         async with worker.outside("k", None) as tx:
             tx.say(Never(name="a"))
+    async with worker.outside("k", None) as tx:
+        assert not tx.seen
+    await tower.quiet()
+    assert tower.log() == []
+
+
+async def test_a_handler_that_is_superseded_around_it_stays_superseded(tower: Processes) -> None:
+    """RULES 3.1: the end of the handler's own run is not taken for a key that was here before."""
+    worker = await tower.start(desk.using(World()))
+
+    async def superseded() -> None:
+        async with worker.outside("k", None) as tx:
+            tx.say(Asked(name="a"))
+            raise Superseded
+
+    with pytest.raises(Superseded):
+        await superseded()
     async with worker.outside("k", None) as tx:
         assert not tx.seen
     await tower.quiet()
