@@ -12,7 +12,7 @@ from hocket.errors import StoreError
 from hocket.outcome import Again, Bury, Done, GiveBack, Seen
 from hocket.runtime import Runtime
 from hocket.saga.ledger import LedgerRow
-from hocket.store.group_commit import STORE_FIRST_WAIT, STORE_LONGEST_WAIT, GroupCommit
+from hocket.store.group_commit import STORE_BACKOFF, GroupCommit
 from hocket.store.records import Ending, InboxRow, InboxState, OutboxRow, Written
 
 PROMISE = "everything that finished meanwhile in one transaction; a failure is committed like a success"
@@ -55,12 +55,9 @@ class Committer(GroupCommit[Arrival]):
         self._silent = True
         self._ended = 0.0  # when the last commit ended (monotonic seconds)
         self._busy = False
-        self._wait = STORE_FIRST_WAIT
+        self._failed_writes = 0  # since the store was suspected
         self._suspected = False
         self._blocked = 0  # arrivals that wait until another transaction has ended
-
-    def __post_init__(self) -> None:
-        self.most = self.runtime.config.commit_rows
 
     def submit(self, arrival: Arrival) -> None:
         """Commit this arrival's outcome with the next group."""
@@ -111,8 +108,8 @@ class Committer(GroupCommit[Arrival]):
         self._some.set()
 
     async def _recover(self) -> None:
-        await asyncio.sleep(self._wait)
-        self._wait = min(self._wait * 2, STORE_LONGEST_WAIT)
+        self._failed_writes += 1
+        await asyncio.sleep(STORE_BACKOFF.bound(self._failed_writes))
         self._suspected = False
         if await self._takes_a_write():
             self.failing = ""
@@ -151,7 +148,7 @@ class Committer(GroupCommit[Arrival]):
                 self.lost(arrival)
         self.won(winners, rows)
         if not self._suspected:
-            self.failing, self._wait = "", STORE_FIRST_WAIT
+            self.failing, self._failed_writes = "", 0
 
     def _again(self, arrival: Arrival) -> None:
         self._blocked -= 1
@@ -160,7 +157,7 @@ class Committer(GroupCommit[Arrival]):
     def _unanswered(self, group: Sequence[Arrival], error: StoreError) -> bool:
         self.failing = str(error)
         self.unknown()
-        self.runtime.signals.trouble(self.runtime.service, "the store does not answer", reason=str(error))
+        self.runtime.trouble("the store does not answer", reason=str(error))
         return True
 
     async def _still_open(self, group: list[Arrival]) -> list[Arrival]:
@@ -185,8 +182,7 @@ class Committer(GroupCommit[Arrival]):
         Where that cannot be written either it is buried, then buried with the little that is known, and at last given
         back, so that the broker's delivery limit ends it: each blame is a step down, none is taken twice.
         """
-        service = self.runtime.service
-        self.runtime.signals.trouble(service, "an attempt cannot be written", error=text_of(error))
+        self.runtime.trouble("an attempt cannot be written", error=text_of(error))
         entry.blamed += 1
         if isinstance(entry.outcome, GiveBack):
             raise error

@@ -20,14 +20,12 @@ from hocket.errors import StoreError
 from hocket.outcome import GiveBack
 from hocket.resilience.circuit import Circuit
 from hocket.resilience.retrying import until_done
-from hocket.retry import Backoff
 from hocket.runtime import Runtime
+from hocket.store.group_commit import STORE_BACKOFF
 from hocket.store.records import OutboxRow
 
 #: Batches that are admitted at once: while the store looks up the keys of one, the next is decoded.
 ADMITTING = 2
-#: Waits between tries to look deliveries up while the store fails.
-STORE_BACKOFF = Backoff(first=0.1, longest=5.0)
 #: Seconds after which the reason of a pause (full outbox, failing store) is checked again.
 PAUSE_CHECK_SECONDS = 0.2
 #: Seconds that handlers cancelled at a stop have to clean up, and that giving back their deliveries may take.

@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from hocket.errors import StoreError
+from hocket.retry import Backoff
 from hocket.saga.ledger import LedgerRow
 from hocket.store.port import Store
 from hocket.store.records import Ending, Written
 
 E = TypeVar("E")
 
-#: Seconds between tries while the store fails: doubled from the first to the longest.
-STORE_FIRST_WAIT = 0.1
-STORE_LONGEST_WAIT = 5.0
+#: Waits between tries while the store fails.
+STORE_BACKOFF = Backoff(first=0.1, longest=5.0)
 #: Times that one entry alone may fail in the store while an empty write succeeds: then it is to blame (RULES 3.2).
 ALONE = 3
 
@@ -83,7 +83,7 @@ class GroupCommit(ABC, Generic[E]):
 
     async def _commit_group(self, group: list[E]) -> None:
         """Commit until each of the group has its answer."""
-        wait, failures = STORE_FIRST_WAIT, 0
+        tries, alone = 0, 0
         while group:
             try:
                 self._answer(group, await self._write(group))
@@ -91,15 +91,15 @@ class GroupCommit(ABC, Generic[E]):
             except StoreError as error:
                 if not self._unanswered(group, error):
                     return
-                await asyncio.sleep(wait)
-                wait = min(wait * 2, STORE_LONGEST_WAIT)
+                tries += 1
+                await asyncio.sleep(STORE_BACKOFF.bound(tries))
                 if not await self._takes_a_write():
-                    failures = 0
+                    alone = 0
                     continue
-                failures += 1
-                if len(group) == 1 and failures >= ALONE:
+                alone += 1
+                if len(group) == 1 and alone >= ALONE:
                     self._blame(group[0], error)
-                    failures = 0
+                    alone = 0
                 group = await self._still_open(group)
                 if len(group) > 1:
                     await self._one_by_one(group)
