@@ -9,9 +9,9 @@ from typing import Any
 from hocket.declarations.subscription import Subscription
 from hocket.delivery import decide
 from hocket.delivery.arrival import Arrival, Role
+from hocket.delivery.claim import HandlerClaim
 from hocket.delivery.poison import ALONE_FROM, CRASH, STARTS, SharedExclusiveLock, alone_of, starts_of
 from hocket.delivery.record import Recorder
-from hocket.delivery.transaction import HandlerClaim
 from hocket.errors import LeaseExpired, StoreError
 from hocket.outcome import Again, Bury, GiveBack
 from hocket.resilience.circuit import Circuit

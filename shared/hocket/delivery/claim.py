@@ -1,4 +1,4 @@
-"""A handler's own transaction: it begins with the inbox row and ends with everything the attempt leaves behind."""
+"""The claim of a handler's own transaction: the inbox row that it writes first, and the ending that it writes last."""
 
 from dataclasses import dataclass, replace
 
