@@ -59,9 +59,6 @@ class Committer(GroupCommit[Arrival]):
         self._suspected = False
         self._blocked = 0  # arrivals that wait until another transaction has ended
 
-    def __post_init__(self) -> None:
-        self.most = self.runtime.config.commit_rows
-
     def submit(self, arrival: Arrival) -> None:
         """Commit this arrival's outcome with the next group."""
         self._waiting.append(arrival)
