@@ -167,7 +167,10 @@ async def test_the_setting_is_the_prefetch_of_who_names_none(
         ({"concurrency": 0}, "concurrency=0 is out of bounds; give 1 to 1000"),
         ({"concurrency": True}, "concurrency=True is out of bounds"),
         ({"prefetch": MAX_PREFETCH + 1}, "prefetch=2001 is out of bounds; give 1 to 2000"),
-        ({"concurrency": 3, "prefetch": 2}, "prefetch=2 never lets concurrency=3 work at once; give at least as many"),
+        (
+            {"concurrency": 3, "prefetch": 2},
+            "prefetch=2 is lower than concurrency=3, which it would limit; give at least as many",
+        ),
         ({"prefech": 2}, "did you mean prefetch="),
     ],
 )
