@@ -168,7 +168,7 @@ async def test_a_lease_that_was_over_ends_nobody(server: PostgresServer, tmp_pat
         for door in doors:
             assert await door.asked("ready") == (200, '{"ready": true, "reasons": []}')
             assert await door.knock(str(door.port)) == 204
-            assert "it goes on under a new one" in door.said()
+            assert "it continues under a new one" in door.said()
         assert (first.returncode, second.returncode) == (None, None)
 
 
