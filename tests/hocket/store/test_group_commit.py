@@ -53,6 +53,18 @@ async def test_who_asks_meanwhile_goes_into_the_next_commit() -> None:
     assert store.groups == [1, GROUP, 2]
 
 
+async def test_the_next_commit_begins_before_the_answered_go_on() -> None:
+    """What callers do with their answers runs beside the next commit, not before it."""
+    store = _Slow()
+    tasks = _many(_commits(store), GROUP + 3)
+    begun: list[int] = []
+    tasks[2].add_done_callback(lambda _: begun.append(len(store.groups)))
+    await _turns()
+    store.gate.set()
+    await asyncio.gather(*tasks)
+    assert begun == [3]
+
+
 async def test_one_bad_neighbour_does_not_take_the_others_along() -> None:
     """An ending that the store refuses fails its own caller; the others are written one by one."""
     store = _Slow()
