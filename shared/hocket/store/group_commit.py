@@ -142,6 +142,16 @@ class _Call:
 
     ending: Ending
     answer: "asyncio.Future[Written | None]"
+    outcome: Written | Exception | None = None
+
+    def tell(self) -> None:
+        """Give the caller its answer, unless it has given up."""
+        if self.answer.done():
+            return
+        if isinstance(self.outcome, Exception):
+            self.answer.set_exception(self.outcome)
+        else:
+            self.answer.set_result(self.outcome)
 
 
 class CallerLedCommit(GroupCommit[_Call]):
@@ -165,7 +175,6 @@ class CallerLedCommit(GroupCommit[_Call]):
                 raise
             if written is not None:
                 return written
-            call.answer = asyncio.get_running_loop().create_future()
         self._led = True
         return await self._lead(call)
 
@@ -174,13 +183,17 @@ class CallerLedCommit(GroupCommit[_Call]):
         try:
             await self._commit_group(group)
         except BaseException as error:
-            self._unanswered(group[1:], StoreError(str(error) or "a commit that was shared was cut"))
+            left = [each for each in group if each.outcome is None]
+            self._unanswered(left, StoreError(str(error) or "a commit that was shared was cut"))
             raise
         finally:
-            self._pass_on()
-        written = call.answer.result()
-        assert written is not None
-        return written
+            self._pass_on()  # before the answers: the next commit runs while those who are answered go on
+            for each in group[1:]:
+                each.tell()
+        if isinstance(call.outcome, Exception):
+            raise call.outcome
+        assert call.outcome is not None
+        return call.outcome
 
     def _pass_on(self) -> None:
         """The next who waits commits for all who wait then."""
@@ -191,7 +204,7 @@ class CallerLedCommit(GroupCommit[_Call]):
             self._waiting[0].answer.set_result(None)
 
     def _keys(self, entry: _Call) -> tuple[bytes, str] | None:
-        if entry.answer.done():
+        if entry.answer.cancelled():
             return None  # it gave up before anything was written
         return entry.ending.inbox.row.key if entry.ending.inbox else b"", ""
 
@@ -203,18 +216,14 @@ class CallerLedCommit(GroupCommit[_Call]):
 
     def _answer(self, group: Sequence[_Call], written: Sequence[Written]) -> None:
         for entry, one in zip(group, written, strict=True):
-            if not entry.answer.done():
-                entry.answer.set_result(one)
+            entry.outcome = one
 
     def _blame(self, entry: _Call, error: Exception) -> bool:
-        if not entry.answer.done():
-            entry.answer.set_exception(error)
+        entry.outcome = error
         return False
 
     def _unanswered(self, group: Sequence[_Call], error: StoreError) -> bool:
         for entry in group:
-            if not entry.answer.done():
-                own = StoreError(str(error))  # one object raised in several tasks would mix their tracebacks
-                own.__cause__ = error
-                entry.answer.set_exception(own)
+            entry.outcome = StoreError(str(error))  # one object raised in several tasks would mix their tracebacks
+            entry.outcome.__cause__ = error
         return False

@@ -56,6 +56,24 @@ async def test_who_asks_meanwhile_goes_into_the_next_commit() -> None:
     assert store.groups == [1, GROUP, 2]
 
 
+async def test_the_next_commit_begins_before_the_answered_go_on() -> None:
+    """What callers do with their answers runs beside the next commit, not before it."""
+    store = _Slow()
+    commits = _commits(store)
+    begun: list[int] = []
+
+    async def ask() -> None:
+        await commits.commit(Ending())
+        begun.append(len(store.groups))
+
+    tasks = [asyncio.create_task(ask()) for _ in range(GROUP + 3)]
+    await _turns()
+    store.gate.set()
+    await asyncio.gather(*tasks)
+    answered_together = begun[2:]  # behind the two who led the first commits
+    assert set(answered_together) == {3}
+
+
 async def test_one_bad_neighbour_does_not_take_the_others_along() -> None:
     """An ending that the store refuses fails its own caller; the others are written one by one."""
     store = _Slow()
