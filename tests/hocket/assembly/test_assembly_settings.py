@@ -3,7 +3,7 @@
 
 import asyncio
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 import aiohttp
 import pytest
@@ -52,15 +52,14 @@ async def test_transaction_seconds_on_sqlite(tmp_path: Path) -> None:
     await store.close()
 
 
-def test_the_settings_of_postgresql_reach_its_store() -> None:
+def test_the_settings_of_postgresql_reach_its_store(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pools, bounds and leases; what they do is shown in tests/hocket/store/postgres."""
-    config = Config(
-        database_url="postgresql://shop:word@host/{service}", transaction_seconds=7, owner_lease_seconds=77,
-        postgres_connect_seconds=3, postgres_statement_seconds=4,
-    )  # fmt: skip
-    store = cast("PostgresStore", drivers.store("shop", config, SystemClock(), "boot"))
-    assert (store._transaction_seconds, store._owner_lease) == (7, 77)
-    assert (store._pools.connect_seconds, store._pools.statement_seconds) == (3, 4)
+    given: dict[str, Any] = {}
+    monkeypatch.setattr(PostgresStore, "__init__", lambda self, url, **words: given.update(words, url=url))
+    config = Config(database_url="postgresql://shop:word@host/{service}", transaction_seconds=7, postgres_pool=3)
+    drivers.store("shop", config, SystemClock(), "boot")
+    assert given["url"] == "postgresql://shop:word@host/shop"
+    assert (given["settings"], given["transaction_seconds"]) == (config, 7)
 
 
 async def test_an_application_is_told_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
