@@ -20,7 +20,7 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from hocket.console import Page, mount
-from hocket.console.pages import RETRY_AFTER
+from hocket.errors import RETRY_AFTER_SECONDS
 from services.deadletters.act.discard import discard
 from services.deadletters.act.refusal import Refused
 from services.deadletters.act.replay import replay
@@ -116,7 +116,9 @@ async def post_replay(request: web.Request) -> web.Response:
         "sent": not sent.failure,
     }
     if sent.failure:
-        return web.json_response({**answer, "error": sent.failure}, status=503, headers={"Retry-After": RETRY_AFTER})
+        return web.json_response(
+            {**answer, "error": sent.failure}, status=503, headers={"Retry-After": str(RETRY_AFTER_SECONDS)}
+        )
     return web.json_response(answer, status=202)
 
 

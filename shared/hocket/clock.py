@@ -1,4 +1,4 @@
-"""The clock, which is passed in: no other file of the kit asks the machine for the time."""
+"""The clock, which is passed in: what decides by the time takes it from here."""
 
 import time
 from datetime import UTC, datetime

@@ -1,11 +1,11 @@
-"""The kit's settings: the only reader of the environment."""
+"""The kit's settings: the only reader of `HOCKET_…` variables."""
 
 import difflib
 import os
 import re
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 from annotated_types import Ge, Gt, Le
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -51,6 +51,14 @@ def _setting(
     return Field(default=default, description=meaning, json_schema_extra={"unit": unit}, ge=low, le=high, gt=above)
 
 
+class Retention(NamedTuple):
+    """How long rows are kept once they are final."""
+
+    inbox: timedelta
+    dead: timedelta
+    ledger: timedelta
+
+
 class _Group(BaseModel):
     """Settings that belong together; made by itself it has the defaults and reads nothing."""
 
@@ -73,7 +81,9 @@ class AddressSettings(_Group):
     )
     desk_url: str = _setting("http://127.0.0.1:8081", "URL", "where `hocket dead` finds the dead-letter desk")
     management_url: str = _setting(
-        "", "URL", "RabbitMQ's management API; where empty `http://HOST:15672` on the first broker"
+        "",
+        "URL",
+        "RabbitMQ's management API; where empty, port 15672 of the first broker's host, or 15671 by https for `amqps`",
     )
 
 
@@ -100,7 +110,7 @@ class LimitSettings(_Group):
         "is short",
         _KIB, 64 * 1024 * _MIB,
     )  # fmt: skip
-    commit_rows: int = _setting(
+    commit_attempts: int = _setting(
         64,
         "attempts",
         "most attempts that one transaction commits; raise it where a commit is slow, to a quarter of the prefetch",
@@ -115,7 +125,11 @@ class LimitSettings(_Group):
 
 
 class StopSettings(_Group):
-    """The bounds of a stop. With 5 s for HTTP requests their sum is what the process needs before it is killed."""
+    """The bounds of a stop, for each service of the process: its services stop one after another.
+
+    Before it is killed the process needs, for each service, the sum of these, 5 s for HTTP requests, and about 15 s for
+    tasks and connections to end.
+    """
 
     stop_seconds: float = _setting(
         10, "s", "how long handlers may finish at a stop; then they are cut and run again", 0, 3600
@@ -123,7 +137,7 @@ class StopSettings(_Group):
     drain_seconds: float = _setting(
         5, "s", "how long a stop then publishes what is due; the rest is published after the next start", 0, 3600
     )
-    close_seconds: float = _setting(10, "s", "how long what `uses=` made may take to close", 0.1, 3600)
+    uses_close_seconds: float = _setting(10, "s", "how long what `uses=` made may take to close", 0.1, 3600)
 
 
 class PostgresSettings(_Group):
@@ -185,10 +199,10 @@ class OutboxSettings(_Group):
 class WatchSettings(_Group):
     """How a service watches its broker."""
 
-    keep_seconds: float = _setting(
+    topology_seconds: float = _setting(
         60, "s", "how often the topology is declared again, so that what was deleted by hand comes back", 1, 86_400
     )
-    silent_seconds: float = _setting(
+    unconfirmed_seconds: float = _setting(
         10, "s", "how long the broker may confirm nothing before the service is not ready", 1, 3600
     )
 
@@ -271,9 +285,11 @@ class Config(
                 sentences.append(f"{PREFIX}{name.upper()} is {value!r}: write {allowed(cls.model_fields[name])}")
             raise ConfigError("; ".join(sentences)) from None  # the cause quotes values
 
-    def retention(self) -> tuple[timedelta, timedelta, timedelta]:
+    def retention(self) -> Retention:
         """How long inbox rows, rows of dead letters and ledger rows are kept."""
-        return timedelta(days=self.inbox_days), timedelta(days=self.dead_days), timedelta(days=self.ledger_days)
+        return Retention(
+            timedelta(days=self.inbox_days), timedelta(days=self.dead_days), timedelta(days=self.ledger_days)
+        )
 
     def database_of(self, service: str) -> str:
         """The database URL of one service."""

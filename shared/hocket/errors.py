@@ -18,6 +18,9 @@ HocketError
 
 from datetime import timedelta
 
+#: Seconds after which a caller may ask again that was answered 503, for an `OutboxFull` or a `StoreError`.
+RETRY_AFTER_SECONDS = 2
+
 
 class HocketError(Exception):
     """Root of every error raised by hocket."""

@@ -55,7 +55,7 @@ async def test_an_exchange_between_others_is_declared_again_by_and_by(
 ) -> None:
     """`heard` deleted: no publish fails, so the topology is declared again from time to time."""
     (tmp_path / "other").mkdir()
-    async with choir(rabbitmq, broker_url, tmp_path / "other", keep_seconds=0.2) as other:
+    async with choir(rabbitmq, broker_url, tmp_path / "other", topology_seconds=0.2) as other:
         async with other.admin() as channel:
             await channel.exchange_delete(HEARD)
         async with other.admin() as channel:

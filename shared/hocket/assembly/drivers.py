@@ -26,6 +26,11 @@ def in_memory(config: Config) -> bool:
     return config.broker_url.startswith("memory:")
 
 
+def memory_broker(config: Config) -> MemoryBroker | None:
+    """The broker of this process on `memory://`, else None; every transport of the process is given it."""
+    return MemoryBroker() if in_memory(config) else None
+
+
 def transport(name: str, config: Config, memory: MemoryBroker | None) -> Transport:
     """A transport of this service, not open yet; `ConfigError` where no driver knows the address's scheme."""
     if memory is not None:

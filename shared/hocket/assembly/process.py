@@ -11,7 +11,6 @@ from prometheus_client import CollectorRegistry
 
 from hocket import __version__
 from hocket.assembly import drivers
-from hocket.broker.memory import MemoryBroker
 from hocket.broker.port import Transport
 from hocket.clock import SystemClock
 from hocket.config import Config
@@ -51,7 +50,7 @@ class Assembly:
         if self._traces is not None:
             listeners.append(self._traces)
         self._signals = Signals(listeners)
-        self._memory = MemoryBroker() if drivers.in_memory(config) else None
+        self._memory = drivers.memory_broker(config)
         self.parts: dict[str, StartedService] = {}
 
     async def start(self, service: Service[Any], port: int) -> StartedService:

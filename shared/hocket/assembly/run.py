@@ -13,8 +13,8 @@ from hocket.errors import ConfigError
 from hocket.service import Service
 from hocket.telemetry import logs
 
-#: Exit status of a process whose service could not continue.
-FAILED_STATUS = 1
+#: Exit status of a process that a second signal ends at once.
+SECOND_SIGNAL_STATUS = 1
 Target = tuple[Service[Any], int]
 
 
@@ -33,7 +33,7 @@ async def run(targets: Sequence[Target], config: Config) -> None:
 
     def stop() -> None:
         if stop_requested.is_set():
-            os._exit(FAILED_STATUS)
+            os._exit(SECOND_SIGNAL_STATUS)
         stop_requested.set()
         if not started.is_set():
             this_task.cancel()  # also while a database does not answer

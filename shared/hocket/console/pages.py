@@ -17,15 +17,13 @@ from hocket.console.display import control_marks, duration, foreign_text, id_ele
 from hocket.console.masking import MASKED
 from hocket.console.same_origin import foreign
 from hocket.console.state_marks import mark_of
-from hocket.errors import ConfigError, OutboxFull, StoreError
+from hocket.errors import RETRY_AFTER_SECONDS, ConfigError, OutboxFull, StoreError
 
 _HERE = Path(__file__).parent
 _log = logging.getLogger("hocket.console")
 
 #: Milliseconds between two reloads of an open page.
 POLL_MS = 2000
-#: Seconds after which a page that failed may be asked again.
-RETRY_AFTER = "2"
 #: docs/console.md §11: only our own scripts and styles, no request to another host, no frame.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
@@ -77,7 +75,7 @@ class Console:
         """The page of an error: what happened, and a way back."""
         response = self.render("console/error.html", status=status, sentence=sentence, code=status, live=False)
         if status == 503:
-            response.headers["Retry-After"] = RETRY_AFTER
+            response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
         return response
 
 

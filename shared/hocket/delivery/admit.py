@@ -40,7 +40,7 @@ class Admission:
     remembers: timedelta = field(init=False)
 
     def __post_init__(self) -> None:
-        self.remembers = self.runtime.config.retention()[0]
+        self.remembers = self.runtime.config.retention().inbox
 
     async def admit(self, arrivals: Sequence[Arrival]) -> None:
         """Set each arrival's inbox row and, where it goes no further, its outcome. `StoreError` admits none."""

@@ -43,7 +43,7 @@ class Committer(GroupCommit[Arrival]):
         lost: Callable[[Arrival], None],
         unknown: Callable[[], None],
     ) -> None:
-        super().__init__(runtime.store, runtime.config.commit_rows)
+        super().__init__(runtime.store, runtime.config.commit_attempts)
         self.runtime = runtime
         self.recorder = recorder
         self.won = won

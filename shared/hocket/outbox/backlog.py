@@ -23,8 +23,6 @@ FORGET_LINGER, FORGET_ROWS = 0.25, 512
 STORE_BACKOFF = Backoff(first=1.0, longest=1.0)
 #: Seconds before the next claim where the store may hold more rows that are due.
 MORE_SECONDS = 0.001
-#: `after` that asks the store only for rows that have just become due.
-NEWLY_DUE = 2**62
 #: Rows that count against the bound of events.
 COUNTED = (RowKind.EVENT, RowKind.SCHEDULED)
 
@@ -217,12 +215,12 @@ class Backlog:
         if room <= 0:
             return None
         fetch, self._incomplete = self._incomplete, False
-        after, page = self._fetch_after if fetch else NEWLY_DUE, min(room, self._memory_rows // 4)
+        after, page = self._fetch_after if fetch else None, min(room, self._memory_rows // 4)
         self._fetching = fetch  # rows committed meanwhile come behind the rows that are being fetched
         try:
             rows = await self.runtime.store.due(now, after, page)
         except StoreError:
-            if fetch:
+            if after is not None:
                 self._fetch_from(after)
             raise
         finally:
@@ -230,7 +228,7 @@ class Backlog:
         for row in rows:
             self._keep(row)
         self.some.set()
-        if fetch and len(rows) >= page:
+        if after is not None and len(rows) >= page:
             self._fetch_from(max(after, *(row.id for row in rows)))
             return MORE_SECONDS
         next_due = await self.runtime.store.next_due()

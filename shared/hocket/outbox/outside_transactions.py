@@ -41,7 +41,7 @@ class OutsideTransactions:
     unknown: Callable[[], None] = lambda: None  # a commit may have happened or not: the relay looks again (RULES 3.2)
 
     def __post_init__(self) -> None:
-        self._group_commit = CallerLedCommit(self.runtime.store, self.runtime.config.commit_rows)
+        self._group_commit = CallerLedCommit(self.runtime.store, self.runtime.config.commit_attempts)
 
     @asynccontextmanager
     async def transaction(self, key: str | None, correlation_id: str | None) -> AsyncIterator[Outside[Any]]:

@@ -73,12 +73,13 @@ class Relay:
             probe = self._probing
             try:
                 answers = await self.runtime.transport.publish([row.message for row in batch])
+                self._since = self.runtime.clock.monotonic()
+                await self._answered(batch, answers, probe)
             except TransportError:  # closed by us: the rows stay for the next process
                 return
             finally:
                 self._in_flight -= len(batch)
-            self._since = self.runtime.clock.monotonic()
-            await self._answered(batch, answers, probe)
+                backlog.some.set()  # others may have found nothing to take while this batch was in flight
             backlog.changed.set()
 
     def _take(self) -> list[OutboxRow]:

@@ -139,10 +139,10 @@ class Store(Protocol):
         """
         ...
 
-    async def due(self, now: float, after: int, limit: int) -> list[OutboxRow]:
+    async def due(self, now: float, after: int | None, limit: int) -> list[OutboxRow]:
         """Claim what has become due and return this process's own due rows with id > `after`, oldest id first.
 
-        Rows that were claimed just now are returned whatever their id.
+        Rows that were claimed just now are returned whatever their id; with `after` None only they.
         """
         ...
 

@@ -1,8 +1,6 @@
 """The values that a store takes and returns: rows of inbox and outbox, endings of attempts, counts, retention."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -131,15 +129,6 @@ class Waiting(NamedTuple):
     later: int = 0
     refused: int = 0
     oldest: float = 0.0  # seconds since 1970 of the oldest due unconfirmed row, 0: none
-
-
-@dataclass(frozen=True, slots=True)
-class Retention:
-    """How long a service remembers what is final (RULES 2.7); what is not final is never forgotten."""
-
-    inbox: timedelta = timedelta(days=30)  # what was handled or refused
-    dead: timedelta = timedelta(days=365)  # what died: as long as its letter may be replayed
-    ledger: timedelta = timedelta(days=30)  # step runs and tombstones
 
 
 class Before(NamedTuple):

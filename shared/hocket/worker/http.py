@@ -11,10 +11,8 @@ from aiohttp.typedefs import Handler, Middleware
 from pydantic import ValidationError
 
 from hocket.config import HTTP_BODY_BYTES
-from hocket.errors import ConfigError, OutboxFull, StoreError, TransportError, Undecodable
+from hocket.errors import RETRY_AFTER_SECONDS, ConfigError, OutboxFull, StoreError, TransportError, Undecodable
 
-#: Seconds that a client should wait after a 503.
-RETRY_AFTER_SECONDS = 2
 #: Seconds that requests in progress have to end when the service stops.
 STOP_SECONDS = 5.0
 #: Invalid fields that one response names.

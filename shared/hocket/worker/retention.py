@@ -3,9 +3,10 @@
 import asyncio
 from dataclasses import dataclass
 
+from hocket.config import Retention
 from hocket.errors import StoreError
 from hocket.runtime import Runtime
-from hocket.store.records import Before, Retention
+from hocket.store.records import Before
 
 #: Rows of each table that one step examines, and seconds between two steps, so that deliveries are not slowed down.
 STEP_ROWS = 500
@@ -43,7 +44,7 @@ class RetentionSweeper:
     async def sweep(self) -> int:
         """Examine every row once, in bounded steps; how many were deleted."""
         removed = 0
-        moments = cutoffs(Retention(*self.runtime.config.retention()), self.runtime.clock.now().timestamp())
+        moments = cutoffs(self.runtime.config.retention(), self.runtime.clock.now().timestamp())
         while True:
             step = await self.runtime.store.purge(moments, STEP_ROWS)
             removed += step.removed

@@ -1,4 +1,4 @@
-"""Declares the service's topology: at the start, after each new connection, and every `HOCKET_KEEP_SECONDS`."""
+"""Declares the service's topology: at the start, after each new connection, and every `HOCKET_TOPOLOGY_SECONDS`."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -37,7 +37,7 @@ class TopologyDeclaration:
     async def _regularly(self) -> None:
         """Declare it from time to time on a healthy link too: no message reports that a binding was removed."""
         while True:
-            await asyncio.sleep(self.runtime.config.keep_seconds)
+            await asyncio.sleep(self.runtime.config.topology_seconds)
             if self.runtime.transport.link().ready:
                 await self._again()
 

@@ -179,7 +179,7 @@ class Worker:
 
     async def _close_uses(self) -> None:
         try:
-            async with asyncio.timeout(self.runtime.config.close_seconds):
+            async with asyncio.timeout(self.runtime.config.uses_close_seconds):
                 await self._uses.aclose()
         except Exception as error:  # noqa: BLE001 -- a team's code may raise anything; the rest is closed in any case
             self.runtime.trouble("the resource made by uses did not close", error=text_of(error))
@@ -211,7 +211,7 @@ class Worker:
             reasons.append("the topology is being declared")
         if self.committer.failing:
             reasons.append(self.committer.failing)
-        if (silent := self.relay.silent_for()) > self.runtime.config.silent_seconds:
+        if (silent := self.relay.silent_for()) > self.runtime.config.unconfirmed_seconds:
             reasons.append(f"the broker has not confirmed anything for {silent:.0f} s")
         if self.full():
             reasons.append("as many events wait for the broker as the bound allows")

@@ -6,8 +6,7 @@ from datetime import timedelta
 import pytest
 from pydantic import ValidationError
 
-from hocket.config import Config
-from hocket.store.records import Retention
+from hocket.config import Config, Retention
 from hocket.worker.retention import MARGIN, STEP_ROWS, SWEEP_WAIT, cutoffs
 from tests.hocket.sample_services import FLOW, Processes, Rung, Shut, World, bells, echo, steps, until
 
@@ -106,7 +105,7 @@ def test_retentions_are_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOCKET_INBOX_DAYS", "7")
     monkeypatch.setenv("HOCKET_LEDGER_DAYS", "7.5")
     assert Config().retention() == (timedelta(days=7), timedelta(days=365), timedelta(days=7, hours=12))
-    assert Retention(*Config().retention()).dead == timedelta(days=365)
+    assert Config().retention().dead == timedelta(days=365)
     monkeypatch.setenv("HOCKET_LEDGER_DAYS", "6")
     with pytest.raises(ValidationError, match="give the last two at least as many days as the first"):
         Config()

@@ -79,22 +79,24 @@ async def test_drain_seconds(tower: Processes, seconds: float) -> None:
 
 @pytest.mark.parametrize("seconds", [1.0, 20.0])
 async def test_close_seconds(tower: Processes, seconds: float) -> None:
-    """What `uses=` made and does not close holds a stop for `HOCKET_CLOSE_SECONDS`."""
+    """What `uses=` made and does not close holds a stop for `HOCKET_USES_CLOSE_SECONDS`."""
 
     @asynccontextmanager
     async def uses() -> AsyncIterator[None]:
         yield
         await asyncio.sleep(3600)
 
-    await tower.start(Service("stuck", owner="team-tower", uses=uses), Config.model_construct(close_seconds=seconds))
+    await tower.start(
+        Service("stuck", owner="team-tower", uses=uses), Config.model_construct(uses_close_seconds=seconds)
+    )
     await tower.quiet()
     assert seconds <= await _stopped(tower, "stuck") < seconds + SLACK
 
 
 @pytest.mark.parametrize("rows", [1, 3])
 async def test_commit_rows(tower: Processes, rows: int) -> None:
-    """No transaction commits more attempts than `HOCKET_COMMIT_ROWS`."""
-    worker = await tower.start(bells.using(World()), Config.model_construct(commit_rows=rows))
+    """No transaction commits more attempts than `HOCKET_COMMIT_ATTEMPTS`."""
+    worker = await tower.start(bells.using(World()), Config.model_construct(commit_attempts=rows))
     await tower.quiet()
     groups = list[int]()
     assert isinstance(worker.runtime.store, FaultyStore)
@@ -168,7 +170,7 @@ async def test_receipt_linger_seconds(tower: Processes) -> None:
 
 
 async def test_keep_seconds(tower: Processes) -> None:
-    """The topology is declared again every `HOCKET_KEEP_SECONDS`."""
+    """The topology is declared again every `HOCKET_TOPOLOGY_SECONDS`."""
     declared = list[float]()
     declare = MemoryTransport.declare
 
@@ -176,7 +178,7 @@ async def test_keep_seconds(tower: Processes) -> None:
         declared.append(asyncio.get_running_loop().time())
         await declare(self, topology)
 
-    await tower.start(bells.using(World()), Config.model_construct(keep_seconds=7.0))
+    await tower.start(bells.using(World()), Config.model_construct(topology_seconds=7.0))
     await tower.quiet()
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(MemoryTransport, "declare", seen)
@@ -185,8 +187,8 @@ async def test_keep_seconds(tower: Processes) -> None:
 
 
 async def test_silent_seconds(tower: Processes) -> None:
-    """A broker that confirms nothing for `HOCKET_SILENT_SECONDS` makes the service not ready."""
-    worker = await tower.start(bells.using(World(behave=echo)), Config.model_construct(silent_seconds=30.0))
+    """A broker that confirms nothing for `HOCKET_UNCONFIRMED_SECONDS` makes the service not ready."""
+    worker = await tower.start(bells.using(World(behave=echo)), Config.model_construct(unconfirmed_seconds=30.0))
     await tower.quiet()
     await _hear(tower, 1)
     tower.broker.alarm(True)

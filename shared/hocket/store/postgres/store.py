@@ -41,7 +41,7 @@ T = TypeVar("T")
 TAKE_OVER_ROWS = 5000
 #: Waiting rows of one kind at which counting stops.
 COUNTED_ROWS = 100_000
-#: Ids that stand for nothing but what has just become due, or for no ceiling.
+#: Above every id: as a ceiling, no limit.
 _NO_CEILING = 2**62
 
 
@@ -265,7 +265,7 @@ class PostgresStore:
         """The inbox rows that exist of these keys, committed state."""
         return statements.inbox(await self._run(lambda kit: kit.fetch(sql.LOOK, list(keys))))
 
-    async def due(self, now: float, after: int, limit: int) -> list[OutboxRow]:
+    async def due(self, now: float, after: int | None, limit: int) -> list[OutboxRow]:
         """Own due rows with id > `after`, and those claimed just now, oldest id first; at most `limit` of each kind.
 
         Where own rows are left over, only rows below the last one returned are claimed, so that whoever goes on behind
@@ -273,7 +273,7 @@ class PostgresStore:
         """
 
         async def claim(kit: asyncpg.Connection) -> list[OutboxRow]:
-            own = [] if after >= _NO_CEILING else await kit.fetch(sql.OWN, self._boot, after, limit)
+            own = [] if after is None else await kit.fetch(sql.OWN, self._boot, after, limit)
             rows = statements.outbox(own)
             ceiling = rows[-1].id if len(rows) == limit else _NO_CEILING
             rows += statements.outbox(await kit.fetch(sql.CLAIM, self._boot, now, ceiling, limit))

@@ -188,14 +188,16 @@ def advance(connection: sqlite3.Connection, reader: str, seen: Offset, to: Offse
 
 
 def own(
-    connection: sqlite3.Connection, boot: str, now: float, after: int, limit: int
+    connection: sqlite3.Connection, boot: str, now: float, after: int | None, limit: int
 ) -> tuple[list[OutboxRow], int | None]:
     """Own due rows behind `after`, and up to which id others may be claimed now; None: nothing is there to claim.
 
     Where there are more own rows than `limit`, only rows below the last one returned are claimed: a caller that goes
     on behind the highest id it was given passes nobody by.
     """
-    rows = [rows_of.outbox_row(values) for values in connection.execute(_OWN, (after, boot, limit))]
+    rows: list[OutboxRow] = []
+    if after is not None:
+        rows = [rows_of.outbox_row(values) for values in connection.execute(_OWN, (after, boot, limit))]
     earliest = next_due(connection)
     if earliest is None or earliest > now:
         return rows, None

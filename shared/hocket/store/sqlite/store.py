@@ -286,7 +286,7 @@ class SqliteStore:
         """Own every due row of earlier boots; the file's lock says that they are dead."""
         return await self._write(partial(statements.take_over, boot=self._boot))
 
-    async def due(self, now: float, after: int, limit: int) -> list[OutboxRow]:
+    async def due(self, now: float, after: int | None, limit: int) -> list[OutboxRow]:
         """Own due rows with id > `after`, and those claimed just now, oldest id first; at most `limit` of each kind.
 
         Whoever goes on behind the highest id returned passes nobody by: where own rows are left over, only rows below

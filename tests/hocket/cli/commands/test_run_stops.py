@@ -26,7 +26,7 @@ PATIENCE = 60.0
 EVENTS = 60
 _CONFIG = Config.model_construct()
 #: Seconds in which an orderly stop must have ended, whatever a handler does.
-STOP_BOUND = _CONFIG.stop_seconds + _CONFIG.drain_seconds + _CONFIG.close_seconds + 5
+STOP_BOUND = _CONFIG.stop_seconds + _CONFIG.drain_seconds + _CONFIG.uses_close_seconds + 5
 #: Seconds in which a second signal must have ended the process.
 AT_ONCE = 3.0
 
