@@ -10,8 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from hocket.clock import SystemClock
 from hocket.envelope.keys import INBOX_KEY_BYTES
 from hocket.resilience.guard import BreakerGuard
-from hocket.store.port import Store
-from hocket.store.port import Tx as StoreTx
+from hocket.store.port import Store, WriteTransaction
 from hocket.store.postgres.store import PostgresStore
 from hocket.store.sqlite.store import SqliteStore
 from hocket.store.unit_of_work import UnitOfWork
@@ -48,7 +47,7 @@ async def store_at(address: str, tables: MetaData | None) -> AsyncIterator[Store
         await made.close()
 
 
-def within(tx: StoreTx, uses: Any = None) -> Tx[Any]:
+def within(tx: WriteTransaction, uses: Any = None) -> Tx[Any]:
     """An open transaction of a store, as a handler or reader gets it."""
 
     clock = SystemClock()

@@ -6,7 +6,7 @@ from hocket.delivery.arrival import Arrival, Role
 from hocket.delivery.record import Recorder
 from hocket.outcome import Done
 from hocket.saga.ledger import LedgerRow, LedgerState
-from hocket.store.port import Tx
+from hocket.store.port import WriteTransaction
 from hocket.store.records import Ending
 
 
@@ -18,7 +18,7 @@ class HandlerClaim:
     arrival: Arrival
     ledger: LedgerRow | None = None
 
-    async def write(self, tx: Tx) -> bool:
+    async def write(self, tx: WriteTransaction) -> bool:
         """Lock the step run, write the inbox row; False where another run has ended the delivery or owns its step."""
         arrival = self.arrival
         if arrival.run:

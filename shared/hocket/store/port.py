@@ -3,7 +3,7 @@
 Promises every driver keeps (the contract suite is `hocket.testing.store_contract`):
 
 - `commit` and everything written in one `transaction` happen whole or not at all, durably.
-- `Tx.write` lets an ending win or lose by its inbox row (RULES 3.1), keys in sorted order: insert, or update where the
+- `WriteTransaction.write` lets an ending win or lose by its inbox row (RULES 3.1), keys in order: insert, or update where the
   row is not final and its attempt is lower than the run's, or where it is dead, the run is a replay and the row's
   attempt is lower than the run's. Of a loser nothing is written. Endings with the same key in one call: the first wins.
 - A transaction holds the write lease at most `lease` seconds; then it is rolled back, fenced, and each further call
@@ -52,7 +52,7 @@ class OpenTransaction(Protocol):
         ...
 
 
-class Tx(OpenTransaction, Protocol):
+class WriteTransaction(OpenTransaction, Protocol):
     """One open write transaction. Left without an error it commits, otherwise it rolls back."""
 
     async def ledger(self, runs: Sequence[str]) -> dict[str, LedgerRow]:
@@ -100,7 +100,7 @@ class Store(Protocol):
         """Finish open transactions and close; later calls raise `StoreError`."""
         ...
 
-    def transaction(self, lease: float | None = None) -> AbstractAsyncContextManager[Tx]:
+    def transaction(self, lease: float | None = None) -> AbstractAsyncContextManager[WriteTransaction]:
         """A write transaction of at most `lease` seconds (None: `HOCKET_TRANSACTION_SECONDS`).
 
         Where the database has one writer, in order of asking.

@@ -12,7 +12,7 @@ from typing import Protocol, cast
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.errors import StoreError
-from hocket.store.port import OpenTransaction, Store, Tx
+from hocket.store.port import OpenTransaction, Store, WriteTransaction
 from hocket.store.records import Ending, InboxWrite, OutboxRow, Written
 
 #: Begins a transaction: the context commits when it is left without an error, otherwise it rolls back.
@@ -24,7 +24,7 @@ Share = Callable[[Ending], Awaitable[Written]]
 class Claim(Protocol):
     """The first write of a transaction, where it is more than an inbox row."""
 
-    async def write(self, tx: Tx) -> bool:
+    async def write(self, tx: WriteTransaction) -> bool:
         """Write it; False where another run or transaction was first."""
         ...
 
@@ -158,7 +158,7 @@ class UnitOfWork:
         if isinstance(self._claim, InboxWrite):
             [written] = await tx.write([Ending(inbox=self._claim)])
             self._won(written)
-        elif not await self._claim.write(cast("Tx", tx)):  # a claim comes with a transaction of the store
+        elif not await self._claim.write(cast("WriteTransaction", tx)):  # a claim comes with a transaction of the store
             self.lost = True
             raise Superseded
 

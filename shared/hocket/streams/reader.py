@@ -13,7 +13,7 @@ from hocket.resilience.guard import BreakerGuard
 from hocket.resilience.retrying import until_done
 from hocket.retry import Backoff
 from hocket.runtime import Runtime
-from hocket.store.port import Tx as StoreTx
+from hocket.store.port import WriteTransaction
 from hocket.store.records import Offset
 from hocket.store.unit_of_work import UnitOfWork
 from hocket.tx import AttemptInfo, Tx
@@ -135,7 +135,7 @@ class StreamReader:
                 raise Fenced
         self._seen = to
 
-    def _tx(self, tx: StoreTx) -> Tx[Any]:
+    def _tx(self, tx: WriteTransaction) -> Tx[Any]:
         about = AttemptInfo(b"", "", "", self.runtime.clock.now())
         return Tx(
             about, self.use, UnitOfWork.within(tx), BreakerGuard({}, self.runtime.clock, b"", lambda name, state: None)

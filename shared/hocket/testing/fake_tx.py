@@ -9,7 +9,7 @@ from hocket.clock import SystemClock
 from hocket.envelope.keys import INBOX_KEY_BYTES
 from hocket.resilience.circuit import Circuit
 from hocket.resilience.guard import BreakerGuard
-from hocket.store.port import Tx as StoreTx
+from hocket.store.port import WriteTransaction
 from hocket.store.sqlite.store import SqliteStore
 from hocket.store.unit_of_work import UnitOfWork
 from hocket.testing.play import D
@@ -17,7 +17,7 @@ from hocket.tx import AttemptInfo, Tx
 
 
 @asynccontextmanager
-async def _own_database(tables: MetaData | None) -> AsyncIterator[StoreTx]:
+async def _own_database(tables: MetaData | None) -> AsyncIterator[WriteTransaction]:
     """A transaction in a database in memory that nobody else sees."""
     store = SqliteStore(":memory:", clock=SystemClock(), boot="fake", inline=True)
     await store.open(tables)

@@ -10,7 +10,7 @@ from sqlalchemy import Column, Integer, MetaData, Table, insert, select
 
 from hocket.clock import SystemClock
 from hocket.errors import StoreError
-from hocket.store.port import Tx
+from hocket.store.port import WriteTransaction
 from hocket.store.records import Ending, InboxRow, InboxState, InboxWrite, Written
 from hocket.store.sqlite.store import SqliteStore
 from hocket.store.unit_of_work import Superseded, UnitOfWork
@@ -38,7 +38,7 @@ class _FailsOnce:
     def __init__(self) -> None:
         self.errors = [StoreError("gone")]
 
-    async def write(self, tx: Tx) -> bool:
+    async def write(self, tx: WriteTransaction) -> bool:
         if self.errors:
             raise self.errors.pop()
         [written] = await tx.write([Ending(inbox=_claim())])
@@ -145,7 +145,7 @@ async def test_what_was_never_opened_goes_by_the_shared_commit(store: SqliteStor
         return answer
 
     @asynccontextmanager
-    async def begin() -> AsyncIterator[Tx]:
+    async def begin() -> AsyncIterator[WriteTransaction]:
         raise AssertionError("a transaction was opened")
         yield  # pragma: no cover
 

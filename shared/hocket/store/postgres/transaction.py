@@ -37,7 +37,7 @@ def locks(runs: Iterable[str]) -> str:
 
 
 class PostgresTx(Borrower):
-    """A `hocket.store.port.Tx`. It begins with its first statement; `end` commits, `abort` rolls back.
+    """A `hocket.store.port.WriteTransaction`. It begins with its first statement; `end` commits, `abort` rolls back.
 
     `lease` is in seconds. `terminate` ends the session with this process id on the server, without waiting for it.
     """

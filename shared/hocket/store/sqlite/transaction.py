@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class SqliteTx(Borrower):
-    """A `hocket.store.port.Tx`. It begins with its first statement; `end` commits, `abort` rolls back."""
+    """A `hocket.store.port.WriteTransaction`. It begins with its first statement; `end` commits, `abort` rolls back."""
 
     def __init__(
         self, path: str, writer: SqliteConnection, engine: SqliteEngine[HandlerConnection], boot: str, clock: Clock

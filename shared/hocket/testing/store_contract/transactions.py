@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.errors import HocketError, LeaseExpired, StoreError
 from hocket.saga.ledger import LedgerState
-from hocket.store.port import Store, Tx
+from hocket.store.port import Store, WriteTransaction
 from hocket.store.records import Ending, Offset
 from hocket.testing.store_contract.fixtures import (
     THINGS,
@@ -38,7 +38,7 @@ async def names(store: Store) -> list[str]:
         return [name for (name,) in await db.execute(select(THINGS.c.name).order_by(THINGS.c.id))]
 
 
-async def expired(tx: Tx) -> None:
+async def expired(tx: WriteTransaction) -> None:
     """Wait until the lease of this transaction is over."""
     async with asyncio.timeout(PATIENCE):
         while True:
