@@ -7,7 +7,8 @@ from annotated_types import Ge, Gt, Le
 from pydantic import AliasChoices, BaseModel, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from hocket.config import GROUPS, HIDDEN, MAX_EVENT_BYTES, Config, masked, unknown
+from hocket.assembly.unknown_variables import unknown
+from hocket.config import GROUPS, HIDDEN, MAX_EVENT_BYTES, Config, masked
 from hocket.errors import ConfigError
 
 
@@ -137,8 +138,8 @@ def test_a_misspelt_variable_is_named_with_its_nearest_neighbour() -> None:
         "HOCKET_DESK_PORT": "tcp://10.0.0.1:80", "HOCKET_DESK_PORT_80_TCP_ADDR": "10.0.0.1",
     }  # fmt: skip
     assert unknown([], given) == [
-        "HOCKET_BROKR_URL is no setting and changes nothing: is HOCKET_BROKER_URL meant?",
-        "hocket_stop_second is no setting and changes nothing: is HOCKET_STOP_SECONDS meant?",
+        "HOCKET_BROKR_URL is no setting and changes nothing; did you mean HOCKET_BROKER_URL?",
+        "hocket_stop_second is no setting and changes nothing; did you mean HOCKET_STOP_SECONDS?",
     ]
 
 
@@ -169,4 +170,4 @@ def test_what_a_service_reads_itself_is_known() -> None:
 def test_where_the_services_are_not_known_only_what_is_nearly_a_setting_is_named() -> None:
     """`hocket dead` does not know what a team's services read."""
     given = {"HOCKET_ORDERS_LIMIT": "2", "HOCKET_REGION": "eu", "HOCKET_DESK_ULR": "x"}
-    assert unknown(None, given) == ["HOCKET_DESK_ULR is no setting and changes nothing: is HOCKET_DESK_URL meant?"]
+    assert unknown(None, given) == ["HOCKET_DESK_ULR is no setting and changes nothing; did you mean HOCKET_DESK_URL?"]

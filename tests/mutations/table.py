@@ -53,8 +53,8 @@ MUTATIONS = (
     Mutation(  # acks are joined over a gap
         "1.1",
         "broker/rabbitmq/ack_tags.py",
-        "joined = [tag for tag in fresh if tag <= self._floor]",
-        "joined = fresh",
+        "joined = [tag for tag in new if tag <= self._floor]",
+        "joined = new",
         "tests/hocket/broker/rabbitmq/test_ack_tags.py::test_any_order",
     ),
     Mutation(  # a start beside neighbours counts as one alone
@@ -130,14 +130,14 @@ MUTATIONS = (
     Mutation(  # everything goes at once after an outage
         "4.4",
         "outbox/relay.py",
-        "limit = 1 if self._probing else BATCH",
-        "limit = BATCH",
+        "limit = 1 if self._probing else self.runtime.config.outbox_batch",
+        "limit = self.runtime.config.outbox_batch",
         "tests/hocket/outbox/test_relay.py::test_after_a_lost_connection_one_row_goes_first",
     ),
     Mutation(  # the outbox has no bound
         "4.6",
-        "outbox/relay.py",
-        "return max(self._events, self._counted.events) >= EVENTS_BOUND",
+        "outbox/backlog.py",
+        "return max(self._events, self._stored.events) >= self._max_events",
         "return False",
         "tests/hocket/outbox/test_relay.py::test_intake_pauses_at_the_bound_and_goes_on",
     ),
@@ -186,8 +186,8 @@ MUTATIONS = (
     Mutation(  # each death makes another letter
         "8.1",
         "delivery/record.py",
-        "death = _death(arrival) or self.speaker.ids.uuid7()",
-        "death = self.speaker.ids.uuid7()",
+        "death = _death(arrival) or self.builder.ids.uuid7()",
+        "death = self.builder.ids.uuid7()",
         "tests/hocket/delivery/test_replays.py::test_the_letter_is_the_same_over_every_death",
     ),
     Mutation(  # the older version of an event is another fact

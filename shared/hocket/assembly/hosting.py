@@ -7,7 +7,8 @@ from typing import Any
 import structlog
 
 from hocket.assembly.process import Assembly
-from hocket.config import Config, unknown
+from hocket.assembly.unknown_variables import unknown
+from hocket.config import Config
 from hocket.runtime import here
 from hocket.service import Service
 

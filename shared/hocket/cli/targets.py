@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from hocket.config import Config, unknown
+from hocket.assembly.unknown_variables import unknown
+from hocket.config import Config
 from hocket.errors import ConfigError
 from hocket.service import Service
 

@@ -3,9 +3,10 @@
 Promises every driver keeps (the contract suite is `hocket.testing.store_contract`):
 
 - `commit` and everything written in one `transaction` happen whole or not at all, durably.
-- `WriteTransaction.write` lets an ending win or lose by its inbox row (RULES 3.1), keys in order: insert, or update where the
-  row is not final and its attempt is lower than the run's, or where it is dead, the run is a replay and the row's
-  attempt is lower than the run's. Of a loser nothing is written. Endings with the same key in one call: the first wins.
+- `WriteTransaction.write` lets an ending win or lose by its inbox row (RULES 3.1), keys in order: insert, or update
+  where the row is not final and its attempt is lower than the run's, or where it is dead, the run is a replay and the
+  row's attempt is lower than the run's. Of a loser nothing is written. Endings with the same key in one call: the
+  first wins.
 - A transaction holds the write lease at most `lease` seconds; then it is rolled back, fenced, and each further call
   and its exit raise `LeaseExpired`.
 - `StoreError` means nothing was written *or the outcome is unknown*; the caller looks the keys up again (RULES 3.2).

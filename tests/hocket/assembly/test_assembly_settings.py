@@ -80,6 +80,6 @@ async def test_an_application_is_told_of_a_misspelt_variable(
     async with hosted(Service("door", owner="team-tower")) as running:
         assert len(running.reasons()) < 3
     printed = capsys.readouterr()
-    assert "HOCKET_STOP_SECOND is no setting and changes nothing: is HOCKET_STOP_SECONDS meant?" in (
+    assert "HOCKET_STOP_SECOND is no setting and changes nothing; did you mean HOCKET_STOP_SECONDS?" in (
         printed.out + printed.err
     )

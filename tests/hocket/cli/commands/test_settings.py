@@ -90,7 +90,7 @@ def test_a_misspelt_variable_is_named(hocket: Terminal, monkeypatch: pytest.Monk
     monkeypatch.setenv("HOCKET_PREFECTH", "7")
     ended = hocket("settings", "--json")
     assert (ended.status, len(json.loads(ended.out))) == (0, len(Config.model_fields))
-    assert ended.err == "hocket: HOCKET_PREFECTH is no setting and changes nothing: is HOCKET_PREFETCH meant?\n"
+    assert ended.err == "hocket: HOCKET_PREFECTH is no setting and changes nothing; did you mean HOCKET_PREFETCH?\n"
 
 
 def test_at_the_start_what_the_service_reads_is_no_mistake(
@@ -102,5 +102,5 @@ def test_at_the_start_what_the_service_reads_is_no_mistake(
     monkeypatch.setenv("HOCKET_WHATEVER", "3")
     monkeypatch.setenv("HOCKET_BROKER_URL", "memory://")
     ended = hocket("topology", "bells")
-    assert "HOCKET_WHATEVER is no setting and changes nothing: is HOCKET_" in ended.err
+    assert "HOCKET_WHATEVER is no setting and changes nothing; did you mean HOCKET_" in ended.err
     assert "HOCKET_BELLS_LOUD" not in ended.err
