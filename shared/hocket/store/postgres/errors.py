@@ -1,4 +1,8 @@
-"""Errors of PostgreSQL: whether the server or the statement is to blame, and one sentence that says what to do."""
+"""Errors of PostgreSQL: which blame the server (a serialization failure, say), which the row or the handler.
+
+The server: a lost connection, a rolled-back transaction (a serialization failure, a deadlock), a lack of resources. The
+row or the handler: a value that PostgreSQL refuses, a violated constraint. Each gets one sentence that says what to do.
+"""
 
 from urllib.parse import urlsplit, urlunsplit
 
