@@ -168,7 +168,7 @@ class OutboxSettings(_Group):
         8, "publishes", "publishes under way at once; raise it where the broker is far away", 1, 100
     )
     outbox_memory_rows: int = _setting(
-        4096, "rows", "unconfirmed rows kept in memory; more wait in the database, and cost a read", 16, 1_000_000
+        4096, "rows", "unconfirmed rows in memory; further rows stay in the database and are read again", 16, 1_000_000
     )
     outbox_max_events: int = _setting(
         10_000, "events", "due and unconfirmed events at which intake pauses and HTTP answers 503", 1, 100_000_000

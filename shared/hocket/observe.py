@@ -1,7 +1,6 @@
-"""For services that observe others: the tracer, the dead-letter desk, and what a team builds itself.
+"""`Observer`: a service that reads the kit's streams and dead letters and replays deliveries.
 
-An `Observer` is a service that may read the kit's streams and the dead-letter queue, and replay a delivery. `Raw` is
-one message from there.
+The tracer and the dead-letter desk are observers; a team can build its own. `Raw` is one message as they read it.
 """
 
 from collections.abc import Awaitable, Callable, Mapping

@@ -1,4 +1,4 @@
-"""Addresses of pages: what is shown stands in the address (docs/console.md §1)."""
+"""Builds links that keep the page's query (moment, filter): the address says what is shown (docs/console.md §1)."""
 
 from collections.abc import Mapping
 from urllib.parse import urlencode

@@ -1,6 +1,6 @@
 """The stations that a delivery passes, from the broker's callback to the ack; `hocket check --pipeline` prints them.
 
-May import the outbox and every folder below it. Used by `worker/`, `streams/` and the command line.
+Imports every floor below, ports but no driver. Used by `worker/`, which runs the stations, and by the command line.
 """
 
 from hocket.delivery import admit, commit, decide, decode, handle, intake, record, settle

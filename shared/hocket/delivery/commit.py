@@ -17,13 +17,13 @@ from hocket.store.records import Ending, InboxRow, InboxState, OutboxRow, Writte
 
 PROMISE = "everything that finished meanwhile in one transaction; a failure is committed like a success"
 
-#: Seconds from the end of one commit to the begin of the next, unless a whole group waits; after a pause there is none.
+#: Seconds: shortest pause between two commits. A full group, or an idle committer, does not wait.
 PACE = 0.002
-#: The same where all who wait returned nothing: only the broker waits for them.
+#: The same when no waiting handler said anything, so only the ack is delayed.
 SILENT_PACE = 0.01
 #: How often one arrival's ending may be made smaller before it is given back.
 MOST_BLAMES = 2
-#: Seconds after which an arrival whose key another transaction holds is committed again, apart (RULES 3.3).
+#: Seconds after which an arrival whose key another transaction holds is committed again with a later group (RULES 3.3).
 BLOCKED_WAIT = 0.25
 
 

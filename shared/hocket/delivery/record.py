@@ -1,4 +1,7 @@
-"""Station record: turns an outcome into the rows that it leaves behind. The only place that acts on an outcome."""
+"""Station record: turns an outcome into the rows that it leaves behind, and makes a dead letter's identity.
+
+It is the only place that acts on an outcome.
+"""
 
 import json
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The backlog of the outbox: which rows are in memory and which only in the store, and how many wait (RULES 4.6).
+"""The backlog of the outbox: which rows are in memory, which only in the store; deletes confirmed ones (RULES 4.6).
 
 A row comes into memory right after its commit. Rows that do not fit, rows of an earlier process and rows that were due
 later are claimed from the store. A confirmed row is deleted from the store, many in one transaction.

@@ -65,7 +65,7 @@ class OutsideTransactions:
             await unit.leave()
         except Superseded as error:
             await unit.leave(error)
-            if not unit.lost:  # it is that of a handler around this transaction
+            if not unit.lost:  # raised by an enclosing handler's transaction
                 raise
             tx.found_seen((await store.inbox([row_key]))[row_key].correlation_id)
         except BaseException as error:

@@ -1,6 +1,7 @@
 """Steps and their compensation (RULES 5): pure decisions about one ledger row, without a store or a clock.
 
-Imports nothing of the kit. Used by `store/`, which keeps the rows, and by `delivery/`, which decides before it commits.
+Imports nothing of the kit. Used by `store/`, which keeps the rows, by `delivery/`, which decides before it commits, and
+by `outbox/`, which builds the rows of undo orders.
 """
 
 from hocket.saga.decisions import (

@@ -1,4 +1,7 @@
-"""Group commit: while one commit runs, everything that asks meanwhile goes into the next.
+"""Group commit: while one commit runs, all that asks meanwhile goes into the next; repeats what had no answer.
+
+Where a group fails while the store takes other writes, its entries are committed one by one: so the entry that is to
+blame is found and does not hold up the others (RULES 3.2).
 
 `GroupCommit` is the queue and the way of one group through the store. It has two leaders, each with a queue of its own:
 `CallerLedCommit` for callers of `service.tx()`, and `delivery/commit.py` for deliveries. They are two because a caller

@@ -113,7 +113,7 @@ class Written(NamedTuple):
     """What became of one ending: whether it won, and its outbox rows with their ids (the receipts' row included).
 
     `blocked`: another open transaction holds its key, so that nothing is decided and nothing written; whoever asked
-    commits it again apart, a little later (RULES 3.3). Only `commit` answers so.
+    commits it again with a later group (RULES 3.3). Only `commit` answers so.
     """
 
     won: bool

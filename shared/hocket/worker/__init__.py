@@ -1,4 +1,4 @@
-"""One running service: starts its parts, runs them, and stops them in an order that loses nothing (RULES 1.2).
+"""One running service: the worker and what it runs beside deliveries: HTTP, lease, reports, retention, topology.
 
 May import every folder below it. Used by `hocket.assembly`, `hocket.testing` and tests.
 """

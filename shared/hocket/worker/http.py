@@ -1,4 +1,4 @@
-"""The HTTP side of a service: health, metrics, and what the service mounts, on one port."""
+"""The HTTP side of a service, on one port: health, metrics, what the service mounts, `Retry-After` where it is busy."""
 
 import errno
 import json

@@ -1,4 +1,4 @@
-"""One running service: starts its parts, runs them, and stops them in an order that loses nothing (RULES 1.2)."""
+"""`Worker`: starts the parts of one service, runs them, and stops them in an order that loses nothing (RULES 1.2)."""
 
 import asyncio
 import random

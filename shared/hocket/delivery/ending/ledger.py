@@ -68,7 +68,7 @@ def fenced(arrival: Arrival, row: LedgerRow | None, boot: str) -> LedgerChange:
 
 
 def released(arrival: Arrival, row: LedgerRow | None) -> tuple[LedgerRow, ...]:
-    """A step that will run again gives its row free."""
+    """A step that will run again releases its ledger row."""
     if row is None or arrival.role is not Role.STEP or not arrival.token:
         return ()
     return (saga.release(row, arrival.token, arrival.ended.timestamp()),)

@@ -1,4 +1,8 @@
-"""Errors of PostgreSQL: whether the server or the statement is to blame, and one sentence that says what to do."""
+"""Errors of PostgreSQL: which blame the server (a serialization failure, say), which the row or the handler.
+
+The server: a lost connection, a rolled-back transaction (a serialization failure, a deadlock), a lack of resources. The
+row or the handler: a value that PostgreSQL refuses, a violated constraint. Each gets one sentence that says what to do.
+"""
 
 from urllib.parse import urlsplit, urlunsplit
 
@@ -9,7 +13,8 @@ from hocket.errors import ConfigError, HocketError, StoreError
 
 #: Classes of SQLSTATE that concern a value or a row: PostgreSQL will refuse it again each time (RULES 3.2).
 _OF_THE_ROW = {"22", "23", "54"}
-#: For a handler's own statement: the store's are lost connections, conflicts, a lack of resources, operators.
+#: SQLSTATE classes that blame the server when a handler's own statement fails: connection lost, transaction rolled
+#: back, resources, operator.
 _OF_THE_STORE = {"08", "40", "53", "57", "58"}
 #: Temporary errors, so that a start waits: the same, a lock, and a standby that accepts no writes.
 _PASSING = _OF_THE_STORE | {"25", "55"}
@@ -56,7 +61,10 @@ def sentence(database: str, error: BaseException) -> str:
 
 
 def kit_error(database: str, error: Exception) -> Exception:
-    """What one of the kit's own statements raises: right as they are, only a value can be the row's fault."""
+    """The error to raise for a failed kit statement.
+
+    The kit's SQL is correct, so only a bad value is the row's fault; everything else is a `StoreError`.
+    """
     if isinstance(error, StoreError):
         return error
     code = code_of(error)

@@ -1,4 +1,4 @@
-"""The kit's statements inside a transaction that an application owns, through the application's own connection."""
+"""The kit's statements on PostgreSQL inside a transaction that an application owns, through its connection."""
 
 from collections.abc import Mapping, Sequence
 

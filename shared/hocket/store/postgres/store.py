@@ -75,7 +75,7 @@ class PostgresStore:
         self._busy = 0
         self._idle = asyncio.Event()
         self._terminating: set[asyncio.Task[None]] = set()
-        self._uncertain = False  # a commit may have happened whose rows nobody was handed
+        self._uncertain = False  # a commit may have stored rows that the caller never received
 
     async def open(self, tables: MetaData | None = None) -> None:
         """Make or migrate the kit's tables, make `tables` where absent, begin the lease of this process.

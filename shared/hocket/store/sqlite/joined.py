@@ -1,4 +1,4 @@
-"""The kit's statements inside a transaction that an application owns, through the application's own connection."""
+"""The kit's statements on SQLite inside a transaction that an application owns, through its connection."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
