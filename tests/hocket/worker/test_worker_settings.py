@@ -94,7 +94,7 @@ async def test_close_seconds(tower: Processes, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("rows", [1, 3])
-async def test_commit_rows(tower: Processes, rows: int) -> None:
+async def test_commit_attempts(tower: Processes, rows: int) -> None:
     """No transaction commits more attempts than `HOCKET_COMMIT_ATTEMPTS`."""
     worker = await tower.start(bells.using(World()), Config.model_construct(commit_attempts=rows))
     await tower.quiet()
