@@ -1,4 +1,4 @@
-"""Pages: rendering, security headers, page errors and the same-origin check, put on one aiohttp application."""
+"""Pages: rendering, security headers, page errors (`Retry-After` on a 503) and the same-origin check."""
 
 import logging
 from collections.abc import Sequence

@@ -1,4 +1,7 @@
-"""Station commit: everything that finished meanwhile in one transaction; a failure is committed like a success."""
+"""Station commit: everything that finished meanwhile in one transaction; a failure is committed like a success.
+
+It tries again until the store answers.
+"""
 
 import asyncio
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""Station record: turns an outcome into the rows that it leaves behind, and makes a dead letter's identity.
+"""Station record: turns an outcome into the rows that it leaves behind, and gives a dead letter its identity.
 
 It is the only place that acts on an outcome.
 """

@@ -1,4 +1,4 @@
-"""Group commit: while one commit runs, all that asks meanwhile goes into the next; repeats what had no answer.
+"""Group commit: while one commit runs, all that asks meanwhile goes into the next; repeats what was rolled back or unanswered.
 
 Where a group fails while the store takes other writes, its entries are committed one by one: so the entry that is to
 blame is found and does not hold up the others (RULES 3.2).

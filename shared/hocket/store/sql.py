@@ -1,4 +1,4 @@
-"""SQL that both drivers run, written once, with PostgreSQL's numbered parameters.
+"""SQL that both drivers run, also the cancelling of scheduled rows: written once, with PostgreSQL's parameters.
 
 Each parameter stands once and in order, so that `question_marks` makes SQLite's form of it. What a database needs for
 its own indexes, locks or batches stays in the driver: `store/sqlite/statements.py`, `store/postgres/sql.py`.

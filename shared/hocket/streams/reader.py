@@ -1,4 +1,4 @@
-"""Reads a stream or the dead-letter queue for an observer; commits the offset together with what the reader wrote."""
+"""Reads a stream or the dead-letter queue for an observer; commits the offset with what it wrote, then acks."""
 
 import asyncio
 from collections import deque

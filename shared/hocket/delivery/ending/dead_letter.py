@@ -1,4 +1,7 @@
-"""A dead letter as a message: the body byte for byte, and why the delivery was given up (docs/wire.md#dead-letters)."""
+"""A dead letter as a message: the body byte for byte, why it was given up, its identity where no inbox row keeps one.
+
+Headers: docs/wire.md#dead-letters.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
