@@ -43,7 +43,7 @@ class InOne:
         await self._within(self._assembly.stop(service))
 
     async def kill(self, service: str) -> None:
-        """Cut its tasks at an await, leave its database uncommitted, hand its deliveries back."""
+        """Cancel its tasks at an await, leave its database uncommitted, return its deliveries."""
         await self._within(self._assembly.kill(service))
 
     async def close(self) -> None:

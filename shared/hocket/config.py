@@ -122,7 +122,7 @@ class StopSettings(_Group):
     """
 
     stop_seconds: float = _setting(
-        10, "s", "how long handlers may finish at a stop; then they are cut and run again", 0, 3600
+        10, "s", "how long handlers may finish at a stop; then they are cancelled and run again", 0, 3600
     )
     drain_seconds: float = _setting(
         5, "s", "how long a stop then publishes what is due; the rest is published after the next start", 0, 3600
@@ -165,7 +165,7 @@ class OutboxSettings(_Group):
 
     outbox_batch: int = _setting(64, "messages", "most messages of one publish", 1, 1000)
     outbox_senders: int = _setting(
-        8, "publishes", "publishes under way at once; raise it where the broker is far away", 1, 100
+        8, "publishes", "publishes in flight at once; raise it where the broker is far away", 1, 100
     )
     outbox_memory_rows: int = _setting(
         4096, "rows", "unconfirmed rows in memory; further rows stay in the database and are read again", 16, 1_000_000
@@ -198,7 +198,7 @@ class WatchSettings(_Group):
 
 
 class RetentionSettings(_Group):
-    """How long a service keeps what is final; what is not final is never forgotten."""
+    """How long a service keeps what is final; what is not final is never deleted."""
 
     inbox_days: float = _setting(30, "days", "how long what was handled is remembered", above=0, high=MOST_DAYS)
     ledger_days: float = _setting(

@@ -75,7 +75,7 @@ async def test_a_network_that_swallows_every_byte_is_noticed_by_heartbeats(band:
 async def test_a_confirm_that_never_comes_is_waited_for_and_said(
     rabbitmq: RabbitNode, broker_url: str, tmp_path: Path
 ) -> None:
-    """RULES 4.4: no time-out of confirms: readiness says since when; one goes first, one copy each."""
+    """RULES 4.4: no timeout of confirms: readiness says since when; one goes first, one copy each."""
     async with choir(rabbitmq, broker_url, tmp_path, unconfirmed_seconds=0.5) as band:
         proxy = band.proxies[band.lead.name]
         proxy.withhold(True)

@@ -181,7 +181,7 @@ class Choir:
             await asyncio.sleep(0.05)
 
     async def once(self, count: int) -> None:
-        """Return when notes 0 to `count` were written down, each exactly once, and nothing is under way any more."""
+        """Return when notes 0 to `count` were written down, each exactly once, and nothing is in progress any more."""
         await self.written(count)
         await self.until(lambda: all(worker.idle() for worker in self.workers.values()), lambda: "rest")
         assert await self.heard() == Counter(range(count))

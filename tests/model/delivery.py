@@ -2,7 +2,7 @@
 
 It arrives doubled; the handler succeeds, fails, rejects or defers at will; a dead letter is replayed. The replicas of
 one service share a store. Each store transaction, publish and acknowledgement is one move, and a crash may come between
-any two moves. A replica has one delivery in hand.
+any two moves. A replica has one delivery in progress.
 
 Left out: several deliveries in one commit, a commit of unknown outcome (3.2), conflicts and revisions (2.5), breakers.
 """

@@ -146,9 +146,9 @@ class Admission:
         done = [_result(arrival.subscription, self._open(each)) for each in row.results]
         arrival.did = done if undo.many else (done[-1] if done else None)
         why = self._open(json.dumps(arrival.known.data["why"]).encode())
-        road = arrival.subscription.upcast_path(why.type, why.version)
-        if road is not None:
-            arrival.why = road.read(why.data)
+        path = arrival.subscription.upcast_path(why.type, why.version)
+        if path is not None:
+            arrival.why = path.read(why.data)
             return
         arrival.outcome = Bury("version", f"{arrival.subscription.queue} reads no {why.type} version {why.version}")
 
@@ -157,18 +157,18 @@ class Admission:
 
 
 def _read(step: Subscription, envelope: Envelope) -> Heard:
-    road = step.upcast_path(envelope.type, envelope.version)
-    if road is None:
+    path = step.upcast_path(envelope.type, envelope.version)
+    if path is None:
         raise Undecodable("input", f"{step.queue} no longer reads {envelope.type} version {envelope.version}")
-    return road.read(envelope.data)
+    return path.read(envelope.data)
 
 
 def _result(subscription: Subscription, envelope: Envelope) -> Heard:
     """The result of a step, perhaps in an older version."""
-    road = subscription.results.get((envelope.type, envelope.version))
-    if road is None:
+    path = subscription.results.get((envelope.type, envelope.version))
+    if path is None:
         raise Undecodable("results", f"{subscription.queue} no longer reads {envelope.type} version {envelope.version}")
-    return road.read(envelope.data)
+    return path.read(envelope.data)
 
 
 def judge(arrival: Arrival) -> None:

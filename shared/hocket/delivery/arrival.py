@@ -51,7 +51,7 @@ class Arrival:
     ledger: LedgerRow | None = None
     token: str = ""
     # handle
-    hop: str = ""  # traceparent of the span of this attempt
+    attempt_traceparent: str = ""  # of the span of this attempt
     did: Any = None  # the result of the step, for its undo
     why: Heard | None = None
     step_key: str = ""

@@ -40,8 +40,8 @@ def decode(arrival: Arrival) -> None:
     if envelope.type == UNDO_TYPE:
         _set_undo(arrival)
         return
-    road = subscription.upcast_path(envelope.type, envelope.version)
-    if road is None or (subscription.undo is not None and road.gives not in subscription.undo.why):
+    path = subscription.upcast_path(envelope.type, envelope.version)
+    if path is None or (subscription.undo is not None and path.gives not in subscription.undo.why):
         reads = ", ".join(f"{type_} version {version}" for type_, version in subscription.bound)
         arrival.outcome = Bury(
             "version",
@@ -50,12 +50,12 @@ def decode(arrival: Arrival) -> None:
         )
         return
     try:
-        arrival.event = road.read(envelope.data)
+        arrival.event = path.read(envelope.data)
     except ValidationError as broken:
         arrival.outcome = Bury("invalid", sentence(broken), row=False)
         return
     except Exception as broken:  # noqa: BLE001 -- a team's validator may raise anything
-        arrival.outcome = Bury("invalid", f"data does not fit {road.model.__name__}: {text_of(broken)}", row=False)
+        arrival.outcome = Bury("invalid", f"data does not fit {path.model.__name__}: {text_of(broken)}", row=False)
         return
     _set_step(arrival)
 

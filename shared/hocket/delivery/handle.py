@@ -1,4 +1,4 @@
-"""Station handle: runs the handler under time-out, breaker and span."""
+"""Station handle: runs the handler under timeout, breaker and span."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -24,7 +24,7 @@ from hocket.telemetry.signals import Processing
 from hocket.tx import AttemptInfo, Tx
 
 PROMISE = (
-    "the handler runs under time-out, breaker and span; a redelivered event is marked `started` first, a suspect "
+    "the handler runs under timeout, breaker and span; a redelivered event is marked `started` first, a suspect "
     "runs alone; its own transaction begins with the inbox write"
 )
 
@@ -103,7 +103,7 @@ class Handling:
         except BaseException as error:
             arrival.ended = self.runtime.clock.now()
             await self._leave(unit, error)
-            if self.runtime.tasks.cutting():  # else a CancelledError is the handler's own accident
+            if self.runtime.tasks.cancelling():  # else a CancelledError is the handler's own accident
                 arrival.outcome = GiveBack()
                 raise asyncio.CancelledError from error
             if unit.lost:
@@ -131,7 +131,7 @@ class Handling:
     ) -> tuple[OutboxRow, ...] | None:
         envelope, subscription = arrival.known, arrival.subscription
         tx = Tx(self._about(arrival), self.use, unit, guard)
-        hop = arrival.delivery.headers.get("traceparent")
+        traceparent = arrival.delivery.headers.get("traceparent")
         run = Processing(
             subscription.service,
             subscription.queue,
@@ -139,9 +139,9 @@ class Handling:
             envelope.id,
             envelope.correlation_id,
             arrival.attempt,
-            hop if isinstance(hop, str) else envelope.traceparent,
+            traceparent if isinstance(traceparent, str) else envelope.traceparent,
         )
-        with self.runtime.signals.around(run) as arrival.hop:
+        with self.runtime.signals.around(run) as arrival.attempt_traceparent:
             with self._time_limit(subscription).run():
                 value = await self._call(arrival, tx)
             if unit.lost:

@@ -29,7 +29,7 @@ from hocket.store.records import Ending, InboxRow, InboxState, InboxWrite, Outbo
 PROMISE = "an outcome becomes the rows that it leaves behind: inbox row, outbox rows, ledger row, receipt, letter"
 
 #: Characters of a `traceparent` that is copied from a delivery's headers.
-MAX_HOP_CHARS = 128
+MAX_TRACEPARENT_CHARS = 128
 
 
 @dataclass(slots=True)
@@ -99,7 +99,7 @@ class Recorder:
         if arrival.replay:
             headers["hocket-replay"] = arrival.replay
         if arrival.known.traceparent:
-            headers["traceparent"] = _hop(arrival)
+            headers["traceparent"] = _traceparent(arrival)
         body, content_type = body_of(arrival)
         service, queue = arrival.subscription.service, arrival.subscription.queue
         message = Message(
@@ -224,7 +224,7 @@ class Recorder:
             inbox_key=arrival.key,
             traceparent=envelope.traceparent,
             tracestate=envelope.tracestate,
-            hop=arrival.hop or _hop(arrival),
+            attempt_traceparent=arrival.attempt_traceparent or _traceparent(arrival),
             attempt=arrival.attempt,
             keyed_by=arrival.subscription.identity,
         )
@@ -241,6 +241,7 @@ def _death(arrival: Arrival) -> str:
     return arrival.row.death_id if arrival.row else ""
 
 
-def _hop(arrival: Arrival) -> str:
-    hop = arrival.delivery.headers.get("traceparent")
-    return hop if isinstance(hop, str) and 0 < len(hop) <= MAX_HOP_CHARS else arrival.known.traceparent
+def _traceparent(arrival: Arrival) -> str:
+    """That of the delivery, else that of the flow."""
+    given = arrival.delivery.headers.get("traceparent")
+    return given if isinstance(given, str) and 0 < len(given) <= MAX_TRACEPARENT_CHARS else arrival.known.traceparent

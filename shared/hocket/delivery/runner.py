@@ -189,7 +189,7 @@ class SubscriptionRunner:
                     self.pipeline.finished(arrival, rows)
                 else:
                     self.pipeline.committer.submit(arrival)
-            if self.pipeline.runtime.tasks.cutting():  # the handler suppressed the cancellation
+            if self.pipeline.runtime.tasks.cancelling():  # the handler suppressed the cancellation
                 return
 
     async def _next(self) -> Arrival:
@@ -273,5 +273,5 @@ class SubscriptionRunner:
             self.pipeline.committer.submit(arrival)
 
     async def _cancel(self, tasks: "list[asyncio.Task[None]]") -> None:
-        self.pipeline.runtime.tasks.cut(tasks)
+        self.pipeline.runtime.tasks.cancel(tasks)
         await asyncio.wait(tasks, timeout=GIVE_BACK_SECONDS)

@@ -34,7 +34,7 @@ class Causation(NamedTuple):
     inbox_key: bytes = b""
     traceparent: str = ""  # of the flow's first span
     tracestate: str = ""
-    hop: str = ""  # traceparent of this attempt
+    attempt_traceparent: str = ""  # of the span of this attempt
     attempt: int = 0  # 0: outside handlers
     keyed_by: str = ""  # the name from which keys are derived, where it is not `subscription` (RULES 2.4)
 
@@ -109,9 +109,8 @@ class OutboxBuilder:
         now = self.clock.now()
         due = _due(said, now) if isinstance(said, Scheduled) else now
         route = routing_key(type_, version)
-        hop = self.signals.saying(
-            Saying(self.service, type_, event_id, cause.correlation_id, route, cause.hop or cause.traceparent)
-        )
+        parent = cause.attempt_traceparent or cause.traceparent
+        traceparent = self.signals.saying(Saying(self.service, type_, event_id, cause.correlation_id, route, parent))
         envelope = Envelope(
             id=event_id,
             source=f"/{self.service}",
@@ -123,10 +122,10 @@ class OutboxBuilder:
             causation_id=cause.event_id,
             idempotency_key=key,
             data=event.model_dump(mode="json"),
-            traceparent=cause.traceparent or hop,
+            traceparent=cause.traceparent or traceparent,
             tracestate=cause.tracestate,
         )
-        message = self.message(EVENTS, route, envelope, _headers(cause, hop))
+        message = self.message(EVENTS, route, envelope, _headers(cause, traceparent))
         subject, key_of_cause = envelope.subject, cause.inbox_key
         row = OutboxRow(RowKind.EVENT, message, due.timestamp(), event_id, subject, key_of_cause)
         if isinstance(said, Scheduled):
@@ -183,9 +182,9 @@ class OutboxBuilder:
         return OutboxRow(RowKind.SELF, message, now.timestamp(), event_id=envelope.id)
 
 
-def _headers(cause: Causation, hop: str) -> Headers:
+def _headers(cause: Causation, traceparent: str) -> Headers:
     headers: dict[str, str | int] = {"hocket-cause-attempt": cause.attempt} if cause.attempt else {}
-    return headers | {"traceparent": hop} if hop else headers
+    return headers | {"traceparent": traceparent} if traceparent else headers
 
 
 def _due(said: Scheduled[Event], now: datetime) -> datetime:

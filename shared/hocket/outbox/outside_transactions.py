@@ -35,7 +35,7 @@ class OutsideTransactions:
     circuits: dict[str, Circuit]
     breaker_changed: StateListener
     full: Callable[[], bool]
-    hand: Callable[[Iterable[OutboxRow]], None]
+    committed: Callable[[Iterable[OutboxRow]], None]
     use: Any = None
     _group_commit: CallerLedCommit = field(init=False)
     unknown: Callable[[], None] = lambda: None  # a commit may have happened or not: the relay looks again (RULES 3.2)
@@ -61,7 +61,7 @@ class OutsideTransactions:
         tx = self._outside(row_key, flow, unit, seen=first is not None)
         try:
             yield tx
-            self.hand(await self._commit(unit, self._ending(tx, row_key, key, flow)))
+            self.committed(await self._commit(unit, self._ending(tx, row_key, key, flow)))
             await unit.leave()
         except Superseded as error:
             await unit.leave(error)
@@ -74,7 +74,7 @@ class OutsideTransactions:
 
     @asynccontextmanager
     async def joined(
-        self, key: str | None, correlation_id: str | None, connection: AsyncConnection, nudge: Callable[[], None]
+        self, key: str | None, correlation_id: str | None, connection: AsyncConnection, look_soon: Callable[[], None]
     ) -> AsyncIterator[Outside[Any]]:
         """A part in the transaction that an application has open on `connection`; it commits or rolls back.
 
@@ -101,11 +101,11 @@ class OutsideTransactions:
             return
         loop = asyncio.get_running_loop()
 
-        def committed() -> None:
+        def look_again() -> None:
             for wait in COMMIT_LOOKS:
-                loop.call_later(wait, nudge)
+                loop.call_later(wait, look_soon)
 
-        joined.on_commit(committed)
+        joined.on_commit(look_again)
 
     def _check(self, said: object) -> None:
         self.builder.check(said, self.runtime.service, self.declared.says)

@@ -1,6 +1,6 @@
 """The relay: the only publisher of the outbox (RULES 4).
 
-It publishes the rows of the backlog. Several batches are under way at once; within a subject the next row waits for
+It publishes the rows of the backlog. Several batches are in flight at once; within a subject the next row waits for
 the confirm of the one before. After a lost connection one unconfirmed row is published first, as a probe; the others
 follow its confirm.
 """
@@ -55,7 +55,7 @@ class Relay:
         return not (self._in_flight or self._failures or self._order) and self.backlog.idle
 
     def silent_for(self) -> float:
-        """Seconds since the oldest unanswered publish under way was begun; 0 when none is."""
+        """Seconds since the oldest publish in flight was begun; 0 when none is."""
         return self.runtime.clock.monotonic() - self._since if self._in_flight else 0.0
 
     async def _publish_forever(self) -> None:

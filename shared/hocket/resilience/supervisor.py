@@ -25,7 +25,7 @@ class Supervisor:
         self._service = service
         self._signals = signals
         self._tasks: set[asyncio.Task[None]] = set()
-        self._cut: set[asyncio.Task[None]] = set()
+        self._cancelled: set[asyncio.Task[None]] = set()
         self.failed = ""
         self.died = asyncio.Event()
 
@@ -38,7 +38,7 @@ class Supervisor:
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)
-        self._cut.discard(task)
+        self._cancelled.discard(task)
         if task.cancelled():
             return
         error = task.exception()
@@ -48,22 +48,22 @@ class Supervisor:
             self._signals.trouble(self._service, "a task of the kit died", task=task.get_name(), error=repr(error))
             self.died.set()
 
-    def cut(self, tasks: "Iterable[asyncio.Task[None]]") -> None:
-        """Cancel these tasks. Inside them `cutting` is true, which distinguishes a stop from a handler's own."""
+    def cancel(self, tasks: "Iterable[asyncio.Task[None]]") -> None:
+        """Cancel these tasks. Inside them `cancelling` is true, which distinguishes a stop from a handler's own."""
         for task in tasks:
             if not task.done():
-                self._cut.add(task)
+                self._cancelled.add(task)
                 task.cancel()
 
-    def cutting(self) -> bool:
-        """Whether `cut` cancelled the current task. (`Task.cancelling` is wrong after a failed `TaskGroup`.)"""
-        return bool(self._cut) and asyncio.current_task() in self._cut
+    def cancelling(self) -> bool:
+        """Whether `cancel` cancelled the current task. (`Task.cancelling` is wrong after a failed `TaskGroup`.)"""
+        return bool(self._cancelled) and asyncio.current_task() in self._cancelled
 
     async def stop(self) -> None:
         """Cancel all tasks and wait, at most `END_SECONDS`, until they end."""
         mine = asyncio.current_task()
         rest = [task for task in self._tasks if task is not mine]
-        self.cut(rest)
+        self.cancel(rest)
         if rest:
             _, late = await asyncio.wait(rest, timeout=END_SECONDS)
             for task in late:  # a team's code has swallowed the cancellation

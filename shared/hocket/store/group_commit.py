@@ -1,4 +1,4 @@
-"""Group commit: while one commit runs, all that asks meanwhile goes into the next; repeats what was rolled back or unanswered.
+"""Group commit: while one commit runs, all that asks goes into the next; repeats what was rolled back or unanswered.
 
 Where a group fails while the store takes other writes, its entries are committed one by one: so the entry that is to
 blame is found and does not hold up the others (RULES 3.2).
@@ -173,7 +173,7 @@ class CallerLedCommit(GroupCommit[_Call]):
                 written = await call.answer
             except asyncio.CancelledError:
                 if self._waiting and call is self._waiting[0] and call.answer.done() and not call.answer.cancelled():
-                    self._waiting.popleft()  # asked to lead, and cut before it could
+                    self._waiting.popleft()  # asked to lead, and cancelled before it could
                     self._pass_on()
                 raise
             if written is not None:
@@ -187,7 +187,7 @@ class CallerLedCommit(GroupCommit[_Call]):
             await self._commit_group(group)
         except BaseException as error:
             left = [each for each in group if each.outcome is None]
-            self._unanswered(left, StoreError(str(error) or "a commit that was shared was cut"))
+            self._unanswered(left, StoreError(str(error) or "a commit that was shared was cancelled"))
             raise
         finally:
             self._pass_on()  # before the answers: the next commit runs while those who are answered go on

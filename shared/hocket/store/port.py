@@ -128,7 +128,7 @@ class Store(Protocol):
         """Extend this process's lease; the worker calls it every `HOCKET_OWNER_RENEW_SECONDS`.
 
         False: it was over and a new one has begun; others may have taken what was owned. What they took is theirs: a
-        row that this process still has in hand may be published twice, and a step run of it is fenced by the ledger.
+        row that this process still has in memory may be published twice, and a step run of it is fenced by the ledger.
         """
         ...
 

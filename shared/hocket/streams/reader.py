@@ -109,7 +109,7 @@ class StreamReader:
                 await work()
 
         def failed(error: BaseException) -> None:
-            if isinstance(error, Fenced) or self.runtime.tasks.cutting():
+            if isinstance(error, Fenced) or self.runtime.tasks.cancelling():
                 raise error
             self.runtime.trouble("a reader failed", source=self.source, error=repr(error))
 

@@ -98,7 +98,7 @@ class PrometheusListener(Listener):
         self._breaker = self._gauge("hocket_breaker_state", "0 closed, 1 half-open, 2 open.", "service", "breaker")
         self._link = self._gauge("hocket_link_up", "1 while the broker is reachable.", "service")
         self._in_hand = self._gauge("hocket_in_hand", "Deliveries taken and not yet settled.", *_WORK)
-        self._held: dict[str, set[str]] = {}  # subscriptions seen in hand, by service
+        self._held: dict[str, set[str]] = {}  # subscriptions seen with deliveries in progress, by service
         self._shed_so_far: dict[str, int] = {}
 
     def text(self) -> bytes:

@@ -157,13 +157,13 @@ class Signals(Listener):
 
     @contextmanager
     def _all_around(self, run: Processing) -> Iterator[str]:
-        hop = ""
+        traceparent = ""
         with ExitStack() as stack:
             for listener in self._around:
                 if (context := listener.processing(run)) is not None:
                     given = stack.enter_context(context)
-                    hop = hop or given
-            yield hop
+                    traceparent = traceparent or given
+            yield traceparent
 
     def saying(self, event: Saying) -> str:
         """The first traceparent that a listener gives, else that of the flow."""

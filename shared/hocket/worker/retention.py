@@ -33,7 +33,7 @@ class RetentionSweeper:
     purged: int = 0  # rows deleted so far
 
     async def run(self) -> None:
-        """Sweep each hour, first an hour after the start; an error of the store ends only the sweep under way."""
+        """Sweep each hour, first an hour after the start; an error of the store ends only the sweep in progress."""
         while True:
             await asyncio.sleep(SWEEP_WAIT)
             try:

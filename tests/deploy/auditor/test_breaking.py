@@ -64,7 +64,7 @@ def test_a_probe_within_one_millisecond_closes() -> None:
 
 
 def test_a_time_out_may_be_known_earlier() -> None:
-    """The caller's clock runs before its request arrives: after time-outs the period may begin a little earlier."""
+    """The caller's clock runs before its request arrives: after timeouts the period may begin a little earlier."""
     books = lines([])
     for at in range(5):
         books.card("A", "charged", at=10.0 + at, took=3.0)
@@ -75,7 +75,7 @@ def test_a_time_out_may_be_known_earlier() -> None:
 
 
 def test_a_time_out_beside_a_success_is_not_surely_in_a_row() -> None:
-    """A time-out that may have been known before a success does not count as the first failure after it."""
+    """A timeout that may have been known before a success does not count as the first failure after it."""
     books = lines([])
     for at in (10.0, 10.01, 10.02, 10.03, 10.04):
         books.card("A", "charged", at=at, took=3.0)

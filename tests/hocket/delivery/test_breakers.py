@@ -32,7 +32,7 @@ def words(tower: Processes, name: str = "") -> list[Any]:
 
 
 async def test_it_opens_pauses_defers_probes_and_closes(tower: Processes) -> None:
-    """RULES 1.3, 6.1: after N failures intake pauses, what is in hand is deferred at no attempt, one probe a period."""
+    """RULES 1.3, 6.1: N failures pause intake; deliveries in progress are deferred at no attempt; one probe a time."""
     outside = Ropes(tower)
     await tower.start(ropes.using(World(behave=outside.pull)))
     for number in range(40):

@@ -157,7 +157,7 @@ async def test_defer_without_end_is_bounded(tower: Processes) -> None:
 
 
 async def test_an_attempt_that_waits_for_the_write_lease_runs_out_of_time(tower: Processes) -> None:
-    """RULES 3.3: a time-out while the lease is held elsewhere is that attempt's own; the service lives."""
+    """RULES 3.3: a timeout while the lease is held elsewhere is that attempt's own; the service lives."""
     slow = Service("slow", owner="team-tower", uses=uses)
 
     @slow.handler(timeout=timedelta(seconds=2))

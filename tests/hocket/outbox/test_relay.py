@@ -142,7 +142,7 @@ async def test_an_unrouted_row_stays_and_goes_again(tower: Processes) -> None:
 
 
 async def test_an_alarm_makes_no_copy(tower: Processes) -> None:
-    """RULES 4.4: there is no confirm time-out; readiness says since when nothing was confirmed."""
+    """RULES 4.4: there is no confirm timeout; readiness says since when nothing was confirmed."""
     worker = await running(tower)
     tower.broker.alarm(True)
     await say(worker, *range(200))

@@ -33,7 +33,7 @@ async def test_a_task_that_fails_is_reported_with_its_message() -> None:
 
 
 async def test_a_task_can_distinguish_a_stop_from_its_own_cancellation() -> None:
-    """`cutting` is true only in tasks that the supervisor itself has cancelled."""
+    """`cancelling` is true only in tasks that the supervisor itself has cancelled."""
     supervisor = Supervisor("one", Signals())
     seen: list[bool] = []
 
@@ -41,7 +41,7 @@ async def test_a_task_can_distinguish_a_stop_from_its_own_cancellation() -> None
         try:
             await asyncio.sleep(60)
         except asyncio.CancelledError:
-            seen.append(supervisor.cutting())
+            seen.append(supervisor.cancelling())
             raise
 
     accident = supervisor.spawn("accident", work())

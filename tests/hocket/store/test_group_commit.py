@@ -112,7 +112,7 @@ async def test_an_unknown_outcome_is_told_to_all_who_shared_it() -> None:
 
 
 async def test_a_cut_caller_leaves_no_one_waiting() -> None:
-    """Whoever commits for others and is cut tells them; the next who asks is served."""
+    """Whoever commits for others and is cancelled tells them; the next who asks is served."""
     store = _Slow()
     commits = _commits(store)
     tasks = _many(commits, 3)

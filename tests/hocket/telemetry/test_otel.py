@@ -90,10 +90,10 @@ def otel(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> Tracing:
 def test_a_flow_is_one_trace(collector: Collector, otel: Tracing) -> None:
     """Publish, process, publish again: each span is a child of the one before, across services."""
     first = otel.saying(SAYING)
-    hop = Processing("payments", "payments.charge", "order.placed", "1", "flow", 2, first)
-    with Signals([otel]).around(hop) as run_hop:
+    attempt = Processing("payments", "payments.charge", "order.placed", "1", "flow", 2, first)
+    with Signals([otel]).around(attempt) as run_traceparent:
         pass  # what a handler returns becomes events once it has returned
-    otel.saying(Saying("payments", "payment.charged", "2", "flow", "payment.charged.v1", run_hop))
+    otel.saying(Saying("payments", "payment.charged", "2", "flow", "payment.charged.v1", run_traceparent))
     otel.close()
     spans = collector.spans()
     said_by, said = spans["publish order.placed.v1"]

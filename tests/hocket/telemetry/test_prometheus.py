@@ -98,7 +98,7 @@ def test_breakers(metrics: PrometheusListener, state: str, number: int) -> None:
 
 
 def test_what_waits(metrics: PrometheusListener) -> None:
-    """Gauges follow the last sample; a subscription without deliveries in hand is 0; shed receipts count once."""
+    """Gauges follow the last sample; a subscription without deliveries in progress is 0; shed receipts count once."""
     metrics.sampled(Sample("payments", 1, 2, 3, 4, 5.0, {"payments.charge": 7}, 2))
     metrics.sampled(Sample("payments", 10, 20, 30, 40, 50.0, {}, 5))
     waiting = {kind: value(metrics, "hocket_outbox_waiting", kind=kind) for kind in ("events", "receipts", "later")}

@@ -278,7 +278,7 @@ async def test_a_mount_that_does_not_fit_is_refused() -> None:
 
 
 async def test_stopping_lets_requests_finish(shop: Shop) -> None:
-    """What is under way is answered, then the port is free."""
+    """What is in progress is answered, then the port is free."""
     posting = asyncio.ensure_future(shop.post("/slow", b""))
     async with asyncio.timeout(5):
         await shop.began.wait()

@@ -1,4 +1,4 @@
-"""RULES 2.7: what is remembered, what is forgotten, and what comes too late."""
+"""RULES 2.7: which rows are kept, which are deleted, and what comes too late."""
 
 import asyncio
 from datetime import timedelta

@@ -217,7 +217,9 @@ async def test_a_copy_that_waited_goes_with_its_epoch(tower: Processes) -> None:
         await asyncio.sleep(1)
         tower.broker.cut("bells")
     await asyncio.sleep(1)
-    assert worker.runners["bells.ring"].intake.held_of("bells.ring") == 3  # the run in hand and the two of this epoch
+    assert (
+        worker.runners["bells.ring"].intake.held_of("bells.ring") == 3
+    )  # the run in progress and the two of this epoch
     gate.set()
     await tower.quiet()
     assert world.attempts == [1]

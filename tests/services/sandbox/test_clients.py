@@ -53,7 +53,7 @@ async def test_cards_pay_decline_refund_and_refuse(http: aiohttp.ClientSession) 
 
 @pytest.mark.parametrize("kind", ["error", "down", "timeout_after"])
 async def test_a_card_system_that_fails_is_counted_by_its_breaker(http: aiohttp.ClientSession, kind: str) -> None:
-    """RULES 6.1: 500, 503 and a time-out are of the kinds that the breaker counts."""
+    """RULES 6.1: 500, 503 and a timeout are of the kinds that the breaker counts."""
     await _fault(http, target="cards", kind=kind, times=1, delay_ms=400)
     async with card_uses(CardSettings(cards_url=await _base(http, "cards"), timeout_seconds=0.15)) as cards:
         with pytest.raises((aiohttp.ClientError, TimeoutError)) as caught:

@@ -98,7 +98,7 @@ class PostgresStore:
             raise
 
     async def close(self) -> None:
-        """Finish what is under way, end the lease, so that others take over at once, and close."""
+        """Finish what is in progress, end the lease, so that others take over at once, and close."""
         if self._refusing is not None:
             return
         self._refusing = f"database {self._name} is closed: this process is stopping"

@@ -141,7 +141,7 @@ class SqliteStore:
             raise
 
     async def close(self) -> None:
-        """Finish what is under way, close the file and release its lock; later calls raise `StoreError`."""
+        """Finish what is in progress, close the file and release its lock; later calls raise `StoreError`."""
         if self._refusing is None:
             self._refusing = f"database {self._path} is closed: this process is stopping"
             await self._lease.acquire()

@@ -127,7 +127,7 @@ class SqliteTx(Borrower):
         commit(connection)
 
     async def abort(self) -> None:
-        """Roll back, once what is under way in the thread has ended; nobody waits for it."""
+        """Roll back, once what is in progress in the thread has ended; nobody waits for it."""
         await self._release()
         self._roll_back()
 

@@ -23,7 +23,7 @@ class OutboxContract(StoreSuite):
         assert await store.due(START, 0, 10) == list(written.outbox)
 
     async def test_ids_grow_with_commit(self, house: StoreHouse) -> None:
-        """RULES 4.2: ids grow in order of commit and are never given twice, also after the last row is forgotten."""
+        """RULES 4.2: ids grow in order of commit and are never given twice, also after the last row is deleted."""
         store = await house.start()
         first = (await store.commit([Ending(outbox=(outbox_row("a"), outbox_row("b")))]))[0].outbox
         await store.forget([row.id for row in first])

@@ -1,4 +1,4 @@
-"""The store contract on forgetting: only what is final and old, in bounded steps."""
+"""The store contract on purging: deletes only what is final and old, in bounded steps."""
 
 from dataclasses import replace
 

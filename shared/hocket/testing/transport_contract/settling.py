@@ -222,7 +222,7 @@ class SettlingContract:
             first = await transport.consume(room.queue, prefetch=5, deliver=left)
             second = await other.consume(room.queue, prefetch=5, deliver=right)
             await transport.publish([room.to_queue(body) for body in numbered(10)])
-            await until(lambda: len(left) + len(right) >= 10, "all ten are in hand")
+            await until(lambda: len(left) + len(right) >= 10, "all ten have arrived")
             assert sorted(left.bodies + right.bodies) == numbered(10)
             assert len(left) == len(right) == 5
             first.ack(left.handles())

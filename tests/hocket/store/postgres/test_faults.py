@@ -309,7 +309,7 @@ async def test_a_standby_at_the_start(replicas: Replicas) -> None:
 
 
 async def test_a_cut_start_leaves_nothing_behind(replicas: Replicas) -> None:
-    """RULES 10.3: a start that is cut while another makes the tables holds neither connection nor lock."""
+    """RULES 10.3: a start that is cancelled while another makes the tables holds neither connection nor lock."""
     url = replicas.server.url()
     holder = await asyncpg.connect(url)
     await holder.execute(f"SELECT pg_advisory_lock({schema._LOCK})")

@@ -203,7 +203,7 @@ async def test_a_handlers_statement_is_refused_in_favour_of_another(stock: Stock
 @pytest.mark.parametrize("code", ["40001", "40P01"])
 @pytest.mark.parametrize("table", ["hocket_inbox", "hocket_outbox"])
 async def test_the_kits_own_statement_is_refused_in_favour_of_another(stock: Stock, code: str, table: str) -> None:
-    """RULES 3.2: the same of what the kit writes, at a commit and where events are said or forgotten."""
+    """RULES 3.2: the same of what the kit writes, at a commit and where events are said or their rows deleted."""
     await stock.trip(code)
     await stock.sql(
         "CREATE FUNCTION tripwire() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM trip(); "
