@@ -61,7 +61,7 @@ class Backlog:
         self._memory_rows = config.outbox_memory_rows
         self._max_events, self._max_receipts = config.outbox_max_events, config.outbox_max_receipts
         self._receipts = Batcher(config.receipt_linger_seconds, config.outbox_batch, self.enqueue)
-        self.confirmed = Batcher(FORGET_LINGER, FORGET_ROWS, self._delete_soon)
+        self.confirmed = Batcher(FORGET_LINGER, min(FORGET_ROWS, -(-self._memory_rows // 4)), self._delete_soon)
 
     async def start(self) -> None:
         """Take over what earlier processes left, then claim and delete in the background."""

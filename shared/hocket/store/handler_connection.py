@@ -105,6 +105,7 @@ class _BorrowedConnection(AsyncConnection):
         await self.start()
         assert self.sync_connection is not None
         self.sync_connection.execution_options(**{BORROWER: borrower})
+        self.sync_connection.begin()  # as SQLAlchemy sees it; an ORM session then joins instead of owning it
         self.borrower, self.in_use = borrower, True
 
     async def release(self) -> None:

@@ -1,7 +1,6 @@
 """`fake_tx`: a transaction for calling a handler as a plain function, with a private database."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack
 
 from sqlalchemy import MetaData
 
@@ -16,13 +15,17 @@ from hocket.testing.play import D
 from hocket.tx import AttemptInfo, Tx
 
 
-@asynccontextmanager
-async def _own_database(tables: MetaData | None) -> AsyncIterator[WriteTransaction]:
-    """A transaction in a database in memory that nobody else sees."""
-    store = SqliteStore(":memory:", clock=SystemClock(), boot="fake", inline=True)
-    await store.open(tables)
-    async with store.transaction() as tx:
-        yield tx
+class _OwnDatabase(AsyncExitStack):
+    """A transaction in a database in memory that nobody else sees. No generator: a test may drop it with its loop."""
+
+    def __init__(self, tables: MetaData | None) -> None:
+        super().__init__()
+        self._tables = tables
+
+    async def __aenter__(self) -> WriteTransaction:  # type: ignore[override]  # the transaction, as its users see it
+        store = SqliteStore(":memory:", clock=SystemClock(), boot="fake", inline=True)
+        await store.open(self._tables)
+        return await self.enter_async_context(store.transaction())
 
 
 def fake_tx(*, uses: D = None, attempt: int = 1, tables: MetaData | None = None) -> Tx[D]:  # type: ignore[assignment]
@@ -33,5 +36,5 @@ def fake_tx(*, uses: D = None, attempt: int = 1, tables: MetaData | None = None)
         attempt=attempt,
     )  # fmt: skip
     circuits: dict[str, Circuit] = {}
-    unit = UnitOfWork(None, begin=lambda: _own_database(tables))
+    unit = UnitOfWork(None, begin=lambda: _OwnDatabase(tables))
     return Tx(about, uses, unit, BreakerGuard(circuits, clock, b"", lambda name, state: None))

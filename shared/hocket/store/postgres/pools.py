@@ -175,6 +175,8 @@ class Pools:
         if borrower is not None:
             borrower.check()  # the statement was cut off by the end of the lease
             borrower.failed(error)
+        if not isinstance(error, Exception):
+            return None  # the caller was cancelled or timed out: SQLAlchemy calls that a disconnect, the server is well
         if context.is_disconnect:
             return StoreError(sentence(self.shown, ConnectionError(str(error))))
         if code_of(error) == READ_ONLY and borrower is _READER:

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 import pytest
 from sqlalchemy import func, insert, select, text
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from hocket.errors import HocketError, LeaseExpired, StoreError
 from hocket.saga.ledger import LedgerState
@@ -142,6 +142,21 @@ class TransactionContract(StoreSuite):
                     await acts[act]()
         assert await names(store) == []
         await store.commit([ending("a")])
+
+    async def test_an_orm_session_joins(self, house: StoreHouse) -> None:
+        """RULES 3.1: a session reads, writes and closes within the transaction; only its rollback is refused."""
+        store = await house.start()
+        async with store.transaction() as tx:
+            async with AsyncSession(bind=await tx.db()) as session:
+                await session.execute(insert(THINGS).values(name="by a session"))
+                await session.flush()
+            await tx.write([ending("a")])
+        assert await names(store) == ["by a session"]
+        with pytest.raises(HocketError, match="transaction is hocket's"):
+            async with store.transaction() as tx, AsyncSession(bind=await tx.db()) as session:
+                await session.execute(insert(THINGS).values(name="lost"))
+                await session.rollback()
+        assert await names(store) == ["by a session"]
 
     async def test_read_sees_what_is_committed(self, house: StoreHouse) -> None:
         """RULES 3.3: `read()` needs no lease, sees nothing that is open, and cannot write."""

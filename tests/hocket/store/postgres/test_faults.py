@@ -224,6 +224,18 @@ async def test_nul_ends_its_own_delivery_and_pauses_nobody(replicas: Replicas, w
         await post.close()
 
 
+async def test_a_statement_that_the_caller_gives_up_blames_nobody(replicas: Replicas) -> None:
+    """RULES 3.2: a timeout of the handler is the handler's `TimeoutError`, in a transaction and in a read."""
+    store = await replicas.start("boot-1")
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.2), store.transaction() as tx:
+            await (await tx.db()).execute(text("SELECT pg_sleep(60)"))
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.2), store.read() as db:
+            await db.execute(text("SELECT pg_sleep(60)"))
+    await store.commit([ending("goes on")])
+
+
 async def test_no_connection_left(replicas: Replicas) -> None:
     """RULES 3.2, 3.3: an exhausted pool is a `StoreError` for the one that waits; the kit's own pool goes on."""
     small = PostgresSettings(postgres_pool=1, postgres_pool_seconds=0.2)
