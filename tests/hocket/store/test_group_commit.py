@@ -56,6 +56,18 @@ async def test_who_asks_meanwhile_goes_into_the_next_commit() -> None:
     assert store.groups == [1, GROUP, 2]
 
 
+async def test_callers_of_one_key_share_a_commit() -> None:
+    """The store lets the first of them win; nobody waits for a commit of its own."""
+    store = _Slow()
+    commits = _commits(store)
+    row = InboxRow(b"k", "bells", "e", InboxState.HANDLED, 1)
+    tasks = [asyncio.create_task(commits.commit(Ending(inbox=InboxWrite(row, 1)))) for _ in range(GROUP + 1)]
+    await _turns()
+    store.gate.set()
+    await asyncio.gather(*tasks)
+    assert store.groups == [1, GROUP]
+
+
 async def test_the_next_commit_begins_before_the_answered_go_on() -> None:
     """What callers do with their answers runs beside the next commit, not before it."""
     store = _Slow()
@@ -83,21 +95,6 @@ async def test_one_bad_neighbour_does_not_take_the_others_along() -> None:
     store.gate.set()
     found: list[Any] = await asyncio.gather(*tasks, return_exceptions=True)
     assert [type(each) for each in found] == [Written, Written, ValueError, Written]
-
-
-async def test_two_with_one_key_go_into_two_commits() -> None:
-    """RULES 3.1: what is decided second sees what was written first; nobody behind them waits for that."""
-    store = _Slow()
-    commits = _commits(store)
-    row = InboxRow(b"k" * 32, "tower", "id", InboxState.HANDLED, 1)
-    tasks = _many(commits, 1)
-    await _turns()
-    tasks += [asyncio.create_task(commits.commit(Ending(inbox=InboxWrite(row, 1)))) for _ in range(2)]
-    tasks += _many(commits, 2)
-    await _turns()
-    store.gate.set()
-    assert all(each.won for each in await asyncio.wait_for(asyncio.gather(*tasks), 1))
-    assert store.groups == [1, 3, 1]
 
 
 async def test_an_unknown_outcome_is_told_to_all_who_shared_it() -> None:
