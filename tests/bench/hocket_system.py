@@ -87,7 +87,7 @@ async def _consume(task: Task, *, step: bool) -> None:
 async def publish(task: Task) -> None:
     """`count` events made and published as the relay does, `window` in flight, each confirmed; without a database."""
     clock, transport = SystemClock(), RabbitTransport(task.amqp, "orders")
-    speaker = OutboxBuilder("orders", Ids(clock, random.SystemRandom()), clock, Signals(), MAX_EVENT_BYTES)
+    builder = OutboxBuilder("orders", Ids(clock, random.SystemRandom()), clock, Signals(), MAX_EVENT_BYTES)
     allowed = saying().declarations.says
     await transport.open()
     await transport.until_ready()
@@ -99,7 +99,7 @@ async def publish(task: Task) -> None:
         nonlocal numbers
         said = [order(numbers + n) for n in range(batch)]
         numbers += batch
-        rows = speaker.rows(said, Causation(None, "orders", speaker.ids.uuid7()), allowed)
+        rows = builder.rows(said, Causation(None, "orders", builder.ids.uuid7()), allowed)
         await transport.publish([row.message for row in rows])
 
     await pipelined(max(1, min(200, task.count) // batch), max(1, task.window // batch), one)

@@ -15,7 +15,7 @@ from services.sandbox.domain import Api, Asked, Did, Entry, Target, Verdict, dec
 from services.sandbox.faults import Faults, Kind, NewFault
 
 
-class World:
+class FakeOutside:
     """Books and faults, in the running loop's time.
 
     `error` and `down` raise `aiohttp.ClientError`, `timeout_after` acts and raises `TimeoutError`.
@@ -61,56 +61,56 @@ class World:
         return verdict.status, dict(verdict.answer)
 
 
-class WorldCards:
-    """The card system of a world."""
+class FakeCards:
+    """The card system outside."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, outside: FakeOutside) -> None:
+        self._outside = outside
 
     async def charge(self, order_id: str, card: str, total_cents: int, *, key: str) -> Charged | Declined | Refused:
         """See `services.payments.service.Cards`."""
         body: dict[str, object] = {"order_id": order_id, "card": card, "total_cents": total_cents}
-        return read_charge(*self._world.ask(Api.CHARGES, key, body))
+        return read_charge(*self._outside.ask(Api.CHARGES, key, body))
 
     async def refund(self, order_id: str, *, key: str, original: str) -> Refunded | Refused:
         """See `services.payments.service.Cards`."""
-        return read_refund(*self._world.ask(Api.REFUNDS, key, {"order_id": order_id, "original": original}))
+        return read_refund(*self._outside.ask(Api.REFUNDS, key, {"order_id": order_id, "original": original}))
 
 
-class WorldStock:
-    """The shop system of a world."""
+class FakeStock:
+    """The shop system outside."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, outside: FakeOutside) -> None:
+        self._outside = outside
 
     async def reserve(self, order_id: str, sku: str, quantity: int, *, key: str) -> Reserved | SoldOut | StockRefused:
         """See `services.inventory.service.Stock`."""
         body: dict[str, object] = {"order_id": order_id, "sku": sku, "quantity": quantity}
-        return read_reservation(*self._world.ask(Api.RESERVATIONS, key, body))
+        return read_reservation(*self._outside.ask(Api.RESERVATIONS, key, body))
 
     async def release(self, order_id: str, *, key: str, original: str) -> None:
         """See `services.inventory.service.Stock`."""
-        self._world.ask(Api.RELEASES, key, {"order_id": order_id, "original": original})
+        self._outside.ask(Api.RELEASES, key, {"order_id": order_id, "original": original})
 
 
-class WorldPost:
-    """The mail system of a world."""
+class FakePost:
+    """The mail system outside."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, outside: FakeOutside) -> None:
+        self._outside = outside
 
     async def send(self, mail: Mail, *, key: str) -> None:
         """See `services.notifications.service.Post`."""
-        self._world.ask(Api.MESSAGES, key, asdict(mail))
+        self._outside.ask(Api.MESSAGES, key, asdict(mail))
 
 
-class WorldCustomers:
-    """The customer system of a world."""
+class FakeCustomers:
+    """The customer system outside."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, outside: FakeOutside) -> None:
+        self._outside = outside
 
     async def enter(self, lead: LeadCaptured, *, key: str) -> str:
         """See `services.crm.service.Customers`."""
-        _, answer = self._world.ask(Api.LEADS, key, dict(entry_of(lead)))
+        _, answer = self._outside.ask(Api.LEADS, key, dict(entry_of(lead)))
         return contact_of(answer)

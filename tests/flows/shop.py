@@ -11,21 +11,21 @@ from services.notifications import notifications
 from services.orders import orders
 from services.orders.domain import NewOrder
 from services.payments import payments
-from tests.flows.fake_outside import World, WorldCards, WorldCustomers, WorldPost, WorldStock
+from tests.flows.fake_outside import FakeCards, FakeCustomers, FakeOutside, FakePost, FakeStock
 
 #: Longer than the retries of any handler of the shop take together, undos included.
 LONG = timedelta(minutes=20)
 
 
-def shop(world: World, *, seed: int = 0) -> AbstractAsyncContextManager[Play]:
+def shop(outside: FakeOutside, *, seed: int = 0) -> AbstractAsyncContextManager[Play]:
     """All services of the shop."""
     return play(
         orders,
-        payments.using(WorldCards(world)),
-        inventory.using(WorldStock(world)),
-        notifications.using(WorldPost(world)),
+        payments.using(FakeCards(outside)),
+        inventory.using(FakeStock(outside)),
+        notifications.using(FakePost(outside)),
         ingress,
-        crm.using(WorldCustomers(world)),
+        crm.using(FakeCustomers(outside)),
         seed=seed,
     )
 

@@ -8,7 +8,7 @@ from services.orders.http import place
 from services.payments.service import card_api
 from services.sandbox.domain import Did, Target
 from services.sandbox.faults import Kind
-from tests.flows.fake_outside import World
+from tests.flows.fake_outside import FakeOutside
 from tests.flows.shop import LONG, order, shop
 
 #: Virtual seconds that the card system is away: far longer than five attempts would last.
@@ -17,28 +17,28 @@ OUTAGE_SECONDS = 120
 
 async def test_orders_wait_for_the_cards_and_lose_no_attempt() -> None:
     """RULES 6.1: while the breaker is open an attempt is deferred, not used up."""
-    world = World()
-    async with shop(world) as stage:
-        fault = world.fault(Target.CARDS, Kind.ERROR)
+    outside = FakeOutside()
+    async with shop(outside) as stage:
+        fault = outside.fault(Target.CARDS, Kind.ERROR)
         for number in range(20):
             await place(order(email=f"c{number}@example.com"), f"key-{number}")
         await stage.quiet()
         await stage.advance(timedelta(seconds=OUTAGE_SECONDS))
         assert not stage.said_of(OrderConfirmed)
         assert not stage.said_of(OrderCancelled)
-        world.faults.remove(fault)
+        outside.faults.remove(fault)
         await stage.advance(LONG)
         assert len(stage.said_of(OrderConfirmed)) == 20
         assert (list(stage.dead), list(stage.zombies)) == ([], [])
-    assert world.did(Target.CARDS) == [Did.CHARGED] * 20
-    _only_probes(world)
-    assert len(world.mailbox()) == 20
+    assert outside.did(Target.CARDS) == [Did.CHARGED] * 20
+    _only_probes(outside)
+    assert len(outside.mailbox()) == 20
 
 
-def _only_probes(world: World) -> None:
+def _only_probes(outside: FakeOutside) -> None:
     """After as many failures in a row as open the breaker, no two requests are nearer than its period."""
-    began = [line.asked.began for line in world.lines if line.asked.api.target is Target.CARDS]
-    failed = [line.verdict.status >= 500 for line in world.lines if line.asked.api.target is Target.CARDS]
+    began = [line.asked.began for line in outside.lines if line.asked.api.target is Target.CARDS]
+    failed = [line.verdict.status >= 500 for line in outside.lines if line.asked.api.target is Target.CARDS]
     failures = failed.index(False)
     assert all(failed[:failures])
     assert failures > card_api.after

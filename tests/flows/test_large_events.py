@@ -47,4 +47,4 @@ async def test_intake_is_bounded_by_bytes_and_every_event_is_done_once(
     assert sum(band.notes.attempts_of(band.queue).values()) == NOTES
     await band.sing(NOTES, NOTES)
     await band.once(2 * NOTES)
-    assert asked[-1] == lane.subscription.prefetch
+    assert asked[-1] == lane.prefetch

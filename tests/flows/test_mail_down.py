@@ -4,31 +4,31 @@ from services.orders.events import OrderConfirmed
 from services.orders.http import place
 from services.sandbox.domain import Did, Target
 from services.sandbox.faults import Kind
-from tests.flows.fake_outside import World
+from tests.flows.fake_outside import FakeOutside
 from tests.flows.shop import LONG, order, shop
 
 
 async def test_a_mail_that_cannot_be_sent_is_kept() -> None:
     """The order is confirmed all the same; the letter names the one subscription that failed."""
-    world = World()
-    world.fault(Target.MAIL, Kind.DOWN, to="lost@example.com")
-    async with shop(world) as stage:
+    outside = FakeOutside()
+    outside.fault(Target.MAIL, Kind.DOWN, to="lost@example.com")
+    async with shop(outside) as stage:
         for number, email in enumerate(("ada@example.com", "lost@example.com", "bob@example.com")):
             await place(order(email=email), f"key-{number}")
         await stage.advance(LONG)
         assert len(stage.said_of(OrderConfirmed)) == 3
         assert list(stage.dead) == ["notifications.tell_customer"]
         assert not list(stage.zombies)
-    assert sorted(world.mailbox()) == [("ada@example.com", "confirmation"), ("bob@example.com", "confirmation")]
+    assert sorted(outside.mailbox()) == [("ada@example.com", "confirmation"), ("bob@example.com", "confirmation")]
 
 
 async def test_a_mail_whose_answer_was_lost_goes_out_once() -> None:
     """Asked again under the same key, the mail system answers and sends nothing more."""
-    world = World()
-    world.fault(Target.MAIL, Kind.TIMEOUT_AFTER, times=2)
-    async with shop(world) as stage:
+    outside = FakeOutside()
+    outside.fault(Target.MAIL, Kind.TIMEOUT_AFTER, times=2)
+    async with shop(outside) as stage:
         await place(order(), "key-1")
         await stage.advance(LONG)
         assert not list(stage.dead)
-    assert world.did(Target.MAIL) == [Did.SENT, Did.REPEATED, Did.REPEATED]
-    assert world.mailbox() == [("ada@example.com", "confirmation")]
+    assert outside.did(Target.MAIL) == [Did.SENT, Did.REPEATED, Did.REPEATED]
+    assert outside.mailbox() == [("ada@example.com", "confirmation")]

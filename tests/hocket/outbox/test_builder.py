@@ -21,7 +21,7 @@ CAUSE = Causation(("/x", "bell.rung", "k"), "bells.ring", FLOW, event_id="e", at
 ALLOWED: dict[tuple[str, int], type[Event]] = {("bell.echoed", 1): Echoed}
 
 
-def speaker(most: int = 1000) -> OutboxBuilder:
+def builder(most: int = 1000) -> OutboxBuilder:
     """Of the service bells."""
     clock = SystemClock()
     return OutboxBuilder("bells", Ids(clock, random.Random(1)), clock, Signals(), most)
@@ -29,7 +29,7 @@ def speaker(most: int = 1000) -> OutboxBuilder:
 
 def test_an_event_becomes_a_row_of_its_subject() -> None:
     """docs/wire.md#envelope: source, routing key, flow, cause; the header says which attempt of the cause said it."""
-    [row] = speaker().rows((Echoed(name="a"),), CAUSE, ALLOWED)
+    [row] = builder().rows((Echoed(name="a"),), CAUSE, ALLOWED)
     envelope = decode(row.message.body, row.message.content_type, {}, datetime.now(UTC))
     assert (row.kind, row.subject, row.message.routing_key) == (RowKind.EVENT, "bell/a", "bell.echoed.v1")
     assert (envelope.source, envelope.correlation_id, envelope.causation_id) == ("/bells", FLOW, "e")
@@ -39,7 +39,7 @@ def test_an_event_becomes_a_row_of_its_subject() -> None:
 def test_what_is_scheduled_has_the_time_at_which_it_is_due() -> None:
     """RULES 4.5: id and key are given now and are what leaves then; `time` is the moment at which it is due."""
     at = datetime(2030, 1, 1, tzinfo=UTC)
-    [row] = speaker().rows((Scheduled(Echoed(name="a"), at=at, key="k"),), CAUSE, ALLOWED)
+    [row] = builder().rows((Scheduled(Echoed(name="a"), at=at, key="k"),), CAUSE, ALLOWED)
     envelope = decode(row.message.body, row.message.content_type, {}, datetime.now(UTC))
     assert (row.kind, row.due, row.schedule, envelope.time) == (
         RowKind.SCHEDULED, at.timestamp(), "bell.echoed k", at,
@@ -56,7 +56,7 @@ def key_of(type_: str, ordinal: int) -> str:
 def test_ordinals_count_within_their_type() -> None:
     """RULES 2.3: what is said of another type between two changes no key, and the way of saying it neither."""
     said = (Echoed(name="a"), Cracked(name="a", why="x"), Scheduled(Echoed(name="b"), at=datetime.now(UTC), key="k"))
-    rows = speaker().rows(said, CAUSE, ALLOWED | {("bell.cracked", 1): Cracked})
+    rows = builder().rows(said, CAUSE, ALLOWED | {("bell.cracked", 1): Cracked})
     now = datetime.now(UTC)
     keys = [decode(row.message.body, row.message.content_type, {}, now).idempotency_key for row in rows]
     assert keys == [key_of("bell.echoed", 0), key_of("bell.cracked", 0), key_of("bell.echoed", 1)]
@@ -65,22 +65,22 @@ def test_ordinals_count_within_their_type() -> None:
 def test_what_must_not_leave_is_refused() -> None:
     """RULES 4.3: undeclared or too big: the sentence names who says what, size and bound, and the way out."""
     with pytest.raises(Unsayable, match=r"bells\.ring says bell\.cracked version 1, which it does not declare"):
-        speaker().rows((Cracked(name="a", why="x"),), CAUSE, ALLOWED)
+        builder().rows((Cracked(name="a", why="x"),), CAUSE, ALLOWED)
     with pytest.raises(Unsayable, match=r"has 773 bytes and the bound is 500: .*raise HOCKET_MAX_EVENT_BYTES"):
-        speaker(500).rows((Echoed(name="a" * 200),), CAUSE, ALLOWED)
+        builder(500).rows((Echoed(name="a" * 200),), CAUSE, ALLOWED)
     for name in ("a" * 300, "a\nb"):
         with pytest.raises(Unsayable, match="has over 255 bytes or contains unprintable characters"):
-            speaker().rows((Echoed(name=name),), CAUSE, ALLOWED)
+            builder().rows((Echoed(name=name),), CAUSE, ALLOWED)
     with pytest.raises(OverflowError):
-        speaker().rows((Scheduled(Echoed(name="a"), after=timedelta.max, key="k"),), CAUSE, ALLOWED)
+        builder().rows((Scheduled(Echoed(name="a"), after=timedelta.max, key="k"),), CAUSE, ALLOWED)
 
 
 def test_an_undo_is_never_too_big() -> None:
     """RULES 5.4: it holds a failure that was small enough itself."""
-    sayer = speaker(1000)
-    [row] = sayer.rows((Echoed(name="a" * 100),), CAUSE, ALLOWED)
+    small = builder(1000)
+    [row] = small.rows((Echoed(name="a" * 100),), CAUSE, ALLOWED)
     failure = decode(row.message.body, row.message.content_type, {}, datetime.now(UTC))
     why: dict[str, Json] = {"id": failure.id, "data": {"text": "x" * 990}}
-    undo = sayer.undo(UndoOrder("run", 1, b""), "bells.hush", why, failure)
+    undo = small.undo(UndoOrder("run", 1, b""), "bells.hush", why, failure)
     assert len(undo.message.body) > 1000
     assert (undo.message.exchange, undo.message.routing_key, undo.message.type) == ("bells", "bells.hush", UNDO_TYPE)

@@ -44,11 +44,11 @@ KeyError: 'region'
 
 
 @dataclass
-class Bench:
+class RunningDesk:
     """One running desk."""
 
     store: Store
-    outsides: OutsideTransactions
+    outside_transactions: OutsideTransactions
     url: str = ""
     http: aiohttp.ClientSession = field(default=None)  # type: ignore[assignment]
     sent: list[tuple[str, bytes, str, str, int]] = field(default_factory=list)
@@ -59,7 +59,7 @@ class Bench:
         self, key: str | None, correlation_id: str | None, connection: object = None
     ) -> AbstractAsyncContextManager[Any]:
         """A real transaction."""
-        return self.outsides.transaction(key, correlation_id)
+        return self.outside_transactions.transaction(key, correlation_id)
 
     async def send(
         self, subscription: str, body: bytes, content_type: str, *,
@@ -106,17 +106,17 @@ class Bench:
 
 
 @asynccontextmanager
-async def bench(address: str) -> AsyncIterator[Bench]:
+async def running_desk(address: str) -> AsyncIterator[RunningDesk]:
     """A desk that runs until the block ends, on the database of this address."""
     clock, ids, signals = SystemClock(), Ids(SystemClock(), random.Random(1)), Signals()
-    speaker = OutboxBuilder("deadletters", ids, clock, signals, MAX_EVENT_BYTES)
+    builder = OutboxBuilder("deadletters", ids, clock, signals, MAX_EVENT_BYTES)
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(store_at(address, deadletters.tables))
-        outsides = OutsideTransactions(
-            runtime_of("deadletters", store, clock), deadletters.declarations, speaker, {}, lambda name, state: None,
+        outside_transactions = OutsideTransactions(
+            runtime_of("deadletters", store, clock), deadletters.declarations, builder, {}, lambda name, state: None,
             lambda: False, lambda rows: None,
         )  # fmt: skip
-        made = Bench(store, outsides)
+        made = RunningDesk(store, outside_transactions)
         stack.enter_context(here({"deadletters": made}))
         web = HttpServer("deadletters", "127.0.0.1", 0, deadletters.mounts, list, lambda: True, bytes)
         await web.start()

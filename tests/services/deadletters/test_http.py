@@ -7,17 +7,17 @@ import pytest
 
 from hocket.envelope import CONTENT_TYPE
 from hocket.observe import Raw
-from tests.services.deadletters.running_desk import ACT, Bench, bench, dead, event, manifest, receipt, time
+from tests.services.deadletters.running_desk import ACT, RunningDesk, dead, event, manifest, receipt, running_desk, time
 
 
 @pytest.fixture
-async def desk(address: str) -> AsyncIterator[Bench]:
+async def desk(address: str) -> AsyncIterator[RunningDesk]:
     """A running desk without letters."""
-    async with bench(address) as made:
+    async with running_desk(address) as made:
         yield made
 
 
-async def test_a_letter_is_kept_whole_with_its_cause_and_attempts(desk: Bench) -> None:
+async def test_a_letter_is_kept_whole_with_its_cause_and_attempts(desk: RunningDesk) -> None:
     """What died is readable by its identity: cause, attempts, event, and its sensitive fields masked."""
     await desk.told(manifest())
     await desk.dead(dead())
@@ -35,7 +35,7 @@ async def test_a_letter_is_kept_whole_with_its_cause_and_attempts(desk: Bench) -
     assert "ada1@example.com" not in str(letter)
 
 
-async def test_an_event_no_manifest_names_is_masked_whole(desk: Bench) -> None:
+async def test_an_event_no_manifest_names_is_masked_whole(desk: RunningDesk) -> None:
     """Before a service has said which fields are sensitive, no value is shown."""
     await desk.dead(dead())
     letter = await desk.letter("letter-1")
@@ -43,7 +43,7 @@ async def test_an_event_no_manifest_names_is_masked_whole(desk: Bench) -> None:
     assert "12990" not in str(letter)
 
 
-async def test_a_second_arrival_reopens_the_letter(desk: Bench) -> None:
+async def test_a_second_arrival_reopens_the_letter(desk: RunningDesk) -> None:
     """RULES 8.1: the same letter again adds to its history and waits anew; the same copy twice counts once."""
     await desk.dead(dead())
     await desk.act("letter-1", "replay", 202)
@@ -56,7 +56,7 @@ async def test_a_second_arrival_reopens_the_letter(desk: Bench) -> None:
     assert (await desk.act("letter-1", "replay", 202))["attempt"] == 11
 
 
-async def test_a_replay_dying_under_another_identity_is_the_same_letter(desk: Bench) -> None:
+async def test_a_replay_dying_under_another_identity_is_the_same_letter(desk: RunningDesk) -> None:
     """RULES 8.4: a letter without an inbox row gets one when its replay runs; both ids lead to the one letter."""
     await desk.dead(dead(death_cause="version", attempt=1))
     await desk.act("letter-1", "replay", 202)
@@ -65,7 +65,7 @@ async def test_a_replay_dying_under_another_identity_is_the_same_letter(desk: Be
     assert len((await desk.letters())["letters"]) == 1
 
 
-async def test_a_later_handled_receipt_settles(desk: Bench) -> None:
+async def test_a_later_handled_receipt_settles(desk: RunningDesk) -> None:
     """RULES 8.2: handled at a later attempt settles an open letter, by a replay or by another way."""
     await desk.dead(dead(1), dead(2))
     await desk.act("letter-1", "replay", 202)
@@ -78,7 +78,7 @@ async def test_a_later_handled_receipt_settles(desk: Bench) -> None:
     assert "handled already" in refused["error"]
 
 
-async def test_a_receipt_may_come_before_the_letter(desk: Bench) -> None:
+async def test_a_receipt_may_come_before_the_letter(desk: RunningDesk) -> None:
     """RULES 8.2: the order of arrival of letter and receipt does not matter."""
     await desk.told(receipt(1, 6), receipt(2, 4, "retry"))
     await desk.dead(dead(1), dead(2))
@@ -86,14 +86,14 @@ async def test_a_receipt_may_come_before_the_letter(desk: Bench) -> None:
     assert (await desk.letter("letter-2"))["state"] == "pending"
 
 
-async def test_a_receipt_of_an_earlier_attempt_settles_nothing(desk: Bench) -> None:
+async def test_a_receipt_of_an_earlier_attempt_settles_nothing(desk: RunningDesk) -> None:
     """RULES 8.2: only a later attempt than the letter's counts."""
     await desk.dead(dead())
     await desk.told(receipt(1, 5), receipt(1, 2))
     assert (await desk.letter("letter-1"))["state"] == "pending"
 
 
-async def test_an_obsolete_receipt_settles_as_obsolete(desk: Bench) -> None:
+async def test_an_obsolete_receipt_settles_as_obsolete(desk: RunningDesk) -> None:
     """RULES 5.6: a replay of what was undone ends obsolete, and so does its letter."""
     await desk.dead(dead())
     await desk.act("letter-1", "replay", 202)
@@ -101,7 +101,7 @@ async def test_an_obsolete_receipt_settles_as_obsolete(desk: Bench) -> None:
     assert (await desk.letter("letter-1"))["state"] == "obsolete"
 
 
-async def test_what_has_spoken_is_obsolete_and_not_replayed(desk: Bench) -> None:
+async def test_what_has_spoken_is_obsolete_and_not_replayed(desk: RunningDesk) -> None:
     """RULES 5.5: what on_dead said stands, so the replay is refused with that sentence."""
     await desk.dead(dead(death_spoke=1))
     assert (await desk.letter("letter-1"))["state"] == "obsolete"
@@ -109,7 +109,7 @@ async def test_what_has_spoken_is_obsolete_and_not_replayed(desk: Bench) -> None
     assert desk.sent == []
 
 
-async def test_a_conflict_is_not_replayed_as_it_is(desk: Bench) -> None:
+async def test_a_conflict_is_not_replayed_as_it_is(desk: RunningDesk) -> None:
     """RULES 8.2: a conflict letter is refused, and the winner's receipts do not settle it."""
     await desk.dead(dead(attempt=1, death_cause="conflict"))
     await desk.told(receipt(1, 2))
@@ -118,7 +118,7 @@ async def test_a_conflict_is_not_replayed_as_it_is(desk: Bench) -> None:
     assert (await desk.act("letter-1", "discard", 200))["state"] == "discarded"
 
 
-async def test_a_replay_is_the_same_bytes_to_one_subscription(desk: Bench) -> None:
+async def test_a_replay_is_the_same_bytes_to_one_subscription(desk: RunningDesk) -> None:
     """RULES 8.4: same body, the one subscription, one attempt more than the letter's, an id of its own."""
     await desk.dead(dead(attempt=5))
     async with desk.http.get("/api/dead/letter-1/replay") as answer:
@@ -135,7 +135,7 @@ async def test_a_replay_is_the_same_bytes_to_one_subscription(desk: Bench) -> No
     assert (act["kind"], act["reason"], act["who"]) == ("replay", "region is back", "127.0.0.1")
 
 
-async def test_a_pending_replay_is_not_sent_twice(desk: Bench) -> None:
+async def test_a_pending_replay_is_not_sent_twice(desk: RunningDesk) -> None:
     """A replay without an answer is refused with the sentence that says since when it waits."""
     await desk.dead(dead())
     await desk.act("letter-1", "replay", 202)
@@ -143,7 +143,7 @@ async def test_a_pending_replay_is_not_sent_twice(desk: Bench) -> None:
     assert len(desk.sent) == 1
 
 
-async def test_a_send_that_failed_is_repeated_under_the_same_id(desk: Bench) -> None:
+async def test_a_send_that_failed_is_repeated_under_the_same_id(desk: RunningDesk) -> None:
     """The act stands although the broker did not take it; asked again it keeps its replay id and attempt."""
     await desk.dead(dead())
     desk.refuses = "no broker at 127.0.0.1:5672"
@@ -158,7 +158,7 @@ async def test_a_send_that_failed_is_repeated_under_the_same_id(desk: Bench) -> 
     assert len((await desk.letter("letter-1"))["acts"]) == 1
 
 
-async def test_a_duplicate_ends_a_replay(desk: Bench) -> None:
+async def test_a_duplicate_ends_a_replay(desk: RunningDesk) -> None:
     """A replay that met an inbox which knew it leaves the letter to a person: nobody said that it was handled."""
     await desk.dead(dead())
     await desk.act("letter-1", "replay", 202)
@@ -167,7 +167,7 @@ async def test_a_duplicate_ends_a_replay(desk: Bench) -> None:
     await desk.act("letter-1", "replay", 202)
 
 
-async def test_a_discard_needs_a_reason_and_holds_until_it_dies_again(desk: Bench) -> None:
+async def test_a_discard_needs_a_reason_and_holds_until_it_dies_again(desk: RunningDesk) -> None:
     """A discarded letter is settled by a person, with the reason; a new death re-opens it."""
     await desk.dead(dead())
     assert "needs a reason" in (await desk.act("letter-1", "discard", 409, " "))["error"]
@@ -191,7 +191,7 @@ async def test_a_discard_needs_a_reason_and_holds_until_it_dies_again(desk: Benc
     ],
 )
 @pytest.mark.parametrize("path", ["/api/dead/letter-1", "/letters/letter-1"])
-async def test_a_foreign_page_cannot_act(desk: Bench, act: str, headers: dict[str, str], path: str) -> None:
+async def test_a_foreign_page_cannot_act(desk: RunningDesk, act: str, headers: dict[str, str], path: str) -> None:
     """An act needs a same-origin request or a program's header: everything else is 403 and does nothing."""
     await desk.dead(dead())
     async with desk.http.post(f"{path}/{act}", data={"reason": "evil"}, headers=headers) as answer:
@@ -200,7 +200,7 @@ async def test_a_foreign_page_cannot_act(desk: Bench, act: str, headers: dict[st
     assert (await desk.letter("letter-1"))["state"] == "pending"
 
 
-async def test_our_own_page_can_act(desk: Bench) -> None:
+async def test_our_own_page_can_act(desk: RunningDesk) -> None:
     """The origin of the desk itself, as a browser sends it, may act; then its page says what was done."""
     await desk.dead(dead())
     own = {"Origin": desk.url, "Sec-Fetch-Site": "same-origin"}
@@ -210,7 +210,7 @@ async def test_our_own_page_can_act(desk: Bench) -> None:
     assert len(desk.sent) == 1
 
 
-async def test_who_acts_is_written_down(desk: Bench) -> None:
+async def test_who_acts_is_written_down(desk: RunningDesk) -> None:
     """The name that a proxy vouches for stands at the act."""
     await desk.dead(dead())
     headers = {**ACT, "X-Forwarded-User": "mia"}
@@ -219,7 +219,7 @@ async def test_who_acts_is_written_down(desk: Bench) -> None:
     assert (await desk.letter("letter-1"))["acts"][0]["who"] == "mia"
 
 
-async def test_letters_are_listed_by_pages_and_filters(desk: Bench) -> None:
+async def test_letters_are_listed_by_pages_and_filters(desk: RunningDesk) -> None:
     """Oldest first, in pages that hold while new ones come, by state, cause and subscription."""
     await desk.dead(*(dead(number) for number in range(1, 6)), dead(6, death_cause="rejected"))
     await desk.act("letter-2", "discard", 200)
@@ -235,14 +235,14 @@ async def test_letters_are_listed_by_pages_and_filters(desk: Bench) -> None:
 
 
 @pytest.mark.parametrize("query", ["state=lost", "limit=0", "limit=501", "after=x", "after=-1", "colour=red"])
-async def test_a_wrong_query_names_its_field(desk: Bench, query: str) -> None:
+async def test_a_wrong_query_names_its_field(desk: RunningDesk, query: str) -> None:
     """A filter that cannot be meant is 400 and says which."""
     async with desk.http.get(f"/api/dead?{query}") as answer:
         assert answer.status == 400
         assert query.partition("=")[0] in (await answer.json())["error"]
 
 
-async def test_an_unknown_letter_is_404(desk: Bench) -> None:
+async def test_an_unknown_letter_is_404(desk: RunningDesk) -> None:
     """For reading and for acting."""
     for path in ("/api/dead/none", "/api/dead/none/replay"):
         async with desk.http.get(path) as answer:
@@ -251,7 +251,7 @@ async def test_an_unknown_letter_is_404(desk: Bench) -> None:
     await desk.act("none", "replay", 404)
 
 
-async def test_a_wrong_body_of_an_act_is_400(desk: Bench) -> None:
+async def test_a_wrong_body_of_an_act_is_400(desk: RunningDesk) -> None:
     """A body that is no JSON object of a reason is refused before anything is done."""
     await desk.dead(dead())
     for body in (b"{", b"[]", b'{"reason": 1}', b'{"cause": "x"}'):
@@ -260,7 +260,7 @@ async def test_a_wrong_body_of_an_act_is_400(desk: Bench) -> None:
     assert desk.sent == []
 
 
-async def test_an_undecodable_letter_is_kept_and_can_be_replayed_with_a_warning(desk: Bench) -> None:
+async def test_an_undecodable_letter_is_kept_and_can_be_replayed_with_a_warning(desk: RunningDesk) -> None:
     """What no reader understood keeps its bytes; the dry run says that it would die again."""
     body = b"\xff\xfe not JSON"
     await desk.dead(dead(attempt=1, body=body, death_cause="undecodable"), dead(2))
@@ -276,7 +276,7 @@ async def test_an_undecodable_letter_is_kept_and_can_be_replayed_with_a_warning(
         assert await answer.read() == body
 
 
-async def test_a_death_made_by_the_broker_has_an_identity_of_its_own(desk: Bench) -> None:
+async def test_a_death_made_by_the_broker_has_an_identity_of_its_own(desk: RunningDesk) -> None:
     """RULES 8.1: of a death made by the broker queue, body and first death are the letter's identity."""
     headers = {"x-death": [{"queue": "crm.record_order", "reason": "delivery_limit", "count": 1, "time": time(3)}]}
     raw = Raw(event(1), headers, None, CONTENT_TYPE, "crm.record_order")
@@ -287,7 +287,7 @@ async def test_a_death_made_by_the_broker_has_an_identity_of_its_own(desk: Bench
     assert (await desk.letter(letter["id"]))["state"] == "handled"
 
 
-async def test_a_binary_event_is_replayed_as_one_body(desk: Bench) -> None:
+async def test_a_binary_event_is_replayed_as_one_body(desk: RunningDesk) -> None:
     """RULES 1.5: what stood in headers as attributes is sent in one body; a publisher's other headers go with it."""
     foreign = (
         '{"cloudEvents_specversion": "1.0", "cloudEvents_id": "f-1", "cloudEvents_source": "/shop", '
@@ -304,7 +304,7 @@ async def test_a_binary_event_is_replayed_as_one_body(desk: Bench) -> None:
     assert desk.headers["tenant"] == "north"
 
 
-async def test_an_open_breaker_is_a_warning(desk: Bench) -> None:
+async def test_an_open_breaker_is_a_warning(desk: RunningDesk) -> None:
     """The dry run says when a replay would only wait."""
     await desk.told(manifest())
     await desk.told({
@@ -317,7 +317,7 @@ async def test_an_open_breaker_is_a_warning(desk: Bench) -> None:
     assert plan["then"] == "If it is handled, it may say order.recorded."
 
 
-async def test_hostile_letters_and_receipts_stop_nobody(desk: Bench) -> None:
+async def test_hostile_letters_and_receipts_stop_nobody(desk: RunningDesk) -> None:
     """An undecodable message is a letter like others, its neighbours unharmed, and every page still opens."""
     nasty = "\x00\ud800\u202e" + "9" * 400
     hostile = [

@@ -18,7 +18,7 @@ ACTS = [
 ]
 
 
-class World:
+class Books:
     """Books in a list."""
 
     def __init__(self) -> None:
@@ -42,59 +42,59 @@ class World:
 @pytest.mark.parametrize(("api", "request_", "did"), ACTS)
 def test_a_key_acts_once(api: Api, request_: dict[str, object], did: Did) -> None:
     """Asked again it gives the first answer; with other data it is refused."""
-    world = World()
-    first = world.ask(api, "k1", request_)
-    again = world.ask(api, "k1", request_)
+    books = Books()
+    first = books.ask(api, "k1", request_)
+    again = books.ask(api, "k1", request_)
     assert (first.did, again.did) == (did, Did.REPEATED)
     assert (again.status, again.answer) == (first.status, first.answer)
-    other = world.ask(api, "k1", {**request_, "extra": 1})
+    other = books.ask(api, "k1", {**request_, "extra": 1})
     assert (other.status, other.did) == (409, Did.NONE)
-    assert world.ask(api, "k2", request_).did is did
+    assert books.ask(api, "k2", request_).did is did
 
 
 def test_a_decline_is_an_answer_too() -> None:
     """A declined card stays declined under its key, also once the fault is gone."""
-    world = World()
-    assert world.ask(Api.CHARGES, "k1", {**CHARGE, "card": "declined-1"}).status == 402
-    assert world.ask(Api.CHARGES, "k2", CHARGE, decline=True).did is Did.DECLINED
-    again = world.ask(Api.CHARGES, "k2", CHARGE)
+    books = Books()
+    assert books.ask(Api.CHARGES, "k1", {**CHARGE, "card": "declined-1"}).status == 402
+    assert books.ask(Api.CHARGES, "k2", CHARGE, decline=True).did is Did.DECLINED
+    again = books.ask(Api.CHARGES, "k2", CHARGE)
     assert (again.status, again.did) == (402, Did.REPEATED)
 
 
 def test_no_stock_is_a_409_with_a_word_of_its_own() -> None:
     """Sold out is told apart from a key that is refused."""
-    gone = World().ask(Api.RESERVATIONS, "k1", {"order_id": "A1", "sku": "sold-out-7", "quantity": 1})
+    gone = Books().ask(Api.RESERVATIONS, "k1", {"order_id": "A1", "sku": "sold-out-7", "quantity": 1})
     assert (gone.status, gone.did, gone.answer) == (409, Did.REJECTED, {"error": "sold-out"})
 
 
 def test_a_refund_gives_back_what_its_original_key_took() -> None:
     """Once: a second refund of the same charge, under whatever key, gives back nothing."""
-    world = World()
-    world.ask(Api.CHARGES, "k1", CHARGE)
-    first = world.ask(Api.REFUNDS, "r1", UNDO)
+    books = Books()
+    books.ask(Api.CHARGES, "k1", CHARGE)
+    first = books.ask(Api.REFUNDS, "r1", UNDO)
     assert (first.did, first.answer["refunded_cents"]) == (Did.REFUNDED, 999)
-    again = world.ask(Api.REFUNDS, "r1", UNDO)
+    again = books.ask(Api.REFUNDS, "r1", UNDO)
     assert (again.did, again.answer) == (Did.REPEATED, first.answer)
-    other = world.ask(Api.REFUNDS, "r2", UNDO)
+    other = books.ask(Api.REFUNDS, "r2", UNDO)
     assert (other.status, other.did, other.answer["refunded_cents"]) == (200, Did.NONE, 0)
 
 
 def test_a_refund_that_comes_first_blocks_the_charge() -> None:
     """RULES 5.4: to undo by the step's own key makes the outside refuse what lands later."""
-    world = World()
-    assert world.ask(Api.REFUNDS, "r1", UNDO).did is Did.BLOCKED
-    late = world.ask(Api.CHARGES, "k1", CHARGE)
+    books = Books()
+    assert books.ask(Api.REFUNDS, "r1", UNDO).did is Did.BLOCKED
+    late = books.ask(Api.CHARGES, "k1", CHARGE)
     assert (late.status, late.did) == (409, Did.NONE)
-    assert world.ask(Api.RELEASES, "l1", {"order_id": "A1", "original": "s1"}).did is Did.BLOCKED
-    assert world.ask(Api.RESERVATIONS, "s1", {"order_id": "A1", "sku": "x", "quantity": 1}).status == 409
+    assert books.ask(Api.RELEASES, "l1", {"order_id": "A1", "original": "s1"}).did is Did.BLOCKED
+    assert books.ask(Api.RESERVATIONS, "s1", {"order_id": "A1", "sku": "x", "quantity": 1}).status == 409
 
 
 def test_a_refund_that_failed_blocks_nothing() -> None:
     """A request that a fault answered with 500 did nothing, whatever it asked for."""
-    world = World()
-    world.keep(Asked(Api.REFUNDS, "r1", UNDO, 0.0, "error"), Verdict(500, Did.NONE))
-    assert world.ask(Api.CHARGES, "k1", CHARGE).did is Did.CHARGED
-    assert world.ask(Api.REFUNDS, "r1", UNDO).did is Did.REFUNDED
+    books = Books()
+    books.keep(Asked(Api.REFUNDS, "r1", UNDO, 0.0, "error"), Verdict(500, Did.NONE))
+    assert books.ask(Api.CHARGES, "k1", CHARGE).did is Did.CHARGED
+    assert books.ask(Api.REFUNDS, "r1", UNDO).did is Did.REFUNDED
 
 
 @given(
@@ -108,13 +108,13 @@ def test_a_refund_that_failed_blocks_nothing() -> None:
 )
 def test_the_books_balance_in_every_order(asked: list[tuple[Api, str]]) -> None:
     """Whatever comes in whatever order: at most one charge a key, at most one refund a charge, none without."""
-    world = World()
+    books = Books()
     for api, key in asked:
-        world.ask(api, key, CHARGE if api is Api.CHARGES else UNDO)
-    charged = [line.asked.key for line in world.lines if line.verdict.did is Did.CHARGED]
-    refunded = [line.asked.original for line in world.lines if line.verdict.did is Did.REFUNDED]
+        books.ask(api, key, CHARGE if api is Api.CHARGES else UNDO)
+    charged = [line.asked.key for line in books.lines if line.verdict.did is Did.CHARGED]
+    refunded = [line.asked.original for line in books.lines if line.verdict.did is Did.REFUNDED]
     assert len(charged) == len(set(charged))
     assert len(refunded) == len(set(refunded)) <= charged.count("k1")
-    undone = [number for number, did in enumerate(world.did()) if did in {Did.REFUNDED, Did.BLOCKED}]
-    late = [n for n, line in enumerate(world.lines) if line.verdict.did is Did.CHARGED and line.asked.key == "k1"]
+    undone = [number for number, did in enumerate(books.did()) if did in {Did.REFUNDED, Did.BLOCKED}]
+    late = [n for n, line in enumerate(books.lines) if line.verdict.did is Did.CHARGED and line.asked.key == "k1"]
     assert all(number < undone[0] for number in late if undone)

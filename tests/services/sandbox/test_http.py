@@ -16,7 +16,7 @@ CHARGE = {"order_id": "A1", "card": "tok", "total_cents": 999}
 MAIL = {"to": "ada@example.com", "title": "Welcome", "text": "Hello", "kind": "welcome"}
 
 
-class World:
+class SandboxClient:
     """The sandbox as a client sees it."""
 
     def __init__(self, http: aiohttp.ClientSession) -> None:
@@ -50,144 +50,144 @@ class World:
 
 
 @pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
+async def client(tmp_path: Path) -> AsyncIterator[SandboxClient]:
     """A sandbox that runs."""
     async with serving(sandbox, tmp_path) as http:
-        yield World(http)
+        yield SandboxClient(http)
 
 
-async def test_every_request_is_in_the_books(world: World) -> None:
+async def test_every_request_is_in_the_books(client: SandboxClient) -> None:
     """With its key, its JSON, both times, what it did, and the answer it got."""
-    assert await world.post("/cards/charges", CHARGE, "k1") == (201, {"id": "ch_1"})
+    assert await client.post("/cards/charges", CHARGE, "k1") == (201, {"id": "ch_1"})
     refund = {"order_id": "A1", "original": "k1"}
-    assert await world.post("/cards/refunds", refund, "r1") == (200, {"id": "re_2", "refunded_cents": 999})
-    first, second = await world.books("cards")
+    assert await client.post("/cards/refunds", refund, "r1") == (200, {"id": "re_2", "refunded_cents": 999})
+    first, second = await client.books("cards")
     assert (first["target"], first["api"], first["key"], first["original"]) == ("cards", "cards/charges", "k1", "")
     assert (first["request"], first["answer"], first["fault"]) == (CHARGE, {"id": "ch_1"}, "")
     assert first["began"] <= first["ended"] <= second["began"]
     assert (second["did"], second["original"], second["request"]) == ("refunded", "k1", refund)
 
 
-async def test_each_system_does_its_own(world: World) -> None:
+async def test_each_system_does_its_own(client: SandboxClient) -> None:
     """Stock, crm and mail act and book beside the cards; the mailbox holds each mail once."""
     reservation = {"order_id": "A1", "sku": "lamp", "quantity": 1}
-    assert (await world.post("/stock/reservations", reservation, "s1"))[0] == 201
+    assert (await client.post("/stock/reservations", reservation, "s1"))[0] == 201
     sold_out = {**reservation, "sku": "sold-out"}
-    assert await world.post("/stock/reservations", sold_out, "s2") == (409, {"error": "sold-out"})
-    assert (await world.post("/stock/releases", {"order_id": "A1", "original": "s1"}, "l1"))[0] == 200
-    assert (await world.post("/crm/leads", {"email": "a@b", "campaign": "x"}, "c1"))[0] == 201
+    assert await client.post("/stock/reservations", sold_out, "s2") == (409, {"error": "sold-out"})
+    assert (await client.post("/stock/releases", {"order_id": "A1", "original": "s1"}, "l1"))[0] == 200
+    assert (await client.post("/crm/leads", {"email": "a@b", "campaign": "x"}, "c1"))[0] == 201
     for _ in range(2):
-        assert (await world.post("/mail/messages", MAIL, "m1"))[0] == 201
-    assert await world.did("stock") == [("s1", 201, "reserved"), ("s2", 409, "rejected"), ("l1", 200, "released")]
-    assert await world.did("crm") == [("c1", 201, "entered")]
-    assert await world.did("mail") == [("m1", 201, "sent"), ("m1", 201, "repeated")]
-    [mail] = (await world.get("/mailbox"))["mails"]
+        assert (await client.post("/mail/messages", MAIL, "m1"))[0] == 201
+    assert await client.did("stock") == [("s1", 201, "reserved"), ("s2", 409, "rejected"), ("l1", 200, "released")]
+    assert await client.did("crm") == [("c1", 201, "entered")]
+    assert await client.did("mail") == [("m1", 201, "sent"), ("m1", 201, "repeated")]
+    [mail] = (await client.get("/mailbox"))["mails"]
     assert mail.items() >= {**MAIL, "key": "m1"}.items()
 
 
-async def test_many_at_once_under_one_key_charge_once(world: World) -> None:
+async def test_many_at_once_under_one_key_charge_once(client: SandboxClient) -> None:
     """Fifty doubles at the same moment, beside fifty others: one charge a key."""
     answers = await asyncio.gather(
-        *(world.post("/cards/charges", CHARGE, "same") for _ in range(50)),
-        *(world.post("/cards/charges", CHARGE, f"k{number}") for number in range(50)),
+        *(client.post("/cards/charges", CHARGE, "same") for _ in range(50)),
+        *(client.post("/cards/charges", CHARGE, f"k{number}") for number in range(50)),
     )
     assert {status for status, _ in answers} == {201}
     assert len({answer["id"] for _, answer in answers}) == 51
-    did = [line["did"] for line in await world.books("cards")]
+    did = [line["did"] for line in await client.books("cards")]
     assert (did.count("charged"), did.count("repeated")) == (51, 49)
 
 
-async def test_a_timeout_after_the_deed_gives_the_first_answer_later(world: World) -> None:
+async def test_a_timeout_after_the_deed_gives_the_first_answer_later(client: SandboxClient) -> None:
     """The caller gives up, the charge stands; asked again under its key it answers as it would have."""
-    await world.fault(target="cards", kind="timeout_after", match={"card": "tok"}, times=1, delay_ms=400)
+    await client.fault(target="cards", kind="timeout_after", match={"card": "tok"}, times=1, delay_ms=400)
     with pytest.raises(TimeoutError):
-        await world.post("/cards/charges", CHARGE, "k1", timeout=aiohttp.ClientTimeout(total=0.1))
-    assert await world.post("/cards/charges", CHARGE, "k1") == (201, {"id": "ch_1"})
+        await client.post("/cards/charges", CHARGE, "k1", timeout=aiohttp.ClientTimeout(total=0.1))
+    assert await client.post("/cards/charges", CHARGE, "k1") == (201, {"id": "ch_1"})
     async with asyncio.timeout(5):
-        while (books := await world.books("cards"))[0]["ended"] is None:  # noqa: ASYNC110 - it stands behind HTTP
+        while (books := await client.books("cards"))[0]["ended"] is None:  # noqa: ASYNC110 - it stands behind HTTP
             await asyncio.sleep(0.02)
     assert [line["did"] for line in books] == ["charged", "repeated"]
     assert books[0]["fault"] == "timeout_after"
     assert books[0]["ended"] - books[0]["began"] >= 0.4
 
 
-async def test_a_delay_is_a_late_deed(world: World) -> None:
+async def test_a_delay_is_a_late_deed(client: SandboxClient) -> None:
     """A refund that comes while a delayed charge is under way blocks it."""
-    await world.fault(target="cards", kind="delay", match={"card": "tok"}, times=1, delay_ms=300)
-    charge = asyncio.create_task(world.post("/cards/charges", CHARGE, "k1"))
+    await client.fault(target="cards", kind="delay", match={"card": "tok"}, times=1, delay_ms=300)
+    charge = asyncio.create_task(client.post("/cards/charges", CHARGE, "k1"))
     async with asyncio.timeout(5):
-        while (await world.get("/faults"))["faults"]:  # noqa: ASYNC110 - it stands behind HTTP
+        while (await client.get("/faults"))["faults"]:  # noqa: ASYNC110 - it stands behind HTTP
             await asyncio.sleep(0.01)
-    assert (await world.post("/cards/refunds", {"order_id": "A1", "original": "k1"}, "r1"))[1]["refunded_cents"] == 0
+    assert (await client.post("/cards/refunds", {"order_id": "A1", "original": "k1"}, "r1"))[1]["refunded_cents"] == 0
     assert (await charge)[0] == 409
-    assert await world.did("cards") == [("r1", 200, "blocked"), ("k1", 409, "none")]
+    assert await client.did("cards") == [("r1", 200, "blocked"), ("k1", 409, "none")]
 
 
 @pytest.mark.parametrize(("kind", "status"), [("error", 500), ("down", 503)])
-async def test_a_system_that_fails_does_nothing(world: World, kind: str, status: int) -> None:
+async def test_a_system_that_fails_does_nothing(client: SandboxClient, kind: str, status: int) -> None:
     """Until the fault is removed; the same key then acts."""
-    fault = await world.fault(target="mail", kind=kind, match={"to": "ada@example.com"})
-    assert (await world.post("/mail/messages", MAIL, "m1"))[0] == status
-    assert (await world.post("/mail/messages", {**MAIL, "to": "bob@example.com"}, "m2"))[0] == 201
-    async with world.http.delete(f"/faults/{fault}") as answer:
+    fault = await client.fault(target="mail", kind=kind, match={"to": "ada@example.com"})
+    assert (await client.post("/mail/messages", MAIL, "m1"))[0] == status
+    assert (await client.post("/mail/messages", {**MAIL, "to": "bob@example.com"}, "m2"))[0] == 201
+    async with client.http.delete(f"/faults/{fault}") as answer:
         assert answer.status == 204
-    assert (await world.post("/mail/messages", MAIL, "m1"))[0] == 201
-    assert await world.did("mail") == [("m1", status, "none"), ("m2", 201, "sent"), ("m1", 201, "sent")]
-    assert [line["fault"] for line in await world.books("mail")] == [kind, "", ""]
+    assert (await client.post("/mail/messages", MAIL, "m1"))[0] == 201
+    assert await client.did("mail") == [("m1", status, "none"), ("m2", 201, "sent"), ("m1", 201, "sent")]
+    assert [line["fault"] for line in await client.books("mail")] == [kind, "", ""]
 
 
-async def test_a_decline_on_demand(world: World) -> None:
+async def test_a_decline_on_demand(client: SandboxClient) -> None:
     """A card that would pay is declined, and stays so under its key."""
-    await world.fault(target="cards", kind="decline", times=1)
-    assert (await world.post("/cards/charges", CHARGE, "k1"))[0] == 402
-    assert (await world.post("/cards/charges", CHARGE, "k1"))[0] == 402
-    assert await world.did("cards") == [("k1", 402, "declined"), ("k1", 402, "repeated")]
+    await client.fault(target="cards", kind="decline", times=1)
+    assert (await client.post("/cards/charges", CHARGE, "k1"))[0] == 402
+    assert (await client.post("/cards/charges", CHARGE, "k1"))[0] == 402
+    assert await client.did("cards") == [("k1", 402, "declined"), ("k1", 402, "repeated")]
 
 
-async def test_faults_are_listed_and_removed(world: World) -> None:
+async def test_faults_are_listed_and_removed(client: SandboxClient) -> None:
     """One by one, by target, and nothing that is not there."""
-    one = await world.fault(target="crm", kind="down", seconds=60, times=3)
-    await world.fault(target="cards", kind="error")
-    listed = (await world.get("/faults"))["faults"]
+    one = await client.fault(target="crm", kind="down", seconds=60, times=3)
+    await client.fault(target="cards", kind="error")
+    listed = (await client.get("/faults"))["faults"]
     assert [(each["id"], each["target"], each["left"]) for each in listed] == [(1, "crm", 3), (2, "cards", None)]
-    async with world.http.delete("/faults", params={"target": "cards"}) as answer:
+    async with client.http.delete("/faults", params={"target": "cards"}) as answer:
         assert await answer.json() == {"removed": 1}
-    async with world.http.delete(f"/faults/{one + 7}") as answer:
+    async with client.http.delete(f"/faults/{one + 7}") as answer:
         assert answer.status == 404
-    async with world.http.delete("/faults", params={"target": "moon"}) as answer:
+    async with client.http.delete("/faults", params={"target": "moon"}) as answer:
         assert answer.status == 404
-    assert (await world.post("/faults", {"target": "cards"}))[0] == 422
-    assert len((await world.get("/faults"))["faults"]) == 1
+    assert (await client.post("/faults", {"target": "cards"}))[0] == 422
+    assert len((await client.get("/faults"))["faults"]) == 1
 
 
-async def test_a_mistaken_request_is_booked_and_does_nothing(world: World) -> None:
+async def test_a_mistaken_request_is_booked_and_does_nothing(client: SandboxClient) -> None:
     """No key, no JSON, no object, a missing field: each is told and none acts."""
-    assert (await world.post("/cards/charges", CHARGE))[0] == 400
-    assert (await world.post("/cards/charges", CHARGE, "k" * 256))[0] == 400
-    assert (await world.post("/cards/charges", [1], "k1"))[0] == 400
-    async with world.http.post("/cards/charges", data=b"\xff{", headers={"Idempotency-Key": "k1"}) as answer:
+    assert (await client.post("/cards/charges", CHARGE))[0] == 400
+    assert (await client.post("/cards/charges", CHARGE, "k" * 256))[0] == 400
+    assert (await client.post("/cards/charges", [1], "k1"))[0] == 400
+    async with client.http.post("/cards/charges", data=b"\xff{", headers={"Idempotency-Key": "k1"}) as answer:
         assert answer.status == 400
-    status, answer_ = await world.post("/cards/charges", {"order_id": "A1", "card": "x"}, "k1")
+    status, answer_ = await client.post("/cards/charges", {"order_id": "A1", "card": "x"}, "k1")
     assert (status, answer_["fields"][0]["field"]) == (422, "total_cents")
-    assert (await world.post("/cards/refunds", {"order_id": "A1", "original": "\ud800"}, "r1"))[0] == 422
-    assert {line[2] for line in await world.did("cards")} == {"none"}
-    assert (await world.post("/cards/charges", CHARGE, "k1"))[0] == 201
+    assert (await client.post("/cards/refunds", {"order_id": "A1", "original": "\ud800"}, "r1"))[0] == 422
+    assert {line[2] for line in await client.did("cards")} == {"none"}
+    assert (await client.post("/cards/charges", CHARGE, "k1"))[0] == 201
 
 
-async def test_books_are_read_by_pages(world: World) -> None:
+async def test_books_are_read_by_pages(client: SandboxClient) -> None:
     """`next` leads from page to page and ends with null; a page has a bound."""
     for number in range(5):
-        await world.post("/mail/messages", MAIL, f"m{number}")
-        await world.post("/cards/charges", CHARGE, f"k{number}")
+        await client.post("/mail/messages", MAIL, f"m{number}")
+        await client.post("/cards/charges", CHARGE, f"k{number}")
     seen, after = list[str](), 0
     for _ in itertools.count():
-        page = await world.get(f"/books/cards?after={after}&limit=2")
+        page = await client.get(f"/books/cards?after={after}&limit=2")
         seen += [line["key"] for line in page["books"]]
         if page["next"] is None:
             break
         after = page["next"]
     assert seen == ["k0", "k1", "k2", "k3", "k4"]
-    assert len((await world.get("/mailbox?limit=3"))["mails"]) == 3
+    assert len((await client.get("/mailbox?limit=3"))["mails"]) == 3
     for path, status in (("/books/cards?limit=501", 422), ("/books/cards?after=x", 422), ("/books/moon", 404)):
-        async with world.http.get(path) as answer:
+        async with client.http.get(path) as answer:
             assert answer.status == status

@@ -8,20 +8,20 @@ from pathlib import Path
 import pytest
 
 from tests.hocket.cli.terminal import Ended, Terminal
-from tests.services.deadletters.running_desk import Bench, bench, dead, manifest
+from tests.services.deadletters.running_desk import RunningDesk, dead, manifest, running_desk
 
 
 @pytest.fixture
-async def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
+async def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[RunningDesk]:
     """A desk with two letters, found by HOCKET_DESK_URL."""
-    async with bench(f"sqlite:///{tmp_path}/desk.db") as made:
+    async with running_desk(f"sqlite:///{tmp_path}/desk.db") as made:
         await made.told(manifest())
         await made.dead(dead(1), dead(2))
         monkeypatch.setenv("HOCKET_DESK_URL", made.url)
         yield made
 
 
-async def test_list_shows_what_waits(hocket: Terminal, desk: Bench) -> None:
+async def test_list_shows_what_waits(hocket: Terminal, desk: RunningDesk) -> None:
     """One line for each letter, with its whole id for the next command; closed ones only on request."""
     await desk.act("letter-2", "discard", 200)
     ended = await asyncio.to_thread(hocket, "dead", "list")
@@ -36,7 +36,7 @@ async def test_list_shows_what_waits(hocket: Terminal, desk: Bench) -> None:
     assert (none.status, none.out) == (0, "No letter is handled.\n")
 
 
-async def test_show_tells_the_letter(hocket: Terminal, desk: Bench) -> None:
+async def test_show_tells_the_letter(hocket: Terminal, desk: RunningDesk) -> None:
     """The event, the cause, the attempts, and the data with sensitive fields masked."""
     ended = await asyncio.to_thread(hocket, "dead", "show", "letter-1")
     assert ended.status == 0
@@ -45,7 +45,7 @@ async def test_show_tells_the_letter(hocket: Terminal, desk: Bench) -> None:
     assert "ada1@example.com" not in ended.out
 
 
-async def test_replay_says_first_what_it_would_do(hocket: Terminal, desk: Bench) -> None:
+async def test_replay_says_first_what_it_would_do(hocket: Terminal, desk: RunningDesk) -> None:
     """`--dry-run` sends nothing; without it the letter goes to its one subscription; a second time is refused."""
     would = await asyncio.to_thread(hocket, "dead", "replay", "letter-1", "--dry-run")
     assert (would.status, would.out.splitlines()[0]) == (
@@ -62,7 +62,7 @@ async def test_replay_says_first_what_it_would_do(hocket: Terminal, desk: Bench)
     assert len(desk.sent) == 1
 
 
-async def test_discard_needs_a_reason(hocket: Terminal, desk: Bench) -> None:
+async def test_discard_needs_a_reason(hocket: Terminal, desk: RunningDesk) -> None:
     """A letter is discarded only with a reason."""
     assert (await asyncio.to_thread(hocket, "dead", "discard", "letter-1")).status == 2
     done = await asyncio.to_thread(hocket, "dead", "discard", "letter-1", "--reason", "a test order")
@@ -70,7 +70,7 @@ async def test_discard_needs_a_reason(hocket: Terminal, desk: Bench) -> None:
     assert (await desk.letter("letter-1"))["acts"][0]["reason"] == "a test order"
 
 
-async def test_json_is_the_desks_answer(hocket: Terminal, desk: Bench) -> None:
+async def test_json_is_the_desks_answer(hocket: Terminal, desk: RunningDesk) -> None:
     """`--json` prints the desk's answer, also if it refuses."""
     listed = await asyncio.to_thread(hocket, "dead", "list", "--json")
     assert [letter["id"] for letter in json.loads(listed.out)["letters"]] == ["letter-1", "letter-2"]
@@ -81,7 +81,7 @@ async def test_json_is_the_desks_answer(hocket: Terminal, desk: Bench) -> None:
     assert "no letter none" in json.loads(refused.out)["error"]
 
 
-async def test_a_letter_that_is_not_there_is_status_1(hocket: Terminal, desk: Bench) -> None:
+async def test_a_letter_that_is_not_there_is_status_1(hocket: Terminal, desk: RunningDesk) -> None:
     """An unknown letter ends with status 1 and the desk's message."""
     ended: Ended = await asyncio.to_thread(hocket, "dead", "show", "none")
     assert (ended.status, ended.out) == (1, "")
@@ -97,7 +97,7 @@ async def test_no_desk_is_one_sentence(hocket: Terminal, unused_tcp_port: int) -
     assert (await asyncio.to_thread(hocket, "dead", "list", "--desk", "ftp://desk")).status == 2
 
 
-async def test_what_is_shown_cannot_command_the_terminal(hocket: Terminal, desk: Bench) -> None:
+async def test_what_is_shown_cannot_command_the_terminal(hocket: Terminal, desk: RunningDesk) -> None:
     """Control and bidi characters of a letter are printed as their code points."""
     await desk.dead(dead(3, death_error="\x1b[2Jgone\u202e"))
     ended = await asyncio.to_thread(hocket, "dead", "list")

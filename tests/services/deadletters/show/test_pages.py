@@ -13,7 +13,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from tests.browser import NEEDS_CHROMIUM, Person, chromium
-from tests.services.deadletters.running_desk import Bench, bench, dead, event, manifest, receipt
+from tests.services.deadletters.running_desk import RunningDesk, dead, event, manifest, receipt, running_desk
 
 pytestmark = NEEDS_CHROMIUM
 #: docs/console.md §11: nodes of one page.
@@ -28,9 +28,9 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chro
 
 
 @pytest.fixture
-async def desk(tmp_path: Path) -> AsyncIterator[Bench]:
+async def desk(tmp_path: Path) -> AsyncIterator[RunningDesk]:
     """A desk with three letters of one cause and one of another."""
-    async with bench(f"sqlite:///{tmp_path}/desk.db") as made:
+    async with running_desk(f"sqlite:///{tmp_path}/desk.db") as made:
         await made.told(manifest())
         await made.dead(dead(1), dead(2), dead(3), dead(9, 1, death_cause="conflict", death_error="same key"))
         yield made
@@ -39,7 +39,7 @@ async def desk(tmp_path: Path) -> AsyncIterator[Bench]:
 class Reader(Person):
     """A person at the browser who reads the desk."""
 
-    def __init__(self, browser: webdriver.Chrome, desk: Bench) -> None:
+    def __init__(self, browser: webdriver.Chrome, desk: RunningDesk) -> None:
         super().__init__(browser, desk.url)
         self.browser = browser
         self.desk = desk
@@ -72,7 +72,7 @@ class Reader(Person):
 
 
 @pytest.fixture
-async def reader(browser: webdriver.Chrome, desk: Bench) -> AsyncIterator[Reader]:
+async def reader(browser: webdriver.Chrome, desk: RunningDesk) -> AsyncIterator[Reader]:
     """A person before the desk; the page is left afterwards, so that it asks nobody any more."""
     made = Reader(browser, desk)
     await made.complaints()
