@@ -1,16 +1,18 @@
 """The README's snippets are run as they stand."""
 
-import importlib.util
 import re
+import shlex
+import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+#: Seconds that a test of the README may take, start of Python included.
+PYTEST_SECONDS = 120
 #: `[text](path#heading)`, without addresses of other hosts.
 LINK = re.compile(r"\]\((?!\w+://)([^)#]*)(?:#([^)]+))?\)")
 
@@ -20,23 +22,15 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
 
 
-@pytest.fixture
-def shipping(tmp_path: Path) -> ModuleType:
-    """The subscriber of the README and its test, as one module."""
-    path = tmp_path / "shipping_of_the_readme.py"
-    path.write_text("\n".join(blocks("python")))
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-async def test_the_subscriber_of_the_readme_passes_the_test_of_the_readme(shipping: ModuleType) -> None:
-    """A reader who copies both snippets sees a passing test."""
-    await shipping.test_a_paid_order_is_packed_once()
+def test_the_subscriber_of_the_readme_passes_the_test_of_the_readme(tmp_path: Path) -> None:
+    """A reader who copies both snippets into an empty folder and runs the command sees a passing test."""
+    for name, text in zip(("shipping.py", "test_shipping.py"), blocks("python"), strict=True):
+        (tmp_path / name).write_text(text)
+    [command] = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("pytest ")]
+    words = [sys.executable, "-m", *shlex.split(command)]
+    ended = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=PYTEST_SECONDS, check=False)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "1 passed" in ended.stdout
 
 
 def test_the_subscriber_fits_in_twenty_lines() -> None:
