@@ -15,7 +15,7 @@ MAPPED = """
 import ctypes, sys
 sys.path.insert(0, sys.argv[2])
 import process_memory
-if sys.argv[1] == "steady":
+if sys.argv[1] == "fixed":
     assert process_memory.fix_mmap_threshold()
 libc = ctypes.CDLL(None)
 libc.malloc.restype = ctypes.c_void_p
@@ -36,7 +36,7 @@ def test_a_read_of_a_socket_is_mapped_by_itself_for_ever() -> None:
     """Without it, the first large block that is freed puts all later reads into the heap."""
     folder = str(Path(process_memory.__file__).parent)
     found = {}
-    for word in ("left alone", "steady"):
+    for word in ("left alone", "fixed"):
         said = subprocess.run([sys.executable, "-c", MAPPED, word, folder], capture_output=True, text=True, check=True)
         found[word] = int(said.stdout)
     assert found == {"left alone": 0, "fixed": 1}
