@@ -20,7 +20,7 @@ from hocket.store.records import OutboxRow, RowKind, Waiting
 #: Seconds for which confirmed rows wait for each other, and rows that one transaction deletes.
 FORGET_LINGER, FORGET_ROWS = 0.25, 512
 #: Waits between tries while the store fails.
-STORE_BACKOFF = Backoff(first=1.0, longest=1.0)
+WRITE_BACKOFF = Backoff(first=1.0, longest=1.0)
 #: Seconds before the next claim where the store may hold more rows that are due.
 MORE_SECONDS = 0.001
 #: Rows that count against the bound of events.
@@ -189,7 +189,7 @@ class Backlog:
             self._claim_due.set()
 
     async def _until_stored(self, write: Callable[[], Awaitable[None]]) -> None:
-        await until_done(write, STORE_BACKOFF, self.runtime.chance, on=StoreError)
+        await until_done(write, WRITE_BACKOFF, self.runtime.chance, on=StoreError)
 
     async def _claim_forever(self) -> None:
         """Claim rows that have become due, and rows that memory lacks."""
@@ -200,7 +200,7 @@ class Backlog:
             try:
                 wait = await self._claim()
             except StoreError:  # do not wait for `_claim_due`: the claim that failed has just set it again
-                await asyncio.sleep(STORE_BACKOFF.first)
+                await asyncio.sleep(WRITE_BACKOFF.first)
                 wait = 0.0
             self._claiming = False
             self.changed.set()

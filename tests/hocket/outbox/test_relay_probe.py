@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import pytest
 
 from hocket.broker.port import Message, Published, Verdict
+from hocket.config import Config
+from hocket.outbox.backlog import FORGET_LINGER
 from hocket.store.records import Ending, OutboxRow, RowKind
 from hocket.worker import Worker
 from tests.hocket.sample_services import Processes, World, bells, until
@@ -60,3 +62,35 @@ async def test_only_the_answer_to_the_probe_lets_the_rest_go(tower: Processes, m
         assert calls.sizes == [3, 4, 1, 1, 2]
         await calls.answer(4, CONFIRMED)
     await tower.quiet()
+
+
+async def test_a_refused_row_is_work_until_it_is_set_aside(tower: Processes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RULES 4.3: the relay is not idle while the store still writes that the broker refused a row."""
+    worker = await tower.start(bells.using(World()))
+    await tower.quiet()
+    calls, written, refuse = Publishes(), asyncio.Event(), worker.runtime.store.refuse
+
+    async def slow(id: int, reason: str) -> None:
+        await written.wait()
+        await refuse(id, reason)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(worker.runtime.transport, "publish", calls.publish)
+        patch.setattr(worker.runtime.store, "refuse", slow)
+        await put(worker, tower, 1)
+        await until(lambda: calls.sizes == [1], 1)
+        await calls.answer(0, Published(Verdict.REFUSED, "too big"))
+        assert not worker.relay.idle
+        written.set()
+        await until(lambda: worker.relay.idle, 1)
+    assert (await worker.runtime.store.waiting()).refused == 1
+
+
+async def test_few_rows_in_memory_do_not_wait_for_many(tower: Processes) -> None:
+    """RULES 4.6: confirmed rows leave memory a part at a time, so that few rows in memory keep up too."""
+    worker = await tower.start(bells.using(World()), Config.model_construct(outbox_memory_rows=16, outbox_batch=4))
+    await tower.quiet()
+    began = tower.clock.monotonic()
+    await put(worker, tower, 160)
+    await until(lambda: worker.relay.idle, 10)
+    assert tower.clock.monotonic() - began < 5 * FORGET_LINGER

@@ -169,7 +169,7 @@ async def test_receipt_linger_seconds(tower: Processes) -> None:
     assert {each.exchange for batch in batches for each in batch} == {RECEIPTS}
 
 
-async def test_keep_seconds(tower: Processes) -> None:
+async def test_topology_seconds(tower: Processes) -> None:
     """The topology is declared again every `HOCKET_TOPOLOGY_SECONDS`."""
     declared = list[float]()
     declare = MemoryTransport.declare
