@@ -58,15 +58,14 @@ class PostgresStore:
         *,
         clock: Clock,
         boot: str,
-        schema: str = "public",
+        schema: str = "",
         settings: PostgresSettings = DEFAULTS,
         transaction_seconds: float = TRANSACTION_SECONDS,
     ) -> None:
-        self._pools = Pools(url.replace("postgresql+asyncpg://", "postgresql://", 1), schema, settings)
+        self._pools = Pools(url, schema, settings)
         self._name = self._pools.shown
         self._clock = clock
         self._boot = boot
-        self._schema = schema
         self._owner_lease = settings.owner_lease_seconds
         self._transaction_seconds = transaction_seconds
         self._refusing: str | None = f"database {self._name} is not open yet"
@@ -84,7 +83,8 @@ class PostgresStore:
         then it may be opened again.
         """
         try:
-            await postgres_schema.create(self._pools, self._schema, tables)
+            await self._pools.sessions.check_pooling()
+            await postgres_schema.create(self._pools, tables)
             await self._pools.open()
             self._refusing = None
             await self._raw(lambda kit: kit.execute(sql.BEGIN_LEASE, self._boot, self._owner_lease))
