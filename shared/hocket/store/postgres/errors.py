@@ -33,7 +33,7 @@ _SENTENCES = {
 _NO_ANSWER = (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError, EOFError)
 
 
-#: What a pooler says, all by one SQLSTATE, and what it means for the address (pgbouncer's words).
+#: What a pooler says as it ends a connection, and what it means for the address (pgbouncer's words).
 _POOLER = {
     "unsupported startup parameter": "is behind a pooler that refuses a parameter of HOCKET_DATABASE_URL: take it out",
     "no such database": "is not known to the pooler: add it there, or name another one in HOCKET_DATABASE_URL",
@@ -92,8 +92,10 @@ def opening_error(database: str, error: Exception) -> HocketError:
 def _refused_address(error: BaseException) -> str:
     """What is wrong with the address itself, "" where that is not known."""
     text = str(error)
-    if code_of(error) == "08P01":
-        return next((said for begin, said in _POOLER.items() if begin in text), "")
+    if code_of(error).startswith("08") and (
+        known := next((said for part, said in _POOLER.items() if part in text), "")
+    ):
+        return known
     if isinstance(error, ValueError | asyncpg.ClientConfigurationError):
         return "cannot be reached by this address: see HOCKET_DATABASE_URL"
     if code_of(error) == "42704" and "configuration parameter" in text:

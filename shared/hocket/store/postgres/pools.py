@@ -117,7 +117,8 @@ class Pools:
 
         self._kit = await asyncpg.create_pool(
             **self.sessions.arguments,
-            min_size=KIT_READY,
+            min_size=0,  # the driver does not refill it by itself, with a log of its own; who needs one makes it
+            init_size=KIT_READY,
             max_size=self._bounds.postgres_kit_pool,
             command_timeout=self.statement_seconds,
             connection_class=KitConnection,
@@ -188,9 +189,18 @@ class Pools:
             yield
         except SQLAlchemyError as error:
             waited = self._bounds.postgres_pool_seconds
-            raise StoreError(f"database {self.shown} gave no connection in {waited:g} s ({error})") from error
+            raise StoreError(
+                f"database {self.shown} gave no connection in {waited:g} s ({error}){self._pooler()}"
+            ) from error
         except Exception as error:
             raise kit_error(self.shown, error) from error
+
+    def _pooler(self) -> str:
+        """What else may be short where a pooler holds a connection of the server for each of ours."""
+        if not self.sessions.pooled or self.sessions.by_transaction:
+            return ""
+        most = self._bounds.postgres_pool + self._bounds.postgres_kit_pool + self._bounds.postgres_read_pool
+        return f": the pooler before it must have {most} connections for this process, the sum of its three pools"
 
     async def borrow(self, borrower: Borrower) -> tuple[HandlerConnection, asyncpg.Connection]:
         """A living connection for one transaction, as SQLAlchemy and as asyncpg see it."""

@@ -98,11 +98,11 @@ class Sessions:
         A pooler gives connections numbers of its own. Two connections that get one server process, one after the other,
         are pooled by transaction; what was set on such a connection would be lost, or somebody else's.
         """
-        if self.by_transaction:
-            return
         async with self._unprepared() as first:
             async with first.transaction():
                 mine = await first.fetchval(_PID)
+            if self.by_transaction:
+                return
             self.pooled = mine != first.get_server_pid()
             if self.pooled and await self._shared(first):
                 raise ConfigError(

@@ -18,7 +18,7 @@ from hocket.config import TRANSACTION_SECONDS, PostgresSettings
 from hocket.errors import StoreError
 from hocket.store.postgres import schema as postgres_schema
 from hocket.store.postgres import sql, statements
-from hocket.store.postgres.errors import kit_error, opening_error, sentence
+from hocket.store.postgres.errors import READ_ONLY, code_of, kit_error, opening_error, sentence
 from hocket.store.postgres.joined import JoinedTx, join
 from hocket.store.postgres.pools import DEFAULTS, Pools
 from hocket.store.postgres.statements import rows_touched
@@ -141,7 +141,13 @@ class PostgresStore:
         try:
             return await self._raw(work)
         except Exception as error:
-            raise kit_error(self._name, error) from error
+            raise await self._known(error) from error
+
+    async def _known(self, error: Exception) -> Exception:
+        """What a failed statement of the kit raises; a server that takes no writes any more is left."""
+        if code_of(error) == READ_ONLY:
+            await self._pools.forsake()
+        return kit_error(self._name, error)
 
     def _terminate(self, pid: int) -> None:
         """End a transaction on the server that its process no longer waits for."""
@@ -233,7 +239,7 @@ class PostgresStore:
             self._uncertain = True
             raise
         except Exception as error:
-            known = kit_error(self._name, error)
+            known = await self._known(error)
             self._uncertain = self._uncertain or isinstance(known, StoreError)
             raise known from error
 
