@@ -38,6 +38,7 @@ NEEDS: dict[Purpose, Sequence[Need]] = {
         Need("chromium", "chromium", "the pages in a real browser"),
         Need("chromedriver", "chromium-driver", "the pages in a real browser"),
         Need("prometheus", "prometheus", "the dashboard's queries"),
+        Need("pgbouncer", "pgbouncer", "PostgreSQL behind a pooler"),
     ),
 }
 

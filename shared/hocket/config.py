@@ -133,6 +133,18 @@ class StopSettings(_Group):
 class PostgresSettings(_Group):
     """Connections to PostgreSQL and their bounds. A process takes at most the three pools for each of its services."""
 
+    postgres_schema: str = _setting(
+        "",
+        "name",
+        "the schema of the tables, made where it is absent; `{service}` is the name; where empty, the first schema of "
+        "the user's `search_path`",
+    )
+    postgres_pooling: Literal["session", "transaction"] = _setting(
+        "session",
+        "mode",
+        "`transaction` behind a pooler that may give each transaction another connection, as pgbouncer's `pool_mode`; "
+        "a statement then takes a few round trips more",
+    )
     postgres_pool: int = _setting(
         16, "connections", "for handlers' transactions; raise it where handlers wait for a connection", 1, 1000
     )
@@ -284,6 +296,10 @@ class Config(
     def database_of(self, service: str) -> str:
         """The database URL of one service."""
         return self.database_url.replace("{service}", service)
+
+    def schema_of(self, service: str) -> str:
+        """The PostgreSQL schema of one service; "" for the first of the user's search path."""
+        return self.postgres_schema.replace("{service}", service)
 
 
 def masked(name: str, value: str) -> str:

@@ -52,7 +52,12 @@ def store(name: str, config: Config, clock: Clock, boot: str) -> CrashableStore:
         from hocket.store.postgres.store import PostgresStore
 
         return PostgresStore(
-            url, clock=clock, boot=boot, settings=config, transaction_seconds=config.transaction_seconds
+            url,
+            clock=clock,
+            boot=boot,
+            schema=config.schema_of(name),
+            settings=config,
+            transaction_seconds=config.transaction_seconds,
         )
     if not url.startswith(SQLITE):
         raise ConfigError(
@@ -70,7 +75,7 @@ def outbox_view(target: str, config: Config) -> OutboxView:
     if url.startswith(POSTGRES):
         from hocket.store.postgres.outbox_view import PostgresOutboxView
 
-        return PostgresOutboxView(url, config.postgres_connect_seconds)
+        return PostgresOutboxView(url, config.schema_of("" if "://" in target else target), config)
     if not url.startswith(SQLITE):
         raise ConfigError(
             f"{url.partition('://')[0]}://… cannot be looked into: name sqlite:///PATH or postgresql://HOST/DATABASE"

@@ -4,8 +4,6 @@ The server: a lost connection, a rolled-back transaction (a serialization failur
 row or the handler: a value that PostgreSQL refuses, a violated constraint. Each gets one sentence that says what to do.
 """
 
-from urllib.parse import urlsplit, urlunsplit
-
 import asyncpg
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -35,13 +33,20 @@ _SENTENCES = {
 _NO_ANSWER = (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError, EOFError)
 
 
+#: What a pooler says as it ends a connection, and what it means for the address (pgbouncer's words).
+_POOLER = {
+    "unsupported startup parameter": "is behind a pooler that refuses a parameter of HOCKET_DATABASE_URL: take it out",
+    "no such database": "is not known to the pooler: add it there, or name another one in HOCKET_DATABASE_URL",
+    "statement pooling": "is behind a pooler that pools by statement, which knows no transactions: pool by session, or "
+    "by transaction with HOCKET_POSTGRES_POOLING=transaction",
+}
+
+
 def shown(url: str) -> str:
-    """The address without its password."""
-    parts = urlsplit(url)
-    where = parts.hostname or ""
-    if parts.port:
-        where += f":{parts.port}"
-    return urlunsplit(("postgresql", f"{parts.username}@{where}" if parts.username else where, parts.path, "", ""))
+    """The address without its password, whatever it is."""
+    scheme, mark, rest = url.partition("://")
+    before, at, where = rest.partition("?")[0].rpartition("@")
+    return f"{scheme}{mark}{before.partition(':')[0]}{at}{where}"
 
 
 def code_of(error: BaseException) -> str:
@@ -56,7 +61,7 @@ def code_of(error: BaseException) -> str:
 
 def sentence(database: str, error: BaseException) -> str:
     """One sentence for what was refused: which database, why, and the way out."""
-    known = _SENTENCES.get(code_of(error)[:2], "does not answer as it should")
+    known = _refused_address(error) or _SENTENCES.get(code_of(error)[:2], "does not answer as it should")
     return f"database {database} {known} ({str(error) or type(error).__name__})"
 
 
@@ -79,8 +84,23 @@ def opening_error(database: str, error: Exception) -> HocketError:
         return error
     if isinstance(error, SQLAlchemyError) and isinstance(below := getattr(error, "orig", None), Exception):
         error = below.__cause__ if isinstance(below.__cause__, Exception) else below
-    kind = StoreError if code_of(error)[:2] in _PASSING else ConfigError
+    passing = code_of(error)[:2] in _PASSING and not _refused_address(error)
+    kind = StoreError if passing else ConfigError
     return kind(sentence(database, error))
+
+
+def _refused_address(error: BaseException) -> str:
+    """What is wrong with the address itself, "" where that is not known."""
+    text = str(error)
+    if code_of(error).startswith("08") and (
+        known := next((said for part, said in _POOLER.items() if part in text), "")
+    ):
+        return known
+    if isinstance(error, ValueError | asyncpg.ClientConfigurationError):
+        return "cannot be reached by this address: see HOCKET_DATABASE_URL"
+    if code_of(error) == "42704" and "configuration parameter" in text:
+        return "does not know a parameter of this address: take it out of HOCKET_DATABASE_URL"
+    return ""
 
 
 def _innermost(error: Exception) -> Exception:

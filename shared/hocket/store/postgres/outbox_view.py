@@ -6,8 +6,10 @@ from typing import TypeVar
 
 import asyncpg
 
+from hocket.config import PostgresSettings
 from hocket.errors import ConfigError
-from hocket.store.postgres.errors import sentence, shown
+from hocket.store.postgres.errors import sentence
+from hocket.store.postgres.sessions import Sessions
 from hocket.store.postgres.statements import rows_touched
 from hocket.store.records import OutboxViewRow, RowKind
 from hocket.store.sql import VIEW_COUNTS, VIEW_RETRY, VIEW_ROWS
@@ -20,28 +22,29 @@ _RETRY = VIEW_RETRY + " AND ($1::bigint[] = '{}' OR id = ANY($1::bigint[]))"
 class PostgresOutboxView:
     """The outbox in one schema; `ConfigError` where it cannot be looked at."""
 
-    def __init__(self, url: str, connect_seconds: float, schema: str = "public") -> None:
-        self._url = url.replace("postgresql+asyncpg://", "postgresql://", 1)
-        self._schema = schema
-        self._connect_seconds = connect_seconds
+    def __init__(self, url: str, schema: str, settings: PostgresSettings) -> None:
+        self._sessions = Sessions(url, schema, settings)
 
     def _ask(self, work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
         return asyncio.run(self._connected(work))
 
     async def _connected(self, work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
-        settings = {"search_path": f'"{self._schema}"', "application_name": "hocket outbox"}
+        database = self._sessions.shown
         try:
-            connection = await asyncpg.connect(self._url, timeout=self._connect_seconds, server_settings=settings)
+            connection = await self._sessions.connect()
             try:
-                return await work(connection)
+                async with connection.transaction():
+                    await connection.execute(self._sessions.in_transaction())
+                    return await work(connection)
             finally:
                 await connection.close()
         except asyncpg.UndefinedTableError as error:
             raise ConfigError(
-                f"database {shown(self._url)} has no outbox: it is no database of a hocket service"
+                f"database {database} has no outbox: it is no database of a hocket service, or its tables stand in "
+                "another schema, which HOCKET_POSTGRES_SCHEMA names"
             ) from error
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-            raise ConfigError(sentence(shown(self._url), error)) from error
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ValueError) as error:
+            raise ConfigError(sentence(database, error)) from error
 
     def counts(self, now: float) -> list[tuple[str, str, int, float]]:
         """(kind, due | later | refused, how many, oldest due moment)."""

@@ -28,7 +28,8 @@ from hocket.store.handler_connection import (
     guard_end,
 )
 from hocket.store.postgres import statements
-from hocket.store.postgres.errors import READ_ONLY, code_of, handler_error, kit_error, sentence, shown
+from hocket.store.postgres.errors import READ_ONLY, code_of, handler_error, kit_error, sentence
+from hocket.store.postgres.sessions import Sessions
 
 T = TypeVar("T")
 
@@ -38,18 +39,11 @@ KIT_READY = 2
 #: statements are bounded by the lease of their transaction.
 KIT_SECONDS = 10.0
 READ_SECONDS = 60.0
-#: Statements kept prepared on one connection.
-PREPARED = 256
-
-#: A statement compiled to machine code costs more than it gains, and an isolation that was set elsewhere fails more.
-SETTINGS = {"jit": "off", "default_transaction_isolation": "read committed", "application_name": "hocket"}
 
 #: The kit's statements are planned once a connection, and by their indexes: a plan that was made while a table was
 #: empty goes through all of it when it has grown.
-KIT_SETTINGS = {
-    "plan_cache_mode": "force_generic_plan",
-    "enable_seqscan": "off",
-}
+KIT_SETTINGS = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
+READ_SETTINGS = {"default_transaction_read_only": "on"}
 
 #: What a store is made with where nobody says otherwise.
 DEFAULTS = PostgresSettings()
@@ -79,7 +73,8 @@ class PooledReadConnection(ReadConnection):
         with self.pools.connecting():
             await connection.start()
         try:
-            yield connection
+            async with self.pools.read_only(connection):
+                yield connection
         finally:
             await connection.close()
 
@@ -100,71 +95,75 @@ class Pools:
     """The pools of one store."""
 
     def __init__(self, url: str, schema: str, settings: PostgresSettings) -> None:
-        self.shown = shown(url)
-        self.connect_seconds = settings.postgres_connect_seconds
+        self.sessions = Sessions(url, schema, settings)
+        self.shown = self.sessions.shown
         self.statement_seconds = settings.postgres_statement_seconds
         self._bounds = settings
-        self._url = url
-        self._settings = SETTINGS | {"search_path": f'"{schema}"'}
+        # Milliseconds for which the group commit waits for a row that another transaction holds (RULES 3.3).
+        lock_timeout = str(round(settings.postgres_lock_seconds * 1000))
+        self._kit_settings = KIT_SETTINGS | {"lock_timeout": lock_timeout}
         self._kit: asyncpg.Pool | None = None
         self._handlers: AsyncEngine | None = None
         self._readers: AsyncEngine | None = None
         self._raw: set[asyncpg.Connection] = set()
 
-    async def connect(
-        self, settings: Mapping[str, str] | None = None, *, answer: float | None = None
-    ) -> asyncpg.Connection:
-        """A connection of its own, with seconds for an answer where given; what asyncpg raises comes through."""
-        return await asyncpg.connect(
-            self._url,
-            timeout=self.connect_seconds,
-            command_timeout=answer,
-            statement_cache_size=PREPARED,
-            server_settings={**self._settings, **(settings or {})},
-        )
-
     async def open(self) -> None:
         """Make the pools; but for two of the kit's, connections are made when they are first needed."""
-        # Milliseconds for which the group commit waits for a row that another transaction holds (RULES 3.3).
-        lock_timeout = str(round(self._bounds.postgres_lock_seconds * 1000))
+
+        async def prepare(connection: asyncpg.Connection) -> None:
+            await self.sessions.tell(connection, self._kit_settings)
+            if not self.sessions.by_transaction:
+                await statements.plan(connection)
+
         self._kit = await asyncpg.create_pool(
-            self._url,
-            min_size=KIT_READY,
+            **self.sessions.arguments,
+            min_size=0,  # the driver does not refill it by itself, with a log of its own; who needs one makes it
+            init_size=KIT_READY,
             max_size=self._bounds.postgres_kit_pool,
-            timeout=self.connect_seconds,
             command_timeout=self.statement_seconds,
-            statement_cache_size=PREPARED,
             connection_class=KitConnection,
-            server_settings=self._settings | KIT_SETTINGS | {"lock_timeout": lock_timeout},
-            init=statements.plan,
+            init=prepare,
         )
-        self._handlers = self._engine(self._bounds.postgres_pool, {})
-        read_only = {"default_transaction_read_only": "on"}
-        self._readers = self._engine(self._bounds.postgres_read_pool, read_only, answer=READ_SECONDS, borrower=_READER)
+        self._handlers = self.engine(pool_size=self._bounds.postgres_pool)
+        guard_end(self._handlers)
+        self._readers = self.engine(READ_SETTINGS, READ_SECONDS, _READER, pool_size=self._bounds.postgres_read_pool)
 
-    def _engine(
-        self, size: int, settings: dict[str, str], *, answer: float | None = None, borrower: Reader | None = None
+    def engine(
+        self,
+        settings: Mapping[str, str] | None = None,
+        answer: float | None = None,
+        borrower: Reader | None = None,
+        *,
+        pool_size: int,
     ) -> AsyncEngine:
-        """An engine for handlers, whose borrower each transaction names, or for the reads of one `borrower`."""
+        """An engine for handlers, whose borrower each transaction names, or for the reads of one `borrower`.
 
-        async def connect() -> asyncpg.Connection:
-            connection = await self.connect(settings, answer=answer)
+        It sends no BEGIN and no COMMIT of its own.
+        """
+
+        async def connect(*_words: object, **_more: object) -> asyncpg.Connection:
+            connection = await self.sessions.connect(settings, answer=answer)
+            if self.sessions.by_transaction:
+                await connection.execute("BEGIN")  # what SQLAlchemy asks first; it ends below
             self._raw.add(connection)
             connection.add_termination_listener(self._raw.discard)
             return connection
 
+        words: dict[str, Any] = {"async_creator_fn": connect}
+        if self.sessions.by_transaction:
+            words |= {"prepared_statement_cache_size": 0, "prepared_statement_name_func": str}
         engine = create_async_engine(
             "postgresql+asyncpg://",
             isolation_level="AUTOCOMMIT",
             execution_options={BORROWER: borrower},
-            async_creator=connect,
-            pool_size=size,
+            connect_args=words,
+            pool_size=pool_size,
             max_overflow=0,
             pool_timeout=self._bounds.postgres_pool_seconds,
         )
+        if self.sessions.by_transaction:
+            event.listen(engine.sync_engine, "connect", _end_first_transaction)
         guard(engine)
-        if borrower is None:
-            guard_end(engine)
         event.listen(engine.sync_engine, "handle_error", self._error_of)
         return engine
 
@@ -190,9 +189,18 @@ class Pools:
             yield
         except SQLAlchemyError as error:
             waited = self._bounds.postgres_pool_seconds
-            raise StoreError(f"database {self.shown} gave no connection in {waited:g} s ({error})") from error
+            raise StoreError(
+                f"database {self.shown} gave no connection in {waited:g} s ({error}){self._pooler()}"
+            ) from error
         except Exception as error:
             raise kit_error(self.shown, error) from error
+
+    def _pooler(self) -> str:
+        """What else may be short where a pooler holds a connection of the server for each of ours."""
+        if not self.sessions.pooled or self.sessions.by_transaction:
+            return ""
+        most = self._bounds.postgres_pool + self._bounds.postgres_kit_pool + self._bounds.postgres_read_pool
+        return f": the pooler before it must have {most} connections for this process, the sum of its three pools"
 
     async def borrow(self, borrower: Borrower) -> tuple[HandlerConnection, asyncpg.Connection]:
         """A living connection for one transaction, as SQLAlchemy and as asyncpg see it."""
@@ -221,10 +229,41 @@ class Pools:
         reading.pools = self
         return reading
 
+    @asynccontextmanager
+    async def read_only(self, connection: AsyncConnection) -> AsyncIterator[None]:
+        """Around one statement of a read: where a pooler may change the server process, a transaction of its own."""
+        if not self.sessions.by_transaction:
+            yield
+            return
+        raw = (await connection.get_raw_connection()).driver_connection
+        assert raw is not None
+        await raw.execute(self.sessions.begin(READ_SETTINGS, read_only=True))
+        try:
+            yield
+        finally:
+            if not raw.is_closed():
+                await raw.execute("ROLLBACK")
+
     def kit(self) -> Any:
         """A connection of the kit's pool, as an async context."""
         assert self._kit is not None
+        if self.sessions.by_transaction:
+            return self._kit_transaction(self._kit)
         return self._kit.acquire(timeout=KIT_SECONDS)
+
+    @asynccontextmanager
+    async def _kit_transaction(self, pool: asyncpg.Pool) -> AsyncIterator[asyncpg.Connection]:
+        async with pool.acquire(timeout=KIT_SECONDS) as kit, kit.transaction(isolation="read_committed"):
+            await kit.execute(self.sessions.in_transaction(self._kit_settings))
+            yield kit
+
+    async def forsake(self) -> None:
+        """Make new connections from now on: the server behind the present ones takes no writes any more."""
+        if self._kit is not None:
+            await self._kit.expire_connections()
+        for engine in (self._handlers, self._readers):
+            if engine is not None:
+                await engine.dispose()
 
     async def close(self) -> None:
         """Close every connection."""
@@ -233,7 +272,7 @@ class Pools:
                 await engine.dispose()
         if self._kit is not None:
             try:
-                await asyncio.wait_for(self._kit.close(), self.connect_seconds)
+                await asyncio.wait_for(self._kit.close(), self.sessions.connect_seconds)
             except TimeoutError:
                 self._kit.terminate()
 
@@ -246,3 +285,8 @@ class Pools:
         for engine in (self._handlers, self._readers):
             if engine is not None:
                 await engine.dispose(close=False)
+
+
+def _end_first_transaction(connection: Any, _record: object) -> None:
+    """SQLAlchemy has asked what it needs of a new connection."""
+    connection.run_async(lambda raw: raw.execute("ROLLBACK"))

@@ -1,74 +1,81 @@
 """The kit's tables in one PostgreSQL schema: made where absent, migrated where an earlier hocket made them.
 
-One process at a time does it, also where several replicas start at once: an advisory lock makes the others wait.
+One process at a time does it, also where several replicas start at once: an advisory lock of the transaction makes the
+others wait. What stands already is only looked at, so that a role without the right to create works on it.
 """
 
 import asyncio
 
-import asyncpg
-from sqlalchemy import Connection, MetaData
-from sqlalchemy.dialects import postgresql as postgresql_dialect
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy import Connection, MetaData, insert, inspect, select, text
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hocket.errors import ConfigError
 from hocket.store import schema as tables
 from hocket.store.postgres.pools import Pools
-from hocket.store.sql import META
 
 #: The advisory lock under which tables are made, the same for every hocket: "hocket" as a number.
 _LOCK = 0x686F636B6574
 #: Seconds between looks whether another process has made them.
 LOCK_LOOK_SECONDS = 0.1
+_TRY = text(f"SELECT pg_try_advisory_xact_lock({_LOCK})")
+_FIND = text("SELECT current_schema(), to_regnamespace(quote_ident(:schema)) IS NOT NULL")
 
 
-async def create(pools: Pools, schema: str, own: MetaData | None) -> None:
+async def create(pools: Pools, own: MetaData | None) -> None:
     """Make or migrate the kit's tables and make a service's `own` where absent; what asyncpg raises comes through.
 
-    `ConfigError` where a later hocket has made them and says that this one is too old for them.
+    `ConfigError` where a later hocket has made them and says that this one is too old for them, or where there is no
+    schema to make them in.
     """
-    connection = await pools.connect(answer=pools.statement_seconds)
+    engine = pools.engine(answer=pools.statement_seconds, pool_size=1)
     try:
-        while not await connection.fetchval(f"SELECT pg_try_advisory_lock({_LOCK})"):  # noqa: ASYNC110 -- not ours to set
-            await asyncio.sleep(LOCK_LOOK_SECONDS)  # asked each time, so that a server that went away is noticed
-        await connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
-        if await connection.fetchval("SELECT to_regclass($1)", f'"{schema}".hocket_meta') is None:
-            await _make(connection)
-            found = tables.stamps()
-        else:
-            found = dict(await connection.fetch(META))
-        if sentence := tables.refusal(pools.shown, found):
-            raise ConfigError(sentence)
-        if own is not None or int(found["schema"]) < tables.SCHEMA:
-            await _migrate(pools, int(found["schema"]), own)
-    except BaseException:
-        connection.terminate()  # nobody waits for a server that went away
-        raise
-    await connection.close(timeout=pools.statement_seconds)  # the lock ends with it
-
-
-async def _make(connection: asyncpg.Connection) -> None:
-    async with connection.transaction():
-        dialect = postgresql_dialect.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy left this one untyped
-        for statement in tables.statements(dialect):
-            await connection.execute(statement)
-        await connection.executemany(
-            "INSERT INTO hocket_meta (name, value) VALUES ($1, $2)", list(tables.stamps().items())
-        )
-
-
-async def _migrate(pools: Pools, found: int, own: MetaData | None) -> None:
-    def work(connection: Connection) -> None:
-        if found < tables.SCHEMA:
-            from hocket.store.migrations import migrate
-
-            migrate(connection, found)
-        if own is not None:
-            own.create_all(connection)
-
-    engine = create_async_engine("postgresql+asyncpg://", async_creator=pools.connect, poolclass=NullPool)
-    try:
-        async with engine.begin() as connection:
-            await connection.run_sync(work)
+        while not await _try(pools, engine, own):  # noqa: ASYNC110 -- not ours to set; each try notices a lost server
+            await asyncio.sleep(LOCK_LOOK_SECONDS)
     finally:
         await engine.dispose()
+
+
+async def _try(pools: Pools, engine: AsyncEngine, own: MetaData | None) -> bool:
+    """Make or migrate all in one transaction; False where another process is at it."""
+    async with engine.connect() as connection:
+        raw = (await connection.get_raw_connection()).driver_connection
+        assert raw is not None
+        await raw.execute(pools.sessions.begin())
+        try:
+            if not (await connection.execute(_TRY)).scalar():
+                await raw.execute("ROLLBACK")
+                return False
+            await connection.run_sync(_make_all, pools, own)
+            await raw.execute("COMMIT")
+        except BaseException:
+            raw.terminate()  # nobody waits for a server that went away
+            raise
+    return True
+
+
+def _make_all(connection: Connection, pools: Pools, own: MetaData | None) -> None:
+    schema, database = pools.sessions.schema, pools.shown
+    first, exists = connection.execute(_FIND, {"schema": schema}).one()
+    if schema and not exists:
+        connection.exec_driver_sql(f"CREATE SCHEMA {connection.dialect.identifier_preparer.quote_identifier(schema)}")
+    elif not schema and first is None:
+        raise ConfigError(
+            f"database {database} has none of the schemas in this user's search_path: create one, or name one in "
+            "HOCKET_POSTGRES_SCHEMA"
+        )
+    if not inspect(connection).has_table("hocket_meta", schema=schema or first):
+        for statement in tables.statements(connection.dialect):
+            connection.exec_driver_sql(statement)
+        found = tables.stamps()
+        stamps = [{"name": name, "value": value} for name, value in found.items()]
+        connection.execute(insert(tables.META), stamps)
+    else:
+        found = {row.name: row.value for row in connection.execute(select(tables.META))}
+    if sentence := tables.refusal(database, found):
+        raise ConfigError(sentence)
+    if int(found["schema"]) < tables.SCHEMA:
+        from hocket.store.migrations import migrate
+
+        migrate(connection, int(found["schema"]))
+    if own is not None:
+        own.create_all(connection)

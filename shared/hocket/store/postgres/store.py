@@ -18,7 +18,7 @@ from hocket.config import TRANSACTION_SECONDS, PostgresSettings
 from hocket.errors import StoreError
 from hocket.store.postgres import schema as postgres_schema
 from hocket.store.postgres import sql, statements
-from hocket.store.postgres.errors import kit_error, opening_error, sentence
+from hocket.store.postgres.errors import READ_ONLY, code_of, kit_error, opening_error, sentence
 from hocket.store.postgres.joined import JoinedTx, join
 from hocket.store.postgres.pools import DEFAULTS, Pools
 from hocket.store.postgres.statements import rows_touched
@@ -58,15 +58,14 @@ class PostgresStore:
         *,
         clock: Clock,
         boot: str,
-        schema: str = "public",
+        schema: str = "",
         settings: PostgresSettings = DEFAULTS,
         transaction_seconds: float = TRANSACTION_SECONDS,
     ) -> None:
-        self._pools = Pools(url.replace("postgresql+asyncpg://", "postgresql://", 1), schema, settings)
+        self._pools = Pools(url, schema, settings)
         self._name = self._pools.shown
         self._clock = clock
         self._boot = boot
-        self._schema = schema
         self._owner_lease = settings.owner_lease_seconds
         self._transaction_seconds = transaction_seconds
         self._refusing: str | None = f"database {self._name} is not open yet"
@@ -84,7 +83,8 @@ class PostgresStore:
         then it may be opened again.
         """
         try:
-            await postgres_schema.create(self._pools, self._schema, tables)
+            await self._pools.sessions.check_pooling()
+            await postgres_schema.create(self._pools, tables)
             await self._pools.open()
             self._refusing = None
             await self._raw(lambda kit: kit.execute(sql.BEGIN_LEASE, self._boot, self._owner_lease))
@@ -141,7 +141,13 @@ class PostgresStore:
         try:
             return await self._raw(work)
         except Exception as error:
-            raise kit_error(self._name, error) from error
+            raise await self._known(error) from error
+
+    async def _known(self, error: Exception) -> Exception:
+        """What a failed statement of the kit raises; a server that takes no writes any more is left."""
+        if code_of(error) == READ_ONLY:
+            await self._pools.forsake()
+        return kit_error(self._name, error)
 
     def _terminate(self, pid: int) -> None:
         """End a transaction on the server that its process no longer waits for."""
@@ -233,7 +239,7 @@ class PostgresStore:
             self._uncertain = True
             raise
         except Exception as error:
-            known = kit_error(self._name, error)
+            known = await self._known(error)
             self._uncertain = self._uncertain or isinstance(known, StoreError)
             raise known from error
 

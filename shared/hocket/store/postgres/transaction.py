@@ -51,6 +51,7 @@ class PostgresTx(Borrower):
         self._terminate = terminate
         self._handler: HandlerConnection | None = None
         self._raw: asyncpg.Connection | None = None
+        self._pid = 0  # of the server process; 0 until the transaction has begun
         self._timer: asyncio.TimerHandle | None = None
         self._first_failed: BaseException | None = None
         self._opening = asyncio.Lock()
@@ -118,11 +119,20 @@ class PostgresTx(Borrower):
             self._handler, raw = await self._pools.borrow(self)
             bound = int((self._lease + SERVER_LATER) * 1000)
             begin = (
-                f"BEGIN; SET LOCAL statement_timeout = {bound}; SET LOCAL idle_in_transaction_session_timeout = {bound}"
+                f"{self._pools.sessions.begin()}; SET LOCAL statement_timeout = {bound}; "
+                f"SET LOCAL idle_in_transaction_session_timeout = {bound}"
             )
             self._raw = raw
             self._timer = asyncio.get_running_loop().call_later(self._lease, self.expire, self._lease)
-            await self._kit(lambda raw: raw.execute(begin + more))
+            if not self._pools.sessions.pooled:
+                self._pid = raw.get_server_pid()
+                await self._kit(lambda raw: raw.execute(begin + more))
+                return
+            await self._kit(lambda raw: raw.execute(begin))
+            # The number that a pooler gives a connection names nothing at the server.
+            self._pid = await self._kit(lambda raw: raw.fetchval("SELECT pg_backend_pid()"))
+            if more:
+                await self._kit(lambda raw: raw.execute(more.removeprefix("; ")))
 
     async def _kit(self, work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
         """One of the kit's own statements; an error that is not the row's own fault becomes a `StoreError`."""
@@ -150,9 +160,9 @@ class PostgresTx(Borrower):
     def _cut_off(self) -> None:
         """Close the connection, and end the transaction on the server too, where a long statement may still run."""
         if self._raw is not None and not self._raw.is_closed():
-            pid = self._raw.get_server_pid()
             self._raw.terminate()
-            self._terminate(pid)
+            if self._pid:
+                self._terminate(self._pid)
 
     async def end(self) -> None:
         """Commit, or roll back and raise what forbids it."""

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from deploy.database.server import PostgresServer
 from hocket.clock import SystemClock
+from hocket.config import PostgresSettings
 from hocket.errors import HocketError
 from hocket.store.postgres.outbox_view import PostgresOutboxView
 from hocket.store.postgres.store import PostgresStore
@@ -81,7 +82,7 @@ async def test_a_look_from_outside_and_a_second_chance(shop: Shop) -> None:
     rows = (outbox_row("a.due", due=now - 5), outbox_row("b.later", due=now + 90), outbox_row("c.big", due=now - 60))
     [written] = await shop.store.commit([Ending(outbox=rows)])
     await shop.store.refuse(written.outbox[2].id, "too large")
-    visit = PostgresOutboxView(shop.url, 10.0, shop.schema)
+    visit = PostgresOutboxView(shop.url, shop.schema, PostgresSettings())
     counts = await asyncio.to_thread(visit.counts, now)
     assert [each[:3] for each in counts] == [("event", "due", 1), ("event", "later", 1), ("event", "refused", 1)]
     kept = await asyncio.to_thread(visit.rows, 10)
