@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from hocket.broker.topology import HEARD, Binding, Topology
 
-
 #: `SERVICE.HANDLER.NUMBER` is reserved for one queue of several of a subscription (docs/wire.md).
 _SHARD = re.compile(r"\.[^.]+\.\d+\Z")
 
