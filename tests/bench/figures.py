@@ -17,6 +17,9 @@ from tests.bench.processes import Child, Run, measure
 #: Events of one run, by what is measured; `SCALE` in the environment multiplies them.
 ONE, PIPELINED, OUTBOX, CONSUMED, SLOW_CONSUMED, FLOWS = 1000, 10_000, 6_000, 12_000, 3_000, 3_000
 RATE, LATENCY_SECONDS = 500.0, 6.0
+#: Events and declarations of the figures about the broker alone; connections that publish one event at a time each;
+#: queues of others beside a declared one; a quiet service hears so many events a second for so long.
+HEARD, DECLARATIONS, FLEET, OTHER_QUEUES, QUIET_RATE, QUIET_SECONDS = 4000, 200, 60, 60, 50, 6
 #: What the peers read and write as content type; hocket's own is the envelope's.
 PEERS_TYPE = "application/json"
 HOCKET, RAW, FASTSTREAM = "hocket", "raw_aio_pika", "faststream"
@@ -76,7 +79,7 @@ class Field:
         figures.append(Figure(("latency_p50", "latency_p99"), latency, "ms"))
         figures.append(Figure(("idle_mib",), {name: partial(self._idle, name) for name in latency}, "MiB"))
         figures.append(Figure(("import_ms",), {name: partial(import_ms, name) for name in latency}, "ms"))
-        return figures + self._growth()
+        return figures + self._fleet() + self._growth()
 
     def _many(self, count: int) -> int:
         return max(200, int(count * self.scale))
@@ -193,6 +196,48 @@ class Field:
         amqp = self.ground.fresh()
         asyncio.run(declare(amqp, consumer()))
         return idle_mib(MODULES[system], Task(amqp, database=self.databases.fresh("sqlite")))
+
+    def _fleet(self) -> list[Figure]:
+        """What the kit's topology costs the broker where many services share it; no peer has a part in it."""
+        costs: dict[str, Callable[[], Run]] = {
+            **{f"hearers_{many}": partial(self._hearers, many) for many in (1, 3, 10)},
+            "fleet_event": self._fleet_event,
+            "declare_again": self._declare_again,
+        }
+        figures = [
+            Figure((name,), {HOCKET: partial(self._broker_us, name, run)}, "broker µs") for name, run in costs.items()
+        ]
+        return [*figures, Figure(("fleet_receipt",), {HOCKET: self._fleet_receipt}, "facts/message")]
+
+    def _broker_us(self, name: str, run: Callable[[], Run]) -> Run:
+        found = run()
+        return Run({name: found.broker_us}, found.client_us, found.broker_us)
+
+    def _hearers(self, many: int) -> Run:
+        amqp = self.ground.fresh()
+        asyncio.run(declare(amqp, consumer(many)))
+        return measure(self.ground, "hocket_system", "publish", Task(amqp, count=self._many(HEARD)), "rate")
+
+    def _fleet_event(self) -> Run:
+        amqp = self.ground.fresh()
+        asyncio.run(declare(amqp, consumer()))
+        task = Task(amqp, count=self._many(HEARD), window=FLEET)
+        return measure(self.ground, "hocket_system", "publish_fleet", task, "rate")
+
+    def _declare_again(self) -> Run:
+        amqp = self.ground.fresh()
+        asyncio.run(declare(amqp, consumer(OTHER_QUEUES)))
+        task = Task(amqp, count=max(20, int(DECLARATIONS * self.scale)))
+        return measure(self.ground, "hocket_system", "declare_again", task, "rate")
+
+    def _fleet_receipt(self) -> Run:
+        amqp = self.ground.fresh()
+        asyncio.run(declare(amqp, consumer()))
+        task = Task(amqp, count=QUIET_RATE * QUIET_SECONDS, rate=QUIET_RATE, database=self.databases.fresh("sqlite"))
+        with Child("hocket_system", "receipts", task) as child:
+            child.ready()
+            child.go()
+            return Run({"fleet_receipt": child.result()["facts_a_message"]})
 
     def _growth(self) -> list[Figure]:
         figures = []

@@ -1,24 +1,28 @@
 """hocket with everything on: envelope, inbox, outbox, receipts, metrics; as `hocket run` puts it together."""
 
 import asyncio
+import json
 import random
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
 from hocket import Service
 from hocket.assembly import Assembly, StartedService, process_memory
+from hocket.broker.port import Message, Published
 from hocket.broker.rabbitmq import RabbitTransport
+from hocket.broker.topology import RECEIPTS, kit
 from hocket.clock import SystemClock
 from hocket.config import MAX_EVENT_BYTES, Config
 from hocket.delivery.intake import ADMIT_BATCH
+from hocket.envelope import CONTENT_TYPE
 from hocket.envelope.ids import Ids
 from hocket.outbox.builder import Causation, OutboxBuilder
 from hocket.telemetry import logs
 from hocket.telemetry.signals import Signals
-from tests.bench.event import order
+from tests.bench.event import ROUTING_KEY, bodies, order
 from tests.bench.measured_process import Sink, Task, Watch, pipelined, result, steady, told
 from tests.bench.services import consuming, first, saying, second, stepping, third
 
@@ -110,6 +114,83 @@ async def publish(task: Task) -> None:
     watch.stop()
     result(task.count // batch * batch, watch)
     await transport.close()
+
+
+async def publish_fleet(task: Task) -> None:
+    """`count` events, published one at a time by each of `window` connections."""
+    clock = SystemClock()
+    builder = OutboxBuilder("orders", Ids(clock, random.SystemRandom()), clock, Signals(), MAX_EVENT_BYTES)
+    allowed = saying().declarations.says
+    fleet = [RabbitTransport(task.amqp, f"orders {number}") for number in range(task.window)]
+    for transport in fleet:
+        await transport.open()
+        await transport.until_ready()
+
+    async def each(transport: RabbitTransport, first: int) -> None:
+        for number in range(first, task.count, task.window):
+            [row] = builder.rows([order(number)], Causation(None, "orders", builder.ids.uuid7()), allowed)
+            await transport.publish([row.message])
+
+    await told()
+    watch = Watch()
+    watch.start()
+    await asyncio.gather(*(each(transport, number) for number, transport in enumerate(fleet)))
+    watch.stop()
+    result(task.count, watch)
+    for transport in fleet:
+        await transport.close()
+
+
+async def declare_again(task: Task) -> None:
+    """One service with one subscription declares its topology `count` times."""
+    transport = RabbitTransport(task.amqp, "bench")
+    topology = kit() + consuming(lambda _: None).declarations.topology()
+    await transport.open()
+    await transport.until_ready()
+    await told()
+    watch = Watch()
+    watch.start()
+    for _ in range(task.count):
+        await transport.declare(topology)
+    watch.stop()
+    result(task.count, watch)
+    await transport.close()
+
+
+async def receipts(task: Task) -> None:
+    """One service that hears `rate` events a second: facts in a message as its receipts leave."""
+    count, facts, done = 0, 0, asyncio.Event()
+
+    async with running(consuming(lambda _: None), task) as part:
+        await _ready(part)
+        publish = part.worker.runtime.transport.publish
+
+        async def counted(messages: Sequence[Message]) -> list[Published]:
+            nonlocal count, facts
+            for message in messages:
+                found = json.loads(message.body) if message.exchange == RECEIPTS else []
+                ended = sum(fact["kind"] == "receipt" for fact in found)
+                count, facts = count + bool(ended), facts + ended
+            if facts >= task.count:
+                done.set()
+            return await publish(messages)
+
+        part.worker.runtime.transport.publish = counted  # type: ignore[method-assign]  # what leaves, as it leaves
+        await told()
+        numbered = bodies(task.count)
+        source = RabbitTransport(task.amqp, "source")
+        await source.open()
+        await source.until_ready()
+
+        async def one() -> None:
+            message = Message("hocket.events", ROUTING_KEY, next(numbered), CONTENT_TYPE)
+            await source.publish([message])
+
+        await steady(task, one)
+        async with asyncio.timeout(READY_SECONDS):
+            await done.wait()
+        await source.close()
+        result(task.count, Watch(), facts_a_message=facts / count)
 
 
 async def publish_outbox(task: Task) -> None:

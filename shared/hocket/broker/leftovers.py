@@ -1,9 +1,13 @@
 """Finds queues and bindings of a service that exist on the broker and are no longer declared."""
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
 from hocket.broker.topology import HEARD, Binding, Topology
+
+#: `SERVICE.HANDLER.NUMBER` is reserved for one queue of several of a subscription (docs/wire.md).
+_SHARD = re.compile(r"\.[^.]+\.\d+\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +32,9 @@ def leftovers(service: str, declared: Topology, former: Collection[str], found: 
 
     Only queues `SERVICE.*` are considered, and only those of their bindings that the kit makes: from `hocket.heard` and
     from the service's own exchange. `former` are queues under former names: they are left out with their bindings,
-    because an older version may still use them.
+    because an older version may still use them. Queues `SERVICE.HANDLER.NUMBER` are a reserved name and left out too.
     """
-    own = {name for name in found.queues if name.startswith(f"{service}.")}
+    own = {name for name in found.queues if name.startswith(f"{service}.") and not _SHARD.search(name)}
     gone = own - {each.name for each in declared.queues} - set(former)
     lost = [
         Leftover(

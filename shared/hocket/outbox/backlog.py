@@ -9,13 +9,14 @@ import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from hocket.errors import StoreError
 from hocket.outbox.batcher import Batcher
 from hocket.resilience.retrying import until_done
 from hocket.retry import Backoff
 from hocket.runtime import Runtime
-from hocket.store.records import OutboxRow, RowKind, Waiting
+from hocket.store.records import OutboxRow, RowKind, Waiting, joined_receipts
 
 #: Seconds for which confirmed rows wait for each other, and rows that one transaction deletes.
 FORGET_LINGER, FORGET_ROWS = 0.25, 512
@@ -60,7 +61,7 @@ class Backlog:
         config = self.runtime.config
         self._memory_rows = config.outbox_memory_rows
         self._max_events, self._max_receipts = config.outbox_max_events, config.outbox_max_receipts
-        self._receipts = Batcher(config.receipt_linger_seconds, config.outbox_batch, self.enqueue)
+        self._receipts = Batcher(config.receipt_linger_seconds, config.outbox_batch, self._join)
         self.confirmed = Batcher(FORGET_LINGER, min(FORGET_ROWS, -(-self._memory_rows // 4)), self._delete_soon)
 
     async def start(self) -> None:
@@ -130,9 +131,9 @@ class Backlog:
 
     async def refuse(self, row: OutboxRow, reason: str) -> None:
         """Set a row aside that the broker refuses permanently; it is not published again."""
-        if row.id:
-            await self._until_stored(lambda: self.runtime.store.refuse(row.id, reason))
-        self._drop([row.id])
+        for id in row.ids:
+            await self._until_stored(partial(self.runtime.store.refuse, id, reason))
+        self._drop(row.ids)
 
     def _keep(self, row: OutboxRow) -> None:
         if row.id in self._in_memory:
@@ -143,6 +144,10 @@ class Backlog:
             self._receipts.add(row)
         else:
             self.ready.append(row)
+
+    def _join(self, rows: Sequence[OutboxRow]) -> None:
+        """Receipts that waited for each other leave as one message."""
+        self.enqueue(joined_receipts(rows))
 
     def _leave_in_store(self, row: OutboxRow) -> None:
         """Memory is full: the row is claimed from the store when there is room."""

@@ -105,6 +105,8 @@ class Relay:
                     ready.extendleft(reversed(self._order.ended(row)))
                     if row.id:
                         confirmed.add(row.id)
+                        for id in row.joined:
+                            confirmed.add(id)
                         if self._failures:
                             self._failures.pop(row.id, None)
                 case Verdict.REFUSED:

@@ -9,6 +9,9 @@ from hocket.broker.topology import RECEIPTS
 from hocket.outcome import Attempt
 from hocket.saga.ledger import LedgerRow
 
+#: Most bytes of receipts that wait for each other and leave as one message, some hundred facts.
+JOINED_BYTES = 64 * 1024
+
 
 class InboxState(StrEnum):
     """What the inbox knows of a delivery; all but RETRY are final (RULES 3.5)."""
@@ -69,10 +72,16 @@ class OutboxRow(NamedTuple):
     inbox_key: bytes = b""  # what caused it
     schedule: str = ""  # "TYPE KEY" by which it can be cancelled
     id: int = 0
+    joined: tuple[int, ...] = ()  # further rows whose receipts its message carries (RULES 3.4)
 
     def stored(self, id: int) -> "OutboxRow":
         """The same row with the id it was given."""
-        return OutboxRow(*self[:-1], id)
+        return self._replace(id=id)
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """The stored rows that a confirm of this message confirms; none where it is not stored."""
+        return (self.id, *self.joined) if self.id else ()
 
 
 class Ending(NamedTuple):
@@ -91,6 +100,29 @@ def receipt_row(receipts: Sequence[bytes], now: float) -> OutboxRow:
     """The one outbox row that carries the receipts of a commit; a driver adds it to the first winner's rows."""
     body = b"[" + b",".join(receipts) + b"]"
     return OutboxRow(RowKind.RECEIPT, Message(RECEIPTS, "", body, "application/json"), due=now)
+
+
+def joined_receipts(rows: Sequence[OutboxRow]) -> list[OutboxRow]:
+    """The same receipts in as few messages as `JOINED_BYTES` allows; a row that is larger by itself stays alone."""
+    messages: list[OutboxRow] = []
+    group: list[OutboxRow] = []
+    size = 0
+    for row in rows:
+        size += len(row.message.body)
+        if group and size > JOINED_BYTES:
+            messages.append(_joined(group))
+            group, size = [], len(row.message.body)
+        group.append(row)
+    return [*messages, _joined(group)] if group else messages
+
+
+def _joined(rows: Sequence[OutboxRow]) -> OutboxRow:
+    """The first row, with the facts of all: each body is a JSON array, as `receipt_row` makes it."""
+    first, *others = rows
+    if not others:
+        return first
+    body = b"[" + b",".join(row.message.body[1:-1] for row in rows) + b"]"
+    return first._replace(message=first.message._replace(body=body), joined=tuple(row.id for row in others))
 
 
 class OutboxViewRow(NamedTuple):

@@ -138,3 +138,10 @@ def test_bindings_of_other_exchanges_are_left_alone() -> None:
     """RULES 10.2: bindings that others made from their exchanges to our queues, or from ours to theirs, are kept."""
     made = (Binding("legacy", "pays.charge", "x"), Binding("pays", "tap", "pays.charge"), Binding(HEARD, "tap", "#"))
     assert leftovers("pays", PAYS, (), found(queues=("tap",), bindings=made)) == []
+
+
+def test_names_reserved_for_a_subscription_of_several_queues_are_left_alone() -> None:
+    """`SERVICE.HANDLER.NUMBER` is reserved; a name that only looks like it is a leftover as before."""
+    kept = ("pays.charge.0", "pays.charge.12")
+    gone = ("pays.charge.x1", "pays.7")
+    assert [each.queue for each in leftovers("pays", PAYS, (), found(queues=kept + gone))] == sorted(gone)

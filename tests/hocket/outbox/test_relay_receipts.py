@@ -10,14 +10,17 @@ import pytest
 from hocket.broker.port import Message, Published
 from hocket.broker.topology import RECEIPTS
 from hocket.config import Config
-from hocket.store.records import Waiting
+from hocket.store.records import JOINED_BYTES, Waiting, joined_receipts, receipt_row
 from tests.hocket.sample_services import Behave, Processes, Rung, World, bells, book, echo, until
 
 LINGER = Config.model_construct().receipt_linger_seconds
 
 
 async def test_receipts_go_together(tower: Processes) -> None:
-    """Receipts of commits that follow each other are one publish; an event does not wait for them."""
+    """RULES 3.4: receipts of commits that follow each other are one message; an event does not wait for them.
+
+    Once it is confirmed, none of their rows is left in the store.
+    """
     worker = await tower.start(bells.using(World(behave=echo)))
     await tower.quiet()
     batches: list[list[str]] = []
@@ -34,8 +37,21 @@ async def test_receipts_go_together(tower: Processes) -> None:
     await tower.quiet()
     *events, receipts = batches
     assert [exchange for batch in events for exchange in batch] == ["hocket.events"] * 5
-    assert set(receipts) == {RECEIPTS}
-    assert len(receipts) > 1
+    assert receipts == [RECEIPTS]
+    assert len(tower.receipts()) == 5
+    assert (await worker.runtime.store.waiting()).receipts == 0
+
+
+def test_joined_receipts_have_a_bound() -> None:
+    """RULES 3.4: a message of joined receipts has at most 64 KiB; a commit's receipts stay together, in order."""
+    rows = [receipt_row([json.dumps({"n": n, "pad": "x" * 10_000}).encode()], 1.0).stored(n + 1) for n in range(20)]
+    rows.append(receipt_row([b'{"n": 20, "pad": "' + b"x" * JOINED_BYTES + b'"}'], 1.0).stored(21))
+    messages = joined_receipts(rows)
+    assert [fact["n"] for each in messages for fact in json.loads(each.message.body)] == list(range(21))
+    assert [id for each in messages for id in each.ids] == list(range(1, 22))
+    assert len(messages) == 5
+    assert all(len(each.message.body) <= JOINED_BYTES for each in messages[:-1])
+    assert messages[-1] == rows[-1]
 
 
 @pytest.mark.parametrize("behave", [book, echo])
