@@ -22,16 +22,20 @@ Run = Callable[[Callable[[sqlite3.Connection], Any]], Awaitable[Any]]
 
 C = TypeVar("C", bound=HandlerConnection | ReadConnection)
 
-#: A PRAGMA with a value, and those of them that only look, or end with the transaction.
-_PRAGMA = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/)*+PRAGMA\s+(?:\w+\s*\.\s*)?(\w+)\s*[=(]", re.IGNORECASE | re.DOTALL)
+#: What changes the connection and not the data: a PRAGMA with a value, a further file.
+_CHANGES = re.compile(
+    r"(?:\s|--[^\n]*\n|/\*.*?\*/)*+(?:PRAGMA\s+(?:\w+\s*\.\s*)?(?P<pragma>\w+)\s*[=(]|(?P<file>ATTACH|DETACH)\b)",
+    re.IGNORECASE | re.DOTALL,
+)
+#: The PRAGMAs among them that only look, or are rolled back with the transaction.
 _HARMLESS = re.compile(
     r"(table|index|foreign_key|database|function|module|pragma|collation)_x?(list|info)"
     r"|(integrity|quick|foreign_key)_check|defer_foreign_keys|user_version|application_id"
 )
-#: What a handler reads that changes the connection by a PRAGMA.
-PRAGMA_REFUSAL = (
-    "PRAGMA {} changes the one connection that every handler and hocket itself write by: leave it as it is "
-    "(PRAGMA defer_foreign_keys is there, and ends with the transaction)"
+#: What a handler reads that changes the connection.
+CONNECTION_REFUSAL = (
+    "{} changes the one connection by which every handler and hocket itself write: leave it as it is, or open a "
+    "connection of your own (PRAGMA defer_foreign_keys is there, and ends with the transaction)"
 )
 
 
@@ -62,8 +66,13 @@ class _Cursor:
     def _admit(self, sql: str) -> None:
         """Asked here and not by SQLAlchemy, because the driver's own cursor is this one too."""
         self._borrower.admit(sql)
-        if (found := _PRAGMA.match(sql)) is not None and not _HARMLESS.fullmatch(found[1].lower()):
-            raise HocketError(PRAGMA_REFUSAL.format(found[1]))
+        found = _CHANGES.match(sql)
+        if found is None:
+            return
+        if found["file"]:
+            raise HocketError(CONNECTION_REFUSAL.format(found["file"].upper()))
+        if not _HARMLESS.fullmatch(found["pragma"].lower()):
+            raise HocketError(CONNECTION_REFUSAL.format(f"PRAGMA {found['pragma']}"))
 
     async def _run(self, work: Callable[[sqlite3.Cursor], object]) -> None:
         def hop(connection: sqlite3.Connection) -> None:
