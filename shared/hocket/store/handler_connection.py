@@ -250,5 +250,12 @@ def _session_begins(session: Session, _: SessionTransaction, connection: Connect
 def _session_commits(session: Session) -> None:
     """An ORM session commits: the whole is refused, also by `async with session.begin()`; a savepoint is its own."""
     borrower: Borrower | None = session.info.get(BORROWER)
-    if borrower is not None and borrower.running and not session.in_nested_transaction():
+    if borrower is None and isinstance(session.bind, Connection):
+        borrower = borrower_of(session.bind)
+    if (
+        borrower is not None
+        and not isinstance(borrower, Reader)
+        and borrower.running
+        and not session.in_nested_transaction()
+    ):
         borrower.refuse()
