@@ -6,7 +6,10 @@ HocketError
 ├── Undecodable           bytes that are not an envelope or not the expected event; names the field and the cause
 ├── Unsayable             an event that must not be published: undeclared, too large, headers over the bound
 ├── StoreError            the store does not answer or cannot be written; names the database and the reason
-│   └── LeaseExpired      a transaction held the write lease beyond its bound and was rolled back
+│   ├── LeaseExpired      a transaction held the write lease beyond its bound and was rolled back
+│   ├── NoConnection      no connection for a handler could be had: its transaction did not begin
+│   ├── RowLocked         another transaction holds a row that this one needs
+│   └── TransactionLost   the database ended a transaction for a reason that may pass
 ├── TransportError        the broker does not answer or refuses; names the address and the reason
 ├── OutboxFull            too many due events wait for the broker; try again later (HTTP answers 503)
 ├── OutsideTooLate        `tx.outside` was entered while the transaction was open
@@ -53,6 +56,18 @@ class StoreError(HocketError):
 
 class LeaseExpired(StoreError):
     """A transaction held the write lease beyond its bound; it was rolled back, and its later writes are refused."""
+
+
+class NoConnection(StoreError):
+    """No connection for a handler could be had in time: its transaction did not begin."""
+
+
+class RowLocked(StoreError):
+    """Another transaction holds a row that this one needs; nothing was written."""
+
+
+class TransactionLost(StoreError):
+    """The database ended a transaction for a reason that may pass: in favour of another, or with its connection."""
 
 
 class TransportError(HocketError):

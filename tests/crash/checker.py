@@ -19,6 +19,8 @@ import aio_pika
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from tests.crash import refused_commits
+
 #: Seconds without a further message after which the log is read to its end.
 QUIET_SECONDS = 3.0
 #: Messages of the log under way, and how many are acknowledged at once: an hour's log is a million.
@@ -48,7 +50,9 @@ class Seen:
     events: dict[tuple[str, str], list[str]] = field(default_factory=lambda: defaultdict(list))  # (sale, type): ids
     effects: Counter[tuple[str, str, str]] = field(default_factory=Counter)  # (sale, service, what)
     calls: dict[tuple[str, str], list[str]] = field(default_factory=lambda: defaultdict(list))  # (sale, what): keys
-    dead: int = 0
+    letters: dict[tuple[str, str, str], set[str]] = field(  # (sale, subscription, cause): identities
+        default_factory=lambda: defaultdict(set)
+    )
 
 
 @dataclass(slots=True)
@@ -63,6 +67,7 @@ class Verdict:
     strange: list[str] = field(default_factory=list)
     repeated: int = 0
     stable: int = 0
+    letters: int = 0  # that were due: commits that are always refused
 
     @property
     def clean(self) -> bool:
@@ -82,8 +87,11 @@ def _wanted(table: Mapping[str, tuple[Any, ...]], refused: bool) -> Iterator[Any
     yield from table["refused" if refused else "taken"]
 
 
-def judge(seen: Seen, sales: Mapping[str, bool], kills: int) -> Verdict:
-    """Compare what was found with what must be there for each sale (name: whether it is refused)."""
+def judge(seen: Seen, sales: Mapping[str, bool], kills: int, refused_every: int = 0) -> Verdict:
+    """Compare what was found with what must be there for each sale (name: whether it is refused).
+
+    Of about one sale in `refused_every` the commit of its filing is always refused, which must end in one letter.
+    """
     verdict = Verdict(kills)
     verdict.events = sum(len(set(ids)) for ids in seen.events.values())
     verdict.copies = sum(len(ids) for ids in seen.events.values()) - verdict.events
@@ -102,9 +110,18 @@ def judge(seen: Seen, sales: Mapping[str, bool], kills: int) -> Verdict:
         if len(set(keys)) > 1:
             verdict.strange.append(f"outside call {what} of {sale} came under {len(set(keys))} keys")
     _unwanted(verdict, seen, sales)
-    if seen.dead:
-        verdict.strange.append(f"{seen.dead} dead letters, and nothing was to be given up")
+    _letters(verdict, seen, refused_commits.expected(sales, refused_every))
     return verdict
+
+
+def _letters(verdict: Verdict, seen: Seen, refused: set[str]) -> None:
+    for sale in sorted(refused):
+        found = len(seen.letters.get((sale, refused_commits.SUBSCRIPTION, refused_commits.CAUSE), ()))
+        _count(verdict, found, f"letter of {refused_commits.SUBSCRIPTION} for {sale}")
+        verdict.letters += min(found, 1)
+    for sale, subscription, cause in seen.letters:
+        if (subscription, cause) != (refused_commits.SUBSCRIPTION, refused_commits.CAUSE) or sale not in refused:
+            verdict.strange.append(f"a letter of {subscription} for {sale}, cause {cause}, was never due")
 
 
 def _count(verdict: Verdict, found: int, what: str) -> None:
@@ -127,7 +144,7 @@ def _unwanted(verdict: Verdict, seen: Seen, sales: Mapping[str, bool]) -> None:
 
 
 async def read_log(url: str, seen: Seen) -> None:
-    """Every event of the log, and how many letters lie in the queue of the dead."""
+    """Every event of the log, and every letter in the queue of the dead."""
     quiet = asyncio.Event()
     async with await aio_pika.connect(url) as connection:
         channel = await connection.channel()
@@ -152,8 +169,19 @@ async def read_log(url: str, seen: Seen) -> None:
                     await quiet.wait()
             except TimeoutError:
                 break
-        dead = await (await connection.channel()).declare_queue(DEAD, passive=True)
-        seen.dead = dead.declaration_result.message_count or 0
+        dead = await (await connection.channel()).get_queue(DEAD)
+        while (letter := await dead.get(fail=False)) is not None:  # none is acknowledged: they go back at the end
+            headers = letter.headers
+            why = str(headers.get("hocket-death-subscription", "")), str(headers.get("hocket-death-cause", ""))
+            seen.letters[(_sale_of(letter.body), *why)].add(str(headers.get("hocket-death-id", "")))
+
+
+def _sale_of(body: bytes) -> str:
+    """The sale that a letter is about, "" where it cannot be read."""
+    try:
+        return str(json.loads(body)["data"]["sale"])
+    except (ValueError, KeyError, TypeError):
+        return ""
 
 
 async def read_effects(databases: Mapping[str, str], seen: Seen) -> None:
@@ -195,7 +223,7 @@ async def check(evidence: Mapping[str, Any]) -> Verdict:
     await read_log(evidence["broker"], seen)
     await read_effects(evidence["databases"], seen)
     read_calls(Path(evidence["journal"]).read_text(encoding="utf-8").splitlines(), seen)
-    return judge(seen, evidence["sales"], evidence["kills"])
+    return judge(seen, evidence["sales"], evidence["kills"], evidence.get("refused_every", 0))
 
 
 def main(arguments: list[str]) -> int:
@@ -207,7 +235,7 @@ def main(arguments: list[str]) -> int:
             print(f"{name}: {finding}")
         if len(findings) > SHOWN:
             print(f"{name}: and {len(findings) - SHOWN} more")
-    print(f"sales {len(evidence['sales'])}, copies in the log {verdict.copies}")
+    print(f"sales {len(evidence['sales'])}, copies in the log {verdict.copies}, letters as due {verdict.letters}")
     print(verdict.line())
     return 0 if verdict.clean else 1
 

@@ -13,7 +13,7 @@ CALM_LOOKS = 3
 GIVE_UP_SECONDS = 240.0
 #: Longest one look at a service may take, in seconds.
 ANSWER_SECONDS = 10.0
-QUEUES = ("till.close", "bank.charge", "bank.refund", "shelf.take", "shelf.audit")
+QUEUES = ("till.close", "bank.charge", "bank.refund", "shelf.take", "shelf.audit", "shelf.file")
 WAITING = re.compile(r"^hocket_(?:outbox_waiting|in_hand)\{(.*)\} (\S+)$", re.MULTILINE)
 
 

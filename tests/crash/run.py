@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from deploy.broker.node import RabbitNode, free_ports
-from tests.crash import plan
+from tests.crash import plan, refused_commits
 from tests.crash.databases import Databases
 from tests.crash.load import Load
 from tests.crash.plan import Disturbance, Trouble
@@ -57,6 +57,7 @@ async def checked(
         "journal": str(folder / JOURNAL),
         "sales": dict(sales),
         "kills": kills,
+        "refused_every": refused_commits.EVERY,
     }
     evidence.write_text(json.dumps(found), encoding="utf-8")
     process = await asyncio.create_subprocess_exec(
@@ -173,6 +174,7 @@ class Run:
             "HOCKET_DATABASE_URL": self.databases.url_template(),
             "HOCKET_LOG_LEVEL": "WARNING",
             "CRASH_OUTSIDE_URL": f"http://127.0.0.1:{outside}",
+            refused_commits.VARIABLE: str(refused_commits.EVERY),
         }
         return Process(name, port, self.folder / f"{name}.log", environment, tally, nursery)
 

@@ -16,6 +16,7 @@ from sqlalchemy import Column, Integer, MetaData, String, Table, func, insert, s
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket import Breaker, Event, Heard, Retry, Scheduled, Service, Tx
+from tests.crash import refused_commits
 
 #: Nothing may be given up for being killed or refused often.
 PATIENT = Retry(500, first=timedelta(seconds=0.2), longest=timedelta(seconds=1))
@@ -67,6 +68,8 @@ def effects_table(metadata: MetaData) -> Table:
 
 till_tables, bank_tables, shelf_tables = MetaData(), MetaData(), MetaData()
 till_effects, bank_effects, shelf_effects = (effects_table(each) for each in (till_tables, bank_tables, shelf_tables))
+
+shelf_files = refused_commits.add_tables(shelf_tables)
 
 
 async def _note(db: AsyncConnection, table: Table, sale: str, what: str) -> None:
@@ -229,6 +232,15 @@ async def take(event: ShelfCharged, tx: Tx) -> StockTaken | StockRefused:
 async def audit(event: ShelfCharged, tx: Tx) -> StockAudited:
     """Say that it was counted; writes nothing itself, so it shares its commit with its neighbours."""
     return StockAudited(sale=event.sale)
+
+
+@shelf.handler(retry=Retry(first=timedelta(seconds=0.2), longest=timedelta(seconds=0.5)))
+async def file(event: ShelfCharged, tx: Tx) -> None:
+    """Of the sales that are chosen for it, write an effect and a row that the commit refuses; of others nothing."""
+    if refused_commits.here(event.sale):
+        db = await tx.db()
+        await _note(db, shelf_effects, event.sale, "filed")
+        await refused_commits.file_without_folder(db, shelf_files, event.sale)
 
 
 CHAIN = {each.name: each for each in (till, bank, shelf)}

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.crash import refused_commits
 from tests.crash.checker import Seen, judge
 
 SALES = {"a": False, "b": True}
@@ -70,7 +71,7 @@ def _refund_unasked(seen: Seen) -> None:
 
 
 def _bury(seen: Seen) -> None:
-    seen.dead = 1
+    seen.letters["a", "shelf.take", "TimeoutError"].add("letter")
 
 
 @pytest.mark.parametrize(
@@ -102,3 +103,20 @@ def test_a_copy_of_the_same_event_is_no_double() -> None:
     verdict = judge(seen, SALES, 1)
     assert verdict.clean
     assert verdict.copies == 1
+
+
+def test_a_refused_commit_ends_in_one_letter() -> None:
+    """Where commits are refused by plan, the letter of each such sale is due: one, of that handler, for that reason."""
+    every = next(n for n in range(2, 1000) if refused_commits.chosen("a", n) and not refused_commits.chosen("b", n))
+    key = ("a", refused_commits.SUBSCRIPTION, refused_commits.CAUSE)
+    seen = books()
+    assert judge(seen, SALES, 1, every).lost == [f"letter of {refused_commits.SUBSCRIPTION} for a"]
+    seen.letters[key].add("letter")
+    verdict = judge(seen, SALES, 1, every)
+    assert verdict.clean
+    assert verdict.letters == 1
+    seen.letters[key].add("another")
+    assert len(judge(seen, SALES, 1, every).doubled) == 1
+    assert len(judge(seen, SALES, 1).strange) == 1
+    seen.letters["a", refused_commits.SUBSCRIPTION, "StoreError"].add("third")
+    assert len(judge(seen, SALES, 1, every).strange) == 1

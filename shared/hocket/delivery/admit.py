@@ -1,25 +1,29 @@
 """Station admit: looks up the inbox rows of a batch at once; commits `begun` for its steps."""
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from itertools import count
 
 from pydantic import ValidationError
 
 from hocket import saga
 from hocket.clock import rfc3339
 from hocket.declarations.subscription import Subscription
+from hocket.delivery import decide
 from hocket.delivery.arrival import Arrival, Role
 from hocket.delivery.decode import sentence
 from hocket.delivery.ending.error_text import text_of
 from hocket.envelope.cloudevent import CONTENT_TYPE, Envelope, decode, encode
 from hocket.envelope.keys import digest, outside_key
-from hocket.errors import Undecodable
+from hocket.errors import StoreError, Undecodable
 from hocket.event import Heard
 from hocket.outcome import Again, Bury, Obsolete, Refused, Seen
 from hocket.runtime import Runtime
 from hocket.saga.ledger import LedgerRow, LedgerState
+from hocket.store.group_commit import ALONE, STORE_BACKOFF, takes_a_write
 from hocket.store.records import Ending, InboxRow, InboxState
 
 PROMISE = (
@@ -55,12 +59,43 @@ class Admission:
         steps = [each for each in asked if each.outcome is None and each.role in (Role.STEP, Role.UNDO)]
         if not steps:
             return
-        try:
-            await self._begin(steps)
-        except BaseException:
-            for each in steps:  # nothing was written, or it is unknown: it is decided again
-                each.outcome = None
-            raise
+        await self._begin_all(steps)
+
+    async def _begin_all(self, steps: Sequence[Arrival]) -> None:
+        """Begin together; where the store takes other writes they begin one by one, so that no one stops the others."""
+        for tries in count(1):
+            try:
+                await self._begin(steps)
+            except BaseException as error:
+                for each in steps:  # nothing was written, or it is unknown: it is decided again
+                    each.outcome, each.token, each.ledger = None, "", None
+                if not isinstance(error, Exception):
+                    raise
+                if isinstance(error, StoreError) and not await takes_a_write(self.runtime.store):
+                    raise
+                if len(steps) > 1:
+                    break
+                if not isinstance(error, StoreError) or tries >= ALONE:
+                    self._failed(steps[0], error)
+                    return
+                await asyncio.sleep(STORE_BACKOFF.bound(tries))
+            else:
+                return
+        for each in steps:
+            await self._begin_all([each])
+
+    def _failed(self, arrival: Arrival, error: Exception) -> None:
+        """Its `begun` cannot be written: a failed attempt of this delivery, in which nothing began (RULES 3.2)."""
+        self.runtime.trouble("a step cannot begin", subscription=arrival.subscription.queue, error=text_of(error))
+        outcome = decide.failed(
+            error,
+            retry=arrival.subscription.retry,
+            used=arrival.used,
+            now=self.runtime.clock.now(),
+            chance=self.runtime.chance,
+            free=None,
+        )
+        arrival.outcome = replace(outcome, began=False) if isinstance(outcome, Bury) else outcome
 
     def _check_age(self, arrival: Arrival) -> None:
         """RULES 2.7: an event older than the inbox remembers may have been handled; only a replay admits it."""
@@ -76,10 +111,12 @@ class Admission:
             )
 
     async def _begin(self, arrivals: Sequence[Arrival]) -> None:
-        async with self.runtime.store.transaction() as tx:
+        async with self.runtime.store.kit_transaction() as tx:
             known = await tx.ledger([each.run for each in arrivals])
             for each in arrivals:
-                if each.role is Role.UNDO:
+                if each.run not in known:  # another transaction holds the run: nobody waits for it (RULES 3.3)
+                    each.outcome = _later(self.runtime.clock.now())
+                elif each.role is Role.UNDO:
                     self._prepare(each, known.get(each.run))
                 elif (moved := self._begun(each, known.get(each.run))) is not None:
                     known[each.run] = moved
@@ -112,7 +149,7 @@ class Admission:
                 arrival.outcome, arrival.ledger = Refused(), refused
                 return refused
             case saga.Wait():
-                arrival.outcome = Again(now + BEGUN_WAIT, deferred=True, cause="begun", error="its run is in progress")
+                arrival.outcome = _later(now)
             case saga.Conflict():
                 arrival.outcome = Bury(
                     "conflict",
@@ -169,6 +206,11 @@ def _result(subscription: Subscription, envelope: Envelope) -> Heard:
     if path is None:
         raise Undecodable("results", f"{subscription.queue} no longer reads {envelope.type} version {envelope.version}")
     return path.read(envelope.data)
+
+
+def _later(now: datetime) -> Again:
+    """A copy waits: the run that began is in progress, or another transaction holds it."""
+    return Again(now + BEGUN_WAIT, deferred=True, cause="begun", error="its run is in progress")
 
 
 def judge(arrival: Arrival) -> None:

@@ -61,6 +61,7 @@ class Arrival:
     ended: datetime = field(default=datetime.fromtimestamp(0, UTC))
     fenced: bool = False  # another run ended the delivery while this handler ran
     blamed: int = 0  # how often its ending could not be written
+    claimed: bool = False  # its handler ended the transaction by hand, and what it claimed may stand in the inbox
 
     @property
     def known(self) -> Envelope:

@@ -15,7 +15,7 @@ from hocket.errors import StoreError
 from hocket.outcome import Again, Bury, Done, GiveBack, Seen
 from hocket.runtime import Runtime
 from hocket.saga.ledger import LedgerRow
-from hocket.store.group_commit import STORE_BACKOFF, GroupCommit
+from hocket.store.group_commit import STORE_BACKOFF, GroupCommit, takes_a_write
 from hocket.store.records import Ending, InboxRow, InboxState, OutboxRow, Written
 
 PROMISE = "everything that finished meanwhile in one transaction; a failure is committed like a success"
@@ -114,7 +114,7 @@ class Committer(GroupCommit[Arrival]):
         self._failed_writes += 1
         await asyncio.sleep(STORE_BACKOFF.bound(self._failed_writes))
         self._suspected = False
-        if await self._takes_a_write():
+        if await takes_a_write(self.store):
             self.failing = ""
         else:
             self._suspected = True
@@ -134,6 +134,8 @@ class Committer(GroupCommit[Arrival]):
         except Exception as error:  # noqa: BLE001 -- what it said must not leave: that delivery's failed attempt
             self._blame(entry, error)
             ending, owned = self.recorder.ending(entry, ledger)
+        if entry.claimed and ending.inbox is not None:  # its own claim stands in the inbox, and must not
+            ending = ending._replace(inbox=ending.inbox._replace(won=True))
         shed = bool(ending.receipt) and self.recorder.shed()
         return (ending._replace(receipt=b"") if shed else ending), owned
 
@@ -158,10 +160,12 @@ class Committer(GroupCommit[Arrival]):
         self.submit(arrival)
 
     def _unanswered(self, group: Sequence[Arrival], error: StoreError) -> bool:
-        self.failing = str(error)
         self.unknown()
-        self.runtime.trouble("the store does not answer", reason=str(error))
         return True
+
+    def _away(self, error: StoreError) -> None:
+        self.failing = str(error)
+        self.runtime.trouble("the store does not answer", reason=str(error))
 
     async def _still_open(self, group: list[Arrival]) -> list[Arrival]:
         """Those that the commit of unknown outcome did not end; the others are looked up again (RULES 3.2)."""

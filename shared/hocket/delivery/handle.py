@@ -9,7 +9,9 @@ from typing import Any
 from hocket.declarations.subscription import Subscription
 from hocket.delivery import decide
 from hocket.delivery.arrival import Arrival, Role
+from hocket.delivery.blame import Blame, Whose, ended_by_hand
 from hocket.delivery.claim import HandlerClaim
+from hocket.delivery.ending.error_text import text_of
 from hocket.delivery.poison import ALONE_FROM, CRASH, STARTS, SharedExclusiveLock, alone_of, starts_of
 from hocket.delivery.record import Recorder
 from hocket.errors import LeaseExpired, StoreError
@@ -18,6 +20,7 @@ from hocket.resilience.circuit import Circuit
 from hocket.resilience.guard import BreakerGuard, StateListener
 from hocket.resilience.time_limit import TimeLimit
 from hocket.runtime import Runtime
+from hocket.store.group_commit import takes_a_write
 from hocket.store.records import OutboxRow
 from hocket.store.unit_of_work import Superseded, UnitOfWork
 from hocket.telemetry.signals import Processing
@@ -30,7 +33,14 @@ PROMISE = (
 
 
 class Readmit(Exception):
-    """The delivery must be looked up again: the outcome of its commit is unknown, or another run ended it."""
+    """The delivery must be looked up again: the outcome of its commit is unknown, or another run ended it.
+
+    `away` says that the store takes no writes.
+    """
+
+    def __init__(self, why: str, *, away: bool = True) -> None:
+        super().__init__(why)
+        self.away = away
 
 
 @dataclass(slots=True)
@@ -42,8 +52,12 @@ class Handling:
     circuits: dict[str, Circuit]
     breaker_changed: StateListener
     use: Any = None
+    _blame: Blame = field(init=False)
     _lock: SharedExclusiveLock = field(default_factory=SharedExclusiveLock)
     _time_limits: dict[str, TimeLimit] = field(default_factory=dict)  # by queue
+
+    def __post_init__(self) -> None:
+        self._blame = Blame(self.runtime.store)
 
     async def handle(self, arrival: Arrival) -> tuple[OutboxRow, ...] | None:
         """Give the arrival its outcome; the outbox rows where the handler's own transaction has committed it all.
@@ -75,7 +89,9 @@ class Handling:
         try:
             [written] = await self.runtime.store.commit([marked])
         except StoreError as error:
-            raise Readmit(str(error)) from error
+            if not await takes_a_write(self.runtime.store):
+                raise Readmit(str(error)) from error
+            return True
         except Exception:  # noqa: BLE001 -- the row itself cannot be written: the commit finds out whose fault that is
             return True
         if not written.won or marked.inbox is None:
@@ -111,8 +127,7 @@ class Handling:
                 return None
             if not isinstance(error, Exception | asyncio.CancelledError | BaseExceptionGroup):
                 raise
-            if await self._store_failed(error):
-                raise Readmit(str(error)) from error
+            await self._readmit(arrival, error)
             free = guard.wait if guard.deferred else None
             arrival.outcome = decide.failed(
                 error,
@@ -148,7 +163,9 @@ class Handling:
                 raise Superseded
             arrival.outcome, arrival.ended = decide.returned(value, subscription.queue), self.runtime.clock.now()
             if unit.opened:
-                return await self._commit(unit, claim)
+                rows = await self._commit(unit, claim)
+                self._blame.ended(arrival.key)
+                return rows
         await unit.leave()
         return None
 
@@ -190,16 +207,16 @@ class Handling:
         except Exception:  # noqa: BLE001 -- the lease had run out, or the store is gone: it is rolled back either way
             return
 
-    async def _store_failed(self, error: BaseException) -> bool:
-        """Whether the store, not the delivery, is to blame (RULES 3.2): then nothing was an attempt."""
-        if isinstance(error, LeaseExpired):
-            return False
-        if isinstance(error, StoreError):
-            return True
-        if not type(error).__module__.startswith("sqlalchemy"):
-            return False
-        try:
-            await self.runtime.store.commit([])
-        except StoreError:
-            return True
-        return False
+    async def _readmit(self, arrival: Arrival, error: BaseException) -> None:
+        """Raise `Readmit` where this error is no failed attempt (RULES 3.2)."""
+        about = {"subscription": arrival.subscription.queue, "event": arrival.known.id, "error": text_of(error)}
+        match await self._blame.of(arrival.key, error):
+            case Whose.STORE:
+                raise Readmit(str(error)) from error
+            case Whose.PASSING:
+                self.runtime.trouble("the database ended a run, and it goes again", **about)
+                await asyncio.sleep(self._blame.wait(arrival.key))
+                raise Readmit(str(error), away=False) from error
+        if isinstance(error, StoreError) and not isinstance(error, LeaseExpired):
+            self.runtime.trouble("the store takes writes: the error is this attempt's own", **about)
+        arrival.claimed = ended_by_hand(error)

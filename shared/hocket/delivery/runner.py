@@ -179,7 +179,10 @@ class SubscriptionRunner:
             try:
                 rows = await self.pipeline.handling.handle(arrival)
             except Readmit as why:
-                self.pipeline.committer.suspect(str(why))
+                if why.away:
+                    self.pipeline.committer.suspect(str(why))
+                else:
+                    self.pipeline.committer.unknown()
                 self.readmit(arrival)
             except BaseException:  # this run was cancelled, at whatever point
                 self._give_back([arrival])

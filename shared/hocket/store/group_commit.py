@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from hocket.errors import StoreError
+from hocket.errors import RowLocked, StoreError
 from hocket.retry import Backoff
 from hocket.saga.ledger import LedgerRow
 from hocket.store.port import Store
@@ -27,6 +27,8 @@ E = TypeVar("E")
 STORE_BACKOFF = Backoff(first=0.1, longest=5.0)
 #: Times that one entry alone may fail in the store while an empty write succeeds: then it is to blame (RULES 3.2).
 ALONE = 3
+#: The answer of one that another transaction keeps from being written: it is tried again apart (RULES 3.3).
+BLOCKED = Written(False, blocked=True)
 
 
 class GroupCommit(ABC, Generic[E]):
@@ -61,6 +63,9 @@ class GroupCommit(ABC, Generic[E]):
     def _unanswered(self, group: Sequence[E], error: StoreError) -> bool:
         """The store failed, and nobody knows what was written (RULES 3.2); True: try again until it answers."""
 
+    def _away(self, error: StoreError) -> None:
+        """The store takes no other write either."""
+
     async def _still_open(self, group: list[E]) -> list[E]:
         """Those of the group that the commit of unknown outcome did not write."""
         return group
@@ -91,12 +96,14 @@ class GroupCommit(ABC, Generic[E]):
             try:
                 self._answer(group, await self._write(group))
                 return
+            except RowLocked:
+                await self._unblocked(group)
+                return
             except StoreError as error:
                 if not self._unanswered(group, error):
                     return
                 tries += 1
-                await asyncio.sleep(STORE_BACKOFF.bound(tries))
-                if not await self._takes_a_write():
+                if not await self._wait(error, tries):
                     alone = 0
                     continue
                 alone += 1
@@ -114,6 +121,21 @@ class GroupCommit(ABC, Generic[E]):
                 if not self._blame(group[0], error):
                     return
 
+    async def _wait(self, error: StoreError, tries: int) -> bool:
+        """Wait before the next try; whether the store takes other writes meanwhile."""
+        takes = await takes_a_write(self.store)
+        if not takes:
+            self._away(error)
+        await asyncio.sleep(STORE_BACKOFF.bound(tries))
+        return takes
+
+    async def _unblocked(self, group: Sequence[E]) -> None:
+        """Another transaction holds a row of one of them: that one is tried again apart (RULES 3.3)."""
+        if len(group) > 1:
+            await self._one_by_one(group)
+        else:
+            self._answer(group, [BLOCKED])
+
     async def _one_by_one(self, group: Sequence[E]) -> None:
         for each in group:
             await self._commit_group([each])
@@ -124,19 +146,27 @@ class GroupCommit(ABC, Generic[E]):
         if not any(runs):
             endings = [self._ending(each, None) for each in group]
             written = await self.store.commit([ending for ending, _ in endings])
-        else:
-            async with self.store.transaction() as tx:
-                rows = await tx.ledger([run for run in runs if run])
-                endings = [self._ending(each, rows.get(run)) for each, run in zip(group, runs, strict=True)]
-                written = await tx.write([ending for ending, _ in endings])
-        return [one if owned else one._replace(won=False) for one, (_, owned) in zip(written, endings, strict=True)]
+            return [_owned(one, owned) for one, (_, owned) in zip(written, endings, strict=True)]
+        async with self.store.kit_transaction() as tx:
+            rows = await tx.ledger([run for run in runs if run])
+            free = [(each, run) for each, run in zip(group, runs, strict=True) if not run or run in rows]
+            endings = [self._ending(each, rows.get(run)) for each, run in free]
+            written = await tx.write([ending for ending, _ in endings])
+        answers = iter([_owned(one, owned) for one, (_, owned) in zip(written, endings, strict=True)])
+        return [next(answers) if not run or run in rows else BLOCKED for run in runs]
 
-    async def _takes_a_write(self) -> bool:
-        try:
-            await self.store.commit([])
-        except StoreError:
-            return False
-        return True
+
+def _owned(written: Written, owned: bool) -> Written:
+    return written if owned else written._replace(won=False)
+
+
+async def takes_a_write(store: Store) -> bool:
+    """Whether the store takes a small write of the kit's own; then an error is not the store's (RULES 3.2)."""
+    try:
+        await store.commit([])
+    except StoreError:
+        return False
+    return True
 
 
 @dataclass(slots=True, eq=False)

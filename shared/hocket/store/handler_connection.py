@@ -2,22 +2,29 @@
 
 The store begins, commits and rolls back; a handler only runs statements. Both drivers use this file. A `Borrower` is
 whoever may run statements now: one transaction or one `read()`. `HandlerConnection` and `ReadConnection` are what it
-runs them on. `guard` makes SQLAlchemy ask the borrower before each statement; `guard_end` and `refuse_end` do so before
-a commit or rollback of the inner connection (an ORM session, `run_sync`). Statements that bypass SQLAlchemy, on the
-driver's own connection, are not checked.
+runs them on. `Borrower.admit` is asked before each statement (`guard` makes SQLAlchemy ask it); `guard_end` and
+`refuse_end` stand before a commit or rollback of the inner connection (`run_sync`, an ORM session's rollback), and the
+events at the end of this file before the commit of an ORM session, which would otherwise do nothing and say nothing.
+
+A statement on the driver's own connection may pass all of them: `raw_used` notes that somebody asked for it, and the
+driver's transaction finds out at its end whether it is still the one that it began.
 """
 
+import re
 from typing import Any, NoReturn
 
 from sqlalchemy import Connection, event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.orm import Session, SessionTransaction
+from sqlalchemy.pool import PoolProxiedConnection
 
 from hocket.errors import HocketError, LeaseExpired, StoreError
 
 #: What a handler reads that tries to begin or end the transaction.
 CONTROL_REFUSAL = (
     "this transaction is hocket's: it commits when the handler returns and rolls back when it raises; "
-    "do not begin, commit, roll back or close it (begin_nested() is there for a part that may fail)"
+    "do not begin, commit, roll back or close it (begin_nested() is there for a part that may fail, and a session's "
+    "flush() for what it is to write)"
 )
 #: What a handler reads that writes through `read()`.
 READ_REFUSAL = "read() gives committed data to look at: write through `await tx.db()`"
@@ -27,8 +34,20 @@ ROLLED_BACK = "this transaction was rolled back: its Tx and its connection are n
 
 #: The execution option of a connection that names its borrower.
 BORROWER = "hocket_borrower"
-#: First words of statements that begin or end a transaction.
-_CONTROL_WORDS = {"BEGIN", "START", "COMMIT", "END", "ABORT", "PREPARE"}
+#: What a handler reads that changes the session of a connection which goes to the next handler.
+SESSION_REFUSAL = (
+    "this connection goes to the next handler, and so would what SET or LISTEN changes: "
+    "use SET LOCAL, which ends with the transaction, or a connection of your own"
+)
+
+_GAP = r"(?:\s|--[^\n]*\n|/\*.*?\*/)+"
+#: How a statement begins that ends the transaction, or changes the session; behind blanks, semicolons and comments.
+_FIRST_WORDS = re.compile(
+    r"(?:[\s;]|--[^\n]*(?:\n|$)|/\*.*?\*/|\*/)*+(?:"
+    rf"(?P<control>(?:BEGIN|START|COMMIT|END|ABORT|PREPARE|ROLLBACK(?!{_GAP}(?:(?:WORK|TRANSACTION){_GAP})?TO\b))\b)"
+    rf"|(?P<session>SET\b(?!{_GAP}(?:LOCAL|CONSTRAINTS|TRANSACTION)\b)|LISTEN\b))",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 class Borrower:
@@ -37,12 +56,28 @@ class Borrower:
     def __init__(self) -> None:
         self._ended: tuple[type[StoreError], str] | None = None
         self._doomed: Exception | None = None
+        self.raw_used = False  # whether somebody asked for the driver's own connection
+
+    @property
+    def running(self) -> bool:
+        """Whether it may still run statements."""
+        return self._ended is None
 
     def check(self) -> None:
         """Raise the error of `end_with` or `fence` once the borrower may run no more statements."""
         if self._ended is not None:
             kind, text = self._ended
             raise kind(text)
+
+    def admit(self, statement: str) -> None:
+        """Raise where it may not run this statement: it has ended, or the statement is hocket's business."""
+        self.check()
+        found = _FIRST_WORDS.match(statement)
+        if found is None:
+            return
+        if found["control"]:
+            self.refuse()
+        raise HocketError(SESSION_REFUSAL)
 
     def end_with(self, text: str) -> None:
         """From now on each call raises `StoreError` with this text, unless it has ended already."""
@@ -92,6 +127,17 @@ class Reader(Borrower):
         """Nothing to roll back."""
 
 
+class _WatchedConnection(Connection):
+    """SQLAlchemy's own connection, which notes that somebody asked for the driver's below it."""
+
+    @property
+    def connection(self) -> PoolProxiedConnection:
+        """The connection of the pool."""
+        if (borrower := borrower_of(self)) is not None:
+            borrower.raw_used = True
+        return super().connection
+
+
 class _BorrowedConnection(AsyncConnection):
     borrower: Borrower
     in_use = False
@@ -106,6 +152,7 @@ class _BorrowedConnection(AsyncConnection):
         assert self.sync_connection is not None
         self.sync_connection.execution_options(**{BORROWER: borrower})
         self.sync_connection.begin()  # as SQLAlchemy sees it; an ORM session then joins instead of owning it
+        self.sync_connection.__class__ = _WatchedConnection
         self.borrower, self.in_use = borrower, True
 
     async def release(self) -> None:
@@ -180,18 +227,35 @@ def guard_end(engine: AsyncEngine) -> None:
 def _before_statement(_cursor: Any, statement: str, *more: Any) -> None:
     """The one event before each statement of a handler; the last argument is SQLAlchemy's execution context."""
     borrower = borrower_of(more[-1].root_connection)
-    if borrower is None:
-        return
-    borrower.check()
-    words = statement.split(None, 2)[:2]
-    first = words[0].upper().rstrip(";") if words else ""
-    whole_rollback = first == "ROLLBACK" and (len(words) == 1 or words[1].upper() != "TO")
-    if first in _CONTROL_WORDS or whole_rollback:
-        borrower.refuse()
+    if borrower is not None:
+        borrower.admit(statement)
 
 
 def _before_end(connection: Connection) -> None:
     """A commit or rollback of the whole transaction by way of the inner connection, as an ORM session does it."""
     borrower = borrower_of(connection)
     if borrower is not None:
+        borrower.refuse()
+
+
+@event.listens_for(Session, "after_begin")
+def _session_begins(session: Session, _: SessionTransaction, connection: Connection) -> None:
+    """An ORM session joins the transaction: remember whose it is, for its commit reaches no connection."""
+    borrower = borrower_of(connection)
+    if borrower is not None and not isinstance(borrower, Reader):
+        session.info[BORROWER] = borrower
+
+
+@event.listens_for(Session, "before_commit")
+def _session_commits(session: Session) -> None:
+    """An ORM session commits: the whole is refused, also by `async with session.begin()`; a savepoint is its own."""
+    borrower: Borrower | None = session.info.get(BORROWER)
+    if borrower is None and isinstance(session.bind, Connection):
+        borrower = borrower_of(session.bind)
+    if (
+        borrower is not None
+        and not isinstance(borrower, Reader)
+        and borrower.running
+        and not session.in_nested_transaction()
+    ):
         borrower.refuse()

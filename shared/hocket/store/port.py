@@ -10,6 +10,8 @@ Promises every driver keeps (the contract suite is `hocket.testing.store_contrac
 - A transaction holds the write lease at most `lease` seconds; then it is rolled back, fenced, and each further call
   and its exit raise `LeaseExpired`.
 - `StoreError` means nothing was written *or the outcome is unknown*; the caller looks the keys up again (RULES 3.2).
+  A commit that the database refuses (a deferred constraint) raises SQLAlchemy's error of it: nothing was written.
+- A handler's statement keeps its own error, but for `TransactionLost` where the reason may pass.
 - Rows due at their insertion belong to this process (`owner`); what is due later has no owner until `due` claims it.
 - A process is an owner by one lease, which `renew` extends; when it is over, others take over all it owned (RULES 4.1).
   A driver that serves one process only raises `ConfigError` when another one holds its database (SQLite).
@@ -72,6 +74,21 @@ class WriteTransaction(OpenTransaction, Protocol):
         ...
 
 
+class KitTransaction(Protocol):
+    """One open write transaction of the kit's own, for a group: it waits for nobody longer than a batch may."""
+
+    async def ledger(self, runs: Sequence[str]) -> dict[str, LedgerRow | None]:
+        """The ledger rows of those of these runs that no other transaction holds, locked; None where there is no row.
+
+        Owner and boot are blank where that owner's lease is over (RULES 5.2).
+        """
+        ...
+
+    async def write(self, endings: Sequence[Ending]) -> list[Written]:
+        """Write the endings; one answer each, in order. `RowLocked` where another transaction holds an inbox row."""
+        ...
+
+
 class Joined(OpenTransaction, Protocol):
     """The kit's part of a transaction that an application owns: the application commits or rolls back.
 
@@ -108,6 +125,10 @@ class Store(Protocol):
         """
         ...
 
+    def kit_transaction(self) -> AbstractAsyncContextManager[KitTransaction]:
+        """A write transaction that needs no connection of the handlers' (RULES 3.3)."""
+        ...
+
     def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """Committed data without the write lease."""
         ...
@@ -117,7 +138,10 @@ class Store(Protocol):
         ...
 
     async def commit(self, endings: Sequence[Ending]) -> list[Written]:
-        """Write endings in a transaction of their own, in as few round trips as possible (group commit)."""
+        """Write endings in a transaction of their own, in as few round trips as possible (group commit).
+
+        Without endings it is a small committed write, which fails where the store takes none (RULES 3.2).
+        """
         ...
 
     async def inbox(self, keys: Sequence[bytes]) -> Mapping[bytes, InboxRow]:

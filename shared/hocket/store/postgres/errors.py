@@ -1,22 +1,35 @@
-"""Errors of PostgreSQL: which blame the server (a serialization failure, say), which the row or the handler.
+"""Errors of PostgreSQL: which may pass (a serialization failure, say), which are the row's or the handler's own.
 
-The server: a lost connection, a rolled-back transaction (a serialization failure, a deadlock), a lack of resources. The
-row or the handler: a value that PostgreSQL refuses, a violated constraint. Each gets one sentence that says what to do.
+What may pass: a lost connection, a transaction that was rolled back in favour of another, a lack of resources. The
+row's or the handler's: a value that PostgreSQL refuses, a violated constraint, a statement timeout, a read-only
+transaction, a connection used by two tasks. Each gets one sentence that says what to do.
 """
 
 import asyncpg
 from sqlalchemy.exc import SQLAlchemyError
 
-from hocket.errors import ConfigError, HocketError, StoreError
+from hocket.errors import ConfigError, HocketError, RowLocked, StoreError, TransactionLost
+from hocket.store.errors import commit_refused
 
 #: Classes of SQLSTATE that concern a value or a row: PostgreSQL will refuse it again each time (RULES 3.2).
 _OF_THE_ROW = {"22", "23", "54"}
-#: SQLSTATE classes that blame the server when a handler's own statement fails: connection lost, transaction rolled
-#: back, resources, operator.
-_OF_THE_STORE = {"08", "40", "53", "57", "58"}
+#: SQLSTATE classes of what may pass, whoever's statement it was: connection lost, transaction rolled back in favour of
+#: another, resources, operator, disk.
+_MAY_PASS = {"08", "40", "53", "57", "58"}
+#: Of these the one that a statement brings on itself: it was cancelled, by a statement timeout for example.
+_CANCELLED = "57014"
 #: Temporary errors, so that a start waits: the same, a lock, and a standby that accepts no writes.
-_PASSING = _OF_THE_STORE | {"25", "55"}
+_PASSING = _MAY_PASS | {"25", "55"}
 READ_ONLY = "25006"
+_LOCK_TIMEOUT = "55P03"
+#: The class of a broken constraint.
+_CONSTRAINT = "23"
+
+#: What a handler reads that has left a task behind which still runs a statement.
+BUSY = (
+    "a statement still runs on this transaction's connection: await every task that uses it before the handler "
+    "returns, and use it from one task at a time"
+)
 
 _SENTENCES = {
     "08": "does not answer: see whether the server runs and can be reached",
@@ -28,6 +41,7 @@ _SENTENCES = {
     "53": "lacks resources (connections, memory or disk): give it more, or use fewer processes",
     "55": "is locked by another transaction",
     "57": "was stopped or is starting: nothing is lost, it is tried again",
+    _CANCELLED: "cancelled a statement that took too long",
 }
 #: `InternalClientError` is what asyncpg makes of a connection that the server ended just when a statement began.
 _NO_ANSWER = (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError, EOFError)
@@ -56,12 +70,21 @@ def code_of(error: BaseException) -> str:
         return state
     if isinstance(error, ValueError):  # a value that asyncpg cannot encode: an InterfaceError by its class
         return ""
+    if isinstance(error, asyncpg.InterfaceError):  # else a wrong use of the connection: arguments, two tasks at once
+        return "08000" if "closed" in str(error) else ""
     return "08000" if isinstance(error, _NO_ANSWER) else ""
+
+
+def _may_pass(code: str) -> bool:
+    return code[:2] in _MAY_PASS and code != _CANCELLED
 
 
 def sentence(database: str, error: BaseException) -> str:
     """One sentence for what was refused: which database, why, and the way out."""
-    known = _refused_address(error) or _SENTENCES.get(code_of(error)[:2], "does not answer as it should")
+    code = code_of(error)
+    known = (
+        _refused_address(error) or _SENTENCES.get(code) or _SENTENCES.get(code[:2], "does not answer as it should")
+    )
     return f"database {database} {known} ({str(error) or type(error).__name__})"
 
 
@@ -73,9 +96,17 @@ def kit_error(database: str, error: Exception) -> Exception:
     if isinstance(error, StoreError):
         return error
     code = code_of(error)
+    if _in_use(error):
+        return HocketError(BUSY)
     if not code or code[:2] in _OF_THE_ROW:
         return _innermost(error) if isinstance(error, asyncpg.InterfaceError | asyncpg.PostgresError) else error
-    return StoreError(sentence(database, error))
+    kind = TransactionLost if _may_pass(code) else RowLocked if code == _LOCK_TIMEOUT else StoreError
+    return kind(sentence(database, error))
+
+
+def _in_use(error: BaseException) -> bool:
+    """Whether another task runs a statement on the same connection."""
+    return isinstance(error, asyncpg.InterfaceError) and "another operation is in progress" in str(error)
 
 
 def opening_error(database: str, error: Exception) -> HocketError:
@@ -111,7 +142,17 @@ def _innermost(error: Exception) -> Exception:
 
 
 def handler_error(database: str, error: BaseException) -> StoreError | None:
-    """What a handler's statement raises where the store is to blame; None: it keeps its own error."""
-    if code_of(error)[:2] in _OF_THE_STORE:
-        return StoreError(sentence(database, error))
-    return None
+    """What a handler's statement raises where the reason may pass; None: it keeps its own error."""
+    return TransactionLost(sentence(database, error)) if _may_pass(code_of(error)) else None
+
+
+def commit_error(database: str, error: Exception) -> Exception:
+    """What a failed COMMIT raises.
+
+    Where the server refused it, all is rolled back and it is the transaction's own (a deferred constraint or trigger).
+    `TransactionLost` where the reason may pass; without an answer the outcome is unknown (RULES 3.2).
+    """
+    code = code_of(error)
+    if _may_pass(code) or not isinstance(error, asyncpg.PostgresError):
+        return kit_error(database, error)
+    return commit_refused(error, constraint=code[:2] == _CONSTRAINT)

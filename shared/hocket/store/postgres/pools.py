@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from hocket.config import PostgresSettings
-from hocket.errors import HocketError, StoreError
+from hocket.errors import HocketError, NoConnection, StoreError, TransactionLost
 from hocket.store.handler_connection import (
     BORROWER,
     READ_REFUSAL,
@@ -177,23 +177,24 @@ class Pools:
         if not isinstance(error, Exception):
             return None  # the caller was cancelled or timed out: SQLAlchemy calls that a disconnect, the server is well
         if context.is_disconnect:
-            return StoreError(sentence(self.shown, ConnectionError(str(error))))
+            return TransactionLost(sentence(self.shown, ConnectionError(str(error))))
         if code_of(error) == READ_ONLY and borrower is _READER:
             return HocketError(READ_REFUSAL)
         return handler_error(self.shown, error)
 
     @contextmanager
     def connecting(self) -> Iterator[None]:
-        """Where no connection is free or can be made: `StoreError`."""
+        """Where no connection is free or can be made: `NoConnection`."""
         try:
             yield
         except SQLAlchemyError as error:
             waited = self._bounds.postgres_pool_seconds
-            raise StoreError(
+            raise NoConnection(
                 f"database {self.shown} gave no connection in {waited:g} s ({error}){self._pooler()}"
             ) from error
         except Exception as error:
-            raise kit_error(self.shown, error) from error
+            known = kit_error(self.shown, error)
+            raise (NoConnection(str(known)) if isinstance(known, StoreError) else known) from error
 
     def _pooler(self) -> str:
         """What else may be short where a pooler holds a connection of the server for each of ours."""

@@ -76,8 +76,8 @@ WRITE_LEDGER = f"WITH {_PUT}, {_SAY}, {_MOVE} {_ANSWER}"
 #: Only the inbox, for endings of one call that share a key: each must see what the one before has left.
 WIN = f"WITH {_PUT} SELECT ARRAY(SELECT at FROM winners) AS won"
 
-#: Fails where nothing could be written: on a server in recovery, or without a connection.
-NOTHING = "SELECT pg_current_xact_id()"
+#: Fails where nothing can be written: on a standby, on a database that is read only, without a connection.
+NOTHING = "UPDATE hocket_meta SET value = value WHERE name = 'schema'"
 
 LOOK = f"SELECT {_IN} FROM hocket_inbox WHERE key = ANY($1::bytea[])"
 

@@ -33,7 +33,7 @@ async def write_in_one(
     Only for endings that `fits_one_statement`.
     """
     if not endings:
-        await connection.fetchval(sql.NOTHING)
+        await connection.execute(sql.NOTHING)
         return []
     asked = [(at, ending.inbox) for at, ending in enumerate(endings) if ending.inbox is not None]
     free = [at for at, ending in enumerate(endings) if ending.inbox is None]

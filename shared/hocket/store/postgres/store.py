@@ -20,6 +20,7 @@ from hocket.store.postgres import schema as postgres_schema
 from hocket.store.postgres import sql, statements
 from hocket.store.postgres.errors import READ_ONLY, code_of, kit_error, opening_error, sentence
 from hocket.store.postgres.joined import JoinedTx, join
+from hocket.store.postgres.kit_transaction import PostgresKitTx
 from hocket.store.postgres.pools import DEFAULTS, Pools
 from hocket.store.postgres.statements import rows_touched
 from hocket.store.postgres.transaction import PostgresTx
@@ -187,6 +188,32 @@ class PostgresStore:
             raise
         finally:
             self._open.discard(tx)
+            self._idle.set()
+
+    @asynccontextmanager
+    async def kit_transaction(self) -> AsyncIterator[PostgresKitTx]:
+        """A write transaction on a connection of the kit's pool; its locks are bounded as those of a group are."""
+        self._check()
+        self._busy += 1
+        ending = False
+        try:
+            async with self._pools.kit() as kit:
+                try:
+                    await kit.execute("BEGIN")
+                    yield PostgresKitTx(kit, self._boot, self._clock)
+                    ending = True
+                    await kit.execute("COMMIT")
+                except BaseException:
+                    if not kit.is_closed() and kit.is_in_transaction():
+                        await kit.execute("ROLLBACK")
+                    raise
+        except BaseException as error:
+            self._uncertain = self._uncertain or ending
+            if isinstance(error, Exception):
+                raise kit_error(self._name, error) from error
+            raise
+        finally:
+            self._busy -= 1
             self._idle.set()
 
     async def join(self, connection: AsyncConnection) -> JoinedTx:

@@ -1,20 +1,21 @@
 """One open write transaction on PostgreSQL, bounded in time by its lease, on one connection of the handlers' pool."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from hashlib import blake2b
 from typing import TypeVar
 
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.clock import Clock
-from hocket.errors import HocketError, StoreError
+from hocket.errors import HocketError
 from hocket.saga.ledger import LedgerRow
+from hocket.store.errors import EndedByHand
 from hocket.store.handler_connection import COMMITTED, ROLLED_BACK, Borrower, HandlerConnection
 from hocket.store.postgres import sql, statements
-from hocket.store.postgres.errors import code_of, kit_error, sentence
+from hocket.store.postgres.errors import code_of, commit_error, kit_error
+from hocket.store.postgres.kit_transaction import locks
 from hocket.store.postgres.pools import Pools
 from hocket.store.postgres.statements import rows_touched
 from hocket.store.records import Ending, Offset, Written
@@ -28,12 +29,8 @@ SERVER_LATER = 1.0
 ROLLBACK_SECONDS = 5.0
 #: SQLSTATE of each statement after one that failed.
 _ABORTED = "25P02"
-
-
-def locks(runs: Iterable[str]) -> str:
-    """SQL that locks step runs until the end of the transaction, also where there is no row; in one order for all."""
-    keys = sorted({int.from_bytes(blake2b(run.encode(), digest_size=8).digest(), signed=True) for run in runs})
-    return "".join(f"; SELECT pg_advisory_xact_lock({key})" for key in keys)
+#: The setting that the kit gives to each of its transactions, in milliseconds: another one does not have it.
+_BOUND = "SELECT setting FROM pg_settings WHERE name = 'idle_in_transaction_session_timeout'"
 
 
 class PostgresTx(Borrower):
@@ -49,6 +46,8 @@ class PostgresTx(Borrower):
         self._clock = clock
         self._lease = lease
         self._terminate = terminate
+        self._bound = str(int((lease + SERVER_LATER) * 1000))
+        self._begun = False
         self._handler: HandlerConnection | None = None
         self._raw: asyncpg.Connection | None = None
         self._pid = 0  # of the server process; 0 until the transaction has begun
@@ -62,6 +61,7 @@ class PostgresTx(Borrower):
         """Write the endings; one answer each, in order. After an error the transaction can only roll back."""
         now = self._clock.now().timestamp()
         try:
+            await self._check_whole()
             return await self._kit(lambda raw: statements.write(raw, endings, self._boot, now))
         except Exception as error:
             self.doom(error)
@@ -117,26 +117,27 @@ class PostgresTx(Borrower):
             if self._raw is not None:
                 return
             self._handler, raw = await self._pools.borrow(self)
-            bound = int((self._lease + SERVER_LATER) * 1000)
             begin = (
-                f"{self._pools.sessions.begin()}; SET LOCAL statement_timeout = {bound}; "
-                f"SET LOCAL idle_in_transaction_session_timeout = {bound}"
+                f"{self._pools.sessions.begin()}; SET LOCAL statement_timeout = {self._bound}; "
+                f"SET LOCAL idle_in_transaction_session_timeout = {self._bound}"
             )
-            self._raw = raw
+            self._raw, self.raw_used = raw, False
             self._timer = asyncio.get_running_loop().call_later(self._lease, self.expire, self._lease)
             if not self._pools.sessions.pooled:
                 self._pid = raw.get_server_pid()
                 await self._kit(lambda raw: raw.execute(begin + more))
-                return
-            await self._kit(lambda raw: raw.execute(begin))
-            # The number that a pooler gives a connection names nothing at the server.
-            self._pid = await self._kit(lambda raw: raw.fetchval("SELECT pg_backend_pid()"))
-            if more:
-                await self._kit(lambda raw: raw.execute(more.removeprefix("; ")))
+            else:
+                await self._kit(lambda raw: raw.execute(begin))
+                # The number that a pooler gives a connection names nothing at the server.
+                self._pid = await self._kit(lambda raw: raw.fetchval("SELECT pg_backend_pid()"))
+                if more:
+                    await self._kit(lambda raw: raw.execute(more.removeprefix("; ")))
+            self._begun = True
 
     async def _kit(self, work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
         """One of the kit's own statements; an error that is not the row's own fault becomes a `StoreError`."""
         raw = await self._connection()
+        self._check_open(raw)
         try:
             return await work(raw)
         except Exception as error:
@@ -144,6 +145,16 @@ class PostgresTx(Borrower):
             if code_of(error) == _ABORTED:
                 raise self._aborted() from self._first_failed
             raise kit_error(self._pools.shown, error) from error
+
+    def _check_open(self, raw: asyncpg.Connection) -> None:
+        """`EndedByHand` where the driver knows of no transaction any more."""
+        if self._begun and not raw.is_closed() and not raw.is_in_transaction():
+            raise EndedByHand
+
+    async def _check_whole(self) -> None:
+        """`EndedByHand` where a handler that had the driver's connection has ended this one and begun another."""
+        if self._begun and self.raw_used and await self._kit(lambda raw: raw.fetchval(_BOUND)) != self._bound:
+            raise EndedByHand
 
     def _aborted(self) -> HocketError:
         if isinstance(self._doomed, HocketError):
@@ -170,13 +181,16 @@ class PostgresTx(Borrower):
         if self._doomed is not None:
             await self.abort()
             raise self._doomed
-        self.end_with(COMMITTED)
         if self._raw is None:
+            self.end_with(COMMITTED)
             return
+        await self._check_whole()
+        self._check_open(self._raw)
+        self.end_with(COMMITTED)
         try:
             status = await self._raw.execute("COMMIT", timeout=self._pools.statement_seconds)
         except Exception as error:
-            raise StoreError(sentence(self._pools.shown, error)) from error
+            raise commit_error(self._pools.shown, error) from error
         await self._release(broken=False)
         if status != "COMMIT":
             raise self._aborted() from self._first_failed
@@ -193,6 +207,8 @@ class PostgresTx(Borrower):
             with suppress(Exception):
                 await self._raw.execute("ROLLBACK", timeout=ROLLBACK_SECONDS)
                 broken = False
+            if broken:  # a statement of the handler still runs, on the server too
+                self._cut_off()
         await self._release(broken=broken)
 
     async def _release(self, *, broken: bool) -> None:

@@ -2,7 +2,7 @@
 
 import sqlite3
 
-from hocket.errors import StoreError
+from hocket.errors import StoreError, TransactionLost
 
 #: Primary result codes of SQLite that say something about the file and not about the statement.
 _SENTENCES = {
@@ -16,6 +16,8 @@ _SENTENCES = {
     sqlite3.SQLITE_CORRUPT: "is damaged: restore it from a backup, or move it away",
     sqlite3.SQLITE_PERM: "cannot be opened: give this user the right to write the file and its folder",
 }
+#: Those that may pass by themselves: a lock of another program, a full disk, an error of the disk.
+_MAY_PASS = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
 #: SQLite keeps the primary code in the low byte of an extended one.
 _PRIMARY = 0xFF
 
@@ -28,7 +30,12 @@ def sentence(path: str, error: Exception) -> str:
     return f"database {path} {known} ({error})"
 
 
-def _code(error: Exception) -> int:
+def may_pass(error: BaseException) -> bool:
+    """Whether what is to blame may pass by itself."""
+    return _code(error) in _MAY_PASS
+
+
+def _code(error: BaseException) -> int:
     code: int = getattr(error, "sqlite_errorcode", 0)
     return code & _PRIMARY
 
@@ -41,3 +48,8 @@ def blames_file(error: sqlite3.Error) -> bool:
 def blames_store(error: sqlite3.Error) -> bool:
     """The same for the kit's own statements, which are right: only a value or a constraint can be the row's fault."""
     return blames_file(error) or isinstance(error, sqlite3.OperationalError)
+
+
+def store_error(path: str, error: sqlite3.Error) -> StoreError:
+    """What is raised where the file is to blame: `TransactionLost` where that may pass."""
+    return (TransactionLost if may_pass(error) else StoreError)(sentence(path, error))

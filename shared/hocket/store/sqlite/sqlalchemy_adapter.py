@@ -5,6 +5,7 @@ SQLAlchemy's aiosqlite driver makes three hops for a statement (cursor, execute,
 another. What handlers may do on it is decided in `hocket.store.handler_connection`.
 """
 
+import re
 import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Generic, Self, TypeVar
@@ -12,7 +13,8 @@ from typing import Any, Generic, Self, TypeVar
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from hocket.store.handler_connection import Borrower, HandlerConnection, ReadConnection, guard
+from hocket.errors import HocketError
+from hocket.store.handler_connection import Borrower, HandlerConnection, ReadConnection
 from hocket.store.sqlite.connection import SqliteConnection
 
 #: Runs one function on the connection for a borrower, or raises because the borrower may not run any (more).
@@ -20,14 +22,31 @@ Run = Callable[[Callable[[sqlite3.Connection], Any]], Awaitable[Any]]
 
 C = TypeVar("C", bound=HandlerConnection | ReadConnection)
 
+#: What changes the connection and not the data: a PRAGMA with a value, a further file.
+_CHANGES = re.compile(
+    r"(?:\s|--[^\n]*\n|/\*.*?\*/)*+(?:PRAGMA\s+(?:\w+\s*\.\s*)?(?P<pragma>\w+)\s*[=(]|(?P<file>ATTACH|DETACH)\b)",
+    re.IGNORECASE | re.DOTALL,
+)
+#: The PRAGMAs among them that only look, or are rolled back with the transaction.
+_HARMLESS = re.compile(
+    r"(table|index|foreign_key|database|function|module|pragma|collation)_x?(list|info)"
+    r"|(integrity|quick|foreign_key)_check|defer_foreign_keys|user_version|application_id"
+)
+#: What a handler reads that changes the connection.
+CONNECTION_REFUSAL = (
+    "{} changes the one connection by which every handler and hocket itself write: leave it as it is, or open a "
+    "connection of your own (PRAGMA defer_foreign_keys is there, and ends with the transaction)"
+)
+
 
 class _Cursor:
     """A cursor with the methods that SQLAlchemy calls; a statement and its rows are one hop."""
 
     arraysize = 1
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, borrower: Borrower) -> None:
         self._hop = run
+        self._borrower = borrower
         self._rows: list[Any] = []
         self.description: Any = None
         self.rowcount = -1
@@ -37,10 +56,23 @@ class _Cursor:
         return self
 
     async def execute(self, sql: str, parameters: Any = ()) -> None:
+        self._admit(sql)
         await self._run(lambda cursor: cursor.execute(sql, parameters))
 
     async def executemany(self, sql: str, parameters: Any) -> None:
+        self._admit(sql)
         await self._run(lambda cursor: cursor.executemany(sql, parameters))
+
+    def _admit(self, sql: str) -> None:
+        """Asked here and not by SQLAlchemy, because the driver's own cursor is this one too."""
+        self._borrower.admit(sql)
+        found = _CHANGES.match(sql)
+        if found is None:
+            return
+        if found["file"]:
+            raise HocketError(CONNECTION_REFUSAL.format(found["file"].upper()))
+        if not _HARMLESS.fullmatch(found["pragma"].lower()):
+            raise HocketError(CONNECTION_REFUSAL.format(f"PRAGMA {found['pragma']}"))
 
     async def _run(self, work: Callable[[sqlite3.Cursor], object]) -> None:
         def hop(connection: sqlite3.Connection) -> None:
@@ -73,15 +105,18 @@ class _Cursor:
 class _DriverConnection:
     """One of the store's connections for one borrower, with the methods that SQLAlchemy calls on an aiosqlite one."""
 
-    def __init__(self, connection: SqliteConnection, handed_out: HandlerConnection | ReadConnection, run: Run) -> None:
+    def __init__(
+        self, connection: SqliteConnection, handed_out: HandlerConnection | ReadConnection, run: Run, borrower: Borrower
+    ) -> None:
         self._sqlite = connection
         self._handed_out = handed_out
         self._run = run
+        self._borrower = borrower
         self._connection = True  # SQLAlchemy asks whether there is a connection below
 
     def cursor(self) -> _Cursor:
         """A new cursor."""
-        return _Cursor(self._run)
+        return _Cursor(self._run, self._borrower)
 
     async def commit(self) -> None:
         """Refused while a handler has the connection; otherwise nothing, since the store commits."""
@@ -114,7 +149,6 @@ class SqliteEngine(Generic[C]):
         self._engine: AsyncEngine = create_async_engine(
             "sqlite+aiosqlite://", poolclass=NullPool, async_creator=self._connect, pool_reset_on_return=None
         )
-        guard(self._engine)
 
     async def _connect(self) -> Any:
         return self._next
@@ -122,6 +156,6 @@ class SqliteEngine(Generic[C]):
     async def borrow(self, borrower: Borrower, run: Run) -> C:
         """A connection for one borrower, whose statements `run` runs; give it back with its `release`."""
         connection = self._kind(self._engine)
-        self._next = _DriverConnection(self._sqlite, connection, run)
+        self._next = _DriverConnection(self._sqlite, connection, run, borrower)
         await connection.start_for(borrower)
         return connection

@@ -54,6 +54,9 @@ WHERE owner IS NOT NULL AND refused IS NULL AND id > ? AND owner = ? ORDER BY id
 _CLAIM = f"""UPDATE hocket_outbox SET owner = ? WHERE id IN (SELECT id FROM hocket_outbox
 WHERE owner IS NULL AND refused IS NULL AND due <= ? AND id <= ? ORDER BY due, id LIMIT ?) RETURNING {_OUT}"""
 
+#: Fails where nothing can be written: a file or a connection that is read only, a full disk.
+_NOTHING = "UPDATE hocket_meta SET value = value WHERE name = 'schema'"
+
 _CANCEL, _REFUSE = question_marks(CANCEL), question_marks(REFUSE)
 _OFFSET, _ADVANCE, _FIRST_OFFSET = question_marks(OFFSET), question_marks(ADVANCE), question_marks(FIRST_OFFSET)
 
@@ -146,8 +149,10 @@ def _put_outbox(connection: sqlite3.Connection, rows: list[OutboxRow], boot: str
 
 
 def commit(connection: sqlite3.Connection, endings: Sequence[Ending], boot: str, now: float) -> list[Written]:
-    """Endings in a transaction of their own, whole or not at all."""
+    """Endings in a transaction of their own, whole or not at all; without endings a small write all the same."""
     with write_transaction(connection):
+        if not endings:
+            connection.execute(_NOTHING)
         return write(connection, endings, boot, now)
 
 

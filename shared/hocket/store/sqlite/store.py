@@ -29,11 +29,11 @@ from hocket.store.purge import START
 from hocket.store.records import Before, Ending, InboxRow, OutboxRow, Purged, Waiting, Written
 from hocket.store.sqlite import purge, schema, statements
 from hocket.store.sqlite.connection import PREPARED, InlineConnection, SqliteConnection, ThreadConnection
-from hocket.store.sqlite.errors import blames_file, blames_store, sentence
+from hocket.store.sqlite.errors import blames_file, blames_store, sentence, store_error
 from hocket.store.sqlite.file_lock import FileLock
 from hocket.store.sqlite.joined import JoinedTx
 from hocket.store.sqlite.sqlalchemy_adapter import SqliteEngine
-from hocket.store.sqlite.transaction import SqliteTx, WriteLease
+from hocket.store.sqlite.transaction import SqliteKitTx, SqliteTx, WriteLease
 
 T = TypeVar("T")
 
@@ -189,7 +189,7 @@ class SqliteStore:
             return await connection.call(work)
         except sqlite3.Error as error:
             if blames_store(error):
-                raise StoreError(sentence(self._path, error)) from error
+                raise store_error(self._path, error) from error
             raise
 
     async def _lookup(self, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -229,6 +229,12 @@ class SqliteStore:
             self._lease.release_of(tx)
 
     @asynccontextmanager
+    async def kit_transaction(self) -> AsyncIterator[SqliteKitTx]:
+        """A write transaction of the kit's own."""
+        async with self.transaction() as tx:
+            yield SqliteKitTx(tx)
+
+    @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """Committed data without the write lease, each statement by itself; writing raises."""
         self._check()
@@ -243,7 +249,7 @@ class SqliteStore:
                 if error.sqlite_errorcode == sqlite3.SQLITE_READONLY:
                     raise HocketError(READ_REFUSAL) from error
                 if blames_file(error):
-                    raise StoreError(sentence(self._path, error)) from error
+                    raise store_error(self._path, error) from error
                 raise
 
         connection = await self._read_engine.borrow(reader, run)

@@ -9,13 +9,14 @@ from typing import TypeVar
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.clock import Clock
-from hocket.errors import StoreError
+from hocket.errors import HocketError, TransactionLost
 from hocket.saga.ledger import LedgerRow
+from hocket.store.errors import EndedByHand, commit_refused
 from hocket.store.handler_connection import COMMITTED, ROLLED_BACK, Borrower, HandlerConnection
 from hocket.store.records import Ending, Offset, Written
 from hocket.store.sqlite import statements
 from hocket.store.sqlite.connection import SqliteConnection, begin, commit, roll_back
-from hocket.store.sqlite.errors import blames_file, blames_store, sentence
+from hocket.store.sqlite.errors import blames_file, blames_store, may_pass, store_error
 from hocket.store.sqlite.sqlalchemy_adapter import SqliteEngine
 
 T = TypeVar("T")
@@ -34,6 +35,7 @@ class SqliteTx(Borrower):
         self._boot = boot
         self._clock = clock
         self._begun = False
+        self._rolled_back: BaseException | None = None  # what made SQLite roll back by itself
         self._handler: HandlerConnection | None = None
         self._opening = asyncio.Lock()
 
@@ -79,7 +81,7 @@ class SqliteTx(Borrower):
             return await self._run(work)
         except sqlite3.Error as error:
             if blames_store(error):
-                raise StoreError(sentence(self._path, error)) from error
+                raise store_error(self._path, error) from error
             raise
 
     async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -90,16 +92,32 @@ class SqliteTx(Borrower):
         except sqlite3.Error as error:
             self.check()  # the statement was interrupted by the end of the lease
             if blames_file(error):
-                raise StoreError(sentence(self._path, error)) from error
+                raise store_error(self._path, error) from error
             raise
 
     def _inside(self, work: Callable[[sqlite3.Connection], T], connection: sqlite3.Connection) -> T:
         if not self._begun:
             begin(connection)
             self._begun = True
-        elif not connection.in_transaction:
-            raise StoreError(f"database {self._path} rolled this transaction back after an earlier error")
-        return work(connection)
+        self._check_open(connection)
+        try:
+            done = work(connection)
+        except BaseException as error:
+            if not connection.in_transaction:
+                self._rolled_back = error
+            raise
+        self._check_open(connection)
+        return done
+
+    def _check_open(self, connection: sqlite3.Connection) -> None:
+        if connection.in_transaction:
+            return
+        if self._rolled_back is not None:
+            text = f"database {self._path} rolled this transaction back after an earlier error ({self._rolled_back})"
+            raise (TransactionLost if may_pass(self._rolled_back) else HocketError)(text) from self._rolled_back
+        by_hand = EndedByHand()
+        self.doom(by_hand)
+        raise by_hand
 
     def _cut_off(self) -> None:
         """Interrupt the statement that runs, and roll back before whatever is given to the connection next."""
@@ -116,15 +134,15 @@ class SqliteTx(Borrower):
         self.end_with(COMMITTED)
         try:
             await self._writer.call(self._commit)
+        except sqlite3.IntegrityError as error:  # it is rolled back: the outcome is known
+            raise commit_refused(error, constraint=True) from error
         except sqlite3.Error as error:
-            raise StoreError(sentence(self._path, error)) from error
+            raise store_error(self._path, error) from error
 
     def _commit(self, connection: sqlite3.Connection) -> None:
-        if not self._begun:
-            return
-        if not connection.in_transaction:
-            raise StoreError(f"database {self._path} rolled this transaction back after an earlier error")
-        commit(connection)
+        if self._begun:
+            self._check_open(connection)
+            commit(connection)
 
     async def abort(self) -> None:
         """Roll back, once what is in progress in the thread has ended; nobody waits for it."""
@@ -172,3 +190,19 @@ class WriteLease:
         if self.holder is tx:
             self.holder = None
             self.release()
+
+
+class SqliteKitTx:
+    """A `hocket.store.port.KitTransaction`: nobody else writes meanwhile, so every run is free."""
+
+    def __init__(self, tx: SqliteTx) -> None:
+        self._tx = tx
+
+    async def ledger(self, runs: Sequence[str]) -> dict[str, LedgerRow | None]:
+        """The rows of these runs; None where there is none."""
+        known = await self._tx.ledger(runs)
+        return {run: known.get(run) for run in runs}
+
+    async def write(self, endings: Sequence[Ending]) -> list[Written]:
+        """Write the endings; one answer each, in order."""
+        return await self._tx.write(endings)

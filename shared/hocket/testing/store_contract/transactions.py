@@ -9,12 +9,14 @@ import pytest
 from sqlalchemy import func, insert, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from sqlalchemy.orm import DeclarativeBase
 
 from hocket.errors import HocketError, LeaseExpired, StoreError
 from hocket.saga.ledger import LedgerState
 from hocket.store.port import Store, WriteTransaction
 from hocket.store.records import Ending, Offset
 from hocket.testing.store_contract.fixtures import (
+    TABLES,
     THINGS,
     StoreHouse,
     StoreSuite,
@@ -54,6 +56,22 @@ async def count(db: AsyncConnection, table: str) -> int:
     found = (await db.execute(select(func.count()).select_from(text(table)))).scalar_one()
     assert isinstance(found, int)
     return found
+
+
+class _Base(DeclarativeBase):
+    metadata = TABLES
+
+
+class _Thing(_Base):
+    __table__ = THINGS
+
+
+async def _session(db: AsyncConnection, *, rolls_back: bool = False) -> None:
+    async with AsyncSession(db) as session, session.begin():
+        session.add(_Thing(name="by a session"))
+        await session.flush()
+        if rolls_back:
+            await session.rollback()
 
 
 class TransactionContract(StoreSuite):
@@ -118,7 +136,24 @@ class TransactionContract(StoreSuite):
 
     @pytest.mark.parametrize(
         "act",
-        ["commit", "rollback", "begin", "close", "statement", "abort", "prepared", "inner commit", "inner rollback"],
+        [
+            "commit",
+            "rollback",
+            "begin",
+            "close",
+            "statement",
+            "abort",
+            "prepared",
+            "comment",
+            "lines",
+            "end",
+            "rollback work",
+            "inner commit",
+            "inner rollback",
+            "session commit",
+            "session begin",
+            "session rollback",
+        ],
     )
     async def test_handler_cannot_end_it(self, house: StoreHouse, act: str) -> None:
         """RULES 3.1: committing, rolling back or closing by hand raises, and nothing of it stands."""
@@ -135,6 +170,13 @@ class TransactionContract(StoreSuite):
                     "statement": lambda: db.execute(text("COMMIT")),
                     "abort": lambda: db.execute(text("abort;")),
                     "prepared": lambda: db.exec_driver_sql("PREPARE TRANSACTION 'mine'"),
+                    "comment": lambda: db.execute(text("/* mine /* too */ */ COMMIT")),
+                    "lines": lambda: db.execute(text("-- mine\n ; -- too\nCommit /* now */")),
+                    "end": lambda: db.exec_driver_sql("END"),
+                    "rollback work": lambda: db.execute(text("ROLLBACK/**/WORK")),
+                    "session commit": AsyncSession(db).commit,
+                    "session begin": lambda: _session(db),
+                    "session rollback": lambda: _session(db, rolls_back=True),
                     "inner commit": lambda: db.run_sync(lambda connection: connection.commit()),
                     "inner rollback": lambda: db.run_sync(lambda connection: connection.rollback()),
                 }
@@ -144,19 +186,63 @@ class TransactionContract(StoreSuite):
         await store.commit([ending("a")])
 
     async def test_an_orm_session_joins(self, house: StoreHouse) -> None:
-        """RULES 3.1: a session reads, writes and closes within the transaction; only its rollback is refused."""
+        """RULES 3.1: a session reads, writes, flushes, undoes a part and closes; the store commits what is left."""
         store = await house.start()
         async with store.transaction() as tx:
-            async with AsyncSession(bind=await tx.db()) as session:
-                await session.execute(insert(THINGS).values(name="by a session"))
+            async with AsyncSession(await tx.db()) as session:
+                session.add(_Thing(id=1, name="flushed"))
                 await session.flush()
+                async with session.begin_nested():
+                    session.add(_Thing(id=2, name="by a savepoint"))
+                part = await session.begin_nested()
+                session.add(_Thing(id=3, name="undone"))
+                await session.flush()
+                await part.rollback()
+                with pytest.raises(IntegrityError):
+                    async with session.begin_nested():
+                        session.add(_Thing(id=1, name="twice"))
+                assert (await session.scalars(select(_Thing.name).order_by(_Thing.id))).all() == [
+                    "flushed",
+                    "by a savepoint",
+                ]
             await tx.write([ending("a")])
-        assert await names(store) == ["by a session"]
-        with pytest.raises(HocketError, match="transaction is hocket's"):
-            async with store.transaction() as tx, AsyncSession(bind=await tx.db()) as session:
-                await session.execute(insert(THINGS).values(name="lost"))
-                await session.rollback()
-        assert await names(store) == ["by a session"]
+        assert await names(store) == ["flushed", "by a savepoint"]
+
+    async def test_a_refused_commit_is_the_transactions_own(self, house: StoreHouse) -> None:
+        """RULES 3.2: what only the commit refuses is no `StoreError`: all is rolled back, and the next one goes on."""
+        store = await house.start()
+        async with store.transaction() as tx:
+            db = await tx.db()
+            await db.execute(text("CREATE TABLE parents (id INTEGER PRIMARY KEY)"))
+            await db.execute(
+                text(
+                    "CREATE TABLE children "
+                    "(parent INTEGER NOT NULL REFERENCES parents (id) DEFERRABLE INITIALLY DEFERRED)"
+                )
+            )
+        with pytest.raises(IntegrityError, match="COMMIT"):
+            async with store.transaction() as tx:
+                await tx.write([ending("a", outbox=[outbox_row("a")])])
+                await (await tx.db()).execute(text("INSERT INTO children VALUES (1)"))
+        assert await store.inbox([key_of("a")]) == {}
+        async with store.transaction() as tx:
+            await tx.write([ending("b")])
+        assert await store.inbox([key_of("b")])
+
+    async def test_a_group_of_steps_is_written_together(self, house: StoreHouse) -> None:
+        """RULES 3.3, 5.2: the kit's own transaction tells of every run that is free whether there is a row."""
+        store = await house.start()
+        row = ledger_row("run")
+        async with store.kit_transaction() as tx:
+            assert await tx.ledger(["run", "none"]) == {"run": None, "none": None}
+            assert [each.won for each in await tx.write([ending("a"), Ending(ledger=(row,))])] == [True, True]
+        with pytest.raises(ZeroDivisionError):
+            async with store.kit_transaction() as tx:
+                await tx.write([ending("b")])
+                raise ZeroDivisionError
+        async with store.kit_transaction() as tx:
+            assert await tx.ledger(["run"]) == {"run": row}
+        assert set(await store.inbox([key_of("a"), key_of("b")])) == {key_of("a")}
 
     async def test_read_sees_what_is_committed(self, house: StoreHouse) -> None:
         """RULES 3.3: `read()` needs no lease, sees nothing that is open, and cannot write."""

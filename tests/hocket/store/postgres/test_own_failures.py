@@ -1,0 +1,130 @@
+"""A handler that misuses PostgreSQL fails by itself: its attempts are counted, and nobody else notices (RULES 3.2)."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+from sqlalchemy import insert, text
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from deploy.database.server import PostgresServer
+from hocket.delivery.blame import SPARED
+from hocket.store.handler_connection import CONTROL_REFUSAL
+from hocket.store.postgres.errors import BUSY
+from tests.hocket.store.culprits import Act, Culprits, orphan, parents
+from tests.hocket.store.postgres.replicas import Replicas
+
+
+@pytest.fixture
+async def replicas(postgres: PostgresServer) -> AsyncIterator[Replicas]:
+    """A schema of this test's own."""
+    async with Replicas(postgres) as made:
+        yield made
+
+
+async def _raw(db: AsyncConnection) -> asyncpg.Connection:
+    raw = (await db.get_raw_connection()).driver_connection
+    assert raw is not None
+    return raw
+
+
+async def _times_out(db: AsyncConnection) -> None:
+    await db.execute(text("SET LOCAL statement_timeout = '50ms'"))
+    await db.execute(text("SELECT pg_sleep(5)"))
+
+
+async def _leaves_a_task(db: AsyncConnection) -> None:
+    task = asyncio.create_task(db.execute(text("SELECT pg_sleep(20)")))  # type: ignore[arg-type]  # it is a coroutine
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
+    _left.add(task)
+    await asyncio.sleep(0.05)
+
+
+_left: set[asyncio.Task[object]] = set()
+
+
+async def _closes(db: AsyncConnection) -> None:
+    await (await _raw(db)).close()
+
+
+async def _terminates(db: AsyncConnection) -> None:
+    await db.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+
+
+async def _reads_only(db: AsyncConnection) -> None:
+    await db.execute(text("SET TRANSACTION READ ONLY"))
+
+
+async def _raises(db: AsyncConnection) -> None:
+    raise OperationalError("SELECT 1", None, ConnectionError("the server is gone, says the team"))
+
+
+async def _foreign(db: AsyncConnection) -> None:
+    await asyncpg.connect("postgresql://nobody@127.0.0.1:1/nothing", timeout=1)
+
+
+async def _foreign_lost(db: AsyncConnection) -> None:
+    raise asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation")
+
+
+async def _forgets_arguments(db: AsyncConnection) -> None:
+    await db.exec_driver_sql("SELECT $1::int", ())
+
+
+async def _conflicts(db: AsyncConnection) -> None:
+    await db.execute(text("DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '40001'; END $$"))
+
+
+async def _trips_at_the_commit(db: AsyncConnection) -> None:
+    await db.execute(text("INSERT INTO tripped VALUES (1)"))
+
+
+async def _commits_behind_a_comment(db: AsyncConnection) -> None:
+    await db.execute(text("/* mine */ COMMIT"))
+
+
+async def _commits_raw(db: AsyncConnection) -> None:
+    await (await _raw(db)).execute("INSERT INTO parents VALUES (99) ON CONFLICT DO NOTHING; COMMIT")
+
+
+async def _begins_another(db: AsyncConnection) -> None:
+    await (await _raw(db)).execute("COMMIT; BEGIN")
+    await db.execute(insert(parents).values(id=100))
+
+
+@pytest.mark.parametrize(
+    ("act", "says", "spared"),
+    [
+        (_times_out, "statement timeout", 0),
+        (_leaves_a_task, BUSY, 0),
+        (_closes, "", SPARED),
+        (_terminates, "terminating connection", SPARED),
+        (_reads_only, "read-only transaction", 0),
+        (_raises, "says the team", 0),
+        (_foreign, "", 0),
+        (_foreign_lost, "middle of operation", 0),
+        (_forgets_arguments, "argument", 0),
+        (_conflicts, "no", SPARED),
+        (orphan, "COMMIT", 0),
+        (_trips_at_the_commit, "COMMIT", 0),
+        (_commits_behind_a_comment, CONTROL_REFUSAL, 0),
+        (_commits_raw, "by hand", 0),
+        (_begins_another, "by hand", 0),
+    ],
+    ids=lambda value: value.__name__ if callable(value) else None,
+)
+@pytest.mark.parametrize("step", [False, True], ids=["plain", "step"])
+async def test_it_is_its_own(replicas: Replicas, act: Act, says: str, spared: int, step: bool) -> None:
+    """RULES 3.2: attempts are used, then a letter says why; neighbours run once, the service stays ready."""
+    await replicas.start("before")
+    await replicas.sql(
+        f'SET search_path = "{replicas.schema}"; CREATE TABLE tripped (n int); '
+        "CREATE FUNCTION trip() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'tripped'; END $$; "
+        "CREATE CONSTRAINT TRIGGER trip AFTER INSERT ON tripped DEFERRABLE INITIALLY DEFERRED "
+        "FOR EACH ROW EXECUTE FUNCTION trip()"
+    )
+    culprits = Culprits(replicas.make("boot-1"), act, step=step)
+    await culprits.run()
+    assert says in culprits.judge(spared=spared)
