@@ -153,7 +153,7 @@ class Handling:
             pause.succeeded(permit, now)
             return None
         subject = arrival.known.subject or arrival.known.id
-        return None if pause.failed(permit, fault_of(error), subject, now) else pause.circuit.wait(now)
+        return None if pause.failed(permit, fault_of(error), arrival.key, subject, now) else pause.circuit.wait(now)
 
     def pause_of(self, subscription: Subscription) -> SameFault:
         """What pauses this subscription while its deliveries fail the same way."""

@@ -18,6 +18,8 @@ CLEAN_UP_SECONDS = 2.0
 #: What an error says where a team's code tried to end the process.
 END_OF_PROCESS = "a team's code does not end the process; raise an error of your own, or Reject"
 
+#: What a run returned, or None and what it raised.
+Outcome = tuple[Any, BaseException | None]
 #: Told of a run that does not end although it was cancelled: its task and its name.
 Left = Callable[["asyncio.Task[Any]", str], None]
 
@@ -39,7 +41,7 @@ class TeamRun:
         the same is returned; otherwise the caller's `CancelledError` goes on.
         """
         loop = asyncio.get_running_loop()
-        ended: asyncio.Future[tuple[Any, BaseException | None]] = loop.create_future()
+        ended: asyncio.Future[Outcome] = loop.create_future()
         task = loop.create_task(self._run(work, ended), name=self.name)
         try:
             value, error = await ended
@@ -52,28 +54,27 @@ class TeamRun:
             try:
                 raise error
             finally:
-                del error, ended  # else the error's frames hold the error, until the garbage is collected
+                del error, ended, task  # else its frames hold the error until garbage is collected
         return value  # type: ignore[no-any-return]  # the future holds what `work` returned
 
-    async def _run(
-        self, work: Callable[[], Awaitable[Any]], ended: "asyncio.Future[tuple[Any, BaseException | None]]"
-    ) -> tuple[Any, BaseException | None]:
+    async def _run(self, work: Callable[[], Awaitable[Any]], ended: "asyncio.Future[Outcome]") -> "Outcome":
         """The task: it tells its own end, which costs less than a callback of the task, and never raises."""
         _running.set(self)
         decimal.setcontext(decimal.getcontext().copy())  # the object is mutable: a copied variable would share it
-        value, error = None, None
+        outcome: Outcome
         try:
-            value = await work()
+            outcome = await work(), None
         except BaseException as raised:  # noqa: BLE001 -- SystemExit too: a handler does not end the process
-            error = raised
+            outcome = None, raised
         self.over = True
         if not ended.done():
-            ended.set_result((value, error))
-        return value, error
+            ended.set_result(outcome)
+        try:
+            return outcome
+        finally:
+            del outcome, ended  # as above
 
-    async def _cancel(
-        self, task: "asyncio.Task[tuple[Any, BaseException | None]]"
-    ) -> tuple[Any, BaseException | None] | None:
+    async def _cancel(self, task: "asyncio.Task[Outcome]") -> "Outcome | None":
         """Cancel the run; how it ended, None where it has not begun or does not end."""
         task.cancel()
         try:

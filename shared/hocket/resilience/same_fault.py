@@ -19,6 +19,8 @@ from hocket.resilience.circuit import Circuit, Permit, State
 FAILURES = 10
 #: Subjects that these failures are about, at least: one bad delivery, or all that is said of one order, pauses nobody.
 SUBJECTS = 3
+#: Deliveries that are known to fail on their own, because another one succeeded since; the oldest is forgotten first.
+MAX_KNOWN = 1024
 #: How long a pause lasts before one delivery tries again.
 PAUSE = timedelta(seconds=10)
 
@@ -40,6 +42,7 @@ class Fault(NamedTuple):
 class SameFault:
     """The pause of one subscription: counts its failures in a row, and has the circuit that pauses it.
 
+    A success ends the row. Deliveries that had failed by then fail on their own, so their next failures do not count.
     `changed` is called with each state of the circuit.
     """
 
@@ -47,7 +50,8 @@ class SameFault:
         self.queue = queue
         self.fault: Fault | None = None  # of the failures in a row, or of the pause
         self._failures = 0
-        self._subjects: set[str] = set()
+        self._failed: dict[bytes, str] = {}  # deliveries of the failures in a row, and their subjects
+        self._known: dict[bytes, None] = {}  # deliveries that had failed when another one succeeded
         self._report = changed
         self.circuit = Circuit(Breaker(queue, failures=(Exception,), after=1, open_for=PAUSE), self._changed)
         self._permit = Permit(False, b"", 0)  # the same for all runs of one closed period
@@ -60,29 +64,42 @@ class SameFault:
         """The run ended well, or its handler decided how it ends."""
         if permit.probe:
             self.circuit.succeeded(permit, now, 0.0)
-        if self._failures and self.circuit.state == "closed":
+        elif self._failures and self.circuit.state == "closed":
+            for key in self._failed:
+                self._known.pop(key, None)
+                self._known[key] = None
+            while len(self._known) > MAX_KNOWN:
+                del self._known[next(iter(self._known))]
             self._begin(None)
 
-    def failed(self, permit: Permit, fault: Fault, subject: str, now: float) -> bool:
-        """The run failed. True: this uses an attempt; False: the delivery is deferred."""
+    def failed(self, permit: Permit, fault: Fault, key: bytes, subject: str, now: float) -> bool:
+        """The run of delivery `key` failed. True: this uses an attempt; False: the delivery is deferred."""
         if permit.probe and fault == self.fault:
             return self.circuit.failed(permit, now)
         if permit.probe:  # what it was paused for is over; this delivery fails on its own
             self.circuit.succeeded(permit, now, 0.0)
         if self.circuit.state != "closed":
             return fault != self.fault  # began before the pause
+        if key in self._known:
+            return True
         if fault != self.fault:
             self._begin(fault)
         self._failures += 1
-        if len(self._subjects) < SUBJECTS:
-            self._subjects.add(subject)
-        if self._failures >= FAILURES and len(self._subjects) >= SUBJECTS:
+        self._failed[key] = subject
+        if self._failures >= FAILURES and len(set(self._failed.values())) >= SUBJECTS:
             self.circuit.failed(self._permit, now)
+        elif len(self._failed) > MAX_KNOWN:
+            del self._failed[next(iter(self._failed))]
         return True
 
     def released(self, permit: Permit, now: float) -> None:
         """The run tells nothing: it was deferred, interrupted, or another one has ended the delivery."""
         self.circuit.released(permit, now)
+
+    @property
+    def remembered(self) -> int:
+        """Deliveries that it keeps in mind; at most twice `MAX_KNOWN`."""
+        return len(self._failed) + len(self._known)
 
     def sentence(self) -> str:
         """Why the subscription is paused."""
@@ -90,11 +107,12 @@ class SameFault:
 
     def _begin(self, fault: Fault | None) -> None:
         self.fault, self._failures = fault, 0
-        self._subjects.clear()
+        self._failed.clear()
 
     def _changed(self, state: State) -> None:
         if state == "closed":
             self._begin(None)
+            self._known.clear()
             self._permit = self.circuit.admit(0.0, b"") or self._permit
         self._report(self, state)
 
