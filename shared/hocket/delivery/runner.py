@@ -132,7 +132,7 @@ class SubscriptionRunner:
                     self.pipeline.committer.submit(each)
                 else:
                     self._ready.append(each)
-            self._wake_one()
+            self._wake(len(fresh))
 
     def _arrival_of(self, delivery: Delivery, now: datetime) -> Arrival:
         arrival = Arrival(delivery, self._consumer_of(delivery), self.subscription, now)
@@ -193,28 +193,24 @@ class SubscriptionRunner:
                 return
 
     async def _next(self) -> Arrival:
-        """The next arrival; a handler that was woken wakes the next one, so that the other idle ones stay asleep."""
-        woken = False
         while not self._ready:
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append(waiter)
             try:
                 await waiter
             except asyncio.CancelledError:
-                self._wake_one()  # it may have been woken for an arrival that it will not take
+                self._wake(1)  # it may have been woken for an arrival that it will not take
                 raise
-            woken = True
-        arrival = self._ready.popleft()
-        if woken:
-            self._wake_one()
-        return arrival
+        return self._ready.popleft()
 
-    def _wake_one(self) -> None:
-        while self._ready and self._waiting:
+    def _wake(self, many: int) -> None:
+        """Wake this many idle handlers; fewer where fewer arrivals are ready, or fewer handlers idle."""
+        many = min(many, len(self._ready))
+        while many > 0 and self._waiting:
             waiter = self._waiting.popleft()
             if not waiter.done():  # else its handler was cancelled
                 waiter.set_result(None)
-                return
+                many -= 1
 
     def readmit(self, arrival: Arrival) -> None:
         """Look the delivery up in the inbox again: another run ended it, or the outcome of its commit is unknown."""

@@ -1,4 +1,4 @@
-"""`hocket run` ends within its bound, whatever a handler does, with a status and a line that names what did not stop."""
+"""`hocket run` ends within its bound whatever a handler does, and names what did not stop."""
 
 import asyncio
 import json
