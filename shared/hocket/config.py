@@ -107,6 +107,10 @@ class LimitSettings(_Group):
         1,
         1000,
     )
+    blocking_threads: int = _setting(
+        16, "threads",
+        "blocking calls of handlers, `tx.blocking(…)`, that run at once in a service; further ones wait", 1, 1000,
+    )  # fmt: skip
     transaction_seconds: float = _setting(
         TRANSACTION_SECONDS, "s",
         "how long a handler may hold its transaction open before it is rolled back; on SQLite everybody else waits "
@@ -117,8 +121,8 @@ class LimitSettings(_Group):
 class StopSettings(_Group):
     """The bounds of a stop, for each service of the process: its services stop one after another.
 
-    Before it is killed the process needs, for each service, the sum of these, 5 s for HTTP requests, and about 15 s for
-    tasks and connections to end.
+    Each needs at most the sum of the first three, 5 s for HTTP requests, and about 15 s for tasks and connections to
+    end; usually a second. `hocket run` ends the process after the last one, whatever a handler does.
     """
 
     stop_seconds: float = _setting(
@@ -128,6 +132,11 @@ class StopSettings(_Group):
         5, "s", "how long a stop then publishes what is due; the rest is published after the next start", 0, 3600
     )
     uses_close_seconds: float = _setting(10, "s", "how long what `uses=` made may take to close", 0.1, 3600)
+    exit_seconds: float = _setting(
+        60, "s",
+        "how long a stop of the whole process may take; then the process ends itself with status 1 and logs what did "
+        "not stop", 1, 36_000,
+    )  # fmt: skip
 
 
 class PostgresSettings(_Group):
@@ -258,6 +267,11 @@ class Config(
             raise ValueError(
                 f"HOCKET_INBOX_DAYS is {self.inbox_days:g}, HOCKET_LEDGER_DAYS {self.ledger_days:g} and "
                 f"HOCKET_DEAD_DAYS {self.dead_days:g}: give the last two at least as many days as the first"
+            )
+        if self.exit_seconds <= self.stop_seconds:
+            raise ValueError(
+                f"HOCKET_EXIT_SECONDS is {self.exit_seconds:g} and HOCKET_STOP_SECONDS {self.stop_seconds:g}: give the "
+                "process longer than its handlers"
             )
         if self.owner_renew_seconds * 2 > self.owner_lease_seconds:
             raise ValueError(

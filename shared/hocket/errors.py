@@ -104,8 +104,10 @@ class Reject(Control):
 
 
 class Defer(Control):
-    """Raise in a handler: the delivery comes again after `wait` and uses no attempt."""
+    """Raise in a handler: the delivery comes again after `wait`, at least a second, and uses no attempt."""
 
     def __init__(self, wait: timedelta) -> None:
+        if not isinstance(wait, timedelta):
+            raise HocketError(f"Defer({wait!r}): give a timedelta, as in Defer(timedelta(seconds=30))")
         super().__init__(f"deferred for {wait.total_seconds():.3f} s")
         self.wait = wait

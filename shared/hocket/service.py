@@ -22,8 +22,9 @@ from hocket.declarations.choreography import Declarations
 from hocket.declarations.declare import Declarer
 from hocket.declarations.names import check_service
 from hocket.declarations.signature import check_event
-from hocket.errors import DeclarationError
+from hocket.errors import DeclarationError, HocketError
 from hocket.event import Death, Event, Heard, Scheduled
+from hocket.resilience.isolation import running
 from hocket.retry import Retry
 from hocket.runtime import current
 from hocket.tx import Outside, Tx
@@ -219,9 +220,14 @@ class Service(Generic[D]):
 
         If the `key` was committed before, `seen` is true and `correlation_id` is that of the first time. With a
         `connection`, it joins the transaction that the application has open there, on the same database: events are
-        said when the application commits. Raises `HocketError` where the service does not run, `OutboxFull` when too
-        many events wait for the broker.
+        said when the application commits. Raises `HocketError` where the service does not run and inside a handler,
+        `OutboxFull` when too many events wait for the broker.
         """
+        if (inside := running()) is not None:
+            raise HocketError(
+                f"{self.name}.tx() was called inside {inside.name}: what it says would be said although the handler "
+                "fails, and again by the next attempt; return the event, and write through the handler's own tx"
+            )
         return current(self.name).outside(key, correlation_id, connection)
 
     def using(self, uses: D, /) -> Self:

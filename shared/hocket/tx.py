@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
-from typing import Generic, NamedTuple
+from typing import Any, Generic, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 from typing_extensions import TypeVar
@@ -13,13 +13,16 @@ from hocket.declarations.subscription import name_of
 from hocket.envelope.keys import outside_key
 from hocket.errors import HocketError, OutsideTooLate, Unsayable
 from hocket.event import Event, Scheduled, schedule_name
+from hocket.resilience.blocking import BlockingCalls
 from hocket.resilience.guard import BreakerGuard
+from hocket.resilience.time_limit import LimitedRun
 from hocket.store.unit_of_work import UnitOfWork
 
 #: Events that one transaction outside a handler may say.
 MAX_SAID = 10_000
 
 D_co = TypeVar("D_co", covariant=True, default=None)
+T = TypeVar("T")
 
 
 class AttemptInfo(NamedTuple):
@@ -38,8 +41,18 @@ class AttemptInfo(NamedTuple):
 class Tx(Generic[D_co]):
     """One attempt of a handler and its transaction."""
 
-    def __init__(self, about: AttemptInfo, use: D_co, unit: UnitOfWork, guard: BreakerGuard) -> None:
+    def __init__(
+        self,
+        about: AttemptInfo,
+        use: D_co,
+        unit: UnitOfWork,
+        guard: BreakerGuard,
+        blocking: BlockingCalls,
+        limit: LimitedRun | None = None,
+    ) -> None:
         self._about = about
+        self._blocking = blocking
+        self._limit = limit
         self._use = use
         self._unit = unit
         self._guard = guard
@@ -111,9 +124,19 @@ class Tx(Generic[D_co]):
         """A context around one outside call: the breaker counts its failures, and the context yields the stable key.
 
         Raises `BreakerOpen` while the breaker is open, `OutsideTooLate` when the transaction is open, and `HocketError`
-        when one attempt uses the same name twice (RULES 2.4).
+        when one attempt uses the same name twice (RULES 2.4). A call that is cancelled is a failure only where the
+        handler then ends with a `TimeoutError`; put a timeout that you catch yourself inside the context.
         """
         return self._outside(breaker, name)
+
+    async def blocking(self, fn: Callable[..., T], *arguments: Any) -> T:
+        """Call a function that blocks, in a thread: what it returns or raises.
+
+        At most `HOCKET_BLOCKING_THREADS` run at once in a service. While the call waits for a thread, the handler's
+        timeout does not run. A thread cannot be cancelled: when the timeout is over the attempt fails, and the function
+        goes on and keeps its thread until it ends, perhaps beside the next attempt. Give it values, never the `Tx`.
+        """
+        return await self._blocking.call(self._limit, fn, *arguments)
 
     @asynccontextmanager
     async def _outside(self, breaker: Breaker, name: str) -> AsyncIterator[str]:
@@ -144,8 +167,9 @@ class Outside(Tx[D_co]):
         *,
         seen: bool,
         check: Callable[[object], None],
+        blocking: BlockingCalls,
     ) -> None:
-        super().__init__(about, use, unit, guard)
+        super().__init__(about, use, unit, guard, blocking)
         self._seen = seen
         self._check = check
         self._said: list[Event | Scheduled[Event]] = []

@@ -21,6 +21,7 @@ ACROSS: Mapping[str, str] = {
     "tests.hocket.delivery.test_versions": "versions over all stations",
     "tests.hocket.outbox.test_outside_joined": "outside transactions that join one of an application",
     "tests.hocket.store.postgres.test_faults": "a server that fails under the whole store",
+    "tests.hocket.store.postgres.test_pauses": "a subscription that pauses, on the whole store",
     "tests.hocket.store.postgres.test_replicas": "several processes on one database",
     "tests.hocket.store.postgres.test_service": "a service on the whole store",
     "tests.hocket.store.sqlite.test_file": "the database file under the whole store",

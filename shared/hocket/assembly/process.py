@@ -16,6 +16,7 @@ from hocket.clock import SystemClock
 from hocket.config import Config
 from hocket.envelope.ids import Ids
 from hocket.errors import ConfigError
+from hocket.resilience.supervisor import Supervisor
 from hocket.runtime import here
 from hocket.service import Service
 from hocket.store.port import CrashableStore
@@ -52,6 +53,7 @@ class Assembly:
         self._signals = Signals(listeners)
         self._memory = drivers.memory_broker(config)
         self.parts: dict[str, StartedService] = {}
+        self.supervisors: dict[str, Supervisor] = {}  # also of services that have stopped
 
     async def start(self, service: Service[Any], port: int) -> StartedService:
         """Start one service on its port. `DeclarationError` and `ConfigError` say what is wrong."""
@@ -80,6 +82,7 @@ class Assembly:
             self._config.http_body_bytes,
         )
         part = StartedService(worker, store, transport, web)
+        self.supervisors[service.name] = worker.runtime.tasks
         part.stack.enter_context(here({service.name: worker}))
         try:
             await web.start()
@@ -93,10 +96,13 @@ class Assembly:
 
     async def stop(self, name: str) -> None:
         """Stop one service in an order that loses nothing."""
-        part = self.parts.pop(name)
-        await part.web.stop()
-        await part.worker.stop()
-        part.stack.close()
+        part = self.parts[name]
+        try:
+            await part.web.stop()
+            await part.worker.stop()
+        finally:
+            del self.parts[name]
+            part.stack.close()
 
     async def kill(self, name: str) -> None:
         """On `memory://`: end one service as SIGKILL would. Its deliveries go back, its open transactions are lost."""

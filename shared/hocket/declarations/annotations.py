@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from types import NoneType, UnionType
 from typing import Any, ForwardRef, Union, get_args, get_origin
 
+from hocket.declarations.answer import Answer, Place
 from hocket.declarations.subscription import EventName, name_of
 from hocket.errors import DeclarationError
 from hocket.event import Event, Heard, Scheduled
@@ -59,6 +60,49 @@ def returned_of(annotation: Any, where: str) -> Returned:
         repeated |= {model: None for model, count in times.items() if count > 1}
     many = get_origin(annotation) is list
     return Returned(tuple(says), tuple(scheduled), many, () if many else tuple(repeated))
+
+
+def answer_of(annotation: Any, where: str) -> Answer:
+    """What a valid return annotation allows; `returned_of` has refused the others."""
+    alone: list[Any] = []
+    lists: list[Place] = []
+    tuples: list[tuple[Place, ...]] = []
+    for each in alternatives(annotation, where):
+        arguments = get_args(each)
+        if get_origin(each) in {list, Sequence} or (get_origin(each) is tuple and Ellipsis in arguments):
+            lists.append(_place([arguments[0]], where))
+        elif get_origin(each) is tuple:
+            tuples.append(tuple(_place([element], where) for element in arguments))
+        else:
+            alone.append(each)
+    return Answer(_text(annotation), _place(alone, where), tuple(lists), tuple(tuples))
+
+
+def _place(annotations: Sequence[Any], where: str) -> Place:
+    every = [(model, later) for each in annotations for model, later in _sayings(each, where)]
+    none = any(each is None or each is NoneType for one in annotations for each in alternatives(one, where))
+    return Place(
+        frozenset(model for model, later in every if not later),
+        frozenset(model for model, later in every if later),
+        none,
+    )
+
+
+def _text(annotation: Any) -> str:
+    """The annotation without the modules of its classes."""
+    arguments = get_args(annotation)
+    if annotation is NoneType or annotation is None:
+        return "None"
+    if annotation is Ellipsis:
+        return "..."
+    if isinstance(annotation, type) and not arguments:
+        return annotation.__name__
+    if not arguments:
+        return text_of(annotation)
+    origin = get_origin(annotation)
+    inner = [_text(each) for each in arguments]
+    name = getattr(origin, "__name__", "")
+    return " | ".join(inner) if name in {"UnionType", "Union", ""} else f"{name}[{', '.join(inner)}]"
 
 
 def one_of(annotation: Any, base: type[Heard], where: str, form: str) -> type[Any]:

@@ -11,6 +11,7 @@ from typing import Any, Union, get_args, get_origin
 from hocket.breaker import Breaker
 from hocket.declarations.annotations import (
     alternatives,
+    answer_of,
     check_readable,
     heard_of,
     is_model,
@@ -56,7 +57,8 @@ def signature_of(fn: Callable[..., Any], where: str, form: str, plain: bool = Fa
     if inspect.isasyncgenfunction(fn) or inspect.isgeneratorfunction(fn):
         raise DeclarationError(f"{where}: the function yields; return a list instead: {form}")
     if not inspect.isfunction(fn) or inspect.iscoroutinefunction(fn) is plain:
-        raise DeclarationError(f"{where}: is not {'a plain' if plain else 'an async'} function; write {form}")
+        blocking = "" if plain else "; what blocks is called in it by `await tx.blocking(function, argument, ...)`"
+        raise DeclarationError(f"{where}: is not {'a plain' if plain else 'an async'} function; write {form}{blocking}")
     try:
         signature = inspect.signature(fn)
     except NameError as error:
@@ -176,6 +178,7 @@ def subscription_of(
         heard=heard,
         says=returned.says,
         scheduled=returned.scheduled,
+        answer=answer_of(signature.returns, where),
         retry=options.get("retry", Retry()),
         breaker=options.get("breaker"),
         timeout=options.get("timeout", HANDLER_TIMEOUT),

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from hocket.breaker import Breaker
+from hocket.declarations.answer import Answer
 from hocket.declarations.versions import UpcastPath
 from hocket.event import Event, Heard
 from hocket.retry import Retry
@@ -43,6 +44,7 @@ class Subscription:
     heard: tuple[type[Heard], ...]  # an undo: the step's input
     says: tuple[type[Event], ...]
     scheduled: tuple[type[Event], ...]  # said later, by `Scheduled`
+    answer: Answer  # what the handler may return
     retry: Retry
     breaker: Breaker | None = None
     timeout: timedelta = HANDLER_TIMEOUT

@@ -24,6 +24,9 @@ PROMISE = "everything that finished meanwhile in one transaction; a failure is c
 PACE = 0.002
 #: The same when no waiting handler said anything, so only the ack is delayed.
 SILENT_PACE = 0.01
+#: Turns of the event loop without a further arrival after which a group is taken: an attempt that waits for nothing
+#: begins in one turn and ends in the next.
+IDLE_TURNS = 3
 #: How often one arrival's ending may be made smaller before it is given back.
 MOST_BLAMES = 2
 #: Seconds after which an arrival whose key another transaction holds is committed again with a later group (RULES 3.3).
@@ -86,6 +89,7 @@ class Committer(GroupCommit[Arrival]):
                     await self._recover()
                     continue
                 await self._pace()
+                await self._gather()
                 group = self._take_group()
                 self._silent = not self._waiting
                 self._busy = True
@@ -102,6 +106,14 @@ class Committer(GroupCommit[Arrival]):
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await self._hurry.wait()
+
+    async def _gather(self) -> None:
+        """Each attempt ends in a task of its own, some in each turn of the loop: wait while the turns bring more."""
+        idle_turns = 0
+        while idle_turns < IDLE_TURNS and len(self._waiting) < self.most:
+            before = len(self._waiting)
+            await asyncio.sleep(0)
+            idle_turns = idle_turns + 1 if len(self._waiting) == before else 0
 
     def suspect(self, reason: str) -> None:
         """The store failed somebody else, perhaps after a commit: intake pauses until it takes a write (RULES 3.2)."""

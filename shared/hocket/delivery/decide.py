@@ -1,40 +1,55 @@
 """Station decide: turns what a handler returned or raised into an outcome. The only place that decides it."""
 
+import asyncio
 import random
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from hocket.declarations.subscription import Subscription
 from hocket.delivery.ending.error_text import CAUSE_CHARS, clean, stack, text_of
 from hocket.errors import BreakerOpen, Defer, Reject, Unsayable
 from hocket.event import Event, Scheduled
+from hocket.outbox.builder import undeclared
 from hocket.outcome import Again, Bury, Done, Outcome
+from hocket.resilience.isolation import END_OF_PROCESS
 from hocket.retry import Retry
 
 PROMISE = "what the handler returned or raised becomes an outcome: done, again or buried"
 
-#: Longest wait that `Defer` gets.
+#: Shortest and longest wait that `Defer` gets: without the first, a wait that is computed and has just passed, or is
+#: wrong, would run the handler in a loop.
+SHORTEST_DEFER = timedelta(seconds=1)
 LONGEST_DEFER = timedelta(days=3650)
 
 #: The cause of an attempt that exceeded its time limit.
 TIMEOUT = "timeout"
 
+#: The outcome of a handler that said nothing.
+NOTHING = Done()
 
-def returned(value: Any, queue: str) -> Done:
+
+def returned(value: Any, subscription: Subscription) -> Done:
     """A handler returned: the events of its return value, in order, without None.
 
-    `Unsayable` names the subscription `queue` and the type of a value that is not an event.
+    `Unsayable` says what is wrong with a value that its annotation does not allow.
     """
-    if value is None:
-        return Done()
-    if isinstance(value, Event | Scheduled):
-        return Done((value,))
+    answer = subscription.answer
+    if answer.alone.takes(value):
+        return NOTHING if value is None else Done((value,))
     several = value if isinstance(value, Sequence) and not isinstance(value, str | bytes) else (value,)
     said = tuple(each for each in several if each is not None)
     for each in said:
         if not isinstance(each, Event | Scheduled):
             kind = getattr(each, "__hocket_type__", "") or type(each).__name__
-            raise Unsayable(f"{queue} says {kind}, which is not an Event: return what its annotation declares, or None")
+            raise Unsayable(
+                f"{subscription.queue} says {kind}, which is not an Event: return what its annotation declares, or None"
+            )
+        model = type(each.event if isinstance(each, Scheduled) else each)
+        if model not in subscription.says and model not in subscription.scheduled:
+            raise undeclared(subscription.queue, model)
+    if fault := answer.fault(value):
+        raise Unsayable(f"{subscription.queue} {fault}")
     return Done(said)
 
 
@@ -45,14 +60,24 @@ def failed(
     if isinstance(error, Reject):
         return Bury("rejected", text_of(error), began=True)
     if isinstance(error, Defer):
-        return Again(now + min(error.wait, LONGEST_DEFER), deferred=True, cause="deferred", error=text_of(error))
+        wait = min(max(error.wait, SHORTEST_DEFER), LONGEST_DEFER)
+        return Again(now + wait, deferred=True, cause="deferred", error=text_of(error))
     if isinstance(error, BreakerOpen):
         return Again(now + error.wait, deferred=True, cause="breaker", error=text_of(error))
     name = clean(type(error).__name__)[:CAUSE_CHARS]
     cause = TIMEOUT if isinstance(error, TimeoutError) else name
-    text, trace = clean(f"{name}: {text_of(error)}"), stack(error)
+    text, trace = clean(f"{name}: {_words(error)}"), stack(error)
     if free is not None:
         return Again(now + timedelta(seconds=free), deferred=True, cause=cause, error=text, trace=trace)
     if retry.again(error, used):
         return Again(now + retry.wait(used, chance), cause=cause, error=text, trace=trace)
     return Bury(cause, text, trace, began=True)
+
+
+def _words(error: BaseException) -> str:
+    """The error's text; a sentence for one that has none, or only a number."""
+    if isinstance(error, SystemExit | KeyboardInterrupt):
+        return END_OF_PROCESS
+    if isinstance(error, asyncio.CancelledError):
+        return "this attempt was cancelled, and not by hocket: something kept its task and cancelled it"
+    return text_of(error)

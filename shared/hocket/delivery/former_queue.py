@@ -30,7 +30,7 @@ class FormerQueues:
     def start(self) -> None:
         """Empty each of them in a task of its own."""
         for queue in self.subscription.former_queues:
-            self.runtime.tasks.spawn(f"empty {queue}", self._empty(queue))
+            self.runtime.tasks.spawn(f"empty {queue}", self._empty(queue), may_end=True)
 
     async def _empty(self, queue: str) -> None:
         """Consume the queue until nothing comes from it, then report that it can be removed."""

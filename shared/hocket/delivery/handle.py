@@ -1,9 +1,9 @@
 """Station handle: runs the handler under timeout, breaker and span."""
 
 import asyncio
-from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from hocket.declarations.subscription import Subscription
@@ -14,11 +14,14 @@ from hocket.delivery.claim import HandlerClaim
 from hocket.delivery.ending.error_text import text_of
 from hocket.delivery.poison import ALONE_FROM, CRASH, STARTS, SharedExclusiveLock, alone_of, starts_of
 from hocket.delivery.record import Recorder
-from hocket.errors import LeaseExpired, StoreError
+from hocket.errors import BreakerOpen, Defer, LeaseExpired, Reject, StoreError
 from hocket.outcome import Again, Bury, GiveBack
-from hocket.resilience.circuit import Circuit
+from hocket.resilience.blocking import BlockingCalls
+from hocket.resilience.circuit import Circuit, Permit, State
 from hocket.resilience.guard import BreakerGuard, StateListener
-from hocket.resilience.time_limit import TimeLimit
+from hocket.resilience.isolation import TeamRun
+from hocket.resilience.same_fault import SameFault, fault_of
+from hocket.resilience.time_limit import LimitedRun, TimeLimit
 from hocket.runtime import Runtime
 from hocket.store.group_commit import takes_a_write
 from hocket.store.records import OutboxRow
@@ -51,7 +54,9 @@ class Handling:
     recorder: Recorder
     circuits: dict[str, Circuit]
     breaker_changed: StateListener
+    blocking: BlockingCalls
     use: Any = None
+    pauses: dict[str, SameFault] = field(default_factory=dict)  # by queue
     _blame: Blame = field(init=False)
     _lock: SharedExclusiveLock = field(default_factory=SharedExclusiveLock)
     _time_limits: dict[str, TimeLimit] = field(default_factory=dict)  # by queue
@@ -101,34 +106,39 @@ class Handling:
         return True
 
     async def _handle(self, arrival: Arrival) -> tuple[OutboxRow, ...] | None:
-        subscription = arrival.subscription
+        subscription, clock = arrival.subscription, self.runtime.clock
         if arrival.role is Role.FAILURE:  # the ledger's business alone; the step's undo is ordered at the commit
-            arrival.outcome, arrival.ended = decide.returned(None, subscription.queue), self.runtime.clock.now()
+            arrival.outcome, arrival.ended = decide.NOTHING, clock.now()
             return None
-        guard = BreakerGuard(self.circuits, self.runtime.clock, arrival.key, self.breaker_changed)
+        pause = self.pause_of(subscription)
+        permit = pause.admit(clock.monotonic, arrival.key)
+        if permit is None:
+            self._defer(arrival, pause.circuit.wait(clock.monotonic()), "paused", pause.sentence())
+            return None
+        guard = BreakerGuard(self.circuits, clock, arrival.key, self.breaker_changed)
         if subscription.breaker is not None and not guard.begin(subscription.breaker):
-            at = self.runtime.clock.now() + timedelta(seconds=guard.wait)
-            sentence = f"breaker {subscription.breaker.name} is open"
-            arrival.outcome = Again(at, deferred=True, cause="breaker", error=sentence)
-            arrival.ended = self.runtime.clock.now()
+            pause.released(permit, clock.monotonic())
+            self._defer(arrival, guard.wait, "breaker", f"breaker {subscription.breaker.name} is open")
             return None
         claim = HandlerClaim(self.recorder, arrival)
         unit = UnitOfWork(self.runtime.store, claim)
         try:
-            return await self._run(arrival, unit, claim, guard)
+            rows = await self._run(arrival, unit, claim, guard)
+            if permit.probe or pause.fault is not None:
+                pause.succeeded(permit, clock.monotonic())
+            return rows
         except BaseException as error:
-            arrival.ended = self.runtime.clock.now()
+            arrival.ended = clock.now()
+            guard.end(error)
             await self._leave(unit, error)
-            if self.runtime.tasks.cancelling():  # else a CancelledError is the handler's own accident
+            if self.runtime.tasks.cancelling():
                 arrival.outcome = GiveBack()
                 raise asyncio.CancelledError from error
             if unit.lost:
                 arrival.fenced = True
                 return None
-            if not isinstance(error, Exception | asyncio.CancelledError | BaseExceptionGroup):
-                raise
             await self._readmit(arrival, error)
-            free = guard.wait if guard.deferred else None
+            free = self._free(arrival, error, guard, permit)
             arrival.outcome = decide.failed(
                 error,
                 retry=subscription.retry,
@@ -140,12 +150,49 @@ class Handling:
             return None
         finally:
             guard.end()
+            if permit.probe:  # and nothing is decided yet
+                pause.released(permit, clock.monotonic())
+
+    def _defer(self, arrival: Arrival, wait: float, cause: str, sentence: str) -> None:
+        arrival.ended = self.runtime.clock.now()
+        arrival.outcome = Again(arrival.ended + timedelta(seconds=wait), deferred=True, cause=cause, error=sentence)
+
+    def _free(self, arrival: Arrival, error: BaseException, guard: BreakerGuard, permit: Permit) -> float | None:
+        """Seconds to wait where the failure uses no attempt: a breaker is open, or the subscription is paused."""
+        if guard.deferred:
+            return guard.wait
+        pause, now = self.pause_of(arrival.subscription), self.runtime.clock.monotonic()
+        if isinstance(error, Defer | BreakerOpen):
+            return None
+        if isinstance(error, (Reject, *arrival.subscription.retry.never)):  # the handler's word on this delivery
+            pause.succeeded(permit, now)
+            return None
+        subject = arrival.known.subject or arrival.known.id
+        return None if pause.failed(permit, fault_of(error), arrival.key, subject, now) else pause.circuit.wait(now)
+
+    def pause_of(self, subscription: Subscription) -> SameFault:
+        """What pauses this subscription while its deliveries fail the same way."""
+        known = self.pauses.get(subscription.queue)
+        if known is None:
+            known = self.pauses[subscription.queue] = SameFault(subscription.queue, self._paused)
+        return known
+
+    def _paused(self, pause: SameFault, state: State) -> None:
+        if pause.queue not in self.circuits:  # from its first pause on it is reported as a breaker is
+            self.circuits[pause.queue] = pause.circuit
+            assert pause.fault is not None
+            self.runtime.trouble(
+                "a subscription is paused: its deliveries fail the same way",
+                subscription=pause.queue, kind=pause.fault.kind, code=pause.fault.code, place=pause.fault.place,
+            )  # fmt: skip
+        self.breaker_changed(pause.queue, state)
 
     async def _run(
         self, arrival: Arrival, unit: UnitOfWork, claim: HandlerClaim, guard: BreakerGuard
     ) -> tuple[OutboxRow, ...] | None:
         envelope, subscription = arrival.known, arrival.subscription
-        tx = Tx(self._about(arrival), self.use, unit, guard)
+        limit = self._time_limit(subscription).run()
+        tx = Tx(self._about(arrival), self.use, unit, guard, self.blocking, limit)
         traceparent = arrival.delivery.headers.get("traceparent")
         run = Processing(
             subscription.service,
@@ -157,11 +204,11 @@ class Handling:
             traceparent if isinstance(traceparent, str) else envelope.traceparent,
         )
         with self.runtime.signals.around(run) as arrival.attempt_traceparent:
-            with self._time_limit(subscription).run():
-                value = await self._call(arrival, tx)
+            team_run = TeamRun(subscription.queue, self.runtime.tasks.leave)
+            value = await team_run.result_of(partial(self._call, arrival, tx, limit))
             if unit.lost:
                 raise Superseded
-            arrival.outcome, arrival.ended = decide.returned(value, subscription.queue), self.runtime.clock.now()
+            arrival.outcome, arrival.ended = decide.returned(value, subscription), self.runtime.clock.now()
             if unit.opened:
                 rows = await self._commit(unit, claim)
                 self._blame.ended(arrival.key)
@@ -174,7 +221,9 @@ class Handling:
         if ending is None:
             unit.lost = True
             raise Superseded
-        return await unit.commit(ending)
+        rows = await unit.commit(ending)
+        await unit.leave()
+        return rows
 
     def _time_limit(self, subscription: Subscription) -> TimeLimit:
         known = self._time_limits.get(subscription.queue)
@@ -182,11 +231,12 @@ class Handling:
             known = self._time_limits[subscription.queue] = TimeLimit(subscription.timeout.total_seconds())
         return known
 
-    def _call(self, arrival: Arrival, tx: Tx[Any]) -> Awaitable[Any]:
+    async def _call(self, arrival: Arrival, tx: Tx[Any], limit: LimitedRun) -> Any:
         call = arrival.subscription.call
-        if arrival.role is Role.UNDO:
-            return call(arrival.event, arrival.did, arrival.why, tx)
-        return call(arrival.event, tx)
+        with limit:
+            if arrival.role is Role.UNDO:
+                return await call(arrival.event, arrival.did, arrival.why, tx)
+            return await call(arrival.event, tx)
 
     def _about(self, arrival: Arrival) -> AttemptInfo:
         envelope = arrival.known

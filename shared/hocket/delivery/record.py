@@ -22,6 +22,7 @@ from hocket.delivery.poison import ALONE, STARTED
 from hocket.event import Death, Event, Scheduled
 from hocket.outbox.builder import Causation, OutboxBuilder
 from hocket.outcome import Again, Attempt, Bury, Done, GiveBack, Obsolete, Refused, Seen
+from hocket.resilience.isolation import call_apart
 from hocket.runtime import ServiceInstance
 from hocket.saga.ledger import LedgerRow, UndoOrder
 from hocket.store.records import Ending, InboxRow, InboxState, InboxWrite, OutboxRow, RowKind
@@ -145,7 +146,7 @@ class Recorder:
         subscription = arrival.subscription
         try:
             assert subscription.on_dead is not None
-            event = subscription.on_dead(arrival.event, death)
+            event = call_apart(subscription.on_dead, arrival.event, death)
             return self.builder.rows((event,), self._cause(arrival), self._declared(subscription)), bury
         except Exception as broken:  # noqa: BLE001 -- a team's code may raise anything
             text = clean(f"its on_dead raised {type(broken).__name__}: {text_of(broken)}; {bury.error}")

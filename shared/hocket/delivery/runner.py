@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -19,6 +19,7 @@ from hocket.delivery.intake import Intake, PrefetchBudget
 from hocket.errors import StoreError
 from hocket.outcome import GiveBack
 from hocket.resilience.circuit import Circuit
+from hocket.resilience.isolation import CLEAN_UP_SECONDS
 from hocket.resilience.retrying import until_done
 from hocket.runtime import Runtime
 from hocket.store.group_commit import STORE_BACKOFF
@@ -28,7 +29,7 @@ from hocket.store.records import OutboxRow
 ADMITTING = 2
 #: Seconds after which the reason of a pause (full outbox, failing store) is checked again.
 PAUSE_CHECK_SECONDS = 0.2
-#: Seconds that handlers cancelled at a stop have to clean up, and that giving back their deliveries may take.
+#: Seconds that giving back deliveries at a stop may take.
 GIVE_BACK_SECONDS = 2.0
 
 
@@ -87,25 +88,24 @@ class SubscriptionRunner:
         return not self.in_progress and not self._admitting and (not len(self.intake) or self.parked())
 
     def parked(self) -> bool:
-        """Whether its breaker is open and the open period is not over: the buffer waits."""
-        circuit = self._circuit()
-        return (
-            circuit is not None
-            and circuit.state == "open"
-            and circuit.wait(self.pipeline.runtime.clock.monotonic()) > 0
-        )
+        """Whether its breaker is open, or it is paused, and that period is not over: the buffer waits."""
+        now = self.pipeline.runtime.clock.monotonic()
+        return any(each.state == "open" and each.wait(now) > 0 for each in self._circuits())
 
-    def _circuit(self) -> Circuit | None:
+    def _circuits(self) -> Iterator[Circuit]:
+        """The circuit of its breaker, and that of its pause."""
         breaker = self.subscription.breaker
-        return self.pipeline.circuits.get(breaker.name) if breaker is not None else None
+        if breaker is not None and (circuit := self.pipeline.circuits.get(breaker.name)) is not None:
+            yield circuit
+        yield self.pipeline.handling.pause_of(self.subscription).circuit
 
     def _allowed(self) -> tuple[int, float | None]:
         pipeline = self.pipeline
         if pipeline.full() or pipeline.committer.failing:
             return 0, PAUSE_CHECK_SECONDS
-        circuit = self._circuit()
-        if circuit is not None and circuit.state != "closed":
-            wait = circuit.wait(pipeline.runtime.clock.monotonic())
+        open_ones = [each for each in self._circuits() if each.state != "closed"]
+        if open_ones:
+            wait = max(each.wait(pipeline.runtime.clock.monotonic()) for each in open_ones)
             if wait > 0:
                 return 0, wait
             return (0, PAUSE_CHECK_SECONDS) if self.in_progress else (1, None)
@@ -132,7 +132,7 @@ class SubscriptionRunner:
                     self.pipeline.committer.submit(each)
                 else:
                     self._ready.append(each)
-            self._wake_one()
+            self._wake(len(fresh))
 
     def _arrival_of(self, delivery: Delivery, now: datetime) -> Arrival:
         arrival = Arrival(delivery, self._consumer_of(delivery), self.subscription, now)
@@ -196,28 +196,24 @@ class SubscriptionRunner:
                 return
 
     async def _next(self) -> Arrival:
-        """The next arrival; a handler that was woken wakes the next one, so that the other idle ones stay asleep."""
-        woken = False
         while not self._ready:
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append(waiter)
             try:
                 await waiter
             except asyncio.CancelledError:
-                self._wake_one()  # it may have been woken for an arrival that it will not take
+                self._wake(1)  # it may have been woken for an arrival that it will not take
                 raise
-            woken = True
-        arrival = self._ready.popleft()
-        if woken:
-            self._wake_one()
-        return arrival
+        return self._ready.popleft()
 
-    def _wake_one(self) -> None:
-        while self._ready and self._waiting:
+    def _wake(self, many: int) -> None:
+        """Wake this many idle handlers; fewer where fewer arrivals are ready, or fewer handlers idle."""
+        many = min(many, len(self._ready))
+        while many > 0 and self._waiting:
             waiter = self._waiting.popleft()
             if not waiter.done():  # else its handler was cancelled
                 waiter.set_result(None)
-                return
+                many -= 1
 
     def readmit(self, arrival: Arrival) -> None:
         """Look the delivery up in the inbox again: another run ended it, or the outcome of its commit is unknown."""
@@ -277,4 +273,4 @@ class SubscriptionRunner:
 
     async def _cancel(self, tasks: "list[asyncio.Task[None]]") -> None:
         self.pipeline.runtime.tasks.cancel(tasks)
-        await asyncio.wait(tasks, timeout=GIVE_BACK_SECONDS)
+        await asyncio.wait(tasks, timeout=CLEAN_UP_SECONDS + GIVE_BACK_SECONDS)

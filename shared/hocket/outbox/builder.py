@@ -90,10 +90,7 @@ class OutboxBuilder:
     def _declared(event: Event, subscription: str, allowed: Mapping[EventName, type[Event]]) -> None:
         type_, version = name_of(type(event))
         if allowed.get((type_, version)) is not type(event):
-            raise Unsayable(
-                f"{subscription} says {type_} version {version}, which it does not declare: "
-                "add it to the return annotation, or to says() outside handlers"
-            )
+            raise undeclared(subscription, type(event))
 
     def _too_big(self, type_: str, subject: str, size: int) -> Unsayable:
         return Unsayable(
@@ -180,6 +177,15 @@ class OutboxBuilder:
         # It contains only the failure, whose size was checked: an order to undo is never too big.
         message = self._message(self.service, queue, envelope, encode(envelope), headers)
         return OutboxRow(RowKind.SELF, message, now.timestamp(), event_id=envelope.id)
+
+
+def undeclared(subscription: str, event: type[Event]) -> Unsayable:
+    """The error for an event that `subscription` says without having declared it."""
+    type_, version = name_of(event)
+    return Unsayable(
+        f"{subscription} says {type_} version {version}, which it does not declare: "
+        "add it to the return annotation, or to says() outside handlers"
+    )
 
 
 def _headers(cause: Causation, traceparent: str) -> Headers:

@@ -12,6 +12,7 @@ from hocket.declarations.choreography import Declarations
 from hocket.envelope.keys import inbox_key
 from hocket.errors import OutboxFull, StoreError
 from hocket.outbox.builder import Causation, OutboxBuilder
+from hocket.resilience.blocking import BlockingCalls
 from hocket.resilience.circuit import Circuit
 from hocket.resilience.guard import BreakerGuard, StateListener
 from hocket.runtime import Runtime
@@ -36,6 +37,7 @@ class OutsideTransactions:
     breaker_changed: StateListener
     full: Callable[[], bool]
     committed: Callable[[Iterable[OutboxRow]], None]
+    blocking: BlockingCalls
     use: Any = None
     _group_commit: CallerLedCommit = field(init=False)
     unknown: Callable[[], None] = lambda: None  # a commit may have happened or not: the relay looks again (RULES 3.2)
@@ -58,19 +60,23 @@ class OutsideTransactions:
         flow = first.correlation_id if first else correlation_id or (name if key is None else ids.uuid7())
         claim = self._claim(row_key, key, flow) if first is None else None
         unit = UnitOfWork(store, claim, share=self._group_commit.commit)
-        tx = self._outside(row_key, flow, unit, seen=first is not None)
+        guard = BreakerGuard(self.circuits, self.runtime.clock, row_key, self.breaker_changed)
+        tx = self._outside(row_key, flow, unit, guard, seen=first is not None)
         try:
             yield tx
             self.committed(await self._commit(unit, self._ending(tx, row_key, key, flow)))
             await unit.leave()
         except Superseded as error:
             await unit.leave(error)
-            if not unit.lost:  # raised by an enclosing handler's transaction
+            if not unit.lost:  # raised by another transaction around this one
                 raise
             tx.found_seen((await store.inbox([row_key]))[row_key].correlation_id)
         except BaseException as error:
+            guard.end(error)
             await unit.leave(error)
             raise
+        finally:
+            guard.end()
 
     @asynccontextmanager
     async def joined(
@@ -86,7 +92,8 @@ class OutsideTransactions:
         first = (await joined.inbox([row_key])).get(row_key) if key is not None else None
         flow = first.correlation_id if first else (correlation_id or self.runtime.ids.uuid7())
         unit = UnitOfWork.within(joined, self.runtime.store)
-        tx = self._outside(row_key, flow, unit, seen=first is not None)
+        guard = BreakerGuard(self.circuits, self.runtime.clock, row_key, self.breaker_changed)
+        tx = self._outside(row_key, flow, unit, guard, seen=first is not None)
         await tx.db()  # it is open already: calls to the outside come before
         try:
             yield tx
@@ -119,10 +126,9 @@ class OutsideTransactions:
         service = self.runtime.service
         return inbox_key(service, f"/{service}", "", name)
 
-    def _outside(self, row_key: bytes, flow: str, unit: UnitOfWork, *, seen: bool) -> Outside[Any]:
+    def _outside(self, row_key: bytes, flow: str, unit: UnitOfWork, guard: BreakerGuard, *, seen: bool) -> Outside[Any]:
         about = AttemptInfo(row_key, flow, "", self.runtime.clock.now())
-        guard = BreakerGuard(self.circuits, self.runtime.clock, row_key, self.breaker_changed)
-        return Outside(about, self.use, unit, guard, seen=seen, check=self._check)
+        return Outside(about, self.use, unit, guard, seen=seen, check=self._check, blocking=self.blocking)
 
     def _claim(self, row_key: bytes, key: str | None, flow: str, said: tuple[str, ...] = ()) -> InboxWrite | None:
         if key is None:

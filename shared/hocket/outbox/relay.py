@@ -141,7 +141,8 @@ class Relay:
         if not row.id:
             return
         self._failures[row.id] = failures = self._failures.get(row.id, 0) + 1
-        self.runtime.tasks.spawn("relay delay", self._later(ROW_BACKOFF.wait(failures, self.runtime.chance), row))
+        wait = ROW_BACKOFF.wait(failures, self.runtime.chance)
+        self.runtime.tasks.spawn("relay delay", self._later(wait, row), may_end=True)
 
     async def _later(self, seconds: float, row: OutboxRow) -> None:
         await asyncio.sleep(seconds)

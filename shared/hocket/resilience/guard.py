@@ -1,5 +1,6 @@
 """The breakers around one attempt: they refuse outside calls, count failures, and decide what is deferred."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -28,6 +29,7 @@ class BreakerGuard:
         self._key = key
         self._changed = changed
         self._probe: tuple[str, Permit] | None = None  # given by `begin`, not used yet
+        self._cancelled: list[tuple[Circuit, Permit]] = []  # calls that were cancelled: `end` knows why
         self.deferred = False  # a call failed, and the delivery is to be deferred
         self.wait = 0.0  # seconds until that breaker admits a call again
 
@@ -64,12 +66,22 @@ class BreakerGuard:
             self._probe = (breaker.name, permit)
         return True
 
-    def end(self) -> None:
-        """After the handler: release a probe that the handler did not use."""
+    def end(self, error: BaseException | None = None) -> None:
+        """After the handler, which ended with `error`: release a probe that it did not use.
+
+        A call that was cancelled failed where the time was over, the attempt's or one that the handler has set. Where
+        the handler ended otherwise (a sibling in its task group failed, the service stops) it tells nothing.
+        """
         if self._probe is not None:
             name, permit = self._probe
             self._circuits[name].released(permit, self._clock.monotonic())
             self._probe = None
+        for circuit, permit in self._cancelled:
+            if _is_timeout(error):
+                self._failed(circuit, permit)
+            else:
+                circuit.released(permit, self._clock.monotonic())
+        self._cancelled.clear()
 
     @asynccontextmanager
     async def call(self, breaker: Breaker) -> AsyncIterator[None]:
@@ -85,8 +97,11 @@ class BreakerGuard:
         except Exception:  # not a failure of the dependency: it answered
             circuit.succeeded(permit, self._clock.monotonic(), self._clock.monotonic() - began)
             raise
-        except BaseException:  # cancelled, as by the handler's timeout
-            self._failed(circuit, permit)
+        except asyncio.CancelledError:
+            self._cancelled.append((circuit, permit))
+            raise
+        except BaseException:
+            circuit.released(permit, self._clock.monotonic())
             raise
         circuit.succeeded(permit, self._clock.monotonic(), self._clock.monotonic() - began)
 
@@ -95,3 +110,9 @@ class BreakerGuard:
         if not circuit.failed(permit, now):
             self.deferred = True
             self.wait = circuit.wait(now)
+
+
+def _is_timeout(error: BaseException | None) -> bool:
+    if isinstance(error, BaseExceptionGroup):
+        return any(_is_timeout(each) for each in error.exceptions)
+    return isinstance(error, TimeoutError)

@@ -39,12 +39,15 @@ class TimeLimit:
 class LimitedRun:
     """One run of the current task under a time limit; it is in `runs` until it ends."""
 
-    __slots__ = ("_begin", "_cancelling", "_expired", "_runs", "_task")
+    __slots__ = ("_begin", "_cancelling", "_ended", "_expired", "_left", "_paused", "_runs", "_task", "_timer")
 
     def __init__(self, runs: "dict[LimitedRun, float]", begin: "Callable[[LimitedRun], None]") -> None:
         self._runs = runs
         self._begin = begin
-        self._expired = False
+        self._expired = False  # its time is over
+        self._ended = False
+        self._paused = 0
+        self._timer: asyncio.TimerHandle | None = None
 
     def __enter__(self) -> Self:
         task = asyncio.current_task()
@@ -54,13 +57,39 @@ class LimitedRun:
         self._begin(self)
         return self
 
+    @property
+    def expired(self) -> bool:
+        """Whether its time is over."""
+        return self._expired
+
     def expire(self) -> None:
         """Cancel the task: the time is over."""
         self._expired = True
         self._task.cancel()
 
+    def pause(self) -> None:
+        """Stop its time until `go_on` was called as often."""
+        self._paused += 1
+        if self._paused > 1 or self._expired or self._ended:
+            return
+        now = self._task.get_loop().time()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._left = self._timer.when() - now
+        elif (due := self._runs.pop(self, None)) is not None:
+            self._left = due - now
+
+    def go_on(self) -> None:
+        """Let its time run again; from now on it has a timer of its own."""
+        self._paused -= 1
+        if not (self._paused or self._expired or self._ended):
+            self._timer = self._task.get_loop().call_later(self._left, self.expire)
+
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._ended = True
+        if self._timer is not None:
+            self._timer.cancel()
         if not self._expired:
-            del self._runs[self]
+            self._runs.pop(self, None)
         elif self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
             raise TimeoutError from error

@@ -11,7 +11,8 @@ from typing import Protocol, cast
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hocket.errors import StoreError
+from hocket.errors import HocketError, StoreError
+from hocket.store.handler_connection import COMMITTED
 from hocket.store.port import OpenTransaction, Store, WriteTransaction
 from hocket.store.records import Ending, InboxWrite, OutboxRow, Written
 
@@ -39,7 +40,9 @@ class UnitOfWork:
     Whoever makes a unit calls `leave` in the end, also after `commit`.
     """
 
-    __slots__ = ("_begin", "_claim", "_opening", "_reading", "_reads", "_scope", "_share", "_store", "_tx", "lost")
+    __slots__ = (
+        "_begin", "_claim", "_left", "_opening", "_reading", "_reads", "_scope", "_share", "_store", "_tx", "lost"
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -62,6 +65,7 @@ class UnitOfWork:
         self._reads: AsyncExitStack | None = None
         self._reading: AsyncConnection | None = None
         self._opening: asyncio.Lock | None = None  # made when needed: most handlers open no transaction
+        self._left = False
         self.lost = False  # the claim lost, also where the caller caught `Superseded` and went on
 
     @classmethod
@@ -82,6 +86,7 @@ class UnitOfWork:
         """Committed data, until the transaction is opened or the unit is left; without a store the transaction's."""
         if self._store is None:
             return await self.open()
+        self._check_not_left()
         if self._reading is None:
             self._reads = self._reads or AsyncExitStack()
             self._reading = await self._reads.enter_async_context(self._store.read())
@@ -115,8 +120,10 @@ class UnitOfWork:
     async def leave(self, error: BaseException | None = None) -> None:
         """Close what was read from and roll back what is open, because of `error`.
 
-        Raises what the rollback raises, such as `LeaseExpired`, unless it is `error` itself.
+        Raises what the rollback raises, such as `LeaseExpired`, unless it is `error` itself. Whoever still holds the
+        unit, as a task that the handler has left running, can open nothing more.
         """
+        self._left = True
         if self._reads is None and self._scope is None:
             return  # a handler that opened nothing: the common case
         try:
@@ -132,9 +139,14 @@ class UnitOfWork:
         async with self._opening:
             if self.lost:
                 raise Superseded
+            self._check_not_left()
             if self._tx is None:
                 self._tx = await self._enter()
             return self._tx
+
+    def _check_not_left(self) -> None:
+        if self._left:
+            raise HocketError(COMMITTED)
 
     async def _enter(self) -> OpenTransaction:
         await self._end_reads()

@@ -9,7 +9,9 @@ from typing import Any
 
 from hocket.broker.port import Consumer, Delivery
 from hocket.observe import QUEUES, Raw, Reader, Source
+from hocket.resilience.blocking import BlockingCalls
 from hocket.resilience.guard import BreakerGuard
+from hocket.resilience.isolation import TeamRun
 from hocket.resilience.retrying import until_done
 from hocket.retry import Backoff
 from hocket.runtime import Runtime
@@ -38,6 +40,7 @@ class StreamReader:
     runtime: Runtime
     source: Source
     call: Reader
+    blocking: BlockingCalls
     use: Any = None
     consumer: Consumer | None = None
     _buffer: deque[Delivery] = field(default_factory=deque)
@@ -113,8 +116,8 @@ class StreamReader:
                 raise error
             self.runtime.trouble("a reader failed", source=self.source, error=repr(error))
 
-        # A reader may raise anything, also a CancelledError of its own; the batch is read again.
-        any_error = (Exception, asyncio.CancelledError)
+        # A reader may raise anything, also SystemExit and a CancelledError of its own; the batch is read again.
+        any_error = (Exception, asyncio.CancelledError, SystemExit, KeyboardInterrupt, BaseExceptionGroup)
         await until_done(limited, READ_BACKOFF, self.runtime.chance, on=any_error, failed=failed)
 
     async def _process(self, batch: list[Delivery], stream: bool) -> None:
@@ -126,7 +129,8 @@ class StreamReader:
             fresh = [each for each in batch if not stream or (each.offset or 0) >= known.next]
             if not fresh:
                 return
-            await self.call([_raw(each) for each in fresh], self._tx(tx))
+            run = TeamRun(self._name, self.runtime.tasks.leave)
+            await run.result_of(partial(self.call, [_raw(each) for each in fresh], self._tx(tx)))
             if not stream:
                 return
             last = fresh[-1].offset or 0
@@ -137,9 +141,8 @@ class StreamReader:
 
     def _tx(self, tx: WriteTransaction) -> Tx[Any]:
         about = AttemptInfo(b"", "", "", self.runtime.clock.now())
-        return Tx(
-            about, self.use, UnitOfWork.within(tx), BreakerGuard({}, self.runtime.clock, b"", lambda name, state: None)
-        )
+        guard = BreakerGuard({}, self.runtime.clock, b"", lambda name, state: None)
+        return Tx(about, self.use, UnitOfWork.within(tx), guard, self.blocking)
 
 
 def _raw(delivery: Delivery) -> Raw:

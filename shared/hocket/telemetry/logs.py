@@ -66,6 +66,7 @@ class LogsListener(Listener):
 
     def __init__(self) -> None:
         self._log = structlog.get_logger("hocket")
+        self._failed_listeners: set[str] = set()
 
     def attempts(self, ended: Sequence[Ended]) -> None:
         """A dead letter is a warning; every other attempt is DEBUG."""
@@ -111,3 +112,11 @@ class LogsListener(Listener):
         """A warning with its details."""
         details = {("about_event" if name == "event" else name): value for name, value in about.items()}
         self._log.warning(what, service=service, **details)
+
+    def listener_failed(self, listener: str, moment: str, cause: str) -> None:
+        """An error with its class, once for each listener; the metric counts."""
+        if listener not in self._failed_listeners:
+            self._failed_listeners.add(listener)
+            self._log.error(
+                "a listener raised an error; the service goes on", listener=listener, moment=moment, cause=cause
+            )

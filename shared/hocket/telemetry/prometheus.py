@@ -155,6 +155,10 @@ class PrometheusListener(Listener):
         """Count it by `what`, which is a constant text."""
         self._troubles.of(service, what).inc()
 
+    def listener_failed(self, listener: str, moment: str, cause: str) -> None:
+        """Count it among the troubles; listeners belong to the process, so the service is empty."""
+        self._troubles.of("", "a listener raised an error").inc()
+
     def _counter(self, name: str, sentence: str, *labels: str) -> _Family[Counter]:
         return _Family(Counter(name, sentence, labels, registry=self._registry))
 

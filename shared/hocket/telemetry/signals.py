@@ -8,12 +8,13 @@
 | `link` | the connection to the broker was made or lost |
 | `sampled` | once a second: what waits |
 | `trouble` | a fault was recovered from, or something was given up |
+| `listener_failed` | a listener has raised an error |
 | `processing` | around one run of a handler: returns a context manager |
 | `saying` | an event is about to be said: returns the traceparent of its publish span |
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -85,7 +86,10 @@ class Saying(NamedTuple):
 
 
 class Listener:
-    """Base class of listeners: each method does nothing unless overridden. Methods must not raise."""
+    """Base class of listeners: each method does nothing unless overridden.
+
+    What a method raises harms nobody: it is passed to `listener_failed` of the listeners, and the service goes on.
+    """
 
     def attempts(self, ended: Sequence[Ended]) -> None:
         """A group of attempts was committed, or settled without a commit."""
@@ -105,6 +109,9 @@ class Listener:
     def trouble(self, service: str, what: str, **about: str | int | float) -> None:
         """A fault was recovered from, or something was given up. `what` is a constant text, `about` the details."""
 
+    def listener_failed(self, listener: str, moment: str, cause: str) -> None:
+        """The method `moment` of a `listener` has raised an error of class `cause`; called each time."""
+
     def processing(self, run: Processing) -> AbstractContextManager[str] | None:
         """A context around one run of a handler. It yields the traceparent of its span, or ""."""
         return None
@@ -115,7 +122,7 @@ class Listener:
 
 
 class Signals(Listener):
-    """Passes each moment to its listeners, in order."""
+    """Passes each moment to its listeners, in order. One that raises takes nothing from the others, nor from a run."""
 
     def __init__(self, listeners: Sequence[Listener] = ()) -> None:
         self._listeners = tuple(listeners)
@@ -124,32 +131,34 @@ class Signals(Listener):
     def attempts(self, ended: Sequence[Ended]) -> None:
         """A group of attempts was committed, or settled without a commit."""
         for listener in self._listeners:
-            listener.attempts(ended)
+            try:
+                listener.attempts(ended)
+            except Exception as error:  # noqa: BLE001 -- a listener may raise anything
+                self._failed(listener, "attempts", error)
 
     def published(self, sent: Sequence[Sent]) -> None:
         """The broker answered for a group of outbox rows."""
         for listener in self._listeners:
-            listener.published(sent)
+            try:
+                listener.published(sent)
+            except Exception as error:  # noqa: BLE001 -- as above
+                self._failed(listener, "published", error)
 
     def breaker(self, service: str, name: str, state: str) -> None:
         """A breaker is now closed, half-open or open."""
-        for listener in self._listeners:
-            listener.breaker(service, name, state)
+        self._each("breaker", lambda listener: listener.breaker(service, name, state))
 
     def link(self, service: str, ready: bool, reason: str) -> None:
         """The connection to the broker was made or lost."""
-        for listener in self._listeners:
-            listener.link(service, ready, reason)
+        self._each("link", lambda listener: listener.link(service, ready, reason))
 
     def sampled(self, sample: Sample) -> None:
         """Once a second."""
-        for listener in self._listeners:
-            listener.sampled(sample)
+        self._each("sampled", lambda listener: listener.sampled(sample))
 
     def trouble(self, service: str, what: str, **about: str | int | float) -> None:
         """A fault was recovered from, or something was given up."""
-        for listener in self._listeners:
-            listener.trouble(service, what, **about)
+        self._each("trouble", lambda listener: listener.trouble(service, what, **about))
 
     def around(self, run: Processing) -> AbstractContextManager[str]:
         """The contexts of all listeners around one run. It yields the first traceparent that one of them gives."""
@@ -158,19 +167,54 @@ class Signals(Listener):
     @contextmanager
     def _all_around(self, run: Processing) -> Iterator[str]:
         traceparent = ""
-        with ExitStack() as stack:
-            for listener in self._around:
+        entered: list[tuple[Listener, AbstractContextManager[str]]] = []
+        for listener in self._around:
+            try:
                 if (context := listener.processing(run)) is not None:
-                    given = stack.enter_context(context)
+                    given = context.__enter__()
+                    entered.append((listener, context))
                     traceparent = traceparent or given
+            except Exception as error:  # noqa: BLE001 -- as above
+                self._failed(listener, "processing", error)
+        try:
             yield traceparent
+        except BaseException as error:
+            self._leave(entered, error)
+            raise
+        self._leave(entered, None)
+
+    def _leave(
+        self, entered: Sequence[tuple[Listener, AbstractContextManager[str]]], error: BaseException | None
+    ) -> None:
+        """End the contexts, the last one first. None of them can replace or suppress the error of the run."""
+        for listener, context in reversed(entered):
+            try:
+                context.__exit__(type(error) if error else None, error, error.__traceback__ if error else None)
+            except BaseException as raised:  # noqa: BLE001 -- as above, also the run's own error again
+                if raised is not error:
+                    self._failed(listener, "processing", raised)
 
     def saying(self, event: Saying) -> str:
         """The first traceparent that a listener gives, else that of the flow."""
         for listener in self._listeners:
-            if traceparent := listener.saying(event):
-                return traceparent
+            try:
+                if traceparent := listener.saying(event):
+                    return traceparent
+            except Exception as error:  # noqa: BLE001 -- as above
+                self._failed(listener, "saying", error)
         return event.traceparent
+
+    def _each(self, moment: str, tell: Callable[[Listener], None]) -> None:
+        for listener in self._listeners:
+            try:
+                tell(listener)
+            except Exception as error:  # noqa: BLE001 -- as above
+                self._failed(listener, moment, error)
+
+    def _failed(self, failed: Listener, moment: str, error: BaseException) -> None:
+        for listener in self._listeners:
+            with suppress(Exception):
+                listener.listener_failed(type(failed).__name__, moment, type(error).__name__)
 
 
 class Tracing(Listener):

@@ -6,6 +6,7 @@ from sqlalchemy import MetaData
 
 from hocket.clock import SystemClock
 from hocket.envelope.keys import INBOX_KEY_BYTES
+from hocket.resilience.blocking import BlockingCalls
 from hocket.resilience.circuit import Circuit
 from hocket.resilience.guard import BreakerGuard
 from hocket.store.port import WriteTransaction
@@ -37,4 +38,5 @@ def fake_tx(*, uses: D = None, attempt: int = 1, tables: MetaData | None = None)
     )  # fmt: skip
     circuits: dict[str, Circuit] = {}
     unit = UnitOfWork(None, begin=lambda: _OwnDatabase(tables))
-    return Tx(about, uses, unit, BreakerGuard(circuits, clock, b"", lambda name, state: None))
+    guard = BreakerGuard(circuits, clock, b"", lambda name, state: None)
+    return Tx(about, uses, unit, guard, BlockingCalls(0))

@@ -33,7 +33,7 @@ class StoreOpening:
         try:
             await self._once(begin)
         except StoreError:
-            return self.runtime.tasks.spawn("open", self._later(begin, work))
+            return self.runtime.tasks.spawn("open", self._later(begin, work), may_end=True)
         await self._start_work(work)
         return None
 

@@ -31,9 +31,10 @@ from hocket.outbox.builder import OutboxBuilder
 from hocket.outbox.outside_transactions import OutsideTransactions
 from hocket.outbox.relay import Relay
 from hocket.outcome import Seen
+from hocket.resilience.blocking import BlockingCalls
 from hocket.resilience.circuit import Circuit
 from hocket.resilience.guard import BreakerGuard
-from hocket.resilience.supervisor import Supervisor
+from hocket.resilience.supervisor import END_SECONDS, Supervisor
 from hocket.runtime import Runtime, ServiceInstance
 from hocket.service import Service
 from hocket.store.port import Store
@@ -83,14 +84,16 @@ class Worker:
         builder = OutboxBuilder(service.name, runtime.ids, clock, signals, config.max_event_bytes, declared.older)
         recorder = Recorder(runtime.instance, builder, self._shed)
         changed, unknown = self.reporter.breaker_changed, self.backlog.fetch_all
-        self.handling = Handling(runtime, recorder, self.circuits, changed)
+        self.blocking = BlockingCalls(config.blocking_threads, self._late)
+        self.handling = Handling(runtime, recorder, self.circuits, changed, self.blocking)
         self.committer = Committer(runtime, recorder, won=self._committed, lost=self._superseded, unknown=unknown)
         self.runners = self._runners(Admission(runtime, declared.subscriptions))
         self.outside_transactions = OutsideTransactions(
-            runtime, declared, builder, self.circuits, changed, self.full, self.backlog.add, unknown=unknown
-        )
+            runtime, declared, builder, self.circuits, changed, self.full, self.backlog.add, self.blocking,
+            unknown=unknown,
+        )  # fmt: skip
         readers = service.readers if isinstance(service, Observer) else {}
-        self.readers = [StreamReader(runtime, source, call) for source, call in readers.items()]
+        self.readers = [StreamReader(runtime, source, call, self.blocking) for source, call in readers.items()]
         self.sweeper = RetentionSweeper(runtime)
         self.opening = StoreOpening(runtime, service.tables)
         self._uses = AsyncExitStack()
@@ -130,7 +133,7 @@ class Worker:
         self.runtime.tasks.spawn("commit", self.committer.run())
         self.runtime.tasks.spawn("sweep", self.sweeper.run())
         self.runtime.tasks.spawn("sample", self.reporter.sample())
-        self._starting = self.runtime.tasks.spawn("start", self._declare_and_consume())
+        self._starting = self.runtime.tasks.spawn("start", self._declare_and_consume(), may_end=True)
 
     def _name_breakers(self) -> None:
         """Report the breakers of handlers as closed at the start: listeners know them before one opens."""
@@ -145,7 +148,7 @@ class Worker:
         for runner in self.runners.values():
             await until_linked(self.runtime, runner.start)
         for reader in self.readers:
-            self.runtime.tasks.spawn(f"read {reader.source}", reader.run())
+            self.runtime.tasks.spawn(f"read {reader.source}", reader.run(), may_end=True)
         self._started = True
         self.runtime.tasks.spawn("report", self.reporter.run())
 
@@ -158,8 +161,8 @@ class Worker:
         seconds = config.stop_seconds if seconds is None else seconds
         try:
             if self._starting is not None:
-                self._starting.cancel()  # nothing starts any more
-                await asyncio.wait([self._starting])
+                self.runtime.tasks.cancel([self._starting])  # nothing starts any more
+                await asyncio.wait([self._starting], timeout=END_SECONDS)
             await asyncio.gather(*(runner.stop(seconds) for runner in self.runners.values()))
             for reader in self.readers:
                 if reader.consumer is not None:
@@ -172,17 +175,26 @@ class Worker:
             await self._close()
 
     async def _close(self) -> None:
+        self.blocking.close()
         await self.runtime.tasks.stop()
         await self.runtime.transport.close()
         await self._close_uses()
         await self.runtime.store.close()
 
     async def _close_uses(self) -> None:
-        try:
-            async with asyncio.timeout(self.runtime.config.uses_close_seconds):
-                await self._uses.aclose()
-        except Exception as error:  # noqa: BLE001 -- a team's code may raise anything; the rest is closed in any case
-            self.runtime.trouble("the resource made by uses did not close", error=text_of(error))
+        """In a task of its own: a team's code may swallow the cancellation, and is then left behind."""
+        closing = asyncio.get_running_loop().create_task(self._uses.aclose(), name=f"{self.service.name}: close uses")
+        done, _ = await asyncio.wait([closing], timeout=self.runtime.config.uses_close_seconds)
+        error: BaseException | None = TimeoutError()
+        if done:
+            error = closing.exception() if not closing.cancelled() else asyncio.CancelledError()
+        else:
+            closing.cancel()
+            self.runtime.tasks.left[closing] = closing.get_name()
+        if error is not None:
+            self.runtime.trouble(
+                "the resource made by uses did not close", error=text_of(error) or type(error).__name__
+            )
 
     async def kill(self) -> None:
         """End as a killed process would: tasks are cancelled, nothing more is committed, nothing is settled.
@@ -213,6 +225,8 @@ class Worker:
             reasons.append(self.committer.failing)
         if (silent := self.relay.silent_for()) > self.runtime.config.unconfirmed_seconds:
             reasons.append(f"the broker has not confirmed anything for {silent:.0f} s")
+        paused = [each for each in self.handling.pauses.values() if each.circuit.state != "closed"]
+        reasons += [each.sentence() for each in paused]
         if self.full():
             reasons.append("as many events wait for the broker as the bound allows")
         return reasons
@@ -275,6 +289,9 @@ class Worker:
 
     def _superseded(self, arrival: Arrival) -> None:
         self.runners[arrival.subscription.queue].readmit(arrival)
+
+    def _late(self, function: str) -> None:
+        self.runtime.trouble("a blocking call goes on after its attempt has ended", function=function)
 
     def _shed(self) -> bool:
         if not self.backlog.receipts_full:

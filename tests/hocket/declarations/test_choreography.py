@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from hocket.breaker import Breaker
+from hocket.declarations.answer import Answer, Place
 from hocket.declarations.choreography import Declarations
 from hocket.declarations.subscription import Subscription, Undo, name_of
 from hocket.declarations.versions import UpcastPath
@@ -64,7 +65,8 @@ def gave_up(_: Asked, __: Death) -> GivenUp:
 
 def subscription(name: str, *heard: type[Heard], says: tuple[type[Event], ...] = (), **more: Any) -> Subscription:
     """A subscription of service `things`."""
-    return Subscription("things", name, handle, heard, says, more.pop("scheduled", ()), Retry(), **more)
+    answer = Answer("", Place(frozenset(says), frozenset(), none=True), (), ())
+    return Subscription("things", name, handle, heard, says, more.pop("scheduled", ()), answer, Retry(), **more)
 
 
 def undo(*why: type[Heard], by: tuple[str, ...] = (), name: str = "unmake") -> Subscription:

@@ -24,6 +24,7 @@ from tests.hocket.sample_services import (
     message_of,
     rope,
     steps,
+    tables,
     uses,
 )
 from tests.hocket.two_type_service import RungTwice, twins
@@ -89,15 +90,16 @@ async def test_one_key_of_two_publishers_is_two_facts(tower: Processes) -> None:
 async def test_keys_of_said_events_differ_by_ordinal_and_are_equal_over_attempts(tower: Processes) -> None:
     """RULES 2.3: what a second attempt says carries the keys that the first would have carried."""
     seen: list[list[str]] = []
+    pair = Service("bells", owner="team-tower", uses=uses, tables=tables)
 
+    @pair.handler(name="ring")
     async def twice(rung: Rung, tx: Tx[World]) -> list[Echoed]:
         return [Echoed(name="a"), Echoed(name="b")]
 
     for folder in ("one", "two"):
-        world = World(behave=twice)
         (tower.folder / folder).mkdir()
         tower.folder = tower.folder / folder
-        worker = await tower.start(bells.using(world))
+        worker = await tower.start(pair.using(World()))
         if folder == "one":
             await tower.hear(RUNG, "k")
         else:

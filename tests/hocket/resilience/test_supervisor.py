@@ -52,4 +52,39 @@ async def test_a_task_can_distinguish_a_stop_from_its_own_cancellation() -> None
     await asyncio.sleep(0)
     await supervisor.stop()
     assert seen == [False, True]
+
+
+async def test_a_task_that_ends_unasked_is_a_failure() -> None:
+    """A task that somebody else cancels, or that returns although it runs until the stop, is never silent."""
+
+    async def wait() -> None:
+        await asyncio.sleep(60)
+
+    async def end() -> None:
+        await asyncio.sleep(0)
+
+    for work, may_end, failed in (
+        (wait, False, "one: work ended unasked: it was cancelled, and not by hocket"),
+        (wait, True, "one: work ended unasked: it was cancelled, and not by hocket"),
+        (end, False, "one: work ended unasked: it returned"),
+        (end, True, ""),
+    ):
+        ear = Ear()
+        supervisor = Supervisor("one", Signals([ear]))
+        task = supervisor.spawn("work", work(), may_end=may_end)
+        await asyncio.sleep(0)
+        if work is wait:
+            task.cancel()
+        await asyncio.wait([task])
+        await asyncio.sleep(0)
+        assert (supervisor.failed, supervisor.died.is_set()) == (failed, bool(failed))
+        assert ear.heard == ["a task of the kit died"] * bool(failed)
+
+
+async def test_what_the_supervisor_stops_is_no_failure() -> None:
+    """A stop cancels every task, and none of them counts as ended unasked."""
+    supervisor = Supervisor("one", Signals())
+    supervisor.spawn("work", asyncio.sleep(60))
+    await asyncio.sleep(0)
+    await supervisor.stop()
     assert not supervisor.failed

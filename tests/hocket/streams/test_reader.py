@@ -1,8 +1,11 @@
 """Readers of streams: the offset is stored in the transaction of what was folded."""
 
 import asyncio
+import contextvars
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -129,3 +132,29 @@ async def test_the_offset_moves_with_what_was_folded_or_not_at_all(tower: Proces
     assert await booked(worker) == [str(offset) for offset in range(6)]
     async with worker.runtime.store.transaction() as tx:
         assert (await tx.offset("watcher.log")).next == 6
+
+
+@pytest.mark.parametrize("what", ["mark", "stray", "exit"])
+async def test_a_reader_runs_apart(tower: Processes, what: str) -> None:
+    """RULES 3.6: a reader's call has a task and a context of its own, and cannot end the process."""
+    shade: contextvars.ContextVar[str] = contextvars.ContextVar("shade", default="none")
+    seen: list[str] = []
+
+    async def harm(raw: Any, tx: Tx[World]) -> None:
+        seen.append(shade.get())
+        if what == "mark":
+            shade.set("left")
+        elif what == "exit" and len(seen) == 1:
+            sys.exit(0)
+        elif what == "stray":
+            task = asyncio.current_task()
+            assert task is not None
+            asyncio.get_running_loop().call_later(1, task.cancel)
+
+    worker = await tower.start(watcher.using(World(behave=harm)))
+    for _ in range(3):
+        await _say(tower, 1)
+        await tower.advance(timedelta(seconds=5))
+    assert worker.live
+    assert await booked(worker) == ["0", "1", "2"]
+    assert set(seen) == {"none"}

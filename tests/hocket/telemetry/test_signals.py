@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from typing import NoReturn
 
 import pytest
 
@@ -107,3 +108,107 @@ def test_a_listener_may_ignore_every_moment() -> None:
     report_all(Listener())
     assert Listener().processing(RUN) is None
     assert Listener().saying(SAYING) == ""
+
+
+class Broken(Listener):
+    """Raises at each moment; its contexts raise where `at` says."""
+
+    def __init__(self, at: str = "made") -> None:
+        self.at = at
+
+    def _raise(self) -> NoReturn:
+        raise OSError("no space left on device")
+
+    def attempts(self, ended: Sequence[Ended]) -> None:
+        """Raise."""
+        self._raise()
+
+    def published(self, sent: Sequence[Sent]) -> None:
+        """Raise."""
+        self._raise()
+
+    def breaker(self, service: str, name: str, state: str) -> None:
+        """Raise."""
+        self._raise()
+
+    def link(self, service: str, ready: bool, reason: str) -> None:
+        """Raise."""
+        self._raise()
+
+    def sampled(self, sample: Sample) -> None:
+        """Raise."""
+        self._raise()
+
+    def trouble(self, service: str, what: str, **about: str | int | float) -> None:
+        """Raise."""
+        self._raise()
+
+    def listener_failed(self, listener: str, moment: str, cause: str) -> None:
+        """Raise."""
+        self._raise()
+
+    def saying(self, event: Saying) -> str:
+        """Raise."""
+        self._raise()
+
+    def processing(self, run: Processing) -> AbstractContextManager[str]:
+        """Raise, or a context that raises or suppresses."""
+        if self.at == "made":
+            self._raise()
+        return self._around()
+
+    @contextmanager
+    def _around(self) -> Iterator[str]:
+        if self.at == "entered":
+            self._raise()
+        try:
+            yield ""
+        except ValueError:
+            if self.at == "suppresses":
+                return
+            raise
+        finally:
+            if self.at == "left":
+                self._raise()
+
+
+class Failures(Listener):
+    """Records which listeners have raised."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, str, str]] = []
+
+    def listener_failed(self, listener: str, moment: str, cause: str) -> None:
+        """Record it."""
+        self.seen.append((listener, moment, cause))
+
+
+def test_a_listener_that_raises_harms_nobody() -> None:
+    """RULES 3.6: at every moment the other listeners are told, and the one that raised is named to them."""
+    heard: list[tuple[object, ...]] = []
+    failures = Failures()
+    signals = Signals([Broken(), failures, Notes("b", heard, "own")])
+    report_all(signals)
+    assert signals.saying(SAYING) == "own"
+    with signals.around(RUN) as traceparent:
+        assert traceparent == "own"
+    moments = ["attempts", "published", "breaker", "link", "sampled", "trouble"]
+    assert [each[1] for each in heard] == [*moments, "begin", "end"]
+    assert failures.seen == [("Broken", each, "OSError") for each in [*moments, "saying", "processing"]]
+
+
+@pytest.mark.parametrize("at", ["entered", "left", "suppresses"])
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_context_that_raises_or_suppresses_changes_no_run(at: str, fails: bool) -> None:
+    """RULES 3.6: a run that failed has failed with its own error, one that ended well has ended well."""
+    heard: list[tuple[object, ...]] = []
+    signals = Signals([Notes("a", heard), Broken(at), Notes("b", heard)])
+    ended = None
+    try:
+        with signals.around(RUN):
+            if fails:
+                raise ValueError("handler")
+    except ValueError as error:
+        ended = str(error)
+    assert ended == ("handler" if fails else None)
+    assert heard == [("a", "begin"), ("b", "begin"), ("b", "end"), ("a", "end")]

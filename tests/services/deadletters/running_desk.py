@@ -19,6 +19,7 @@ from hocket.errors import TransportError
 from hocket.observe import Raw, Reader
 from hocket.outbox.builder import OutboxBuilder
 from hocket.outbox.outside_transactions import OutsideTransactions
+from hocket.resilience.blocking import BlockingCalls
 from hocket.runtime import here
 from hocket.store.port import Store
 from hocket.telemetry.signals import Signals
@@ -114,7 +115,7 @@ async def running_desk(address: str) -> AsyncIterator[RunningDesk]:
         store = await stack.enter_async_context(store_at(address, deadletters.tables))
         outside_transactions = OutsideTransactions(
             runtime_of("deadletters", store, clock), deadletters.declarations, builder, {}, lambda name, state: None,
-            lambda: False, lambda rows: None,
+            lambda: False, lambda rows: None, BlockingCalls(0),
         )  # fmt: skip
         made = RunningDesk(store, outside_transactions)
         stack.enter_context(here({"deadletters": made}))

@@ -30,7 +30,10 @@ def run(modules: tuple[str, ...]) -> None:
     for name in names:
         if names.count(name) > 1:
             raise ConfigError(f"service {name} is named twice; a process runs it once, so name it once")
-    asyncio.run(_run(list(zip(services, ports, strict=True)), config))
+    try:
+        asyncio.run(_run(list(zip(services, ports, strict=True)), config))
+    except SystemExit as error:  # of a task that a handler or a request has started; 0 would look like a stop
+        raise ConfigError(f"a task of these services called sys.exit({error.code!r}): the process has ended") from error
 
 
 def with_ports(targets: Sequence[Target], config: Config) -> list[tuple[Target, int]]:

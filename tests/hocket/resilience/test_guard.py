@@ -1,0 +1,105 @@
+"""The breakers around one attempt: which ends of a call count."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from hocket.breaker import Breaker
+from hocket.clock import SystemClock
+from hocket.resilience.circuit import Circuit
+from hocket.resilience.guard import BreakerGuard
+
+
+class Ill(Exception):
+    """The dependency failed."""
+
+
+CARDS = Breaker("cards", failures=(Ill,), after=1, open_for=timedelta(seconds=30))
+
+
+def guard_of(circuits: dict[str, Circuit]) -> BreakerGuard:
+    """The guard of a new attempt."""
+    return BreakerGuard(circuits, SystemClock(), b"k", lambda name, state: None)
+
+
+async def _call(guard: BreakerGuard) -> None:
+    async with guard.call(CARDS):
+        await asyncio.sleep(60)
+
+
+async def _fail() -> None:
+    await asyncio.sleep(0)
+    raise ValueError("the sibling")
+
+
+async def _group(guard: BreakerGuard) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_call(guard))
+        group.create_task(_fail())
+
+
+async def _group_around(guard: BreakerGuard) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_fail())
+        await _call(guard)
+
+
+async def _time_out(guard: BreakerGuard) -> None:
+    async with asyncio.timeout(0.01):
+        await _call(guard)
+
+
+async def _wait_for(guard: BreakerGuard) -> None:
+    await asyncio.wait_for(_call(guard), 0.01)
+
+
+async def _time_out_in_a_group(guard: BreakerGuard) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_time_out(guard))
+
+
+async def _stray(guard: BreakerGuard) -> None:
+    task = asyncio.ensure_future(_call(guard))
+    await asyncio.sleep(0)
+    task.cancel()
+    await task
+
+
+@pytest.mark.parametrize(
+    ("attempt", "state"),
+    [
+        (_group, "closed"), (_group_around, "closed"), (_stray, "closed"),
+        (_time_out, "open"), (_wait_for, "open"), (_time_out_in_a_group, "open"),
+    ],
+)  # fmt: skip
+async def test_a_cancelled_call_counts_only_where_time_was_over(attempt: object, state: str) -> None:
+    """RULES 6.1: a call that is cancelled because its sibling failed says nothing about a healthy dependency."""
+    circuits: dict[str, Circuit] = {}
+    guard = guard_of(circuits)
+    error: BaseException | None = None
+    try:
+        await attempt(guard)  # type: ignore[operator]
+    except BaseException as raised:  # noqa: BLE001 -- as the handler's caller does
+        error = raised
+    guard.end(error)
+    assert circuits["cards"].state == state
+
+
+async def test_a_cancelled_probe_gives_its_place_back() -> None:
+    """RULES 6.1: where the probe's call was cancelled by its sibling, the next delivery may probe at once."""
+    circuits: dict[str, Circuit] = {}
+    first = guard_of(circuits)
+    with pytest.raises(Ill):
+        async with first.call(Breaker("cards", failures=(Ill,), after=1, open_for=timedelta(milliseconds=1))):
+            raise Ill
+    first.end(Ill())
+    await asyncio.sleep(0.01)
+    probe = guard_of(circuits)
+    assert probe.begin(CARDS)
+    with pytest.raises(ExceptionGroup) as found:
+        await _group(probe)
+    probe.end(found.value)
+    assert circuits["cards"].state == "open"
+    assert circuits["cards"].wait(SystemClock().monotonic()) == 0
+    assert guard_of(circuits).begin(CARDS)
