@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from pydantic import ValidationError
 
@@ -20,6 +20,7 @@ from hocket.event import Heard
 from hocket.outcome import Again, Bury, Obsolete, Refused, Seen
 from hocket.runtime import Runtime
 from hocket.saga.ledger import LedgerRow, LedgerState
+from hocket.store.purge import MARGIN
 from hocket.store.records import Ending, InboxRow, InboxState
 
 PROMISE = (
@@ -63,14 +64,15 @@ class Admission:
             raise
 
     def _check_age(self, arrival: Arrival) -> None:
-        """RULES 2.7: an event older than the inbox remembers may have been handled; only a replay admits it."""
+        """RULES 2.7: what the inbox may have forgotten may have been handled; only a replay admits it."""
         if arrival.row is not None or arrival.replay or arrival.subscription.idempotent or arrival.role is Role.UNDO:
             return
-        oldest = self.runtime.clock.now() - self.remembers
-        if arrival.outcome is None and arrival.known.time < oldest:
+        oldest = self.runtime.store.clock.horizon + MARGIN
+        if arrival.outcome is None and arrival.known.time.timestamp() < oldest:
+            since = rfc3339(datetime.fromtimestamp(oldest, UTC))
             arrival.outcome = Bury(
                 "too-old",
-                f"it was said before {rfc3339(oldest)}, and the inbox remembers {self.remembers.days} days: replay it "
+                f"it was said before {since}, and the inbox remembers {self.remembers.days} days: replay it "
                 "if it was never handled, or raise HOCKET_INBOX_DAYS",
                 row=False,
             )
@@ -89,6 +91,9 @@ class Admission:
         """RULES 5.2: the row to write, or None and an outcome."""
         now = self.runtime.clock.now()
         boot = self.runtime.instance.boot
+        if row is None and arrival.replay and arrival.known.time.timestamp() < self._ledger_horizon():
+            arrival.outcome = Obsolete()  # RULES 2.7: its failure may be forgotten too
+            return None
         token = digest("run", boot, arrival.key.hex()).hex()  # admitted again, it is still the same run
         verdict = saga.begin(
             row,
@@ -112,7 +117,7 @@ class Admission:
                 arrival.outcome, arrival.ledger = Refused(), refused
                 return refused
             case saga.Wait():
-                arrival.outcome = Again(now + BEGUN_WAIT, deferred=True, cause="begun", error="its run is in progress")
+                arrival.outcome = Again(BEGUN_WAIT, deferred=True, cause="begun", error="its run is in progress")
             case saga.Conflict():
                 arrival.outcome = Bury(
                     "conflict",
@@ -123,6 +128,10 @@ class Admission:
             case saga.Obsolete():
                 arrival.outcome = Obsolete() if arrival.replay else Seen(row.state.value if row else "")
         return None
+
+    def _ledger_horizon(self) -> float:
+        keep = self.runtime.config.retention()
+        return self.runtime.store.clock.horizon + MARGIN - (keep.ledger - keep.inbox).total_seconds()
 
     def _prepare(self, arrival: Arrival, row: LedgerRow | None) -> None:
         """Set what an undo receives: the step's input, its result, and the reason (RULES 5.4)."""

@@ -91,9 +91,8 @@ class Handling:
             return None
         guard = BreakerGuard(self.circuits, self.runtime.clock, arrival.key, self.breaker_changed)
         if subscription.breaker is not None and not guard.begin(subscription.breaker):
-            at = self.runtime.clock.now() + timedelta(seconds=guard.wait)
             sentence = f"breaker {subscription.breaker.name} is open"
-            arrival.outcome = Again(at, deferred=True, cause="breaker", error=sentence)
+            arrival.outcome = Again(timedelta(seconds=guard.wait), deferred=True, cause="breaker", error=sentence)
             arrival.ended = self.runtime.clock.now()
             return None
         claim = HandlerClaim(self.recorder, arrival)
@@ -118,7 +117,6 @@ class Handling:
                 error,
                 retry=subscription.retry,
                 used=arrival.used,
-                now=arrival.ended,
                 chance=self.runtime.chance,
                 free=free,
             )
@@ -162,7 +160,9 @@ class Handling:
     def _time_limit(self, subscription: Subscription) -> TimeLimit:
         known = self._time_limits.get(subscription.queue)
         if known is None:
-            known = self._time_limits[subscription.queue] = TimeLimit(subscription.timeout.total_seconds())
+            known = self._time_limits[subscription.queue] = TimeLimit(
+                subscription.timeout.total_seconds(), self.runtime.pauses
+            )
         return known
 
     def _call(self, arrival: Arrival, tx: Tx[Any]) -> Awaitable[Any]:

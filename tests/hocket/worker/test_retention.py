@@ -7,7 +7,8 @@ import pytest
 from pydantic import ValidationError
 
 from hocket.config import Config, Retention
-from hocket.worker.retention import MARGIN, STEP_ROWS, SWEEP_WAIT, cutoffs
+from hocket.store.purge import MARGIN
+from hocket.worker.retention import STEP_ROWS, SWEEP_WAIT, cutoffs
 from tests.hocket.sample_services import FLOW, Processes, Rung, Shut, World, bells, echo, steps, until
 
 HOUR = timedelta(hours=1)
