@@ -19,6 +19,7 @@ class Purpose(StrEnum):
 
     DEMO = "demo"
     TEST = "test"
+    CRASH = "crash"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Need:
 
 
 RABBITMQ = Need("rabbitmq-server", "rabbitmq-server", "everything on a real RabbitMQ")
+FAKETIME = Need("faketime", "faketime", "clocks that jump")
 NEEDS: dict[Purpose, Sequence[Need]] = {
     Purpose.DEMO: (RABBITMQ,),
     Purpose.TEST: (
@@ -38,7 +40,9 @@ NEEDS: dict[Purpose, Sequence[Need]] = {
         Need("chromium", "chromium", "the pages in a real browser"),
         Need("chromedriver", "chromium-driver", "the pages in a real browser"),
         Need("prometheus", "prometheus", "the dashboard's queries"),
+        FAKETIME,
     ),
+    Purpose.CRASH: (RABBITMQ, FAKETIME),
 }
 
 

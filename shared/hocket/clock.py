@@ -11,6 +11,8 @@ from typing import Protocol
 
 #: Moments whose text is cached: an attempt writes each of its two moments several times.
 KNOWN_MOMENTS = 256
+#: Readings of the machine's clock beside the monotonic one, at most, and how short one must be to count at once.
+READINGS, SURE_SECONDS = 10, 0.001
 
 
 class Clock(Protocol):
@@ -55,8 +57,18 @@ class KitClock:
         return time.monotonic()
 
     def machine_ahead(self) -> float:
-        """Seconds by which the machine's clock is ahead of this one; negative: behind."""
-        return time.time() - _carried() - self._base
+        """Seconds by which the machine's clock is ahead of this one; negative: behind.
+
+        A reading between which the process was preempted is repeated: it would look like a step.
+        """
+        best, ahead = float("inf"), 0.0
+        for _ in range(READINGS):
+            before, machine, after = _carried(), time.time(), _carried()
+            if after - before < best:
+                best, ahead = after - before, machine - after - self._base
+            if best < SURE_SECONDS:
+                break
+        return ahead
 
     def set_forward(self, seconds: float) -> None:
         """Correct this clock; negative: back."""

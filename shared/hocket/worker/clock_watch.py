@@ -47,6 +47,7 @@ class ClockWatch:
             self._ahead = clock.machine_ahead()
         self._searched = clock.monotonic()
         await self.ask_store()
+        await self._put_right()  # the last process may have had a wrong clock
 
     async def ask_store(self) -> None:
         """Read the store's clock and its horizon, and follow that clock where it differs. Raises `StoreError`."""
@@ -99,7 +100,7 @@ class ClockWatch:
         self._searched = self.runtime.clock.monotonic()
         if moved := await self.runtime.store.clock.put_right():
             self.runtime.trouble("due times that a wrong clock had set were put right", rows=moved)
-        self.claim_now()
+            self.claim_now()
 
     def _say(self, what: str, seconds: float) -> None:
         self.runtime.trouble(what, seconds=round(seconds, 3))
