@@ -74,7 +74,7 @@ class OutboxRow(NamedTuple):
     @property
     def later(self) -> bool:
         """Whether it waits, for its `wait` or for its moment; else it is said for now, and nobody asks a clock."""
-        return self.wait > 0 or self.kind is RowKind.SCHEDULED
+        return self.wait > 0 or self.moment > 0
 
     @property
     def moment(self) -> float:

@@ -68,11 +68,12 @@ class ClockWatch:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             try:
-                await self._look()
+                await self.look()
             except StoreError as error:
                 self.runtime.trouble("what a wrong clock may have left could not be looked for", reason=str(error))
 
-    async def _look(self) -> None:
+    async def look(self) -> None:
+        """Look once at the machine's clock, and each minute for what a wrong clock has left. Raises `StoreError`."""
         clock = self.runtime.clock
         now = clock.monotonic()
         if isinstance(clock, KitClock):

@@ -2,7 +2,6 @@
 
 import asyncio
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
@@ -14,7 +13,6 @@ from tests.hocket.sample_services import FLOW, Processes, Rung, Shut, World, bel
 
 HOUR = timedelta(hours=1)
 KEEP = Config(inbox_days=1 / 24, ledger_days=1 / 24, dead_days=1 / 24)
-DAYS = Config()
 
 
 async def test_what_is_older_than_the_inbox_remembers_is_buried(tower: Processes) -> None:
@@ -103,7 +101,7 @@ def test_the_moments_lie_behind_the_retention() -> None:
     assert cutoffs(keep, 9 * 86400) == (9 * 86400, 7 * 86400, 8 * 86400)
 
 
-async def test_a_process_that_lives_shortly_purges_too(tower: Processes, tmp_path: Path) -> None:
+async def test_a_process_that_lives_shortly_purges_too(tower: Processes) -> None:
     """RULES 2.7: the first sweep comes soon after the start, unless one ended within the hour; the store remembers."""
     worker = await tower.start(bells.using(World(behave=echo)), KEEP)
     await tower.hear(Rung(name="a"), "k")
@@ -111,7 +109,7 @@ async def test_a_process_that_lives_shortly_purges_too(tower: Processes, tmp_pat
     purged: list[int] = []
     for _ in range(8):
         await asyncio.sleep(1200)
-        await tower.stop(worker)
+        await tower.stop("bells")
         worker = await tower.start(bells.using(World(behave=echo)), KEEP)
         purged.append(worker.sweeper.purged)
         await asyncio.sleep(FIRST_WAIT[1] + 60)
@@ -121,7 +119,7 @@ async def test_a_process_that_lives_shortly_purges_too(tower: Processes, tmp_pat
 
 async def test_a_clock_that_is_far_ahead_makes_nothing_too_old(tower: Processes) -> None:
     """RULES 2.7: the horizon moves by a few hours a sweep, whatever the clock says, and never back."""
-    worker = await tower.start(bells.using(World(behave=echo)), DAYS)
+    worker = await tower.start(bells.using(World(behave=echo)))
     began = tower.clock.now()
     horizon = worker.runtime.store.clock.horizon
     keep = timedelta(days=30).total_seconds() + MARGIN
