@@ -18,7 +18,7 @@ def test_the_machines_clock() -> None:
 
 
 def test_the_kits_clock() -> None:
-    """RULES 11.1: begun from the machine's clock, corrected by hand alone, so that it knows how far the machine is off."""
+    """RULES 11.1: begun from the machine's clock, corrected on purpose alone; it knows how far the machine is off."""
     clock = KitClock()
     assert abs(clock.machine_ahead()) < 1
     assert abs(datetime.now(UTC) - clock.now()) < timedelta(minutes=1)
