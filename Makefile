@@ -53,12 +53,12 @@ models: $(STAMP) ## visit every state of the rules' models, and show what each r
 
 .PHONY: crash
 crash: $(STAMP) ## kill real services again and again; nothing is lost, nothing is twice
-	@$(BIN)/python -m deploy.setup demo
+	@$(BIN)/python -m deploy.setup crash
 	@exec $(BIN)/python -m tests.crash
 
 .PHONY: crash-long
 crash-long: $(STAMP) ## the same, seed after seed, until it is stopped or not clean
-	@$(BIN)/python -m deploy.setup demo
+	@$(BIN)/python -m deploy.setup crash
 	@FOREVER=1 exec $(BIN)/python -m tests.crash
 
 .PHONY: soak

@@ -19,6 +19,7 @@ class Purpose(StrEnum):
 
     DEMO = "demo"
     TEST = "test"
+    CRASH = "crash"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Need:
 
 
 RABBITMQ = Need("rabbitmq-server", "rabbitmq-server", "everything on a real RabbitMQ")
+FAKETIME = Need("faketime", "faketime", "clocks that jump")
 NEEDS: dict[Purpose, Sequence[Need]] = {
     Purpose.DEMO: (RABBITMQ,),
     Purpose.TEST: (
@@ -39,7 +41,9 @@ NEEDS: dict[Purpose, Sequence[Need]] = {
         Need("chromedriver", "chromium-driver", "the pages in a real browser"),
         Need("prometheus", "prometheus", "the dashboard's queries"),
         Need("pgbouncer", "pgbouncer", "PostgreSQL behind a pooler"),
+        FAKETIME,
     ),
+    Purpose.CRASH: (RABBITMQ, FAKETIME),
 }
 
 

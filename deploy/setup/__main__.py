@@ -1,4 +1,4 @@
-"""`python -m deploy.setup demo|test`: bring what is missing, say in one sentence what cannot be brought."""
+"""`python -m deploy.setup demo|test|crash`: bring what is missing, say in one sentence what cannot be brought."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ def main(arguments: list[str]) -> int:
     try:
         purpose = Purpose(*arguments)
     except (TypeError, ValueError):
-        print("usage: python -m deploy.setup demo|test", file=sys.stderr)
+        print("usage: python -m deploy.setup demo|test|crash", file=sys.stderr)
         return 2
     if purpose is Purpose.DEMO and os.environ.get("HOCKET_BROKER_URL"):
         return 0

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -28,9 +28,9 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """Another run at `at`. A `deferred` one uses no attempt; otherwise `error` says what failed."""
+    """Another run `wait` after the commit. A `deferred` one uses no attempt; otherwise `error` says what failed."""
 
-    at: datetime
+    wait: timedelta
     deferred: bool = False
     cause: str = ""
     error: str = ""

@@ -8,7 +8,7 @@ import random
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -18,6 +18,7 @@ from hocket.clock import Clock
 from hocket.config import Config
 from hocket.envelope.ids import Ids
 from hocket.errors import HocketError
+from hocket.resilience.pauses import Pauses
 from hocket.resilience.supervisor import Supervisor
 from hocket.store.port import Store
 from hocket.telemetry.signals import Signals
@@ -86,6 +87,7 @@ class Runtime:
     transport: Transport
     tasks: Supervisor
     config: Config
+    pauses: Pauses = field(default_factory=Pauses)
 
     @property
     def service(self) -> str:

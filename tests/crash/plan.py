@@ -69,8 +69,11 @@ class Trouble(StrEnum):
     BROKER_KILLED = "broker killed"
     BROKER_RESTARTED = "broker restarted"
     DATABASE_STOPPED = "database stopped"
+    CLOCK_JUMPED = "clock jumped"  # the wall clock of one service is wrong for a while, then right again
 
 
+#: How far a clock jumps, as libfaketime reads it. None goes back by days: what is said so long ago is too old for all.
+JUMPS = ("+10m", "-10m", "+20d", "+400d", "-0.05")
 #: How often each trouble is drawn.
 WEIGHTS = {
     Trouble.CUT: 6,
@@ -79,6 +82,7 @@ WEIGHTS = {
     Trouble.BROKER_KILLED: 1,
     Trouble.BROKER_RESTARTED: 1,
     Trouble.DATABASE_STOPPED: 2,
+    Trouble.CLOCK_JUMPED: 6,
 }
 
 
@@ -90,6 +94,7 @@ class Disturbance:
     trouble: Trouble
     service: str
     seconds: float  # how long it lasts, where it lasts
+    jump: str = ""  # of a clock
 
 
 def points(service: str) -> tuple[str, ...]:
@@ -120,17 +125,21 @@ def _at(point: str, chance: random.Random) -> Life:
     return Life(Way.POINT, point, passes)
 
 
-def disturbances(seed: int, *, database: bool) -> Iterator[Disturbance]:
-    """The troubles around, without end: each once in some order, then by weight. `database`: there is a server."""
+def disturbances(seed: int, *, database: bool, clocks: bool) -> Iterator[Disturbance]:
+    """The troubles around, without end: each once in some order, then by weight.
+
+    `database`: there is a server; `clocks`: they can be moved.
+    """
     chance = random.Random(f"{seed} surroundings")
-    kinds = [each for each in Trouble if database or each is not Trouble.DATABASE_STOPPED]
+    possible = {Trouble.DATABASE_STOPPED: database, Trouble.CLOCK_JUMPED: clocks}
+    kinds = [each for each in Trouble if possible.get(each, True)]
     first = list(kinds)
     chance.shuffle(first)
     while True:
         trouble = first.pop() if first else chance.choices(kinds, [WEIGHTS[each] for each in kinds])[0]
-        yield Disturbance(
-            chance.uniform(SHORTEST_PEACE, LONGEST_PEACE), trouble, chance.choice(SERVICES), chance.uniform(1.0, 5.0)
-        )
+        peace, service = chance.uniform(SHORTEST_PEACE, LONGEST_PEACE), chance.choice(SERVICES)
+        seconds, jump = chance.uniform(1.0, 5.0), chance.choice(JUMPS)
+        yield Disturbance(peace, trouble, service, seconds, jump if trouble is Trouble.CLOCK_JUMPED else "")
 
 
 def sales(seed: int) -> Iterator[tuple[str, bool]]:

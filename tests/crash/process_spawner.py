@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.faked_clock import FakedClock
+
 ROOT = Path(__file__).resolve().parents[2]
 #: What a process of a run needs to find this tree.
 SEARCH = {"PYTHONPATH": f"{ROOT / 'shared'}{os.pathsep}{ROOT}"}
@@ -42,8 +44,9 @@ class Child:
 class Nursery:
     """One launcher and its children."""
 
-    def __init__(self, log: Path) -> None:
+    def __init__(self, log: Path, clock: FakedClock | None = None) -> None:
         self._log = log
+        self.clock = clock  # of all its children
         self._numbers = itertools.count(1)
         self._children: dict[int, Child] = {}
         self._process: asyncio.subprocess.Process | None = None
@@ -53,10 +56,13 @@ class Nursery:
         """Start the launcher."""
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "tests.crash.fork_server", cwd=ROOT, env={**os.environ, **SEARCH}, stderr=log,
+                sys.executable, "-m", "tests.crash.fork_server", cwd=ROOT, env=self._environment(), stderr=log,
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, start_new_session=True,
             )  # fmt: skip
         self._listener = asyncio.create_task(self._listen(self._process))
+
+    def _environment(self) -> dict[str, str]:
+        return {**os.environ, **SEARCH, **(self.clock.environment() if self.clock is not None else {})}
 
     async def bear(
         self, service: str, port: int, fuse: Sequence[str | int], log: Path, environment: Mapping[str, str]

@@ -19,6 +19,7 @@ from tests.crash.plan import Disturbance, Trouble
 from tests.crash.process_spawner import ROOT, SEARCH, Nursery
 from tests.crash.quiescence import drained
 from tests.crash.service_processes import Process, Tally
+from tests.faked_clock import FakedClock, library
 from tests.tcp_proxy import TcpProxy
 
 #: Seconds that a connection is delayed by, a chunk.
@@ -83,6 +84,7 @@ class Run:
     databases: Databases
     say: Say
     proxies: dict[str, TcpProxy] = field(default_factory=dict)
+    nurseries: dict[str, Nursery] = field(default_factory=dict)
     troubles: dict[str, int] = field(default_factory=dict)
     _verdict: str = ""
 
@@ -94,9 +96,10 @@ class Run:
         await asyncio.to_thread(self.node.start)
         await asyncio.to_thread(self.databases.start)
         async with world_outside(self.folder, ports.pop("outside"), self.seed) as outside, self._proxied():
-            nursery = Nursery(self.folder / "launcher.log")
-            await nursery.start()
-            fleet = [self._process(name, port, outside, tally, nursery) for name, port in ports.items()]
+            self.nurseries = {name: self._nursery(name) for name in ports}
+            for nursery in self.nurseries.values():
+                await nursery.start()
+            fleet = [self._process(name, port, outside, tally, self.nurseries[name]) for name, port in ports.items()]
             load = Load([f"http://127.0.0.1:{ports['till']}"], plan.sales(self.seed), self.rate)
             try:
                 await self._furnish(fleet)
@@ -104,10 +107,16 @@ class Run:
                 for each in fleet:
                     await each.stop()
             finally:
-                await nursery.stop()
+                for nursery in self.nurseries.values():
+                    await nursery.stop()
             status = await self._check(load, tally)
         self._tell(tally, left, time.monotonic() - began)
         return 1 if left or tally.fallen else status
+
+    def _nursery(self, name: str) -> Nursery:
+        """A launcher for the lives of one service, whose clock is its own."""
+        clock = FakedClock(self.folder / f"{name}.clock") if library() is not None else None
+        return Nursery(self.folder / f"launcher-{name}.log", clock)
 
     async def _furnish(self, fleet: list[Process]) -> None:
         """Let every queue be declared: an event is for those who have heard of its kind before it is said."""
@@ -130,6 +139,9 @@ class Run:
             await asyncio.gather(disturbing, return_exceptions=True)
             for proxy in self.proxies.values():
                 proxy.heal()
+            for nursery in self.nurseries.values():
+                if nursery.clock is not None:
+                    nursery.clock.jump("+0")
             await asyncio.to_thread(self.node.start)
             await asyncio.to_thread(self.databases.start)
             await asyncio.gather(*living)
@@ -140,7 +152,10 @@ class Run:
         return await drained(self.node.url(), ports, len(load.answered))
 
     async def _disturb(self) -> None:
-        for each in plan.disturbances(self.seed, database=self.databases.server):
+        clocks = library() is not None
+        if not clocks:
+            self.say("libfaketime is not installed: no clock jumps in this run; apt-get install faketime brings it")
+        for each in plan.disturbances(self.seed, database=self.databases.server, clocks=clocks):
             await asyncio.sleep(each.peace)
             self.troubles[each.trouble] = self.troubles.get(each.trouble, 0) + 1
             await self._do(each)
@@ -163,6 +178,12 @@ class Run:
                 await asyncio.to_thread(end)
                 await asyncio.sleep(AWAY_SECONDS)
                 await asyncio.to_thread(self.node.start)
+            case Trouble.CLOCK_JUMPED:
+                clock = self.nurseries[each.service].clock
+                assert clock is not None, "a plan without clocks has no jumps"
+                clock.jump(each.jump)
+                await asyncio.sleep(each.seconds)
+                clock.jump("+0")
             case Trouble.DATABASE_STOPPED:
                 await asyncio.to_thread(self.databases.stop)
                 await asyncio.sleep(AWAY_SECONDS)

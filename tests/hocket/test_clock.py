@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hocket.clock import SystemClock, rfc3339
+from hocket.clock import KitClock, SystemClock, rfc3339
 
 
 def test_the_machines_clock() -> None:
@@ -15,6 +15,16 @@ def test_the_machines_clock() -> None:
     assert now.tzinfo is UTC
     assert abs(datetime.now(UTC) - now) < timedelta(minutes=1)
     assert clock.monotonic() >= first
+
+
+def test_the_kits_clock() -> None:
+    """RULES 11.1: begun from the machine's clock, corrected on purpose alone; it knows how far the machine is off."""
+    clock = KitClock()
+    assert abs(clock.machine_ahead()) < 1
+    assert abs(datetime.now(UTC) - clock.now()) < timedelta(minutes=1)
+    clock.set_forward(600)
+    assert -601 < clock.machine_ahead() < -599
+    assert clock.now() - datetime.now(UTC) > timedelta(minutes=9)
 
 
 @given(st.datetimes(datetime(2, 1, 1), datetime(9998, 1, 1)), st.integers(-14, 14))  # noqa: DTZ001 - the zone follows

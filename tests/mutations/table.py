@@ -102,9 +102,30 @@ MUTATIONS = (
     Mutation(  # an event runs however old it is
         "2.7",
         "delivery/admit.py",
-        "if arrival.outcome is None and arrival.known.time < oldest:",
+        "if arrival.outcome is None and arrival.known.time.timestamp() < oldest:",
         "if False:",
         "tests/hocket/worker/test_retention.py::test_what_is_older_than_the_inbox_remembers_is_buried",
+    ),
+    Mutation(  # a clock that is far ahead moves the horizon as far as it says
+        "2.7",
+        "store/sqlite/statements.py",
+        "max(was, min(target, was + most))",
+        "max(was, target)",
+        "tests/hocket/worker/test_retention.py::test_a_clock_that_is_far_ahead_makes_nothing_too_old",
+    ),
+    Mutation(  # what waits stays where it was when the clock is corrected
+        "11.7",
+        "store/sqlite/clock.py",
+        "partial(statements.shift, seconds=seconds, ",
+        "partial(statements.shift, seconds=0.0, ",
+        "tests/hocket/worker/test_clock_watch.py::test_sqlite_follows_the_machine_once_it_is_steady_and_what_waits_moves",
+    ),
+    Mutation(  # time-outs go on while the process does not run
+        "11.6",
+        "resilience/time_limit.py",
+        "self._runs[run] += seconds",
+        "self._runs[run] += 0.0",
+        "tests/hocket/resilience/test_pauses.py::test_a_run_gets_the_time_back_that_its_process_did_not_have",
     ),
     Mutation(  # the inbox write takes every row
         "3.1",

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from hocket import __version__
 from hocket.assembly import drivers
 from hocket.broker.port import Transport
-from hocket.clock import SystemClock
+from hocket.clock import KitClock
 from hocket.config import Config
 from hocket.envelope.ids import Ids
 from hocket.errors import ConfigError
@@ -43,7 +43,6 @@ class Assembly:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._clock = SystemClock()
         self._chance = random.SystemRandom()
         self._metrics = PrometheusListener(CollectorRegistry())
         self._traces = otel.from_environment(os.environ, __version__)
@@ -57,15 +56,16 @@ class Assembly:
 
     async def start(self, service: Service[Any], port: int) -> StartedService:
         """Start one service on its port. `DeclarationError` and `ConfigError` say what is wrong."""
-        boot = Ids(self._clock, self._chance).uuid7()
-        store = drivers.store(service.name, self._config, self._clock, boot)
+        clock = KitClock()  # each service its own: each follows its own database
+        boot = Ids(clock, self._chance).uuid7()
+        store = drivers.store(service.name, self._config, clock, boot)
         transport = drivers.transport(service.name, self._config, self._memory)
         worker = Worker(
             service,
             store=store,
             transport=transport,
             signals=self._signals,
-            clock=self._clock,
+            clock=clock,
             chance=self._chance,
             boot=boot,
             version=__version__,

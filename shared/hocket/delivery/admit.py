@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import count
 
 from pydantic import ValidationError
@@ -24,6 +24,7 @@ from hocket.outcome import Again, Bury, Obsolete, Refused, Seen
 from hocket.runtime import Runtime
 from hocket.saga.ledger import LedgerRow, LedgerState
 from hocket.store.group_commit import ALONE, STORE_BACKOFF, takes_a_write
+from hocket.store.purge import MARGIN
 from hocket.store.records import Ending, InboxRow, InboxState
 
 PROMISE = (
@@ -33,6 +34,8 @@ PROMISE = (
 
 #: How long a copy waits while the run that began is in progress (RULES 5.2).
 BEGUN_WAIT = timedelta(seconds=1)
+#: What becomes of a copy: the run that began is in progress, or another transaction holds it.
+_BEGUN = Again(BEGUN_WAIT, deferred=True, cause="begun", error="its run is in progress")
 
 
 @dataclass(slots=True)
@@ -91,21 +94,21 @@ class Admission:
             error,
             retry=arrival.subscription.retry,
             used=arrival.used,
-            now=self.runtime.clock.now(),
             chance=self.runtime.chance,
             free=None,
         )
         arrival.outcome = replace(outcome, began=False) if isinstance(outcome, Bury) else outcome
 
     def _check_age(self, arrival: Arrival) -> None:
-        """RULES 2.7: an event older than the inbox remembers may have been handled; only a replay admits it."""
+        """RULES 2.7: what the inbox may have forgotten may have been handled; only a replay admits it."""
         if arrival.row is not None or arrival.replay or arrival.subscription.idempotent or arrival.role is Role.UNDO:
             return
-        oldest = self.runtime.clock.now() - self.remembers
-        if arrival.outcome is None and arrival.known.time < oldest:
+        oldest = self.runtime.store.clock.horizon + MARGIN
+        if arrival.outcome is None and arrival.known.time.timestamp() < oldest:
+            since = rfc3339(datetime.fromtimestamp(oldest, UTC))
             arrival.outcome = Bury(
                 "too-old",
-                f"it was said before {rfc3339(oldest)}, and the inbox remembers {self.remembers.days} days: replay it "
+                f"it was said before {since}, and the inbox remembers {self.remembers.days} days: replay it "
                 "if it was never handled, or raise HOCKET_INBOX_DAYS",
                 row=False,
             )
@@ -115,7 +118,7 @@ class Admission:
             known = await tx.ledger([each.run for each in arrivals])
             for each in arrivals:
                 if each.run not in known:  # another transaction holds the run: nobody waits for it (RULES 3.3)
-                    each.outcome = _later(self.runtime.clock.now())
+                    each.outcome = _BEGUN
                 elif each.role is Role.UNDO:
                     self._prepare(each, known.get(each.run))
                 elif (moved := self._begun(each, known.get(each.run))) is not None:
@@ -126,6 +129,9 @@ class Admission:
         """RULES 5.2: the row to write, or None and an outcome."""
         now = self.runtime.clock.now()
         boot = self.runtime.instance.boot
+        if row is None and arrival.replay and arrival.known.time.timestamp() < self._ledger_horizon():
+            arrival.outcome = Obsolete()  # RULES 2.7: its failure may be forgotten too
+            return None
         token = digest("run", boot, arrival.key.hex()).hex()  # admitted again, it is still the same run
         verdict = saga.begin(
             row,
@@ -149,7 +155,7 @@ class Admission:
                 arrival.outcome, arrival.ledger = Refused(), refused
                 return refused
             case saga.Wait():
-                arrival.outcome = _later(now)
+                arrival.outcome = _BEGUN
             case saga.Conflict():
                 arrival.outcome = Bury(
                     "conflict",
@@ -160,6 +166,10 @@ class Admission:
             case saga.Obsolete():
                 arrival.outcome = Obsolete() if arrival.replay else Seen(row.state.value if row else "")
         return None
+
+    def _ledger_horizon(self) -> float:
+        keep = self.runtime.config.retention()
+        return self.runtime.store.clock.horizon + MARGIN - (keep.ledger - keep.inbox).total_seconds()
 
     def _prepare(self, arrival: Arrival, row: LedgerRow | None) -> None:
         """Set what an undo receives: the step's input, its result, and the reason (RULES 5.4)."""
@@ -206,11 +216,6 @@ def _result(subscription: Subscription, envelope: Envelope) -> Heard:
     if path is None:
         raise Undecodable("results", f"{subscription.queue} no longer reads {envelope.type} version {envelope.version}")
     return path.read(envelope.data)
-
-
-def _later(now: datetime) -> Again:
-    """A copy waits: the run that began is in progress, or another transaction holds it."""
-    return Again(now + BEGUN_WAIT, deferred=True, cause="begun", error="its run is in progress")
 
 
 def judge(arrival: Arrival) -> None:

@@ -215,7 +215,6 @@ class Committer(GroupCommit[Arrival]):
                 error,
                 retry=entry.subscription.retry,
                 used=entry.used,
-                now=self.runtime.clock.now(),
                 chance=self.runtime.chance,
                 free=None,
             )

@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from hocket.declarations.subscription import Subscription
@@ -53,24 +53,22 @@ def returned(value: Any, subscription: Subscription) -> Done:
     return Done(said)
 
 
-def failed(
-    error: BaseException, *, retry: Retry, used: int, now: datetime, chance: random.Random, free: float | None
-) -> Outcome:
+def failed(error: BaseException, *, retry: Retry, used: int, chance: random.Random, free: float | None) -> Outcome:
     """A handler raised. `used`: attempts that count; `free`: seconds to wait where a breaker defers it without cost."""
     if isinstance(error, Reject):
         return Bury("rejected", text_of(error), began=True)
     if isinstance(error, Defer):
         wait = min(max(error.wait, SHORTEST_DEFER), LONGEST_DEFER)
-        return Again(now + wait, deferred=True, cause="deferred", error=text_of(error))
+        return Again(wait, deferred=True, cause="deferred", error=text_of(error))
     if isinstance(error, BreakerOpen):
-        return Again(now + error.wait, deferred=True, cause="breaker", error=text_of(error))
+        return Again(error.wait, deferred=True, cause="breaker", error=text_of(error))
     name = clean(type(error).__name__)[:CAUSE_CHARS]
     cause = TIMEOUT if isinstance(error, TimeoutError) else name
     text, trace = clean(f"{name}: {_words(error)}"), stack(error)
     if free is not None:
-        return Again(now + timedelta(seconds=free), deferred=True, cause=cause, error=text, trace=trace)
+        return Again(timedelta(seconds=free), deferred=True, cause=cause, error=text, trace=trace)
     if retry.again(error, used):
-        return Again(now + retry.wait(used, chance), cause=cause, error=text, trace=trace)
+        return Again(retry.wait(used, chance), cause=cause, error=text, trace=trace)
     return Bury(cause, text, trace, began=True)
 
 

@@ -143,7 +143,6 @@ class Handling:
                 error,
                 retry=subscription.retry,
                 used=arrival.used,
-                now=arrival.ended,
                 chance=self.runtime.chance,
                 free=free,
             )
@@ -155,7 +154,7 @@ class Handling:
 
     def _defer(self, arrival: Arrival, wait: float, cause: str, sentence: str) -> None:
         arrival.ended = self.runtime.clock.now()
-        arrival.outcome = Again(arrival.ended + timedelta(seconds=wait), deferred=True, cause=cause, error=sentence)
+        arrival.outcome = Again(timedelta(seconds=wait), deferred=True, cause=cause, error=sentence)
 
     def _free(self, arrival: Arrival, error: BaseException, guard: BreakerGuard, permit: Permit) -> float | None:
         """Seconds to wait where the failure uses no attempt: a breaker is open, or the subscription is paused."""
@@ -228,7 +227,9 @@ class Handling:
     def _time_limit(self, subscription: Subscription) -> TimeLimit:
         known = self._time_limits.get(subscription.queue)
         if known is None:
-            known = self._time_limits[subscription.queue] = TimeLimit(subscription.timeout.total_seconds())
+            known = self._time_limits[subscription.queue] = TimeLimit(
+                subscription.timeout.total_seconds(), self.runtime.pauses
+            )
         return known
 
     async def _call(self, arrival: Arrival, tx: Tx[Any], limit: LimitedRun) -> Any:

@@ -107,7 +107,9 @@ class Recorder:
             service, queue, body, content_type, headers, type=arrival.known.type,
             correlation_id=arrival.known.correlation_id, app_id=service, timestamp=arrival.known.time.timestamp(),
         )  # fmt: skip
-        later = OutboxRow(RowKind.SELF, message, again.at.timestamp(), arrival.known.id, inbox_key=arrival.key)
+        wait = max(again.wait.total_seconds(), 0.0)
+        due = arrival.ended.timestamp() + wait
+        later = OutboxRow(RowKind.SELF, message, due, arrival.known.id, inbox_key=arrival.key, wait=wait)
         row = self._row(arrival, InboxState.RETRY)._replace(attempt=known)
         moved = of_ledger.released(arrival, ledger)
         receipt = self._receipt(arrival, ledger=moved[0] if moved else ledger)
@@ -187,7 +189,7 @@ class Recorder:
         start = Attempt(arrival.attempt, began, "", STARTED, ALONE if alone else "", boot)
         history = (*earlier, start)[-HISTORY_ATTEMPTS:]
         row = self._row(arrival, InboxState.RETRY)._replace(attempt=arrival.attempt - 1, history=history)
-        return self._ending(arrival, row._replace(updated=arrival.began.timestamp()))
+        return self._ending(arrival, row)
 
     def _row(self, arrival: Arrival, state: InboxState, said: tuple[str, ...] = ()) -> InboxRow:
         envelope = arrival.known
@@ -205,7 +207,7 @@ class Recorder:
             said=said,
             death_id=_death(arrival),
             history=history_of(arrival),
-            updated=arrival.ended.timestamp(),
+            updated=envelope.time.timestamp(),
         )
 
     def _receipt(

@@ -71,10 +71,9 @@ class Backlog:
         self.runtime.tasks.spawn("relay claims", self._claim_forever())
 
     def add(self, rows: Iterable[OutboxRow]) -> None:
-        """Rows that were just committed, in order; a row that is due later stays in the store."""
-        now = self.runtime.clock.now().timestamp()
+        """Rows that were just committed, in order; what waits stays in the store. No clock is asked (RULES 4.1)."""
         for row in rows:
-            if row.due > now:
+            if row.later:
                 self._claim_due.set()
             elif self._incomplete or self._fetching or len(self._in_memory) >= self._memory_rows:
                 self._leave_in_store(row)
@@ -215,7 +214,6 @@ class Backlog:
 
     async def _claim(self) -> float | None:
         """Claim once; the seconds until there may be more, None: wait for `_claim_due`."""
-        now = self.runtime.clock.now().timestamp()
         room = self._memory_rows - len(self._in_memory)
         if room <= 0:
             return None
@@ -223,7 +221,7 @@ class Backlog:
         after, page = self._fetch_after if fetch else None, min(room, self._memory_rows // 4)
         self._fetching = fetch  # rows committed meanwhile come behind the rows that are being fetched
         try:
-            rows = await self.runtime.store.due(now, after, page)
+            rows = await self.runtime.store.due(after, page)
         except StoreError:
             if after is not None:
                 self._fetch_from(after)
@@ -236,7 +234,7 @@ class Backlog:
         if after is not None and len(rows) >= page:
             self._fetch_from(max(after, *(row.id for row in rows)))
             return MORE_SECONDS
-        next_due = await self.runtime.store.next_due()
+        wait = await self.runtime.store.next_due()
         if self._incomplete:
             return MORE_SECONDS
-        return None if next_due is None else max(next_due - self.runtime.clock.now().timestamp(), MORE_SECONDS)
+        return None if wait is None else max(wait, MORE_SECONDS)

@@ -104,7 +104,7 @@ class OutboxBuilder:
         """The row of `event`: the event that was said, or the same in an older version."""
         type_, version = name_of(type(event))
         now = self.clock.now()
-        due = _due(said, now) if isinstance(said, Scheduled) else now
+        due, wait = _due(said, now) if isinstance(said, Scheduled) else (now, 0.0)
         route = routing_key(type_, version)
         parent = cause.attempt_traceparent or cause.traceparent
         traceparent = self.signals.saying(Saying(self.service, type_, event_id, cause.correlation_id, route, parent))
@@ -126,7 +126,7 @@ class OutboxBuilder:
         subject, key_of_cause = envelope.subject, cause.inbox_key
         row = OutboxRow(RowKind.EVENT, message, due.timestamp(), event_id, subject, key_of_cause)
         if isinstance(said, Scheduled):
-            return row._replace(kind=RowKind.SCHEDULED, schedule=schedule_name(type_, said.key))
+            return row._replace(kind=RowKind.SCHEDULED, schedule=schedule_name(type_, said.key), wait=wait)
         return row
 
     def message(self, exchange: str, route: str, envelope: Envelope, headers: Headers) -> Message:
@@ -193,5 +193,9 @@ def _headers(cause: Causation, traceparent: str) -> Headers:
     return headers | {"traceparent": traceparent} if traceparent else headers
 
 
-def _due(said: Scheduled[Event], now: datetime) -> datetime:
-    return said.at if said.at is not None else now + (said.after or timedelta())
+def _due(said: Scheduled[Event], now: datetime) -> tuple[datetime, float]:
+    """The event's `time`, and the seconds that it waits; 0 where it waits for a moment (RULES 4.5)."""
+    if said.at is not None:
+        return said.at, 0.0
+    wait = said.after or timedelta()
+    return now + wait, wait.total_seconds()

@@ -133,8 +133,8 @@ class OutsideTransactions:
     def _claim(self, row_key: bytes, key: str | None, flow: str, said: tuple[str, ...] = ()) -> InboxWrite | None:
         if key is None:
             return None
-        now, service = self.runtime.clock.now().timestamp(), self.runtime.service
-        row = InboxRow(row_key, service, key, InboxState.HANDLED, 1, correlation_id=flow, said=said, updated=now)
+        service = self.runtime.service
+        row = InboxRow(row_key, service, key, InboxState.HANDLED, 1, correlation_id=flow, said=said)
         return InboxWrite(row, 1)
 
     def _ending(self, tx: Outside[Any], row_key: bytes, key: str | None, flow: str) -> Ending:

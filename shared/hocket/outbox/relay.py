@@ -102,7 +102,8 @@ class Relay:
         for row, answer in zip(batch, answers, strict=True):
             match answer.verdict:
                 case Verdict.CONFIRMED:
-                    ready.extendleft(reversed(self._order.ended(row)))
+                    if (following := self._order.ended(row)) is not None:
+                        ready.appendleft(following)
                     if row.id:
                         confirmed.add(row.id)
                         for id in row.joined:
@@ -130,7 +131,8 @@ class Relay:
         self.runtime.trouble("the broker refused a row permanently", id=row.id, reason=reason)
         await self.backlog.refuse(row, reason)
         self._failures.pop(row.id, None)
-        self.backlog.ready.extendleft(reversed(self._order.ended(row)))
+        if (following := self._order.ended(row)) is not None:
+            self.backlog.ready.appendleft(following)
 
     def _delay(self, row: OutboxRow, answer: Published) -> None:
         """No queue took it, or the broker could not: it is published again later, its subject waits."""

@@ -24,9 +24,16 @@ class SubjectOrder:
         self._waiting.setdefault(row.subject, deque()).append(row)
         return False
 
-    def ended(self, row: OutboxRow) -> deque[OutboxRow]:
-        """The row is confirmed or set aside: returns the rows that waited behind it, in order."""
+    def ended(self, row: OutboxRow) -> OutboxRow | None:
+        """The row is confirmed or set aside: returns the one that may go next, the others wait behind it."""
         if row.kind is not RowKind.EVENT or self._in_flight.get(row.subject) != row.id:
-            return deque()
-        del self._in_flight[row.subject]
-        return self._waiting.pop(row.subject, None) or deque()
+            return None
+        waiting = self._waiting.get(row.subject)
+        if waiting is None:
+            del self._in_flight[row.subject]
+            return None
+        following = waiting.popleft()
+        if not waiting:
+            del self._waiting[row.subject]
+        self._in_flight[row.subject] = following.id
+        return following

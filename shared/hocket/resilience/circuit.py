@@ -24,7 +24,7 @@ class Permit:
 
     probe: bool
     key: bytes
-    period: int  # the closed period in which it was given
+    period: int  # in which it was given: a closed period, or what a pause of the process has left of one
 
 
 class Circuit:
@@ -34,7 +34,7 @@ class Circuit:
         self.breaker = breaker
         self._changed = changed
         self._state: State = "closed"
-        self._period = 0  # number of closed periods so far
+        self._period = 0  # number of closed periods and of pauses so far
         self._failures = 0  # consecutive ones, in this closed period
         self._open_until = 0.0
         self._probe: Permit | None = None
@@ -101,6 +101,12 @@ class Circuit:
             self._probe = None
             self._open_until = now
             self._move("open")
+
+    def paused(self, now: float) -> None:
+        """This process did not run for a while: no call that was under way is a verdict (RULES 11.6)."""
+        self._period += 1
+        if self._probe is not None:
+            self.released(self._probe, now)
 
     def _count_failed_probe(self, key: bytes) -> bool:
         """Count a failed probe of this delivery; True: it had more than `PROBES_PER_DELIVERY`."""

@@ -1,16 +1,23 @@
-"""The timeout of a subscription's runs: one timer of the event loop for all runs instead of one for each."""
+"""The timeout of a subscription's runs: one timer of the event loop for all runs instead of one for each.
+
+The time for which the process did not run is no run's: after a pause all get it back (RULES 11.6).
+"""
 
 import asyncio
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+from hocket.resilience.pauses import Pauses
+
 
 class TimeLimit:
     """Cancels each run that lasts longer than `seconds`. All have the same limit, so they expire in order of start."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, pauses: Pauses) -> None:
         self._seconds = seconds
+        self._pauses = pauses
+        pauses.listen(self._give_back)
         self._loop = asyncio.get_running_loop()
         self._runs: dict[LimitedRun, float] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -24,8 +31,13 @@ class TimeLimit:
         if self._timer is None:
             self._timer = self._loop.call_at(due, self._expire_due)
 
+    def _give_back(self, seconds: float) -> None:
+        for run in self._runs:
+            self._runs[run] += seconds
+
     def _expire_due(self) -> None:
         self._timer = None
+        self._pauses.look()
         now = self._loop.time()
         while self._runs:
             run, due = next(iter(self._runs.items()))

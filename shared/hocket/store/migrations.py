@@ -8,9 +8,10 @@ from collections.abc import Callable
 
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
+from sqlalchemy.schema import CreateColumn
 
-from hocket.store.schema import LEAST, OWNERS, SCHEMA, statements
+from hocket.store.schema import LEAST, OUTBOX, OWNERS, SCHEMA, index_statement, statements
 
 
 def _owners(op: Operations) -> None:
@@ -19,8 +20,17 @@ def _owners(op: Operations) -> None:
         op.execute(statement)
 
 
+def _waits(op: Operations) -> None:
+    """Schema 3: how long a row or a lease was to wait, beside the moment (RULES 11.2); older rows have 0."""
+    for table in (OUTBOX, OWNERS):
+        if "wait" not in {each["name"] for each in inspect(op.get_bind()).get_columns(table.name)}:
+            op.execute(f"ALTER TABLE {table.name} ADD COLUMN {CreateColumn(table.c.wait).compile(op.get_bind())}")
+    [index] = [each for each in OUTBOX.indexes if each.name == "hocket_outbox_waits"]
+    op.execute(index_statement(op.get_bind().dialect, index))
+
+
 #: For each schema, what migrates the one before to it.
-STEPS: dict[int, Callable[[Operations], None]] = {2: _owners}
+STEPS: dict[int, Callable[[Operations], None]] = {2: _owners, 3: _waits}
 
 
 def migrate(connection: Connection, found: int) -> None:

@@ -12,7 +12,8 @@ Promises every driver keeps (the contract suite is `hocket.testing.store_contrac
 - `StoreError` means nothing was written *or the outcome is unknown*; the caller looks the keys up again (RULES 3.2).
   A commit that the database refuses (a deferred constraint) raises SQLAlchemy's error of it: nothing was written.
 - A handler's statement keeps its own error, but for `TransactionLost` where the reason may pass.
-- Rows due at their insertion belong to this process (`owner`); what is due later has no owner until `due` claims it.
+- Rows that are said for now belong to this process (`owner`); what waits has no owner until `due` claims it. Whether
+  it is due is decided by the store's clock, in the statement that asks (RULES 11.1).
 - A process is an owner by one lease, which `renew` extends; when it is over, others take over all it owned (RULES 4.1).
   A driver that serves one process only raises `ConfigError` when another one holds its database (SQLite).
 - The tables are versioned and migrated at `open`, by one process at a time (RULES 10.3).
@@ -34,6 +35,7 @@ from hocket.store.records import (
     OutboxRow,
     OutboxViewRow,
     Purged,
+    StoreTime,
     Waiting,
     Written,
 )
@@ -104,8 +106,54 @@ class Joined(OpenTransaction, Protocol):
         ...
 
 
+class StoreClock(Protocol):
+    """The clock by which a store decides (RULES 11.1), and what is kept of it.
+
+    `shared`: a server has it, for all replicas, and the clocks of the processes follow it. `horizon` is how far the
+    inbox has forgotten, in seconds since 1970, as `time` and `move_horizon` last saw it.
+    """
+
+    shared: bool
+    horizon: float
+
+    async def time(self) -> StoreTime:
+        """The store's clock and the horizon (RULES 11.1, 2.7)."""
+        ...
+
+    async def put_right(self) -> int:
+        """RULES 11.2: what was given for some seconds and is due later than these is due these seconds from now.
+
+        Returns how many rows a clock that was ahead had put too far away.
+        """
+        ...
+
+    async def follow(self, seconds: float, adopt: Callable[[float], None]) -> None:
+        """Correct the clock of this process, by `adopt(seconds)`; where rows wait by it, they move with it first."""
+        ...
+
+    async def swept_within(self, seconds: float) -> bool:
+        """Whether a sweep ended in the last so many seconds, by the store's clock."""
+        ...
+
+    async def sweep_ended(self) -> None:
+        """Note that a sweep has ended now."""
+        ...
+
+    async def move_horizon(self, keep: float, most: float) -> float:
+        """Move the horizon towards `keep` seconds ago, by at most `most` seconds and never back; where it is then.
+
+        Where there is none yet, it begins `keep` seconds ago.
+        """
+        ...
+
+
 class Store(Protocol):
     """A service's database."""
+
+    @property
+    def clock(self) -> StoreClock:
+        """The clock by which it decides."""
+        ...
 
     async def open(self, tables: MetaData | None = None) -> None:
         """Open, make the kit's tables and `tables` where absent. `ConfigError` where locked, full or not writable.
@@ -164,15 +212,15 @@ class Store(Protocol):
         """
         ...
 
-    async def due(self, now: float, after: int | None, limit: int) -> list[OutboxRow]:
-        """Claim what has become due and return this process's own due rows with id > `after`, oldest id first.
+    async def due(self, after: int | None, limit: int) -> list[OutboxRow]:
+        """Claim what is due by the store's clock; return this process's own rows with id > `after`, oldest id first.
 
         Rows that were claimed just now are returned whatever their id; with `after` None only they.
         """
         ...
 
     async def next_due(self) -> float | None:
-        """When the next row without an owner becomes due, in seconds since 1970."""
+        """Seconds until the next row without an owner is due by the store's clock; negative: it is overdue."""
         ...
 
     async def forget(self, ids: Sequence[int]) -> None:
@@ -206,7 +254,7 @@ class CrashableStore(Store, Protocol):
 class OutboxView(Protocol):
     """A service's outbox, read from another process."""
 
-    def counts(self, now: float) -> list[tuple[str, str, int, float]]:
+    def counts(self) -> list[tuple[str, str, int, float]]:
         """(kind, due | later | refused, how many, oldest due moment)."""
         ...
 

@@ -12,6 +12,11 @@ from hocket.store.records import Before
 #: Seconds that one unit of a key's first bytes stands for, and how many bytes they are.
 LEAD_SECONDS = 65.536
 LEAD_BYTES = 4
+#: Seconds after the horizon from which an event without an inbox row is admitted: clocks of services differ, and a row
+#: is kept for longer than its event is taken for new (RULES 2.7).
+MARGIN = 3600.0
+#: Seconds by which an event's `time` may lie ahead and still lengthen the memory of its inbox row.
+FURTHEST_SECONDS = 366 * 86400
 #: Ledger states that are final.
 FINAL_RUNS = ("tombstone", "done", "void", "refused", "undone")
 #: The same as a list for SQL.

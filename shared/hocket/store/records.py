@@ -39,7 +39,7 @@ class InboxRow(NamedTuple):
     death_id: str = ""
     spoke: bool = False  # on_dead has said something (RULES 5.5)
     history: tuple[Attempt, ...] = ()
-    updated: float = 0.0  # seconds since 1970
+    updated: float = 0.0  # seconds since 1970; to write: the event's `time`, the store takes its clock if that is later
 
 
 class InboxWrite(NamedTuple):
@@ -66,13 +66,28 @@ class OutboxRow(NamedTuple):
 
     kind: RowKind
     message: Message
-    due: float  # seconds since 1970
+    due: float  # seconds since 1970; given only by `Scheduled(at=)`, else made in the store: its clock + `wait`
     event_id: str = ""
     subject: str = ""  # events of one subject are published in order (RULES 4.2); "" holds nobody
     inbox_key: bytes = b""  # what caused it
     schedule: str = ""  # "TYPE KEY" by which it can be cancelled
+    wait: float = 0.0  # seconds from the commit until it is due
     id: int = 0
     joined: tuple[int, ...] = ()  # further rows whose receipts its message carries (RULES 3.4)
+
+    @property
+    def later(self) -> bool:
+        """Whether it waits, for its `wait` or for its moment; else it is said for now, and nobody asks a clock."""
+        return self.wait > 0 or self.moment > 0
+
+    @property
+    def moment(self) -> float:
+        """What `Scheduled(at=)` gave, in seconds since 1970; 0: it is due `wait` seconds after its commit."""
+        return self.due if self.kind is RowKind.SCHEDULED and not self.wait else 0.0
+
+    def due_by(self, now: float) -> float:
+        """When it is due if it is written at `now`."""
+        return self.moment or now + self.wait
 
     def stored(self, id: int) -> "OutboxRow":
         """The same row with the id it was given."""
@@ -160,7 +175,14 @@ class Waiting(NamedTuple):
     receipts: int = 0
     later: int = 0
     refused: int = 0
-    oldest: float = 0.0  # seconds since 1970 of the oldest due unconfirmed row, 0: none
+    oldest: float = 0.0  # seconds since the oldest due unconfirmed row was due, 0: none
+
+
+class StoreTime(NamedTuple):
+    """The store's clock, in seconds since 1970."""
+
+    now: float
+    horizon: float
 
 
 class Before(NamedTuple):

@@ -19,13 +19,13 @@ def bytes_of(text: str) -> tuple[bytes, ...]:
     return tuple(part.encode("utf-8", "surrogateescape") for part in json.loads(text)) if text != "[]" else ()
 
 
-def inbox_values(row: InboxRow) -> tuple[Any, ...]:
-    """An inbox row in the order of the columns."""
+def inbox_values(row: InboxRow, updated: float | None = None) -> tuple[Any, ...]:
+    """An inbox row in the order of the columns; with `updated` in place of the row's own."""
     history = json.dumps([_attempt_values(line) for line in row.history]) if row.history else "[]"
     return (
         row.key, row.subscription, row.event_id, row.state.value, row.attempt, row.base, row.version, row.data_hash,
         row.revision, row.correlation_id, json.dumps(row.said) if row.said else "[]", row.death_id, int(row.spoke),
-        history, row.updated,
+        history, row.updated if updated is None else updated,
     )  # fmt: skip
 
 
@@ -43,32 +43,33 @@ def inbox_row(values: tuple[Any, ...]) -> InboxRow:
     )  # fmt: skip
 
 
-def outbox_values(row: OutboxRow, owner: str | None) -> tuple[Any, ...]:
-    """An outbox row in the order of the columns."""
+def outbox_values(row: OutboxRow, owner: str | None, due: float) -> tuple[Any, ...]:
+    """An outbox row in the order of the columns, due at this moment."""
     message = row.message
     return (
-        row.id, row.kind.value, row.due, owner, row.event_id, row.subject, row.inbox_key, row.schedule,
+        row.id, row.kind.value, due, owner, row.event_id, row.subject, row.inbox_key, row.schedule,
         message.exchange, message.routing_key, message.body, message.content_type,
         json.dumps(dict(message.headers)) if message.headers else "{}", message.type, message.correlation_id,
-        message.app_id, message.timestamp,
+        message.app_id, message.timestamp, row.wait,
     )  # fmt: skip
 
 
 def outbox_row(values: tuple[Any, ...]) -> OutboxRow:
     """What `outbox_values` wrote."""
-    (id, kind, due, _owner, event_id, subject, inbox_key, schedule, exchange, routing_key, body, content_type, headers,
-     type, correlation_id, app_id, timestamp) = values  # fmt: skip
+    (id, kind, due, _owner, event_id, subject, inbox_key, schedule, exchange, routing_key, body, content_type,
+     headers, type, correlation_id, app_id, timestamp, wait) = values  # fmt: skip
     message = Message(
         exchange, routing_key, body, content_type, json.loads(headers), type, correlation_id, app_id, timestamp
     )
-    return OutboxRow(RowKind(kind), message, due, event_id, subject, inbox_key, schedule, id)
+    return OutboxRow(RowKind(kind), message, due, event_id, subject, inbox_key, schedule, wait, id)
 
 
-def ledger_values(row: LedgerRow) -> tuple[Any, ...]:
-    """A ledger row in the order of the columns."""
+def ledger_values(row: LedgerRow, updated: float | None = None) -> tuple[Any, ...]:
+    """A ledger row in the order of the columns; with `updated` in place of the row's own."""
     return (
         row.run, row.correlation_id, row.step, row.scope, row.state.value, row.owner, row.boot, row.inbox_key,
-        row.step_key, row.input, text_of(row.results), row.failure, row.generation, row.updated,
+        row.step_key, row.input, text_of(row.results), row.failure, row.generation,
+        row.updated if updated is None else updated,
     )  # fmt: skip
 
 

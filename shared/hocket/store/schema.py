@@ -1,7 +1,8 @@
 """The kit's tables, written once for every database; `statements` gives the SQL that creates them in one.
 
 `hocket_outbox_owned` holds what is due and unconfirmed, `hocket_outbox_later` what is due later. Both indexes
-cover the counts, so that a million timers cost the relay nothing.
+cover the counts, so that a million timers cost the relay nothing. `hocket_outbox_waits` finds what a wrong clock has
+put further away than it waits (RULES 11.2).
 """
 
 from sqlalchemy import (
@@ -15,6 +16,7 @@ from sqlalchemy import (
     Table,
     Text,
     and_,
+    text,
 )
 from sqlalchemy.dialects.sqlite import INTEGER, REAL
 from sqlalchemy.engine import Dialect
@@ -23,7 +25,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.types import TypeEngine
 
 #: Version of the tables below, kept in `hocket_meta` as `schema`; the code of this version is known by the same number.
-SCHEMA = 2
+SCHEMA = 3
 #: The least version of the code that works with these tables, kept in `hocket_meta` as `least` (RULES 10.3).
 LEAST = 1
 
@@ -42,6 +44,11 @@ def _whole(name: str) -> Column[int]:
 
 def _real(name: str) -> Column[float]:
     return Column(name, _REAL, nullable=False)
+
+
+def _wait() -> Column[float]:
+    """Seconds that were given to `due` or `until`; 0: a moment was given, or a hocket of schema 2 wrote the row."""
+    return Column("wait", _REAL, nullable=False, server_default=text("0"))
 
 
 def _raw(name: str) -> Column[bytes]:
@@ -88,6 +95,7 @@ OUTBOX = Table(
     *_texts("content_type", "headers", "type", "correlation_id", "app_id"),
     _real("timestamp"),
     Column("refused", Text),
+    _wait(),
     sqlite_strict=True,
     sqlite_autoincrement=True,
 )
@@ -125,14 +133,15 @@ OWNERS = Table(
     KIT,
     *_texts("boot"),
     _real("until"),
+    _wait(),
     PrimaryKeyConstraint("boot"),
     sqlite_strict=True,
     sqlite_with_rowid=False,
 )
 
 
-def _index(name: str, *columns: str, where: ColumnElement[bool], only: str = "") -> None:
-    index = Index(name, *(OUTBOX.c[column] for column in columns))
+def _index(name: str, *columns: str | ColumnElement[float], where: ColumnElement[bool], only: str = "") -> None:
+    index = Index(name, *(OUTBOX.c[column] if isinstance(column, str) else column for column in columns))
     index.info["where"] = where  # for whichever dialect writes it: naming one here would import it
     if only:
         index.info["only"] = only
@@ -144,6 +153,7 @@ _LATER = and_(OUTBOX.c.owner.is_(None), _KEPT)
 _index("hocket_outbox_owned", "id", "kind", "due", where=_OWNED, only="sqlite")
 _index("hocket_outbox_owners", "owner", "id", where=_OWNED, only="postgresql")
 _index("hocket_outbox_later", "due", "id", "kind", "owner", "refused", where=_LATER)
+_index("hocket_outbox_waits", OUTBOX.c.due - OUTBOX.c.wait, where=and_(_LATER, OUTBOX.c.wait > 0))
 _index("hocket_outbox_schedule", "schedule", where=and_(OUTBOX.c.schedule != "", OUTBOX.c.owner.is_(None)))
 _index("hocket_outbox_refused", "id", where=OUTBOX.c.refused.is_not(None))
 
@@ -153,15 +163,18 @@ def statements(dialect: Dialect, tables: tuple[Table, ...] | None = None) -> lis
     made: list[str] = []
     for table in tables or tuple(KIT.sorted_tables):
         made.append(str(CreateTable(table).compile(dialect=dialect)))
-        indexes = sorted(table.indexes, key=lambda each: str(each.name))
-        for index in indexes:
-            index.dialect_options[dialect.name]["where"] = index.info["where"]
         made.extend(
-            str(CreateIndex(index).compile(dialect=dialect))
-            for index in indexes
+            index_statement(dialect, index)
+            for index in sorted(table.indexes, key=lambda each: str(each.name))
             if index.info.get("only", dialect.name) == dialect.name
         )
     return made
+
+
+def index_statement(dialect: Dialect, index: Index) -> str:
+    """The statement that makes one index."""
+    index.dialect_options[dialect.name]["where"] = index.info["where"]
+    return str(CreateIndex(index).compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
 
 
 def stamps() -> dict[str, str]:

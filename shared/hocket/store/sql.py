@@ -33,10 +33,22 @@ LEDGER_NAMES = names_of(LEDGER)
 #: What `hocket_meta` says of the tables.
 META = "SELECT name, value FROM hocket_meta"
 
-NEXT_DUE = "SELECT min(due) FROM hocket_outbox WHERE owner IS NULL AND refused IS NULL"
+#: The store's clock stands last, where SQLite has a parameter and PostgreSQL its `clock_timestamp()`.
+NEXT_DUE = "SELECT min(due) - {now} FROM hocket_outbox WHERE owner IS NULL AND refused IS NULL"
 REFUSE = "UPDATE hocket_outbox SET refused = $1 WHERE id = $2"
 CANCEL = """DELETE FROM hocket_outbox
-WHERE schedule = $1 AND schedule <> '' AND owner IS NULL AND refused IS NULL AND due > $2"""
+WHERE schedule = $1 AND schedule <> '' AND owner IS NULL AND refused IS NULL AND due > {now}"""
+
+#: What was given for some seconds is no further away, unless a clock that was ahead has put it there (RULES 11.2).
+PUT_RIGHT = """UPDATE hocket_outbox SET due = {now} + wait WHERE id IN (SELECT id FROM hocket_outbox
+WHERE owner IS NULL AND refused IS NULL AND wait > 0 AND due - wait > {now} + 0.001
+ORDER BY due - wait DESC LIMIT {limit} {lock})"""
+
+#: How far the inbox has forgotten, in seconds since 1970, and when a sweep last ended (RULES 2.7).
+HORIZON = "SELECT value FROM hocket_meta WHERE name = 'horizon'"
+SWEPT = "SELECT value FROM hocket_meta WHERE name = 'swept'"
+STAMP = """INSERT INTO hocket_meta (name, value) VALUES ({name}, {value})
+ON CONFLICT (name) DO UPDATE SET value = excluded.value"""
 
 OFFSET = "SELECT next, token FROM hocket_offsets WHERE reader = $1"
 ADVANCE = "UPDATE hocket_offsets SET next = $1, token = $2 WHERE reader = $3 AND next = $4 AND token = $5"
@@ -47,7 +59,7 @@ OLD_INBOX = "SELECT key, state, updated FROM hocket_inbox WHERE key > $1 AND key
 OLD_LEDGER = "SELECT run, state, updated FROM hocket_ledger WHERE run > $1 ORDER BY run LIMIT $2"
 
 #: The outbox as `hocket outbox` shows it.
-VIEW_COUNTS = """SELECT kind, CASE WHEN refused IS NOT NULL THEN 'refused' WHEN due > $1 THEN 'later' ELSE 'due' END,
+VIEW_COUNTS = """SELECT kind, CASE WHEN refused IS NOT NULL THEN 'refused' WHEN due > {now} THEN 'later' ELSE 'due' END,
 count(*), min(due) FROM hocket_outbox GROUP BY 1, 2 ORDER BY 2, 1"""
 VIEW_ROWS = """SELECT id, kind, due, coalesce(owner, ''), coalesce(refused, ''), refused IS NOT NULL, event_id, subject,
 exchange, routing_key, length(body) FROM hocket_outbox WHERE (refused IS NOT NULL) >= $1

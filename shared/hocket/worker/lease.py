@@ -1,7 +1,7 @@
 """Holds the lease on this process's outbox rows, and takes over rows whose owner is gone (RULES 4.1)."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from hocket.errors import StoreError
 from hocket.runtime import Runtime
@@ -10,8 +10,13 @@ from hocket.runtime import Runtime
 LATE = "this process was paused, or its store did not answer, for longer than the lease; it continues under a new one"
 
 
-async def hold_lease(runtime: Runtime, fetch_all: Callable[[], None], suspect: Callable[[str], None]) -> None:
-    """Renew the lease and take over rows, until cancelled.
+async def hold_lease(
+    runtime: Runtime,
+    fetch_all: Callable[[], None],
+    suspect: Callable[[str], None],
+    ask_clock: Callable[[], Awaitable[None]],
+) -> None:
+    """Renew the lease, take over rows and ask the store what time it is (RULES 11.4), until cancelled.
 
     `fetch_all` is called when the store holds rows of ours that are not in memory, `suspect` with the reason when the
     store does not answer. After an expired lease a new one begins: rows that others have taken meanwhile belong to
@@ -27,6 +32,7 @@ async def hold_lease(runtime: Runtime, fetch_all: Callable[[], None], suspect: C
                 fetch_all()
             elif await store.take_over():
                 fetch_all()
+            await ask_clock()
         except StoreError as error:
             runtime.trouble("the lease could not be renewed", reason=str(error))
             suspect(str(error))

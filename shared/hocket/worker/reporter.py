@@ -95,7 +95,6 @@ class Reporter:
         except StoreError:
             return
         self.relay.backlog.set_stored(self.waiting)
-        oldest = self.waiting.oldest
         self.runtime.signals.sampled(
             Sample(
                 self.runtime.service,
@@ -103,7 +102,7 @@ class Reporter:
                 self.waiting.receipts,
                 self.waiting.later,
                 self.waiting.refused,
-                max(self.runtime.clock.now().timestamp() - oldest, 0.0) if oldest else 0.0,
+                self.waiting.oldest,
                 self.in_progress(),
                 self.shed,
             )

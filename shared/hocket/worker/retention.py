@@ -1,4 +1,8 @@
-"""Deletes rows of inbox and ledger that are older than their retention (RULES 2.7)."""
+"""Deletes rows of inbox and ledger that are older than their retention (RULES 2.7).
+
+How far the inbox forgets is written first, as the horizon in `hocket_meta`. Only then, and after every replica has read
+it, rows are deleted: what is `too-old` is decided by what was forgotten, never by what time it is.
+"""
 
 import asyncio
 from dataclasses import dataclass
@@ -6,6 +10,7 @@ from dataclasses import dataclass
 from hocket.config import Retention
 from hocket.errors import StoreError
 from hocket.runtime import Runtime
+from hocket.store.purge import MARGIN
 from hocket.store.records import Before
 
 #: Rows of each table that one step examines, and seconds between two steps, so that deliveries are not slowed down.
@@ -13,16 +18,18 @@ STEP_ROWS = 500
 STEP_WAIT = 0.05
 #: Seconds between two sweeps through the tables.
 SWEEP_WAIT = 3600.0
-#: Seconds that a row is kept beyond its retention: clocks of services differ, and "too-old" must be decided first.
-MARGIN = 3600.0
+#: Seconds after the start before which the first sweep begins, so that short-lived processes sweep too; at random
+#: between these, so that replicas do not begin together.
+FIRST_WAIT = (5.0, 60.0)
+#: Seconds by which one sweep moves the horizon at most. A clock that is far ahead takes no more memory from the inbox;
+#: a service that was down for a month catches up in ten days.
+HORIZON_STEP = 4 * SWEEP_WAIT
 
 
-def cutoffs(keep: Retention, now: float) -> Before:
+def cutoffs(keep: Retention, horizon: float) -> Before:
     """The moments before which rows may be deleted, in seconds since 1970."""
-    past = now - MARGIN
-    return Before(
-        past - keep.inbox.total_seconds(), past - keep.dead.total_seconds(), past - keep.ledger.total_seconds()
-    )
+    more = {name: (kept - keep.inbox).total_seconds() for name, kept in keep._asdict().items()}
+    return Before(**{name: horizon - seconds for name, seconds in more.items()})
 
 
 @dataclass(slots=True)
@@ -32,23 +39,40 @@ class RetentionSweeper:
     runtime: Runtime
     purged: int = 0  # rows deleted so far
 
+    async def begin(self) -> None:
+        """Before the service hears anything: where the inbox has no horizon yet, it begins here."""
+        await self._move_horizon(0.0)
+
+    async def _move_horizon(self, most: float) -> float:
+        keep = self.runtime.config.retention().inbox.total_seconds() + MARGIN
+        return await self.runtime.store.clock.move_horizon(keep, most)
+
     async def run(self) -> None:
-        """Sweep each hour, first an hour after the start; an error of the store ends only the sweep in progress."""
+        """Sweep each hour, first soon after the start, unless another process has swept in the last hour.
+
+        An error of the store ends only the sweep in progress.
+        """
+        wait = self.runtime.chance.uniform(*FIRST_WAIT)
         while True:
-            await asyncio.sleep(SWEEP_WAIT)
+            await asyncio.sleep(wait)
+            wait = SWEEP_WAIT
             try:
-                await self.sweep()
+                if not await self.runtime.store.clock.swept_within(SWEEP_WAIT):
+                    await self.sweep()
             except StoreError as error:
                 self.runtime.trouble("old rows could not be deleted", reason=str(error))
 
     async def sweep(self) -> int:
-        """Examine every row once, in bounded steps; how many were deleted."""
+        """Write the horizon, let every replica read it, then examine every row once; how many were deleted."""
         removed = 0
-        moments = cutoffs(self.runtime.config.retention(), self.runtime.clock.now().timestamp())
+        horizon = await self._move_horizon(HORIZON_STEP)
+        await asyncio.sleep(2 * self.runtime.config.owner_renew_seconds)
+        moments = cutoffs(self.runtime.config.retention(), horizon)
         while True:
             step = await self.runtime.store.purge(moments, STEP_ROWS)
             removed += step.removed
             self.purged += step.removed
             if step.done:
+                await self.runtime.store.clock.sweep_ended()
                 return removed
             await asyncio.sleep(STEP_WAIT)

@@ -41,6 +41,7 @@ from hocket.store.port import Store
 from hocket.store.records import OutboxRow
 from hocket.streams.reader import StreamReader
 from hocket.telemetry.signals import Signals
+from hocket.worker.clock_watch import ClockWatch
 from hocket.worker.lease import hold_lease
 from hocket.worker.reporter import Reporter
 from hocket.worker.retention import RetentionSweeper
@@ -95,6 +96,7 @@ class Worker:
         readers = service.readers if isinstance(service, Observer) else {}
         self.readers = [StreamReader(runtime, source, call, self.blocking) for source, call in readers.items()]
         self.sweeper = RetentionSweeper(runtime)
+        self.clock_watch = ClockWatch(runtime, self.circuits, self.backlog.claim_now)
         self.opening = StoreOpening(runtime, service.tables)
         self._uses = AsyncExitStack()
         self._started = False
@@ -115,11 +117,17 @@ class Worker:
         """
         self.service.complete()
         try:
-            late = await self.opening.start(self.backlog.start, self._work)
+            late = await self.opening.start(self._begin, self._work)
             self._starting = late or self._starting
         except BaseException:
             await self._close()
             raise
+
+    async def _begin(self) -> None:
+        """What needs the store alone, and is begun again where the store fails."""
+        await self.clock_watch.begin()
+        await self.sweeper.begin()
+        await self.backlog.start()
 
     async def _work(self) -> None:
         use = await self._uses.enter_async_context(_resource(self.service))
@@ -128,8 +136,9 @@ class Worker:
             reader.use = use
         await self.runtime.transport.open()
         self._name_breakers()
-        lease = hold_lease(self.runtime, self.backlog.fetch_all, self.committer.suspect)
-        self.runtime.tasks.spawn("lease", lease)
+        suspect, ask_clock = self.committer.suspect, self.clock_watch.ask_store
+        self.runtime.tasks.spawn("lease", hold_lease(self.runtime, self.backlog.fetch_all, suspect, ask_clock))
+        self.runtime.tasks.spawn("clocks", self.clock_watch.run())
         self.runtime.tasks.spawn("commit", self.committer.run())
         self.runtime.tasks.spawn("sweep", self.sweeper.run())
         self.runtime.tasks.spawn("sample", self.reporter.sample())
@@ -176,6 +185,7 @@ class Worker:
 
     async def _close(self) -> None:
         self.blocking.close()
+        self.runtime.pauses.stop()
         await self.runtime.tasks.stop()
         await self.runtime.transport.close()
         await self._close_uses()
@@ -201,6 +211,7 @@ class Worker:
 
         The caller closes the transport and abandons the store.
         """
+        self.runtime.pauses.stop()
         await self.runtime.tasks.stop()
         await self._close_uses()
 

@@ -8,6 +8,7 @@ from contextvars import ContextVar
 import pytest
 
 from hocket.resilience.blocking import BlockingCalls
+from hocket.resilience.pauses import Pauses
 from hocket.resilience.time_limit import TimeLimit
 
 shade: ContextVar[str] = ContextVar("shade", default="none")
@@ -15,7 +16,7 @@ shade: ContextVar[str] = ContextVar("shade", default="none")
 
 async def test_waiting_for_a_thread_takes_no_time_of_the_attempt() -> None:
     """Twelve calls of 0.2 s in two threads take 1.2 s, and none of them exceeds its limit of 0.7 s."""
-    calls, limit = BlockingCalls(2), TimeLimit(0.7)
+    calls, limit = BlockingCalls(2), TimeLimit(0.7, Pauses())
     at_once, most = set[str](), []
 
     def block() -> str:
@@ -38,7 +39,7 @@ async def test_waiting_for_a_thread_takes_no_time_of_the_attempt() -> None:
 async def test_its_time_runs_from_its_start() -> None:
     """A call that blocks too long fails its attempt, is told of, and keeps its thread until it ends."""
     told: list[str] = []
-    calls, limit = BlockingCalls(1, told.append), TimeLimit(0.1)
+    calls, limit = BlockingCalls(1, told.append), TimeLimit(0.1, Pauses())
     gate = threading.Event()
 
     def block() -> None:
@@ -62,7 +63,7 @@ async def test_its_time_runs_from_its_start() -> None:
 
 async def test_the_time_before_and_after_the_wait_is_one_time() -> None:
     """What an attempt used before it waited is not given back to it."""
-    calls, limit = BlockingCalls(1), TimeLimit(0.3)
+    calls, limit = BlockingCalls(1), TimeLimit(0.3, Pauses())
     gate = threading.Event()
     first = asyncio.create_task(calls.call(None, gate.wait, 10))
 

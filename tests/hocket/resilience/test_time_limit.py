@@ -6,6 +6,7 @@ import weakref
 
 import pytest
 
+from hocket.resilience.pauses import Pauses
 from hocket.resilience.time_limit import TimeLimit
 
 SHORT, LONG = 0.02, 60.0
@@ -13,7 +14,7 @@ SHORT, LONG = 0.02, 60.0
 
 async def test_a_run_that_lasts_too_long_ends_with_a_timeout() -> None:
     """As `asyncio.timeout`: the run is cancelled at its await, and what leaves the block is a `TimeoutError`."""
-    with pytest.raises(TimeoutError), TimeLimit(SHORT).run():
+    with pytest.raises(TimeoutError), TimeLimit(SHORT, Pauses()).run():
         await asyncio.Event().wait()
     current = asyncio.current_task()
     assert current is not None
@@ -22,7 +23,7 @@ async def test_a_run_that_lasts_too_long_ends_with_a_timeout() -> None:
 
 async def test_each_run_has_its_own_time() -> None:
     """Runs expire in order of start; a run that ends in time is not cancelled when others expire."""
-    limit, ended = TimeLimit(SHORT), []
+    limit, ended = TimeLimit(SHORT, Pauses()), []
 
     async def run(name: str, until: asyncio.Event) -> None:
         try:
@@ -47,7 +48,7 @@ async def test_a_cancellation_from_outside_stays_one() -> None:
     started = asyncio.Event()
 
     async def run() -> None:
-        with TimeLimit(LONG).run():
+        with TimeLimit(LONG, Pauses()).run():
             started.set()
             await asyncio.Event().wait()
 
@@ -60,7 +61,7 @@ async def test_a_cancellation_from_outside_stays_one() -> None:
 
 async def test_a_timeout_of_the_run_itself_goes_first() -> None:
     """A shorter timeout inside the block expires first and is not the limit's."""
-    with TimeLimit(LONG).run():
+    with TimeLimit(LONG, Pauses()).run():
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0):
                 await asyncio.Event().wait()
@@ -69,7 +70,7 @@ async def test_a_timeout_of_the_run_itself_goes_first() -> None:
 
 async def test_what_a_run_raises_goes_through() -> None:
     """Another error stays what it is, also when the run expired and raised it on the way out."""
-    with pytest.raises(KeyError), TimeLimit(LONG).run():
+    with pytest.raises(KeyError), TimeLimit(LONG, Pauses()).run():
         raise KeyError("k")
 
     async def turn() -> None:
@@ -78,13 +79,13 @@ async def test_what_a_run_raises_goes_through() -> None:
         except asyncio.CancelledError:
             raise KeyError("k") from None
 
-    with pytest.raises(KeyError), TimeLimit(SHORT).run():
+    with pytest.raises(KeyError), TimeLimit(SHORT, Pauses()).run():
         await turn()
 
 
 async def test_ended_runs_are_not_remembered() -> None:
     """However many runs end within the time, one timer stands and no run is kept."""
-    deadlines = TimeLimit(LONG)
+    deadlines = TimeLimit(LONG, Pauses())
     seen = []
 
     async def one() -> None:

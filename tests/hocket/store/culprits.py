@@ -113,7 +113,7 @@ class Culprits:
             await until(lambda: bool(broker.messages(DEAD)), PATIENCE)
             await until(self.worker.idle, PATIENCE)
             watch.cancel()
-            self.letters = broker.messages(DEAD)
+            self.letters = [*broker.messages(DEAD)]
         finally:
             await self.worker.stop()
             await post.close()

@@ -50,7 +50,7 @@ async def test_what_others_left_is_looked_for(tower: Processes, store: LeasedSto
     looks, why = list[float](), list[str]()
     loop = asyncio.get_running_loop()
     runtime = runtime_of("bells", store, tower.clock)
-    holding = loop.create_task(hold_lease(runtime, lambda: looks.append(loop.time()), why.append))
+    holding = loop.create_task(hold_lease(runtime, lambda: looks.append(loop.time()), why.append, nothing))
     await asyncio.sleep(2.5 * RENEW_SECONDS)
     assert looks == []
     store.left = 3
@@ -64,7 +64,7 @@ async def test_a_store_that_is_away_is_asked_again(tower: Processes, store: Leas
     why: list[str] = []
     store.away = True
     runtime = runtime_of("bells", store, tower.clock)
-    holding = asyncio.get_running_loop().create_task(hold_lease(runtime, lambda: None, why.append))
+    holding = asyncio.get_running_loop().create_task(hold_lease(runtime, lambda: None, why.append, nothing))
     await asyncio.sleep(3 * RENEW_SECONDS)
     store.away = False
     told = len(why)
@@ -157,7 +157,9 @@ async def test_a_process_that_was_late_goes_on(tower: Processes, store: LeasedSt
     """RULES 4.1: it holds a new lease and looks again; others that were late too have time to renew."""
     looks, why = list[str](), list[str]()
     runtime = runtime_of("bells", store, tower.clock)
-    holding = asyncio.get_running_loop().create_task(hold_lease(runtime, lambda: looks.append("look"), why.append))
+    holding = asyncio.get_running_loop().create_task(
+        hold_lease(runtime, lambda: looks.append("look"), why.append, nothing)
+    )
     store.held, store.left = False, 3
     await asyncio.sleep(1.5 * RENEW_SECONDS)
     assert (looks, store.left) == (["look"], 3)

@@ -7,7 +7,8 @@ import pytest
 from pydantic import ValidationError
 
 from hocket.config import Config, Retention
-from hocket.worker.retention import MARGIN, STEP_ROWS, SWEEP_WAIT, cutoffs
+from hocket.store.purge import MARGIN
+from hocket.worker.retention import FIRST_WAIT, HORIZON_STEP, STEP_ROWS, SWEEP_WAIT, cutoffs
 from tests.hocket.sample_services import FLOW, Processes, Rung, Shut, World, bells, echo, steps, until
 
 HOUR = timedelta(hours=1)
@@ -56,7 +57,8 @@ async def test_a_double_is_seen_as_long_as_it_is_admitted(tower: Processes) -> N
     await tower.quiet()
     assert tower.receipts()[-1]["outcome"] == "duplicate"
     await asyncio.sleep(MARGIN + 120)
-    assert await worker.sweeper.sweep() == 1
+    await worker.sweeper.sweep()
+    assert worker.sweeper.purged == 1
     await tower.hear(Rung(name="a"), "k", time=said)
     await tower.quiet()
     assert tower.receipts()[-1]["cause"] == "too-old"
@@ -94,9 +96,52 @@ async def test_a_key_said_outside_handlers_is_forgotten_too(tower: Processes) ->
 
 
 def test_the_moments_lie_behind_the_retention() -> None:
-    """RULES 2.7: rows outlive their retention by the margin."""
+    """RULES 2.7: rows that are kept longer than the inbox lie so much behind the horizon."""
     keep = Retention(timedelta(days=1), timedelta(days=3), timedelta(days=2))
-    assert cutoffs(keep, 10 * 86400) == (9 * 86400 - MARGIN, 7 * 86400 - MARGIN, 8 * 86400 - MARGIN)
+    assert cutoffs(keep, 9 * 86400) == (9 * 86400, 7 * 86400, 8 * 86400)
+
+
+async def test_a_process_that_lives_shortly_purges_too(tower: Processes) -> None:
+    """RULES 2.7: the first sweep comes soon after the start, unless one ended within the hour; the store remembers."""
+    worker = await tower.start(bells.using(World(behave=echo)), KEEP)
+    await tower.hear(Rung(name="a"), "k")
+    await tower.quiet()
+    purged: list[int] = []
+    for _ in range(8):
+        await asyncio.sleep(1200)
+        await tower.stop("bells")
+        worker = await tower.start(bells.using(World(behave=echo)), KEEP)
+        purged.append(worker.sweeper.purged)
+        await asyncio.sleep(FIRST_WAIT[1] + 60)
+        purged.append(worker.sweeper.purged)
+    assert sum(purged) == 1
+
+
+async def test_a_clock_that_is_far_ahead_makes_nothing_too_old(tower: Processes) -> None:
+    """RULES 2.7: the horizon moves by a few hours a sweep, whatever the clock says, and never back."""
+    worker = await tower.start(bells.using(World(behave=echo)))
+    began = tower.clock.now()
+    horizon = worker.runtime.store.clock.horizon
+    keep = timedelta(days=30).total_seconds() + MARGIN
+    await worker.runtime.store.clock.move_horizon(keep - timedelta(days=400).total_seconds(), HORIZON_STEP)
+    assert worker.runtime.store.clock.horizon == horizon + HORIZON_STEP
+    await tower.hear(Rung(name="a"), "k", time=began - timedelta(days=29))
+    await tower.quiet()
+    assert tower.receipts()[-1]["outcome"] == "handled"
+
+
+async def test_a_replay_of_a_step_that_the_ledger_may_have_forgotten_is_obsolete(tower: Processes) -> None:
+    """RULES 2.7: its failure may be forgotten with it, and then it would be a zombie that nobody sees."""
+    world = World(behave=echo)
+    worker = await tower.start(steps.using(world), KEEP)
+    old = tower.clock.now() - HOUR - timedelta(minutes=5)
+    await tower.hear(Rung(name="a"), "k", time=old)
+    await tower.quiet()
+    [letter] = tower.letters()
+    await worker.send(letter.routing_key, letter.body, letter.content_type, replay="r1", attempt=2)
+    await tower.quiet()
+    assert tower.receipts()[-1]["outcome"] == "obsolete"
+    assert world.attempts == []
 
 
 def test_retentions_are_settings(monkeypatch: pytest.MonkeyPatch) -> None:

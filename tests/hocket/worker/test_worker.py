@@ -233,8 +233,7 @@ async def test_a_duplicate_asks_for_what_is_pending(tower: Processes) -> None:
     await tower.hear(RUNG, "k")
     await tower.quiet()
     message = message_of(Rung(name="pending"), "pending", tower.clock)
-    due = tower.clock.now().timestamp() + 0.5
-    await worker.runtime.store.commit([Ending(outbox=(OutboxRow(RowKind.EVENT, message, due),))])
+    await worker.runtime.store.commit([Ending(outbox=(OutboxRow(RowKind.EVENT, message, 0.0, wait=0.5),))])
     await asyncio.sleep(1)
     assert tower.log()[-1].id == "k"
     await tower.hear(RUNG, "k")

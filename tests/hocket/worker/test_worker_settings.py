@@ -142,9 +142,9 @@ async def test_outbox_look_seconds(tower: Processes, seconds: float, looks: int)
     found = list[float]()
     due = FaultyStore.due
 
-    async def seen(self: FaultyStore, now: float, after: int, limit: int) -> list[OutboxRow]:
-        found.append(now)
-        return await due(self, now, after, limit)
+    async def seen(self: FaultyStore, after: int, limit: int) -> list[OutboxRow]:
+        found.append(asyncio.get_running_loop().time())
+        return await due(self, after, limit)
 
     worker = await tower.start(bells.using(World()), Config.model_construct(outbox_look_seconds=seconds))
     await tower.quiet()

@@ -38,7 +38,7 @@ def outbox(target: str, refused: bool, retry: tuple[int, ...], retry_all: bool, 
             raise Exit(NOT_SO)
         return
     now = time.time()
-    counts, rows = there.counts(now), there.rows(limit, refused=refused)
+    counts, rows = there.counts(), there.rows(limit, refused=refused)
     if as_json:
         totals = [
             {"kind": kind, "state": state, "rows": many, "oldest": moment(due)} for kind, state, many, due in counts

@@ -51,7 +51,7 @@ def receipt(
         "began": rfc3339(arrival.began),
         "ended": ended,
         "time": ended,
-        "next_at": rfc3339(outcome.at) if isinstance(outcome, Again) else None,
+        "next_at": rfc3339(arrival.ended + outcome.wait) if isinstance(outcome, Again) else None,
         "said": said,
         "death": death or None,
         "cause": getattr(outcome, "cause", ""),

@@ -8,10 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hocket.clock import Clock
 from hocket.store.joined import ApplicationTransaction, another_database
 from hocket.store.postgres import statements
-from hocket.store.postgres.sql import LOOK
+from hocket.store.postgres.sql import CANCEL, LOOK
 from hocket.store.postgres.statements import rows_touched
 from hocket.store.records import Ending, InboxRow, Written
-from hocket.store.sql import CANCEL
 
 #: Whether the connection sees the kit's tables, and among them the lease of this process: then it is our database.
 _HAS_TABLES = "SELECT to_regclass('hocket_owners') IS NOT NULL"
@@ -45,4 +44,4 @@ class JoinedTx(ApplicationTransaction):
 
     async def cancel(self, schedule: str) -> bool:
         """Delete what was scheduled under this name and is not yet due."""
-        return rows_touched(await self._raw.execute(CANCEL, schedule, self._clock.now().timestamp())) > 0
+        return rows_touched(await self._raw.execute(CANCEL, schedule)) > 0

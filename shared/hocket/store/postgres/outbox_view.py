@@ -10,6 +10,7 @@ from hocket.config import PostgresSettings
 from hocket.errors import ConfigError
 from hocket.store.postgres.errors import sentence
 from hocket.store.postgres.sessions import Sessions
+from hocket.store.postgres.sql import NOW
 from hocket.store.postgres.statements import rows_touched
 from hocket.store.records import OutboxViewRow, RowKind
 from hocket.store.sql import VIEW_COUNTS, VIEW_RETRY, VIEW_ROWS
@@ -46,9 +47,9 @@ class PostgresOutboxView:
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ValueError) as error:
             raise ConfigError(sentence(database, error)) from error
 
-    def counts(self, now: float) -> list[tuple[str, str, int, float]]:
-        """(kind, due | later | refused, how many, oldest due moment)."""
-        return [tuple(row) for row in self._ask(lambda connection: connection.fetch(VIEW_COUNTS, now))]
+    def counts(self) -> list[tuple[str, str, int, float]]:
+        """(kind, due | later | refused, how many, oldest due moment), by the database's clock."""
+        return [tuple(row) for row in self._ask(lambda connection: connection.fetch(VIEW_COUNTS.format(now=NOW)))]
 
     def rows(self, limit: int, *, refused: bool = False) -> list[OutboxViewRow]:
         """The first rows: the refused ones, then by the moment they are due."""

@@ -5,7 +5,8 @@ What is written comes as one array a column. `asked` are the inbox writes, `put`
 that won; ledger and outbox rows are written only for them.
 """
 
-from hocket.store.purge import FINAL_RUNS_SQL
+from hocket.store import sql as shared
+from hocket.store.purge import FINAL_RUNS_SQL, FURTHEST_SECONDS
 from hocket.store.schema import INBOX, LEDGER, OUTBOX
 from hocket.store.sql import INBOX_NAMES, LEDGER_NAMES, OUTBOX_NAMES, overwritten
 
@@ -16,6 +17,9 @@ def _kinds(names: list[str]) -> list[str]:
     columns = {column.name: column for table in (INBOX, OUTBOX, LEDGER) for column in table.columns}
     return [_TYPES.get(str(columns[name].type), "text") for name in names]
 
+
+#: The store's clock: replicas need not agree on the time (RULES 11.1).
+NOW = "extract(epoch FROM clock_timestamp())::double precision"
 
 _OUTBOX = OUTBOX_NAMES[1:]  # the database gives the id
 
@@ -35,13 +39,21 @@ _MOVED_KINDS = ["integer", *_kinds(LEDGER_NAMES)]
 _FREE = len(_ASKED_KINDS) + 1
 _SAID = _FREE + 1
 _TOLD = _SAID + len(_SAID_KINDS)
-_MOVED = _TOLD + len(_TOLD_KINDS) + 3
+_MOVED = _TOLD + len(_TOLD_KINDS) + 2
+
+#: An inbox row is remembered from the later of its arrival and its event's `time` (RULES 2.7).
+_UPDATED = f"greatest({NOW}, least(updated, {NOW} + {FURTHEST_SECONDS}))"
+_IN_VALUES = ", ".join(_UPDATED if name == "updated" else name for name in INBOX_NAMES)
+#: A row without a moment of its own is due `wait` seconds from now.
+_DUE = f"CASE WHEN s.due > 0 THEN s.due ELSE {NOW} + s.wait END AS due"
+_OUT_VALUES = ", ".join(_DUE if name == "due" else f"s.{name}" for name in _OUTBOX)
+_LED_VALUES = ", ".join(NOW if name == "updated" else f"m.{name}" for name in LEDGER_NAMES)
 
 #: RULES 3.1: the row is not final and its attempt is lower; or it is dead, the run a replay, its attempt lower.
 _PUT = f"""asked AS MATERIALIZED (
 SELECT * FROM unnest({_arrays(1, _ASKED_KINDS)}) AS a({_IN}, at, run_attempt, replay, forced)
 ), put AS (
-INSERT INTO hocket_inbox AS mine ({_IN}) SELECT {_IN} FROM asked ORDER BY key
+INSERT INTO hocket_inbox AS mine ({_IN}) SELECT {_IN_VALUES} FROM asked ORDER BY key
 ON CONFLICT (key) DO UPDATE SET {overwritten(INBOX_NAMES)}
 WHERE (SELECT a.forced OR (mine.attempt < a.run_attempt AND (mine.state = 'retry' OR (mine.state = 'dead'
 AND a.replay))) FROM asked a WHERE a.key = excluded.key)
@@ -56,15 +68,15 @@ SELECT '\\x5b'::bytea || string_agg(t.receipt, '\\x2c'::bytea ORDER BY t.at) || 
 FROM unnest({_arrays(_TOLD, _TOLD_KINDS)}) AS t(at, receipt) JOIN winners w ON w.at = t.at
 ), said AS (
 INSERT INTO hocket_outbox ({_OUT}) SELECT {_OUT} FROM (
-SELECT s.* FROM unnest({_arrays(_SAID, _SAID_KINDS)}) WITH ORDINALITY AS s(at, {_OUT}, nth)
+SELECT s.at, {_OUT_VALUES}, nth FROM unnest({_arrays(_SAID, _SAID_KINDS)}) WITH ORDINALITY AS s(at, {_OUT}, nth)
 JOIN winners w ON w.at = s.at
-UNION ALL SELECT 2147483647, 'receipt', ${_TOLD + 2}::double precision, ${_TOLD + 3}::text, '', '', ''::bytea, '',
-${_TOLD + 4}::text, '', body, 'application/json', '{{}}', '', '', '', 0, 0 FROM told WHERE body IS NOT NULL
+UNION ALL SELECT 2147483647, 'receipt', {NOW}, ${_TOLD + 2}::text, '', '', ''::bytea, '',
+${_TOLD + 3}::text, '', body, 'application/json', '{{}}', '', '', '', 0, 0, 0 FROM told WHERE body IS NOT NULL
 ORDER BY 1, nth) AS ordered RETURNING id
 )"""
 
 _MOVE = f"""moved AS (
-INSERT INTO hocket_ledger ({_LED}) SELECT {", ".join("m." + name for name in LEDGER_NAMES)}
+INSERT INTO hocket_ledger ({_LED}) SELECT {_LED_VALUES}
 FROM unnest({_arrays(_MOVED, _MOVED_KINDS)}) AS m(at, {_LED}) JOIN winners w ON w.at = m.at ORDER BY m.run
 ON CONFLICT (run) DO UPDATE SET {overwritten(LEDGER_NAMES)}
 )"""
@@ -83,14 +95,14 @@ LOOK = f"SELECT {_IN} FROM hocket_inbox WHERE key = ANY($1::bytea[])"
 
 #: Owner and boot are blank where the owner's lease is over (RULES 5.2).
 RUNS = f"""SELECT {", ".join("l." + name for name in LEDGER_NAMES)}, l.boot = $2 OR EXISTS (
-SELECT 1 FROM hocket_owners o WHERE o.boot = l.boot AND o.until > extract(epoch FROM clock_timestamp())) AS lives
+SELECT 1 FROM hocket_owners o WHERE o.boot = l.boot AND o.until > {NOW}) AS lives
 FROM hocket_ledger l WHERE l.run = ANY($1::text[])"""
 
 OWN = f"""SELECT id, {_OUT} FROM hocket_outbox
 WHERE owner = $1 AND refused IS NULL AND id > $2 ORDER BY id LIMIT $3"""
 
 CLAIM = f"""UPDATE hocket_outbox AS o SET owner = $1 FROM (SELECT id FROM hocket_outbox
-WHERE owner IS NULL AND refused IS NULL AND due <= $2 AND id <= $3 ORDER BY due, id LIMIT $4
+WHERE owner IS NULL AND refused IS NULL AND due <= {NOW} AND id <= $2 ORDER BY due, id LIMIT $3
 FOR UPDATE SKIP LOCKED) AS found WHERE o.id = found.id
 RETURNING o.id, {", ".join("o." + name for name in _OUTBOX)}"""
 
@@ -102,20 +114,18 @@ AND (state IN ('handled', 'refused') AND updated < $2 OR state = 'dead' AND upda
 PURGE_LEDGER = f"""DELETE FROM hocket_ledger
 WHERE run = ANY($1::text[]) AND state IN ({FINAL_RUNS_SQL}) AND updated < $2"""
 
-#: Counts stop at $2: a million timers are known to be many, and are not counted each time.
-WAITING = """WITH waits AS (
-(SELECT kind, due FROM hocket_outbox WHERE owner IS NOT NULL AND refused IS NULL LIMIT $2) UNION ALL
-(SELECT kind, due FROM hocket_outbox WHERE owner IS NULL AND refused IS NULL AND due <= $1 LIMIT $2))
+#: Counts stop at $1: a million timers are known to be many, and are not counted each time.
+WAITING = f"""WITH waits AS (
+(SELECT kind, due FROM hocket_outbox WHERE owner IS NOT NULL AND refused IS NULL LIMIT $1) UNION ALL
+(SELECT kind, due FROM hocket_outbox WHERE owner IS NULL AND refused IS NULL AND due <= {NOW} LIMIT $1))
 SELECT count(*) FILTER (WHERE kind IN ('event', 'scheduled')), count(*) FILTER (WHERE kind = 'receipt'),
-(SELECT count(*) FROM (SELECT 1 FROM hocket_outbox WHERE owner IS NULL AND refused IS NULL AND due > $1 LIMIT $2) l),
-(SELECT count(*) FROM (SELECT 1 FROM hocket_outbox WHERE refused IS NOT NULL LIMIT $2) r),
-coalesce(min(due), 0)::double precision FROM waits"""
+(SELECT count(*) FROM (SELECT 1 FROM hocket_outbox WHERE owner IS NULL AND refused IS NULL AND due > {NOW} LIMIT $1) l),
+(SELECT count(*) FROM (SELECT 1 FROM hocket_outbox WHERE refused IS NOT NULL LIMIT $1) r),
+coalesce(greatest({NOW} - min(due), 0), 0) FROM waits"""
 
-#: The lease is measured by the database's clock: replicas need not agree on the time.
-_NOW = "extract(epoch FROM clock_timestamp())"
-BEGIN_LEASE = f"""INSERT INTO hocket_owners (boot, until) VALUES ($1, {_NOW} + $2)
-ON CONFLICT (boot) DO UPDATE SET until = excluded.until"""
-RENEW = f"""WITH held AS (SELECT until > {_NOW} AS yes FROM hocket_owners WHERE boot = $1) {BEGIN_LEASE}
+BEGIN_LEASE = f"""INSERT INTO hocket_owners (boot, until, wait) VALUES ($1, {NOW} + $2, $2)
+ON CONFLICT (boot) DO UPDATE SET until = excluded.until, wait = excluded.wait"""
+RENEW = f"""WITH held AS (SELECT until > {NOW} AS yes FROM hocket_owners WHERE boot = $1) {BEGIN_LEASE}
 RETURNING coalesce((SELECT yes FROM held), false)"""
 END_LEASE = "DELETE FROM hocket_owners WHERE boot = $1"
 
@@ -125,9 +135,22 @@ _GONE = f"""WITH RECURSIVE o(owner) AS (
 SELECT (SELECT b.owner FROM hocket_outbox b WHERE b.owner > o.owner AND b.owner IS NOT NULL AND b.refused IS NULL
 ORDER BY b.owner LIMIT 1) FROM o WHERE o.owner IS NOT NULL
 ), gone AS (SELECT owner FROM o WHERE owner IS NOT NULL AND owner <> $1 AND NOT EXISTS (
-SELECT 1 FROM hocket_owners h WHERE h.boot = o.owner AND h.until > {_NOW}))"""
+SELECT 1 FROM hocket_owners h WHERE h.boot = o.owner AND h.until > {NOW}))"""
 TAKE_OVER = f"""{_GONE} UPDATE hocket_outbox AS t SET owner = $1 FROM (SELECT b.id FROM hocket_outbox b
 WHERE b.owner IN (SELECT owner FROM gone) AND b.refused IS NULL LIMIT $2 FOR UPDATE SKIP LOCKED) AS found
 WHERE t.id = found.id"""
 #: Leases that ended long ago; a row that names such an owner has none all the same.
-TIDY = f"DELETE FROM hocket_owners WHERE until < {_NOW} - 86400"
+TIDY = f"DELETE FROM hocket_owners WHERE until < {NOW} - 86400"
+
+NEXT_DUE = shared.NEXT_DUE.format(now=NOW)
+CANCEL = shared.CANCEL.format(now=NOW)
+PUT_RIGHT = shared.PUT_RIGHT.format(now=NOW, limit="$1", lock="FOR UPDATE SKIP LOCKED")
+#: The same for leases of owners that are gone: nobody renews them.
+PUT_LEASES_RIGHT = f"UPDATE hocket_owners SET until = {NOW} + wait WHERE wait > 0 AND until - wait > {NOW}"
+TIME = f"SELECT {NOW}, coalesce(({shared.HORIZON})::double precision, 0)"
+SWEPT = f"SELECT ({shared.SWEPT})::double precision BETWEEN {NOW} - $1 AND {NOW}"
+END_SWEEP = shared.STAMP.format(name="'swept'", value=f"({NOW})::text")
+#: RULES 2.7: the horizon moves forward only, at most so many seconds at once, and never past what is to be kept.
+MOVE_HORIZON = f"""INSERT INTO hocket_meta AS m (name, value) VALUES ('horizon', ({NOW} - $1)::text)
+ON CONFLICT (name) DO UPDATE SET value = greatest(m.value::double precision,
+least({NOW} - $1, m.value::double precision + $2))::text RETURNING value::double precision"""

@@ -13,13 +13,16 @@ from hocket.store.postgres import sql
 from hocket.store.records import Ending, InboxRow, InboxWrite, OutboxRow, Written, receipt_row
 
 #: Number of arrays: inbox columns with position, attempt, replay, forced; outbox and ledger columns with position.
-_ASKED, _SAID, _MOVED = 19, 17, 15
+_ASKED, _SAID, _MOVED = 19, 18, 15
 
 
 async def write(
     connection: asyncpg.Connection, endings: Sequence[Ending], boot: str | None, now: float
 ) -> list[Written]:
-    """Write endings inside an open transaction (RULES 3.1); `boot` None: the rows have no owner until claimed."""
+    """Write endings inside an open transaction (RULES 3.1); `boot` None: the rows have no owner until claimed.
+
+    `now` dates the receipts' row in memory; the database dates what it stores.
+    """
     if fits_one_statement(endings):
         return await write_in_one(connection, endings, boot, now)
     return await write_one_by_one(connection, endings, boot, now)
@@ -84,13 +87,13 @@ async def _write(
     now: float,
 ) -> list[Written]:
     said = [
-        (at, *rows_of.outbox_values(row, boot if row.due <= now else None)[1:])
+        (at, *rows_of.outbox_values(row, None if row.later else boot, row.moment)[1:])
         for at, ending in enumerate(endings)
         for row in ending.outbox
     ]
     told = [(at, ending.receipt) for at, ending in enumerate(endings) if ending.receipt]
     moved = [(at, *rows_of.ledger_values(row)) for at, ending in enumerate(endings) for row in ending.ledger]
-    values = [*_asked(asked), free, *_columns(said, _SAID), *_columns(told, 2), now, boot, RECEIPTS]
+    values = [*_asked(asked), free, *_columns(said, _SAID), *_columns(told, 2), boot, RECEIPTS]
     if moved:
         answer = await connection.fetchrow(sql.WRITE_LEDGER, *values, *_columns(moved, _MOVED))
     else:

@@ -18,6 +18,7 @@ from hocket.config import TRANSACTION_SECONDS, PostgresSettings
 from hocket.errors import StoreError
 from hocket.store.postgres import schema as postgres_schema
 from hocket.store.postgres import sql, statements
+from hocket.store.postgres.clock import PostgresClock
 from hocket.store.postgres.errors import READ_ONLY, code_of, kit_error, opening_error, sentence
 from hocket.store.postgres.joined import JoinedTx, join
 from hocket.store.postgres.kit_transaction import PostgresKitTx
@@ -34,7 +35,7 @@ from hocket.store.records import (
     Waiting,
     Written,
 )
-from hocket.store.sql import NEXT_DUE, OLD_INBOX, OLD_LEDGER, REFUSE
+from hocket.store.sql import OLD_INBOX, OLD_LEDGER, REFUSE
 
 T = TypeVar("T")
 
@@ -69,6 +70,7 @@ class PostgresStore:
         self._boot = boot
         self._owner_lease = settings.owner_lease_seconds
         self._transaction_seconds = transaction_seconds
+        self.clock = PostgresClock(self._run)
         self._refusing: str | None = f"database {self._name} is not open yet"
         self._purge_cursor = START
         self._open: set[PostgresTx] = set()
@@ -298,7 +300,7 @@ class PostgresStore:
         """The inbox rows that exist of these keys, committed state."""
         return statements.inbox(await self._run(lambda kit: kit.fetch(sql.LOOK, list(keys))))
 
-    async def due(self, now: float, after: int | None, limit: int) -> list[OutboxRow]:
+    async def due(self, after: int | None, limit: int) -> list[OutboxRow]:
         """Own due rows with id > `after`, and those claimed just now, oldest id first; at most `limit` of each kind.
 
         Where own rows are left over, only rows below the last one returned are claimed, so that whoever goes on behind
@@ -309,7 +311,7 @@ class PostgresStore:
             own = [] if after is None else await kit.fetch(sql.OWN, self._boot, after, limit)
             rows = statements.outbox(own)
             ceiling = rows[-1].id if len(rows) == limit else _NO_CEILING
-            rows += statements.outbox(await kit.fetch(sql.CLAIM, self._boot, now, ceiling, limit))
+            rows += statements.outbox(await kit.fetch(sql.CLAIM, self._boot, ceiling, limit))
             return sorted(rows, key=lambda row: row.id)
 
         try:
@@ -319,8 +321,8 @@ class PostgresStore:
             raise
 
     async def next_due(self) -> float | None:
-        """When the next row without an owner becomes due, in seconds since 1970."""
-        return await self._run(lambda kit: kit.fetchval(NEXT_DUE))
+        """Seconds until the next row without an owner is due; negative: it is overdue."""
+        return await self._run(lambda kit: kit.fetchval(sql.NEXT_DUE))
 
     async def forget(self, ids: Sequence[int]) -> None:
         """Delete confirmed rows."""
@@ -350,7 +352,6 @@ class PostgresStore:
 
     async def waiting(self) -> Waiting:
         """Counts for readiness, metrics and the bound of RULES 4.6, of all replicas; each stops at `COUNTED_ROWS`."""
-        now = self._clock.now().timestamp()
-        found = await self._run(lambda kit: kit.fetchrow(sql.WAITING, now, COUNTED_ROWS))
+        found = await self._run(lambda kit: kit.fetchrow(sql.WAITING, COUNTED_ROWS))
         assert found is not None
         return Waiting(*found)

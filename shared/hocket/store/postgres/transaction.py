@@ -19,7 +19,7 @@ from hocket.store.postgres.kit_transaction import locks
 from hocket.store.postgres.pools import Pools
 from hocket.store.postgres.statements import rows_touched
 from hocket.store.records import Ending, Offset, Written
-from hocket.store.sql import ADVANCE, CANCEL, FIRST_OFFSET, OFFSET
+from hocket.store.sql import ADVANCE, FIRST_OFFSET, OFFSET
 
 T = TypeVar("T")
 
@@ -80,8 +80,7 @@ class PostgresTx(Borrower):
 
     async def cancel(self, schedule: str) -> bool:
         """Delete what was scheduled under this name and is not yet due."""
-        now = self._clock.now().timestamp()
-        return rows_touched(await self._kit(lambda raw: raw.execute(CANCEL, schedule, now))) > 0
+        return rows_touched(await self._kit(lambda raw: raw.execute(sql.CANCEL, schedule))) > 0
 
     async def offset(self, reader: str) -> Offset:
         """Where this reader stands."""

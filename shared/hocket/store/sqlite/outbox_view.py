@@ -4,6 +4,7 @@ It does not take the lock that the running service holds: it reads committed dat
 """
 
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ from hocket.store.sqlite.errors import sentence
 #: Milliseconds to wait for the running service's own commit.
 BUSY_MILLISECONDS = 5000
 
-_COUNTS, _ROWS = question_marks(VIEW_COUNTS), question_marks(VIEW_ROWS)
+_COUNTS, _ROWS = VIEW_COUNTS.format(now="?"), question_marks(VIEW_ROWS)
 
 
 class SqliteOutboxView:
@@ -38,10 +39,10 @@ class SqliteOutboxView:
         except sqlite3.Error as error:
             raise ConfigError(sentence(self._path, error)) from error
 
-    def counts(self, now: float) -> list[tuple[str, str, int, float]]:
-        """(kind, due | later | refused, how many, oldest due moment)."""
+    def counts(self) -> list[tuple[str, str, int, float]]:
+        """(kind, due | later | refused, how many, oldest due moment), by the machine's clock."""
         with self._open() as connection:
-            return [tuple(row) for row in connection.execute(_COUNTS, (now,))]
+            return [tuple(row) for row in connection.execute(_COUNTS, (time.time(),))]
 
     def rows(self, limit: int, *, refused: bool = False) -> list[OutboxViewRow]:
         """The first rows: the refused ones, then by the moment they are due."""

@@ -8,17 +8,21 @@ from functools import cache
 
 from hocket.saga.ledger import LedgerRow
 from hocket.store import row_codec as rows_of
+from hocket.store.purge import FURTHEST_SECONDS
 from hocket.store.records import Ending, InboxRow, InboxWrite, Offset, OutboxRow, RowKind, Waiting, Written, receipt_row
 from hocket.store.sql import (
     ADVANCE,
     CANCEL,
     FIRST_OFFSET,
+    HORIZON,
     INBOX_NAMES,
     LEDGER_NAMES,
     NEXT_DUE,
     OFFSET,
     OUTBOX_NAMES,
+    PUT_RIGHT,
     REFUSE,
+    STAMP,
     overwritten,
     question_marks,
 )
@@ -57,7 +61,15 @@ WHERE owner IS NULL AND refused IS NULL AND due <= ? AND id <= ? ORDER BY due, i
 #: Fails where nothing can be written: a file or a connection that is read only, a full disk.
 _NOTHING = "UPDATE hocket_meta SET value = value WHERE name = 'schema'"
 
-_CANCEL, _REFUSE = question_marks(CANCEL), question_marks(REFUSE)
+_CANCEL, _REFUSE = question_marks(CANCEL).format(now="?"), question_marks(REFUSE)
+_NEXT_DUE = NEXT_DUE.format(now="?")
+_PUT_RIGHT = PUT_RIGHT.format(now="?", limit="?", lock="")
+#: What waits moves with the clock that it waits by; each row once, in order of the ids.
+_SHIFT = """UPDATE hocket_outbox SET due = due + ? WHERE id IN (SELECT id FROM hocket_outbox
+WHERE owner IS NULL AND refused IS NULL AND wait > 0 AND id > ? ORDER BY id LIMIT ?) RETURNING id"""
+_FAR = """SELECT 1 FROM hocket_outbox
+WHERE owner IS NULL AND refused IS NULL AND wait > 0 AND due - wait > ? + 0.001 LIMIT 1"""
+_STAMP = STAMP.format(name="?", value="?")
 _OFFSET, _ADVANCE, _FIRST_OFFSET = question_marks(OFFSET), question_marks(ADVANCE), question_marks(FIRST_OFFSET)
 
 _FOREIGN = "SELECT 1 FROM hocket_outbox WHERE owner IS NOT NULL AND refused IS NULL AND owner <> ? LIMIT 1"
@@ -68,7 +80,7 @@ SELECT kind, due FROM hocket_outbox WHERE owner IS NOT NULL AND refused IS NULL
 UNION ALL SELECT kind, due FROM hocket_outbox WHERE owner IS NULL AND refused IS NULL AND due <= ?)
 SELECT coalesce(sum(kind IN (?, ?)), 0), coalesce(sum(kind = ?), 0),
 (SELECT count(*) FROM hocket_outbox WHERE owner IS NULL AND refused IS NULL AND due > ?),
-(SELECT count(*) FROM hocket_outbox WHERE refused IS NOT NULL), coalesce(min(due), 0) FROM waits"""
+(SELECT count(*) FROM hocket_outbox WHERE refused IS NOT NULL), coalesce(max(? - min(due), 0.0), 0.0) FROM waits"""
 
 _LEDGER = f"SELECT {_LED} FROM hocket_ledger WHERE run = ?"
 _PUT_LEDGER = f"INSERT OR REPLACE INTO hocket_ledger ({_LED}) VALUES ({_marks(LEDGER_NAMES)})"
@@ -86,16 +98,16 @@ def write(connection: sqlite3.Connection, endings: Sequence[Ending], boot: str |
     won = [ending.inbox is None for ending in endings]
     taken: set[bytes] = set()
     keyed.sort()
-    if _all_new(connection, [inbox for _, at in keyed if (inbox := endings[at].inbox) is not None]):
+    if _all_new(connection, [inbox for _, at in keyed if (inbox := endings[at].inbox) is not None], now):
         won = [True] * len(endings)
         keyed = []
     for key, at in keyed:
         inbox = endings[at].inbox
-        if inbox is not None and key not in taken and _wins(connection, inbox):
+        if inbox is not None and key not in taken and _wins(connection, inbox, now):
             taken.add(key)
             won[at] = True
     winners = [ending for ending, wins in zip(endings, won, strict=True) if wins]
-    ledger = [rows_of.ledger_values(row) for ending in winners for row in ending.ledger]
+    ledger = [rows_of.ledger_values(row, now) for ending in winners for row in ending.ledger]
     if ledger:
         connection.executemany(_PUT_LEDGER, ledger)
     said = [list(ending.outbox) for ending in winners]
@@ -106,11 +118,11 @@ def write(connection: sqlite3.Connection, endings: Sequence[Ending], boot: str |
     return [next(written) if wins else Written(False) for wins in won]
 
 
-def _all_new(connection: sqlite3.Connection, writes: Sequence[InboxWrite]) -> bool:
+def _all_new(connection: sqlite3.Connection, writes: Sequence[InboxWrite], now: float) -> bool:
     """Insert all, in one statement, if the inbox knows none of the keys; else nothing, and each is asked for alone."""
     if not 1 < len(writes) <= ROWS_AT_ONCE or any(write.won for write in writes):
         return False
-    values = [value for write in writes for value in rows_of.inbox_values(write.row)]
+    values = [value for write in writes for value in rows_of.inbox_values(write.row, _updated(write.row, now))]
     connection.execute("SAVEPOINT hocket_new")
     whole = connection.execute(_new_inbox(len(writes)), values).rowcount == len(writes)
     if not whole:
@@ -130,8 +142,13 @@ def _inbox_of(keys: int) -> str:
     return _INBOX.format(", ".join("?" * keys))
 
 
-def _wins(connection: sqlite3.Connection, inbox: InboxWrite) -> bool:
-    values = rows_of.inbox_values(inbox.row)
+def _updated(row: InboxRow, now: float) -> float:
+    """RULES 2.7: a row is remembered from the later of its arrival and its event's `time`."""
+    return max(now, min(row.updated, now + FURTHEST_SECONDS))
+
+
+def _wins(connection: sqlite3.Connection, inbox: InboxWrite, now: float) -> bool:
+    values = rows_of.inbox_values(inbox.row, _updated(inbox.row, now))
     if inbox.won:
         return connection.execute(_PUT_INBOX, values).rowcount == 1
     return connection.execute(_WIN_INBOX, (*values, inbox.run_attempt, inbox.replay)).rowcount == 1
@@ -143,7 +160,7 @@ def _put_outbox(connection: sqlite3.Connection, rows: list[OutboxRow], boot: str
     last = connection.execute(_LAST_ID).fetchone()
     stored = [row.stored(id) for id, row in enumerate(rows, start=(last[0] if last else 0) + 1)]
     connection.executemany(
-        _PUT_OUTBOX, [rows_of.outbox_values(row, boot if row.due <= now else None) for row in stored]
+        _PUT_OUTBOX, [rows_of.outbox_values(row, None if row.later else boot, row.due_by(now)) for row in stored]
     )
     return stored
 
@@ -203,8 +220,8 @@ def own(
     rows: list[OutboxRow] = []
     if after is not None:
         rows = [rows_of.outbox_row(values) for values in connection.execute(_OWN, (after, boot, limit))]
-    earliest = next_due(connection)
-    if earliest is None or earliest > now:
+    wait = next_due(connection, now)
+    if wait is None or wait > 0:
         return rows, None
     return rows, rows[-1].id if rows and len(rows) == limit else _NO_CEILING
 
@@ -215,10 +232,48 @@ def claim(connection: sqlite3.Connection, boot: str, now: float, ceiling: int, l
         return [rows_of.outbox_row(values) for values in connection.execute(_CLAIM, (boot, now, ceiling, limit))]
 
 
-def next_due(connection: sqlite3.Connection) -> float | None:
-    """When the next unowned row becomes due."""
-    earliest: float | None = connection.execute(NEXT_DUE).fetchone()[0]
-    return earliest
+def next_due(connection: sqlite3.Connection, now: float) -> float | None:
+    """Seconds until the next unowned row is due."""
+    wait: float | None = connection.execute(_NEXT_DUE, (now,)).fetchone()[0]
+    return wait
+
+
+def far(connection: sqlite3.Connection, now: float) -> bool:
+    """Whether a row is further away than it waits (RULES 11.2)."""
+    return connection.execute(_FAR, (now,)).fetchone() is not None
+
+
+def put_right(connection: sqlite3.Connection, now: float, limit: int) -> int:
+    """Bring rows near that are further away than they wait (RULES 11.2); how many."""
+    with write_transaction(connection):
+        return connection.execute(_PUT_RIGHT, (now, now, limit)).rowcount
+
+
+def shift(connection: sqlite3.Connection, seconds: float, after: int, limit: int) -> int | None:
+    """Move what waits with the clock, rows with an id above `after`; the highest one moved, None: no more are left."""
+    with write_transaction(connection):
+        moved = [id for (id,) in connection.execute(_SHIFT, (seconds, after, limit))]
+    return max(moved) if len(moved) == limit else None
+
+
+def noted(connection: sqlite3.Connection, what: str) -> float | None:
+    """The number that `hocket_meta` keeps: `HORIZON` or `SWEPT`."""
+    found = connection.execute(what).fetchone()
+    return float(found[0]) if found else None
+
+
+def note(connection: sqlite3.Connection, name: str, value: float) -> None:
+    """Keep a number in `hocket_meta`, in a transaction of its own or in the open one."""
+    connection.execute(_STAMP, (name, repr(value)))
+
+
+def move_horizon(connection: sqlite3.Connection, target: float, most: float) -> float:
+    """Move the horizon towards `target` (RULES 2.7); where it is then."""
+    with write_transaction(connection):
+        was = noted(connection, HORIZON)
+        horizon = target if was is None else max(was, min(target, was + most))
+        note(connection, "horizon", horizon)
+    return horizon
 
 
 def take_over(connection: sqlite3.Connection, boot: str) -> int:
@@ -242,4 +297,4 @@ def refuse(connection: sqlite3.Connection, id: int, reason: str) -> None:
 def waiting(connection: sqlite3.Connection, now: float) -> Waiting:
     """Counts of the outbox, from its indexes alone."""
     kinds = (RowKind.EVENT.value, RowKind.SCHEDULED.value, RowKind.RECEIPT.value)
-    return Waiting(*connection.execute(_WAITING, (now, *kinds, now)).fetchone())
+    return Waiting(*connection.execute(_WAITING, (now, *kinds, now, now)).fetchone())

@@ -28,6 +28,7 @@ from hocket.store.handler_connection import READ_REFUSAL, HandlerConnection, Rea
 from hocket.store.purge import START
 from hocket.store.records import Before, Ending, InboxRow, OutboxRow, Purged, Waiting, Written
 from hocket.store.sqlite import purge, schema, statements
+from hocket.store.sqlite.clock import SqliteClock
 from hocket.store.sqlite.connection import PREPARED, InlineConnection, SqliteConnection, ThreadConnection
 from hocket.store.sqlite.errors import blames_file, blames_store, sentence, store_error
 from hocket.store.sqlite.file_lock import FileLock
@@ -80,6 +81,7 @@ class SqliteStore:
         self._handler_engine = SqliteEngine(self._writer, HandlerConnection)
         self._read_engine = SqliteEngine(self._reads, ReadConnection)
         self._lease = WriteLease()
+        self.clock = SqliteClock(clock, self._lookup, self._write)
         self._lock = FileLock(Path(path))
         self._refusing: str | None = f"database {path} is not open yet"  # why new calls raise
         self._purge_cursor = START
@@ -272,8 +274,9 @@ class SqliteStore:
         Values that SQLite cannot take raise what Python says of them (RULES 3.2: the row's own fault), and nothing is
         written.
         """
-        now = self._clock.now().timestamp()
-        return await self._write(lambda connection: statements.commit(connection, endings, self._boot, now))
+        return await self._write(
+            lambda connection: statements.commit(connection, endings, self._boot, self.clock.now())
+        )
 
     async def inbox(self, keys: Sequence[bytes]) -> Mapping[bytes, InboxRow]:
         """The inbox rows that exist of these keys, committed state."""
@@ -292,22 +295,24 @@ class SqliteStore:
         """Own every due row of earlier boots; the file's lock says that they are dead."""
         return await self._write(partial(statements.take_over, boot=self._boot))
 
-    async def due(self, now: float, after: int | None, limit: int) -> list[OutboxRow]:
+    async def due(self, after: int | None, limit: int) -> list[OutboxRow]:
         """Own due rows with id > `after`, and those claimed just now, oldest id first; at most `limit` of each kind.
 
         Whoever goes on behind the highest id returned passes nobody by: where own rows are left over, only rows below
         the last one returned are claimed.
         """
-        rows, ceiling = await self._lookup(lambda connection: statements.own(connection, self._boot, now, after, limit))
-        if ceiling is None:
-            return rows
-        top = ceiling
-        claimed = await self._write(lambda connection: statements.claim(connection, self._boot, now, top, limit))
+        now, boot = self.clock.now, self._boot
+        async with self.clock.moving:
+            rows, ceiling = await self._lookup(lambda connection: statements.own(connection, boot, now(), after, limit))
+            if ceiling is None:
+                return rows
+            top = ceiling
+            claimed = await self._write(lambda connection: statements.claim(connection, boot, now(), top, limit))
         return sorted([*rows, *claimed], key=lambda row: row.id)
 
     async def next_due(self) -> float | None:
-        """When the next row without an owner becomes due, in seconds since 1970."""
-        return await self._lookup(statements.next_due)
+        """Seconds until the next row without an owner is due; negative: it is overdue."""
+        return await self._lookup(lambda connection: statements.next_due(connection, self.clock.now()))
 
     async def forget(self, ids: Sequence[int]) -> None:
         """Delete confirmed rows."""
@@ -330,5 +335,4 @@ class SqliteStore:
 
     async def waiting(self) -> Waiting:
         """Counts for readiness, metrics and the bound of RULES 4.6, from the indexes alone."""
-        now = self._clock.now().timestamp()
-        return await self._lookup(lambda connection: statements.waiting(connection, now))
+        return await self._lookup(lambda connection: statements.waiting(connection, self.clock.now()))

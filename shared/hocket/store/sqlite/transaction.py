@@ -41,7 +41,7 @@ class SqliteTx(Borrower):
 
     async def write(self, endings: Sequence[Ending]) -> list[Written]:
         """Write the endings; one answer each, in order. After an error the transaction can only roll back."""
-        now = self._clock.now().timestamp()
+        now = self._clock.now().timestamp()  # nothing moves the clock while this transaction holds the lease
         try:
             return await self._kit(lambda connection: statements.write(connection, endings, self._boot, now))
         except Exception as error:

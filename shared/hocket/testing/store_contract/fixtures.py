@@ -1,8 +1,10 @@
 """What the store contract stands on: a clock that is set, rows to write, stores that start and die."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Column, Integer, MetaData, String, Table
@@ -50,10 +52,10 @@ def inbox_row(name: str, state: InboxState, attempt: int, **more: object) -> Inb
     return row._replace(**more)  # type: ignore[arg-type]  # the fields of InboxRow, by name
 
 
-def outbox_row(routing_key: str, *, due: float = START, kind: RowKind = RowKind.EVENT, schedule: str = "") -> OutboxRow:
+def outbox_row(routing_key: str, *, wait: float = 0.0, kind: RowKind = RowKind.EVENT, schedule: str = "") -> OutboxRow:
     """An outbox row that is told apart by its routing key."""
     message = Message("hocket.events", routing_key, b'{"a":1}', "application/json", {"hocket-attempt": 2, "x": "y"})
-    return OutboxRow(kind, message, due, event_id=f"id-{routing_key}", subject="order/1", schedule=schedule)
+    return OutboxRow(kind, message, START, f"id-{routing_key}", subject="order/1", schedule=schedule, wait=wait)
 
 
 def ending(
@@ -75,12 +77,22 @@ def routing(rows: Sequence[OutboxRow]) -> list[str]:
     return [row.message.routing_key for row in rows]
 
 
+def near(seconds: float) -> Any:
+    """About so many seconds, by a clock that a test cannot stop."""
+    return pytest.approx(seconds, abs=5.0)
+
+
 def ledger_row(run: str, state: LedgerState = LedgerState.BEGUN) -> LedgerRow:
     """A ledger row with everything in it, bytes that are no UTF-8 included."""
     return LedgerRow(
         run, "flow", "payments.charge", "order/1", state, "token", "boot-1", key_of("a"), "outside-key",
         b'{"in":1}\x00\xff', (b'{"out":1}', b"\xff\x00"), b'{"failed":1}', 2, START + 0.125,
     )  # fmt: skip
+
+
+def undated(rows: Mapping[str, LedgerRow]) -> dict[str, LedgerRow]:
+    """The rows as they were written: the store dates them by its own clock."""
+    return {run: replace(row, updated=ledger_row(run).updated) for run, row in rows.items()}
 
 
 class StoreHouse:
@@ -90,10 +102,12 @@ class StoreHouse:
         self,
         make: Callable[[Path, str, Clock], CrashableStore],
         lapse: Callable[[Path], Awaitable[None]],
+        step: Callable[[Path, SetClock, float], Awaitable[None]],
         where: Path,
     ) -> None:
         self._make = make
         self._lapse = lapse
+        self._step = step
         self._where = where
         self.open: list[CrashableStore] = []
         self.clock = SetClock()
@@ -107,6 +121,10 @@ class StoreHouse:
         if take_over:
             await store.take_over()
         return store
+
+    async def step(self, seconds: float) -> None:
+        """The store's clock moves by so many seconds; negative: back."""
+        await self._step(self._where, self.clock, seconds)
 
     async def crash(self, store: CrashableStore) -> None:
         """This process is killed, and the time of its leases passes."""
@@ -130,9 +148,13 @@ class StoreSuite:
     async def lapse(self, where: Path) -> None:
         """End the leases of every owner in the database of folder `where`; nothing to do where a lock is the lease."""
 
+    async def step(self, where: Path, clock: SetClock, seconds: float) -> None:
+        """Move the clock by which the store decides; by a server's own clock everything that it keeps moves instead."""
+        clock.move(seconds)
+
     @pytest.fixture
     async def house(self, tmp_path: Path) -> AsyncIterator[StoreHouse]:
         """Stores for one test; all are closed at its end."""
-        house = StoreHouse(self.make, self.lapse, tmp_path)
+        house = StoreHouse(self.make, self.lapse, self.step, tmp_path)
         yield house
         await house.close()

@@ -1,15 +1,14 @@
 """The store contract on purging: deletes only what is final and old, in bounded steps."""
 
-from dataclasses import replace
-
 from hocket.envelope.keys import inbox_key
 from hocket.saga.ledger import LedgerState
 from hocket.store.port import CrashableStore
+from hocket.store.purge import FURTHEST_SECONDS
 from hocket.store.records import Before, Ending, InboxState, Purged
-from hocket.testing.store_contract.fixtures import START, StoreHouse, StoreSuite, ending, ledger_row
+from hocket.testing.store_contract.fixtures import StoreHouse, StoreSuite, ending, key_of, ledger_row, near
 
-#: Seconds; everything before it is old.
-OLD = START + 1000
+#: Seconds between what is old and what is new.
+LATER = 2000.0
 _UUID7 = "019b76da-a800-7000-8000-00000000000{}"  # of the moment of `START`
 
 
@@ -21,11 +20,16 @@ async def purge(store: CrashableStore, before: Before, limit: int = 100) -> list
     return steps
 
 
-def aged(name: str, state: InboxState, updated: float, key: str = "") -> Ending:
-    """An inbox row of this age."""
+async def ago(store: CrashableStore, seconds: float) -> float:
+    """The moment so many seconds ago, by the store's clock."""
+    return (await store.clock.time()).now - seconds
+
+
+def remembered(name: str, state: InboxState, key: str = "", time: float = 0.0) -> Ending:
+    """An inbox row of an event that has this `time`."""
     made = ending(name, state=state)
     assert made.inbox is not None
-    row = made.inbox.row._replace(updated=updated)
+    row = made.inbox.row._replace(updated=time)
     if key:
         row = row._replace(key=inbox_key("shop.pack", "/shop", "a.b", key))
     return made._replace(inbox=made.inbox._replace(row=row))
@@ -38,35 +42,53 @@ class PurgeContract(StoreSuite):
         """RULES 2.7: never what still waits for a retry; what died has a retention of its own."""
         store = await house.start()
         for at, state in enumerate(InboxState):
-            await store.commit([aged(f"old {state}", state, OLD - 1), aged(f"new {state}", state, OLD + 1)])
-            await store.commit([aged("timed", state, OLD - 1, _UUID7.format(at))])
+            await store.commit([remembered(f"old {state}", state)])
+            await store.commit([remembered("timed", state, _UUID7.format(at))])
+        await house.step(LATER)
+        await store.commit([remembered(f"new {state}", state) for state in InboxState])
         keys = {
             name: ending(name).inbox.row.key  # type: ignore[union-attr]  # it has one
             for name in [f"{age} {state}" for age in ("old", "new") for state in InboxState]
         }
-        steps = await purge(store, Before(OLD, OLD - 10, OLD))
+        old, older = await ago(store, LATER / 2), await ago(store, LATER * 2)
+        steps = await purge(store, Before(old, older, old))
         assert sum(step.removed for step in steps) == 4
         left = await store.inbox(list(keys.values()))
         gone = {name for name, key in keys.items() if key not in left}
         assert gone == {"old handled", "old refused"}
-        assert sum(step.removed for step in await purge(store, Before(OLD, OLD, OLD))) == 2
+        assert sum(step.removed for step in await purge(store, Before(old, old, old))) == 2
 
     async def test_a_purge_goes_on_in_bounded_steps(self, house: StoreHouse) -> None:
         """RULES 2.7: each step looks at so many rows, the walk sees each once, and then begins anew."""
         store = await house.start()
-        await store.commit([aged(f"{n:03}", InboxState.HANDLED, OLD - 1) for n in range(25)])
-        steps = await purge(store, Before(OLD, OLD, OLD), limit=10)
+        await store.commit([remembered(f"{n:03}", InboxState.HANDLED) for n in range(25)])
+        await house.step(LATER)
+        before = Before(*[await ago(store, LATER / 2)] * 3)
+        steps = await purge(store, before, limit=10)
         assert [step.removed for step in steps] == [10, 10, 5]
-        await store.commit([aged("again", InboxState.HANDLED, OLD - 1)])
-        assert [step.removed for step in await purge(store, Before(OLD, OLD, OLD))] == [1]
+        await store.commit([remembered("again", InboxState.HANDLED)])
+        await house.step(LATER)
+        before = Before(*[await ago(store, LATER / 2)] * 3)
+        assert [step.removed for step in await purge(store, before)] == [1]
+
+    async def test_a_row_is_remembered_from_the_later_of_two_moments(self, house: StoreHouse) -> None:
+        """RULES 2.7: from its arrival or its event's `time`, which counts for at most a year ahead."""
+        store = await house.start()
+        ahead = {"past": -LATER, "none": 0.0, "soon": 86_400.0, "far": 900 * 86_400.0}
+        now = await ago(store, 0)
+        handled = InboxState.HANDLED
+        await store.commit([remembered(name, handled, time=now + more) for name, more in ahead.items()])
+        rows = await store.inbox([key_of(name) for name in ahead])
+        kept = {name: rows[key_of(name)].updated - now for name in ahead}
+        assert kept == {"past": near(0), "none": near(0), "soon": near(86_400), "far": near(FURTHEST_SECONDS)}
 
     async def test_step_runs_that_may_still_be_undone_stay(self, house: StoreHouse) -> None:
         """RULES 2.7: begun, undoing and unsure runs are not final; tombstones go with the ledger's retention."""
         store = await house.start()
-        rows = [replace(ledger_row(state.value, state), updated=OLD - 1) for state in LedgerState]
-        await store.commit([Ending(ledger=tuple(rows))])
-        await store.commit([Ending(ledger=(replace(ledger_row("new", LedgerState.DONE), updated=OLD + 1),))])
-        await purge(store, Before(OLD, OLD, OLD))
+        await store.commit([Ending(ledger=tuple(ledger_row(state.value, state) for state in LedgerState))])
+        await house.step(LATER)
+        await store.commit([Ending(ledger=(ledger_row("new", LedgerState.DONE),))])
+        await purge(store, Before(*[await ago(store, LATER / 2)] * 3))
         async with store.transaction() as tx:
             left = await tx.ledger([*(state.value for state in LedgerState), "new"])
         assert set(left) == {"begun", "undoing", "unsure", "new"}

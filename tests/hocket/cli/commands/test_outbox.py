@@ -1,7 +1,6 @@
 """`hocket outbox`: what waits and why, also beside a running service; and publishing refused rows again."""
 
 import json
-import time
 from pathlib import Path
 
 import pytest
@@ -19,8 +18,7 @@ async def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SqliteStore:
     monkeypatch.setenv("HOCKET_DATABASE_URL", f"sqlite:///{tmp_path}/{{service}}.db")
     made = SqliteStore(str(tmp_path / "orders.db"), clock=SystemClock(), boot="boot-1", inline=True)
     await made.open()
-    now = time.time()
-    rows = (outbox_row("a.due", due=now - 5), outbox_row("b.later", due=now + 90), outbox_row("c.big", due=now - 60))
+    rows = (outbox_row("a.due"), outbox_row("b.later", wait=90), outbox_row("c.big"))
     [written] = await made.commit([Ending(outbox=rows)])
     await made.refuse(written.outbox[2].id, "PRECONDITION_FAILED - message size too large")
     return made
@@ -51,7 +49,7 @@ async def test_a_refused_row_is_published_again(hocket: Terminal, store: SqliteS
     assert hocket("outbox", "orders", "--retry", "1").status == 1
     ended = hocket("outbox", "orders", "--retry", "3")
     assert (ended.status, ended.out) == (0, "1 rows will be published again.\n")
-    claimed = await store.due(time.time(), None, 10)
+    claimed = await store.due(None, 10)
     assert [row.message.routing_key for row in claimed] == ["c.big"]
     assert (await store.waiting()).refused == 0
     await store.close()

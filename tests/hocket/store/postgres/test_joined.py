@@ -1,7 +1,6 @@
 """An application's own transaction on PostgreSQL, and a look into its outbox."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -44,7 +43,7 @@ async def shop(postgres: PostgresServer, tmp_path: Path) -> AsyncIterator[Shop]:
 async def test_it_stands_and_falls_with_the_applications_commit(shop: Shop) -> None:
     """RULES 2.3, 4.1: nothing before the commit, nothing after a rollback, no owner until claimed."""
     engine, told = shop.engine(shop.schema), []
-    said = ending("k")._replace(outbox=(outbox_row("a", due=time.time() - 1),))
+    said = ending("k")._replace(outbox=(outbox_row("a"),))
     async with engine.connect() as connection:
         joined = await shop.store.join(connection)
         assert [one.won for one in await joined.write([said])] == [True]
@@ -56,10 +55,10 @@ async def test_it_stands_and_falls_with_the_applications_commit(shop: Shop) -> N
         joined = await shop.store.join(connection)
         joined.on_commit(lambda: told.append("committed"))
         await joined.write([said])
-        assert not await shop.store.due(time.time(), None, 10)
+        assert not await shop.store.due(None, 10)
         assert not told
     assert told == ["committed"]
-    assert routing(await shop.store.due(time.time(), None, 10)) == ["a"]
+    assert routing(await shop.store.due(None, 10)) == ["a"]
     async with engine.connect() as connection:
         joined = await shop.store.join(connection)
         assert [one.won for one in await joined.write([said])] == [False]
@@ -78,16 +77,15 @@ async def test_another_schema_is_refused_and_harms_no_transaction(shop: Shop) ->
 
 async def test_a_look_from_outside_and_a_second_chance(shop: Shop) -> None:
     """RULES 4.3: what waits and why, and refused rows are claimed again."""
-    now = time.time()
-    rows = (outbox_row("a.due", due=now - 5), outbox_row("b.later", due=now + 90), outbox_row("c.big", due=now - 60))
+    rows = (outbox_row("a.due"), outbox_row("b.later", wait=90), outbox_row("c.big"))
     [written] = await shop.store.commit([Ending(outbox=rows)])
     await shop.store.refuse(written.outbox[2].id, "too large")
     visit = PostgresOutboxView(shop.url, shop.schema, PostgresSettings())
-    counts = await asyncio.to_thread(visit.counts, now)
+    counts = await asyncio.to_thread(visit.counts)
     assert [each[:3] for each in counts] == [("event", "due", 1), ("event", "later", 1), ("event", "refused", 1)]
     kept = await asyncio.to_thread(visit.rows, 10)
     assert [(row.routing_key, row.reason) for row in kept] == [("c.big", "too large"), ("a.due", ""), ("b.later", "")]
     assert len(await asyncio.to_thread(lambda: visit.rows(10, refused=True))) == 1
     assert await asyncio.to_thread(visit.retry, [written.outbox[0].id]) == 0
     assert await asyncio.to_thread(visit.retry, []) == 1
-    assert routing(await shop.store.due(now, None, 10)) == ["c.big"]
+    assert routing(await shop.store.due(None, 10)) == ["c.big"]

@@ -19,7 +19,7 @@ from hocket.errors import ConfigError, StoreError
 from hocket.store.port import Store
 from hocket.store.records import Ending
 from hocket.store.sqlite.store import QUICK_KEYS, SqliteStore
-from hocket.testing.store_contract.fixtures import START, TABLES, THINGS, ending, key_of, outbox_row, routing
+from hocket.testing.store_contract.fixtures import TABLES, THINGS, ending, key_of, near, outbox_row, routing
 
 #: Seconds in which another process must have answered.
 PATIENCE = 60.0
@@ -91,7 +91,7 @@ async def test_killed_between_write_and_commit(tmp_path: Path, child: asyncio.su
     async with opened(tmp_path / "shop.db") as store:
         await store.take_over()
         assert set(await store.inbox([key_of("committed"), key_of("open")])) == {key_of("committed")}
-        assert routing(await store.due(START, 0, 10)) == ["committed"]
+        assert routing(await store.due(0, 10)) == ["committed"]
         async with store.read() as db:
             assert (await db.execute(select(THINGS))).all() == []
 
@@ -214,21 +214,32 @@ def _shape(path: Path) -> list[object]:
     return shape
 
 
-async def test_tables_of_an_earlier_hocket(tmp_path: Path) -> None:
-    """RULES 10.3: tables of the first schema are led on at the start; what stands in them stays."""
+#: What makes tables of this schema those of an earlier one.
+WITHOUT_WAITS = ("DROP INDEX hocket_outbox_waits", "ALTER TABLE hocket_outbox DROP COLUMN wait")
+EARLIER = {
+    1: (*WITHOUT_WAITS, "DROP TABLE hocket_owners", "DELETE FROM hocket_meta WHERE name = 'least'"),
+    2: (*WITHOUT_WAITS, "ALTER TABLE hocket_owners DROP COLUMN wait"),
+}
+
+
+@pytest.mark.parametrize("schema", EARLIER)
+async def test_tables_of_an_earlier_hocket(tmp_path: Path, schema: int) -> None:
+    """RULES 10.3: tables of each earlier schema are led on at the start; what stands in them stays."""
     path, fresh = tmp_path / "shop.db", tmp_path / "fresh.db"
     async with opened(path) as store:
-        await store.commit([ending("kept", outbox=[outbox_row("kept")])])
+        await store.commit([ending("kept", outbox=[outbox_row("kept"), outbox_row("later", wait=90)])])
     with sqlite3.connect(path) as shell:
-        shell.execute("DROP TABLE hocket_owners")
-        shell.execute("DELETE FROM hocket_meta WHERE name = 'least'")
-        shell.execute("UPDATE hocket_meta SET value = '1' WHERE name = 'schema'")
+        for statement in EARLIER[schema]:
+            shell.execute(statement)
+        shell.execute("UPDATE hocket_meta SET value = ? WHERE name = 'schema'", (str(schema),))
     shell.close()
     for _ in range(2):
         async with opened(path, "next") as store:
             await store.take_over()
             assert set(await store.inbox([key_of("kept")])) == {key_of("kept")}
-            assert routing(await store.due(START, 0, 10)) == ["kept"]
+            assert routing(await store.due(0, 10)) == ["kept"]
+            assert await store.next_due() == near(90)
+            assert await store.clock.put_right() == 0
     async with opened(fresh):
         pass
     assert _shape(path) == _shape(fresh)
