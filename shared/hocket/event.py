@@ -60,6 +60,7 @@ class Heard(BaseModel, metaclass=_Declared):
     __hocket_sensitive__: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls, *, type: str = "", version: int = 1, **unknown: object) -> None:
+        super().__init_subclass__()  # typing.Generic learns its parameters here
         if cls.__module__ == __name__:
             return
         _refuse_unknown(cls, unknown, 'type="order.placed" and version=1')

@@ -28,13 +28,13 @@ def check_scope(
             raise DeclarationError(f"{both}, and {model.__name__}.{name} {fault}")
         if not info.is_required():
             raise DeclarationError(
-                f"{both}, and {model.__name__}.{name} has a default, so that all events without it would have one scope; "
-                "make it required"
+                f"{both}, and {model.__name__}.{name} has a default, so that all events without it would have one "
+                "scope; make it required"
             )
         if not identity.reads_alike(first, model, name, SENSITIVE):
             raise DeclarationError(
-                f"{both}, which are declared differently: {_shown(first, name)} and {_shown(model, name)}; equal values "
-                "might look different, so declare both with one annotation, its validators and constraints included"
+                f"{both}, which are declared differently: {_shown(first, name)} and {_shown(model, name)}; equal "
+                "values might look different, so declare both with one annotation, its validators and constraints included"
             )
 
 

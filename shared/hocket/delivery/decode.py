@@ -76,7 +76,9 @@ def _set_step(arrival: Arrival) -> None:
 
 def scope_of(event: Heard | None, by: tuple[str, ...]) -> str:
     """The scope of a step run: the values of these fields (RULES 5.1)."""
-    return json.dumps([identity.text_of(getattr(event, field)) for field in by], ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(
+        [identity.text_of(getattr(event, field)) for field in by], ensure_ascii=False, separators=(",", ":")
+    )
 
 
 def _set_undo(arrival: Arrival) -> None:

@@ -31,7 +31,9 @@ MAX_INTEGER = 2**31 - 1
 _UTF8 = frozenset({"utf-8", "utf8", "us-ascii"})
 #: What CloudEvents forbids in a text: control characters, halves of surrogate pairs, and characters that are none.
 _CONTROL = re.compile(
-    "[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef" + "".join(chr(p << 16 | e) for p in range(17) for e in (0xFFFE, 0xFFFF)) + "]"
+    "[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef"
+    + "".join(chr(p << 16 | e) for p in range(17) for e in (0xFFFE, 0xFFFF))
+    + "]"
 )
 _NUMBER = re.compile(r"[1-9][0-9]{0,6}")
 _NAME = re.compile(r"[a-z0-9]{1,64}")

@@ -35,8 +35,16 @@ def canonical(value: Json, depth: int = MAX_WRITTEN_DEPTH, *, heard: bool = Fals
         return _long(value) if heard else rfc8785.dumps(cast("Any", value))
     except (UnicodeEncodeError, orjson.JSONEncodeError):  # a plain value fails in orjson for this reason only
         raise Unsayable("data has half of a surrogate pair, which UTF-8 cannot represent") from None
-    except rfc8785.CanonicalizationError as wrong:
-        raise Unsayable(f"data cannot be written as JSON: {wrong}") from None
+    except rfc8785.IntegerDomainError:
+        raise Unsayable(
+            f"data has a whole number beyond {MAX_SAFE}, which not every reader keeps: say it as text"
+        ) from None
+    except rfc8785.FloatDomainError:
+        raise Unsayable(
+            "data has an infinity or NaN, which JSON does not have: say it as text, or leave it out"
+        ) from None
+    except rfc8785.CanonicalizationError:
+        raise Unsayable("data cannot be written as JSON: it holds a value of another type") from None
 
 
 def data_hash(data: Json) -> bytes:

@@ -3,14 +3,13 @@
 from collections.abc import Iterator
 from typing import Annotated, Any
 
-from pydantic import BaseModel, RootModel, Secret, SecretBytes, SecretStr, TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 from pydantic_core import PydanticUndefined
 
 from hocket.errors import DeclarationError
 from hocket.event_data.core_schema import Node, Place, places
 
-_SECRETS = (SecretStr, SecretBytes, Secret)
 #: Kinds of schema that JSON cannot fill, as an error names them.
 _NO_JSON = {
     "callable": "a callable",
@@ -26,8 +25,6 @@ def check(model: type[BaseModel], *, said: bool) -> None:
 
     Raises `DeclarationError`, which names the field and the way out.
     """
-    if issubclass(model, RootModel):
-        raise DeclarationError(f"{model.__qualname__}: an event's data is an object; give it a field instead of a root")
     if model.__pydantic_generic_metadata__["parameters"]:
         raise DeclarationError(
             f"{model.__qualname__}: an event is one type and cannot be generic; use the generic model in a field of it"
@@ -41,10 +38,9 @@ def check(model: type[BaseModel], *, said: bool) -> None:
 
 
 def _unreadable(node: Node) -> Iterator[str]:
-    function = node.get("function")
-    made = node.get("cls") or (function.get("function") if isinstance(function, dict) else None)
-    if isinstance(made, type) and issubclass(made, _SECRETS):
-        yield f"{made.__name__} shows asterisks in place of its value, also in JSON; write Sensitive[str]"
+    written = node.get("serialization", {}).get("function")
+    if getattr(written, "__module__", "") == "pydantic.types" and "secret" in getattr(written, "__name__", ""):
+        yield "SecretStr, SecretBytes and Secret show asterisks in place of the value, also in JSON; write Sensitive[str]"
     if node["type"] in _NO_JSON:
         yield f"this is {_NO_JSON[node['type']]}; use a type that JSON can carry"
 

@@ -38,7 +38,8 @@ def _check_long(event: BaseModel, data: Json) -> None:
         place = ".".join(map(str, next(found, ())))
     if place:
         raise Undecodable(
-            f"data.{place}", "has more digits than a double holds: read it as int where it is whole, else say it as text"
+            f"data.{place}",
+            "has more digits than a double holds: read it as int where it is whole, else say it as text",
         )
 
 
