@@ -61,10 +61,11 @@ class Backoff:
 class Retry:
     """A first attempt and at most `retries` further ones, with exponential backoff and jitter between them.
 
-    `Retry(retries=5)` makes six attempts: the last one is "attempt 6 of 6". The longest wait after the n-th run is `first` * `factor`^(n-1), at most `longest`. With `jitter=True` the wait is
-    random between 0 and that bound; with a number from 0 to 1, that share of the bound is random; with False, the wait
-    is the bound. Only errors of the kinds in `on` are repeated, except those in `never`. A handler that exceeds its
-    timeout raises `TimeoutError`. Raises `DeclarationError` for invalid arguments.
+    `Retry(retries=5)` makes six attempts: the last one is "attempt 6 of 6". The longest wait after the n-th run is
+    `first` * `factor`^(n-1), at most `longest`. With `jitter=True` the wait is random between 0 and that bound; with a
+    number from 0 to 1, that share of the bound is random; with False, the wait is the bound. Only errors of the kinds
+    in `on` are repeated, except those in `never`. A handler that exceeds its timeout raises `TimeoutError`. Raises
+    `DeclarationError` for invalid arguments.
     """
 
     retries: int = 5

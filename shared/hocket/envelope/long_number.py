@@ -1,8 +1,9 @@
-"""Numbers of JSON that a double does not hold: read with all their digits, and written again as they were read. Pure."""
+"""Numbers of JSON that a double does not hold: read with all digits, and written again as they were read. Pure."""
 
 from decimal import Decimal
 from math import copysign, isfinite
 from sys import float_info
+from typing import Self
 
 #: Characters of one number in JSON, and its digits without zeros at the ends.
 MAX_NUMBER_CHARS = 1000
@@ -21,7 +22,7 @@ class LongNumber(float):
 
     text: str
 
-    def __new__(cls, exact: Decimal) -> "LongNumber":
+    def __new__(cls, exact: Decimal) -> Self:
         nearest = float(exact)
         made = super().__new__(cls, nearest if isfinite(nearest) else copysign(float_info.max, nearest))
         sign, digits, exponent = exact.as_tuple()

@@ -40,7 +40,7 @@ def check(model: type[BaseModel], *, said: bool) -> None:
 def _unreadable(node: Node) -> Iterator[str]:
     written = node.get("serialization", {}).get("function")
     if getattr(written, "__module__", "") == "pydantic.types" and "secret" in getattr(written, "__name__", ""):
-        yield "SecretStr, SecretBytes and Secret show asterisks in place of the value, also in JSON; write Sensitive[str]"
+        yield "SecretStr, SecretBytes and Secret show asterisks in place of the value, in JSON too: use Sensitive[str]"
     if node["type"] in _NO_JSON:
         yield f"this is {_NO_JSON[node['type']]}; use a type that JSON can carry"
 

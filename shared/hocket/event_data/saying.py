@@ -103,8 +103,8 @@ def _check_read_again(event: BaseModel, data: bytes) -> None:
     for name in cls.model_fields:
         if not same(getattr(event, name), getattr(again, name)):
             raise Unsayable(
-                f"{cls.__qualname__}.{name} would be heard as another value than it holds: it holds one of another type "
-                "(model_copy and model_construct check nothing), or one that its validator or serializer changes"
+                f"{cls.__qualname__}.{name} would be heard as another value than it holds: it holds one of another "
+                "type (model_copy and model_construct check nothing), or one that its validator or serializer changes"
             )
 
 
@@ -195,7 +195,7 @@ def _model(node: Node, definitions: Mapping[str, Node]) -> Fits:
         if type(value) is not cls:
             return False
         held = value.__dict__
-        return [type(held[name]) for name in names] == wanted and all([fits(held[name]) for name, fits in others])
+        return [type(held[name]) for name in names] == wanted and all(fits(held[name]) for name, fits in others)
 
     def exact(value: Any) -> bool:
         return type(value) is cls and [*map(type, value.__dict__.values())] == wanted

@@ -17,7 +17,7 @@ METACLASS: Any = type(Event)
 
 def model(name: str, base: Any, annotation: Any, *default: object) -> Any:
     """An event whose field `order_id` has this annotation."""
-    inner = {"__annotations__": {"order_id": annotation, "id": str}, "__module__": __name__, "id": "1"}
+    inner: dict[str, Any] = {"__annotations__": {"order_id": annotation, "id": str}, "__module__": __name__, "id": "1"}
     if default:
         inner["order_id"] = default[0]
     words = {"type": f"order.{name.lower()}"} | ({"subject": "order/{id}"} if base is Event else {})

@@ -27,6 +27,6 @@ def test_a_lead_needs_an_address() -> None:
     ],
 )
 def test_a_malformed_lead_is_refused(lead: dict[str, str]) -> None:
-    """No address, control characters, spaces and what nobody sees in an address, and one that is too long to be said."""
+    """No address, control characters, spaces and what nobody sees in an address, and one too long to be said."""
     with pytest.raises(ValidationError):
         NewLead.model_validate(lead)

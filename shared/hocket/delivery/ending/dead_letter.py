@@ -123,10 +123,10 @@ def foreign_of(headers: Mapping[str, object]) -> dict[str, str | int]:
     """
     kept: dict[str, str | int] = {}
     room = FOREIGN_HEADER_BYTES
-    for name, value in _kept(headers).items() if KEPT in headers else headers.items():
+    for name, given in _kept(headers).items() if KEPT in headers else headers.items():
         if name.startswith(NOT_FOREIGN) or name in ROUTING or len(name.encode(errors="replace")) > MAX_NAME_BYTES:
             continue
-        value = _as_text(value)
+        value = _as_text(given)
         if not _is_portable(name) or not isinstance(value, str | int) or not _is_portable(value):
             continue
         room -= len(json.dumps({name: value})) + 2
