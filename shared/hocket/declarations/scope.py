@@ -34,7 +34,7 @@ def check_scope(
         if not identity.reads_alike(first, model, name, SENSITIVE):
             raise DeclarationError(
                 f"{both}, which are declared differently: {_shown(first, name)} and {_shown(model, name)}; equal "
-                "values might look different, so declare both with one annotation, its validators and constraints included"
+                "values might look different: declare both with one annotation, with its validators and constraints"
             )
 
 

@@ -42,7 +42,7 @@ def made(annotation: Any, base: Any = Event, **details: Any) -> Any:
 @pytest.mark.parametrize(
     ("annotation", "details", "sentence"),
     [
-        (SecretStr, {}, r"^Thing\.field: SecretStr, .* show asterisks .*; write Sensitive\[str\]"),
+        (SecretStr, {}, r"^Thing\.field: SecretStr, .* show asterisks .*: use Sensitive\[str\]"),
         (SecretBytes | None, {"default": None}, r"Thing\.field: SecretStr, .* show asterisks"),
         (Secret[int], {}, r"Thing\.field: SecretStr, .* show asterisks"),
         (dict[str, list[Token]], {}, r"Thing\.field\.inner: SecretStr, .* show asterisks"),

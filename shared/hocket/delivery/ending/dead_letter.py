@@ -118,7 +118,7 @@ def _fit(text: str, most: int, *, tail: bool = False) -> str:
 def foreign_of(headers: Mapping[str, object]) -> dict[str, str | int]:
     """Headers that belong neither to hocket nor to the broker, bounded; retry, letter and replay keep them (RULES 1.5).
 
-    Only text, whole numbers and booleans that every broker accepts; timestamps, bytes and fractions become text. Of a
+    Only text and whole numbers that every broker accepts; booleans, timestamps, bytes and fractions become text. Of a
     letter those that it keeps.
     """
     kept: dict[str, str | int] = {}
@@ -126,7 +126,7 @@ def foreign_of(headers: Mapping[str, object]) -> dict[str, str | int]:
     for name, given in _kept(headers).items() if KEPT in headers else headers.items():
         if name.startswith(NOT_FOREIGN) or name in ROUTING or len(name.encode(errors="replace")) > MAX_NAME_BYTES:
             continue
-        value = _as_text(given)
+        value = given if KEPT in headers else _as_text(given)
         if not _is_portable(name) or not isinstance(value, str | int) or not _is_portable(value):
             continue
         room -= len(json.dumps({name: value})) + 2
@@ -139,6 +139,8 @@ def foreign_of(headers: Mapping[str, object]) -> dict[str, str | int]:
 def _as_text(value: object) -> object:
     """A value that AMQP knows and a letter's JSON does not, as text."""
     match value:
+        case bool():
+            return str(value).lower()
         case datetime():
             return rfc3339(value if value.tzinfo else value.replace(tzinfo=UTC))
         case bytes() | bytearray():
@@ -150,10 +152,10 @@ def _as_text(value: object) -> object:
 
 
 def _is_portable(value: str | int) -> bool:
-    """Whether every broker accepts it: UTF-8 text, a boolean or a whole number of 64 bits."""
+    """Whether every broker accepts it: UTF-8 text or a whole number of 64 bits."""
     if isinstance(value, str):
         return value.encode(errors="replace").decode() == value
-    return -(2**63) <= value < 2**63
+    return type(value) is int and -(2**63) <= value < 2**63
 
 
 def _kept(headers: Mapping[str, object]) -> Mapping[str, object]:
