@@ -8,7 +8,7 @@ from services.crm.events import LeadCaptured, LeadSynced
 from services.crm.service import Customers, crm
 
 
-@crm.handler(retry=Retry(8, first=timedelta(seconds=0.3), longest=timedelta(seconds=10)))
+@crm.handler(retry=Retry(retries=7, first=timedelta(seconds=0.3), longest=timedelta(seconds=10)))
 async def enter(lead: LeadCaptured, tx: Tx[Customers]) -> LeadSynced:
     """Enter the lead, outside, under a key that stays the same however often it is asked."""
     contact_id = await tx.use.enter(lead, key=tx.idempotency_key)

@@ -2,9 +2,22 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
-Email = Annotated[str, StringConstraints(max_length=254, pattern=r"^[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+$")]
+#: Longest address in bytes: `lead/ADDRESS`, the subject of what is said, has at most 255.
+MAX_EMAIL_BYTES = 250
+
+
+def _is_address(value: str) -> str:
+    """Refuse characters that nobody sees, such as a zero-width space, and an address that is no subject."""
+    if not value.isprintable():
+        raise ValueError("has a character that cannot be printed")
+    if len(value.encode()) > MAX_EMAIL_BYTES:
+        raise ValueError(f"has more than {MAX_EMAIL_BYTES} bytes")
+    return value
+
+
+Email = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$"), AfterValidator(_is_address)]
 Campaign = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
 

@@ -12,9 +12,9 @@ from services.inventory.domain import NO_ANSWER, NO_STOCK, Refused, Reserved, So
 from services.inventory.events import PaymentCharged, StockRejected, StockReserved
 from services.inventory.service import Stock, inventory
 
-RESERVE_RETRY = Retry(5, first=timedelta(seconds=0.3), longest=timedelta(seconds=3))
+RESERVE_RETRY = Retry(retries=5, first=timedelta(seconds=0.3), longest=timedelta(seconds=3))
 #: Goods that must go back are given back for long before a person has to look.
-RELEASE_RETRY = Retry(20, first=timedelta(seconds=0.5), longest=timedelta(seconds=30))
+RELEASE_RETRY = Retry(retries=20, first=timedelta(seconds=0.5), longest=timedelta(seconds=30))
 
 
 @inventory.handler(retry=RESERVE_RETRY)

@@ -8,7 +8,7 @@ from services.notifications.domain import mail_of
 from services.notifications.events import LeadCaptured, OrderCancelled, OrderConfirmed
 from services.notifications.service import Post, notifications
 
-MAIL_RETRY = Retry(5, first=timedelta(seconds=0.3), longest=timedelta(seconds=3))
+MAIL_RETRY = Retry(retries=5, first=timedelta(seconds=0.3), longest=timedelta(seconds=3))
 
 
 @notifications.handler(retry=MAIL_RETRY)

@@ -48,16 +48,19 @@ async def place(new: NewOrder, key: str) -> tuple[str, str]:
     `KeyUsedOtherwiseError` where the key stands for another order.
     """
     order_id = order_id_of(key)
+    known = None
     async with orders.tx(key=key) as tx:
         if not tx.seen:
             db = await tx.db()
-            await storage.add(db, order_id, new, flow=tx.correlation_id, placed_at=_rfc3339(tx.time))
-            tx.say(OrderPlaced(order_id=order_id, **new.model_dump()))
+            known = await storage.find(db, order_id)  # a key that is older than the inbox remembers
+            if known is None:
+                await storage.add(db, order_id, new, flow=tx.correlation_id, placed_at=_rfc3339(tx.time))
+                tx.say(OrderPlaced(order_id=order_id, **new.model_dump()))
     if tx.seen:  # found at the start, or at the end when the same key was quicker elsewhere
         known = await _find(order_id)
-        if known is not None and known.fingerprint != new.fingerprint():
-            raise KeyUsedOtherwiseError(key)
-    return order_id, tx.correlation_id
+    if known is not None and known.fingerprint != new.fingerprint():
+        raise KeyUsedOtherwiseError(key)
+    return order_id, known.flow if known is not None else tx.correlation_id
 
 
 async def post_order(request: web.Request) -> web.Response:

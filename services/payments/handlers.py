@@ -8,9 +8,9 @@ from services.payments.domain import NO_ANSWER, Charged, Declined, Refused
 from services.payments.events import OrderPlaced, PaymentCharged, PaymentDeclined, PaymentRefunded, StockRejected
 from services.payments.service import Cards, card_api, payments
 
-CHARGE_RETRY = Retry(5, first=timedelta(seconds=0.5), longest=timedelta(seconds=10))
+CHARGE_RETRY = Retry(retries=5, first=timedelta(seconds=0.5), longest=timedelta(seconds=10))
 #: Money that must go back is asked back for long before a person has to look.
-REFUND_RETRY = Retry(20, first=timedelta(seconds=0.5), longest=timedelta(seconds=30))
+REFUND_RETRY = Retry(retries=20, first=timedelta(seconds=0.5), longest=timedelta(seconds=30))
 
 
 @payments.handler(retry=CHARGE_RETRY, breaker=card_api)

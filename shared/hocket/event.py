@@ -5,7 +5,7 @@ class is created; the message says how to fix them.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from string import Formatter
@@ -15,7 +15,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic._internal._model_construction import ModelMetaclass
 from typing_extensions import dataclass_transform
 
+from hocket.envelope import Json
 from hocket.errors import DeclarationError, Unsayable
+from hocket.event_data import identity, saying
+from hocket.event_data.declared import check
 
 #: Longest event type in bytes: with its version it is a routing key, for which AMQP allows 255.
 MAX_TYPE_BYTES = 200
@@ -29,11 +32,12 @@ RESERVED_BEGINNINGS = ("hocket.", "amq")
 _SAID_TYPE = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
 #: Foreign publishers choose their own names; only the characters that a routing key treats as special are excluded.
 _HEARD_TYPE = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
-_SENSITIVE = "hocket.sensitive"
+#: The mark of a sensitive field in its metadata.
+SENSITIVE = "hocket.sensitive"
 
 T = TypeVar("T")
 #: Marks a field as personal or secret, `card_token: Sensitive[str]`: it is masked wherever people see it.
-Sensitive = Annotated[T, _SENSITIVE]
+Sensitive = Annotated[T, SENSITIVE]
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(Field,))
@@ -48,13 +52,15 @@ class Heard(BaseModel, metaclass=_Declared):
     `DeclarationError` when the class is created with invalid keywords.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    # An infinity stays one, so that it is refused instead of said as null.
+    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="constants")
 
     __hocket_type__: ClassVar[str] = ""
     __hocket_version__: ClassVar[int] = 1
     __hocket_sensitive__: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls, *, type: str = "", version: int = 1, **unknown: object) -> None:
+        super().__init_subclass__()  # typing.Generic learns its parameters here
         if cls.__module__ == __name__:
             return
         _refuse_unknown(cls, unknown, 'type="order.placed" and version=1')
@@ -77,6 +83,7 @@ class Heard(BaseModel, metaclass=_Declared):
                 f"{cls.__qualname__}: an event is frozen and ignores unknown fields; remove `frozen` and `extra` from "
                 "its class keywords and model_config"
             )
+        check(cls, said=issubclass(cls, Event))
         cls.__hocket_sensitive__ = tuple(dict.fromkeys(_sensitive_names(cls)))
 
 
@@ -88,7 +95,11 @@ class Event(Heard):
     keywords.
     """
 
+    model_config = ConfigDict(validate_default=True)
+
     __hocket_subject__: ClassVar[str] = ""
+    __hocket_named__: ClassVar[tuple[str, ...]] = ()  # the fields in the subject
+    __hocket_fits__: ClassVar[Callable[[Any], bool] | None] = None
 
     def __init_subclass__(cls, *, type: str = "", subject: str = "", version: int = 1, **unknown: object) -> None:
         _refuse_unknown(cls, unknown, 'type="order.placed", subject="order/{order_id}" and version=1')
@@ -100,21 +111,29 @@ class Event(Heard):
     @classmethod
     def __pydantic_init_subclass__(cls, **words: object) -> None:
         super().__pydantic_init_subclass__(**words)
-        for name in _subject_fields(cls):
+        cls.__hocket_named__ = tuple(_subject_fields(cls))
+        for name in cls.__hocket_named__:
             if name not in cls.model_fields:
                 raise DeclarationError(
                     f"{cls.__qualname__}: subject {cls.__hocket_subject__!r} names {name!r}, which is not one of its "
                     f"fields: {', '.join(cls.model_fields) or 'none'}"
                 )
-            if type(None) in get_args(cls.model_fields[name].annotation):
+            if fault := identity.fault_of(cls.model_fields[name]):
                 raise DeclarationError(
-                    f"{cls.__qualname__}: subject {cls.__hocket_subject__!r} names {name!r}, which may be None; "
-                    "use a field that always has a value"
+                    f"{cls.__qualname__}: subject {cls.__hocket_subject__!r} names {name!r}, which {fault}"
                 )
+        cls.__hocket_fits__ = saying.fits_of(cls)
 
     def subject_of(self) -> str:
         """The subject of this event, `order/4711`."""
-        return self.__hocket_subject__.format_map({name: getattr(self, name) for name in _subject_fields(type(self))})
+        return self.__hocket_subject__.format_map(
+            {name: identity.text_of(getattr(self, name)) for name in self.__hocket_named__}
+        )
+
+
+def data_of(event: Heard) -> dict[str, Json]:
+    """The data of an event as it is said. Raises `Unsayable` where its hearers would read something else."""
+    return saying.data_of(event, type(event).__hocket_fits__ if isinstance(event, Event) else None)
 
 
 E_co = TypeVar("E_co", bound=Event, covariant=True)
@@ -220,18 +239,18 @@ def _subject_fields(cls: type[Event]) -> Iterator[str]:
 def _sensitive_names(cls: type[BaseModel]) -> Iterator[str]:
     """The keys of sensitive fields in the data; a field that contains a sensitive one is sensitive as a whole."""
     for name, info in cls.model_fields.items():
-        if _SENSITIVE in info.metadata or _holds_sensitive(info.annotation, {cls}):
+        if SENSITIVE in info.metadata or _holds_sensitive(info.annotation, {cls}):
             yield name
             yield from (alias for alias in (info.validation_alias, info.serialization_alias) if isinstance(alias, str))
 
 
 def _holds_sensitive(annotation: Any, seen: set[type[BaseModel]]) -> bool:
-    if get_origin(annotation) is Annotated and _SENSITIVE in annotation.__metadata__:
+    if get_origin(annotation) is Annotated and SENSITIVE in annotation.__metadata__:
         return True
     if isinstance(annotation, type) and issubclass(annotation, BaseModel) and annotation not in seen:
         seen.add(annotation)
         return any(
-            _SENSITIVE in info.metadata or _holds_sensitive(info.annotation, seen)
+            SENSITIVE in info.metadata or _holds_sensitive(info.annotation, seen)
             for info in annotation.model_fields.values()
         )
     return any(_holds_sensitive(each, seen) for each in get_args(annotation))

@@ -1,20 +1,21 @@
 """Retry: how often and when a failed attempt is repeated; the kit's own waits too. Pure: chance is passed in."""
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
+from typing import Self, TypeGuard
 
 from hocket.errors import DeclarationError, Reject
 
-#: Highest number of attempts.
-MAX_ATTEMPTS = 1000
+#: Highest number of retries; the first attempt comes before them.
+MAX_RETRIES = 999
 #: Longest wait.
 MAX_WAIT = timedelta(days=30)
 #: Largest factor between two waits.
 MAX_FACTOR = 100.0
 
 
-def is_count(value: object) -> bool:
+def is_count(value: object) -> TypeGuard[int]:
     """Whether a declared number is a whole number of at least 1."""
     return type(value) is int and value >= 1
 
@@ -56,27 +57,40 @@ class Backoff:
         return chance.uniform(bound * (1 - self.jitter), bound) if self.jitter else bound
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Retry:
-    """At most `attempts` runs, with exponential backoff and jitter between them.
+    """A first attempt and at most `retries` further ones, with exponential backoff and jitter between them.
 
-    The longest wait after the n-th run is `first` * `factor`^(n-1), at most `longest`. With `jitter=True` the wait is
-    random between 0 and that bound; with a number from 0 to 1, that share of the bound is random; with False, the wait
-    is the bound. Only errors of the kinds in `on` are repeated, except those in `never`. A handler that exceeds its
-    timeout raises `TimeoutError`. Raises `DeclarationError` for invalid arguments.
+    `Retry(retries=5)` makes six attempts: the last one is "attempt 6 of 6". The longest wait after the n-th run is
+    `first` * `factor`^(n-1), at most `longest`. With `jitter=True` the wait is random between 0 and that bound; with a
+    number from 0 to 1, that share of the bound is random; with False, the wait is the bound. Only errors of the kinds
+    in `on` are repeated, except those in `never`. A handler that exceeds its timeout raises `TimeoutError`. Raises
+    `DeclarationError` for invalid arguments.
     """
 
-    attempts: int = 5
-    first: timedelta = field(default=timedelta(seconds=1), kw_only=True)
-    factor: float = field(default=2.0, kw_only=True)
-    longest: timedelta = field(default=timedelta(seconds=60), kw_only=True)
-    jitter: bool | float = field(default=True, kw_only=True)
-    on: tuple[type[Exception], ...] = field(default=(Exception,), kw_only=True)
-    never: tuple[type[Exception], ...] = field(default=(), kw_only=True)
+    retries: int = 5
+    first: timedelta = timedelta(seconds=1)
+    factor: float = 2.0
+    longest: timedelta = timedelta(seconds=60)
+    jitter: bool | float = True
+    on: tuple[type[Exception], ...] = (Exception,)
+    never: tuple[type[Exception], ...] = ()
+
+    def __new__(cls, *given: object, **named: object) -> Self:
+        """Refuse the forms that counted attempts: `Retry(5)` and `Retry(attempts=5)`."""
+        if given or "attempts" in named:
+            count = given[0] if given else named["attempts"]
+            form = f"Retry({count!r})" if given else f"Retry(attempts={count!r})"
+            fewer = count - 1 if is_count(count) else 5
+            raise DeclarationError(
+                f"{form} counted attempts; name the retries that follow the first attempt: Retry(retries={fewer}) for "
+                f"{fewer + 1} attempts"
+            )
+        return super().__new__(cls)
 
     def __post_init__(self) -> None:
-        if not is_count(self.attempts) or self.attempts > MAX_ATTEMPTS:
-            raise DeclarationError(f"Retry(attempts={self.attempts!r}): give a whole number from 1 to {MAX_ATTEMPTS}")
+        if type(self.retries) is not int or not 0 <= self.retries <= MAX_RETRIES:
+            raise DeclarationError(f"Retry(retries={self.retries!r}): give a whole number from 0 to {MAX_RETRIES}")
         for name, wait in (("first", self.first), ("longest", self.longest)):
             if not is_span(wait) or wait > MAX_WAIT:
                 raise DeclarationError(f"Retry({name}={wait!r}): give a timedelta from 0 to {MAX_WAIT.days} days")
@@ -95,6 +109,11 @@ class Retry:
             raise DeclarationError(
                 f"Retry(never={self.never!r}): give a tuple of exception classes, as in (ValueError,)"
             )
+
+    @property
+    def attempts(self) -> int:
+        """How often a delivery is tried at most: once, and once for each retry."""
+        return 1 + self.retries
 
     def bound(self, used: int) -> timedelta:
         """The longest wait after `used` runs (at least 1)."""

@@ -19,7 +19,7 @@ from hocket import Breaker, Event, Heard, Retry, Scheduled, Service, Tx
 from tests.crash import refused_commits
 
 #: Nothing may be given up for being killed or refused often.
-PATIENT = Retry(500, first=timedelta(seconds=0.2), longest=timedelta(seconds=1))
+PATIENT = Retry(retries=499, first=timedelta(seconds=0.2), longest=timedelta(seconds=1))
 #: How long after its end a sale is archived.
 ARCHIVE_AFTER = timedelta(seconds=1)
 

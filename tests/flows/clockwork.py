@@ -55,7 +55,7 @@ class RemindedHeard(Heard, type="clockwork.reminded"):
 
 clockwork.says(Struck)
 clockwork.says(Reminded)
-retry = Retry(5, first=timedelta(seconds=RETRY), factor=1.0, longest=timedelta(seconds=RETRY), jitter=False)
+retry = Retry(retries=4, first=timedelta(seconds=RETRY), factor=1.0, longest=timedelta(seconds=RETRY), jitter=False)
 
 
 async def note(tx: Tx, what: str, n: int, attempt: int = 1) -> None:

@@ -48,7 +48,7 @@ class Poured(Heard, type="thing.poured"):
     text: str
 
 
-@sieve.handler(retry=Retry(1))
+@sieve.handler(retry=Retry(retries=0))
 async def take(poured: Poured, tx: Tx) -> None:
     """Write it down, whatever signs it has."""
     await (await tx.db()).execute(insert(kept).values(name=poured.name))

@@ -31,7 +31,7 @@ from tests.tcp_proxy import TcpProxy
 PATIENCE = 60.0
 #: Seconds after which a broker that says nothing at all is known to be lost: three of these.
 HEARTBEAT_SECONDS = 1
-BRIEF = Retry(5, first=timedelta(milliseconds=20), longest=timedelta(milliseconds=100))
+BRIEF = Retry(retries=4, first=timedelta(milliseconds=20), longest=timedelta(milliseconds=100))
 
 tables = MetaData()
 written = Table("written", tables, Column("id", Integer, primary_key=True), Column("number", Integer, nullable=False))

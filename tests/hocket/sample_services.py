@@ -33,7 +33,7 @@ FLOW = "0198c5b8-0000-7000-8000-000000000001"
 LONG = timedelta(minutes=5)
 #: Virtual seconds after which a wait fails.
 PATIENCE = 7200.0
-BRIEF = Retry(5, first=timedelta(seconds=1), longest=timedelta(seconds=1))
+BRIEF = Retry(retries=4, first=timedelta(seconds=1), longest=timedelta(seconds=1))
 
 tables = MetaData()
 tolled = Table("tolled", tables, Column("id", Integer, primary_key=True), Column("name", String, nullable=False))

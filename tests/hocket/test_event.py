@@ -120,7 +120,7 @@ def heard(**words: Any) -> type[Heard]:
         ({"type": "a.b", "subject": "order/{a}", "version": True}, "version True is invalid"),
         ({"type": "a.b", "subject": "order/{a}", "version": 0}, "version 0 is invalid"),
         ({"type": "a.b", "subject": "order/{c}"}, "names 'c', which is not one of its fields: a, b"),
-        ({"type": "a.b", "subject": "order/{b}"}, "names 'b', which may be None"),
+        ({"type": "a.b", "subject": "order/{b}"}, r"names 'b', which is str \| None, which may be missing"),
         ({"type": "a.b", "subject": "order/{a.c}"}, "may contain only plain fields"),
         ({"type": "a.b", "subject": "order/{a!r}"}, "may contain only plain fields"),
         ({"type": "a.b", "subject": "order/{a:>5}"}, "may contain only plain fields"),

@@ -10,17 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hocket.errors import DeclarationError, Reject
-from hocket.retry import MAX_ATTEMPTS, MAX_FACTOR, Retry
+from hocket.retry import MAX_FACTOR, MAX_RETRIES, Retry
 
 MICROSECOND = timedelta(microseconds=1)
 SPANS = st.timedeltas(min_value=timedelta(0), max_value=timedelta(days=30))
 
 
-@given(st.integers(1, MAX_ATTEMPTS), SPANS, SPANS, st.integers(1, 10**6), st.integers())
-def test_a_wait_keeps_its_bounds(attempts: int, one: timedelta, other: timedelta, used: int, seed: int) -> None:
+@given(st.integers(0, MAX_RETRIES), SPANS, SPANS, st.integers(1, 10**6), st.integers())
+def test_a_wait_keeps_its_bounds(retries: int, one: timedelta, other: timedelta, used: int, seed: int) -> None:
     """A wait is between 0 and first * 2^(used-1), and at most the longest, however many runs were used."""
     first, longest = sorted((one, other))
-    wait = Retry(attempts, first=first, longest=longest).wait(used, random.Random(seed))
+    wait = Retry(retries=retries, first=first, longest=longest).wait(used, random.Random(seed))
     assert timedelta(0) <= wait <= longest
     assert wait // MICROSECOND <= first // MICROSECOND * 2 ** (used - 1)
 
@@ -53,10 +53,26 @@ def test_jitter_is_full() -> None:
     assert 1.8 < sum(waits) / 1000 < 2.2
 
 
-@given(st.integers(1, 50), st.integers(1, 60))
-def test_attempts_are_counted(attempts: int, used: int) -> None:
-    """A run is repeated while attempts are left."""
-    assert Retry(attempts).again(ValueError(), used) == (used < attempts)
+@given(st.integers(0, 50), st.integers(1, 60))
+def test_retries_follow_the_first_attempt(retries: int, used: int) -> None:
+    """Five retries are six attempts; a run is repeated while retries are left."""
+    assert Retry(retries=retries).again(ValueError(), used) == (used <= retries)
+    assert Retry(retries=retries).attempts == retries + 1
+    assert (Retry().retries, Retry().attempts) == (5, 6)
+
+
+@pytest.mark.parametrize(
+    ("given_", "named", "sentence"),
+    [
+        ((5,), {}, r"Retry\(5\) counted attempts; .*: Retry\(retries=4\) for 5 attempts"),
+        ((), {"attempts": 3}, r"Retry\(attempts=3\) counted attempts; .*: Retry\(retries=2\) for 3 attempts"),
+        (("x",), {}, r"Retry\('x'\) counted attempts; .*: Retry\(retries=5\) for 6 attempts"),
+    ],
+)
+def test_a_number_of_attempts_is_refused(given_: tuple[Any, ...], named: dict[str, Any], sentence: str) -> None:
+    """A bare number was taken for attempts by some and for retries by others; the sentence says what to write."""
+    with pytest.raises(DeclarationError, match=sentence):
+        Retry(*given_, **named)
 
 
 def test_some_errors_are_never_repeated() -> None:
@@ -83,19 +99,19 @@ def test_only_errors_of_on_are_repeated() -> None:
 
 def test_a_retry_is_a_value() -> None:
     """Equal declarations are equal, can be hashed and cannot be changed."""
-    assert Retry(3) == Retry(attempts=3)
-    assert len({Retry(3), Retry(3)}) == 1
+    assert Retry() == Retry(retries=5)
+    assert len({Retry(retries=3), Retry(retries=3)}) == 1
     with pytest.raises(AttributeError):
-        Retry(3).attempts = 4  # type: ignore[misc]  # what must not be possible
+        Retry(retries=3).retries = 4  # type: ignore[misc]  # what must not be possible
 
 
 @pytest.mark.parametrize(
     "words",
     [
-        {"attempts": 0},
-        {"attempts": True},
-        {"attempts": "5"},
-        {"attempts": MAX_ATTEMPTS + 1},
+        {"retries": -1},
+        {"retries": True},
+        {"retries": "5"},
+        {"retries": MAX_RETRIES + 1},
         {"first": timedelta(seconds=-1)},
         {"first": 1.0},
         {"longest": timedelta(days=31)},

@@ -146,12 +146,12 @@ def test_options_of_a_handler_have_defaults() -> None:
     """Five attempts, a minute, no breaker, an inbox row; and what is given instead."""
     service = things()
     service.handler(make)
-    service.handler(name="watch", retry=Retry(2), timeout=timedelta(seconds=1), idempotent=True)(look)
+    service.handler(name="watch", retry=Retry(retries=1), timeout=timedelta(seconds=1), idempotent=True)(look)
     plain, given = service.declarations.subscriptions.values()
     assert (plain.retry, plain.breaker, plain.timeout, plain.idempotent) == (Retry(), None, HANDLER_TIMEOUT, False)
     assert (given.queue, given.retry, given.timeout, given.idempotent) == (
         "things.watch",
-        Retry(2),
+        Retry(retries=1),
         timedelta(seconds=1),
         True,
     )
@@ -191,9 +191,9 @@ def test_an_undo_has_its_own_options() -> None:
     service.handler(make)
     with pytest.raises(DeclarationError, match=r"by=3 does not name fields; write by="):
         service.undo(make, Made, by=3)(unmake)
-    service.undo(make, Made, by=("id",), retry=Retry(9))(unmake)
+    service.undo(make, Made, by=("id",), retry=Retry(retries=8))(unmake)
     undo = service.declarations.subscriptions["things.unmake"]
-    assert (undo.undo.by, undo.retry) == (("id",), Retry(9))
+    assert (undo.undo.by, undo.retry) == (("id",), Retry(retries=8))
 
 
 async def outside_tx(event: Asked, tx: Outside) -> None:

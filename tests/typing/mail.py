@@ -43,7 +43,7 @@ class OrderCancelled(Heard, type="order.cancelled"):
     reason: str
 
 
-@notifications.handler(retry=Retry(8, factor=3, jitter=0.5, on=(OSError,)), formerly="tell")
+@notifications.handler(retry=Retry(retries=7, factor=3, jitter=0.5, on=(OSError,)), formerly="tell")
 async def tell_customer(event: OrderConfirmed | OrderCancelled, tx: Tx[Mail]) -> None:
     """Inform the customer in both cases."""
     text = event.reason if isinstance(event, OrderCancelled) else "confirmed"

@@ -105,7 +105,7 @@ class PaymentRefunded(Event, type="payment.refunded", subject="order/{order_id}"
     order_id: str
 
 
-@payments.handler(retry=Retry(5), breaker=card_api)
+@payments.handler(retry=Retry(retries=5), breaker=card_api)
 async def charge(order: OrderPlaced, tx: Tx[Uses]) -> PaymentCharged | PaymentDeclined:
     """Charge the card in an outside call."""
     if order.total_cents <= 0:

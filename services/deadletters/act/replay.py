@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.clock import rfc3339
-from hocket.envelope import CONTENT_TYPE, encode
+from hocket.envelope import CONTENT_TYPE, ENCODING, encode
 from hocket.envelope.keys import death_id
 from hocket.errors import HocketError
 from hocket.observe import Raw
@@ -83,7 +83,8 @@ def _raw(letter: Any, headers: dict[str, Any]) -> Raw:
     if is_binary(letter):
         envelope = envelope_of(letter.body, letter.content_type, headers)
         if envelope is not None:
-            return Raw(encode(envelope), headers, content_type=CONTENT_TYPE)
+            unpacked = {name: value for name, value in headers.items() if name != ENCODING}
+            return Raw(encode(envelope, heard=True), unpacked, content_type=CONTENT_TYPE)
     return Raw(letter.body, headers, content_type=letter.content_type)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from hocket.broker.topology import Topology, of_service, routing_key
+from hocket.declarations.scope import check_scope
 from hocket.declarations.subscription import EventName, Subscription, Undo, name_of
 from hocket.declarations.versions import (
     Downcast,
@@ -222,11 +223,5 @@ def _check_step(step: Subscription, undone_by: Subscription, undo: Undo) -> None
                 f"too; add it to the third parameter: why: {' | '.join(each.__name__ for each in failures)} | "
                 f"{model.__name__}"
             )
-    read: tuple[type[Heard], ...] = (*step.heard, *failures)
     for name in undo.by:
-        for each in read:
-            if name not in each.model_fields:
-                raise DeclarationError(
-                    f"{undone_by.queue}: by={name!r} must be a field of the input and of every failure, but "
-                    f"{each.__name__} has no such field; add it there or name another"
-                )
+        check_scope(name, step.heard, failures, undo.did, undone_by.queue)

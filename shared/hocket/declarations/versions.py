@@ -4,8 +4,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from hocket.envelope import Received
 from hocket.errors import DeclarationError
 from hocket.event import Event, Heard
+from hocket.event_data.reading import read
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +26,9 @@ class UpcastPath:
     gives: type[Heard]
     upcasts: tuple[Upcast, ...] = ()
 
-    def read(self, data: Any) -> Heard:
-        """The event as the handler hears it. Raises what pydantic or an upcast raises."""
-        event = self.model.model_validate(data)
+    def read(self, received: Received) -> Heard:
+        """The event as the handler hears it. Raises what pydantic or an upcast raises, `Undecodable` for a number."""
+        event: Heard = read(self.model, received)
         for each in self.upcasts:
             event = each.call(event)
         return event

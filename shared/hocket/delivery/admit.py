@@ -1,7 +1,6 @@
 """Station admit: looks up the inbox rows of a batch at once; commits `begun` for its steps."""
 
 import asyncio
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -16,7 +15,7 @@ from hocket.delivery import decide
 from hocket.delivery.arrival import Arrival, Role
 from hocket.delivery.decode import sentence
 from hocket.delivery.ending.error_text import text_of
-from hocket.envelope.cloudevent import CONTENT_TYPE, Envelope, decode, encode
+from hocket.envelope.cloudevent import CONTENT_TYPE, Received, canonical, encode, read
 from hocket.envelope.keys import digest, outside_key
 from hocket.errors import StoreError, Undecodable
 from hocket.event import Heard
@@ -143,7 +142,7 @@ class Admission:
             boot=boot,
             inbox_key=arrival.key,
             step_key=outside_key(arrival.key),
-            input=encode(arrival.known),
+            input=encode(arrival.known, heard=True),
             replay=bool(arrival.replay),
             now=now.timestamp(),
         )
@@ -192,30 +191,33 @@ class Admission:
         arrival.event = _read(self.subscriptions[undo.step], self._open(row.input))
         done = [_result(arrival.subscription, self._open(each)) for each in row.results]
         arrival.did = done if undo.many else (done[-1] if done else None)
-        why = self._open(json.dumps(arrival.known.data["why"]).encode())
-        path = arrival.subscription.upcast_path(why.type, why.version)
+        why = self._open(canonical(arrival.known.data["why"], heard=True))
+        type_, version = why.envelope.type, why.envelope.version
+        path = arrival.subscription.upcast_path(type_, version)
         if path is not None:
-            arrival.why = path.read(why.data)
+            arrival.why = path.read(why)
             return
-        arrival.outcome = Bury("version", f"{arrival.subscription.queue} reads no {why.type} version {why.version}")
+        arrival.outcome = Bury("version", f"{arrival.subscription.queue} reads no {type_} version {version}")
 
-    def _open(self, body: bytes) -> Envelope:
-        return decode(body, CONTENT_TYPE, {}, self.runtime.clock.now())
+    def _open(self, body: bytes) -> Received:
+        return read(body, CONTENT_TYPE, {}, self.runtime.clock.now())
 
 
-def _read(step: Subscription, envelope: Envelope) -> Heard:
+def _read(step: Subscription, received: Received) -> Heard:
+    envelope = received.envelope
     path = step.upcast_path(envelope.type, envelope.version)
     if path is None:
         raise Undecodable("input", f"{step.queue} no longer reads {envelope.type} version {envelope.version}")
-    return path.read(envelope.data)
+    return path.read(received)
 
 
-def _result(subscription: Subscription, envelope: Envelope) -> Heard:
+def _result(subscription: Subscription, received: Received) -> Heard:
     """The result of a step, perhaps in an older version."""
+    envelope = received.envelope
     path = subscription.results.get((envelope.type, envelope.version))
     if path is None:
         raise Undecodable("results", f"{subscription.queue} no longer reads {envelope.type} version {envelope.version}")
-    return path.read(envelope.data)
+    return path.read(received)
 
 
 def judge(arrival: Arrival) -> None:

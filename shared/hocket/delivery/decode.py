@@ -6,10 +6,11 @@ from pydantic import ValidationError
 
 from hocket.delivery.arrival import FIRST_ATTEMPT, Arrival, Role, run_of
 from hocket.delivery.ending.error_text import clean, text_of
-from hocket.envelope.cloudevent import UNDO_TYPE, read
+from hocket.envelope.cloudevent import UNDO_TYPE, hash_of, read
 from hocket.envelope.keys import inbox_key
 from hocket.errors import Undecodable
 from hocket.event import Heard
+from hocket.event_data import identity
 from hocket.outcome import Bury
 
 PROMISE = "bytes become envelope and event in one pass; what cannot be read is buried at once, without retries"
@@ -31,11 +32,12 @@ def decode(arrival: Arrival) -> None:
     replay = delivery.headers.get("hocket-replay")
     arrival.replay = replay if isinstance(replay, str) and len(replay) <= MAX_REPLAY_CHARS else ""
     try:
-        arrival.envelope, arrival.hash = read(delivery.body, delivery.content_type, delivery.headers, arrival.began)
+        received = read(delivery.body, delivery.content_type, delivery.headers, arrival.began)
     except Undecodable as broken:
         arrival.outcome = Bury("undecodable", text_of(broken), row=False)
         return
-    envelope, subscription = arrival.envelope, arrival.subscription
+    envelope, subscription = received.envelope, arrival.subscription
+    arrival.envelope, arrival.hash = envelope, hash_of(received.data)
     arrival.key = inbox_key(subscription.identity, envelope.source, envelope.type, envelope.idempotency_key)
     if envelope.type == UNDO_TYPE:
         _set_undo(arrival)
@@ -50,7 +52,7 @@ def decode(arrival: Arrival) -> None:
         )
         return
     try:
-        arrival.event = path.read(envelope.data)
+        arrival.event = path.read(received)
     except ValidationError as broken:
         arrival.outcome = Bury("invalid", sentence(broken), row=False)
         return
@@ -74,7 +76,9 @@ def _set_step(arrival: Arrival) -> None:
 
 def scope_of(event: Heard | None, by: tuple[str, ...]) -> str:
     """The scope of a step run: the values of these fields (RULES 5.1)."""
-    return json.dumps([str(getattr(event, field)) for field in by], ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(
+        [identity.text_of(getattr(event, field)) for field in by], ensure_ascii=False, separators=(",", ":")
+    )
 
 
 def _set_undo(arrival: Arrival) -> None:

@@ -3,22 +3,22 @@
 It is the only place that acts on an outcome.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 from hocket.broker.port import Message
 from hocket.clock import rfc3339
 from hocket.declarations.subscription import EventName, Subscription, name_of
 from hocket.delivery.arrival import Arrival, Role
 from hocket.delivery.ending import ledger as of_ledger
-from hocket.delivery.ending.dead_letter import body_of, foreign_of, identity_of, letter
+from hocket.delivery.ending.dead_letter import body_of, headers_of, identity_of, letter
 from hocket.delivery.ending.error_text import clean, text_of
 from hocket.delivery.ending.history import HISTORY_ATTEMPTS, attempt_of, history_of
 from hocket.delivery.ending.ledger import UNCHANGED, LedgerChange
 from hocket.delivery.ending.receipt import receipt as receipt_of
 from hocket.delivery.poison import ALONE, STARTED
+from hocket.envelope.canonical_json import MAX_WRITTEN_DEPTH, Json, read_json
 from hocket.event import Death, Event, Scheduled
 from hocket.outbox.builder import Causation, OutboxBuilder
 from hocket.outcome import Again, Attempt, Bury, Done, GiveBack, Obsolete, Refused, Seen
@@ -96,7 +96,7 @@ class Recorder:
         if not of_ledger.is_owned(arrival, ledger, self.instance.boot):
             return self.fence(arrival, ledger), False
         known = arrival.attempt - 1 if again.deferred else arrival.attempt
-        headers = {**foreign_of(arrival.delivery.headers), "hocket-attempt": known + 1}
+        headers = {**headers_of(arrival), "hocket-attempt": known + 1}
         if arrival.replay:
             headers["hocket-replay"] = arrival.replay
         if arrival.known.traceparent:
@@ -165,7 +165,8 @@ class Recorder:
     def _undo(self, arrival: Arrival, order: UndoOrder) -> OutboxRow:
         subscription = arrival.subscription
         queue = subscription.undone_by.queue if subscription.undone_by is not None else subscription.queue
-        return self.builder.undo(order, queue, json.loads(order.why), arrival.known)
+        why = cast("dict[str, Json]", read_json(order.why, depth=MAX_WRITTEN_DEPTH))
+        return self.builder.undo(order, queue, why, arrival.known)
 
     def _letter_row(self, arrival: Arrival, message: Message) -> OutboxRow:
         return OutboxRow(RowKind.LETTER, message, arrival.ended.timestamp(), inbox_key=arrival.key)

@@ -3,6 +3,30 @@
 Imports `errors` and `clock` alone. Used by every room that reads, writes or identifies an event.
 """
 
-from hocket.envelope.cloudevent import CONTENT_TYPE, UNDO_TYPE, Envelope, Json, data_hash, decode, encode, read
+from hocket.envelope.cloudevent import (
+    CONTENT_TYPE,
+    UNDO_TYPE,
+    Envelope,
+    Json,
+    Received,
+    canonical,
+    data_hash,
+    decode,
+    encode,
+    read,
+)
+from hocket.envelope.packing import ENCODING
 
-__all__ = ["CONTENT_TYPE", "UNDO_TYPE", "Envelope", "Json", "data_hash", "decode", "encode", "read"]
+__all__ = [
+    "CONTENT_TYPE",
+    "ENCODING",
+    "UNDO_TYPE",
+    "Envelope",
+    "Json",
+    "Received",
+    "canonical",
+    "data_hash",
+    "decode",
+    "encode",
+    "read",
+]

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import cast
 
+from hocket.clock import rfc3339
 from hocket.errors import Undecodable
 
 #: Content type of everything hocket publishes.
@@ -28,7 +29,12 @@ KNOWN_SCHEMAS = 1024
 MAX_INTEGER = 2**31 - 1
 
 _UTF8 = frozenset({"utf-8", "utf8", "us-ascii"})
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+#: What CloudEvents forbids in a text: control characters, halves of surrogate pairs, and characters that are none.
+_CONTROL = re.compile(
+    "[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef"
+    + "".join(chr(p << 16 | e) for p in range(17) for e in (0xFFFE, 0xFFFF))
+    + "]"
+)
 _NUMBER = re.compile(r"[1-9][0-9]{0,6}")
 _NAME = re.compile(r"[a-z0-9]{1,64}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
@@ -83,10 +89,17 @@ def check_texts(whole: dict[str, object]) -> None:
 
 
 def _check_text(name: str, value: str, most: int) -> None:
+    if fault := text_fault(value, most):
+        raise Undecodable(name, fault)
+
+
+def text_fault(value: str, most: int = MAX_ATTRIBUTE_BYTES) -> str:
+    """Why a text may not be an attribute, "" where it may: one rule for what is said and what is read."""
     if not value.isprintable() and _CONTROL.search(value):
-        raise Undecodable(name, "has a control character")
+        return "has a control character"
     if len(value) > most or (not value.isascii() and len(value.encode()) > most):
-        raise Undecodable(name, f"is longer than {most} bytes")
+        return f"is longer than {most} bytes"
+    return ""
 
 
 def derived_subject(type: str, id: str) -> str:
@@ -169,7 +182,7 @@ def take_extensions(whole: dict[str, object], into: dict[str, str | int | bool])
 
 
 def unpacked(name: str, value: object) -> object:
-    """A header's value as an attribute: bytes become text, an AMQP timestamp in milliseconds becomes a moment."""
+    """A header's value as an attribute: bytes and AMQP timestamps become text, `time` in milliseconds a moment."""
     if isinstance(value, bytes | bytearray):
         try:
             return bytes(value).decode()
@@ -180,6 +193,8 @@ def unpacked(name: str, value: object) -> object:
             return datetime.fromtimestamp(value / 1000, UTC)
         except (ValueError, OverflowError, OSError):
             raise Undecodable("time", "is not an existing moment") from None
+    if name != "time" and isinstance(value, datetime):
+        return rfc3339(value.replace(tzinfo=UTC) if value.tzinfo is None else value)
     return value
 
 

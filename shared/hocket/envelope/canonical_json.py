@@ -5,12 +5,12 @@ Everything that can be read can be written, and every writer produces the same b
 
 import json
 from hashlib import blake2b
-from math import isfinite
 from typing import Any, NoReturn, cast
 
 import orjson
 import rfc8785
 
+from hocket.envelope.long_number import LongNumber, number_of, whole_of
 from hocket.errors import Undecodable, Unsayable
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
@@ -21,32 +21,42 @@ MAX_DEPTH = 64
 MAX_WRITTEN_DEPTH = MAX_DEPTH + 4
 #: Largest integer that every JSON reader represents exactly (I-JSON, RFC 7493).
 MAX_SAFE = 2**53 - 1
-#: Characters of an integer that can be a double (below 1e21: 21 digits and a sign).
-_MAX_DIGITS = 22
 
 
-def canonical(value: Json, depth: int = MAX_WRITTEN_DEPTH) -> bytes:
-    """The canonical bytes of a JSON value (RFC 8785). Raises `Unsayable` if it is not one, or deeper than `depth`."""
+def canonical(value: Json, depth: int = MAX_WRITTEN_DEPTH, *, heard: bool = False) -> bytes:
+    """The canonical bytes of a JSON value (RFC 8785). Raises `Unsayable` if it is not one, or deeper than `depth`.
+
+    Numbers that a double does not hold are refused, since not every reader would read them exactly; `heard`: the value
+    was read, not made, and such numbers are written with all their digits.
+    """
     try:
         if _plain(value, depth):
             return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-        return rfc8785.dumps(cast("Any", value))
+        return _long(value) if heard else rfc8785.dumps(cast("Any", value))
     except (UnicodeEncodeError, orjson.JSONEncodeError):  # a plain value fails in orjson for this reason only
         raise Unsayable("data has half of a surrogate pair, which UTF-8 cannot represent") from None
-    except rfc8785.CanonicalizationError as wrong:
-        raise Unsayable(f"data cannot be written as JSON: {wrong}") from None
+    except rfc8785.IntegerDomainError:
+        raise Unsayable(
+            f"data has a whole number beyond {MAX_SAFE}, which not every reader keeps: say it as text"
+        ) from None
+    except rfc8785.FloatDomainError:
+        raise Unsayable(
+            "data has an infinity or NaN, which JSON does not have: say it as text, or leave it out"
+        ) from None
+    except rfc8785.CanonicalizationError:
+        raise Unsayable("data cannot be written as JSON: it holds a value of another type") from None
 
 
 def data_hash(data: Json) -> bytes:
     """A hash of 16 bytes over the canonical data: two encodings of the same data have the same hash (RULES 2.5)."""
-    return hash_of(canonical(data))
+    return hash_of(canonical(data, heard=True))
 
 
 def read_json(raw: bytes, place: str = "body", depth: int = MAX_DEPTH) -> Json:
     """Read JSON that every reader understands alike. Raises `Undecodable(place, …)`.
 
-    Refused are invalid UTF-8, NaN and Infinity, numbers that a double cannot represent exactly, duplicate keys, halves
-    of surrogate pairs, and nesting deeper than `depth`.
+    Refused are invalid UTF-8, NaN and Infinity, duplicate keys, halves of surrogate pairs, and nesting deeper than
+    `depth`. A number that a double does not hold is kept with all its digits: whoever reads its field decides.
     """
     try:
         text = raw.decode()
@@ -93,30 +103,12 @@ def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     return found
 
 
-def _whole(text: str) -> int | float:
-    """An integer; beyond `MAX_SAFE` only if the text is the canonical text of a double."""
-    if len(text) <= 15:
-        return int(text)
-    if len(text) <= _MAX_DIGITS:
-        if -MAX_SAFE <= (number := int(text)) <= MAX_SAFE:
-            return number
-        if rfc8785.dumps(float(number)) == text.encode():
-            return float(number)
-    raise ValueError("has a number that not every reader represents exactly")
-
-
-def _fraction(text: str) -> float:
-    if not isfinite(number := float(text)):
-        raise ValueError("has a number that is too large")
-    return number
-
-
 def _constant(name: str) -> NoReturn:
     raise ValueError(f"has {name}, which is not a JSON number")
 
 
 _decode = json.JSONDecoder(
-    object_pairs_hook=_object, parse_int=_whole, parse_float=_fraction, parse_constant=_constant
+    object_pairs_hook=_object, parse_int=whole_of, parse_float=number_of, parse_constant=_constant
 ).decode
 
 
@@ -146,6 +138,29 @@ def _plain(value: Json, depth: int) -> bool:
     else:
         return False
     return plain
+
+
+def _long(value: Json) -> bytes:
+    """As `rfc8785.dumps`, for values with numbers that a double does not hold."""
+    if type(value) is LongNumber:
+        return value.text.encode()
+    if type(value) is int and not -MAX_SAFE <= value <= MAX_SAFE:
+        return str(value).encode()
+    if isinstance(value, list | tuple):
+        return b"[" + b",".join([_long(each) for each in value]) + b"]"
+    if isinstance(value, dict):
+        names = sorted(value, key=lambda name: name.encode("utf-16-be"))
+        return b"{" + b",".join([rfc8785.dumps(name) + b":" + _long(value[name]) for name in names]) + b"}"
+    return rfc8785.dumps(value)
+
+
+def has_long(value: Json) -> bool:
+    """Whether it contains a number that a double does not hold."""
+    if isinstance(value, dict):
+        return any(has_long(each) for each in value.values())
+    if isinstance(value, list):
+        return any(has_long(each) for each in value)
+    return type(value) is LongNumber or (type(value) is int and not -MAX_SAFE <= value <= MAX_SAFE)
 
 
 def within(value: Json, depth: int) -> bool:

@@ -32,12 +32,14 @@ from hocket.envelope.canonical_json import (
     Json,
     canonical,
     data_hash,
+    has_long,
     hash_of,
     read_canonical,
     read_json,
     within,
 )
 from hocket.envelope.keys import correlation_of
+from hocket.envelope.packing import ENCODING, unpack
 from hocket.errors import Undecodable
 
 __all__ = [
@@ -45,10 +47,12 @@ __all__ = [
     "UNDO_TYPE",
     "Envelope",
     "Json",
+    "Received",
     "canonical",
     "data_hash",
     "decode",
     "encode",
+    "hash_of",
     "read",
     "read_json",
 ]
@@ -85,8 +89,19 @@ class Envelope(NamedTuple):
     extensions: Mapping[str, str | int | bool] = MappingProxyType({})  # of foreign publishers
 
 
-def encode(envelope: Envelope) -> bytes:
-    """The body of an event: canonical structured CloudEvents JSON. Raises `Unsayable` if the data is not JSON."""
+class Received(NamedTuple):
+    """An event as it was read: the envelope, its data as canonical JSON, and what is in there."""
+
+    envelope: Envelope
+    data: bytes
+    long: bool = False  # a number in the data has more digits than a double holds
+
+
+def encode(envelope: Envelope, *, heard: bool = False) -> bytes:
+    """The body of an event: canonical structured CloudEvents JSON. Raises `Unsayable` if the data is not JSON.
+
+    `heard`: the data was read from a delivery, and its numbers are written as they were read.
+    """
     data = envelope.data
     whole: dict[str, Json] = {
         "correlationid": envelope.correlation_id,
@@ -111,7 +126,7 @@ def encode(envelope: Envelope) -> bytes:
         whole["tracestate"] = envelope.tracestate
     if envelope.extensions:
         whole.update(envelope.extensions)
-    return canonical(whole, MAX_WRITTEN_DEPTH if envelope.type == UNDO_TYPE else MAX_DEPTH + 1)
+    return canonical(whole, MAX_WRITTEN_DEPTH if envelope.type == UNDO_TYPE else MAX_DEPTH + 1, heard=heard)
 
 
 def decode(body: bytes, content_type: str, headers: Mapping[str, object], now: datetime) -> Envelope:
@@ -119,20 +134,23 @@ def decode(body: bytes, content_type: str, headers: Mapping[str, object], now: d
 
     Raises `Undecodable` with the attribute, `body`, `data` or `content_type`, and the cause; it never quotes the data.
     """
-    return read(body, content_type, headers, now)[0]
+    return read(body, content_type, headers, now).envelope
 
 
-def read(body: bytes, content_type: str, headers: Mapping[str, object], now: datetime) -> tuple[Envelope, bytes]:
-    """As `decode`, with the `data_hash` of the data. For a body that hocket wrote, it hashes a slice of the bytes."""
+def read(body: bytes, content_type: str, headers: Mapping[str, object], now: datetime) -> Received:
+    """As `decode`, with the data as canonical JSON. For a body that hocket wrote, that is a slice of its bytes."""
+    if (packing := headers.get(ENCODING)) is not None:
+        body = unpack(body, packing)
     if content_type == CONTENT_TYPE and body.startswith(_BEGINNINGS):
         whole = read_canonical(body, MAX_DEPTH + 1)
         if isinstance(whole, dict) and type(whole.get("data")) is dict and "datacontenttype" in whole:
             envelope = _envelope(cast("dict[str, object]", whole), now, binary=False)
             if not envelope.extensions:  # one of them could stand between `_DATA` and `_BEHIND_DATA`
-                return envelope, hash_of(body[body.index(_DATA) + len(_DATA) : body.rindex(_BEHIND_DATA)])
-            return envelope, data_hash(dict(envelope.data))
+                return Received(envelope, body[body.index(_DATA) + len(_DATA) : body.rindex(_BEHIND_DATA)])
+            return Received(envelope, canonical(dict(envelope.data)))
     envelope = _read(body, content_type, headers, now)
-    return envelope, data_hash(dict(envelope.data))
+    data = dict(envelope.data)
+    return Received(envelope, canonical(data, heard=True), has_long(data))
 
 
 def _read(body: bytes, content_type: str, headers: Mapping[str, object], now: datetime) -> Envelope:

@@ -13,12 +13,12 @@ from hocket.broker.port import Headers, Message
 from hocket.broker.topology import EVENTS, routing_key
 from hocket.clock import Clock
 from hocket.declarations.subscription import EventName, name_of
-from hocket.envelope.attributes import MAX_ATTRIBUTE_BYTES
-from hocket.envelope.cloudevent import CONTENT_TYPE, UNDO_TYPE, Envelope, Json, encode
+from hocket.envelope.attributes import text_fault
+from hocket.envelope.cloudevent import CONTENT_TYPE, UNDO_TYPE, Envelope, Json, canonical, encode
 from hocket.envelope.ids import Ids
 from hocket.envelope.keys import derived_key, undo_key
 from hocket.errors import Unsayable
-from hocket.event import Event, Scheduled, schedule_name
+from hocket.event import Event, Scheduled, data_of, schedule_name
 from hocket.saga.ledger import UndoOrder
 from hocket.store.records import OutboxRow, RowKind
 from hocket.telemetry.signals import Saying, Signals
@@ -79,12 +79,10 @@ class OutboxBuilder:
             kind = type(event).__name__
             raise Unsayable(f"{subscription} says {kind}, which is not an Event: say one that it declares")
         self._declared(event, subscription, allowed)
-        try:
-            size = len(event.__pydantic_serializer__.to_json(event))
-        except ValueError:  # the envelope's encoder raises the error with its reason
-            return
-        if size > self.max_bytes:
-            raise self._too_big(type(event).__hocket_type__, event.subject_of(), size)
+        type_, subject = type(event).__hocket_type__, event.subject_of()
+        _check_subject(type_, subject)
+        if (size := len(canonical(data_of(event)))) > self.max_bytes:
+            raise self._too_big(type_, subject, size)
 
     @staticmethod
     def _declared(event: Event, subscription: str, allowed: Mapping[EventName, type[Event]]) -> None:
@@ -118,7 +116,7 @@ class OutboxBuilder:
             correlation_id=cause.correlation_id,
             causation_id=cause.event_id,
             idempotency_key=key,
-            data=event.model_dump(mode="json"),
+            data=data_of(event),
             traceparent=cause.traceparent or traceparent,
             tracestate=cause.tracestate,
         )
@@ -131,12 +129,7 @@ class OutboxBuilder:
 
     def message(self, exchange: str, route: str, envelope: Envelope, headers: Headers) -> Message:
         """An envelope as a message; `Unsayable` where its subject is invalid or it is too big (RULES 4.3)."""
-        subject = envelope.subject
-        if len(subject.encode(errors="replace")) > MAX_ATTRIBUTE_BYTES or not subject.isprintable():
-            raise Unsayable(
-                f"{envelope.type} has the subject {subject[:80]!r}, which has over {MAX_ATTRIBUTE_BYTES} bytes or "
-                "contains unprintable characters: build it from a field that names one thing"
-            )
+        _check_subject(envelope.type, envelope.subject)
         body = encode(envelope)
         if len(body) > self.max_bytes:
             raise self._too_big(envelope.type, envelope.subject, len(body))
@@ -175,7 +168,7 @@ class OutboxBuilder:
         )
         headers: Headers = {"traceparent": about.traceparent} if about.traceparent else {}
         # It contains only the failure, whose size was checked: an order to undo is never too big.
-        message = self._message(self.service, queue, envelope, encode(envelope), headers)
+        message = self._message(self.service, queue, envelope, encode(envelope, heard=True), headers)
         return OutboxRow(RowKind.SELF, message, now.timestamp(), event_id=envelope.id)
 
 
@@ -186,6 +179,11 @@ def undeclared(subscription: str, event: type[Event]) -> Unsayable:
         f"{subscription} says {type_} version {version}, which it does not declare: "
         "add it to the return annotation, or to says() outside handlers"
     )
+
+
+def _check_subject(type_: str, subject: str) -> None:
+    if fault := text_fault(subject):
+        raise Unsayable(f"{type_}: its subject {fault}: build it from a field that names one thing in few characters")
 
 
 def _headers(cause: Causation, traceparent: str) -> Headers:

@@ -16,10 +16,12 @@ from hocket.broker.topology import DEAD, EVENTS, LOG, RECEIPTS, kit, routing_key
 from hocket.clock import Clock
 from hocket.config import Config
 from hocket.declarations.subscription import EventName, name_of
-from hocket.envelope.cloudevent import CONTENT_TYPE, Envelope, decode, encode
+from hocket.envelope.cloudevent import CONTENT_TYPE, Envelope, Received, encode, read
 from hocket.envelope.ids import Ids
 from hocket.errors import HocketError
 from hocket.event import Event, Heard
+from hocket.event_data.reading import read as read_event
+from hocket.event_data.saying import heard_data_of
 from hocket.runtime import here
 from hocket.service import Service
 from hocket.store.sqlite.store import SqliteStore
@@ -54,13 +56,13 @@ class Play:
     @property
     def said(self) -> Sequence[Event]:
         """All events that the services have said, in the order of the log."""
-        return [event for envelope in self._log() if (event := self._event(envelope)) is not None]
+        return [event for received in self._log() if (event := self._event(received)) is not None]
 
     def said_of(self, event: type[E]) -> Sequence[E]:
         """The events of this class that were said."""
         name = name_of(event)
-        found = [each for each in self._log() if (each.type, each.version) == name]
-        return [event.model_validate(each.data) for each in found]
+        found = [each for each in self._log() if (each.envelope.type, each.envelope.version) == name]
+        return [read_event(event, each) for each in found]
 
     @property
     def dead(self) -> Sequence[str]:
@@ -96,9 +98,10 @@ class Play:
             time=self._clock.now(),
             correlation_id=correlation_id or self._ids.uuid7(),
             idempotency_key=key or event_id,
-            data=event.model_dump(mode="json"),
+            data=heard_data_of(event),
         )
-        message = Message(EVENTS, routing_key(type_, version), encode(envelope), CONTENT_TYPE, type=type_)
+        body = encode(envelope, heard=True)
+        message = Message(EVENTS, routing_key(type_, version), body, CONTENT_TYPE, type=type_)
         await self._transport.publish([message])
 
     async def quiet(self) -> None:
@@ -142,13 +145,14 @@ class Play:
         busy = [name for name, worker in self.workers.items() if not worker.idle()]
         return busy or ["the broker"]
 
-    def _log(self) -> list[Envelope]:
+    def _log(self) -> list[Received]:
         now = self._clock.now()
-        return [decode(each.body, each.content_type, each.headers, now) for each in self.broker.messages(LOG)]
+        return [read(each.body, each.content_type, each.headers, now) for each in self.broker.messages(LOG)]
 
-    def _event(self, envelope: Envelope) -> Event | None:
+    def _event(self, received: Received) -> Event | None:
+        envelope = received.envelope
         model = self._models.get((envelope.type, envelope.version))
-        return model.model_validate(envelope.data) if model and envelope.source != "/play" else None
+        return read_event(model, received) if model and envelope.source != "/play" else None
 
 
 @asynccontextmanager

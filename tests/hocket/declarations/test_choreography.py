@@ -227,7 +227,7 @@ def test_the_manifest_has_everything_that_is_declared() -> None:
                 "why": [],
                 "on_dead": [["thing.given_up", 1]],
                 "breaker": "api",
-                "attempts": 5,
+                "attempts": 6,
             },
             {
                 "name": "things.unmake",
@@ -238,7 +238,7 @@ def test_the_manifest_has_everything_that_is_declared() -> None:
                 "why": [["other.refused", 1]],
                 "on_dead": [],
                 "breaker": None,
-                "attempts": 5,
+                "attempts": 6,
             },
         ],
         "says": [["thing.made", 1], ["thing.given_up", 1]],

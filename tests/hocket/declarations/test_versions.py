@@ -1,11 +1,13 @@
 """Versions of one event: upcasts from old to new, downcasts from new to old, and what is refused."""
 
+from datetime import UTC, datetime
 from typing import cast
 
 import pytest
 
 from hocket import Event, Heard, Service, Tx
 from hocket.declarations.versions import Downcast, Upcast, older_of, older_types, upcast_paths
+from hocket.envelope import CONTENT_TYPE, read
 from hocket.errors import DeclarationError
 from hocket.event import Sensitive
 
@@ -72,9 +74,11 @@ UPCASTS: dict[type[Heard], Upcast] = {
 
 def test_upcasts_join_into_a_chain() -> None:
     """RULES 10.1: every version from which steps lead to the model is read, and read as that model."""
+    body = b'{"specversion":"1.0","id":"1","source":"/x","type":"order.placed","data":{"order_id":"1"}}'
+    received = read(body, CONTENT_TYPE, {}, datetime.now(UTC))
     paths = upcast_paths((Placed,), UPCASTS)
     assert list(paths) == [("order.placed", 3), ("order.placed", 1), ("order.placed", 2)]
-    assert paths["order.placed", 1].read({"order_id": "1"}) == Placed(order_id="1", cents=0, currency="EUR")
+    assert paths["order.placed", 1].read(received) == Placed(order_id="1", cents=0, currency="EUR")
     assert paths["order.placed", 3].upcasts == ()
 
 

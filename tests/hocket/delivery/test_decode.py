@@ -1,6 +1,9 @@
 """Station decode: what cannot be read is a dead letter at once, and its neighbours are unharmed."""
 
-from datetime import timedelta
+import gzip
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from uuid import UUID
 
 import pytest
 from pydantic import field_validator
@@ -8,12 +11,22 @@ from pydantic import field_validator
 from hocket import Heard, Service, Tx
 from hocket.broker.port import MAX_HEADER_BYTES, Message
 from hocket.broker.topology import EVENTS, Binding, Topology, routing_key
+from hocket.delivery.decode import scope_of
+from hocket.delivery.ending.dead_letter import foreign_of
+from hocket.envelope import read
 from hocket.envelope.keys import death_id
-from tests.hocket.sample_services import LONG, Processes, Rung, World, bells, book, booked, message_of, uses
+from hocket.envelope.packing import MAX_UNPACKED_BYTES
+from tests.hocket.sample_services import LONG, Processes, Rung, World, bells, book, booked, fail, message_of, uses
 
 RUNG = Rung(name="a")
 JSON = "application/cloudevents+json"
 HEAD = '{"specversion":"1.0","id":"1","source":"/x","type":"bell.rung",'
+
+
+class Card(Enum):
+    """Its text is not its value."""
+
+    BLUE = "blue"
 
 
 class Strict(Heard, type="strict.rung"):
@@ -147,3 +160,77 @@ async def test_an_attempt_that_is_none_is_the_first(tower: Processes, attempt: o
     await tower.hear(RUNG, "k", headers={"hocket-attempt": attempt})
     await tower.quiet()
     assert world.attempts == [1]
+
+
+@pytest.mark.parametrize("binary", [False, True])
+async def test_a_compressed_event_is_read_and_its_letter_is_not_compressed(tower: Processes, binary: bool) -> None:
+    """RULES 1.5: `content-encoding` of a foreign publisher: it is read; a letter's body is plain, as is a retry's."""
+    world = World(behave=fail)
+    await tower.start(bells.using(world))
+    await tower.quiet()
+    data = b'{"name":"a"}' if binary else HEAD.encode() + b'"data":{"name":"a"}}'
+    headers: dict[str, object] = {"content-encoding": "gzip", "tenant": "north", **(foreign() if binary else {})}
+    content_type = "application/json" if binary else JSON
+    await tower.post.publish([Message(EVENTS, "bell.rung.v1", gzip.compress(data), content_type, headers)])  # type: ignore[arg-type]  # as foreigners send
+    await tower.advance(LONG)
+    [letter] = tower.letters()
+    assert world.attempts == [1, 2, 3, 4, 5]
+    assert read(letter.body, letter.content_type, letter.headers, tower.clock.now()).data == b'{"name":"a"}'
+    kept = foreign_of(letter.headers)
+    assert kept["tenant"] == "north"
+    assert "content-encoding" not in kept
+
+
+@pytest.mark.parametrize("body", [b"not gzip", gzip.compress(bytes(MAX_UNPACKED_BYTES + 1))])
+async def test_a_body_that_cannot_be_unpacked_keeps_its_header(tower: Processes, body: bytes) -> None:
+    """RULES 1.5: a broken body or a bomb is a letter with its bytes and its header, so that a replay reads it again."""
+    world = World()
+    await tower.start(bells.using(world))
+    await tower.quiet()
+    for _ in range(2):
+        await tower.post.publish([Message(EVENTS, "bell.rung.v1", body, JSON, {"content-encoding": "gzip"})])
+    await tower.quiet()
+    letters = tower.letters()
+    assert {each.headers["hocket-death-cause"] for each in letters} == {"undecodable"}
+    assert {foreign_of(each.headers)["content-encoding"] for each in letters} == {"gzip"}
+    assert len({each.headers["hocket-death-id"] for each in letters}) == 1
+    assert [each.body for each in letters] == [body] * 2
+
+
+async def test_what_nobody_reads_harms_nobody(tower: Processes) -> None:
+    """A 64-bit id and a long fraction in fields without a reader; in a field with one, a letter that names it."""
+    worker = await tower.start(bells.using(World(behave=book)))
+    unread = f'{{"name":"a","id":{2**60 + 1},"share":0.12345678901234567890}}'
+    for data in (unread, '{"name":"b","loud":1.0000000000000000001}'):
+        body = HEAD.replace('"1"', f'"{len(data)}"') + f'"data":{data}}}'
+        await tower.post.publish([Message(EVENTS, "bell.rung.v1", body.encode(), JSON)])
+    await tower.quiet()
+    assert await booked(worker) == ["a"]
+    [letter] = tower.letters()
+    assert letter.headers["hocket-death-cause"] == "invalid"
+    assert "data.loud: has more digits than a double holds" in str(letter.headers["hocket-death-error"])
+
+
+async def test_a_timestamp_header_is_an_extension(tower: Processes) -> None:
+    """CloudEvents in binary mode: an extension of type timestamp comes as one of AMQP's, and is RFC 3339 text."""
+    worker = await tower.start(bells.using(World(behave=book)))
+    headers = foreign(expires=datetime(2026, 1, 2, tzinfo=UTC))
+    message = Message(EVENTS, "bell.rung.v1", b'{"name":"a"}', "application/json", headers)  # type: ignore[arg-type]  # as foreigners send
+    await tower.post.publish([message])
+    await tower.quiet()
+    assert await booked(worker) == ["a"]
+    envelope = read(b"{}", "application/json", headers, tower.clock.now()).envelope
+    assert envelope.extensions == {"expires": "2026-01-02T00:00:00.000000Z"}
+
+
+class Placed(Heard, type="order.placed"):
+    order_id: UUID
+    card: Card
+    number: int
+
+
+@pytest.mark.parametrize("written", [str(UUID(int=0xABC)), str(UUID(int=0xABC)).upper(), UUID(int=0xABC).hex])
+def test_equal_values_are_one_scope(written: str) -> None:
+    """RULES 5.1: fields are compared as their models read them, not as somebody wrote them; an Enum by its value."""
+    placed = Placed.model_validate({"order_id": written, "card": "blue", "number": "7"})
+    assert scope_of(placed, ("order_id", "card", "number")) == f'["{UUID(int=0xABC)}","blue","7"]'

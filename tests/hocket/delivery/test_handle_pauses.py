@@ -83,7 +83,9 @@ async def test_what_is_not_every_delivery_pauses_nobody(tower: Processes, case: 
     """RULES 6.11: a bad letter, all that is said of one order, a neighbour that works, a handler's own word."""
     narrow = Service("narrow", owner="team-tower", uses=uses)
 
-    @narrow.handler(concurrency=1, retry=Retry(2, first=timedelta(0), never=(Ill,)) if case == "never" else BRIEF)
+    @narrow.handler(
+        concurrency=1, retry=Retry(retries=1, first=timedelta(0), never=(Ill,)) if case == "never" else BRIEF
+    )
     async def take(rung: Rung, tx: Tx[World]) -> None:
         number = int(rung.name[1:])
         if case == "success between" and number % 5 == 0:

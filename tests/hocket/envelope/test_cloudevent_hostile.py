@@ -130,14 +130,12 @@ def test_four_attributes_cannot_be_derived(name: str) -> None:
         b"\xff" + structured(),
         structured()[:-1] + b',"id":"2"}',
         structured()[:-1] + b',"data":{"a":NaN}}',
-        structured()[:-1] + b',"data":{"a":1e999}}',
-        structured()[:-1] + b',"data":{"a":9007199254740993}}',
         structured()[:-1] + b',"data":' + b'{"a":' * 50_000,
         structured()[:-1] + b',"data":{"a":"\\ud800"}}',
     ],
 )
 def test_hostile_bodies_are_refused(body: bytes) -> None:
-    """Invalid UTF-8, duplicate keys, NaN, numbers beyond I-JSON and deep nesting are reported for `body`."""
+    """Invalid UTF-8, duplicate keys, NaN and deep nesting are reported for `body`."""
     assert refusal(body).field == "body"
 
 

@@ -28,7 +28,7 @@ class LeadLost(Event, type="lead.lost", subject="lead/{email}"):
     email: str
 
 
-@mailer.handler(retry=Retry(3))
+@mailer.handler(retry=Retry(retries=2))
 async def welcome(lead: LeadCaptured, tx: Tx) -> LeadWelcomed:
     """Fails while the lead's mail system is down."""
     if lead.email in DOWN:

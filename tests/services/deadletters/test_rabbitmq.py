@@ -30,7 +30,7 @@ class OrderPlaced(Heard, type="order.placed"):
     order_id: str
 
 
-@stock.handler(retry=Retry(2, first=timedelta(milliseconds=20), longest=timedelta(milliseconds=50)))
+@stock.handler(retry=Retry(retries=1, first=timedelta(milliseconds=20), longest=timedelta(milliseconds=50)))
 async def take(order: OrderPlaced, tx: Tx) -> None:
     """Fails while the order's shelf is broken."""
     if order.order_id in BROKEN:

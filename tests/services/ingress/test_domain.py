@@ -13,8 +13,20 @@ def test_a_lead_needs_an_address() -> None:
         NewLead.model_validate({"campaign": "spring"})
 
 
-@pytest.mark.parametrize("lead", [{"email": "ada"}, {"email": "a@b", "campaign": "x\x00"}, {"email": "a @b"}])
+@pytest.mark.parametrize(
+    "lead",
+    [
+        {"email": "ada"},
+        {"email": "a@b", "campaign": "x\x00"},
+        {"email": "a @b"},
+        {"email": "a\u200db@example.com"},
+        {"email": "a\u202eb@example.com"},
+        {"email": "a\u3000b@example.com"},
+        {"email": "a" * 245 + "@b.com"},
+        {"email": "ä" * 124 + "@b.c"},
+    ],
+)
 def test_a_malformed_lead_is_refused(lead: dict[str, str]) -> None:
-    """No address, control characters, spaces in an address."""
+    """No address, control characters, spaces and what nobody sees in an address, and one too long to be said."""
     with pytest.raises(ValidationError):
         NewLead.model_validate(lead)

@@ -45,6 +45,16 @@ async def test_a_lead_needs_its_delivery_id(http: aiohttp.ClientSession) -> None
         assert "X-Delivery-Id" in answer["error"]
 
 
+@pytest.mark.parametrize(
+    "email", ["a\u200db@example.com", "a\u202eb@example.com", *(f"{'a' * n}@b.com" for n in (245, 248))]
+)
+async def test_what_could_not_be_said_is_no_lead(http: aiohttp.ClientSession, email: str) -> None:
+    """An address with a character that nobody sees, or of 251 to 254 characters: 422 that names the field, no 500."""
+    status, answer = await _post(http, {"email": email}, "d1")
+    assert (status, [each["field"] for each in answer["fields"]]) == (422, ["email"])
+    assert (await _post(http, {"email": "a" * 244 + "@b.com"}, "d1"))[0] == 202
+
+
 async def test_a_malformed_lead_names_its_fields(http: aiohttp.ClientSession) -> None:
     """422, and the same delivery id is still free."""
     status, answer = await _post(http, {"email": "nobody", "campaign": 7}, "d1")

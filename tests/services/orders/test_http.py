@@ -7,6 +7,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+import sqlalchemy as sa
 
 from services.orders import orders
 from tests.services.running_service import serving
@@ -88,3 +89,14 @@ async def test_orders_are_read_by_pages(http: aiohttp.ClientSession) -> None:
     assert seen == placed
     for query in ("limit=501", "limit=0", "after=x", "after=-1"):
         assert (await _get(http, f"/orders?{query}"))[0] == 422
+
+
+async def test_a_key_that_the_inbox_has_forgotten_is_still_that_order(http: aiohttp.ClientSession) -> None:
+    """The order itself remembers its key: the same answer, no second order; another order under it is 409."""
+    first = await _post(http, ORDER, "old")
+    async with orders.tx() as tx:
+        forgotten = await (await tx.db()).execute(sa.text("DELETE FROM hocket_inbox"))
+    assert forgotten.rowcount == 1
+    assert await _post(http, ORDER, "old") == first
+    assert (await _post(http, {**ORDER, "quantity": 3}, "old"))[0] == 409
+    assert len((await _get(http, "/orders"))[1]["orders"]) == 1

@@ -88,7 +88,7 @@ payments = Service("payments", owner="team-money", uses=card)
 inventory = Service("inventory", owner="team-stock")
 
 
-@payments.handler(retry=Retry(3, first=timedelta(seconds=40), longest=timedelta(seconds=40)))
+@payments.handler(retry=Retry(retries=2, first=timedelta(seconds=40), longest=timedelta(seconds=40)))
 async def charge(order: OrderedHeard, tx: Tx[Card]) -> Charged:
     """Charge."""
     tx.use.call()

@@ -5,6 +5,8 @@ Headers: docs/wire.md#dead-letters.
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
 
 from hocket.broker.port import Message
 from hocket.broker.topology import DEAD
@@ -12,6 +14,7 @@ from hocket.clock import rfc3339
 from hocket.delivery.arrival import Arrival
 from hocket.envelope.cloudevent import CONTENT_TYPE, encode
 from hocket.envelope.keys import death_id
+from hocket.envelope.packing import ENCODING
 from hocket.outcome import Attempt, Bury
 
 #: Attempts whose history is sent with a letter; the whole history is in the inbox row (RULES 1.6).
@@ -35,10 +38,18 @@ KEPT = "hocket-death-headers"
 
 
 def body_of(arrival: Arrival) -> tuple[bytes, str]:
-    """The body to send again: the same bytes; a foreign event in binary mode is converted to structured mode."""
-    if arrival.envelope is None or arrival.structured:
+    """The body to send again: the same bytes; a foreign event in binary mode or compressed becomes structured JSON."""
+    if arrival.envelope is None or (arrival.structured and ENCODING not in arrival.delivery.headers):
         return arrival.delivery.body, arrival.delivery.content_type
-    return encode(arrival.envelope), CONTENT_TYPE
+    return encode(arrival.envelope, heard=True), CONTENT_TYPE
+
+
+def headers_of(arrival: Arrival) -> dict[str, str | int]:
+    """The foreign headers that go with `body_of`: a body that was unpacked is sent without its `content-encoding`."""
+    kept = foreign_of(arrival.delivery.headers)
+    if arrival.envelope is not None:
+        kept.pop(ENCODING, None)
+    return kept
 
 
 def identity_of(arrival: Arrival) -> str:
@@ -48,7 +59,8 @@ def identity_of(arrival: Arrival) -> str:
     """
     envelope = arrival.envelope
     event = () if envelope is None or arrival.structured else (envelope.source, envelope.id)
-    return death_id(arrival.subscription.queue, arrival.delivery.body.hex(), *event)
+    body = body_of(arrival)[0] if ENCODING in arrival.delivery.headers else arrival.delivery.body
+    return death_id(arrival.subscription.queue, body.hex(), *event)
 
 
 def letter(arrival: Arrival, bury: Bury, *, death: str, spoke: bool, history: Sequence[Attempt]) -> Message:
@@ -67,7 +79,7 @@ def letter(arrival: Arrival, bury: Bury, *, death: str, spoke: bool, history: Se
     }
     if arrival.replay:
         headers["hocket-replay"] = arrival.replay
-    if foreign := foreign_of(arrival.delivery.headers):
+    if foreign := headers_of(arrival):
         headers[KEPT] = json.dumps(foreign)
     envelope = arrival.envelope
     return Message(
@@ -106,13 +118,15 @@ def _fit(text: str, most: int, *, tail: bool = False) -> str:
 def foreign_of(headers: Mapping[str, object]) -> dict[str, str | int]:
     """Headers that belong neither to hocket nor to the broker, bounded; retry, letter and replay keep them (RULES 1.5).
 
-    Only strings and whole numbers that every broker accepts; of a letter those that it keeps.
+    Only text and whole numbers that every broker accepts; booleans, timestamps, bytes and fractions become text. Of a
+    letter those that it keeps.
     """
     kept: dict[str, str | int] = {}
     room = FOREIGN_HEADER_BYTES
-    for name, value in _kept(headers).items() if KEPT in headers else headers.items():
+    for name, given in _kept(headers).items() if KEPT in headers else headers.items():
         if name.startswith(NOT_FOREIGN) or name in ROUTING or len(name.encode(errors="replace")) > MAX_NAME_BYTES:
             continue
+        value = given if KEPT in headers else _as_text(given)
         if not _is_portable(name) or not isinstance(value, str | int) or not _is_portable(value):
             continue
         room -= len(json.dumps({name: value})) + 2
@@ -120,6 +134,21 @@ def foreign_of(headers: Mapping[str, object]) -> dict[str, str | int]:
             break
         kept[name] = value
     return kept
+
+
+def _as_text(value: object) -> object:
+    """A value that AMQP knows and a letter's JSON does not, as text."""
+    match value:
+        case bool():
+            return str(value).lower()
+        case datetime():
+            return rfc3339(value if value.tzinfo else value.replace(tzinfo=UTC))
+        case bytes() | bytearray():
+            return bytes(value).decode(errors="replace")
+        case float() | Decimal():
+            return str(value)
+        case _:
+            return value
 
 
 def _is_portable(value: str | int) -> bool:

@@ -42,7 +42,7 @@ def handled(arrival: Arrival, row: LedgerRow | None, said: Sequence[OutboxRow], 
                 correlation_id=arrival.known.correlation_id,
                 step=arrival.step,
                 scope=arrival.scope,
-                failure=encode(arrival.known),
+                failure=encode(arrival.known, heard=True),
                 now=now,
             )
             return LedgerChange((failure.row,) if failure.row else (), failure.undo)

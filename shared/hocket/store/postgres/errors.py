@@ -82,9 +82,7 @@ def _may_pass(code: str) -> bool:
 def sentence(database: str, error: BaseException) -> str:
     """One sentence for what was refused: which database, why, and the way out."""
     code = code_of(error)
-    known = (
-        _refused_address(error) or _SENTENCES.get(code) or _SENTENCES.get(code[:2], "does not answer as it should")
-    )
+    known = _refused_address(error) or _SENTENCES.get(code) or _SENTENCES.get(code[:2], "does not answer as it should")
     return f"database {database} {known} ({str(error) or type(error).__name__})"
 
 

@@ -111,7 +111,7 @@ async def test_no_header_of_the_broker_is_sent_again(tower: Processes) -> None:
         raise Ill
 
     await tower.start(bells.using(World(behave=look)))
-    odd = {"x-death": "kept ones wedged a letter", "CC": "others", "n" * 129: "far", "huge": 2**63, "yes": True}
+    odd = {"x-death": "kept ones wedged a letter", "CC": "others", "n" * 129: "far", "huge": 2**63}
     await tower.hear(RUNG, "k", headers={**odd, "traceparent": "t" * 50_000})
     await tower.advance(LONG)
     assert len(seen) == 5
@@ -152,6 +152,14 @@ async def test_foreign_headers_go_with_every_retry_letter_and_replay(tower: Proc
 def test_a_letter_that_keeps_no_usable_headers_sends_none(kept: str) -> None:
     """RULES 1.5: what somebody else wrote there is data: a replay sends only what any broker takes."""
     assert foreign_of({"hocket-death-headers": kept, "tenant": "north"}) == {}
+
+
+def test_a_header_of_another_type_is_kept_as_text() -> None:
+    """RULES 1.5: a timestamp, bytes, a fraction and a boolean of a foreign publisher: a replay reads them too."""
+    moment = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    kept = foreign_of({"expires": moment, "tenant": b"north", "share": 0.5, "vip": True, "table": {}, "none": None})
+    assert kept == {"expires": "2026-01-02T03:04:05.000000Z", "tenant": "north", "share": "0.5", "vip": "true"}
+    assert foreign_of({"hocket-death-headers": json.dumps(kept)}) == kept
 
 
 async def test_the_body_travels_byte_for_byte(tower: Processes) -> None:

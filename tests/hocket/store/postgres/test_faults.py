@@ -193,7 +193,7 @@ async def test_nul_ends_its_own_delivery_and_pauses_nobody(replicas: Replicas, w
 
     made = Service("scribes", owner="team-tower", uses=uses, tables=TABLES)
 
-    @made.handler(retry=Retry(2, first=timedelta(milliseconds=50)))
+    @made.handler(retry=Retry(retries=1, first=timedelta(milliseconds=50)))
     async def scribe(rung: Rung, tx: Tx[World]) -> Scheduled[Tolled]:
         tx.use.attempts.append(tx.attempt)
         return await scribble(rung, tx)

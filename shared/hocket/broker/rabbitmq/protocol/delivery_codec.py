@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 from pamqp import decode
 
+from hocket.envelope.packing import ENCODING
+
 #: Delivery tag and redelivered flag, after the consumer tag of `basic.deliver`.
 _TAG = struct.Struct(">QB")
 #: Class, weight, size of the body and property flags at the beginning of a content header.
@@ -55,16 +57,18 @@ def parse_content_header(data: bytes, at: int, end: int) -> ContentHeader:
     while more:  # further flag words hold no property of AMQP 0-9-1
         more = data[at + 1] & _MORE_FLAGS
         at += 2
-    content_type = message_id = ""
+    content_type = encoding = message_id = ""
     headers = _NONE
     if flags & _CONTENT_TYPE:
         content_type, at = _short(data, at)
     if flags & _CONTENT_ENCODING:
-        at += 1 + data[at]
+        encoding, at = _short(data, at)
     if flags & _HEADERS:
         length = 4 + int.from_bytes(data[at : at + 4], "big")
         headers = _table(data[at : min(at + length, end)])
         at += length
+    if encoding:  # kept as a header, so that every retry, letter and replay carries it on (RULES 1.5)
+        headers = {**headers, ENCODING: encoding}
     at += bool(flags & _DELIVERY_MODE) + bool(flags & _PRIORITY)
     if flags & _MESSAGE_ID:
         for flag in (_CORRELATION_ID, _REPLY_TO, _EXPIRATION):
