@@ -38,6 +38,8 @@ NEEDS: dict[Purpose, Sequence[Need]] = {
         Need("chromium", "chromium", "the pages in a real browser"),
         Need("chromedriver", "chromium-driver", "the pages in a real browser"),
         Need("prometheus", "prometheus", "the dashboard's queries"),
+        Need("node", "nodejs", "the checks by the JavaScript SDK of CloudEvents"),
+        Need("npm", "npm", "the checks by the JavaScript SDK of CloudEvents"),
     ),
 }
 

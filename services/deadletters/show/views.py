@@ -9,6 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.console import MASKED, Masks, control_marks
 from hocket.envelope import UNDO_TYPE, Envelope, Json
+from hocket.envelope.attributes import version_of
+from hocket.errors import Undecodable
 from services.deadletters.ask.letters import masks_of, owners_of
 from services.deadletters.ask.replay_plan import Planned
 from services.deadletters.fold.state import State, sentence
@@ -87,13 +89,20 @@ def _masked(
     """Masked data, and what was hidden by field; of an undo the failure inside it is masked by its own type."""
     why = data.get("why")
     if type_ == UNDO_TYPE and isinstance(why, Mapping):
-        name, _, number = str(why.get("dataschema", "")).rpartition("/")
-        inner = why.get("data")
+        name, inner = str(why.get("type", "")), why.get("data")
         if isinstance(inner, Mapping):
-            shown, hidden = _masked(name, int(number) if number.isdecimal() else 0, inner, masks)
+            shown, hidden = _masked(name, _version(why, name), inner, masks)
             return {**data, "why": {**why, "data": shown}}, {f"why.data.{field}": v for field, v in hidden.items()}
     shown = masks.mask(type_, version, data)
     return shown, {name: value for name, value in data.items() if shown[name] == MASKED != value}
+
+
+def _version(why: Mapping[str, Json], name: str) -> int:
+    """The version of the failure inside an undo; 0, which no manifest names, where it is invalid."""
+    try:
+        return version_of(str(why.get("dataschema") or ""), name)[0]
+    except Undecodable:
+        return 0
 
 
 async def whole(db: AsyncConnection, found: Planned) -> dict[str, Any]:

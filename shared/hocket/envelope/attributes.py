@@ -7,6 +7,7 @@ import re
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import cast
+from urllib.parse import quote
 
 from hocket.errors import Undecodable
 
@@ -22,8 +23,10 @@ MAX_EXTENSION_BYTES = 1024
 MAX_EXTENSIONS = 64
 #: The highest version of an event and the highest revision of a letter.
 MAX_VERSION = 1_000_000
-#: Schemas whose version is cached.
+#: Schemas whose version, or whose URI, is cached.
 KNOWN_SCHEMAS = 1024
+#: What the URI of a schema of ours begins with: `urn:hocket:TYPE:N` (ADR 25).
+SCHEMA_BEGINNING = "urn:hocket:"
 #: Integers in CloudEvents attributes have 32 bits.
 MAX_INTEGER = 2**31 - 1
 
@@ -95,16 +98,31 @@ def derived_subject(type: str, id: str) -> str:
 
 
 @lru_cache(maxsize=KNOWN_SCHEMAS)
+def schema_of(type: str, version: int) -> str:
+    """The `dataschema` of an event, a URI: `urn:hocket:payment.charged:1` (ADR 25)."""
+    return f"{SCHEMA_BEGINNING}{_in_urn(type)}:{version}"
+
+
+@lru_cache(maxsize=KNOWN_SCHEMAS)
 def version_of(schema: str, type: str) -> tuple[int, str]:
-    """The version N of schema `TYPE/N`, and the schema to keep: another schema is kept and means version 1."""
+    """The version N of `urn:hocket:TYPE:N`, or of `TYPE/N` as earlier releases wrote it, and the schema to keep.
+
+    Another schema is kept and means version 1.
+    """
     if not schema:
         return 1, ""
-    if not schema.startswith(f"{type}/"):
-        return 1, schema
-    number = schema[len(type) + 1 :]
-    if not _NUMBER.fullmatch(number) or int(number) > MAX_VERSION:
-        raise Undecodable("dataschema", f"is not TYPE/N with N from 1 to {MAX_VERSION}")
-    return int(number), ""
+    for beginning in (f"{SCHEMA_BEGINNING}{_in_urn(type)}:", f"{type}/"):
+        if schema.startswith(beginning):
+            number = schema[len(beginning) :]
+            if not _NUMBER.fullmatch(number) or int(number) > MAX_VERSION:
+                raise Undecodable("dataschema", f"is not {SCHEMA_BEGINNING}TYPE:N with N from 1 to {MAX_VERSION}")
+            return int(number), ""
+    return 1, schema
+
+
+def _in_urn(type: str) -> str:
+    """A type as a part of a URN: what RFC 8141 does not allow there is percent-encoded, `:` too."""
+    return quote(type, safe="")
 
 
 def revision_of(value: object, binary: bool) -> int:
