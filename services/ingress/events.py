@@ -3,7 +3,7 @@
 from hocket import Event, Sensitive
 
 
-class LeadCaptured(Event, type="lead.captured", subject="lead/{email}"):
+class LeadCaptured(Event, type="lead.captured", subject="lead/{email:pseudonym}"):
     """Somebody showed interest."""
 
     email: Sensitive[str]

@@ -16,6 +16,9 @@ from hocket.clock import SystemClock
 from hocket.config import Config
 from hocket.envelope.ids import Ids
 from hocket.errors import ConfigError
+from hocket.event import no_key
+from hocket.masking import keep_secret
+from hocket.masking.values import secrets_of
 from hocket.runtime import here
 from hocket.service import Service
 from hocket.store.port import CrashableStore
@@ -37,11 +40,19 @@ class StartedService:
     stack: ExitStack = field(default_factory=ExitStack)
 
 
+def _check_pseudonyms(service: Service[Any], config: Config) -> None:
+    """Refuse a service that says an event whose subject has a pseudonym, where no key makes one."""
+    for event in service.declarations.says.values():
+        if event.__hocket_pseudonyms__ and not config.pseudonyms():
+            raise ConfigError(f"service {service.name} says {event.__hocket_type__}: {no_key(event)}")
+
+
 class Assembly:
     """The services of one process; each can be started, stopped and (on `memory://`) killed on its own."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
+        keep_secret(secrets_of(config))
         self._clock = SystemClock()
         self._chance = random.SystemRandom()
         self._metrics = PrometheusListener(CollectorRegistry())
@@ -55,6 +66,7 @@ class Assembly:
 
     async def start(self, service: Service[Any], port: int) -> StartedService:
         """Start one service on its port. `DeclarationError` and `ConfigError` say what is wrong."""
+        _check_pseudonyms(service, self._config)
         boot = Ids(self._clock, self._chance).uuid7()
         store = drivers.store(service.name, self._config, self._clock, boot)
         transport = drivers.transport(service.name, self._config, self._memory)

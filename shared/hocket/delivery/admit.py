@@ -1,7 +1,8 @@
 """Station admit: looks up the inbox rows of a batch at once; commits `begun` for its steps."""
 
+import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -13,10 +14,11 @@ from hocket.declarations.subscription import Subscription
 from hocket.delivery.arrival import Arrival, Role
 from hocket.delivery.decode import sentence
 from hocket.delivery.ending.error_text import text_of
-from hocket.envelope.cloudevent import CONTENT_TYPE, Envelope, decode, encode
+from hocket.envelope.cloudevent import CONTENT_TYPE, Envelope, Json, decode, encode
 from hocket.envelope.keys import digest, outside_key
 from hocket.errors import Undecodable
 from hocket.event import Heard
+from hocket.masking import mask_of
 from hocket.outcome import Again, Bury, Obsolete, Refused, Seen
 from hocket.runtime import Runtime
 from hocket.saga.ledger import LedgerRow, LedgerState
@@ -136,7 +138,8 @@ class Admission:
         try:
             self._read_undo(arrival, row)
         except Exception as broken:  # noqa: BLE001 -- data of an older version may make a team's model raise anything
-            why = sentence(broken) if isinstance(broken, ValidationError) else text_of(broken)
+            mask = mask_of(came=self._kept(arrival, row))
+            why = sentence(broken, mask) if isinstance(broken, ValidationError) else text_of(broken, mask)
             arrival.outcome = Bury("invalid", f"what the ledger keeps of run {row.run} cannot be read: {why}")
 
     def _read_undo(self, arrival: Arrival, row: LedgerRow) -> None:
@@ -151,6 +154,22 @@ class Admission:
             arrival.why = path.read(why.data)
             return
         arrival.outcome = Bury("version", f"{arrival.subscription.queue} reads no {why.type} version {why.version}")
+
+    def _kept(self, arrival: Arrival, row: LedgerRow) -> Iterator[tuple[Mapping[str, Json], type[Heard]]]:
+        """The data that an undo is made of, each with the model that reads it: what an error may quote."""
+        undo, subscription = arrival.subscription.undo, arrival.subscription
+        assert undo is not None
+        step = self.subscriptions[undo.step]
+        why = json.dumps(arrival.known.data["why"]).encode()
+        for body, path_of in (
+            (row.input, step.upcast_path),
+            *((each, lambda *name: subscription.results.get(name)) for each in row.results),
+            (why, subscription.upcast_path),
+        ):
+            with contextlib.suppress(Undecodable):
+                envelope = self._open(body)
+                if (path := path_of(envelope.type, envelope.version)) is not None:
+                    yield envelope.data, path.model
 
     def _open(self, body: bytes) -> Envelope:
         return decode(body, CONTENT_TYPE, {}, self.runtime.clock.now())

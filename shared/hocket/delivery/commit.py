@@ -158,9 +158,12 @@ class Committer(GroupCommit[Arrival]):
         self.submit(arrival)
 
     def _unanswered(self, group: Sequence[Arrival], error: StoreError) -> bool:
-        self.failing = str(error)
+        reason = str(error)
+        for each in group:
+            reason = each.mask().hide(reason)
+        self.failing = reason
         self.unknown()
-        self.runtime.trouble("the store does not answer", reason=str(error))
+        self.runtime.trouble("the store does not answer", reason=reason)
         return True
 
     async def _still_open(self, group: list[Arrival]) -> list[Arrival]:
@@ -185,7 +188,8 @@ class Committer(GroupCommit[Arrival]):
         Where that cannot be written either it is buried, then buried with the little that is known, and at last given
         back, so that the broker's delivery limit ends it: each blame is a step down, none is taken twice.
         """
-        self.runtime.trouble("an attempt cannot be written", error=text_of(error))
+        mask = entry.mask()
+        self.runtime.trouble("an attempt cannot be written", error=text_of(error, mask))
         entry.blamed += 1
         if isinstance(entry.outcome, GiveBack):
             raise error
@@ -202,6 +206,7 @@ class Committer(GroupCommit[Arrival]):
                 now=self.runtime.clock.now(),
                 chance=self.runtime.chance,
                 free=None,
+                mask=mask,
             )
         return True
 

@@ -8,6 +8,7 @@ from typing import Any
 from hocket.delivery.ending.error_text import CAUSE_CHARS, clean, stack, text_of
 from hocket.errors import BreakerOpen, Defer, Reject, Unsayable
 from hocket.event import Event, Scheduled
+from hocket.masking import Mask
 from hocket.outcome import Again, Bury, Done, Outcome
 from hocket.retry import Retry
 
@@ -39,18 +40,28 @@ def returned(value: Any, queue: str) -> Done:
 
 
 def failed(
-    error: BaseException, *, retry: Retry, used: int, now: datetime, chance: random.Random, free: float | None
+    error: BaseException,
+    *,
+    retry: Retry,
+    used: int,
+    now: datetime,
+    chance: random.Random,
+    free: float | None,
+    mask: Mask,
 ) -> Outcome:
-    """A handler raised. `used`: attempts that count; `free`: seconds to wait where a breaker defers it without cost."""
+    """A handler raised. `used`: attempts that count; `free`: seconds to wait where a breaker defers it without cost.
+
+    `mask` hides the sensitive values of the events in hand.
+    """
     if isinstance(error, Reject):
-        return Bury("rejected", text_of(error), began=True)
+        return Bury("rejected", text_of(error, mask), began=True)
     if isinstance(error, Defer):
-        return Again(now + min(error.wait, LONGEST_DEFER), deferred=True, cause="deferred", error=text_of(error))
+        return Again(now + min(error.wait, LONGEST_DEFER), deferred=True, cause="deferred", error=text_of(error, mask))
     if isinstance(error, BreakerOpen):
-        return Again(now + error.wait, deferred=True, cause="breaker", error=text_of(error))
-    name = clean(type(error).__name__)[:CAUSE_CHARS]
+        return Again(now + error.wait, deferred=True, cause="breaker", error=text_of(error, mask))
+    name = clean(mask.hide(type(error).__name__))[:CAUSE_CHARS]
     cause = TIMEOUT if isinstance(error, TimeoutError) else name
-    text, trace = clean(f"{name}: {text_of(error)}"), stack(error)
+    text, trace = clean(f"{name}: {text_of(error, mask)}"), stack(error, mask)
     if free is not None:
         return Again(now + timedelta(seconds=free), deferred=True, cause=cause, error=text, trace=trace)
     if retry.again(error, used):

@@ -10,6 +10,7 @@ from hocket.envelope.cloudevent import UNDO_TYPE, read
 from hocket.envelope.keys import inbox_key
 from hocket.errors import Undecodable
 from hocket.event import Heard
+from hocket.masking import Mask
 from hocket.outcome import Bury
 
 PROMISE = "bytes become envelope and event in one pass; what cannot be read is buried at once, without retries"
@@ -33,7 +34,7 @@ def decode(arrival: Arrival) -> None:
     try:
         arrival.envelope, arrival.hash = read(delivery.body, delivery.content_type, delivery.headers, arrival.began)
     except Undecodable as broken:
-        arrival.outcome = Bury("undecodable", text_of(broken), row=False)
+        arrival.outcome = Bury("undecodable", text_of(broken, arrival.mask()), row=False)
         return
     envelope, subscription = arrival.envelope, arrival.subscription
     arrival.key = inbox_key(subscription.identity, envelope.source, envelope.type, envelope.idempotency_key)
@@ -52,10 +53,11 @@ def decode(arrival: Arrival) -> None:
     try:
         arrival.event = path.read(envelope.data)
     except ValidationError as broken:
-        arrival.outcome = Bury("invalid", sentence(broken), row=False)
+        arrival.outcome = Bury("invalid", sentence(broken, arrival.mask()), row=False)
         return
     except Exception as broken:  # noqa: BLE001 -- a team's validator may raise anything
-        arrival.outcome = Bury("invalid", f"data does not fit {path.model.__name__}: {text_of(broken)}", row=False)
+        why = text_of(broken, arrival.mask())
+        arrival.outcome = Bury("invalid", f"data does not fit {path.model.__name__}: {why}", row=False)
         return
     _set_step(arrival)
 
@@ -89,8 +91,8 @@ def _attempt_of(header: object) -> int:
     return header if isinstance(header, int) and FIRST_ATTEMPT <= header <= LAST_ATTEMPT else FIRST_ATTEMPT
 
 
-def sentence(broken: ValidationError) -> str:
-    """Field and cause of each error, without the values: they may be sensitive."""
+def sentence(broken: ValidationError, mask: Mask) -> str:
+    """Field and cause of each error, without the values: they may be sensitive, also where a validator quotes them."""
     found = broken.errors(include_input=False, include_url=False, include_context=False)
     places = "; ".join(f"{'.'.join(map(str, each['loc'])) or 'data'}: {each['msg']}" for each in found[:10])
-    return clean(f"data does not fit {broken.title}: {places}")
+    return clean(mask.hide(f"data does not fit {broken.title}: {places}"))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from hocket import masking
 from hocket.declarations.subscription import Subscription
 from hocket.delivery import decide
 from hocket.delivery.arrival import Arrival, Role
@@ -121,6 +122,7 @@ class Handling:
                 now=arrival.ended,
                 chance=self.runtime.chance,
                 free=free,
+                mask=arrival.mask(),
             )
             return None
         finally:
@@ -131,6 +133,7 @@ class Handling:
     ) -> tuple[OutboxRow, ...] | None:
         envelope, subscription = arrival.known, arrival.subscription
         tx = Tx(self._about(arrival), self.use, unit, guard)
+        masking.take(arrival.mask)
         traceparent = arrival.delivery.headers.get("traceparent")
         run = Processing(
             subscription.service,

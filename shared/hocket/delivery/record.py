@@ -148,7 +148,7 @@ class Recorder:
             event = subscription.on_dead(arrival.event, death)
             return self.builder.rows((event,), self._cause(arrival), self._declared(subscription)), bury
         except Exception as broken:  # noqa: BLE001 -- a team's code may raise anything
-            text = clean(f"its on_dead raised {type(broken).__name__}: {text_of(broken)}; {bury.error}")
+            text = clean(f"its on_dead raised {type(broken).__name__}: {text_of(broken, arrival.mask())}; {bury.error}")
             return (), replace(bury, error=text)
 
     def fence(self, arrival: Arrival, ledger: LedgerRow | None) -> Ending:
@@ -226,6 +226,7 @@ class Recorder:
             tracestate=envelope.tracestate,
             attempt_traceparent=arrival.attempt_traceparent or _traceparent(arrival),
             attempt=arrival.attempt,
+            subject=envelope.subject,
             keyed_by=arrival.subscription.identity,
         )
 

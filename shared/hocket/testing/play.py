@@ -20,6 +20,7 @@ from hocket.envelope.cloudevent import CONTENT_TYPE, Envelope, decode, encode
 from hocket.envelope.ids import Ids
 from hocket.errors import HocketError
 from hocket.event import Event, Heard
+from hocket.pseudonym import Pseudonyms
 from hocket.runtime import here
 from hocket.service import Service
 from hocket.store.sqlite.store import SqliteStore
@@ -30,6 +31,9 @@ from hocket.worker.worker import Worker
 D = TypeVar("D", default=None)
 E = TypeVar("E", bound=Event)
 
+#: The key of pseudonyms in `play`, so that a test knows the subjects.
+PSEUDONYM_KEY = "the key of hocket.testing"
+PSEUDONYMS = Pseudonyms.of(PSEUDONYM_KEY)
 #: Virtual seconds after which `quiet` gives up and names what is still busy.
 QUIET_SECONDS = 3600.0
 #: Virtual seconds between two checks of `quiet`.
@@ -92,7 +96,7 @@ class Play:
             source="/play",
             type=type_,
             version=version,
-            subject=subject or (event.subject_of() if isinstance(event, Event) else f"{type_}/{event_id}"),
+            subject=subject or (event.subject_of(PSEUDONYMS) if isinstance(event, Event) else f"{type_}/{event_id}"),
             time=self._clock.now(),
             correlation_id=correlation_id or self._ids.uuid7(),
             idempotency_key=key or event_id,
@@ -185,5 +189,5 @@ def _worker(
         chance=chance,
         boot=boot,
         version="play",
-        config=Config.model_construct(),  # a test depends on no variable of its machine
+        config=Config.model_construct(pseudonym_key=PSEUDONYM_KEY),  # a test depends on no variable of its machine
     )

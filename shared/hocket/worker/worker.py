@@ -25,6 +25,8 @@ from hocket.delivery.runner import Pipeline, SubscriptionRunner
 from hocket.delivery.settle import settle
 from hocket.envelope.ids import Ids
 from hocket.errors import TransportError
+from hocket.masking import ALWAYS, keep_secret
+from hocket.masking.values import secrets_of
 from hocket.observe import Observer
 from hocket.outbox.backlog import Backlog
 from hocket.outbox.builder import OutboxBuilder
@@ -80,7 +82,9 @@ class Worker:
         self.backlog = Backlog(runtime)
         self.relay = Relay(runtime, self.backlog)
         self.reporter = Reporter(runtime, version, declared, self.relay, self.circuits, self._in_progress)
-        builder = OutboxBuilder(service.name, runtime.ids, clock, signals, config.max_event_bytes, declared.older)
+        builder = OutboxBuilder(
+            service.name, runtime.ids, clock, signals, config.max_event_bytes, config.pseudonyms(), declared.older
+        )
         recorder = Recorder(runtime.instance, builder, self._shed)
         changed, unknown = self.reporter.breaker_changed, self.backlog.fetch_all
         self.handling = Handling(runtime, recorder, self.circuits, changed)
@@ -182,7 +186,7 @@ class Worker:
             async with asyncio.timeout(self.runtime.config.uses_close_seconds):
                 await self._uses.aclose()
         except Exception as error:  # noqa: BLE001 -- a team's code may raise anything; the rest is closed in any case
-            self.runtime.trouble("the resource made by uses did not close", error=text_of(error))
+            self.runtime.trouble("the resource made by uses did not close", error=text_of(error, ALWAYS))
 
     async def kill(self) -> None:
         """End as a killed process would: tasks are cancelled, nothing more is committed, nothing is settled.
@@ -294,4 +298,8 @@ def _resource(service: Service[Any]) -> AbstractAsyncContextManager[Any]:
     """The resource that the service's declaration makes by `uses`."""
     if service.uses is None:
         return nullcontext()
-    return service.uses(service.settings()) if service.settings is not None else service.uses()
+    if service.settings is None:
+        return service.uses()
+    settings = service.settings()
+    keep_secret(secrets_of(settings))
+    return service.uses(settings)

@@ -161,6 +161,7 @@ class Pools:
             pool_size=size,
             max_overflow=0,
             pool_timeout=self._bounds.postgres_pool_seconds,
+            hide_parameters=True,  # an error would quote them (RULES 18.1)
         )
         guard(engine)
         if borrower is None:
