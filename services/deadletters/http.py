@@ -2,7 +2,7 @@
 
 | route | answer |
 |---|---|
-| `GET /api/dead?state=&cause=&subscription=&group=&subject=&after=&limit=` | `{"letters", "next", "counts"}`, oldest first |
+| `GET /api/dead?state=&cause=&subscription=&group=&subject=&after=&limit=` | `{"letters", "next", "counts"}` |
 | `GET /api/dead/{id}` | one letter with all that is known, 404 |
 | `GET /api/dead/{id}/replay` | what a replay would do; nothing is sent |
 | `POST /api/dead/{id}/replay` `{"reason"?}` | 202 what was done, 409 why it is refused, 503 not confirmed: repeat it |

@@ -22,13 +22,12 @@ def mount_finding(app: web.Application, find: Find, otherwise: str) -> None:
 
     async def answer(request: web.Request) -> web.Response:
         wanted = str((await request.post()).get("q", "")).strip()[:MAX_WANTED]
-        place = await find(wanted) if wanted else ""
-        if not place:
-            named = pseudonyms_in(wanted)
-            for each in named:
-                if place := await find(each):
-                    break
-            place = place or otherwise + quote(named[0] if named else wanted, safe="")
+        named = pseudonyms_in(wanted)
+        place = otherwise + quote(named[0] if named else wanted, safe="")
+        for each in (wanted, *named):
+            if each and (found := await find(each)):
+                place = found
+                break
         return web.Response(status=303, headers={"Location": place, "Cache-Control": "no-store"})
 
     app.router.add_post("/find", answer)

@@ -160,7 +160,7 @@ class Admission:
         undo, subscription = arrival.subscription.undo, arrival.subscription
         assert undo is not None
         step = self.subscriptions[undo.step]
-        why = json.dumps(arrival.known.data["why"]).encode()
+        why = json.dumps(arrival.known.data.get("why")).encode()
         for body, path_of in (
             (row.input, step.upcast_path),
             *((each, lambda *name: subscription.results.get(name)) for each in row.results),

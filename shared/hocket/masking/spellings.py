@@ -70,6 +70,7 @@ def _spelled(value: str) -> Iterator[str]:
     if len(value) < MIN_CHARS:
         return
     raw = value.encode(errors="surrogatepass")
+    yield value.upper()  # another text where a letter has no capital of its own
     yield json.dumps(value)[1:-1]
     yield json.dumps(value, ensure_ascii=False)[1:-1]
     yield repr(value)[1:-1]
