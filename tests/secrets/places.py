@@ -107,7 +107,7 @@ def search_messages(search: Search, messages: Iterable[AbstractIncomingMessage])
             envelope = json.loads(each.body)
         except ValueError:
             continue
-        if isinstance(envelope, dict):
+        if isinstance(envelope, dict) and "specversion" in envelope:  # else the body is the data of an event
             search.look("attributes", where, json.dumps({k: v for k, v in envelope.items() if k != "data"}))
 
 
@@ -130,7 +130,7 @@ def search_database(search: Search, url: str, service: str) -> None:
     engine.dispose()
 
 
-async def search_pages(search: Search, http: aiohttp.ClientSession, start: Iterable[str], most: int = 600) -> None:
+async def search_pages(search: Search, http: aiohttp.ClientSession, start: Iterable[str], most: int = 300) -> None:
     """Every page that can be reached from these by links on the same host, also those that say an error."""
     waiting, seen = list(start), set(start)
     while waiting and len(seen) <= most:

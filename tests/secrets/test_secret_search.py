@@ -23,10 +23,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from deploy.database.server import PostgresServer
 from hocket.assembly import Assembly
-from hocket.assembly.process import otel
 from hocket.cli.settings_list import listed
 from hocket.config import Config
-from hocket.telemetry import logs
+from hocket.telemetry import logs, otel
 from hocket.telemetry.spans import OtelListener
 from tests.secrets.places import Search, in_one_text, search_database, search_messages, search_pages
 from tests.secrets.shop_under_faults import DOOMED, SERVICES, make_careless, sensitive_models, settled
@@ -110,6 +109,7 @@ async def running(config: Config, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
 async def sell(shop: Shop) -> int:
     """Orders, leads, and what must be refused; how many letters must come of the doomed ones and of the invalid."""
     fields = {name: value.format for name, value in VALUES.items()}
+    order: dict[str, object] = {}
     for number in range(4):
         order = {
             "customer": "Ada", "email": fields["email"](number), "card": fields["card"](number), "sku": "lamp",
@@ -120,10 +120,13 @@ async def sell(shop: Shop) -> int:
     doomed = {**order, "email": fields["email"](DOOMED), "card": fields["card"](DOOMED)}
     assert await shop.post("orders", "/orders", doomed) < 300
     assert await shop.post("ingress", "/leads", {"email": doomed["email"]}, X_Delivery_Id="d") < 300
-    for wrong in ({"quantity": 0}, {"card": {order["card"]: 1}}, {"email": order["email"] * 99}, {order["email"]: 1}):
+    refused: list[dict[str, object]] = [
+        {"quantity": 0}, {"card": {fields["card"](9): 1}}, {"email": fields["email"](9) * 99}, {fields["email"](9): 1},
+    ]  # fmt: skip
+    for wrong in refused:
         await shop.post("orders", "/orders", {**order, **wrong})
         await shop.post("ingress", "/leads", {**order, **wrong}, X_Delivery_Id="w")
-    await shop.post("tracer", "/find", {"q": order["email"]}, X_Hocket_Act="1")
+    await shop.post("tracer", "/find", {"q": fields["email"](0)}, X_Hocket_Act="1")
     return 2
 
 

@@ -19,6 +19,7 @@ from hocket.delivery.ending.history import HISTORY_ATTEMPTS, attempt_of, history
 from hocket.delivery.ending.ledger import UNCHANGED, LedgerChange
 from hocket.delivery.ending.receipt import receipt as receipt_of
 from hocket.delivery.poison import ALONE, STARTED
+from hocket.envelope.attributes import is_traceparent
 from hocket.event import Death, Event, Scheduled
 from hocket.outbox.builder import Causation, OutboxBuilder
 from hocket.outcome import Again, Attempt, Bury, Done, GiveBack, Obsolete, Refused, Seen
@@ -98,8 +99,8 @@ class Recorder:
         headers = {**foreign_of(arrival.delivery.headers), "hocket-attempt": known + 1}
         if arrival.replay:
             headers["hocket-replay"] = arrival.replay
-        if arrival.known.traceparent:
-            headers["traceparent"] = _traceparent(arrival)
+        if traceparent := _traceparent(arrival):
+            headers["traceparent"] = traceparent
         body, content_type = body_of(arrival)
         service, queue = arrival.subscription.service, arrival.subscription.queue
         message = Message(
@@ -222,7 +223,7 @@ class Recorder:
             correlation_id=envelope.correlation_id,
             event_id=envelope.id,
             inbox_key=arrival.key,
-            traceparent=envelope.traceparent,
+            traceparent=envelope.traceparent if is_traceparent(envelope.traceparent) else "",
             tracestate=envelope.tracestate,
             attempt_traceparent=arrival.attempt_traceparent or _traceparent(arrival),
             attempt=arrival.attempt,
@@ -243,6 +244,10 @@ def _death(arrival: Arrival) -> str:
 
 
 def _traceparent(arrival: Arrival) -> str:
-    """That of the delivery, else that of the flow."""
+    """That of the delivery, else that of the flow; empty where it is invalid."""
     given = arrival.delivery.headers.get("traceparent")
-    return given if isinstance(given, str) and 0 < len(given) <= MAX_TRACEPARENT_CHARS else arrival.known.traceparent
+    short = isinstance(given, str) and len(given) <= MAX_TRACEPARENT_CHARS
+    for each in (given if short else "", arrival.known.traceparent):
+        if isinstance(each, str) and is_traceparent(each):
+            return each
+    return ""

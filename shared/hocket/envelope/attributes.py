@@ -4,7 +4,7 @@ Each check raises `Undecodable` with the attribute's name and the cause, and nev
 """
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import cast
 from urllib.parse import quote
@@ -34,6 +34,7 @@ _UTF8 = frozenset({"utf-8", "utf8", "us-ascii"})
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 _NUMBER = re.compile(r"[1-9][0-9]{0,6}")
 _NAME = re.compile(r"[a-z0-9]{1,64}")
+_TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 #: Every attribute that hocket knows; others are extensions.
 KNOWN = frozenset({
@@ -92,6 +93,14 @@ def _check_text(name: str, value: str, most: int) -> None:
         raise Undecodable(name, f"is longer than {most} bytes")
 
 
+def is_traceparent(text: str) -> bool:
+    """Whether a text is a traceparent by W3C's rules; of a version to come the beginning is checked."""
+    found = _TRACEPARENT.fullmatch(text)
+    if found is None or found[1] == "ff" or not found[2].strip("0") or not found[3].strip("0"):
+        return False
+    return found[1] != "00" or not found[4]
+
+
 def derived_subject(type: str, id: str) -> str:
     """`TYPE/ID`, cut to the bound; the same event always gives the same text."""
     return f"{type}/{id}".encode()[:MAX_ATTRIBUTE_BYTES].decode(errors="ignore")
@@ -144,8 +153,12 @@ def moment_of(value: object) -> datetime:
         raise Undecodable("time", "is not text")
     if len(value) > MAX_ATTRIBUTE_BYTES or not _TIME.fullmatch(value):
         raise Undecodable("time", "is not an RFC 3339 time with an offset")
+    if leap := value[17:19] == "60":  # Python has no leap second: it is the second after 59
+        value = f"{value[:17]}59{value[19:]}"
     try:
         moment = datetime.fromisoformat(value if value[-1] == "Z" and value[10] == "T" else value.upper())
+        if leap:
+            moment += timedelta(seconds=1)
         return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         raise Undecodable("time", "is not an existing moment") from None

@@ -181,6 +181,23 @@ def test_a_time_is_read_in_any_offset_and_written_in_utc() -> None:
     assert read(encode(early)) == early
 
 
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("1985-04-12T23:20:50.52Z", datetime(1985, 4, 12, 23, 20, 50, 520000, UTC)),
+        ("1996-12-19T16:39:57-08:00", datetime(1996, 12, 20, 0, 39, 57, tzinfo=UTC)),
+        ("1990-12-31T23:59:60Z", datetime(1991, 1, 1, tzinfo=UTC)),
+        ("1990-12-31T15:59:60-08:00", datetime(1991, 1, 1, tzinfo=UTC)),
+        ("1937-01-01T12:00:27.87+00:20", datetime(1937, 1, 1, 11, 40, 27, 870000, UTC)),
+        ("1985-04-12t23:20:50z", datetime(1985, 4, 12, 23, 20, 50, tzinfo=UTC)),
+        ("1985-04-12 23:20:50-00:00", datetime(1985, 4, 12, 23, 20, 50, tzinfo=UTC)),
+    ],
+)
+def test_times_as_the_rfc_lists_them(text: str, moment: datetime) -> None:
+    """RFC 3339, 5.6 and 5.8: its examples, leap seconds and letters of either case among them."""
+    assert read(structured(time=text)).time == moment
+
+
 @given(ENVELOPES)
 @example(ORDER._replace(data={"datacontenttype": '","datacontenttype":"', '"data":': {"data": ',"datacontenttype":'}}))
 def test_the_hash_of_our_own_bytes_is_that_of_their_data(envelope: Envelope) -> None:
