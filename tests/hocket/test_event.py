@@ -113,7 +113,7 @@ def test_sensitive_fields_are_known_by_their_keys_in_the_data() -> None:
         (Point, Field(), ("x",)),
         (Place, Field(), ("x",)),
         (Pair, Field(), ("x",)),
-        (NewType("Secret", Sensitive[str]), Field(), ("x",)),  # type: ignore[valid-newtype]
+        (NewType("Secret", Sensitive[str]), Field(), ("x",)),
         (TypeAliasType("Alias", Sensitive[str]), Field(), ("x",)),
         (dict[str, int], Field(alias="a"), ()),
     ],

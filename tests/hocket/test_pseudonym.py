@@ -68,6 +68,6 @@ async def test_a_service_that_needs_a_key_does_not_start_without() -> None:
     from services.ingress import ingress
 
     assembly = Assembly(Config(broker_url="memory://", pseudonym_key=""))
-    with pytest.raises(ConfigError, match="service ingress says lead.captured: .* set HOCKET_PSEUDONYM_KEY"):
+    with pytest.raises(ConfigError, match=r"service ingress says lead.captured: .* set HOCKET_PSEUDONYM_KEY"):
         await assembly.start(ingress, 0)
     await assembly.close()

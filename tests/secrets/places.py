@@ -30,6 +30,7 @@ OWN_TABLES: Mapping[str, str] = {
     "notifications": "whom it wrote to",
     "payments": "its charges",
     "crm": "contacts",
+    "sandbox": "what it was asked: it plays the world outside, which gets the data in clear",
 }
 _LINK = re.compile(rb'(?:href|action)="([^"#]+)"')
 

@@ -1,14 +1,16 @@
 """Sensitive values in texts are hidden, in every spelling that RULES 18.1 names, and nothing else is."""
 
+import asyncio
 import base64
 import html
 import json
+from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
 
 from hocket import Event, Sensitive
 from hocket.masking import ALWAYS, HIDDEN, MAX_TEXT, Mask, keep_secret, mask_in_hand, mask_of, take
@@ -25,7 +27,7 @@ class Told(Event, type="thing.told", subject="thing/{id}"):
 
     id: str
     email: Sensitive[str]
-    more: dict[str, list[Sensitive[str] | int]] = {}
+    more: dict[str, list[Sensitive[str] | int]] = Field(default_factory=dict)
 
 
 class Settings(BaseModel):
@@ -64,9 +66,9 @@ def test_every_spelling_is_hidden(text: str) -> None:
 
 @pytest.mark.parametrize("before", ["", "a", "ab", "user:"])
 @pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
-def test_base64_hides_it_wherever_it_stands_inside(before: str, encode: "type[base64.b64encode]") -> None:  # type: ignore[valid-type]
+def test_base64_hides_it_wherever_it_stands_inside(before: str, encode: Callable[[bytes], bytes]) -> None:
     """As in a header of basic authentication; what is left does not decode to it."""
-    text = encode(f"{before}{EMAIL}:x".encode()).decode()  # type: ignore[misc]
+    text = encode(f"{before}{EMAIL}:x".encode()).decode()
     hidden = Mask([EMAIL]).hide(text)
     assert HIDDEN in hidden
     assert len(hidden) < len(text) - len(EMAIL) // 2
@@ -138,8 +140,6 @@ async def test_the_mask_in_hand_is_that_of_its_context() -> None:
     async def attempt() -> str:
         take(lambda: Mask([EMAIL]))
         return mask_in_hand().hide(EMAIL)
-
-    import asyncio
 
     assert await asyncio.create_task(attempt()) == HIDDEN
     assert mask_in_hand() is ALWAYS
