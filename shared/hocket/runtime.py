@@ -18,7 +18,7 @@ from hocket.clock import Clock
 from hocket.config import Config
 from hocket.envelope.ids import Ids
 from hocket.errors import HocketError
-from hocket.masking import mask_in_hand
+from hocket.masking.mask import mask_in_hand
 from hocket.resilience.supervisor import Supervisor
 from hocket.store.port import Store
 from hocket.telemetry.signals import Signals

@@ -13,7 +13,7 @@ from hocket.declarations.subscription import name_of
 from hocket.envelope.keys import outside_key
 from hocket.errors import HocketError, OutsideTooLate, Unsayable
 from hocket.event import Event, Scheduled, schedule_name
-from hocket.masking import Mask, mask_of
+from hocket.masking.mask import Mask, mask_of
 from hocket.resilience.guard import BreakerGuard
 from hocket.store.unit_of_work import UnitOfWork
 

@@ -118,9 +118,7 @@ def test_sensitive_fields_are_known_by_their_keys_in_the_data() -> None:
         (dict[str, int], Field(alias="a"), ()),
     ],
 )  # fmt: skip
-def test_a_sensitive_field_is_known_by_every_name_it_can_have(
-    annotation: Any, field: Any, names: tuple[str, ...]
-) -> None:
+def test_a_sensitive_field_is_known_by_every_name(annotation: Any, field: Any, names: tuple[str, ...]) -> None:
     """RULES 18.3: by each alias, by the first part of a path, however deep the sensitive part is."""
     made = METACLASS(
         "Made", (Heard,), {"__module__": __name__, "__annotations__": {"x": annotation}, "x": field}, type="a.b"

@@ -21,7 +21,7 @@ LEAD = Captured(email="ada@example.com")
 
 
 def test_it_is_stable_and_short_and_shows_nothing() -> None:
-    """The same value and key give the same pseudonym; another key or value another."""
+    """RULES 18.2: the same value and key give the same pseudonym; another key or value another."""
     one = LEAD.subject_of(Pseudonyms.of(NEW))
     assert re.fullmatch(r"lead/~[a-z2-7]{26}", one)
     assert LEAD.subject_of(Pseudonyms.of(NEW)) == one
@@ -30,7 +30,7 @@ def test_it_is_stable_and_short_and_shows_nothing() -> None:
 
 
 def test_a_key_is_replaced_without_breaking_a_flow() -> None:
-    """The newest key makes pseudonyms, every key finds them, and a flow keeps the subject that it began with."""
+    """RULES 18.2: the newest key makes pseudonyms, every key finds them, and a flow keeps the subject that it began with."""
     before = LEAD.subject_of(Pseudonyms.of(OLD))
     both = Pseudonyms.of(f"{NEW}, {OLD}")
     assert LEAD.subject_of(both) == LEAD.subject_of(Pseudonyms.of(NEW)) != before
@@ -49,7 +49,7 @@ def test_without_a_key_nothing_is_said() -> None:
 
 
 def test_a_sensitive_field_in_a_subject_is_refused() -> None:
-    """At import, with the way out; a nested field makes the whole field sensitive."""
+    """RULES 18.2: at import, with the way out; a nested field makes the whole field sensitive."""
     with pytest.raises(DeclarationError, match=r"shows 'email', which is Sensitive, .*write \{email:pseudonym\}"):
 
         class Shown(Event, type="lead.shown", subject="lead/{email}"):
@@ -62,7 +62,7 @@ def test_a_sensitive_field_in_a_subject_is_refused() -> None:
 
 
 async def test_a_service_that_needs_a_key_does_not_start_without() -> None:
-    """One sentence at the start, before anything else is done."""
+    """RULES 18.2: one sentence at the start, before anything else is done."""
     from hocket.assembly import Assembly
     from hocket.config import Config
     from services.ingress import ingress

@@ -11,7 +11,8 @@ from urllib.parse import quote, quote_plus, urljoin
 
 import aiohttp
 from aio_pika.abc import AbstractIncomingMessage
-from sqlalchemy import MetaData, create_engine, select
+from sqlalchemy import MetaData, select
+from sqlalchemy.ext.asyncio import create_async_engine
 
 #: The columns that hold an event itself, which is kept whole by design: so that it can be sent, told and replayed.
 KEPT_WHOLE: Mapping[str, str] = {
@@ -112,23 +113,22 @@ def search_messages(search: Search, messages: Iterable[AbstractIncomingMessage])
             search.look("attributes", where, json.dumps({k: v for k, v in envelope.items() if k != "data"}))
 
 
-def search_database(search: Search, url: str, service: str) -> None:
+async def search_database(search: Search, url: str, service: str) -> None:
     """Every column of every row of every table, but those that are kept whole by design."""
-    engine = create_engine(url)
-    shape = MetaData()
-    with engine.connect() as db:
-        shape.reflect(db)
+    engine = create_async_engine(url)
+    async with engine.connect() as db:
+        shape = MetaData()
+        await db.run_sync(shape.reflect)
         for table in shape.sorted_tables:
-            own = not table.name.startswith("hocket_")
-            if own and service in OWN_TABLES:
+            if service in OWN_TABLES and not table.name.startswith("hocket_"):
                 continue
-            for row in db.execute(select(table)).mappings():
+            for row in (await db.execute(select(table))).mappings():
                 for name, value in row.items():
                     place = f"{table.name}.{name}"
                     if place not in KEPT_WHOLE and f"{service}.{place}" not in KEPT_WHOLE:
                         said = bytes(value) if isinstance(value, bytes | memoryview) else str(value)
                         search.look("column", f"{service} {place}", said)
-    engine.dispose()
+    await engine.dispose()
 
 
 async def search_pages(search: Search, http: aiohttp.ClientSession, start: Iterable[str], most: int = 300) -> None:

@@ -215,14 +215,14 @@ async def test_no_secret_leaves_a_service(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     """RULES 18.1: N places searched, 0 found; and the search itself finds what is kept whole, so it can find."""
-    address, sync = f"sqlite:///{tmp_path}/{{service}}.db", f"sqlite:///{tmp_path}/{{service}}.db"
+    address, tables = f"sqlite:///{tmp_path}/{{service}}.db", f"sqlite+aiosqlite:///{tmp_path}/{{service}}.db"
     secrets = {"password of a setting": PASSWORD, "key of the pseudonyms": KEY, "field": FIELD_MARK}
     if database == "postgresql":
         server: PostgresServer = request.getfixturevalue("postgres")
         for service in SERVICES:
             server.add_database(f"{service.name}_secret")
         address = server.url("SERVICE").replace("SERVICE", "{service}_secret")
-        sync = address.replace("postgresql://", "postgresql+asyncpg://")
+        tables = address.replace("postgresql://", "postgresql+asyncpg://")
         secrets["password of the database"] = server.password
     secrets["password of the broker"] = broker_url.split("@", maxsplit=1)[0].rpartition(":")[2]
     config = Config(broker_url=broker_url, database_url=address, pseudonym_key=KEY, log_level="DEBUG")
@@ -242,7 +242,7 @@ async def test_no_secret_leaves_a_service(
             structlog.reset_defaults()
     look_everywhere(search, shop, log)
     for service in SERVICES:
-        search_database(search, sync.replace("{service}", service.name), service.name)
+        await search_database(search, tables.replace("{service}", service.name), service.name)
     assert sum(each.failed for each in careless) >= len(careless) * 2
     for kind in ("log line", "span", "header", "receipt", "column", "page", "answer", "attributes", "setting"):
         assert search.kinds.get(kind), f"nothing was searched in any {kind}"

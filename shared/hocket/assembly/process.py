@@ -17,7 +17,7 @@ from hocket.config import Config
 from hocket.envelope.ids import Ids
 from hocket.errors import ConfigError
 from hocket.event import no_key
-from hocket.masking import keep_secret
+from hocket.masking.mask import keep_secret
 from hocket.masking.values import secrets_of
 from hocket.runtime import here
 from hocket.service import Service

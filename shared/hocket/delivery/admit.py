@@ -18,7 +18,7 @@ from hocket.envelope.cloudevent import CONTENT_TYPE, Envelope, Json, decode, enc
 from hocket.envelope.keys import digest, outside_key
 from hocket.errors import Undecodable
 from hocket.event import Heard
-from hocket.masking import mask_of
+from hocket.masking.mask import mask_of
 from hocket.outcome import Again, Bury, Obsolete, Refused, Seen
 from hocket.runtime import Runtime
 from hocket.saga.ledger import LedgerRow, LedgerState

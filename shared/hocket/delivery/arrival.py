@@ -10,7 +10,7 @@ from hocket.declarations.subscription import Subscription
 from hocket.envelope.cloudevent import CONTENT_TYPE, Envelope
 from hocket.envelope.keys import run_key
 from hocket.event import Heard, Scheduled
-from hocket.masking import Mask, mask_of
+from hocket.masking.mask import Mask, mask_of
 from hocket.outcome import Done, Outcome
 from hocket.saga.ledger import LedgerRow
 from hocket.store.records import InboxRow

@@ -8,7 +8,7 @@ from typing import Any
 from hocket.delivery.ending.error_text import CAUSE_CHARS, clean, stack, text_of
 from hocket.errors import BreakerOpen, Defer, Reject, Unsayable
 from hocket.event import Event, Scheduled
-from hocket.masking import Mask
+from hocket.masking.mask import Mask
 from hocket.outcome import Again, Bury, Done, Outcome
 from hocket.retry import Retry
 

@@ -10,7 +10,7 @@ from hocket.envelope.cloudevent import UNDO_TYPE, read
 from hocket.envelope.keys import inbox_key
 from hocket.errors import Undecodable
 from hocket.event import Heard
-from hocket.masking import Mask
+from hocket.masking.mask import Mask
 from hocket.outcome import Bury
 
 PROMISE = "bytes become envelope and event in one pass; what cannot be read is buried at once, without retries"

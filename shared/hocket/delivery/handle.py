@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from hocket import masking
 from hocket.declarations.subscription import Subscription
 from hocket.delivery import decide
 from hocket.delivery.arrival import Arrival, Role
@@ -14,6 +13,7 @@ from hocket.delivery.claim import HandlerClaim
 from hocket.delivery.poison import ALONE_FROM, CRASH, STARTS, SharedExclusiveLock, alone_of, starts_of
 from hocket.delivery.record import Recorder
 from hocket.errors import LeaseExpired, StoreError
+from hocket.masking.mask import take
 from hocket.outcome import Again, Bury, GiveBack
 from hocket.resilience.circuit import Circuit
 from hocket.resilience.guard import BreakerGuard, StateListener
@@ -133,7 +133,7 @@ class Handling:
     ) -> tuple[OutboxRow, ...] | None:
         envelope, subscription = arrival.known, arrival.subscription
         tx = Tx(self._about(arrival), self.use, unit, guard)
-        masking.take(arrival.mask)
+        take(arrival.mask)
         traceparent = arrival.delivery.headers.get("traceparent")
         run = Processing(
             subscription.service,

@@ -8,10 +8,10 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hocket import masking
 from hocket.declarations.choreography import Declarations
 from hocket.envelope.keys import inbox_key
 from hocket.errors import OutboxFull, StoreError
+from hocket.masking.mask import take
 from hocket.outbox.builder import Causation, OutboxBuilder
 from hocket.resilience.circuit import Circuit
 from hocket.resilience.guard import BreakerGuard, StateListener
@@ -60,7 +60,7 @@ class OutsideTransactions:
         claim = self._claim(row_key, key, flow) if first is None else None
         unit = UnitOfWork(store, claim, share=self._group_commit.commit)
         tx = self._outside(row_key, flow, unit, seen=first is not None)
-        masking.take(tx.mask)
+        take(tx.mask)
         try:
             yield tx
             self.committed(await self._commit(unit, self._ending(tx, row_key, key, flow)))
@@ -89,7 +89,7 @@ class OutsideTransactions:
         flow = first.correlation_id if first else (correlation_id or self.runtime.ids.uuid7())
         unit = UnitOfWork.within(joined, self.runtime.store)
         tx = self._outside(row_key, flow, unit, seen=first is not None)
-        masking.take(tx.mask)
+        take(tx.mask)
         await tx.db()  # it is open already: calls to the outside come before
         try:
             yield tx

@@ -1,7 +1,6 @@
 """Logs: one JSON object per line on stderr.
 
-A handled event is logged at DEBUG only. The text of a handler's error is never logged, because it may quote the value
-of a `Sensitive` field; the log has the error's class, and the desk shows the text, masked.
+A handled event is logged at DEBUG only. Every line is masked, whoever logs it (RULES 18.1).
 """
 
 import logging
@@ -11,7 +10,7 @@ from typing import TextIO
 
 import structlog
 
-from hocket.masking import Mask, mask_in_hand
+from hocket.masking.mask import Mask, mask_in_hand
 from hocket.outcome import Word
 from hocket.telemetry.signals import Ended, Listener, Sent
 

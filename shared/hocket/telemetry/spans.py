@@ -20,7 +20,7 @@ from opentelemetry.util.types import Attributes, AttributeValue
 
 from hocket.broker.topology import EVENTS
 from hocket.errors import BreakerOpen, Control
-from hocket.masking import Mask, mask_in_hand
+from hocket.masking.mask import Mask, mask_in_hand
 from hocket.telemetry.signals import Processing, Saying, Tracing
 
 #: Milliseconds for sending the last spans when the process stops.

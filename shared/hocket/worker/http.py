@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from hocket.config import HTTP_BODY_BYTES
 from hocket.errors import RETRY_AFTER_SECONDS, ConfigError, OutboxFull, StoreError, TransportError, Undecodable
-from hocket.masking import ALWAYS
+from hocket.masking.mask import ALWAYS
 
 #: Seconds that requests in progress have to end when the service stops.
 STOP_SECONDS = 5.0

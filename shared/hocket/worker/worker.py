@@ -25,7 +25,7 @@ from hocket.delivery.runner import Pipeline, SubscriptionRunner
 from hocket.delivery.settle import settle
 from hocket.envelope.ids import Ids
 from hocket.errors import TransportError
-from hocket.masking import ALWAYS, keep_secret
+from hocket.masking.mask import ALWAYS, keep_secret
 from hocket.masking.values import secrets_of
 from hocket.observe import Observer
 from hocket.outbox.backlog import Backlog

@@ -2,7 +2,7 @@
 
 import traceback
 
-from hocket.masking import MAX_TEXT, Mask
+from hocket.masking.mask import MAX_TEXT, Mask
 
 #: Characters kept of an error's text and of its stack.
 ERROR_CHARS = 2000

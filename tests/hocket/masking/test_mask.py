@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
 
 from hocket import Event, Sensitive
-from hocket.masking import ALWAYS, HIDDEN, MAX_TEXT, Mask, keep_secret, mask_in_hand, mask_of, take
+from hocket.masking.mask import ALWAYS, HIDDEN, MAX_TEXT, Mask, keep_secret, mask_in_hand, mask_of, take
 from hocket.masking.values import secrets_of
 
 EMAIL = "ada+1@exämple.com"
@@ -127,7 +127,7 @@ def test_what_every_text_may_hold_is_always_hidden() -> None:
 
 def test_secrets_of_settings_are_hidden_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """By type, by the name of the field, by their place in an address; what is too short is an ordinary word."""
-    monkeypatch.setattr("hocket.masking._secrets", {})
+    monkeypatch.setattr("hocket.masking.mask._secrets", {})
     keep_secret([*secrets_of(Settings()), "guest"])
     text = "secret-of-the-name secret-of-the-type secret/of-the-url guest a plain text that stays"
     assert Mask([EMAIL]).hide(text) == f"{HIDDEN} {HIDDEN} {HIDDEN} guest a plain text that stays"
