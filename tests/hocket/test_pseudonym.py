@@ -30,7 +30,7 @@ def test_it_is_stable_and_short_and_shows_nothing() -> None:
 
 
 def test_a_key_is_replaced_without_breaking_a_flow() -> None:
-    """RULES 18.2: the newest key makes pseudonyms, every key finds them, and a flow keeps the subject that it began with."""
+    """RULES 18.2: the newest key makes pseudonyms, every key finds them, and a flow keeps its subject."""
     before = LEAD.subject_of(Pseudonyms.of(OLD))
     both = Pseudonyms.of(f"{NEW}, {OLD}")
     assert LEAD.subject_of(both) == LEAD.subject_of(Pseudonyms.of(NEW)) != before

@@ -115,7 +115,7 @@ def test_the_values_of_an_event_are_found_in_all_its_depth() -> None:
 
 
 def test_what_every_text_may_hold_is_always_hidden() -> None:
-    """The input that pydantic quotes, a password in an address, a token in a query, a header of authorization."""
+    """RULES 18.1: the input that pydantic quotes, passwords in addresses, tokens in queries, authorization."""
     with pytest.raises(ValidationError) as caught:
         Picky(email=f"{EMAIL}, input_type=str]")
     assert "ada" not in ALWAYS.hide(str(caught.value))
