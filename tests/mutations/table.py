@@ -211,13 +211,6 @@ MUTATIONS = (
         "if False:",
         "tests/hocket/test_pseudonym.py::test_a_sensitive_field_in_a_subject_is_refused",
     ),
-    Mutation(  # a flow changes its subject when the key is replaced
-        "18.2",
-        "event.py",
-        "return like if like in subjects else subjects[0]",
-        "return subjects[0]",
-        "tests/hocket/test_pseudonym.py::test_a_key_is_replaced_without_breaking_a_flow",
-    ),
 )
 
 

@@ -131,7 +131,7 @@ async def search_database(search: Search, url: str, service: str) -> None:
     await engine.dispose()
 
 
-async def search_pages(search: Search, http: aiohttp.ClientSession, start: Iterable[str], most: int = 300) -> None:
+async def search_pages(search: Search, http: aiohttp.ClientSession, start: Iterable[str], most: int = 150) -> None:
     """Every page that can be reached from these by links on the same host, also those that say an error."""
     waiting, seen = list(start), set(start)
     while waiting and len(seen) <= most:
