@@ -126,7 +126,7 @@ async def whole(db: AsyncConnection, found: Planned) -> dict[str, Any]:
         "data": secrets.data,
         "masked": secrets.fields,
         "raw": raw_of(row.body, envelope, secrets),
-        "headers": {name: _header(name, value) for name, value in came[-1].headers.items()},
+        "headers": {name: _header(name, value, secrets) for name, value in came[-1].headers.items()},
         "arrivals": [_arrival(each, secrets) for each in came],
         "receipts": [
             {
@@ -155,9 +155,11 @@ async def whole(db: AsyncConnection, found: Planned) -> dict[str, Any]:
     }
 
 
-def _header(name: str, value: Any) -> Any:
-    """History and error have views of their own, where they are masked."""
-    return "shown below as attempts" if name in {"hocket-death-history", "hocket-death-error"} else value
+def _header(name: str, value: Any, secrets: Secrets) -> Any:
+    """History and error have views of their own, where they are masked; a stranger's header may quote its event."""
+    if name in {"hocket-death-history", "hocket-death-error"}:
+        return "shown below as attempts"
+    return secrets.hide(value) if isinstance(value, str) else value
 
 
 def _arrival(row: Any, secrets: Secrets) -> dict[str, Any]:
