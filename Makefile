@@ -102,12 +102,13 @@ house: $(STAMP) ## draw the tree of docs/house.md and write docs/settings.md ane
 	@$(BIN)/python -m tests.house
 
 .PHONY: lock
-lock: ## renew locks/ from shared/pyproject.toml and locks/*.in (needs uv)
+lock: ## renew locks/ from shared/pyproject.toml and locks/*.in (needs uv and npm)
 	@command -v uv >/dev/null || { echo "make lock needs uv on the path: pip install uv"; exit 1; }
 	uv pip compile $(LOCK) --output-file locks/build.txt locks/build.in
 	uv pip compile $(LOCK) --output-file locks/runtime.txt shared/pyproject.toml
 	uv pip compile $(LOCK) --output-file locks/bench.txt locks/bench.in shared/pyproject.toml --constraints locks/runtime.txt
 	uv pip compile $(LOCK) --output-file locks/dev.txt locks/dev.in shared/pyproject.toml --constraints locks/runtime.txt
+	cd locks/node && npm install --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund
 
 LOCK := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
 	--no-emit-find-links --annotation-style line

@@ -1,10 +1,11 @@
 """Where one demo lives: its folder, its ports, its addresses; two demos with different offsets do not meet."""
 
 import errno
+import secrets
 import shutil
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 #: Every service and its port, in the order in which they are started.
@@ -34,6 +35,7 @@ class Place:
 
     root: Path  # of the project
     offset: int = 0
+    pseudonym_key: str = field(default_factory=lambda: secrets.token_hex(32), compare=False, repr=False)
 
     @property
     def folder(self) -> Path:
@@ -73,6 +75,7 @@ class Place:
             "HOCKET_BROKER_URL": broker_url,
             "HOCKET_DATABASE_URL": f"sqlite:///{self.folder}/data/{{service}}.db",
             "HOCKET_HTTP_HOST": HOST,
+            "HOCKET_PSEUDONYM_KEY": self.pseudonym_key,
             "PAYMENTS_CARDS_URL": f"{world}/cards",
             "INVENTORY_STOCK_URL": f"{world}/stock",
             "NOTIFICATIONS_MAIL_URL": f"{world}/mail",

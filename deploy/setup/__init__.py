@@ -42,6 +42,8 @@ NEEDS: dict[Purpose, Sequence[Need]] = {
         Need("prometheus", "prometheus", "the dashboard's queries"),
         Need("pgbouncer", "pgbouncer", "PostgreSQL behind a pooler"),
         FAKETIME,
+        Need("node", "nodejs", "the checks by the JavaScript SDK of CloudEvents"),
+        Need("npm", "npm", "the checks by the JavaScript SDK of CloudEvents"),
     ),
     Purpose.CRASH: (RABBITMQ, FAKETIME),
 }

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from deploy.setup import Purpose, missing, way_out
 from deploy.setup.apt import AptFailed, install
+from deploy.setup.node import NpmFailed, bring
 
 LOG = Path("var/setup/apt.log")
 
@@ -36,6 +37,16 @@ def main(arguments: list[str]) -> int:
     if lacking and purpose is Purpose.TEST:
         strict = bool(os.environ.get("CI"))
         print(f"{way_out(lacking)}{'' if strict else '. The tests that need it are skipped.'}", file=sys.stderr)
+        return int(strict)
+    return _node_packages() if purpose is Purpose.TEST else 0
+
+
+def _node_packages() -> int:
+    try:
+        bring()
+    except NpmFailed as failed:
+        strict = bool(os.environ.get("CI"))
+        print(f"{failed}{'' if strict else '. The tests that need it are skipped.'}", file=sys.stderr)
         return int(strict)
     return 0
 

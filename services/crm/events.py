@@ -10,7 +10,7 @@ class LeadCaptured(Heard, type="lead.captured"):
     campaign: str
 
 
-class LeadSynced(Event, type="lead.synced", subject="lead/{email}"):
+class LeadSynced(Event, type="lead.synced", subject="lead/{email:pseudonym}"):
     """The lead stands in the customer system."""
 
     email: Sensitive[str]

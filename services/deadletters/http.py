@@ -2,7 +2,7 @@
 
 | route | answer |
 |---|---|
-| `GET /api/dead?state=&cause=&subscription=&group=&after=&limit=` | `{"letters", "next", "counts"}`, oldest first |
+| `GET /api/dead?state=&cause=&subscription=&group=&subject=&after=&limit=` | `{"letters", "next", "counts"}` |
 | `GET /api/dead/{id}` | one letter with all that is known, 404 |
 | `GET /api/dead/{id}/replay` | what a replay would do; nothing is sent |
 | `POST /api/dead/{id}/replay` `{"reason"?}` | 202 what was done, 409 why it is refused, 503 not confirmed: repeat it |
@@ -15,16 +15,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from aiohttp import web
 from pydantic import ValidationError
 
-from hocket.console import Page, mount
+from hocket.console import Page, mount, mount_finding
 from hocket.errors import RETRY_AFTER_SECONDS
 from services.deadletters.act.discard import discard
 from services.deadletters.act.refusal import Refused
 from services.deadletters.act.replay import replay
-from services.deadletters.ask.letters import counts_of, cursor, find_letters, masks_of, owners_of
+from services.deadletters.ask.letters import counts_of, cursor, find_letters, masks_of, owners_of, subject_found
 from services.deadletters.ask.replay_plan import NoLetter
 from services.deadletters.fold.replay_plan import Plan
 from services.deadletters.fold.state import State
@@ -38,6 +39,13 @@ from services.deadletters.show.views import listed, whole
 _HERE = Path(__file__).parent / "show"
 #: Entries of the top bar.
 PAGES = (Page("groups", "/", "Groups", "o"), Page("letters", "/letters", "Letters", "l"))
+
+
+async def letters_named(wanted: str) -> str:
+    """Where the letters about a subject that this text names are listed."""
+    async with deadletters.tx() as tx:
+        subject = await subject_found(await tx.read(), wanted)
+    return f"/letters?subject={quote(subject, safe='')}" if subject else ""
 
 
 async def get_letters(request: web.Request) -> web.Response:
@@ -138,8 +146,10 @@ def routes(app: web.Application) -> None:
         templates=_HERE / "templates",
         static=_HERE / "static",
         pages=PAGES,
+        search="/find",
         tracer_url=Settings().tracer_url,
     )
+    mount_finding(app, letters_named, "/letters?subject=")
     app.router.add_get("/api/dead", get_letters)
     app.router.add_get("/api/dead/{id}", get_letter)
     app.router.add_get("/api/dead/{id}/replay", get_replay)

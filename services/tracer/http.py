@@ -4,13 +4,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.clock import SystemClock, rfc3339
-from hocket.console import Page, mount
-from services.tracer.ask.flows import flow_of, flows_of_subject, line_of, list_flows, telling
+from hocket.console import Page, mount, mount_finding
+from services.tracer.ask.flows import Filter, flow_of, flows_of_subject, line_of, list_flows, telling
 from services.tracer.ask.knowledge import knowledge
 from services.tracer.service import Settings, tracer
 from services.tracer.show.as_json import flow_json, line_json
@@ -35,7 +36,7 @@ def routes(app: web.Application) -> None:
     """Mount the pages and the routes for programs."""
     clock = SystemClock()
     console = mount(
-        app, name="tracer", templates=_HERE / "templates", static=_HERE / "static", pages=_BAR, search="/flows",
+        app, name="tracer", templates=_HERE / "templates", static=_HERE / "static", pages=_BAR, search="/find",
         desk_url=Settings().desk_url, clock=clock,
     )  # fmt: skip
     pages = Pages(console, reading)
@@ -43,9 +44,17 @@ def routes(app: web.Application) -> None:
     app.router.add_get("/flows", pages.flows)
     app.router.add_get("/flows/{id}", pages.flow)
     app.router.add_get("/subjects/{subject:.+}", pages.subject)
+    mount_finding(app, found, "/flows?q=")
     app.router.add_get("/api/flows", flows)
     app.router.add_get("/api/flows/{id}", flow)
     app.router.add_get("/api/subjects/{subject:.+}", subject)
+
+
+async def found(wanted: str) -> str:
+    """Where flows are listed that this text finds."""
+    async with reading() as db:
+        some = await list_flows(db, Filter(q=wanted, limit=1), await knowledge(db))
+    return f"/flows?q={quote(wanted, safe='')}" if some.lines else ""
 
 
 async def flows(request: web.Request) -> web.Response:

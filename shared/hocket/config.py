@@ -10,6 +10,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from hocket.errors import ConfigError
+from hocket.pseudonym import Pseudonyms
 
 PREFIX = "HOCKET_"
 #: Default bound of one event on the wire, in bytes.
@@ -218,6 +219,16 @@ class WatchSettings(_Group):
     )
 
 
+class SecretSettings(_Group):
+    """Secrets of the kit. `hocket settings` never shows their values."""
+
+    pseudonym_key: str = _setting(
+        "", "secret",
+        "key of the pseudonyms in subjects, the same for every service and both consoles; to replace it, write the new "
+        "one before the old one with a comma",
+    )  # fmt: skip
+
+
 class RetentionSettings(_Group):
     """How long a service keeps what is final; what is not final is never deleted."""
 
@@ -242,6 +253,7 @@ GROUPS: tuple[type[BaseModel], ...] = (
     PostgresSettings,
     OutboxSettings,
     WatchSettings,
+    SecretSettings,
     RetentionSettings,
 )
 
@@ -253,6 +265,7 @@ class Config(
     PostgresSettings,
     OutboxSettings,
     WatchSettings,
+    SecretSettings,
     RetentionSettings,
     BaseSettings,
 ):
@@ -283,6 +296,7 @@ class Config(
                 f"HOCKET_OUTBOX_BATCH is {self.outbox_batch} and HOCKET_OUTBOX_MEMORY_ROWS {self.outbox_memory_rows}: "
                 "keep at least one batch in memory"
             )
+        self.pseudonyms()
         return self
 
     @classmethod
@@ -307,6 +321,10 @@ class Config(
             timedelta(days=self.inbox_days), timedelta(days=self.dead_days), timedelta(days=self.ledger_days)
         )
 
+    def pseudonyms(self) -> Pseudonyms:
+        """What makes the pseudonyms in subjects (RULES 18.2); without a key it makes none."""
+        return Pseudonyms.of(self.pseudonym_key)
+
     def database_of(self, service: str) -> str:
         """The database URL of one service."""
         return self.database_url.replace("{service}", service)
@@ -318,6 +336,8 @@ class Config(
 
 def masked(name: str, value: str) -> str:
     """The text of a setting without its passwords: of an address user, host and path are left."""
+    if name in SecretSettings.model_fields:
+        return HIDDEN if value else ""
     if not name.endswith("_url"):
         return value
     return ",".join(_masked_url(each) for each in _URL.split(value))

@@ -6,19 +6,20 @@ class is created; the message says how to fix them.
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from datetime import datetime, timedelta
 from string import Formatter
-from typing import Annotated, Any, ClassVar, Generic, TypeVar, get_args, get_origin, overload
+from typing import Annotated, Any, ClassVar, Generic, TypeVar, get_args, get_origin, get_type_hints, overload
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, AliasPath, BaseModel, ConfigDict, Field
 from pydantic._internal._model_construction import ModelMetaclass
-from typing_extensions import dataclass_transform
+from typing_extensions import TypeAliasType, dataclass_transform, is_typeddict
 
 from hocket.envelope import Json
 from hocket.errors import DeclarationError, Unsayable
 from hocket.event_data import identity, saying
 from hocket.event_data.declared import check
+from hocket.pseudonym import Pseudonyms
 
 #: Longest event type in bytes: with its version it is a routing key, for which AMQP allows 255.
 MAX_TYPE_BYTES = 200
@@ -34,6 +35,8 @@ _SAID_TYPE = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
 _HEARD_TYPE = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 #: The mark of a sensitive field in its metadata.
 SENSITIVE = "hocket.sensitive"
+#: The form by which a subject names a field as a pseudonym: `lead/{email:pseudonym}`.
+PSEUDONYM = "pseudonym"
 
 T = TypeVar("T")
 #: Marks a field as personal or secret, `card_token: Sensitive[str]`: it is masked wherever people see it.
@@ -99,6 +102,7 @@ class Event(Heard):
 
     __hocket_subject__: ClassVar[str] = ""
     __hocket_named__: ClassVar[tuple[str, ...]] = ()  # the fields in the subject
+    __hocket_pseudonyms__: ClassVar[tuple[str, ...]] = ()  # fields of the subject that stand there as a pseudonym
     __hocket_fits__: ClassVar[Callable[[Any], bool] | None] = None
 
     def __init_subclass__(cls, *, type: str = "", subject: str = "", version: int = 1, **unknown: object) -> None:
@@ -111,8 +115,9 @@ class Event(Heard):
     @classmethod
     def __pydantic_init_subclass__(cls, **words: object) -> None:
         super().__pydantic_init_subclass__(**words)
-        cls.__hocket_named__ = tuple(_subject_fields(cls))
-        for name in cls.__hocket_named__:
+        cls.__hocket_named__ = tuple(name for name, _ in _subject_fields(cls))
+        cls.__hocket_pseudonyms__ = tuple(name for name, form in _subject_fields(cls) if form)
+        for name, form in _subject_fields(cls):
             if name not in cls.model_fields:
                 raise DeclarationError(
                     f"{cls.__qualname__}: subject {cls.__hocket_subject__!r} names {name!r}, which is not one of its "
@@ -122,13 +127,32 @@ class Event(Heard):
                 raise DeclarationError(
                     f"{cls.__qualname__}: subject {cls.__hocket_subject__!r} names {name!r}, which {fault}"
                 )
+            if name in cls.__hocket_sensitive__ and not form:
+                raise DeclarationError(
+                    f"{cls.__qualname__}: subject {cls.__hocket_subject__!r} shows {name!r}, which is Sensitive, to "
+                    f"everybody who sees a queue or a console: write {{{name}:{PSEUDONYM}}}, a keyed hash by which the "
+                    "consoles find it, or use a field that is not sensitive (RULES 18.2)"
+                )
         cls.__hocket_fits__ = saying.fits_of(cls)
 
-    def subject_of(self) -> str:
-        """The subject of this event, `order/4711`."""
-        return self.__hocket_subject__.format_map(
-            {name: identity.text_of(getattr(self, name)) for name in self.__hocket_named__}
-        )
+    def subject_of(self, pseudonyms: Pseudonyms | None = None, *, like: str = "") -> str:
+        """The subject of this event, `order/4711`; `pseudonyms` makes what the subject names as a pseudonym.
+
+        While a key is being replaced, the subject `like` of the cause is kept where it names the same value by an
+        older key, so that a flow goes on under one subject. `Unsayable` where there is no key for a pseudonym.
+        """
+        values = {name: identity.text_of(getattr(self, name)) for name in self.__hocket_named__}
+        if not self.__hocket_pseudonyms__:
+            return self.__hocket_subject__.format_map(values)
+        if not pseudonyms:
+            raise Unsayable(f"{self.__hocket_type__}: {no_key(type(self))}")
+        template = self.__hocket_subject__.replace(f":{PSEUDONYM}}}", "}")
+        hashed = [pseudonyms.every(values[name]) for name in self.__hocket_pseudonyms__]
+        subjects = [
+            template.format_map({**values, **dict(zip(self.__hocket_pseudonyms__, each, strict=True))})
+            for each in zip(*hashed, strict=True)
+        ]
+        return like if like in subjects else subjects[0]
 
 
 def data_of(event: Heard) -> dict[str, Json]:
@@ -219,7 +243,16 @@ def _check_subject(cls: type[Heard], subject: object) -> None:
         )
 
 
-def _subject_fields(cls: type[Event]) -> Iterator[str]:
+def no_key(cls: type[Event]) -> str:
+    """The sentence for a pseudonym that cannot be made."""
+    return (
+        f"its subject {cls.__hocket_subject__!r} has a pseudonym: set HOCKET_PSEUDONYM_KEY to a secret, the same for "
+        "every service and both consoles; `openssl rand -hex 32` makes one"
+    )
+
+
+def _subject_fields(cls: type[Event]) -> Iterator[tuple[str, str]]:
+    """Each field that the subject names, and its form: empty, or `pseudonym`."""
     subject = cls.__hocket_subject__
     try:
         parts = list(Formatter().parse(subject))
@@ -228,32 +261,61 @@ def _subject_fields(cls: type[Event]) -> Iterator[str]:
     for _, name, form, conversion in parts:
         if name is None:
             continue
-        if form or conversion or not name.isidentifier():
+        if form not in {"", PSEUDONYM} or conversion or not name.isidentifier():
             raise DeclarationError(
                 f"{cls.__qualname__}: subject {subject!r} may contain only plain fields, {{order_id}}, without "
-                "attributes, indexes and formats"
+                f"attributes, indexes and formats; of a sensitive one {{email:{PSEUDONYM}}}"
             )
-        yield name
+        yield name, form or ""
 
 
 def _sensitive_names(cls: type[BaseModel]) -> Iterator[str]:
-    """The keys of sensitive fields in the data; a field that contains a sensitive one is sensitive as a whole."""
+    """The keys of sensitive fields in the data; a field that contains a sensitive one is sensitive as a whole.
+
+    A field has every name that its value can have on the wire: its own, each alias, and where an alias is a path its
+    first part, whose whole value is sensitive then.
+    """
     for name, info in cls.model_fields.items():
         if SENSITIVE in info.metadata or _holds_sensitive(info.annotation, {cls}):
             yield name
-            yield from (alias for alias in (info.validation_alias, info.serialization_alias) if isinstance(alias, str))
+            for alias in (info.alias, info.validation_alias, info.serialization_alias):
+                yield from _keys_of(alias)
+    for name, computed in cls.model_computed_fields.items():
+        if _holds_sensitive(computed.return_type, {cls}):
+            yield name
+            yield from _keys_of(computed.alias)
 
 
-def _holds_sensitive(annotation: Any, seen: set[type[BaseModel]]) -> bool:
+def _keys_of(alias: str | AliasPath | AliasChoices | None) -> Iterator[str]:
+    """The keys of the data that an alias reads from or writes to."""
+    if isinstance(alias, str):
+        yield alias
+    elif isinstance(alias, AliasPath):
+        yield str(alias.path[0])
+    elif isinstance(alias, AliasChoices):
+        for each in alias.choices:
+            yield from _keys_of(each)
+
+
+def _holds_sensitive(annotation: Any, seen: set[Any]) -> bool:
+    """Whether something that an annotation consists of is sensitive: models, dataclasses, typed dicts, containers."""
     if get_origin(annotation) is Annotated and SENSITIVE in annotation.__metadata__:
         return True
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel) and annotation not in seen:
+    if isinstance(annotation, TypeAliasType) or hasattr(annotation, "__supertype__"):
+        return _holds_sensitive(getattr(annotation, "__value__", None) or annotation.__supertype__, seen)
+    if isinstance(annotation, type) and annotation not in seen:
         seen.add(annotation)
-        return any(
-            SENSITIVE in info.metadata or _holds_sensitive(info.annotation, seen)
-            for info in annotation.model_fields.values()
-        )
-    return any(_holds_sensitive(each, seen) for each in get_args(annotation))
+        if issubclass(annotation, BaseModel):
+            parts = [info.annotation for info in annotation.model_fields.values()]
+            marked = any(SENSITIVE in info.metadata for info in annotation.model_fields.values())
+            computed = [each.return_type for each in annotation.model_computed_fields.values()]
+            return marked or any(_holds_sensitive(each, seen) for each in (*parts, *computed))
+        if is_dataclass(annotation) or is_typeddict(annotation) or hasattr(annotation, "_fields"):
+            return any(
+                _holds_sensitive(each, seen) for each in get_type_hints(annotation, include_extras=True).values()
+            )
+    origin = get_origin(annotation)
+    return any(_holds_sensitive(each, seen) for each in (*get_args(annotation), *((origin,) if origin else ())))
 
 
 def schedule_name(type_: str, key: str) -> str:

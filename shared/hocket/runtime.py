@@ -18,6 +18,7 @@ from hocket.clock import Clock
 from hocket.config import Config
 from hocket.envelope.ids import Ids
 from hocket.errors import HocketError
+from hocket.masking.mask import mask_in_hand
 from hocket.resilience.pauses import Pauses
 from hocket.resilience.supervisor import Supervisor
 from hocket.store.port import Store
@@ -96,4 +97,6 @@ class Runtime:
 
     def trouble(self, what: str, **about: str | int | float) -> None:
         """Report to listeners that something went wrong; `what` is a short constant sentence, `about` its details."""
-        self.signals.trouble(self.service, what, **about)
+        mask = mask_in_hand()
+        hidden = {name: mask.hide(value) if isinstance(value, str) else value for name, value in about.items()}
+        self.signals.trouble(self.service, what, **hidden)

@@ -13,6 +13,7 @@ from hocket.declarations.subscription import name_of
 from hocket.envelope.keys import outside_key
 from hocket.errors import HocketError, OutsideTooLate, Unsayable
 from hocket.event import Event, Scheduled, schedule_name
+from hocket.masking.mask import Mask, mask_of
 from hocket.resilience.blocking import BlockingCalls
 from hocket.resilience.guard import BreakerGuard
 from hocket.resilience.time_limit import LimitedRun
@@ -198,6 +199,10 @@ class Outside(Tx[D_co]):
     def said(self) -> Sequence[Event | Scheduled[Event]]:
         """The events said so far."""
         return self._said
+
+    def mask(self) -> Mask:
+        """What hides the sensitive values of the events said so far."""
+        return mask_of(*(each.event if isinstance(each, Scheduled) else each for each in self._said))
 
     def found_seen(self, correlation_id: str) -> None:
         """Record that the key was committed by another transaction meanwhile: this one has no effect."""

@@ -118,6 +118,19 @@ def test_every_service_runs_with_what_the_compose_file_says(shop: Shop) -> None:
 
 
 @pytest.mark.rabbitmq
+@pytest.mark.prometheus
+def test_every_page_of_metrics_keeps_the_format(shop: Shop) -> None:
+    """promtool takes /metrics of each service, the two consoles among them, and finds nothing to say about it."""
+    if (tool := shutil.which("promtool")) is None:
+        pytest.skip("promtool is not installed: apt-get install prometheus")
+    for part in parts():
+        with urlopen(f"{shop.url(part.name)}/metrics", timeout=5) as answer:
+            page = answer.read()
+        said = subprocess.run([tool, "check", "metrics"], input=page, capture_output=True, check=False)
+        assert (said.returncode, said.stdout, said.stderr) == (0, b"", b""), part.name
+
+
+@pytest.mark.rabbitmq
 def test_every_service_keeps_its_data_on_its_volume(shop: Shop) -> None:
     """The database of each service lies on its own volume, and nothing is written where a container is read-only."""
     for part in parts():

@@ -1,5 +1,6 @@
 """The set-up of a machine: what is there is used, root installs quietly, others are told the way out."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ import pytest
 
 from deploy.setup import NEEDS, Need, Purpose, missing, way_out
 from deploy.setup.apt import AptFailed, install, no_service_starts
+from deploy.setup.node import NpmFailed, bring, is_current
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -137,3 +139,29 @@ def test_the_locks_hold_hashes_and_no_index() -> None:
             assert "==" in lines[at], f"{lock}: {lines[at]}"
             assert "--hash=sha256:" in lines[at + 1], f"{lock}: {lines[at]}"
         assert not [line for line in lines if "://" in line]
+
+
+def test_npm_brings_exactly_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """npm gets a copy of the lock and runs no scripts; what was made from this lock is not made again."""
+    said = tmp_path / "said"
+    program(tmp_path / "bin", "npm", f'echo "$PWD $*" >> {said}; mkdir node_modules')
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    packages = tmp_path / "packages"
+    for _ in range(2):
+        bring(ROOT / "locks/node", packages)
+    assert said.read_text(encoding="utf-8").splitlines() == [
+        f"{packages} ci --ignore-scripts --no-audit --no-fund --loglevel=error"
+    ]
+    (packages / "package-lock.json").write_text("{}", encoding="utf-8")
+    assert not is_current(ROOT / "locks/node", packages)
+    program(tmp_path / "bin", "npm", "echo no network >&2; exit 7")
+    with pytest.raises(NpmFailed, match="npm ci ended with 7: no network"):
+        bring(ROOT / "locks/node", packages)
+
+
+def test_the_lock_of_npm_names_hashes_and_no_host() -> None:
+    """Every package has its hash; where it is downloaded from is the machine's own setting."""
+    lock = json.loads((ROOT / "locks/node/package-lock.json").read_text(encoding="utf-8"))
+    packages = {name: each for name, each in lock["packages"].items() if name}
+    assert packages["node_modules/cloudevents"]
+    assert all(each["integrity"].startswith("sha512-") and "resolved" not in each for each in packages.values())

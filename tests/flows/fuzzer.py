@@ -64,7 +64,8 @@ class Fuzzer:
         self._number += 1
         return {
             "specversion": "1.0", "id": f"id-{self._number}", "source": "/hostile", "type": self._type,
-            "dataschema": f"{self._type}/1", "subject": f"thing/{self._number}", "datacontenttype": "application/json",
+            "dataschema": f"urn:hocket:{self._type}:1", "subject": f"thing/{self._number}",
+            "datacontenttype": "application/json",
             "time": datetime.now(UTC).isoformat(), "idempotencykey": f"key-{self._number}",
             "data": {"name": f"n{self._number}", "text": "x"},
         }  # fmt: skip
@@ -102,7 +103,7 @@ class Fuzzer:
 
     def _version(self) -> Hostile:
         version = self._chance.choice([0, 2, 99, -1, "x", 10**30])
-        return self._structured({**self._envelope(), "dataschema": f"{self._type}/{version}"})
+        return self._structured({**self._envelope(), "dataschema": f"urn:hocket:{self._type}:{version}"})
 
     def _binary(self) -> Hostile:
         envelope = self._envelope()

@@ -13,6 +13,7 @@ import pytest
 from deploy.database.server import PostgresServer
 from hocket.assembly import Assembly
 from hocket.config import Config
+from hocket.testing.play import PSEUDONYM_KEY as KEY
 from services.crm import crm
 from services.ingress import ingress
 from services.inventory import inventory
@@ -65,7 +66,9 @@ async def town(
 ) -> AsyncIterator[Town]:
     """The sandbox first, then the shop with its settings from the environment."""
     assembly = Assembly(
-        Config(broker_url=broker_url, database_url=database_url or f"sqlite:///{folder}/{{service}}.db")
+        Config(
+            pseudonym_key=KEY, broker_url=broker_url, database_url=database_url or f"sqlite:///{folder}/{{service}}.db"
+        )
     )
     try:
         outside = f"http://127.0.0.1:{(await assembly.start(sandbox, 0)).web.port}"

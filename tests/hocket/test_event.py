@@ -1,10 +1,13 @@
 """Events and heard events: what a declaration becomes, and what is refused when the class is created."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Annotated, Any, NamedTuple, NewType
 
 import pytest
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, AliasPath, BaseModel, ConfigDict, Field, ValidationError, computed_field
+from pydantic.alias_generators import to_camel
+from typing_extensions import TypeAliasType, TypedDict
 
 from hocket.errors import DeclarationError, Unsayable
 from hocket.event import MAX_SCHEDULE_KEY_BYTES, MAX_TYPE_BYTES, Event, Heard, Scheduled, Sensitive
@@ -15,6 +18,25 @@ class Address(BaseModel):
 
     street: Sensitive[str]
     others: list["Address"] = Field(default_factory=list)
+
+
+@dataclass
+class Point:
+    """A dataclass with a sensitive field."""
+
+    where: Sensitive[str]
+
+
+class Place(TypedDict):
+    """A typed dict with a sensitive key."""
+
+    where: Sensitive[str]
+
+
+class Pair(NamedTuple):
+    """A tuple with a sensitive field."""
+
+    where: Sensitive[str]
 
 
 class OrderPlaced(Event, type="order.placed", version=2, subject="shop/{shop}/order/{order_id}"):
@@ -73,6 +95,50 @@ def test_events_are_frozen() -> None:
 def test_sensitive_fields_are_known_by_their_keys_in_the_data() -> None:
     """A field is sensitive as a whole when something in it is; its alias counts too."""
     assert OrderPlaced.__hocket_sensitive__ == ("email", "phone", "address", "token", "cardToken")
+
+
+@pytest.mark.parametrize(
+    ("annotation", "field", "names"),
+    [
+        (Sensitive[str], Field(alias="a"), ("x", "a")),
+        (Sensitive[str], Field(validation_alias="v", serialization_alias="s"), ("x", "v", "s")),
+        (Sensitive[str], Field(validation_alias=AliasChoices("one", "two", AliasPath("deep", "x"))),
+         ("x", "one", "two", "deep")),
+        (Sensitive[str], Field(validation_alias=AliasPath("user", 0, "email")), ("x", "user")),
+        (dict[str, Sensitive[str]], Field(), ("x",)),
+        (dict[Sensitive[str], int], Field(), ("x",)),
+        (list[Sensitive[str] | int] | None, Field(), ("x",)),
+        (Annotated[Sensitive[str] | None, Field(max_length=9)], Field(), ("x",)),
+        (tuple[int, list[Address]], Field(), ("x",)),
+        (Point, Field(), ("x",)),
+        (Place, Field(), ("x",)),
+        (Pair, Field(), ("x",)),
+        (NewType("Secret", Sensitive[str]), Field(), ("x",)),
+        (TypeAliasType("Alias", Sensitive[str]), Field(), ("x",)),
+        (dict[str, int], Field(alias="a"), ()),
+    ],
+)  # fmt: skip
+def test_a_sensitive_field_is_known_by_every_name(annotation: Any, field: Any, names: tuple[str, ...]) -> None:
+    """RULES 18.3: by each alias, by the first part of a path, however deep the sensitive part is."""
+    made = METACLASS(
+        "Made", (Heard,), {"__module__": __name__, "__annotations__": {"x": annotation}, "x": field}, type="a.b"
+    )
+    assert made.__hocket_sensitive__ == names
+
+
+def test_names_made_by_a_generator_and_computed_fields_are_known() -> None:
+    """RULES 18.3: an alias generator gives the names on the wire; a computed field is written too."""
+
+    class Camel(Heard, type="a.b"):
+        model_config = ConfigDict(alias_generator=to_camel)
+
+        first_email: Sensitive[str]
+
+        @computed_field
+        def shown_email(self) -> Sensitive[str]:
+            return self.first_email
+
+    assert set(Camel.__hocket_sensitive__) >= {"first_email", "firstEmail", "shown_email", "shownEmail"}
 
 
 def test_an_event_may_inherit_fields_of_another() -> None:

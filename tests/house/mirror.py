@@ -19,6 +19,7 @@ ACROSS: Mapping[str, str] = {
     "tests.hocket.delivery.test_sagas": "steps and undos over all stations",
     "tests.hocket.delivery.test_stations": "the list of stations and their table in docs/house.md",
     "tests.hocket.delivery.test_versions": "versions over all stations",
+    "tests.hocket.envelope.test_official_sdks": "envelopes as the official SDKs of CloudEvents read them",
     "tests.hocket.outbox.test_outside_joined": "outside transactions that join one of an application",
     "tests.hocket.store.postgres.test_faults": "a server that fails under the whole store",
     "tests.hocket.store.postgres.test_pauses": "a subscription that pauses, on the whole store",

@@ -218,6 +218,20 @@ MUTATIONS = (
         "self._row(each, older, cause, self.ids.uuid7(), self.ids.uuid7())",
         "tests/hocket/delivery/test_versions.py::test_the_old_version_is_said_beside_the_new_one",
     ),
+    Mutation(  # an error's text leaves as it is
+        "18.1",
+        "delivery/ending/error_text.py",
+        "return clean(mask.hide(str(error)))",
+        "return clean(str(error))",
+        "tests/hocket/delivery/ending/test_error_text.py::test_an_error_that_quotes_is_masked_wherever_it_goes",
+    ),
+    Mutation(  # a subject may show a sensitive field
+        "18.2",
+        "event.py",
+        "if name in cls.__hocket_sensitive__ and not form:",
+        "if False:",
+        "tests/hocket/test_pseudonym.py::test_a_sensitive_field_in_a_subject_is_refused",
+    ),
 )
 
 

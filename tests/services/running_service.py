@@ -10,12 +10,15 @@ import aiohttp
 from hocket import Service
 from hocket.assembly import Assembly
 from hocket.config import Config
+from hocket.testing.play import PSEUDONYM_KEY as KEY
 
 
 @asynccontextmanager
 async def serving(service: Service[Any], folder: Path) -> AsyncIterator[aiohttp.ClientSession]:
     """A session whose base is the running service; its database lies in `folder`."""
-    assembly = Assembly(Config(broker_url="memory://", database_url=f"sqlite:///{folder}/{{service}}.db"))
+    assembly = Assembly(
+        Config(pseudonym_key=KEY, broker_url="memory://", database_url=f"sqlite:///{folder}/{{service}}.db")
+    )
     part = await assembly.start(service, 0)
     try:
         async with aiohttp.ClientSession(f"http://127.0.0.1:{part.web.port}") as http:

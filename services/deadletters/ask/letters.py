@@ -76,6 +76,13 @@ async def groups_of(db: AsyncConnection) -> list[Any]:
     return list(await db.execute(query.limit(MAX_GROUPS)))
 
 
+async def subject_found(db: AsyncConnection, wanted: str) -> str:
+    """The subject of letters that this text names, whole or behind its kind; empty where there is none."""
+    ends = letters.c.subject.endswith(f"/{wanted}", autoescape=True)
+    query = sa.select(letters.c.subject).where(sa.or_(letters.c.subject == wanted, ends)).limit(1)
+    return await db.scalar(query) or ""
+
+
 def cursor(rows: Sequence[Any], limit: int) -> int | None:
     """The number of the letter after which the next page begins; None: this was the last."""
     return int(rows[-1].no) if len(rows) == limit else None

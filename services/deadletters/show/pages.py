@@ -60,7 +60,11 @@ class Desk:
             rows = await find_letters(db, query.where(), after=query.after, limit=PAGE_ROWS, newest=True)
             owners, masks, counts = await owners_of(db), await masks_of(db), await counts_of(db)
         following = cursor(rows, PAGE_ROWS)
-        chosen = {name: value for name, value in request.query.items() if name in {"group", "cause", "subscription"}}
+        chosen = {
+            name: value
+            for name, value in request.query.items()
+            if name in {"group", "cause", "subscription", "subject"}
+        }
         chips = [
             ("any", with_query("/letters", chosen), sum(counts.values()), not query.state),
             *(

@@ -27,12 +27,18 @@ class Query(BaseModel):
     cause: str = ""
     subscription: str = ""
     group: str = ""
+    subject: str = ""
     after: int = Field(default=0, ge=0, le=2**62)
     limit: int = Field(default=DEFAULT_LIMIT, ge=1, le=MAX_LIMIT)
 
     def where(self) -> dict[str, str]:
         """Columns and the values they must have."""
-        named = {"cause": self.cause, "subscription": self.subscription, "group_id": self.group}
+        named = {
+            "cause": self.cause,
+            "subscription": self.subscription,
+            "group_id": self.group,
+            "subject": self.subject,
+        }
         found = {name: value for name, value in named.items() if value}
         return {**found, "state": self.state.value} if self.state else found
 

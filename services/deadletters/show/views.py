@@ -9,6 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.console import MASKED, Masks, control_marks
 from hocket.envelope import UNDO_TYPE, Envelope, Json
+from hocket.envelope.attributes import version_of
+from hocket.errors import Undecodable
 from services.deadletters.ask.letters import masks_of, owners_of
 from services.deadletters.ask.replay_plan import Planned
 from services.deadletters.fold.state import State, sentence
@@ -87,13 +89,20 @@ def _masked(
     """Masked data, and what was hidden by field; of an undo the failure inside it is masked by its own type."""
     why = data.get("why")
     if type_ == UNDO_TYPE and isinstance(why, Mapping):
-        name, _, number = str(why.get("dataschema", "")).rpartition("/")
-        inner = why.get("data")
+        name, inner = str(why.get("type", "")), why.get("data")
         if isinstance(inner, Mapping):
-            shown, hidden = _masked(name, int(number) if number.isdecimal() else 0, inner, masks)
+            shown, hidden = _masked(name, _version(why, name), inner, masks)
             return {**data, "why": {**why, "data": shown}}, {f"why.data.{field}": v for field, v in hidden.items()}
     shown = masks.mask(type_, version, data)
     return shown, {name: value for name, value in data.items() if shown[name] == MASKED != value}
+
+
+def _version(why: Mapping[str, Json], name: str) -> int:
+    """The version of the failure inside an undo; 0, which no manifest names, where it is invalid."""
+    try:
+        return version_of(str(why.get("dataschema") or ""), name)[0]
+    except Undecodable:
+        return 0
 
 
 async def whole(db: AsyncConnection, found: Planned) -> dict[str, Any]:
@@ -117,7 +126,7 @@ async def whole(db: AsyncConnection, found: Planned) -> dict[str, Any]:
         "data": secrets.data,
         "masked": secrets.fields,
         "raw": raw_of(row.body, envelope, secrets),
-        "headers": {name: _header(name, value) for name, value in came[-1].headers.items()},
+        "headers": {name: _header(name, value, secrets) for name, value in came[-1].headers.items()},
         "arrivals": [_arrival(each, secrets) for each in came],
         "receipts": [
             {
@@ -146,9 +155,11 @@ async def whole(db: AsyncConnection, found: Planned) -> dict[str, Any]:
     }
 
 
-def _header(name: str, value: Any) -> Any:
-    """History and error have views of their own, where they are masked."""
-    return "shown below as attempts" if name in {"hocket-death-history", "hocket-death-error"} else value
+def _header(name: str, value: Any, secrets: Secrets) -> Any:
+    """History and error have views of their own, where they are masked; a stranger's header may quote its event."""
+    if name in {"hocket-death-history", "hocket-death-error"}:
+        return "shown below as attempts"
+    return secrets.hide(value) if isinstance(value, str) else value
 
 
 def _arrival(row: Any, secrets: Secrets) -> dict[str, Any]:

@@ -16,6 +16,9 @@ from hocket.clock import KitClock
 from hocket.config import Config
 from hocket.envelope.ids import Ids
 from hocket.errors import ConfigError
+from hocket.event import no_key
+from hocket.masking.mask import keep_secret
+from hocket.masking.values import secrets_of
 from hocket.resilience.supervisor import Supervisor
 from hocket.runtime import here
 from hocket.service import Service
@@ -38,11 +41,19 @@ class StartedService:
     stack: ExitStack = field(default_factory=ExitStack)
 
 
+def _check_pseudonyms(service: Service[Any], config: Config) -> None:
+    """Refuse a service that says an event whose subject has a pseudonym, where no key makes one."""
+    for event in service.declarations.says.values():
+        if event.__hocket_pseudonyms__ and not config.pseudonyms():
+            raise ConfigError(f"service {service.name} says {event.__hocket_type__}: {no_key(event)}")
+
+
 class Assembly:
     """The services of one process; each can be started, stopped and (on `memory://`) killed on its own."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
+        keep_secret(secrets_of(config))
         self._chance = random.SystemRandom()
         self._metrics = PrometheusListener(CollectorRegistry())
         self._traces = otel.from_environment(os.environ, __version__)
@@ -56,6 +67,7 @@ class Assembly:
 
     async def start(self, service: Service[Any], port: int) -> StartedService:
         """Start one service on its port. `DeclarationError` and `ConfigError` say what is wrong."""
+        _check_pseudonyms(service, self._config)
         clock = KitClock()  # each service its own: each follows its own database
         boot = Ids(clock, self._chance).uuid7()
         store = drivers.store(service.name, self._config, clock, boot)

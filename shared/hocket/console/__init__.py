@@ -7,6 +7,7 @@ returns the `Console` that renders pages from `console/base.html`.
 """
 
 from hocket.console.display import control_marks, counted, day_and_clock, duration, short_id
+from hocket.console.finding import mount_finding
 from hocket.console.links import with_query
 from hocket.console.masking import MASKED, Masks
 from hocket.console.pages import Console, Page, mount
@@ -29,6 +30,7 @@ __all__ = [
     "foreign",
     "mark_of",
     "mount",
+    "mount_finding",
     "short_id",
     "tree_of",
     "with_query",

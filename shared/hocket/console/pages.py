@@ -94,7 +94,8 @@ def mount(
     """Make `app` a console and return what renders its pages.
 
     `name` is `tracer` or `desk`: which side of the switch is chosen. `templates` and `static` are the console's own
-    folders; `static` is served below `/static/NAME/`. `search` is the path that takes `?q=` ("" for no search field).
+    folders; `static` is served below `/static/NAME/`. `search` is the path that takes a posted `q`
+    ("" for no search field).
     `ConfigError` where the address of the other console is not an http address.
     """
     for setting, url in (("tracer_url", tracer_url), ("desk_url", desk_url)):

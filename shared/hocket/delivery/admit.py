@@ -1,7 +1,8 @@
 """Station admit: looks up the inbox rows of a batch at once; commits `begun` for its steps."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -15,10 +16,11 @@ from hocket.delivery import decide
 from hocket.delivery.arrival import Arrival, Role
 from hocket.delivery.decode import sentence
 from hocket.delivery.ending.error_text import text_of
-from hocket.envelope.cloudevent import CONTENT_TYPE, Received, canonical, encode, read
+from hocket.envelope.cloudevent import CONTENT_TYPE, Json, Received, canonical, encode, read
 from hocket.envelope.keys import digest, outside_key
 from hocket.errors import StoreError, Undecodable
 from hocket.event import Heard
+from hocket.masking.mask import mask_of
 from hocket.outcome import Again, Bury, Obsolete, Refused, Seen
 from hocket.runtime import Runtime
 from hocket.saga.ledger import LedgerRow, LedgerState
@@ -88,13 +90,15 @@ class Admission:
 
     def _failed(self, arrival: Arrival, error: Exception) -> None:
         """Its `begun` cannot be written: a failed attempt of this delivery, in which nothing began (RULES 3.2)."""
-        self.runtime.trouble("a step cannot begin", subscription=arrival.subscription.queue, error=text_of(error))
+        mask = arrival.mask()
+        self.runtime.trouble("a step cannot begin", subscription=arrival.subscription.queue, error=text_of(error, mask))
         outcome = decide.failed(
             error,
             retry=arrival.subscription.retry,
             used=arrival.used,
             chance=self.runtime.chance,
             free=None,
+            mask=mask,
         )
         arrival.outcome = replace(outcome, began=False) if isinstance(outcome, Bury) else outcome
 
@@ -182,7 +186,8 @@ class Admission:
         try:
             self._read_undo(arrival, row)
         except Exception as broken:  # noqa: BLE001 -- data of an older version may make a team's model raise anything
-            why = sentence(broken) if isinstance(broken, ValidationError) else text_of(broken)
+            mask = mask_of(came=self._kept(arrival, row))
+            why = sentence(broken, mask) if isinstance(broken, ValidationError) else text_of(broken, mask)
             arrival.outcome = Bury("invalid", f"what the ledger keeps of run {row.run} cannot be read: {why}")
 
     def _read_undo(self, arrival: Arrival, row: LedgerRow) -> None:
@@ -198,6 +203,22 @@ class Admission:
             arrival.why = path.read(why)
             return
         arrival.outcome = Bury("version", f"{arrival.subscription.queue} reads no {type_} version {version}")
+
+    def _kept(self, arrival: Arrival, row: LedgerRow) -> Iterator[tuple[Mapping[str, Json], type[Heard]]]:
+        """The data that an undo is made of, each with the model that reads it: what an error may quote."""
+        undo, subscription = arrival.subscription.undo, arrival.subscription
+        assert undo is not None
+        step = self.subscriptions[undo.step]
+        why = canonical(arrival.known.data.get("why"), heard=True)
+        for body, path_of in (
+            (row.input, step.upcast_path),
+            *((each, lambda *name: subscription.results.get(name)) for each in row.results),
+            (why, subscription.upcast_path),
+        ):
+            with contextlib.suppress(Undecodable):
+                envelope = self._open(body).envelope
+                if (path := path_of(envelope.type, envelope.version)) is not None:
+                    yield envelope.data, path.model
 
     def _open(self, body: bytes) -> Received:
         return read(body, CONTENT_TYPE, {}, self.runtime.clock.now())

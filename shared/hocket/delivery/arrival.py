@@ -9,8 +9,9 @@ from hocket.broker.port import Consumer, Delivery
 from hocket.declarations.subscription import Subscription
 from hocket.envelope.cloudevent import CONTENT_TYPE, Envelope
 from hocket.envelope.keys import run_key
-from hocket.event import Heard
-from hocket.outcome import Outcome
+from hocket.event import Heard, Scheduled
+from hocket.masking.mask import Mask, mask_of
+from hocket.outcome import Done, Outcome
 from hocket.saga.ledger import LedgerRow
 from hocket.store.records import InboxRow
 
@@ -69,6 +70,20 @@ class Arrival:
         if self.envelope is None:
             raise AssertionError("asked for the envelope of a delivery that could not be read")
         return self.envelope
+
+    def mask(self) -> Mask:
+        """What hides the sensitive values of what is in hand: what came, an undo's reason and result, what is said.
+
+        Made anew each time, since more comes into hand; only a failure and a handler's own log line ask for it.
+        """
+        said = self.outcome.said if isinstance(self.outcome, Done) else ()
+        events = [each.event if isinstance(each, Scheduled) else each for each in said]
+        did = self.did if isinstance(self.did, list) else [self.did]
+        if self.envelope is None:
+            return mask_of()
+        path = self.subscription.upcast_path(self.envelope.type, self.envelope.version)
+        came = [(self.envelope.data, path.model)] if path is not None else []
+        return mask_of(self.event, self.why, *did, *events, came=came)
 
     @property
     def base(self) -> int:

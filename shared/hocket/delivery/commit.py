@@ -12,6 +12,7 @@ from hocket.delivery.arrival import Arrival, Role
 from hocket.delivery.ending.error_text import clean, text_of
 from hocket.delivery.record import Recorder
 from hocket.errors import StoreError
+from hocket.masking.mask import ALWAYS
 from hocket.outcome import Again, Bury, Done, GiveBack, Seen
 from hocket.runtime import Runtime
 from hocket.saga.ledger import LedgerRow
@@ -176,8 +177,8 @@ class Committer(GroupCommit[Arrival]):
         return True
 
     def _away(self, error: StoreError) -> None:
-        self.failing = str(error)
-        self.runtime.trouble("the store does not answer", reason=str(error))
+        self.failing = text_of(error, ALWAYS)
+        self.runtime.trouble("the store does not answer", reason=self.failing)
 
     async def _still_open(self, group: list[Arrival]) -> list[Arrival]:
         """Those that the commit of unknown outcome did not end; the others are looked up again (RULES 3.2)."""
@@ -201,7 +202,8 @@ class Committer(GroupCommit[Arrival]):
         Where that cannot be written either it is buried, then buried with the little that is known, and at last given
         back, so that the broker's delivery limit ends it: each blame is a step down, none is taken twice.
         """
-        self.runtime.trouble("an attempt cannot be written", error=text_of(error))
+        mask = entry.mask()
+        self.runtime.trouble("an attempt cannot be written", error=text_of(error, mask))
         entry.blamed += 1
         if isinstance(entry.outcome, GiveBack):
             raise error
@@ -217,6 +219,7 @@ class Committer(GroupCommit[Arrival]):
                 used=entry.used,
                 chance=self.runtime.chance,
                 free=None,
+                mask=mask,
             )
         return True
 

@@ -10,6 +10,7 @@ from hocket.declarations.subscription import Subscription
 from hocket.delivery.ending.error_text import CAUSE_CHARS, clean, stack, text_of
 from hocket.errors import BreakerOpen, Defer, Reject, Unsayable
 from hocket.event import Event, Scheduled
+from hocket.masking.mask import Mask
 from hocket.outbox.builder import undeclared
 from hocket.outcome import Again, Bury, Done, Outcome
 from hocket.resilience.isolation import END_OF_PROCESS
@@ -53,18 +54,23 @@ def returned(value: Any, subscription: Subscription) -> Done:
     return Done(said)
 
 
-def failed(error: BaseException, *, retry: Retry, used: int, chance: random.Random, free: float | None) -> Outcome:
-    """A handler raised. `used`: attempts that count; `free`: seconds to wait where a breaker defers it without cost."""
+def failed(
+    error: BaseException, *, retry: Retry, used: int, chance: random.Random, free: float | None, mask: Mask
+) -> Outcome:
+    """A handler raised. `used`: attempts that count; `free`: seconds to wait where a breaker defers it without cost.
+
+    `mask` hides the sensitive values of the events in hand.
+    """
     if isinstance(error, Reject):
-        return Bury("rejected", text_of(error), began=True)
+        return Bury("rejected", text_of(error, mask), began=True)
     if isinstance(error, Defer):
         wait = min(max(error.wait, SHORTEST_DEFER), LONGEST_DEFER)
-        return Again(wait, deferred=True, cause="deferred", error=text_of(error))
+        return Again(wait, deferred=True, cause="deferred", error=text_of(error, mask))
     if isinstance(error, BreakerOpen):
-        return Again(error.wait, deferred=True, cause="breaker", error=text_of(error))
-    name = clean(type(error).__name__)[:CAUSE_CHARS]
+        return Again(error.wait, deferred=True, cause="breaker", error=text_of(error, mask))
+    name = clean(mask.hide(type(error).__name__))[:CAUSE_CHARS]
     cause = TIMEOUT if isinstance(error, TimeoutError) else name
-    text, trace = clean(f"{name}: {_words(error)}"), stack(error)
+    text, trace = clean(f"{name}: {_words(error, mask)}"), stack(error, mask)
     if free is not None:
         return Again(timedelta(seconds=free), deferred=True, cause=cause, error=text, trace=trace)
     if retry.again(error, used):
@@ -72,10 +78,10 @@ def failed(error: BaseException, *, retry: Retry, used: int, chance: random.Rand
     return Bury(cause, text, trace, began=True)
 
 
-def _words(error: BaseException) -> str:
+def _words(error: BaseException, mask: Mask) -> str:
     """The error's text; a sentence for one that has none, or only a number."""
     if isinstance(error, SystemExit | KeyboardInterrupt):
         return END_OF_PROCESS
     if isinstance(error, asyncio.CancelledError):
         return "this attempt was cancelled, and not by hocket: something kept its task and cancelled it"
-    return text_of(error)
+    return text_of(error, mask)

@@ -11,6 +11,7 @@ from hocket.envelope.keys import inbox_key
 from hocket.errors import Undecodable
 from hocket.event import Heard
 from hocket.event_data import identity
+from hocket.masking.mask import Mask
 from hocket.outcome import Bury
 
 PROMISE = "bytes become envelope and event in one pass; what cannot be read is buried at once, without retries"
@@ -34,7 +35,7 @@ def decode(arrival: Arrival) -> None:
     try:
         received = read(delivery.body, delivery.content_type, delivery.headers, arrival.began)
     except Undecodable as broken:
-        arrival.outcome = Bury("undecodable", text_of(broken), row=False)
+        arrival.outcome = Bury("undecodable", text_of(broken, arrival.mask()), row=False)
         return
     envelope, subscription = received.envelope, arrival.subscription
     arrival.envelope, arrival.hash = envelope, hash_of(received.data)
@@ -54,10 +55,11 @@ def decode(arrival: Arrival) -> None:
     try:
         arrival.event = path.read(received)
     except ValidationError as broken:
-        arrival.outcome = Bury("invalid", sentence(broken), row=False)
+        arrival.outcome = Bury("invalid", sentence(broken, arrival.mask()), row=False)
         return
     except Exception as broken:  # noqa: BLE001 -- a team's validator may raise anything
-        arrival.outcome = Bury("invalid", f"data does not fit {path.model.__name__}: {text_of(broken)}", row=False)
+        why = text_of(broken, arrival.mask())
+        arrival.outcome = Bury("invalid", f"data does not fit {path.model.__name__}: {why}", row=False)
         return
     _set_step(arrival)
 
@@ -93,8 +95,8 @@ def _attempt_of(header: object) -> int:
     return header if isinstance(header, int) and FIRST_ATTEMPT <= header <= LAST_ATTEMPT else FIRST_ATTEMPT
 
 
-def sentence(broken: ValidationError) -> str:
-    """Field and cause of each error, without the values: they may be sensitive."""
+def sentence(broken: ValidationError, mask: Mask) -> str:
+    """Field and cause of each error, without the values: they may be sensitive, also where a validator quotes them."""
     found = broken.errors(include_input=False, include_url=False, include_context=False)
     places = "; ".join(f"{'.'.join(map(str, each['loc'])) or 'data'}: {each['msg']}" for each in found[:10])
-    return clean(f"data does not fit {broken.title}: {places}")
+    return clean(mask.hide(f"data does not fit {broken.title}: {places}"))

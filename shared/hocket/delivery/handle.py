@@ -145,6 +145,7 @@ class Handling:
                 used=arrival.used,
                 chance=self.runtime.chance,
                 free=free,
+                mask=arrival.mask(),
             )
             return None
         finally:
@@ -192,6 +193,7 @@ class Handling:
         envelope, subscription = arrival.known, arrival.subscription
         limit = self._time_limit(subscription).run()
         tx = Tx(self._about(arrival), self.use, unit, guard, self.blocking, limit)
+        take(arrival.mask)
         traceparent = arrival.delivery.headers.get("traceparent")
         run = Processing(
             subscription.service,
@@ -260,7 +262,8 @@ class Handling:
 
     async def _readmit(self, arrival: Arrival, error: BaseException) -> None:
         """Raise `Readmit` where this error is no failed attempt (RULES 3.2)."""
-        about = {"subscription": arrival.subscription.queue, "event": arrival.known.id, "error": text_of(error)}
+        text = text_of(error, arrival.mask())
+        about = {"subscription": arrival.subscription.queue, "event": arrival.known.id, "error": text}
         match await self._blame.of(arrival.key, error):
             case Whose.STORE:
                 raise Readmit(str(error)) from error

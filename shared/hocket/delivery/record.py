@@ -18,6 +18,7 @@ from hocket.delivery.ending.history import HISTORY_ATTEMPTS, attempt_of, history
 from hocket.delivery.ending.ledger import UNCHANGED, LedgerChange
 from hocket.delivery.ending.receipt import receipt as receipt_of
 from hocket.delivery.poison import ALONE, STARTED
+from hocket.envelope.attributes import is_traceparent
 from hocket.envelope.canonical_json import MAX_WRITTEN_DEPTH, Json, read_json
 from hocket.event import Death, Event, Scheduled
 from hocket.outbox.builder import Causation, OutboxBuilder
@@ -99,8 +100,8 @@ class Recorder:
         headers = {**headers_of(arrival), "hocket-attempt": known + 1}
         if arrival.replay:
             headers["hocket-replay"] = arrival.replay
-        if arrival.known.traceparent:
-            headers["traceparent"] = _traceparent(arrival)
+        if traceparent := _traceparent(arrival):
+            headers["traceparent"] = traceparent
         body, content_type = body_of(arrival)
         service, queue = arrival.subscription.service, arrival.subscription.queue
         message = Message(
@@ -151,7 +152,7 @@ class Recorder:
             event = call_apart(subscription.on_dead, arrival.event, death)
             return self.builder.rows((event,), self._cause(arrival), self._declared(subscription)), bury
         except Exception as broken:  # noqa: BLE001 -- a team's code may raise anything
-            text = clean(f"its on_dead raised {type(broken).__name__}: {text_of(broken)}; {bury.error}")
+            text = clean(f"its on_dead raised {type(broken).__name__}: {text_of(broken, arrival.mask())}; {bury.error}")
             return (), replace(bury, error=text)
 
     def fence(self, arrival: Arrival, ledger: LedgerRow | None) -> Ending:
@@ -226,10 +227,11 @@ class Recorder:
             correlation_id=envelope.correlation_id,
             event_id=envelope.id,
             inbox_key=arrival.key,
-            traceparent=envelope.traceparent,
+            traceparent=envelope.traceparent if is_traceparent(envelope.traceparent) else "",
             tracestate=envelope.tracestate,
             attempt_traceparent=arrival.attempt_traceparent or _traceparent(arrival),
             attempt=arrival.attempt,
+            subject=envelope.subject,
             keyed_by=arrival.subscription.identity,
         )
 
@@ -246,6 +248,10 @@ def _death(arrival: Arrival) -> str:
 
 
 def _traceparent(arrival: Arrival) -> str:
-    """That of the delivery, else that of the flow."""
+    """That of the delivery, else that of the flow; empty where it is invalid."""
     given = arrival.delivery.headers.get("traceparent")
-    return given if isinstance(given, str) and 0 < len(given) <= MAX_TRACEPARENT_CHARS else arrival.known.traceparent
+    short = isinstance(given, str) and len(given) <= MAX_TRACEPARENT_CHARS
+    for each in (given if short else "", arrival.known.traceparent):
+        if isinstance(each, str) and is_traceparent(each):
+            return each
+    return ""

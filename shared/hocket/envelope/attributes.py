@@ -4,9 +4,10 @@ Each check raises `Undecodable` with the attribute's name and the cause, and nev
 """
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import cast
+from urllib.parse import quote
 
 from hocket.clock import rfc3339
 from hocket.errors import Undecodable
@@ -23,8 +24,10 @@ MAX_EXTENSION_BYTES = 1024
 MAX_EXTENSIONS = 64
 #: The highest version of an event and the highest revision of a letter.
 MAX_VERSION = 1_000_000
-#: Schemas whose version is cached.
+#: Schemas whose version, or whose URI, is cached.
 KNOWN_SCHEMAS = 1024
+#: What the URI of a schema of ours begins with: `urn:hocket:TYPE:N` (ADR 25).
+SCHEMA_BEGINNING = "urn:hocket:"
 #: Integers in CloudEvents attributes have 32 bits.
 MAX_INTEGER = 2**31 - 1
 
@@ -37,6 +40,7 @@ _CONTROL = re.compile(
 )
 _NUMBER = re.compile(r"[1-9][0-9]{0,6}")
 _NAME = re.compile(r"[a-z0-9]{1,64}")
+_TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 #: Every attribute that hocket knows; others are extensions.
 KNOWN = frozenset({
@@ -102,22 +106,45 @@ def text_fault(value: str, most: int = MAX_ATTRIBUTE_BYTES) -> str:
     return ""
 
 
+def is_traceparent(text: str) -> bool:
+    """Whether a text is a traceparent by W3C's rules; of a version to come the beginning is checked."""
+    found = _TRACEPARENT.fullmatch(text)
+    if found is None or found[1] == "ff" or not found[2].strip("0") or not found[3].strip("0"):
+        return False
+    return found[1] != "00" or not found[4]
+
+
 def derived_subject(type: str, id: str) -> str:
     """`TYPE/ID`, cut to the bound; the same event always gives the same text."""
     return f"{type}/{id}".encode()[:MAX_ATTRIBUTE_BYTES].decode(errors="ignore")
 
 
 @lru_cache(maxsize=KNOWN_SCHEMAS)
+def schema_of(type: str, version: int) -> str:
+    """The `dataschema` of an event, a URI: `urn:hocket:payment.charged:1` (ADR 25)."""
+    return f"{SCHEMA_BEGINNING}{_in_urn(type)}:{version}"
+
+
+@lru_cache(maxsize=KNOWN_SCHEMAS)
 def version_of(schema: str, type: str) -> tuple[int, str]:
-    """The version N of schema `TYPE/N`, and the schema to keep: another schema is kept and means version 1."""
+    """The version N of `urn:hocket:TYPE:N`, or of `TYPE/N` as earlier releases wrote it, and the schema to keep.
+
+    Another schema is kept and means version 1.
+    """
     if not schema:
         return 1, ""
-    if not schema.startswith(f"{type}/"):
-        return 1, schema
-    number = schema[len(type) + 1 :]
-    if not _NUMBER.fullmatch(number) or int(number) > MAX_VERSION:
-        raise Undecodable("dataschema", f"is not TYPE/N with N from 1 to {MAX_VERSION}")
-    return int(number), ""
+    for beginning in (f"{SCHEMA_BEGINNING}{_in_urn(type)}:", f"{type}/"):
+        if schema.startswith(beginning):
+            number = schema[len(beginning) :]
+            if not _NUMBER.fullmatch(number) or int(number) > MAX_VERSION:
+                raise Undecodable("dataschema", f"is not {SCHEMA_BEGINNING}TYPE:N with N from 1 to {MAX_VERSION}")
+            return int(number), ""
+    return 1, schema
+
+
+def _in_urn(type: str) -> str:
+    """A type as a part of a URN: what RFC 8141 does not allow there is percent-encoded, `:` too."""
+    return quote(type, safe="")
 
 
 def revision_of(value: object, binary: bool) -> int:
@@ -139,8 +166,12 @@ def moment_of(value: object) -> datetime:
         raise Undecodable("time", "is not text")
     if len(value) > MAX_ATTRIBUTE_BYTES or not _TIME.fullmatch(value):
         raise Undecodable("time", "is not an RFC 3339 time with an offset")
+    if leap := value[17:19] == "60":  # Python has no leap second: it is the second after 59
+        value = f"{value[:17]}59{value[19:]}"
     try:
         moment = datetime.fromisoformat(value if value[-1] == "Z" and value[10] == "T" else value.upper())
+        if leap:
+            moment += timedelta(seconds=1)
         return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         raise Undecodable("time", "is not an existing moment") from None

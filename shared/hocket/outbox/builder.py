@@ -5,7 +5,7 @@ Envelope: docs/wire.md#envelope; keys: RULES 2.3.
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -19,6 +19,7 @@ from hocket.envelope.ids import Ids
 from hocket.envelope.keys import derived_key, undo_key
 from hocket.errors import Unsayable
 from hocket.event import Event, Scheduled, data_of, schedule_name
+from hocket.pseudonym import Pseudonyms
 from hocket.saga.ledger import UndoOrder
 from hocket.store.records import OutboxRow, RowKind
 from hocket.telemetry.signals import Saying, Signals
@@ -36,6 +37,7 @@ class Causation(NamedTuple):
     tracestate: str = ""
     attempt_traceparent: str = ""  # of the span of this attempt
     attempt: int = 0  # 0: outside handlers
+    subject: str = ""  # of the event that was handled
     keyed_by: str = ""  # the name from which keys are derived, where it is not `subscription` (RULES 2.4)
 
 
@@ -48,6 +50,7 @@ class OutboxBuilder:
     clock: Clock
     signals: Signals
     max_bytes: int
+    pseudonyms: Pseudonyms = field(default_factory=Pseudonyms)
     older: Callable[[Event], Sequence[Event]] = lambda _: ()  # the same event in older versions (RULES 10.1)
 
     def rows(
@@ -79,7 +82,7 @@ class OutboxBuilder:
             kind = type(event).__name__
             raise Unsayable(f"{subscription} says {kind}, which is not an Event: say one that it declares")
         self._declared(event, subscription, allowed)
-        type_, subject = type(event).__hocket_type__, event.subject_of()
+        type_, subject = type(event).__hocket_type__, event.subject_of(self.pseudonyms)
         _check_subject(type_, subject)
         if (size := len(canonical(data_of(event)))) > self.max_bytes:
             raise self._too_big(type_, subject, size)
@@ -111,7 +114,7 @@ class OutboxBuilder:
             source=f"/{self.service}",
             type=type_,
             version=version,
-            subject=event.subject_of(),
+            subject=event.subject_of(self.pseudonyms, like=cause.subject),
             time=due,
             correlation_id=cause.correlation_id,
             causation_id=cause.event_id,

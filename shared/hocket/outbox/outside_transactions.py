@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hocket.declarations.choreography import Declarations
 from hocket.envelope.keys import inbox_key
 from hocket.errors import OutboxFull, StoreError
+from hocket.masking.mask import take
 from hocket.outbox.builder import Causation, OutboxBuilder
 from hocket.resilience.blocking import BlockingCalls
 from hocket.resilience.circuit import Circuit
@@ -62,6 +63,7 @@ class OutsideTransactions:
         unit = UnitOfWork(store, claim, share=self._group_commit.commit)
         guard = BreakerGuard(self.circuits, self.runtime.clock, row_key, self.breaker_changed)
         tx = self._outside(row_key, flow, unit, guard, seen=first is not None)
+        take(tx.mask)
         try:
             yield tx
             self.committed(await self._commit(unit, self._ending(tx, row_key, key, flow)))
@@ -94,6 +96,7 @@ class OutsideTransactions:
         unit = UnitOfWork.within(joined, self.runtime.store)
         guard = BreakerGuard(self.circuits, self.runtime.clock, row_key, self.breaker_changed)
         tx = self._outside(row_key, flow, unit, guard, seen=first is not None)
+        take(tx.mask)
         await tx.db()  # it is open already: calls to the outside come before
         try:
             yield tx

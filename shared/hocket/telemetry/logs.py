@@ -1,7 +1,6 @@
 """Logs: one JSON object per line on stderr.
 
-A handled event is logged at DEBUG only. The text of a handler's error is never logged, because it may quote the value
-of a `Sensitive` field; the log has the error's class, and the desk shows the text, masked.
+A handled event is logged at DEBUG only. Every line is masked, whoever logs it (RULES 18.1).
 """
 
 import logging
@@ -11,9 +10,12 @@ from typing import TextIO
 
 import structlog
 
+from hocket.masking.mask import Mask, mask_in_hand
 from hocket.outcome import Word
 from hocket.telemetry.signals import Ended, Listener, Sent
 
+#: Fields of a line that are never a team's text.
+_PLAIN = frozenset({"time", "level"})
 #: Libraries that log too much, and their lowest level. What the RabbitMQ client logs about its connection, tracebacks
 #: included, is one line of ours: "link to the broker is down".
 _QUIET = {
@@ -35,6 +37,7 @@ def configure(level: str, stream: TextIO | None = None) -> None:
     ]
     render: list[structlog.typing.Processor] = [
         structlog.processors.format_exc_info,
+        hide_sensitive,
         structlog.processors.JSONRenderer(ensure_ascii=False),
     ]
     structlog.configure(
@@ -53,6 +56,25 @@ def configure(level: str, stream: TextIO | None = None) -> None:
     root.handlers[:] = [handler]
     root.setLevel(number)
     quiet(number)
+
+
+def hide_sensitive(logger: object, method: str, line: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Hide the sensitive values of the events in hand wherever they stand in a line, whoever logs it (RULES 18.1)."""
+    mask = mask_in_hand()
+    return {name: value if name in _PLAIN else _hidden(value, mask) for name, value in line.items()}
+
+
+def _hidden(value: object, mask: Mask) -> object:
+    """The value as JSON holds it, every text in it masked."""
+    if isinstance(value, dict):
+        return {mask.hide(str(name)): _hidden(inner, mask) for name, inner in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_hidden(inner, mask) for inner in value]
+    if value is None or isinstance(value, bool):
+        return value
+    text = value if isinstance(value, str) else repr(value)
+    hidden = mask.hide(text)
+    return value if isinstance(value, int | float) and hidden == text else hidden
 
 
 def quiet(level: int = logging.WARNING) -> None:

@@ -12,19 +12,72 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
-from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace import Event, ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from opentelemetry.util.types import Attributes, AttributeValue
 
 from hocket.broker.topology import EVENTS
 from hocket.errors import BreakerOpen, Control
+from hocket.masking.mask import Mask, mask_in_hand
 from hocket.telemetry.signals import Processing, Saying, Tracing
 
 #: Milliseconds for sending the last spans when the process stops.
 FLUSH_MILLISECONDS = 5000
 
+#: Attributes that the kit writes; none of them holds data of an event.
+_OWN = frozenset({
+    "messaging.system", "messaging.operation.name", "messaging.operation.type", "messaging.destination.name",
+    "messaging.rabbitmq.destination.routing_key", "messaging.consumer.group.name", "messaging.message.id",
+    "messaging.message.conversation_id", "hocket.event.type", "hocket.attempt", "hocket.word", "error.type",
+})  # fmt: skip
 _PROPAGATOR = TraceContextTextMapPropagator()
+
+
+class Masked(SpanProcessor):
+    """Passes spans on, without the sensitive values that a handler wrote into attributes and events (RULES 18.1)."""
+
+    def __init__(self, processor: SpanProcessor) -> None:
+        self._processor = processor
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Runs in the handler's context, which knows the events in hand. What only the kit wrote goes as it is."""
+        attributes = dict(span.attributes or {})
+        if span.events or not attributes.keys() <= _OWN or span.status.description:
+            mask = mask_in_hand()
+            span = ReadableSpan(
+                name=mask.hide(span.name),
+                context=span.context,
+                parent=span.parent,
+                resource=span.resource,
+                attributes=_hidden(attributes, mask),
+                events=[Event(each.name, _hidden(each.attributes, mask), each.timestamp) for each in span.events],
+                links=span.links,
+                kind=span.kind,
+                status=Status(span.status.status_code, mask.hide(span.status.description or "") or None),
+                start_time=span.start_time,
+                end_time=span.end_time,
+                instrumentation_scope=span.instrumentation_scope,
+            )
+        self._processor.on_end(span)
+
+    def shutdown(self) -> None:
+        """Stop the processor behind it."""
+        self._processor.shutdown()
+
+    def force_flush(self, timeout_millis: int = FLUSH_MILLISECONDS) -> bool:
+        """Send what waits behind it."""
+        return self._processor.force_flush(timeout_millis)
+
+
+def _hidden(attributes: Attributes, mask: Mask) -> dict[str, AttributeValue]:
+    """The attributes with every text masked; any other value that a mask knows becomes text."""
+    hidden: dict[str, AttributeValue] = {}
+    for name, value in (attributes or {}).items():
+        text = value if isinstance(value, str) else repr(value)
+        hidden[name] = value if (found := mask.hide(text)) == text else found
+    return hidden
 
 
 class OtelListener(Tracing):
@@ -34,7 +87,7 @@ class OtelListener(Tracing):
     """
 
     def __init__(self, processor: SpanProcessor, version: str, *, named: bool = False) -> None:
-        self._processor = processor
+        self._processor = Masked(processor)
         self._version = version
         self._named = named
         self._tracers: dict[str, Tracer] = {}

@@ -22,6 +22,7 @@ from hocket.errors import HocketError
 from hocket.event import Event, Heard
 from hocket.event_data.reading import read as read_event
 from hocket.event_data.saying import heard_data_of
+from hocket.pseudonym import Pseudonyms
 from hocket.runtime import here
 from hocket.service import Service
 from hocket.store.sqlite.store import SqliteStore
@@ -32,6 +33,9 @@ from hocket.worker.worker import Worker
 D = TypeVar("D", default=None)
 E = TypeVar("E", bound=Event)
 
+#: The key of pseudonyms in `play`, so that a test knows the subjects.
+PSEUDONYM_KEY = "the key of hocket.testing"
+PSEUDONYMS = Pseudonyms.of(PSEUDONYM_KEY)
 #: Virtual seconds after which `quiet` gives up and names what is still busy.
 QUIET_SECONDS = 3600.0
 #: Virtual seconds between two checks of `quiet`.
@@ -94,7 +98,7 @@ class Play:
             source="/play",
             type=type_,
             version=version,
-            subject=subject or (event.subject_of() if isinstance(event, Event) else f"{type_}/{event_id}"),
+            subject=subject or (event.subject_of(PSEUDONYMS) if isinstance(event, Event) else f"{type_}/{event_id}"),
             time=self._clock.now(),
             correlation_id=correlation_id or self._ids.uuid7(),
             idempotency_key=key or event_id,
@@ -190,5 +194,5 @@ def _worker(
         boot=boot,
         version="play",
         # A test depends on no variable of its machine, and a clock that jumps must not run beside a thread.
-        config=Config.model_construct(blocking_threads=0),
+        config=Config.model_construct(blocking_threads=0, pseudonym_key=PSEUDONYM_KEY),
     )

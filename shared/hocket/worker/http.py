@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from hocket.config import HTTP_BODY_BYTES
 from hocket.errors import RETRY_AFTER_SECONDS, ConfigError, OutboxFull, StoreError, TransportError, Undecodable
+from hocket.masking.mask import ALWAYS
 
 #: Seconds that requests in progress have to end when the service stops.
 STOP_SECONDS = 5.0
@@ -103,7 +104,7 @@ class HttpServer:
         return _json({"live": live}, 200 if live else 503)
 
     async def _respond_ready(self, _: web.Request) -> web.Response:
-        reasons = self._health()
+        reasons = [ALWAYS.hide(each) for each in self._health()]
         return _json({"ready": not reasons, "reasons": reasons}, 503 if reasons else 200)
 
     async def _respond_metrics(self, _: web.Request) -> web.Response:
@@ -125,7 +126,7 @@ def _error_responses(service: str) -> Middleware:
         except OutboxFull:
             return _later("too many events wait for the broker; try again later")
         except StoreError as error:
-            log.warning("store failed in a request", service=service, path=request.path, cause=type(error).__name__)
+            log.warning("store failed in a request", service=service, path=_route(request), cause=type(error).__name__)
             return _later("the database does not answer now; try again later")
         except TransportError:
             return _later("the broker does not answer now; try again later")
@@ -143,7 +144,7 @@ def _error_responses(service: str) -> Middleware:
         except Exception as error:  # noqa: BLE001 - whatever a mounted handler raises becomes a response
             frames = traceback.format_tb(error.__traceback__)[-MAX_FRAMES:]
             log.error(
-                "request failed", service=service, method=request.method, path=request.path,
+                "request failed", service=service, method=request.method, path=_route(request),
                 cause=type(error).__qualname__, stack="".join(frames),
             )  # fmt: skip
             return _json(
@@ -151,6 +152,12 @@ def _error_responses(service: str) -> Middleware:
             )
 
     return respond
+
+
+def _route(request: web.Request) -> str:
+    """The route as it was mounted, `/subjects/{subject}`: what a caller wrote into the address may be sensitive."""
+    resource = request.match_info.route.resource
+    return resource.canonical if resource is not None else "no route"
 
 
 def _fields(error: ValidationError) -> list[dict[str, str]]:

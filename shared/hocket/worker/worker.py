@@ -25,6 +25,8 @@ from hocket.delivery.runner import Pipeline, SubscriptionRunner
 from hocket.delivery.settle import settle
 from hocket.envelope.ids import Ids
 from hocket.errors import TransportError
+from hocket.masking.mask import ALWAYS, keep_secret
+from hocket.masking.values import secrets_of
 from hocket.observe import Observer
 from hocket.outbox.backlog import Backlog
 from hocket.outbox.builder import OutboxBuilder
@@ -82,7 +84,9 @@ class Worker:
         self.backlog = Backlog(runtime)
         self.relay = Relay(runtime, self.backlog)
         self.reporter = Reporter(runtime, version, declared, self.relay, self.circuits, self._in_progress)
-        builder = OutboxBuilder(service.name, runtime.ids, clock, signals, config.max_event_bytes, declared.older)
+        builder = OutboxBuilder(
+            service.name, runtime.ids, clock, signals, config.max_event_bytes, config.pseudonyms(), declared.older
+        )
         recorder = Recorder(runtime.instance, builder, self._shed)
         changed, unknown = self.reporter.breaker_changed, self.backlog.fetch_all
         self.blocking = BlockingCalls(config.blocking_threads, self._late)
@@ -203,7 +207,7 @@ class Worker:
             self.runtime.tasks.left[closing] = closing.get_name()
         if error is not None:
             self.runtime.trouble(
-                "the resource made by uses did not close", error=text_of(error) or type(error).__name__
+                "the resource made by uses did not close", error=text_of(error, ALWAYS) or type(error).__name__
             )
 
     async def kill(self) -> None:
@@ -322,4 +326,8 @@ def _resource(service: Service[Any]) -> AbstractAsyncContextManager[Any]:
     """The resource that the service's declaration makes by `uses`."""
     if service.uses is None:
         return nullcontext()
-    return service.uses(service.settings()) if service.settings is not None else service.uses()
+    if service.settings is None:
+        return service.uses()
+    settings = service.settings()
+    keep_secret(secrets_of(settings))
+    return service.uses(settings)

@@ -9,6 +9,7 @@ import pytest
 from hocket import Defer, Event, Heard, Retry, Scheduled, Service, Tx
 from hocket.delivery.decide import LONGEST_DEFER, SHORTEST_DEFER, failed, returned
 from hocket.errors import HocketError, Unsayable
+from hocket.masking.mask import ALWAYS
 from hocket.outcome import Again
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -109,7 +110,7 @@ def test_what_it_does_not_allow_is_the_attempts_own_error(annotation: Any, value
 )
 def test_defer_waits_within_its_bounds(asked: timedelta, got: timedelta) -> None:
     """RULES 3.5: a wait that has passed already, or is wrong, makes no loop and loses nothing."""
-    outcome = failed(Defer(asked), retry=Retry(), used=1, chance=random.Random(1), free=None)
+    outcome = failed(Defer(asked), retry=Retry(), used=1, chance=random.Random(1), free=None, mask=ALWAYS)
     assert isinstance(outcome, Again)
     assert (outcome.wait, outcome.deferred) == (got, True)
 

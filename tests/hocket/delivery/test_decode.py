@@ -55,7 +55,7 @@ async def hear(rung: Strict, tx: Tx[World]) -> None:
         (HEAD + '"data":{"name":"\\ud800"}}', "undecodable"),
         (HEAD + '"data":{}}', "invalid"),
         (HEAD + '"data":{"name":[]}}', "invalid"),
-        (HEAD + '"dataschema":"bell.rung/7","data":{"name":"a"}}', "version"),
+        (HEAD + '"dataschema":"urn:hocket:bell.rung:7","data":{"name":"a"}}', "version"),
     ],
 )
 async def test_what_cannot_be_read_is_buried_at_once(tower: Processes, body: str, cause: str) -> None:
@@ -93,7 +93,13 @@ def foreign(**attributes: object) -> dict[str, object]:
         ("name=a", JSON, {}, "undecodable", "body: "),
         ("name=a", "application/json", foreign(), "undecodable", "data: "),
         ("\x1f\x8b\x08", JSON, {}, "undecodable", "body: "),
-        ('{"name":"a"}', "application/json", foreign(dataschema="bell.rung/2"), "version", "not bell.rung version 2"),
+        (
+            '{"name":"a"}',
+            "application/json",
+            foreign(dataschema="urn:hocket:bell.rung:2"),
+            "version",
+            "not bell.rung version 2",
+        ),
     ],
 )
 async def test_bad_input_is_a_letter_that_says_why_and_harms_no_neighbour(

@@ -2,6 +2,7 @@
 
 import json
 import math
+import struct
 
 import pytest
 import rfc8785
@@ -35,6 +36,44 @@ VALUES: st.SearchStrategy[Json] = st.recursive(
 def test_the_fast_encoder_gives_the_same_bytes(value: Json) -> None:
     """RFC 8785: with either encoder, the bytes are those of the reference."""
     assert canonical(value) == rfc8785.dumps(value)
+
+
+@pytest.mark.parametrize(
+    ("bits", "text"),
+    [
+        ("0000000000000000", "0"), ("8000000000000000", "0"), ("0000000000000001", "5e-324"),
+        ("8000000000000001", "-5e-324"), ("7fefffffffffffff", "1.7976931348623157e+308"),
+        ("ffefffffffffffff", "-1.7976931348623157e+308"), ("4340000000000000", "9007199254740992"),
+        ("c340000000000000", "-9007199254740992"), ("4430000000000000", "295147905179352830000"),
+        ("44b52d02c7e14af5", "9.999999999999997e+22"), ("44b52d02c7e14af6", "1e+23"),
+        ("44b52d02c7e14af7", "1.0000000000000001e+23"), ("444b1ae4d6e2ef4e", "999999999999999700000"),
+        ("444b1ae4d6e2ef4f", "999999999999999900000"), ("444b1ae4d6e2ef50", "1e+21"),
+        ("3eb0c6f7a0b5ed8c", "9.999999999999997e-7"), ("3eb0c6f7a0b5ed8d", "0.000001"),
+        ("41b3de4355555553", "333333333.3333332"), ("41b3de4355555554", "333333333.33333325"),
+        ("41b3de4355555555", "333333333.3333333"), ("41b3de4355555556", "333333333.3333334"),
+        ("41b3de4355555557", "333333333.33333343"), ("becbf647612f3696", "-0.0000033333333333333333"),
+        ("43143ff3c1cb0959", "1424953923781206.2"),
+    ],
+)  # fmt: skip
+def test_numbers_as_the_rfc_lists_them(bits: str, text: str) -> None:
+    """RFC 8785, appendix B: each double by its bits, and how it is written."""
+    (number,) = struct.unpack(">d", bytes.fromhex(bits))
+    assert canonical({"a": number}) == f'{{"a":{text}}}'.encode()
+
+
+def test_the_examples_of_the_rfc() -> None:
+    """RFC 8785, 3.2.2 and 3.2.3: literals, numbers and escapes; keys in the order of their UTF-16 units."""
+    value = json.loads(
+        r'{"numbers":[333333333.33333329,1E30,4.50,2e-3,0.000000000000000000000000001],'
+        r'"string":"\u20ac$\u000F\u000aA\u0027\u0042\u0022\u005c\\\"\/","literals":[null,true,false]}'
+    )
+    assert canonical(value).decode() == (
+        '{"literals":[null,true,false],"numbers":[333333333.3333333,1e+30,4.5,0.002,1e-27],'
+        '"string":"\u20ac$\\u000f\\nA\'B\\"\\\\\\\\\\"/"}'
+    )
+    keys = ["\u20ac", "\r", "\ufb33", "1", "\U0001f600", "\x80", "\xf6"]
+    ordered = list(json.loads(canonical(dict.fromkeys(keys))))
+    assert ordered == ["\r", "1", "\x80", "\xf6", "\u20ac", "\U0001f600", "\ufb33"]
 
 
 @given(VALUES)

@@ -5,8 +5,6 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from cloudevents.core.bindings import amqp, rabbitmq
-from cloudevents.core.v1.event import CloudEvent
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -95,7 +93,7 @@ def test_our_bytes() -> None:
     """docs/wire.md#envelope: structured JSON, canonical; absent attributes are absent, times have microseconds."""
     plain = Envelope("1", "/a", "a.b", 1, "a/1", NOW, "c", "k", {"z": 1, "a": 1.0})
     assert encode(plain) == (
-        b'{"correlationid":"c","data":{"a":1,"z":1},"datacontenttype":"application/json","dataschema":"a.b/1",'
+        b'{"correlationid":"c","data":{"a":1,"z":1},"datacontenttype":"application/json","dataschema":"urn:hocket:a.b:1",'
         b'"id":"1","idempotencykey":"k","source":"/a","specversion":"1.0","subject":"a/1",'
         b'"time":"2026-11-24T10:00:00.000000Z","type":"a.b"}'
     )
@@ -128,8 +126,8 @@ def test_foreign_attributes_are_kept() -> None:
 def test_binary_mode(prefix: str) -> None:
     """Attributes from headers, data from the body; numbers may be text, text may be bytes, times timestamps."""
     given = {
-        "specversion": "1.0", "id": b"1", "source": "/shop", "type": "order.placed", "dataschema": "order.placed/3",
-        "revision": "2", "time": NOW, "correlationid": "flow", "region": "eu",
+        "specversion": "1.0", "id": b"1", "source": "/shop", "type": "order.placed", "revision": "2",
+        "dataschema": "urn:hocket:order.placed:3", "time": NOW, "correlationid": "flow", "region": "eu",
     }  # fmt: skip
     headers = {prefix + name: value for name, value in given.items()} | {"x-death": [], "other": 7}
     envelope = decode(b'{"a": [1]}', "application/json", headers, NOW + timedelta(days=1))
@@ -142,40 +140,19 @@ def test_binary_mode(prefix: str) -> None:
     assert decode(b"{}", "", naive, NOW).time == NOW
 
 
-def test_the_official_sdk_reads_ours() -> None:
-    """CloudEvents 1.0.2: the official SDK reads every attribute of an encoded envelope."""
-    message = rabbitmq.RabbitMQMessage({}, CONTENT_TYPE, encode(ORDER))
-    event = rabbitmq.from_structured_event(message)
-    assert event.get_id() == ORDER.id
-    assert event.get_type() == "order.placed"
-    assert event.get_time() == ORDER.time
-    assert event.get_subject() == "order/4711"
-    assert event.get_extension("correlationid") == ORDER.correlation_id
-    assert event.get_extension("traceparent") == PARENT
-    assert event.get_extension("revision") == 1
-    assert event.get_data() == ORDER.data
+@pytest.mark.parametrize("schema", ["urn:hocket:order.placed:3", "order.placed/3"])
+def test_both_forms_of_the_schema_are_read(schema: str) -> None:
+    """ADR 25: `urn:hocket:TYPE:N` is written; what earlier releases wrote means the same."""
+    envelope = read(structured(dataschema=schema))
+    assert (envelope.version, dict(envelope.extensions)) == (3, {})
+    assert json.loads(encode(envelope))["dataschema"] == "urn:hocket:order.placed:3"
 
 
-def test_we_read_the_official_sdk() -> None:
-    """Structured mode, and binary mode with the header prefixes of AMQP and of Knative."""
-    event = CloudEvent(
-        {
-            "type": "order.placed", "source": "/shop", "id": "17", "time": NOW, "subject": "order/1", "region": "eu",
-            "datacontenttype": "application/json",
-        },
-        {"order_id": "1"},
-    )  # fmt: skip
-    whole = Envelope(
-        "17", "/shop", "order.placed", 1, "order/1", NOW, correlation_of("/shop", "17"), "17", {"order_id": "1"},
-        extensions={"region": "eu"},
-    )  # fmt: skip
-    in_json = rabbitmq.to_structured_event(event)
-    assert decode(in_json.body, in_json.content_type or "", {}, NOW) == whole
-    in_headers = rabbitmq.to_binary_event(event)
-    assert decode(in_headers.body, in_headers.content_type or "", in_headers.headers, NOW) == whole
-    other = amqp.to_binary_event(event)
-    content_type = str(other.properties["content-type"])
-    assert decode(other.application_data, content_type, other.application_properties, NOW) == whole
+@pytest.mark.parametrize("schema", ["urn:hocket:order.paid:3", "order.paid/3", "urn:hocket", "https://a.example/3"])
+def test_another_schema_is_kept_and_means_version_1(schema: str) -> None:
+    """Only a schema that names the event's own type says its version."""
+    envelope = read(structured(dataschema=schema))
+    assert (envelope.version, dict(envelope.extensions)) == (1, {"dataschema": schema})
 
 
 def test_packed_data_is_read() -> None:
@@ -202,6 +179,23 @@ def test_a_time_is_read_in_any_offset_and_written_in_utc() -> None:
     assert read(structured(time=west.isoformat())).time == ORDER.time
     early = Envelope("1", "/a", "a.b", 1, "a/1", datetime(1, 1, 1, tzinfo=UTC), "c", "k", {})
     assert read(encode(early)) == early
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("1985-04-12T23:20:50.52Z", datetime(1985, 4, 12, 23, 20, 50, 520000, UTC)),
+        ("1996-12-19T16:39:57-08:00", datetime(1996, 12, 20, 0, 39, 57, tzinfo=UTC)),
+        ("1990-12-31T23:59:60Z", datetime(1991, 1, 1, tzinfo=UTC)),
+        ("1990-12-31T15:59:60-08:00", datetime(1991, 1, 1, tzinfo=UTC)),
+        ("1937-01-01T12:00:27.87+00:20", datetime(1937, 1, 1, 11, 40, 27, 870000, UTC)),
+        ("1985-04-12t23:20:50z", datetime(1985, 4, 12, 23, 20, 50, tzinfo=UTC)),
+        ("1985-04-12 23:20:50-00:00", datetime(1985, 4, 12, 23, 20, 50, tzinfo=UTC)),
+    ],
+)
+def test_times_as_the_rfc_lists_them(text: str, moment: datetime) -> None:
+    """RFC 3339, 5.6 and 5.8: its examples, leap seconds and letters of either case among them."""
+    assert read(structured(time=text)).time == moment
 
 
 @given(ENVELOPES)

@@ -139,7 +139,7 @@ def event(number: int = 1, **data: Any) -> bytes:
         "id": f"event-{number}",
         "source": "/orders",
         "type": "order.placed",
-        "dataschema": "order.placed/1",
+        "dataschema": "urn:hocket:order.placed:1",
         "subject": f"order/{number}",
         "time": time(1),
         "correlationid": f"flow-{number}",

@@ -20,11 +20,11 @@ class LeadCaptured(Heard, type="lead.captured"):
     email: str
 
 
-class LeadWelcomed(Event, type="lead.welcomed", subject="lead/{email}"):
+class LeadWelcomed(Event, type="lead.welcomed", subject="lead/{email:pseudonym}"):
     email: str
 
 
-class LeadLost(Event, type="lead.lost", subject="lead/{email}"):
+class LeadLost(Event, type="lead.lost", subject="lead/{email:pseudonym}"):
     email: str
 
 

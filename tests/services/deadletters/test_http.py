@@ -36,7 +36,7 @@ async def test_a_letter_is_kept_whole_with_its_cause_and_attempts(desk: RunningD
 
 
 async def test_an_event_no_manifest_names_is_masked_whole(desk: RunningDesk) -> None:
-    """Before a service has said which fields are sensitive, no value is shown."""
+    """RULES 18.3: before a service has said which fields are sensitive, no value is shown."""
     await desk.dead(dead())
     letter = await desk.letter("letter-1")
     assert letter["masked"] == ["email", "order_id", "total_cents"]

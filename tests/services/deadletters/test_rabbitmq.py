@@ -15,6 +15,7 @@ from hocket.assembly import Assembly
 from hocket.broker.topology import DEAD, EVENTS
 from hocket.config import Config
 from hocket.envelope import CONTENT_TYPE
+from hocket.testing.play import PSEUDONYM_KEY as KEY
 from services.deadletters import deadletters
 from tests.services.deadletters.running_desk import ACT, event
 
@@ -76,7 +77,9 @@ async def shop(tmp_path: Path, broker_url: str) -> AsyncIterator[Shop]:
     """The service and the desk, running on RabbitMQ."""
     BROKEN.clear()
     TAKEN.clear()
-    assembly = Assembly(Config(broker_url=broker_url, database_url=f"sqlite:///{tmp_path}/{{service}}.db"))
+    assembly = Assembly(
+        Config(pseudonym_key=KEY, broker_url=broker_url, database_url=f"sqlite:///{tmp_path}/{{service}}.db")
+    )
     try:
         shelves = (await assembly.start(stock, 0)).web.port
         port = (await assembly.start(deadletters, 0)).web.port

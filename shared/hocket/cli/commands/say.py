@@ -109,7 +109,9 @@ async def publish(service: Service[Any], event: Event, config: Config, *, flow: 
     clock, declared, chance = SystemClock(), service.declarations, random.SystemRandom()
     ids = Ids(clock, chance)
     flow = flow or ids.uuid7()
-    builder = OutboxBuilder(service.name, ids, clock, Signals(), config.max_event_bytes, declared.older)
+    builder = OutboxBuilder(
+        service.name, ids, clock, Signals(), config.max_event_bytes, config.pseudonyms(), declared.older
+    )
     cause = Causation((f"/{service.name}", "", key) if key else None, service.name, flow)
     rows = builder.rows([event], cause, declared.says)
     transport = drivers.transport(service.name, config, None)

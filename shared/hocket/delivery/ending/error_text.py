@@ -1,6 +1,8 @@
-"""Errors as text of bounded length, without characters that a database cannot store."""
+"""Errors as text: sensitive values hidden (RULES 18.1), of bounded length, nothing that a database cannot store."""
 
 import traceback
+
+from hocket.masking.mask import MAX_TEXT, Mask
 
 #: Characters kept of an error's text and of its stack.
 ERROR_CHARS = 2000
@@ -9,10 +11,10 @@ TRACE_CHARS = 6000
 CAUSE_CHARS = 200
 
 
-def text_of(error: BaseException) -> str:
-    """An error's text, cut to its bound; also for an error whose `__str__` raises."""
+def text_of(error: BaseException, mask: Mask) -> str:
+    """An error's text, masked and cut to its bound; also for an error whose `__str__` raises."""
     try:
-        return clean(str(error))
+        return clean(mask.hide(str(error)))
     except Exception as broken:  # noqa: BLE001 -- a team's __str__ may raise anything
         return f"its text cannot be read: {type(broken).__name__}"
 
@@ -22,10 +24,10 @@ def clean(text: str) -> str:
     return text[:ERROR_CHARS].replace("\x00", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
 
 
-def stack(error: BaseException) -> str:
-    """The innermost part of an error's stack, cut to its bound."""
+def stack(error: BaseException, mask: Mask) -> str:
+    """The innermost part of an error's stack, masked and cut to its bound."""
     lines = "".join(traceback.format_exception(error))
-    return clean_trace(lines)
+    return clean_trace(mask.hide(lines[-MAX_TEXT:]))
 
 
 def clean_trace(lines: str) -> str:

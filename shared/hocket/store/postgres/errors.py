@@ -83,7 +83,8 @@ def sentence(database: str, error: BaseException) -> str:
     """One sentence for what was refused: which database, why, and the way out."""
     code = code_of(error)
     known = _refused_address(error) or _SENTENCES.get(code) or _SENTENCES.get(code[:2], "does not answer as it should")
-    return f"database {database} {known} ({str(error) or type(error).__name__})"
+    text = str(error).partition("\nDETAIL:")[0]  # the detail quotes values of rows
+    return f"database {database} {known} ({text or type(error).__name__})"
 
 
 def kit_error(database: str, error: Exception) -> Exception:

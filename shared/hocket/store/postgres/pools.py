@@ -160,6 +160,7 @@ class Pools:
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=self._bounds.postgres_pool_seconds,
+            hide_parameters=True,  # an error would quote them (RULES 18.1)
         )
         if self.sessions.by_transaction:
             event.listen(engine.sync_engine, "connect", _end_first_transaction)

@@ -147,7 +147,11 @@ class SqliteEngine(Generic[C]):
         self._kind = kind
         self._next: _DriverConnection | None = None
         self._engine: AsyncEngine = create_async_engine(
-            "sqlite+aiosqlite://", poolclass=NullPool, async_creator=self._connect, pool_reset_on_return=None
+            "sqlite+aiosqlite://",
+            poolclass=NullPool,
+            async_creator=self._connect,
+            pool_reset_on_return=None,
+            hide_parameters=True,  # an error would quote them (RULES 18.1)
         )
 
     async def _connect(self) -> Any:

@@ -1,0 +1,41 @@
+"""Finds by a clear value what stands under its pseudonym, without writing the value into an address (RULES 18.2)."""
+
+from collections.abc import Awaitable, Callable
+from urllib.parse import quote
+
+from aiohttp import web
+
+from hocket.config import Config
+
+#: Longest text that is looked for.
+MAX_WANTED = 300
+#: Finds one thing by a text that may stand in an address: the address of its page, empty where there is nothing.
+Find = Callable[[str], Awaitable[str]]
+
+
+def mount_finding(app: web.Application, find: Find, otherwise: str) -> None:
+    """`POST /find`: leads on to what was looked for, `otherwise` to a list asked for it, `/flows?q=`.
+
+    A text is looked for as it is, then each pseudonym of it, and of what stands behind its first slash. What is found
+    by a pseudonym, or not at all while there is a key, never stands in an address as it was typed.
+    """
+
+    async def answer(request: web.Request) -> web.Response:
+        wanted = str((await request.post()).get("q", "")).strip()[:MAX_WANTED]
+        named = pseudonyms_in(wanted)
+        place = otherwise + quote(named[0] if named else wanted, safe="")
+        for each in (wanted, *named):
+            if each and (found := await find(each)):
+                place = found
+                break
+        return web.Response(status=303, headers={"Location": place, "Cache-Control": "no-store"})
+
+    app.router.add_post("/find", answer)
+
+
+def pseudonyms_in(wanted: str) -> list[str]:
+    """The pseudonyms under which a clear value, or `KIND/VALUE`, can stand in a subject; none without a key."""
+    kind, slash, value = wanted.partition("/")
+    pseudonyms = Config.read().pseudonyms()
+    found = [f"{kind}/{each}" for each in pseudonyms.every(value)] if slash and value else []
+    return found + pseudonyms.every(wanted) if wanted else []
