@@ -106,6 +106,13 @@ MUTATIONS = (
         "if False:",
         "tests/hocket/worker/test_retention.py::test_what_is_older_than_the_inbox_remembers_is_buried",
     ),
+    Mutation(  # what a handler's own statement raises is taken for a store that is away
+        "3.2",
+        "delivery/blame.py",
+        "or not await takes_a_write(self.store):",
+        "or True:",
+        "tests/hocket/delivery/test_commit.py::test_a_store_error_of_a_handler_counts_where_the_store_takes_writes",
+    ),
     Mutation(  # the inbox write takes every row
         "3.1",
         "store/sqlite/statements.py",

@@ -201,7 +201,7 @@ class TransactionContract(StoreSuite):
                 with pytest.raises(IntegrityError):
                     async with session.begin_nested():
                         session.add(_Thing(id=1, name="twice"))
-                assert (await session.scalars(select(_Thing.name).order_by(_Thing.id))).all() == [
+                assert (await session.scalars(select(THINGS.c.name).order_by(THINGS.c.id))).all() == [
                     "flushed",
                     "by a savepoint",
                 ]
