@@ -1,8 +1,8 @@
 """RULES 3, 4 and 8.4 as a state graph: one event on its way through inbox and outbox.
 
 It arrives doubled; the handler succeeds, fails, rejects or defers at will; a commit of what succeeded may be refused; a
-dead letter is replayed. The replicas of one service share a store. Each store transaction, publish and acknowledgement is
-one move, and a crash may come between any two moves. A replica has one delivery in progress.
+dead letter is replayed. The replicas of one service share a store. Each store transaction, publish and acknowledgement
+is one move, and a crash may come between any two moves. A replica has one delivery in progress.
 
 Left out: several deliveries in one commit, a commit of unknown outcome (3.2), conflicts and revisions (2.5), breakers.
 """

@@ -18,7 +18,7 @@ FOUND = {
 
 @pytest.mark.parametrize("scope", small())
 def test_nothing_is_lost_or_twice(scope: str) -> None:
-    """RULES 3.1, 3.2, 3.5, 8.4: no order of doubles, crashes, retries and replay loses the event or doubles its effect."""
+    """RULES 3.1, 3.2, 3.5, 8.4: no doubles, crashes, retries and replay lose the event or double its effect."""
     explored = explore(small()[scope])
     assert not explored.wrong, explored.path
     assert explored.states > 1000, "it visits what it is meant to visit"

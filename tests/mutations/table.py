@@ -106,19 +106,19 @@ MUTATIONS = (
         "if False:",
         "tests/hocket/worker/test_retention.py::test_what_is_older_than_the_inbox_remembers_is_buried",
     ),
-    Mutation(  # what a handler's own statement raises is taken for a store that is away
-        "3.2",
-        "delivery/blame.py",
-        "or not await takes_a_write(self.store):",
-        "or True:",
-        "tests/hocket/delivery/test_commit.py::test_a_store_error_of_a_handler_counts_where_the_store_takes_writes",
-    ),
     Mutation(  # the inbox write takes every row
         "3.1",
         "store/sqlite/statements.py",
         "if inbox.won:",
         "if True:",
         "tests/hocket/delivery/test_commit.py::test_a_losing_copy_is_dropped_and_looked_up_again",
+    ),
+    Mutation(  # a commit that the database refuses is taken for a store that is away
+        "3.2",
+        "store/sqlite/transaction.py",
+        "raise commit_refused(error, constraint=True) from error",
+        "raise store_error(self._path, error) from error",
+        "tests/hocket/store/sqlite/test_store.py::TestSqliteInline::test_a_refused_commit_is_the_transactions_own",
     ),
     Mutation(  # deferring attempt n records n
         "3.5",
