@@ -106,7 +106,7 @@ def test_a_copy_of_the_same_event_is_no_double() -> None:
 
 
 def test_a_refused_commit_ends_in_one_letter() -> None:
-    """Where commits are refused by plan, the letter of each such sale is due: one, of that handler, for that reason."""
+    """RULES 3.2: where commits are refused by plan, each such sale is due one letter, of that handler."""
     every = next(n for n in range(2, 1000) if refused_commits.chosen("a", n) and not refused_commits.chosen("b", n))
     key = ("a", refused_commits.SUBSCRIPTION, refused_commits.CAUSE)
     seen = books()

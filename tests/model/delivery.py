@@ -1,8 +1,8 @@
 """RULES 3, 4 and 8.4 as a state graph: one event on its way through inbox and outbox.
 
-It arrives doubled; the handler succeeds, fails, rejects or defers at will; a dead letter is replayed. The replicas of
-one service share a store. Each store transaction, publish and acknowledgement is one move, and a crash may come between
-any two moves. A replica has one delivery in progress.
+It arrives doubled; the handler succeeds, fails, rejects or defers at will; a commit of what succeeded may be refused; a
+dead letter is replayed. The replicas of one service share a store. Each store transaction, publish and acknowledgement
+is one move, and a crash may come between any two moves. A replica has one delivery in progress.
 
 Left out: several deliveries in one commit, a commit of unknown outcome (3.2), conflicts and revisions (2.5), breakers.
 """
@@ -20,6 +20,7 @@ RULES: Mapping[str, str] = {
     "commit-failure": "RULES 3.1: a failed attempt is committed with its retry or its letter",
     "defer-number": "RULES 3.5: deferring attempt n records n - 1",
     "budget": "RULES 8.4: a replay has a fresh budget of attempts",
+    "refused-commit": "RULES 3.2: a commit that is refused is a failed attempt",
 }
 
 End = Literal["handles", "fails", "rejects", "defers"]
@@ -72,6 +73,8 @@ class State(NamedTuple):
     said: bool = False  # the broker has confirmed what the handler said
     letter: int = 0  # highest attempt for which the desk holds a letter
     early: bool = False  # buried with attempts left
+    refusals: int = 0  # commits that are still to be refused
+    again: int = 0  # times that a refused commit was repeated without being counted
 
 
 Step = tuple[str, State]
@@ -87,6 +90,7 @@ class Delivery:
     crashes: int = 1
     replays: int = 1
     defers: int = 1
+    refusals: int = 0  # commits of a handler that succeeded and that the store refuses
     unknown: int = 1  # publishes whose confirm is lost, so that the relay publishes again
     without: frozenset[str] = frozenset()
 
@@ -100,6 +104,7 @@ class Delivery:
             replays=self.replays,
             defers=self.defers,
             unknown=self.unknown,
+            refusals=self.refusals,
         )
 
     def moves(self, state: State) -> Iterator[Step]:
@@ -126,6 +131,8 @@ class Delivery:
             return "the effect came twice"
         if state.early:
             return "buried with attempts left"
+        if state.again > 1:
+            return "repeated for ever"
         if state.queue or state.outbox or any(state.runs) or any(state.unacked):
             return ""
         if state.inbox.state == "handled":
@@ -153,6 +160,8 @@ class Delivery:
         idle = assign(state.runs, i, None)
         if state.crashes:
             yield f"{_who(i)} dies", _died(state._replace(runs=idle), run.message)
+        if run.end == "handles" and state.refusals:
+            yield f"the commit of {_who(i)} is refused", self._refused(state, i, run)
         if run.end:
             committed = self._commit(state, run.message, run.end)
             unacked = assign(state.unacked, i, run.message)
@@ -162,6 +171,13 @@ class Delivery:
             if end != "defers" or state.defers:
                 ended = state._replace(runs=assign(state.runs, i, run._replace(end=end)))
                 yield f"{_who(i)} {end}", ended._replace(defers=state.defers - (end == "defers"))
+
+    def _refused(self, state: State, i: int, run: Run) -> State:
+        """All that the run wrote is rolled back; then it is a failed attempt, whose end is another transaction."""
+        if "refused-commit" in self.without:
+            return state._replace(runs=assign(state.runs, i, Run(run.message)), again=state.again + 1)
+        failed = assign(state.runs, i, run._replace(end="fails"))
+        return state._replace(runs=failed, refusals=state.refusals - 1)
 
     def _runs(self, row: Inbox, message: Message) -> bool:
         """Whether an arrival goes on to the handler."""
@@ -231,6 +247,7 @@ def small(without: frozenset[str] = frozenset()) -> dict[str, Delivery]:
         "a crash": replace(calm, crashes=1),
         "a deferral": replace(calm, defers=1),
         "a lost confirm": replace(calm, unknown=1),
+        "a refused commit": replace(calm, crashes=1, refusals=1),
     }
 
 
@@ -239,6 +256,7 @@ def whole(without: frozenset[str] = frozenset()) -> dict[str, Delivery]:
     scope = Delivery(without=without)
     return {
         "a crash, a deferral, a lost confirm": scope,
+        "two refused commits": replace(scope, refusals=2, unknown=0),
         "three attempts": replace(scope, attempts=3),
         "three copies": replace(scope, copies=3, unknown=0),
         "three replicas": replace(scope, replicas=3, unknown=0),

@@ -12,12 +12,13 @@ FOUND = {
     "commit-failure": ("a crash", "lost"),
     "defer-number": ("a deferral", "lost"),
     "budget": ("a crash", "buried with attempts left"),
+    "refused-commit": ("a refused commit", "repeated for ever"),
 }
 
 
 @pytest.mark.parametrize("scope", small())
 def test_nothing_is_lost_or_twice(scope: str) -> None:
-    """RULES 3.1, 3.5, 8.4: no order of doubles, crashes, retries and replay loses the event or doubles its effect."""
+    """RULES 3.1, 3.2, 3.5, 8.4: no doubles, crashes, retries and replay lose the event or double its effect."""
     explored = explore(small()[scope])
     assert not explored.wrong, explored.path
     assert explored.states > 1000, "it visits what it is meant to visit"
@@ -25,7 +26,7 @@ def test_nothing_is_lost_or_twice(scope: str) -> None:
 
 @pytest.mark.parametrize("rule", RULES)
 def test_each_rule_is_needed(rule: str) -> None:
-    """RULES 3.1, 3.5, 8.4: with one rule left out the model finds a state that must not be."""
+    """RULES 3.1, 3.2, 3.5, 8.4: with one rule left out the model finds a state that must not be."""
     scope, wrong = FOUND[rule]
     explored = explore(small(frozenset({rule}))[scope])
     assert explored.wrong == wrong

@@ -134,6 +134,13 @@ MUTATIONS = (
         "if True:",
         "tests/hocket/delivery/test_commit.py::test_a_losing_copy_is_dropped_and_looked_up_again",
     ),
+    Mutation(  # a commit that the database refuses is taken for a store that is away
+        "3.2",
+        "store/sqlite/transaction.py",
+        "raise commit_refused(error, constraint=True) from error",
+        "raise store_error(self._path, error) from error",
+        "tests/hocket/store/sqlite/test_store.py::TestSqliteInline::test_a_refused_commit_is_the_transactions_own",
+    ),
     Mutation(  # deferring attempt n records n
         "3.5",
         "delivery/record.py",

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from hocket.errors import HocketError, OutsideTooLate, Unsayable
 from hocket.tx import MAX_SAID
 from hocket.worker import Worker
+from tests.hocket.outbox.test_outside_transactions import FILES
 from tests.hocket.sample_services import Echoed, Processes, World, bells, rope, until
 
 Open = Callable[[str], Awaitable[AsyncEngine]]
@@ -73,6 +75,28 @@ async def test_nothing_is_said_where_the_application_rolls_back(tower: Processes
     await until(lambda: bool(echoes(tower)))
     assert echoes(tower) == ["b"]
     assert await mine(engine) == []
+
+
+async def test_nothing_is_said_where_the_applications_commit_is_refused(tower: Processes, engine: AsyncEngine) -> None:
+    """RULES 3.2: the application gets its own error of its own commit; neither key nor event stays behind."""
+    worker = await started(tower, engine)
+    async with engine.begin() as connection:
+        await connection.execute(text("CREATE TABLE folders (id INTEGER PRIMARY KEY)"))
+        await connection.execute(text(FILES))
+    async with engine.connect() as connection:
+        await connection.execute(text("PRAGMA foreign_keys = ON"))
+        await connection.execute(text("INSERT INTO files VALUES (1)"))
+        async with worker.outside("k", None, connection) as tx:
+            tx.say(Echoed(name="a"))
+        with pytest.raises(IntegrityError):
+            await connection.commit()
+        await connection.invalidate()  # SQLite leaves the transaction open, and SQLAlchemy holds it for ended
+    async with engine.begin() as connection, worker.outside("k", None, connection) as tx:
+        assert not tx.seen
+        tx.say(Echoed(name="b"))
+    await until(lambda: bool(echoes(tower)))
+    assert echoes(tower) == ["b"]
+    assert worker.health() == []
 
 
 async def test_a_part_that_raises_writes_nothing(tower: Processes, engine: AsyncEngine) -> None:

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, text
+from sqlalchemy.exc import IntegrityError
 
 from hocket import Event, Scheduled, Service
 from hocket.config import MAX_EVENT_BYTES
@@ -13,6 +14,7 @@ from hocket.envelope.keys import derived_key, inbox_key
 from hocket.errors import StoreError, Unsayable
 from hocket.store.records import Ending, Written
 from hocket.store.unit_of_work import Superseded
+from hocket.worker import Worker
 from tests.hocket.sample_services import FLOW, FaultyStore, Processes, World, booked, rope, tables, tolled, uses
 
 desk = Service("desk", owner="team-tower", uses=uses, tables=tables)
@@ -32,6 +34,8 @@ class Never(Event, type="desk.never", subject="desk/{name}"):
 
 desk.says(Asked, Typed)
 
+FILES = "CREATE TABLE files (folder INTEGER REFERENCES folders (id) DEFERRABLE INITIALLY DEFERRED)"
+
 
 async def test_a_key_that_was_here_before_says_nothing_again(tower: Processes) -> None:
     """RULES 2.3: `seen`, the first correlation id, and no second event, also where nobody asks for `seen`."""
@@ -48,6 +52,29 @@ async def test_a_key_that_was_here_before_says_nothing_again(tower: Processes) -
     assert set(await worker.runtime.store.inbox([mark])) == {mark}
     [said] = tower.log()
     assert said.idempotency_key == derived_key(("/desk", "", "post-1"), "desk", "desk.asked", 0, flows[0][1])
+
+
+async def _say_beside_an_orphan(worker: Worker) -> None:
+    async with worker.outside("post-1", None) as tx:
+        await (await tx.db()).execute(text("INSERT INTO files VALUES (1)"))
+        tx.say(Asked(name="a"))
+
+
+async def test_a_refused_commit_is_told_to_its_caller(tower: Processes) -> None:
+    """RULES 3.2: what only the commit refuses is SQLAlchemy's own error: nothing stands, the service stays ready."""
+    worker = await tower.start(desk.using(World()))
+    async with worker.outside("tables", None) as tx:
+        await (await tx.db()).execute(text("CREATE TABLE folders (id INTEGER PRIMARY KEY)"))
+        await (await tx.db()).execute(text(FILES))
+    with pytest.raises(IntegrityError, match="COMMIT"):
+        await _say_beside_an_orphan(worker)
+    await tower.quiet()
+    assert worker.health() == []
+    async with worker.outside("post-1", None) as tx:
+        assert not tx.seen
+        tx.say(Asked(name="b"))
+    await tower.quiet()
+    assert [each.data["name"] for each in tower.log()] == ["b"]
 
 
 async def test_of_two_at_once_one_is_seen(tower: Processes) -> None:

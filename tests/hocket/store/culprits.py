@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket import Service, Tx
 from hocket.broker.memory import MemoryBroker, MemoryTransport
-from hocket.broker.port import Message
+from hocket.broker.port import Delivery
 from hocket.broker.topology import DEAD
 from hocket.clock import SystemClock
 from hocket.config import Config
@@ -59,7 +59,7 @@ class Culprits:
     others: list[int] = field(default_factory=list)
     unready: set[str] = field(default_factory=set)
     notes: Notes = field(default_factory=Notes)
-    letters: list[Message] = field(default_factory=list)
+    letters: list[Delivery] = field(default_factory=list)
     worker: Worker = field(init=False)
 
     def _service(self) -> Service[Any]:

@@ -9,12 +9,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, text
 
 from hocket import Tx
 from hocket.errors import StoreError
 from hocket.observe import Observer, Raw
 from hocket.store.sqlite.transaction import SqliteTx
+from tests.hocket.outbox.test_outside_transactions import FILES
 from tests.hocket.sample_services import FaultyStore, Processes, Rung, World, booked, tables, tolled, uses
 
 watcher = Observer("watcher", owner="team-tower", uses=uses, tables=tables)
@@ -62,6 +63,26 @@ async def test_a_reader_that_raises_gets_the_batch_again(tower: Processes, kind:
     await _say(tower, 5)
     await tower.quiet()
     assert await booked(worker) == [str(offset) for offset in range(5)]
+
+
+async def test_a_refused_commit_is_the_readers_own(tower: Processes) -> None:
+    """RULES 3.2: what only its commit refuses is its own error; the batch is read again, the service stays ready."""
+    failures = ["once", "twice"]
+
+    async def orphan(raw: Any, tx: Tx[World]) -> None:
+        db = await tx.db()
+        await db.execute(text("CREATE TABLE IF NOT EXISTS folders (id INTEGER PRIMARY KEY)"))
+        await db.execute(text(FILES.replace("TABLE", "TABLE IF NOT EXISTS")))
+        if failures:
+            failures.pop()
+            await db.execute(text("INSERT INTO files VALUES (1)"))
+
+    worker = await tower.start(watcher.using(World(behave=orphan)))
+    await _say(tower, 1)
+    await tower.quiet()
+    assert not failures
+    assert worker.health() == []
+    assert await booked(worker) == ["0"]
 
 
 async def test_a_commit_of_unknown_outcome_is_no_other_reader(tower: Processes) -> None:

@@ -33,6 +33,11 @@ SHORT = 0.05
 READERS = 50
 #: Seconds in which whatever a test waits for must have happened.
 PATIENCE = 10.0
+#: Ways to end a transaction by hand.
+ACTS = (
+    "commit", "rollback", "begin", "close", "statement", "abort", "prepared", "comment", "lines", "end",
+    "rollback work", "inner commit", "inner rollback", "session commit", "session begin", "session rollback",
+)  # fmt: skip
 
 
 async def names(store: Store) -> list[str]:
@@ -135,27 +140,7 @@ class TransactionContract(StoreSuite):
             await db.execute(insert(THINGS).values(id=3, name="after"))
         assert await names(store) == ["kept", "after"]
 
-    @pytest.mark.parametrize(
-        "act",
-        [
-            "commit",
-            "rollback",
-            "begin",
-            "close",
-            "statement",
-            "abort",
-            "prepared",
-            "comment",
-            "lines",
-            "end",
-            "rollback work",
-            "inner commit",
-            "inner rollback",
-            "session commit",
-            "session begin",
-            "session rollback",
-        ],
-    )
+    @pytest.mark.parametrize("act", ACTS)
     async def test_handler_cannot_end_it(self, house: StoreHouse, act: str) -> None:
         """RULES 3.1: committing, rolling back or closing by hand raises, and nothing of it stands."""
         store = await house.start()
@@ -202,7 +187,7 @@ class TransactionContract(StoreSuite):
                 with pytest.raises(IntegrityError):
                     async with session.begin_nested():
                         session.add(_Thing(id=1, name="twice"))
-                assert (await session.scalars(select(_Thing.name).order_by(_Thing.id))).all() == [
+                assert (await session.scalars(select(THINGS.c.name).order_by(THINGS.c.id))).all() == [
                     "flushed",
                     "by a savepoint",
                 ]

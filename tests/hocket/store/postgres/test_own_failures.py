@@ -36,7 +36,7 @@ async def _times_out(db: AsyncConnection) -> None:
 
 
 async def _leaves_a_task(db: AsyncConnection) -> None:
-    task = asyncio.create_task(db.execute(text("SELECT pg_sleep(20)")))  # type: ignore[arg-type]  # it is a coroutine
+    task = asyncio.create_task(db.execute(text("SELECT pg_sleep(20)")))
     task.add_done_callback(lambda done: done.cancelled() or done.exception())
     _left.add(task)
     await asyncio.sleep(0.05)
