@@ -3,7 +3,6 @@
 import asyncio
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import partial
 from typing import Any
 
 from hocket.declarations.subscription import Subscription
@@ -19,7 +18,7 @@ from hocket.resilience.circuit import Circuit, Permit, State
 from hocket.resilience.guard import BreakerGuard, StateListener
 from hocket.resilience.isolation import TeamRun
 from hocket.resilience.same_fault import SameFault, fault_of
-from hocket.resilience.time_limit import LimitedRun, TimeLimit
+from hocket.resilience.time_limit import TimeLimit
 from hocket.runtime import Runtime
 from hocket.store.records import OutboxRow
 from hocket.store.unit_of_work import Superseded, UnitOfWork
@@ -157,9 +156,10 @@ class Handling:
 
     def pause_of(self, subscription: Subscription) -> SameFault:
         """What pauses this subscription while its deliveries fail the same way."""
-        known = self.pauses.get(subscription.queue)
+        queue = subscription.queue
+        known = self.pauses.get(queue)
         if known is None:
-            known = self.pauses[subscription.queue] = SameFault(subscription.queue, self._paused)
+            known = self.pauses[queue] = SameFault(queue, self._paused)
         return known
 
     def _paused(self, pause: SameFault, state: State) -> None:
@@ -176,12 +176,13 @@ class Handling:
         self, arrival: Arrival, unit: UnitOfWork, claim: HandlerClaim, guard: BreakerGuard
     ) -> tuple[OutboxRow, ...] | None:
         envelope, subscription = arrival.known, arrival.subscription
-        limit = self._time_limit(subscription).run()
+        queue = subscription.queue
+        limit = self._time_limit(queue, subscription).run()
         tx = Tx(self._about(arrival), self.use, unit, guard, self.blocking, limit)
         traceparent = arrival.delivery.headers.get("traceparent")
         run = Processing(
             subscription.service,
-            subscription.queue,
+            queue,
             envelope.type,
             envelope.id,
             envelope.correlation_id,
@@ -189,8 +190,8 @@ class Handling:
             traceparent if isinstance(traceparent, str) else envelope.traceparent,
         )
         with self.runtime.signals.around(run) as arrival.attempt_traceparent:
-            team_run = TeamRun(subscription.queue, self.runtime.tasks.leave)
-            value = await team_run.result_of(partial(self._call, arrival, tx, limit))
+            team_run = TeamRun(queue, self.runtime.tasks.leave)
+            value = await team_run.result_of(subscription.call, *_arguments(arrival, tx), limit=limit)
             if unit.lost:
                 raise Superseded
             arrival.outcome, arrival.ended = decide.returned(value, subscription), self.runtime.clock.now()
@@ -208,18 +209,11 @@ class Handling:
         await unit.leave()
         return rows
 
-    def _time_limit(self, subscription: Subscription) -> TimeLimit:
-        known = self._time_limits.get(subscription.queue)
+    def _time_limit(self, queue: str, subscription: Subscription) -> TimeLimit:
+        known = self._time_limits.get(queue)
         if known is None:
-            known = self._time_limits[subscription.queue] = TimeLimit(subscription.timeout.total_seconds())
+            known = self._time_limits[queue] = TimeLimit(subscription.timeout.total_seconds())
         return known
-
-    async def _call(self, arrival: Arrival, tx: Tx[Any], limit: LimitedRun) -> Any:
-        call = arrival.subscription.call
-        with limit:
-            if arrival.role is Role.UNDO:
-                return await call(arrival.event, arrival.did, arrival.why, tx)
-            return await call(arrival.event, tx)
 
     def _about(self, arrival: Arrival) -> AttemptInfo:
         envelope = arrival.known
@@ -253,3 +247,9 @@ class Handling:
         except StoreError:
             return True
         return False
+
+
+def _arguments(arrival: Arrival, tx: Tx[Any]) -> tuple[Any, ...]:
+    if arrival.role is Role.UNDO:
+        return arrival.event, arrival.did, arrival.why, tx
+    return arrival.event, tx
