@@ -67,8 +67,7 @@ async def test_it_pauses_and_goes_on_by_itself(
         await sql("CREATE TABLE entries (name text)")
     assembly = Assembly(Config().model_copy(update={"broker_url": "memory://", "database_url": url}))
     try:
-        part = await assembly.start(books, 0)
-        worker = part.worker
+        worker = (await assembly.start(books, 0)).worker
         async with asyncio.timeout(PATIENCE):
             while worker.health():  # noqa: ASYNC110 -- no moment to wait for
                 await asyncio.sleep(0.02)
@@ -82,8 +81,7 @@ async def test_it_pauses_and_goes_on_by_itself(
         assert reason.startswith(f"books.enter is paused: its deliveries fail the same way, {how}")
         await asyncio.sleep(4)  # several probes
         assert await sql("SELECT state, sum(attempt) FROM hocket_inbox GROUP BY state") == f"retry|{FAILURES}"
-        before = len(calls)
-        assert before < 32 + 10
+        assert len(calls) < 32 + 10
         await sql(f"CREATE TABLE IF NOT EXISTS entries (name text); GRANT ALL ON entries TO {ROLE}")
         async with asyncio.timeout(PATIENCE):
             while worker.health() or await sql("SELECT count(*) FROM entries") != str(ORDERS):  # noqa: ASYNC110
