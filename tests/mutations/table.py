@@ -148,6 +148,13 @@ MUTATIONS = (
         "known = arrival.attempt",
         "tests/hocket/delivery/test_handle.py::test_defer_costs_no_attempt_and_runs_the_same_one_again",
     ),
+    Mutation(  # attempts share one decimal context
+        "3.6",
+        "resilience/isolation.py",
+        "decimal.setcontext(decimal.getcontext().copy())  # the object",
+        "decimal.getcontext()  # the object",
+        "tests/hocket/resilience/test_isolation.py::test_it_has_a_task_and_a_context_of_its_own",
+    ),
     Mutation(  # nobody waits for the earlier events of a subject
         "4.2",
         "outbox/subject_order.py",
@@ -203,6 +210,13 @@ MUTATIONS = (
         "if self._failures >= self.breaker.after:",
         "if False:",
         "tests/hocket/resilience/test_circuit.py::test_failures_in_a_row_open_it",
+    ),
+    Mutation(  # nothing pauses a subscription whose every delivery fails
+        "6.11",
+        "resilience/same_fault.py",
+        "if self._failures >= FAILURES and",
+        "if False and",
+        "tests/hocket/resilience/test_same_fault.py::test_the_same_failures_in_a_row_pause_it",
     ),
     Mutation(  # the offset stays one behind what was folded
         "7.1",

@@ -3,7 +3,6 @@
 import asyncio
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import partial
 from typing import Any
 
 from hocket.declarations.subscription import Subscription
@@ -15,13 +14,14 @@ from hocket.delivery.ending.error_text import text_of
 from hocket.delivery.poison import ALONE_FROM, CRASH, STARTS, SharedExclusiveLock, alone_of, starts_of
 from hocket.delivery.record import Recorder
 from hocket.errors import BreakerOpen, Defer, LeaseExpired, Reject, StoreError
+from hocket.masking.mask import take
 from hocket.outcome import Again, Bury, GiveBack
 from hocket.resilience.blocking import BlockingCalls
 from hocket.resilience.circuit import Circuit, Permit, State
 from hocket.resilience.guard import BreakerGuard, StateListener
 from hocket.resilience.isolation import TeamRun
 from hocket.resilience.same_fault import SameFault, fault_of
-from hocket.resilience.time_limit import LimitedRun, TimeLimit
+from hocket.resilience.time_limit import TimeLimit
 from hocket.runtime import Runtime
 from hocket.store.group_commit import takes_a_write
 from hocket.store.records import OutboxRow
@@ -172,9 +172,10 @@ class Handling:
 
     def pause_of(self, subscription: Subscription) -> SameFault:
         """What pauses this subscription while its deliveries fail the same way."""
-        known = self.pauses.get(subscription.queue)
+        queue = subscription.queue
+        known = self.pauses.get(queue)
         if known is None:
-            known = self.pauses[subscription.queue] = SameFault(subscription.queue, self._paused)
+            known = self.pauses[queue] = SameFault(queue, self._paused)
         return known
 
     def _paused(self, pause: SameFault, state: State) -> None:
@@ -191,13 +192,14 @@ class Handling:
         self, arrival: Arrival, unit: UnitOfWork, claim: HandlerClaim, guard: BreakerGuard
     ) -> tuple[OutboxRow, ...] | None:
         envelope, subscription = arrival.known, arrival.subscription
-        limit = self._time_limit(subscription).run()
+        queue = subscription.queue
+        limit = self._time_limit(queue, subscription).run()
         tx = Tx(self._about(arrival), self.use, unit, guard, self.blocking, limit)
         take(arrival.mask)
         traceparent = arrival.delivery.headers.get("traceparent")
         run = Processing(
             subscription.service,
-            subscription.queue,
+            queue,
             envelope.type,
             envelope.id,
             envelope.correlation_id,
@@ -205,8 +207,8 @@ class Handling:
             traceparent if isinstance(traceparent, str) else envelope.traceparent,
         )
         with self.runtime.signals.around(run) as arrival.attempt_traceparent:
-            team_run = TeamRun(subscription.queue, self.runtime.tasks.leave)
-            value = await team_run.result_of(partial(self._call, arrival, tx, limit))
+            team_run = TeamRun(queue, self.runtime.tasks.leave)
+            value = await team_run.result_of(subscription.call, *_arguments(arrival, tx), limit=limit)
             if unit.lost:
                 raise Superseded
             arrival.outcome, arrival.ended = decide.returned(value, subscription), self.runtime.clock.now()
@@ -226,20 +228,11 @@ class Handling:
         await unit.leave()
         return rows
 
-    def _time_limit(self, subscription: Subscription) -> TimeLimit:
-        known = self._time_limits.get(subscription.queue)
+    def _time_limit(self, queue: str, subscription: Subscription) -> TimeLimit:
+        known = self._time_limits.get(queue)
         if known is None:
-            known = self._time_limits[subscription.queue] = TimeLimit(
-                subscription.timeout.total_seconds(), self.runtime.pauses
-            )
+            known = self._time_limits[queue] = TimeLimit(subscription.timeout.total_seconds(), self.runtime.pauses)
         return known
-
-    async def _call(self, arrival: Arrival, tx: Tx[Any], limit: LimitedRun) -> Any:
-        call = arrival.subscription.call
-        with limit:
-            if arrival.role is Role.UNDO:
-                return await call(arrival.event, arrival.did, arrival.why, tx)
-            return await call(arrival.event, tx)
 
     def _about(self, arrival: Arrival) -> AttemptInfo:
         envelope = arrival.known
@@ -274,3 +267,9 @@ class Handling:
         if isinstance(error, StoreError) and not isinstance(error, LeaseExpired):
             self.runtime.trouble("the store takes writes: the error is this attempt's own", **about)
         arrival.claimed = ended_by_hand(error)
+
+
+def _arguments(arrival: Arrival, tx: Tx[Any]) -> tuple[Any, ...]:
+    if arrival.role is Role.UNDO:
+        return arrival.event, arrival.did, arrival.why, tx
+    return arrival.event, tx

@@ -6,6 +6,7 @@ So nothing that one run sets is there in the next, and a cancellation aimed at t
 import asyncio
 import decimal
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar, copy_context
 from typing import Any, TypeVar
 
@@ -15,6 +16,8 @@ T = TypeVar("T")
 
 #: Seconds that a run which was cancelled has to clean up; then it is left behind.
 CLEAN_UP_SECONDS = 2.0
+#: For a run whose time is limited otherwise.
+UNLIMITED = nullcontext()
 #: What an error says where a team's code tried to end the process.
 END_OF_PROCESS = "a team's code does not end the process; raise an error of your own, or Reject"
 
@@ -34,15 +37,17 @@ class TeamRun:
         self.over = False
         self._left = left
 
-    async def result_of(self, work: Callable[[], Awaitable[T]]) -> T:
-        """What `work` returns or raises, also `SystemExit` and a `CancelledError` of its own.
+    async def result_of(
+        self, work: Callable[..., Awaitable[T]], *arguments: Any, limit: AbstractContextManager[object] = UNLIMITED
+    ) -> T:
+        """What `work` returns or raises within `limit`, also `SystemExit` and a `CancelledError` of its own.
 
         Where the caller is cancelled the run is cancelled too, and has `CLEAN_UP_SECONDS` to end. What it returns all
         the same is returned; otherwise the caller's `CancelledError` goes on.
         """
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[Outcome] = loop.create_future()
-        task = loop.create_task(self._run(work, ended), name=self.name)
+        task = loop.create_task(self._run(work, arguments, limit, ended), name=self.name)
         try:
             value, error = await ended
         except asyncio.CancelledError:
@@ -57,13 +62,20 @@ class TeamRun:
                 del error, ended, task  # else its frames hold the error until garbage is collected
         return value  # type: ignore[no-any-return]  # the future holds what `work` returned
 
-    async def _run(self, work: Callable[[], Awaitable[Any]], ended: "asyncio.Future[Outcome]") -> "Outcome":
+    async def _run(
+        self,
+        work: Callable[..., Awaitable[Any]],
+        arguments: tuple[Any, ...],
+        limit: AbstractContextManager[object],
+        ended: "asyncio.Future[Outcome]",
+    ) -> Outcome:
         """The task: it tells its own end, which costs less than a callback of the task, and never raises."""
         _running.set(self)
         decimal.setcontext(decimal.getcontext().copy())  # the object is mutable: a copied variable would share it
         outcome: Outcome
         try:
-            outcome = await work(), None
+            with limit:
+                outcome = await work(*arguments), None
         except BaseException as raised:  # noqa: BLE001 -- SystemExit too: a handler does not end the process
             outcome = None, raised
         self.over = True
@@ -74,7 +86,7 @@ class TeamRun:
         finally:
             del outcome, ended  # as above
 
-    async def _cancel(self, task: "asyncio.Task[Outcome]") -> "Outcome | None":
+    async def _cancel(self, task: "asyncio.Task[Outcome]") -> Outcome | None:
         """Cancel the run; how it ended, None where it has not begun or does not end."""
         task.cancel()
         try:

@@ -130,7 +130,7 @@ class StreamReader:
             if not fresh:
                 return
             run = TeamRun(self._name, self.runtime.tasks.leave)
-            await run.result_of(partial(self.call, [_raw(each) for each in fresh], self._tx(tx)))
+            await run.result_of(self.call, [_raw(each) for each in fresh], self._tx(tx))
             if not stream:
                 return
             last = fresh[-1].offset or 0

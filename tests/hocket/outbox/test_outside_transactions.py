@@ -207,3 +207,16 @@ async def test_a_commit_of_unknown_outcome_is_published_all_the_same(tower: Proc
     assert len(tower.log()) == 1
     async with worker.outside("k", None) as tx:
         assert tx.seen
+
+
+async def test_two_openings_at_once_are_one_transaction(tower: Processes) -> None:
+    """`tx.db()` from two tasks of one `service.tx()` is one connection, and no wait for oneself."""
+    worker = await tower.start(desk.using(World()))
+    began = asyncio.get_running_loop().time()
+    async with worker.outside("k", None) as tx:
+        one, two = await asyncio.gather(tx.db(), tx.db())
+        assert one is two
+        tx.say(Asked(name="a"))
+    assert asyncio.get_running_loop().time() - began < 1
+    await tower.quiet()
+    assert [envelope.type for envelope in tower.log()] == ["desk.asked"]

@@ -32,7 +32,7 @@ async def test_it_returns_and_raises_what_the_code_does() -> None:
     assert await _run().result_of(lambda: give(3)) == 3
     for error in (ValueError("v"), asyncio.CancelledError(), SystemExit(0), KeyboardInterrupt(), GeneratorExit()):
         with pytest.raises(type(error)) as found:
-            await _run().result_of(lambda error=error: give(error))  # type: ignore[misc]
+            await _run().result_of(lambda error=error: give(error))
         assert found.value is error
 
 
@@ -92,7 +92,7 @@ async def test_a_cancelled_caller_ends_it() -> None:
         return ""
 
     for answer in ("done", ""):
-        task = asyncio.create_task(_run().result_of(lambda answer=answer: clean(answer)))  # type: ignore[misc]
+        task = asyncio.create_task(_run().result_of(lambda answer=answer: clean(answer)))
         await asyncio.sleep(0.01)
         task.cancel()
         await asyncio.wait([task])
