@@ -54,7 +54,7 @@ def arrival_of(model: type[Event], body: bytes, content_type: str, headers: Mapp
 @settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
 @given(events())
 def test_what_is_said_is_what_is_heard(made: Made) -> None:
-    """RULES 4.3: refused at import, or when it is said, or the same for hearer, ledger, letter and replay, byte for byte."""
+    """RULES 4.3: refused at import, or when it is said, or the same for hearer, ledger, letter and replay."""
     note(repr(made))
     if made.model is None:
         assert made.reason.startswith("Thing")
