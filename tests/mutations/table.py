@@ -162,6 +162,13 @@ MUTATIONS = (
         "return True",
         "tests/hocket/outbox/test_relay.py::test_the_order_of_a_subject_is_kept_over_nacks_and_cuts",
     ),
+    Mutation(  # what hearers would read otherwise is said all the same
+        "4.3",
+        "event_data/saying.py",
+        "if fits is None or not fits(event):",
+        "if False:",
+        "tests/hocket/event_data/test_saying.py::test_what_would_be_heard_otherwise_is_refused",
+    ),
     Mutation(  # everything goes at once after an outage
         "4.4",
         "outbox/relay.py",
@@ -175,6 +182,13 @@ MUTATIONS = (
         "return max(self._events, self._stored.events) >= self._max_events",
         "return False",
         "tests/hocket/outbox/test_relay.py::test_intake_pauses_at_the_bound_and_goes_on",
+    ),
+    Mutation(  # a failure is compared by another type than the step that it must reach
+        "5.1",
+        "declarations/scope.py",
+        "if not identity.reads_alike(first, model, name, SENSITIVE):",
+        "if False:",
+        "tests/hocket/declarations/test_scope.py::test_what_may_look_different_is_refused",
     ),
     Mutation(  # two copies of one step work at once
         "5.2",

@@ -155,7 +155,7 @@ def test_a_letter_that_keeps_no_usable_headers_sends_none(kept: str) -> None:
 
 
 def test_a_header_of_another_type_is_kept_as_text() -> None:
-    """RULES 1.5: a timestamp, bytes, a fraction and a boolean of a foreign publisher: a replay reads them too."""
+    """RULES 1.5: a timestamp, bytes, a fraction and a boolean; without them a replay reads less."""
     moment = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     kept = foreign_of({"expires": moment, "tenant": b"north", "share": 0.5, "vip": True, "table": {}, "none": None})
     assert kept == {"expires": "2026-01-02T03:04:05.000000Z", "tenant": "north", "share": "0.5", "vip": "true"}
