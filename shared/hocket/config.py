@@ -192,6 +192,11 @@ class WatchSettings(_Group):
     topology_seconds: float = _setting(
         60, "s", "how often the topology is declared again, so that what was deleted by hand comes back", 1, 86_400
     )
+    log_check_events: int = _setting(
+        200, "events/s",
+        "how much of the log a service compares with its inbox, to notice a binding that was removed; of more it "
+        "compares a part; 0: nothing", 0, 100_000,
+    )  # fmt: skip
     unconfirmed_seconds: float = _setting(
         10, "s", "how long the broker may confirm nothing before the service is not ready", 1, 3600
     )

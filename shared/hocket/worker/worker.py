@@ -30,7 +30,7 @@ from hocket.outbox.backlog import Backlog
 from hocket.outbox.builder import OutboxBuilder
 from hocket.outbox.outside_transactions import OutsideTransactions
 from hocket.outbox.relay import Relay
-from hocket.outcome import Seen
+from hocket.outcome import Bury, Seen
 from hocket.resilience.circuit import Circuit
 from hocket.resilience.guard import BreakerGuard
 from hocket.resilience.supervisor import Supervisor
@@ -38,6 +38,7 @@ from hocket.runtime import Runtime, ServiceInstance
 from hocket.service import Service
 from hocket.store.port import Store
 from hocket.store.records import OutboxRow
+from hocket.streams.log_check import LogCheck
 from hocket.streams.reader import StreamReader
 from hocket.telemetry.signals import Signals
 from hocket.worker.lease import hold_lease
@@ -92,6 +93,7 @@ class Worker:
         readers = service.readers if isinstance(service, Observer) else {}
         self.readers = [StreamReader(runtime, source, call) for source, call in readers.items()]
         self.sweeper = RetentionSweeper(runtime)
+        self.log_check = LogCheck(runtime, self.runners, lambda: self._topology().again())
         self.opening = StoreOpening(runtime, service.tables)
         self._uses = AsyncExitStack()
         self._started = False
@@ -139,14 +141,19 @@ class Worker:
             if (breaker := runner.subscription.breaker) is not None:
                 self.runtime.signals.breaker(self.service.name, breaker.name, guard.circuit(breaker).state)
 
+    def _topology(self) -> TopologyDeclaration:
+        return TopologyDeclaration(self.runtime, kit() + self.service.declarations.topology())
+
     async def _declare_and_consume(self) -> None:
-        await TopologyDeclaration(self.runtime, kit() + self.service.declarations.topology()).start()
+        await self._topology().start()
         self.relay.start()
         for runner in self.runners.values():
             await until_linked(self.runtime, runner.start)
         for reader in self.readers:
             self.runtime.tasks.spawn(f"read {reader.source}", reader.run())
         self._started = True
+        if self.runtime.config.log_check_events:
+            self.runtime.tasks.spawn("log check", self.log_check.run())
         self.runtime.tasks.spawn("report", self.reporter.run())
 
     async def stop(self, seconds: float | None = None) -> None:
@@ -213,6 +220,8 @@ class Worker:
             reasons.append(self.committer.failing)
         if (silent := self.relay.silent_for()) > self.runtime.config.unconfirmed_seconds:
             reasons.append(f"the broker has not confirmed anything for {silent:.0f} s")
+        if self.log_check.reason:
+            reasons.append(self.log_check.reason)
         if self.full():
             reasons.append("as many events wait for the broker as the bound allows")
         return reasons
@@ -269,6 +278,8 @@ class Worker:
         by_queue: dict[str, list[Arrival]] = {}
         for each in arrivals:
             by_queue.setdefault(each.subscription.queue, []).append(each)
+            if type(each.outcome) is Bury and not each.outcome.row:
+                self.log_check.without_row(each.key)
         for queue, some in by_queue.items():
             self.runners[queue].settled(some)
         self.runtime.signals.attempts([ended for each in arrivals if (ended := ended_of(each)) is not None])

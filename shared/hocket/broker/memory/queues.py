@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from hocket.broker.port import LAST, NEXT
 from hocket.broker.topology import Queue
 
 
@@ -118,7 +119,12 @@ class StreamLog:
         self.unacked: dict[int, int] = {}
 
     def attach(self, consumer: QueueConsumer, offset: int | None) -> None:
-        """Add a consumer that reads from `offset`; None is the oldest that is kept."""
+        """Add a consumer that reads from `offset`, `NEXT` or `LAST`; None is the oldest that is kept."""
+        end = self._first + len(self._log)
+        if offset == NEXT:
+            offset = end
+        elif offset == LAST:
+            offset = max(end - 1, self._first)
         self._next[consumer] = self._first if offset is None else offset
 
     def detach(self, consumer: QueueConsumer) -> None:

@@ -9,7 +9,7 @@ from aiormq.abc import AbstractChannel, DeliveredMessage
 from aiormq.channel import Channel as ClientChannel
 from pamqp.common import FieldValue
 
-from hocket.broker.port import Deliver, Delivery, Handle
+from hocket.broker.port import LAST, NEXT, Deliver, Delivery, Handle
 from hocket.broker.rabbitmq.ack_tags import Ack, AckTags
 from hocket.broker.rabbitmq.connection import LastingConnection, backoff
 from hocket.broker.rabbitmq.errors import Broken, Refused, client_call, missing
@@ -19,8 +19,8 @@ from hocket.errors import TransportError
 
 #: Round trips between the last ack and the close of a channel (RULES 1.2): a quorum queue applies acks in batches.
 CLOSING_ROUND_TRIPS = 2
-#: Where reading a stream starts by default.
-FIRST = "first"
+#: Where reading a stream starts that has no number; by default at the first message that is kept.
+STARTS: dict[int | None, str] = {None: "first", NEXT: "next", LAST: "last"}
 
 
 class RabbitConsumer:
@@ -210,7 +210,7 @@ class RabbitConsumer:
 
         arguments: dict[str, FieldValue] = {}
         if self._stream is not False:
-            arguments["x-stream-offset"] = FIRST if self._next is None else self._next
+            arguments["x-stream-offset"] = STARTS.get(self._next, self._next)
         try:
             answer = await client_call(channel.basic_consume(self._queue, unused, arguments=arguments))
         except Refused as refused:

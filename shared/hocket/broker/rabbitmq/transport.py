@@ -10,7 +10,7 @@ from hocket.broker.rabbitmq.address import addresses
 from hocket.broker.rabbitmq.connection import LastingConnection, OpenConnection
 from hocket.broker.rabbitmq.consumer import RabbitConsumer
 from hocket.broker.rabbitmq.declare import QueueDown, declare, forwarding
-from hocket.broker.rabbitmq.errors import Broken, Refused
+from hocket.broker.rabbitmq.errors import Broken, Refused, client_call
 from hocket.broker.rabbitmq.publisher import Publisher
 from hocket.broker.topology import Topology
 from hocket.errors import HocketError, TransportError
@@ -125,6 +125,16 @@ class RabbitTransport:
             raise
         self._streams.update((queue.name, queue.stream) for queue in topology.queues)
         self._publisher.forwards.update(forwarding(topology))
+
+    async def waiting(self, queue: str) -> int:
+        """How many messages of a queue no consumer has yet."""
+        try:
+            channel = await (await self._consuming.connected()).channel(confirms=False)
+            found = await client_call(channel.queue_declare(queue=queue, passive=True))
+            await client_call(channel.close())
+        except (Broken, Refused) as failed:
+            raise TransportError(f"queue {queue} cannot be looked at: {failed}") from failed
+        return found.message_count or 0
 
     async def consume(self, queue: str, *, prefetch: int, deliver: Deliver, offset: int | None = None) -> Consumer:
         """Consume `queue` as soon as the connection is open; `TransportError` where the broker refuses."""
