@@ -54,8 +54,8 @@ class Why(BaseModel):
 
 
 def who_of(request: web.Request) -> str:
-    """Who acts: the name a proxy put in `X-Forwarded-User`, else the address."""
-    return request.headers.get("X-Forwarded-User", "")[:200] or request.remote or "unknown"
+    """Who acts: the address. No header says who it is: anyone could send it (docs/security.md)."""
+    return request.remote or "unknown"
 
 
 def wrong(error: ValidationError) -> web.HTTPBadRequest:
