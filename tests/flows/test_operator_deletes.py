@@ -124,10 +124,12 @@ async def test_what_is_said_meanwhile_arrives_once(trio: Trio, what: str) -> Non
 
 async def test_a_removed_binding_is_said(trio: Trio) -> None:
     """The log names the queue, and how many events were taken from `hocket.log`."""
+    await trio.band.sing(0, 2)
+    await trio.band.until(lambda: trio.band.workers[trio.tenor.name].log_check.compared >= 2)
     async with trio.band.admin() as channel:
         await _unbind(channel, trio)
-    await trio.band.sing(0, 3)
-    await trio.all_once(3)
+    await trio.band.sing(2, 3)
+    await trio.all_once(5)
     said = [each for each in trio.band.notes.troubles if each.startswith("events had not reached their queue")]
     assert said
     assert trio.queue in said[0]

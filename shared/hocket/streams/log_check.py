@@ -74,6 +74,7 @@ class LogCheck:
     _read: int = 0  # messages of the current window
     _window: float = 0.0
     _resume: float = 0.0  # when a paused reading goes on
+    _said: str = ""  # the last trouble
     _buried: dict[bytes, None] = field(default_factory=dict)
 
     async def run(self) -> None:
@@ -105,7 +106,9 @@ class LogCheck:
 
     async def _repeated(self, work: Callable[[], Awaitable[None]]) -> None:
         def failed(error: HocketError) -> None:
-            self.runtime.trouble("the log could not be compared with the inbox", reason=str(error))
+            if str(error) != self._said:  # once each: without the right to read the log it fails for ever
+                self._said = str(error)
+                self.runtime.trouble("the log could not be compared with the inbox", reason=str(error))
 
         await until_done(work, CHECK_BACKOFF, self.runtime.chance, on=(StoreError, TransportError), failed=failed)
 
@@ -130,6 +133,8 @@ class LogCheck:
 
     async def _end(self) -> int:
         """The offset behind the last message of the log."""
+        if not await self.runtime.transport.waiting(LOG):
+            return 0
         last, changed = -1, asyncio.Event()
 
         def deliver(delivery: Delivery) -> None:

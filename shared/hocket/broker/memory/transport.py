@@ -183,7 +183,7 @@ class MemoryTransport:
         found = self._broker.find(queue)
         if found is None or not self._ready:
             raise TransportError(f"queue {queue} cannot be looked at: {self._reason or 'it does not exist'}")
-        return len(found.ready) if isinstance(found, WorkQueue) else 0
+        return len(found.ready) if isinstance(found, WorkQueue) else len(found.content())
 
     async def consume(self, queue: str, *, prefetch: int, deliver: Deliver, offset: int | None = None) -> Consumer:
         """Consume as soon as connected."""

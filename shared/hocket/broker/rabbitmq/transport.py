@@ -37,6 +37,7 @@ class RabbitTransport:
         self._redeclared_at = 0.0
         self._consumers: dict[RabbitConsumer, None] = {}
         self._streams: dict[str, bool] = {}
+        self._without_right: set[str] = set()
         self._changed = asyncio.Event()
         self._opened = self._closed = False
         self._blocked_since: float | None = None
@@ -115,7 +116,7 @@ class RabbitTransport:
     async def declare(self, topology: Topology) -> None:
         """Declare on a separate channel; only adds. A queue that is down makes the link not ready until it is up."""
         try:
-            await declare(await self._consuming.connected(), topology, self._consuming.where)
+            await declare(await self._consuming.connected(), topology, self._consuming.where, self._without_right)
         except QueueDown as down:
             self._down = str(down)
             if self._down_watch is None or self._down_watch.done():
@@ -164,7 +165,7 @@ class RabbitTransport:
         while True:
             await asyncio.sleep(DOWN_SECONDS)
             try:
-                await declare(await self._consuming.connected(), topology, self._consuming.where)
+                await declare(await self._consuming.connected(), topology, self._consuming.where, self._without_right)
                 break
             except QueueDown as down:
                 self._down = str(down)
