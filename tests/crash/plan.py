@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from tests.crash.operator_hands import Deletion, deletions
+
 #: Boundaries between stations that every service passes, in the order of the way of a delivery.
 EVERYWHERE = (
     "received",
@@ -69,6 +71,7 @@ class Trouble(StrEnum):
     BROKER_KILLED = "broker killed"
     BROKER_RESTARTED = "broker restarted"
     DATABASE_STOPPED = "database stopped"
+    OPERATOR = "operator deletes"  # exchanges, bindings, empty queues
 
 
 #: How often each trouble is drawn.
@@ -79,6 +82,7 @@ WEIGHTS = {
     Trouble.BROKER_KILLED: 1,
     Trouble.BROKER_RESTARTED: 1,
     Trouble.DATABASE_STOPPED: 2,
+    Trouble.OPERATOR: 4,
 }
 
 
@@ -90,6 +94,7 @@ class Disturbance:
     trouble: Trouble
     service: str
     seconds: float  # how long it lasts, where it lasts
+    deletions: tuple[Deletion, ...] = ()  # of the operator
 
 
 def points(service: str) -> tuple[str, ...]:
@@ -129,7 +134,11 @@ def disturbances(seed: int, *, database: bool) -> Iterator[Disturbance]:
     while True:
         trouble = first.pop() if first else chance.choices(kinds, [WEIGHTS[each] for each in kinds])[0]
         yield Disturbance(
-            chance.uniform(SHORTEST_PEACE, LONGEST_PEACE), trouble, chance.choice(SERVICES), chance.uniform(1.0, 5.0)
+            chance.uniform(SHORTEST_PEACE, LONGEST_PEACE),
+            trouble,
+            chance.choice(SERVICES),
+            chance.uniform(1.0, 5.0),
+            deletions(chance) if trouble is Trouble.OPERATOR else (),
         )
 
 

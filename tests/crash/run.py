@@ -15,6 +15,7 @@ from deploy.broker.node import RabbitNode, free_ports
 from tests.crash import plan
 from tests.crash.databases import Databases
 from tests.crash.load import Load
+from tests.crash.operator_hands import delete
 from tests.crash.plan import Disturbance, Trouble
 from tests.crash.process_spawner import ROOT, SEARCH, Nursery
 from tests.crash.quiescence import drained
@@ -162,6 +163,8 @@ class Run:
                 await asyncio.to_thread(end)
                 await asyncio.sleep(AWAY_SECONDS)
                 await asyncio.to_thread(self.node.start)
+            case Trouble.OPERATOR:
+                await delete(self.node.url(), each.deletions)
             case Trouble.DATABASE_STOPPED:
                 await asyncio.to_thread(self.databases.stop)
                 await asyncio.sleep(AWAY_SECONDS)
