@@ -25,6 +25,10 @@ MIN_MASKED_TEXT = 4
 #: Most sensitive values of one letter that are looked for.
 MAX_SECRETS = 100
 
+#: Arrivals of one letter in one answer (each has up to three stacks), and receipts or acts.
+MOST_ARRIVALS = 50
+MOST_FACTS = 500
+
 
 def listed(row: Any, owners: Mapping[str, str], masks: Masks) -> dict[str, Any]:
     """One letter of a list, for programs."""
@@ -96,11 +100,17 @@ def _masked(
     return shown, {name: value for name, value in data.items() if shown[name] == MASKED != value}
 
 
-async def whole(db: AsyncConnection, found: Planned) -> dict[str, Any]:
-    """One letter with everything that is known of it, for programs and its page."""
+async def whole(db: AsyncConnection, found: Planned, earlier: int = 0) -> dict[str, Any]:
+    """One letter with what is known of it, for programs and its page.
+
+    Of its arrivals the newest `MOST_ARRIVALS`, without the newest `earlier`; the answer's `earlier` is where the next
+    older ones begin, None where there are none. Of receipts and acts the newest `MOST_FACTS`.
+    """
     row, owners, masks = found.letter, await owners_of(db), await masks_of(db)
-    query = sa.select(arrivals).where(arrivals.c.letter == row.id).order_by(arrivals.c.attempt, arrivals.c.time)
-    came = list(await db.execute(query))
+    query = sa.select(arrivals).where(arrivals.c.letter == row.id)
+    newest = query.order_by(arrivals.c.attempt.desc(), arrivals.c.time.desc())
+    page = list(await db.execute(newest.offset(earlier).limit(MOST_ARRIVALS + 1)))
+    came = page[:MOST_ARRIVALS][::-1] or list(await db.execute(newest.limit(1)))
     envelope = envelope_of(row.body, row.content_type, came[-1].headers)
     secrets = Secrets(envelope, masks)
     _, told, done = (await facts_of(db, [row.id]))[row.id]
@@ -119,6 +129,7 @@ async def whole(db: AsyncConnection, found: Planned) -> dict[str, Any]:
         "raw": raw_of(row.body, envelope, secrets),
         "headers": {name: _header(name, value) for name, value in came[-1].headers.items()},
         "arrivals": [_arrival(each, secrets) for each in came],
+        "earlier": earlier + MOST_ARRIVALS if len(page) > MOST_ARRIVALS else None,
         "receipts": [
             {
                 "outcome": each.outcome,
@@ -128,7 +139,7 @@ async def whole(db: AsyncConnection, found: Planned) -> dict[str, Any]:
                 "next_at": each.next_at or None,
                 "error": secrets.hide(each.error),
             }
-            for each in sorted(told, key=lambda receipt: (receipt.time, receipt.attempt))
+            for each in sorted(told, key=lambda receipt: (receipt.time, receipt.attempt))[-MOST_FACTS:]
         ],
         "acts": [
             {
@@ -141,7 +152,7 @@ async def whole(db: AsyncConnection, found: Planned) -> dict[str, Any]:
                 "sent": each.sent_at or None,
                 "failure": each.failure or None,
             }
-            for each in done
+            for each in done[-MOST_FACTS:]
         ],
     }
 
