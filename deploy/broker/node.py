@@ -251,7 +251,10 @@ class RabbitNode:
         )
         off = tuple(start for plugin, start in PLUGIN_SETTINGS.items() if plugin not in self._plugins)
         kept = [line for line in config.splitlines() if not line.startswith(off or ("#",))]
-        (folder / "rabbitmq.conf").write_text("\n".join([*kept, *self._settings]) + "\n", encoding="utf-8")
+        settings = folder / "rabbitmq.conf"  # it holds the password
+        settings.touch(mode=0o600)
+        settings.chmod(0o600)
+        settings.write_text("\n".join([*kept, *self._settings]) + "\n", encoding="utf-8")
         (folder / "plugins").write_text(f"[{','.join(self._plugins)}].\n", encoding="ascii")
 
     def _launch(self) -> None:
