@@ -171,9 +171,9 @@ class StreamLog:
         self._first += cut
 
     def at_rest(self) -> bool:
-        """Whether every consumer has read and settled up to the end."""
+        """Whether every consumer was sent everything; an ack is only credit, a reader may keep some of it back."""
         end = self._first + len(self._log)
-        return not self.unacked and all(offset >= end for offset in self._next.values())
+        return all(offset >= end for offset in self._next.values())
 
     def content(self) -> list[Stored]:
         """All kept messages."""

@@ -1,6 +1,7 @@
 """Consumes one queue: consumes again after every loss, and writes acks in the background."""
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from typing import cast
@@ -174,9 +175,18 @@ class RabbitConsumer:
                 if not self._started.done():
                     self._started.set_result(None)
                 await self._changed.wait()
+                await self._end_cancelled_stream()
                 if self._limited and self._channel is not None:
                     continue
             await asyncio.sleep(backoff(attempt, self._chance))
+
+    async def _end_cancelled_stream(self) -> None:
+        """A stream that the broker took away may be another one when it is there again: its epoch ends (RULES 7.3)."""
+        channel = self._channel
+        if self._stream and channel is not None and not self._consuming and not self._limited:
+            self._lose()
+            with contextlib.suppress(Broken, Refused):
+                await client_call(channel.close())
 
     def _open(self, channel: AbstractChannel) -> None:
         self._channel = channel
