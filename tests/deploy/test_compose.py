@@ -10,7 +10,16 @@ from urllib.request import urlopen
 
 import pytest
 
-from tests.deploy.compose_without_containers import FOREIGN, ROOT, Shop, filled, image_environment, image_says, load, parts
+from tests.deploy.compose_without_containers import (
+    FOREIGN,
+    ROOT,
+    Shop,
+    filled,
+    image_environment,
+    image_says,
+    load,
+    parts,
+)
 
 PORTS = {
     "ingress": 8001,

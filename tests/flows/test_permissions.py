@@ -11,6 +11,7 @@ from yarl import URL
 from deploy.broker.node import RabbitNode
 from hocket.broker.port import Delivery
 from hocket.broker.topology import DEAD, EVENTS, HEARD
+from hocket.envelope.cloudevent import CONTENT_TYPE, Envelope, encode
 from tests.flows.two_services import Choir, choir
 
 WORD = "word"
@@ -80,11 +81,14 @@ async def test_a_body_of_another_type_than_its_routing_key_is_a_letter(band: Cho
     letters: list[Delivery] = []
     transport = band.workers[band.lead.name].runtime.transport
     consumer = await transport.consume(DEAD, prefetch=10, deliver=letters.append)
-    body = b"""{"specversion":"1.0","id":"x","source":"/lead","type":"stock.rejected","datacontenttype":"application/json",
-        "subject":"note/1","time":"2026-01-01T00:00:00Z","data":{"number":1}}"""
+    known = band.workers[band.lead.name].runtime
+    envelope = Envelope(
+        id="x", source=f"/{band.lead.name}", type="stock.rejected", version=1, subject="note/1",
+        time=known.clock.now(), correlation_id="c", idempotency_key="k", data={"number": 1},
+    )  # fmt: skip
     async with band.admin() as channel:
         events = await channel.get_exchange(EVENTS, ensure=False)
-        message = aio_pika.Message(body, content_type="application/cloudevents+json; charset=UTF-8")
+        message = aio_pika.Message(encode(envelope), content_type=CONTENT_TYPE)
         await events.publish(message, f"note{band.number}.sung.v1")
     await band.until(lambda: letters)
     assert letters[0].headers["hocket-death-cause"] == "misrouted"

@@ -180,6 +180,10 @@ class Administering(LinkStatus, Protocol):
         """How many messages of a queue no consumer has; `TransportError` where there is no such queue or no link."""
         ...
 
+    async def consumers(self, queue: str) -> int:
+        """How many consumers a queue has, of any process; `TransportError` as for `waiting`."""
+        ...
+
 
 class Transport(Publishing, Subscribing, Administering, Protocol):
     """All of a broker, for whoever opens and closes it."""

@@ -90,6 +90,11 @@ class Joined(OpenTransaction, Protocol):
 class Store(Protocol):
     """A service's database."""
 
+    @property
+    def replicas(self) -> bool:
+        """Whether several processes of one service may work on it at once."""
+        ...
+
     async def open(self, tables: MetaData | None = None) -> None:
         """Open, make the kit's tables and `tables` where absent. `ConfigError` where locked, full or not writable.
 

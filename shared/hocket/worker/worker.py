@@ -41,6 +41,7 @@ from hocket.store.records import OutboxRow
 from hocket.streams.log_check import LogCheck
 from hocket.streams.reader import StreamReader
 from hocket.telemetry.signals import Signals
+from hocket.worker.copies import CopyWatch
 from hocket.worker.lease import hold_lease
 from hocket.worker.reporter import Reporter
 from hocket.worker.retention import RetentionSweeper
@@ -95,6 +96,7 @@ class Worker:
         self.sweeper = RetentionSweeper(runtime)
         self.log_check = LogCheck(runtime, self.runners, lambda: self._topology().again())
         self.opening = StoreOpening(runtime, service.tables)
+        self.copies = CopyWatch(runtime, self.runners)
         self._uses = AsyncExitStack()
         self._started = False
         self._starting: asyncio.Task[None] | None = None
@@ -154,6 +156,7 @@ class Worker:
         self._started = True
         if self.runtime.config.log_check_events:
             self.runtime.tasks.spawn("log check", self.log_check.run())
+        self.runtime.tasks.spawn("copies", self.copies.run())
         self.runtime.tasks.spawn("report", self.reporter.run())
 
     async def stop(self, seconds: float | None = None) -> None:
@@ -220,8 +223,7 @@ class Worker:
             reasons.append(self.committer.failing)
         if (silent := self.relay.silent_for()) > self.runtime.config.unconfirmed_seconds:
             reasons.append(f"the broker has not confirmed anything for {silent:.0f} s")
-        if self.log_check.reason:
-            reasons.append(self.log_check.reason)
+        reasons += [each for each in (self.log_check.reason, self.copies.reason) if each]
         if self.full():
             reasons.append("as many events wait for the broker as the bound allows")
         return reasons

@@ -49,6 +49,11 @@ class WorkQueue:
         self.held: list[Stored] = []
         self.unacked: dict[int, Stored] = {}
 
+    @property
+    def consumers(self) -> int:
+        """How many consumers it has."""
+        return len(self._consumers)
+
     def attach(self, consumer: QueueConsumer, offset: int | None) -> None:
         """Add a consumer; `offset` is for streams."""
         del offset
@@ -117,6 +122,11 @@ class StreamLog:
         self._log: list[Stored] = []
         self._next: dict[QueueConsumer, int] = {}
         self.unacked: dict[int, int] = {}
+
+    @property
+    def consumers(self) -> int:
+        """How many consumers it has."""
+        return len(self._next)
 
     def attach(self, consumer: QueueConsumer, offset: int | None) -> None:
         """Add a consumer that reads from `offset`, `NEXT` or `LAST`; None is the oldest that is kept."""

@@ -5,6 +5,8 @@ import contextlib
 import random
 from collections.abc import Awaitable, Callable, Sequence
 
+from pamqp.commands import Queue as QueueMethods
+
 from hocket.broker.port import Consumer, Deliver, Link, Message, Published
 from hocket.broker.rabbitmq.address import addresses
 from hocket.broker.rabbitmq.connection import LastingConnection, OpenConnection
@@ -129,13 +131,20 @@ class RabbitTransport:
 
     async def waiting(self, queue: str) -> int:
         """How many messages of a queue no consumer has yet."""
+        return (await self._look(queue)).message_count or 0
+
+    async def consumers(self, queue: str) -> int:
+        """How many consumers a queue has."""
+        return (await self._look(queue)).consumer_count or 0
+
+    async def _look(self, queue: str) -> QueueMethods.DeclareOk:
         try:
             channel = await (await self._consuming.connected()).channel(confirms=False)
             found = await client_call(channel.queue_declare(queue=queue, passive=True))
             await client_call(channel.close())
         except (Broken, Refused) as failed:
             raise TransportError(f"queue {queue} cannot be looked at: {failed}") from failed
-        return found.message_count or 0
+        return found
 
     async def consume(self, queue: str, *, prefetch: int, deliver: Deliver, offset: int | None = None) -> Consumer:
         """Consume `queue` as soon as the connection is open; `TransportError` where the broker refuses."""
