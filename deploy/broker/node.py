@@ -123,7 +123,7 @@ class RabbitNode:
         if self._server is not None:
             return
         for left in reversed(range(1 if self._started_once else START_TRIES)):
-            self._prepare()
+            self.write_settings()
             try:
                 self._launch()
                 self._await_hello()
@@ -230,7 +230,8 @@ class RabbitNode:
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-start_epmd false +sbwt none +sbwtdcpu none +sbwtdio none",
         }
 
-    def _prepare(self) -> None:
+    def write_settings(self) -> None:
+        """Write folders and settings; `start` does."""
         folder = self._folder
         for name in ("data", "log", "config"):
             (folder / name).mkdir(parents=True, exist_ok=True)

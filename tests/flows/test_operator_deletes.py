@@ -53,7 +53,9 @@ class Trio:
         end = asyncio.get_running_loop().time() + PATIENCE
         while len(await self.band.heard()) < count or len(await self.noted()) < count:
             found = (len(await self.band.heard()), len(await self.noted()))
-            assert asyncio.get_running_loop().time() < end, f"{found} of {count}; {self.band.notes.troubles}"
+            assert asyncio.get_running_loop().time() < end, (
+                f"{found} of {count}; {self.band.reasons()}; {self.band.notes.troubles}"
+            )
             await asyncio.sleep(0.05)
         await self.band.until(lambda: all(each.idle() for each in self.band.workers.values()))
         assert await self.band.heard() == Counter(range(count))

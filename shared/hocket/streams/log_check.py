@@ -23,6 +23,8 @@ GRACE_SECONDS = 3.0
 LOOK_SECONDS = 1.0
 #: Events that are looked up together.
 BATCH = 64
+#: How often an event is sent to its queue before it is given up.
+MOST_SENT = 5
 #: Unsettled messages that the broker sends; and events, and bytes of bodies, that wait to be looked for.
 PREFETCH = 64
 MOST_WAITING = 4096
@@ -46,6 +48,7 @@ class _Waiting:
     arrival: Arrival
     offset: int
     since: float
+    sent: int = 0  # how often it was sent to its queue
 
 
 @dataclass(slots=True)
@@ -226,7 +229,9 @@ class LogCheck:
             await self._take(lost)
         for each in unknown:
             each.since = now - GRACE_SECONDS + LOOK_SECONDS
-        waits = {id(each) for each in unknown} - {id(each) for each in lost}
+        for each in lost:  # it is believed to have arrived when the inbox has it: a queue may be removed once more
+            each.sent, each.since = each.sent + 1, now
+        waits = {id(each) for each in unknown if each.sent < MOST_SENT}
         over = {id(each) for each in due} - waits
         self._events = sorted((each for each in self._events if id(each) not in over), key=lambda each: each.since)
         self._bytes = sum(len(each.arrival.delivery.body) for each in self._events)
@@ -234,7 +239,7 @@ class LogCheck:
             await self._fill_gap(lost[0].offset)
         elif not waits:
             self._gap = None
-        if not waits and not (lost and self._events):
+        if not any(each.sent for each in self._events):
             self.reason = ""
         await self._remember()
 
