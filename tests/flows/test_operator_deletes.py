@@ -125,7 +125,7 @@ async def test_what_is_said_meanwhile_arrives_once(trio: Trio, what: str) -> Non
 
 
 async def test_a_removed_binding_is_said(trio: Trio) -> None:
-    """The log names the queue, and how many events were taken from `hocket.log`."""
+    """RULES 4.8: the log names the queue, and how many events were taken from `hocket.log`."""
     await trio.band.sing(0, 2)
     await trio.band.until(lambda: trio.band.workers[trio.tenor.name].log_check.compared >= 2)
     async with trio.band.admin() as channel:

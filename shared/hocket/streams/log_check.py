@@ -36,6 +36,8 @@ LAST_CHUNK = 2000
 WINDOW_SECONDS = 5.0
 #: Seconds between two looks whether the connection was lost.
 EPOCH_SECONDS = 10.0
+#: Seconds between two declarations because of what was found.
+DECLARE_SECONDS = 5.0
 #: Deliveries buried without an inbox row that are remembered.
 MOST_BURIED = 10_000
 CHECK_BACKOFF = Backoff(first=0.5, longest=10.0)
@@ -77,6 +79,7 @@ class LogCheck:
     _read: int = 0  # messages of the current window
     _window: float = 0.0
     _resume: float = 0.0  # when a paused reading goes on
+    _declared: float = -DECLARE_SECONDS
     _said: str = ""  # the last trouble
     _buried: dict[bytes, None] = field(default_factory=dict)
 
@@ -285,7 +288,7 @@ class LogCheck:
         """Declare what is missing, then send the events to their queues; the inbox knows what arrives twice."""
         queues = ", ".join(sorted({each.arrival.subscription.queue for each in events}))
         self.reason = f"events did not reach {queues}: bindings were removed on the broker; they are taken from the log"
-        await self.declare()
+        await self._declare_again()
         answers = await self.runtime.transport.publish([self._message(each.arrival) for each in events])
         for answer in answers:
             if answer.verdict is not Verdict.CONFIRMED:
@@ -294,6 +297,13 @@ class LogCheck:
             "events had not reached their queue, so bindings were removed on the broker: everything was declared again "
             "and the events taken from the log", queues=queues, events=len(events), first_offset=events[0].offset,
         )  # fmt: skip
+
+    async def _declare_again(self) -> None:
+        """Once for all that is found in a while: it costs a round trip for each object."""
+        now = self.runtime.clock.monotonic()
+        if now >= self._declared + DECLARE_SECONDS:
+            await self.declare()
+            self._declared = now
 
     async def _fill_gap(self, found: int) -> None:
         """Read everything between the last part that was complete and what was found missing."""

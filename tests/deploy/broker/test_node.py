@@ -99,7 +99,7 @@ def test_owner_killed(tmp_path: Path) -> None:
 def test_stopped_half_way(tmp_path: Path) -> None:
     """Stopped while it still starts: everything ends."""
     node = RabbitNode(tmp_path)
-    node._prepare()  # noqa: SLF001 -- `start` returns only when the node is up, and half way is what is meant
+    node.write_settings()
     node._launch()  # noqa: SLF001 -- the same
     node.stop()
     until_nobody(tmp_path)

@@ -132,7 +132,7 @@ async def test_a_reader_takes_its_place_back_when_the_other_is_gone(tower: Proce
 
 
 async def test_a_reader_that_has_nothing_to_read_shows_that_it_lives(tower: Processes) -> None:
-    """Its place changes at least every `BEAT_SECONDS`, so that nobody takes it."""
+    """RULES 7.1: its place changes at least every `BEAT_SECONDS`, so that nobody takes it."""
     worker = await tower.start(watcher.using(World()))
     await tower.quiet()
     seen = set()
