@@ -210,32 +210,6 @@ async def test_our_own_page_can_act(desk: RunningDesk) -> None:
     assert len(desk.sent) == 1
 
 
-async def test_nobody_vouches_for_a_name_in_a_header(desk: RunningDesk) -> None:
-    """The act names the address that it came from: anyone could send `X-Forwarded-User`."""
-    await desk.dead(dead())
-    headers = {**ACT, "X-Forwarded-User": "mia"}
-    async with desk.http.post("/api/dead/letter-1/replay", headers=headers) as answer:
-        assert answer.status == 202
-    assert (await desk.letter("letter-1"))["acts"][0]["who"] == "127.0.0.1"
-
-
-async def test_the_answer_about_one_letter_is_bounded(desk: RunningDesk) -> None:
-    """Of 120 arrivals the newest 50; `earlier` leads to the others, each once."""
-    for number in range(1, 121):
-        await desk.dead(dead(1, attempt=number))
-    attempts: list[int] = []
-    earlier: int | None = 0
-    while earlier is not None:
-        async with desk.http.get(f"/api/dead/letter-1?earlier={earlier}") as answer:
-            found = await answer.json()
-        assert len(found["arrivals"]) <= 50
-        attempts = [each["attempt"] for each in found["arrivals"]] + attempts
-        earlier = found["earlier"]
-    assert attempts == list(range(1, 121))
-    async with desk.http.get("/api/dead/letter-1?earlier=x") as answer:
-        assert answer.status == 400
-
-
 async def test_letters_are_listed_by_pages_and_filters(desk: RunningDesk) -> None:
     """Oldest first, in pages that hold while new ones come, by state, cause and subscription."""
     await desk.dead(*(dead(number) for number in range(1, 6)), dead(6, death_cause="rejected"))
