@@ -123,7 +123,7 @@ class RabbitNode:
         if self._server is not None:
             return
         for left in reversed(range(1 if self._started_once else START_TRIES)):
-            self._prepare()
+            self.write_settings()
             try:
                 self._launch()
                 self._await_hello()
@@ -230,7 +230,8 @@ class RabbitNode:
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-start_epmd false +sbwt none +sbwtdcpu none +sbwtdio none",
         }
 
-    def _prepare(self) -> None:
+    def write_settings(self) -> None:
+        """Write folders and settings; `start` does."""
         folder = self._folder
         for name in ("data", "log", "config"):
             (folder / name).mkdir(parents=True, exist_ok=True)
@@ -251,7 +252,10 @@ class RabbitNode:
         )
         off = tuple(start for plugin, start in PLUGIN_SETTINGS.items() if plugin not in self._plugins)
         kept = [line for line in config.splitlines() if not line.startswith(off or ("#",))]
-        (folder / "rabbitmq.conf").write_text("\n".join([*kept, *self._settings]) + "\n", encoding="utf-8")
+        settings = folder / "rabbitmq.conf"  # it holds the password
+        settings.touch(mode=0o600)
+        settings.chmod(0o600)
+        settings.write_text("\n".join([*kept, *self._settings]) + "\n", encoding="utf-8")
         (folder / "plugins").write_text(f"[{','.join(self._plugins)}].\n", encoding="ascii")
 
     def _launch(self) -> None:

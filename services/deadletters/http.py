@@ -3,7 +3,7 @@
 | route | answer |
 |---|---|
 | `GET /api/dead?state=&cause=&subscription=&group=&subject=&after=&limit=` | `{"letters", "next", "counts"}` |
-| `GET /api/dead/{id}` | one letter with all that is known, 404 |
+| `GET /api/dead/{id}?earlier=` | one letter with what is known, 404; of many arrivals the newest, `earlier` leads on |
 | `GET /api/dead/{id}/replay` | what a replay would do; nothing is sent |
 | `POST /api/dead/{id}/replay` `{"reason"?}` | 202 what was done, 409 why it is refused, 503 not confirmed: repeat it |
 | `POST /api/dead/{id}/discard` `{"reason"}` | 200, 409 |
@@ -32,7 +32,16 @@ from services.deadletters.fold.state import State
 from services.deadletters.service import Settings, deadletters
 from services.deadletters.show import pages
 from services.deadletters.show.pages import Desk
-from services.deadletters.show.parameters import MAX_ACT_BYTES, Why, found, letters_asked, missing, who_of, wrong
+from services.deadletters.show.parameters import (
+    MAX_ACT_BYTES,
+    Why,
+    earlier_asked,
+    found,
+    letters_asked,
+    missing,
+    who_of,
+    wrong,
+)
 from services.deadletters.show.views import listed, whole
 
 #: Templates, and static/desk.css, which every page of a console named `desk` asks for.
@@ -64,7 +73,7 @@ async def get_letter(request: web.Request) -> web.Response:
     """`GET /api/dead/{id}`."""
     async with deadletters.tx() as tx:
         db = await tx.read()
-        return web.json_response(await whole(db, await found(request, db, tx.time)))
+        return web.json_response(await whole(db, await found(request, db, tx.time), earlier_asked(request)))
 
 
 async def get_replay(request: web.Request) -> web.Response:

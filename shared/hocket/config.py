@@ -19,6 +19,8 @@ MAX_EVENT_BYTES = 1024 * 1024
 TRANSACTION_SECONDS = 10.0
 #: Default bound of the body of one HTTP request, in bytes.
 HTTP_BODY_BYTES = 2 * 1024 * 1024
+#: Default bound of the connections to one service's port.
+HTTP_CONNECTIONS = 512
 #: Longest retention, in days.
 MOST_DAYS = 36_500
 #: What stands instead of a password.
@@ -67,6 +69,11 @@ class AddressSettings(_Group):
         "sqlite:///var/{service}.db", "URL", "the database: `sqlite:///` or `postgresql://`; `{service}` is the name"
     )
     http_host: str = _setting("127.0.0.1", "address", "address to listen on; 0.0.0.0 in a container")
+    allowed_hosts: str = _setting(
+        "", "hosts",
+        "names by which the service may be asked over HTTP, separated by commas, besides loopback and the address it "
+        "listens on; others are answered 421; `*` allows any",
+    )  # fmt: skip
     http_port: int = _setting(
         8000, "port", "port to listen on where `hocket run` names none; 0 takes a free one", 0, 65535
     )
@@ -90,6 +97,11 @@ class LimitSettings(_Group):
     http_body_bytes: int = _setting(
         HTTP_BODY_BYTES, "bytes", "largest HTTP request; larger ones are answered 413", _KIB, 1024 * _MIB
     )
+    http_connections: int = _setting(
+        HTTP_CONNECTIONS, "connections",
+        "most connections to the port; more are answered 503; never above half of the process's descriptors",
+        1, 100_000,
+    )  # fmt: skip
     prefetch: int = _setting(
         256, "deliveries",
         "unsettled deliveries a handler takes from the broker where it declares no `prefetch=`, and never fewer than "
@@ -214,6 +226,11 @@ class WatchSettings(_Group):
     topology_seconds: float = _setting(
         60, "s", "how often the topology is declared again, so that what was deleted by hand comes back", 1, 86_400
     )
+    log_check_events: int = _setting(
+        200, "events/s",
+        "how much of the log a service compares with its inbox, to notice a binding that was removed; of more it "
+        "compares a part; 0: nothing", 0, 100_000,
+    )  # fmt: skip
     unconfirmed_seconds: float = _setting(
         10, "s", "how long the broker may confirm nothing before the service is not ready", 1, 3600
     )

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from tests.crash.operator_hands import Deletion, deletions
+
 #: Boundaries between stations that every service passes, in the order of the way of a delivery.
 EVERYWHERE = (
     "received",
@@ -70,6 +72,7 @@ class Trouble(StrEnum):
     BROKER_RESTARTED = "broker restarted"
     DATABASE_STOPPED = "database stopped"
     CLOCK_JUMPED = "clock jumped"  # the wall clock of one service is wrong for a while, then right again
+    OPERATOR = "operator deletes"  # exchanges, bindings, empty queues
 
 
 #: How far a clock jumps, as libfaketime reads it. None goes back by days: what is said so long ago is too old for all.
@@ -83,6 +86,7 @@ WEIGHTS = {
     Trouble.BROKER_RESTARTED: 1,
     Trouble.DATABASE_STOPPED: 2,
     Trouble.CLOCK_JUMPED: 6,
+    Trouble.OPERATOR: 4,
 }
 
 
@@ -95,6 +99,7 @@ class Disturbance:
     service: str
     seconds: float  # how long it lasts, where it lasts
     jump: str = ""  # of a clock
+    deletions: tuple[Deletion, ...] = ()  # of the operator
 
 
 def points(service: str) -> tuple[str, ...]:
@@ -139,7 +144,14 @@ def disturbances(seed: int, *, database: bool, clocks: bool) -> Iterator[Disturb
         trouble = first.pop() if first else chance.choices(kinds, [WEIGHTS[each] for each in kinds])[0]
         peace, service = chance.uniform(SHORTEST_PEACE, LONGEST_PEACE), chance.choice(SERVICES)
         seconds, jump = chance.uniform(1.0, 5.0), chance.choice(JUMPS)
-        yield Disturbance(peace, trouble, service, seconds, jump if trouble is Trouble.CLOCK_JUMPED else "")
+        yield Disturbance(
+            peace,
+            trouble,
+            service,
+            seconds,
+            jump if trouble is Trouble.CLOCK_JUMPED else "",
+            deletions(chance) if trouble is Trouble.OPERATOR else (),
+        )
 
 
 def sales(seed: int) -> Iterator[tuple[str, bool]]:

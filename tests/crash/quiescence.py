@@ -9,7 +9,7 @@ import aiohttp
 
 #: Seconds between two looks, looks in a row that must find nothing, and seconds until one gives up.
 LOOK_SECONDS = 1.0
-CALM_LOOKS = 3
+CALM_LOOKS = 8  # longer than an event waits before a service looks for it in the log (RULES 4.8)
 GIVE_UP_SECONDS = 240.0
 #: Longest one look at a service may take, in seconds.
 ANSWER_SECONDS = 10.0

@@ -15,6 +15,7 @@ from deploy.broker.node import RabbitNode, free_ports
 from tests.crash import plan, refused_commits
 from tests.crash.databases import Databases
 from tests.crash.load import Load
+from tests.crash.operator_hands import delete
 from tests.crash.plan import Disturbance, Trouble
 from tests.crash.process_spawner import ROOT, SEARCH, Nursery
 from tests.crash.quiescence import drained
@@ -184,6 +185,8 @@ class Run:
                 clock.jump(each.jump)
                 await asyncio.sleep(each.seconds)
                 clock.jump("+0")
+            case Trouble.OPERATOR:
+                await delete(self.node.url(), each.deletions)
             case Trouble.DATABASE_STOPPED:
                 await asyncio.to_thread(self.databases.stop)
                 await asyncio.sleep(AWAY_SECONDS)

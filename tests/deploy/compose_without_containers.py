@@ -28,7 +28,7 @@ FOREIGN = frozenset({"rabbitmq", "prometheus", "grafana"})
 HEALTHY_SECONDS = 180
 #: Pause between two looks at a health check, in seconds.
 LOOK_SECONDS = 0.2
-VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
+VARIABLE = re.compile(r"\$\{(\w+)(?::-([^${}]*))?\}")
 PORT = re.compile(r"(?<=:)(8\d{3})\b")
 
 
@@ -40,7 +40,9 @@ def load(path: str) -> dict[str, Any]:
 
 def filled(text: str, environment: Mapping[str, str]) -> str:
     """The text with its `${NAME:-default}` filled as compose fills them."""
-    return VARIABLE.sub(lambda found: environment.get(found[1]) or found[2] or "", text)
+    while VARIABLE.search(text):  # a default may have a variable too: the inner one first
+        text = VARIABLE.sub(lambda found: environment.get(found[1]) or found[2] or "", text)
+    return text
 
 
 def image_says(word: str) -> str:

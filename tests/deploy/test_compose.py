@@ -10,7 +10,16 @@ from urllib.request import urlopen
 
 import pytest
 
-from tests.deploy.compose_without_containers import FOREIGN, ROOT, Shop, image_environment, image_says, load, parts
+from tests.deploy.compose_without_containers import (
+    FOREIGN,
+    ROOT,
+    Shop,
+    filled,
+    image_environment,
+    image_says,
+    load,
+    parts,
+)
 
 PORTS = {
     "ingress": 8001,
@@ -71,6 +80,24 @@ def test_every_service_has_its_port_volume_and_health_check() -> None:
         assert f"127.0.0.1:{part.port}/health/live" in part.health[-1]
         assert part.environment["HOCKET_DATABASE_URL"] == "sqlite:////data/{service}.db"
     assert set(compose["volumes"]) == set(PORTS) | FOREIGN
+
+
+def test_every_service_may_have_a_user_of_its_own() -> None:
+    """Broker user and password are variables of each service, and Grafana's admin password is one."""
+    compose = load("docker-compose.yml")
+    for name in PORTS:
+        said = compose["services"][name]["environment"]["HOCKET_BROKER_URL"]
+        own = filled(said, {f"{name.upper()}_BROKER_USER": "own", f"{name.upper()}_BROKER_PASSWORD": "word"})
+        assert own == "amqp://own:word@rabbitmq:5672/"
+        assert filled(said, {"HOCKET_RABBITMQ_PASSWORD": "all"}) == "amqp://hocket:all@rabbitmq:5672/"
+    admin = compose["services"]["grafana"]["environment"]["GF_SECURITY_ADMIN_PASSWORD"]
+    assert filled(admin, {"HOCKET_GRAFANA_PASSWORD": "word"}) == "word"
+
+
+def test_every_port_is_published_on_loopback_only() -> None:
+    """Consoles and ports have no authentication: nothing is published beyond this machine."""
+    for name, said in load("docker-compose.yml")["services"].items():
+        assert all(each.startswith("127.0.0.1:") for each in said.get("ports", ())), name
 
 
 def test_no_service_asks_a_neighbour_that_is_not_there() -> None:

@@ -140,6 +140,11 @@ class Choir:
         self.workers[service.name] = worker
         return worker
 
+    def elsewhere(self, folder: Path) -> None:
+        """Services that start from now on have their files in another folder."""
+        folder.mkdir()
+        self._folder = folder
+
     async def ready(self) -> None:
         """Return when every service is ready."""
         await self.until(lambda: not any(self.reasons()), lambda: f"ready; {self.reasons()}")

@@ -44,6 +44,7 @@ class Plan:
 
 WARNINGS: Mapping[str, str] = {
     "undecodable": "It could not be decoded. A replay sends the same bytes; it dies again unless the service changed.",
+    "misrouted": "It said to be another event than it was published as: somebody published it by a false routing key.",
     "invalid": "Its data does not fit the model. A replay sends the same data; it dies again unless the model changed.",
     "version": "The service could not read this version: it dies again unless the service reads it now.",
 }

@@ -14,6 +14,8 @@ from services.deadletters.ask.replay_plan import NoLetter, Planned, planned
 from services.deadletters.fold.state import State
 from services.deadletters.read.letter import text
 
+#: Digits of a number in an address.
+MAX_DIGITS = 9
 #: Most bytes of a posted act.
 MAX_ACT_BYTES = 16 * 1024
 
@@ -51,6 +53,14 @@ def letters_asked(request: web.Request) -> Query:
         raise wrong(error) from None
 
 
+def earlier_asked(request: web.Request) -> int:
+    """How many of the newest arrivals to leave out; 400 where that is no number."""
+    text_ = request.query.get("earlier", "0")
+    if not (text_.isascii() and text_.isdigit() and len(text_) <= MAX_DIGITS):
+        raise web.HTTPBadRequest(text="earlier: give the number that the previous answer named")
+    return int(text_)
+
+
 class Why(BaseModel):
     """The body of an act."""
 
@@ -60,8 +70,8 @@ class Why(BaseModel):
 
 
 def who_of(request: web.Request) -> str:
-    """Who acts: the name a proxy put in `X-Forwarded-User`, else the address."""
-    return request.headers.get("X-Forwarded-User", "")[:200] or request.remote or "unknown"
+    """Who acts: the address. No header says who it is: anyone could send it (docs/security.md)."""
+    return request.remote or "unknown"
 
 
 def wrong(error: ValidationError) -> web.HTTPBadRequest:

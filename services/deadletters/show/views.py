@@ -27,6 +27,10 @@ MIN_MASKED_TEXT = 4
 #: Most sensitive values of one letter that are looked for.
 MAX_SECRETS = 100
 
+#: Arrivals of one letter in one answer (each has up to three stacks), and receipts or acts.
+MOST_ARRIVALS = 50
+MOST_FACTS = 500
+
 
 def listed(row: Any, owners: Mapping[str, str], masks: Masks) -> dict[str, Any]:
     """One letter of a list, for programs."""
@@ -105,11 +109,17 @@ def _version(why: Mapping[str, Json], name: str) -> int:
         return 0
 
 
-async def whole(db: AsyncConnection, found: Planned) -> dict[str, Any]:
-    """One letter with everything that is known of it, for programs and its page."""
+async def whole(db: AsyncConnection, found: Planned, earlier: int = 0) -> dict[str, Any]:
+    """One letter with what is known of it, for programs and its page.
+
+    Of its arrivals the newest `MOST_ARRIVALS`, without the newest `earlier`; the answer's `earlier` is where the next
+    older ones begin, None where there are none. Of receipts and acts the newest `MOST_FACTS`.
+    """
     row, owners, masks = found.letter, await owners_of(db), await masks_of(db)
-    query = sa.select(arrivals).where(arrivals.c.letter == row.id).order_by(arrivals.c.attempt, arrivals.c.time)
-    came = list(await db.execute(query))
+    query = sa.select(arrivals).where(arrivals.c.letter == row.id)
+    newest = query.order_by(arrivals.c.attempt.desc(), arrivals.c.time.desc())
+    page = list(await db.execute(newest.offset(earlier).limit(MOST_ARRIVALS + 1)))
+    came = page[:MOST_ARRIVALS][::-1] or list(await db.execute(newest.limit(1)))
     envelope = envelope_of(row.body, row.content_type, came[-1].headers)
     secrets = Secrets(envelope, masks)
     _, told, done = (await facts_of(db, [row.id]))[row.id]
@@ -128,6 +138,7 @@ async def whole(db: AsyncConnection, found: Planned) -> dict[str, Any]:
         "raw": raw_of(row.body, envelope, secrets),
         "headers": {name: _header(name, value, secrets) for name, value in came[-1].headers.items()},
         "arrivals": [_arrival(each, secrets) for each in came],
+        "earlier": earlier + MOST_ARRIVALS if len(page) > MOST_ARRIVALS else None,
         "receipts": [
             {
                 "outcome": each.outcome,
@@ -137,7 +148,7 @@ async def whole(db: AsyncConnection, found: Planned) -> dict[str, Any]:
                 "next_at": each.next_at or None,
                 "error": secrets.hide(each.error),
             }
-            for each in sorted(told, key=lambda receipt: (receipt.time, receipt.attempt))
+            for each in sorted(told, key=lambda receipt: (receipt.time, receipt.attempt))[-MOST_FACTS:]
         ],
         "acts": [
             {
@@ -150,7 +161,7 @@ async def whole(db: AsyncConnection, found: Planned) -> dict[str, Any]:
                 "sent": each.sent_at or None,
                 "failure": each.failure or None,
             }
-            for each in done
+            for each in done[-MOST_FACTS:]
         ],
     }
 

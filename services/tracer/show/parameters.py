@@ -10,6 +10,8 @@ from services.tracer.ask.flows import MAX_PAGE, Filter, Found
 
 #: Longest text of one part of an address.
 MAX_TEXT = 300
+#: Digits of a number in an address.
+MAX_DIGITS = 9
 #: Rows of a list where the address names no number.
 PAGE_ROWS = 50
 
@@ -21,17 +23,17 @@ def moment_asked(query: Mapping[str, str]) -> datetime | None:
         return None
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):  # the zone may lead beyond the years that there are
         raise web.HTTPBadRequest(
             text=f"at={text[:MAX_TEXT]} is not a valid time: write it as 2026-01-31T14:05:00Z"
         ) from None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def filter_asked(query: Mapping[str, str]) -> Filter:
     """Which flows an address wants; 400 that names an invalid part."""
     limit = query.get("limit", str(PAGE_ROWS))
-    if not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:9]) <= MAX_PAGE):
+    if not (limit.isascii() and limit.isdigit() and len(limit) <= MAX_DIGITS and 1 <= int(limit) <= MAX_PAGE):
         raise web.HTTPBadRequest(text=f"limit={limit[:MAX_TEXT]}: give a number from 1 to {MAX_PAGE}")
     before, _, id = query.get("after", "").partition("~")
     try:

@@ -92,6 +92,8 @@ class Assembly:
             lambda: worker.live,
             self._metrics.text,
             self._config.http_body_bytes,
+            self._config.http_connections,
+            self._config.allowed_hosts,
         )
         part = StartedService(worker, store, transport, web)
         self.supervisors[service.name] = worker.runtime.tasks

@@ -27,6 +27,9 @@ from hocket.broker.topology import Binding, Topology
 #: Largest sum of the headers of one message, in bytes (RULES 1.6).
 MAX_HEADER_BYTES = 32 * 1024
 
+#: In place of an offset of a stream: only what is published from now on; from the last chunk that is kept.
+NEXT, LAST = -1, -2
+
 #: Header values that hocket sends: text and whole numbers only.
 Headers = Mapping[str, str | int]
 
@@ -151,7 +154,7 @@ class Subscribing(LinkStatus, Protocol):
     """What subscriptions and stream readers need: consume a queue or a stream."""
 
     async def consume(self, queue: str, *, prefetch: int, deliver: Deliver, offset: int | None = None) -> Consumer:
-        """Consume `queue`; for a stream `offset` is the first wanted, None the oldest that is kept.
+        """Consume `queue`; for a stream `offset` is the first wanted, `NEXT`, `LAST`, or None for the oldest kept.
 
         For a stream each `ack` grants credit. After a reconnect it continues after the last delivered offset.
         """
@@ -171,6 +174,14 @@ class Administering(LinkStatus, Protocol):
         Raises `ConfigError` where an object exists with other arguments (406); it names the object, both values and
         how to resolve it.
         """
+        ...
+
+    async def waiting(self, queue: str) -> int:
+        """How many messages of a queue no consumer has; `TransportError` where there is no such queue or no link."""
+        ...
+
+    async def consumers(self, queue: str) -> int:
+        """How many consumers a queue has, of any process; `TransportError` as for `waiting`."""
         ...
 
 

@@ -4,6 +4,7 @@ import json
 
 from pydantic import ValidationError
 
+from hocket.broker.topology import EVENTS, HEARD, routing_key
 from hocket.delivery.arrival import FIRST_ATTEMPT, Arrival, Role, run_of
 from hocket.delivery.ending.error_text import clean, text_of
 from hocket.envelope.cloudevent import UNDO_TYPE, hash_of, read
@@ -16,6 +17,8 @@ from hocket.outcome import Bury
 
 PROMISE = "bytes become envelope and event in one pass; what cannot be read is buried at once, without retries"
 
+#: The exchanges by which events come; what comes by the service's own exchange has its queue's name as routing key.
+SAID = frozenset({EVENTS, HEARD})
 #: The highest attempt that is accepted in a header.
 LAST_ATTEMPT = 1_000_000
 #: Characters of a replay's id.
@@ -25,8 +28,9 @@ MAX_REPLAY_CHARS = 255
 def decode(arrival: Arrival) -> None:
     """Set envelope, event and keys, or an outcome that buries the delivery.
 
-    Causes: `undecodable` (no envelope), `version` (no model of the subscription reads this version, RULES 10.2),
-    `invalid` (the data does not fit the model). None of them writes to inbox or ledger.
+    Causes: `undecodable` (no envelope), `misrouted` (another type than its routing key says, docs/security.md),
+    `version` (no model of the subscription reads this version, RULES 10.2), `invalid` (the data does not fit the
+    model). None of them writes to inbox or ledger.
     """
     delivery = arrival.delivery
     arrival.attempt = _attempt_of(delivery.headers.get("hocket-attempt"))
@@ -39,6 +43,14 @@ def decode(arrival: Arrival) -> None:
         return
     envelope, subscription = received.envelope, arrival.subscription
     arrival.envelope, arrival.hash = envelope, hash_of(received.data)
+    if delivery.exchange in SAID and delivery.routing_key != routing_key(envelope.type, envelope.version):
+        arrival.outcome = Bury(
+            "misrouted",
+            f"it came by the routing key {delivery.routing_key} and says that it is {envelope.type} version "
+            f"{envelope.version}: the broker's permissions are about the routing key",
+            row=False,
+        )
+        return
     arrival.key = inbox_key(subscription.identity, envelope.source, envelope.type, envelope.idempotency_key)
     if envelope.type == UNDO_TYPE:
         _set_undo(arrival)

@@ -97,6 +97,10 @@ class Intake:
             self._held[delivery.queue] -= 1
         self._adjust_prefetch()
 
+    def holds(self, message_id: str) -> bool:
+        """Whether a delivery of this message waits in the buffer."""
+        return any(each.message_id == message_id for each in self._buffer)
+
     def held_of(self, queue: str) -> int:
         """How many deliveries of this queue are held, waiting or in progress."""
         return self._held[queue]

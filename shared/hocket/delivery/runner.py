@@ -116,7 +116,7 @@ class SubscriptionRunner:
             batch = await self.intake.take(self._consumer_of, self._allowed)
             self._admitting += 1
             now = self.pipeline.runtime.clock.now()
-            arrivals = [self._arrival_of(delivery, now) for delivery in batch]
+            arrivals = [self.arrival_of(delivery, now) for delivery in batch]
             fresh = [each for each in arrivals if not self._is_copy(each)]
             self.in_progress += len(fresh)
             try:
@@ -134,7 +134,12 @@ class SubscriptionRunner:
                     self._ready.append(each)
             self._wake(len(fresh))
 
-    def _arrival_of(self, delivery: Delivery, now: datetime) -> Arrival:
+    def holds(self, arrival: Arrival) -> bool:
+        """Whether this delivery, or another one of the same event, waits here or is in progress."""
+        return arrival.key in self._copies or self.intake.holds(arrival.delivery.message_id)
+
+    def arrival_of(self, delivery: Delivery, now: datetime) -> Arrival:
+        """A delivery of this subscription, decoded."""
         arrival = Arrival(delivery, self._consumer_of(delivery), self.subscription, now)
         decode(arrival)
         return arrival

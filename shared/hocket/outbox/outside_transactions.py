@@ -50,14 +50,15 @@ class OutsideTransactions:
     async def transaction(self, key: str | None, correlation_id: str | None) -> AsyncIterator[Outside[Any]]:
         """One transaction; commits when left without an error.
 
-        `OutboxFull` at once where too many events wait; a key that was here before makes `seen` true and gives the
-        first correlation id.
+        `OutboxFull` where too many events wait: at once for a new key, else when something is said; a transaction that
+        only reads is never refused. A key that was here before makes `seen` true and gives the first correlation id.
         """
-        self._check_room()
         store, ids = self.runtime.store, self.runtime.ids
         name = key if key is not None else ids.uuid7()
         row_key = self._row_key(name)
         first = (await store.inbox([row_key])).get(row_key) if key is not None else None
+        if key is not None and first is None:
+            self._check_room()
         flow = first.correlation_id if first else correlation_id or (name if key is None else ids.uuid7())
         claim = self._claim(row_key, key, flow) if first is None else None
         unit = UnitOfWork(store, claim, share=self._group_commit.commit)
@@ -88,10 +89,11 @@ class OutsideTransactions:
 
         What was said is written when this part ends without an error, and published after the application's commit.
         """
-        self._check_room()
         joined = await self.runtime.store.join(connection)
         row_key = self._row_key(key if key is not None else self.runtime.ids.uuid7())
         first = (await joined.inbox([row_key])).get(row_key) if key is not None else None
+        if key is not None and first is None:
+            self._check_room()
         flow = first.correlation_id if first else (correlation_id or self.runtime.ids.uuid7())
         unit = UnitOfWork.within(joined, self.runtime.store)
         guard = BreakerGuard(self.circuits, self.runtime.clock, row_key, self.breaker_changed)
@@ -118,6 +120,7 @@ class OutsideTransactions:
         joined.on_commit(look_again)
 
     def _check(self, said: object) -> None:
+        self._check_room()
         self.builder.check(said, self.runtime.service, self.declared.says)
 
     def _check_room(self) -> None:

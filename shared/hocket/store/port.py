@@ -155,6 +155,11 @@ class Store(Protocol):
         """The clock by which it decides."""
         ...
 
+    @property
+    def replicas(self) -> bool:
+        """Whether several processes of one service may work on it at once."""
+        ...
+
     async def open(self, tables: MetaData | None = None) -> None:
         """Open, make the kit's tables and `tables` where absent. `ConfigError` where locked, full or not writable.
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from hocket.broker.port import Consumer, Delivery
+from hocket.broker.port import LAST, Consumer, Delivery, Handle
+from hocket.delivery.intake import PrefetchBudget
 from hocket.observe import QUEUES, Raw, Reader, Source
 from hocket.resilience.blocking import BlockingCalls
 from hocket.resilience.guard import BreakerGuard
@@ -16,26 +17,43 @@ from hocket.resilience.retrying import until_done
 from hocket.retry import Backoff
 from hocket.runtime import Runtime
 from hocket.store.port import WriteTransaction
-from hocket.store.records import Offset
 from hocket.store.unit_of_work import UnitOfWork
+from hocket.streams.gap import Kind, judge, mark_of
+from hocket.streams.place import Place
 from hocket.tx import AttemptInfo, Tx
 
 #: Messages in one batch, and unsettled messages that the broker sends.
 BATCH = 256
 PREFETCH = 512
+#: Bytes of one batch: one message may be larger.
+BATCH_BYTES = 16 * 1024 * 1024
 #: Waits before a batch is read again after an error.
 READ_BACKOFF = Backoff(first=0.2, longest=10.0)
 #: Seconds that a reader has for one batch.
 READ_SECONDS = 60.0
+#: Seconds between two signs of life of a reader that has nothing to read, and between two looks whether there are any.
+BEAT_SECONDS = 10.0
+#: Seconds without a sign of life after which a reader that lost its place takes it back.
+GONE_SECONDS = 45.0
+#: Seconds after which a stream that sends nothing for a message that was read is asked for its end.
+START_SECONDS = 5.0
 
 
 class Fenced(Exception):
     """Another reader has taken this stream over (RULES 7.1)."""
 
 
+class _Reopen(Exception):
+    """The connection was lost, or the stream is another one: begin again at the stored place."""
+
+
 @dataclass(slots=True)
 class StreamReader:
-    """One reader of one source."""
+    """One reader of one source.
+
+    `reason` says why it does not read, "" while it does. `missed` counts messages of the stream that were removed
+    before they were read.
+    """
 
     runtime: Runtime
     source: Source
@@ -43,9 +61,14 @@ class StreamReader:
     blocking: BlockingCalls
     use: Any = None
     consumer: Consumer | None = None
+    reason: str = ""
+    missed: int = 0
     _buffer: deque[Delivery] = field(default_factory=deque)
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
-    _seen: Offset = field(default_factory=Offset)
+    _place: Place = field(default_factory=lambda: Place(0, ""))
+    _epoch: int = 0
+    _budget: PrefetchBudget = field(default_factory=lambda: PrefetchBudget(0, PREFETCH))
+    _withheld: list[Handle] = field(default_factory=list)
     _busy: bool = False
 
     @property
@@ -54,55 +77,176 @@ class StreamReader:
         return not self._buffer and not self._busy
 
     @property
+    def held(self) -> int:
+        """Messages in memory that are not being read yet."""
+        return len(self._buffer)
+
+    @property
+    def stream(self) -> bool:
+        """Whether its source is a stream, so that it keeps a place of its own."""
+        return self.source != "dead"
+
+    @property
     def _name(self) -> str:
         return f"{self.runtime.service}.{self.source}"
 
     async def run(self) -> None:
-        """Read until cancelled; ends without an error when another reader has taken over."""
-        queue = QUEUES[self.source]
-        stream = self.source != "dead"
-        if stream:
-            await self._until_done(self._take_over)
-        offset = self._seen.next if stream else None
-        self.consumer = await self.runtime.transport.consume(
-            queue, prefetch=PREFETCH, deliver=self._deliver, offset=offset
-        )
+        """Read until cancelled; while another reader has taken over, wait until that one is gone."""
         while True:
-            batch = await self._take()
+            if self.stream:
+                await self._until_done(self._take_over)
             try:
-                await self._until_done(partial(self._process, batch, stream))
+                await self._open()
+                while True:
+                    await self._read(await self._take())
+            except _Reopen:
+                await self._close()
             except Fenced:
+                self.reason = (
+                    f"another process reads {QUEUES[self.source]} as {self.runtime.service}: stop one of them; this "
+                    "one goes on when the other is gone"
+                )
                 self.runtime.trouble("another reader has taken over", source=self.source)
-                await self.consumer.cancel()
-                return
-            finally:
-                self._busy = False
-            self.consumer.ack([each.handle for each in batch])
+                await self._close()
+                await self._until_gone()
+                self.runtime.trouble("the other reader is gone: reading goes on", source=self.source)
+                self.reason = ""
 
     async def _take_over(self) -> None:
         async with self.runtime.store.transaction() as tx:
             known = await tx.offset(self._name)
-            self._seen = Offset(known.next, self.runtime.ids.uuid7())
-            await tx.advance(self._name, known, self._seen)
+            place = Place.of(known).taken(self.runtime.ids.uuid7())
+            await tx.advance(self._name, known, place.stored())
+        self._place = place
+
+    async def _open(self) -> None:
+        self._budget = PrefetchBudget(self.runtime.config.intake_bytes, PREFETCH)
+        self._buffer.clear()
+        self._withheld.clear()
+        before = self._place.next - 1 if self.stream and self._place.next else None
+        consume = self.runtime.transport.consume
+        self.consumer = await consume(QUEUES[self.source], prefetch=PREFETCH, deliver=self._deliver, offset=before)
+        self._epoch = self.consumer.epoch
+        if before is not None:
+            await self._check_start()
+
+    async def _close(self) -> None:
+        if self.consumer is not None:
+            await self.consumer.close()
+
+    async def _check_start(self) -> None:
+        """RULES 7.2, 7.3: is this the stream that was read, and is nothing missing before what comes?"""
+        while not self._buffer:
+            self._arrived.clear()
+            try:
+                async with asyncio.timeout(START_SECONDS):
+                    await self._arrived.wait()
+            except TimeoutError:
+                if self.runtime.transport.link().ready and await self._end() < self._place.next:
+                    await self._begin_anew()
+            self._check_epoch()
+        found = judge(self._place.next, self._place.mark, self._buffer[0])
+        if found.kind is Kind.ANEW:
+            await self._begin_anew()
+        if found.kind is Kind.CUT:
+            self.missed += found.missed
+            self.runtime.trouble(
+                "a stream was cut before it was read: messages are missing", source=self.source, missed=found.missed
+            )
+
+    async def _begin_anew(self) -> None:
+        self.runtime.trouble(
+            "a stream was made anew: it is read from its start", source=self.source, stood_at=self._place.next
+        )
+        await self._until_done(partial(self._store, self._place.moved(0, "")))
+        raise _Reopen
+
+    async def _end(self) -> int:
+        """The offset behind the last message of the stream."""
+        ends: list[int] = []
+        consumer = await self.runtime.transport.consume(
+            QUEUES[self.source], prefetch=PREFETCH, deliver=lambda each: ends.append(each.offset or 0), offset=LAST
+        )
+        await asyncio.sleep(1.0)  # the last chunk comes at once, or there is none
+        await consumer.close()
+        return max(ends, default=-1) + 1
+
+    async def _until_gone(self) -> None:
+        """Return when the place has shown no sign of life for `GONE_SECONDS`, by this process's own clock."""
+        monotonic = self.runtime.clock.monotonic
+        seen, since = "", monotonic()
+
+        async def look() -> None:
+            nonlocal seen, since
+            async with self.runtime.store.transaction() as tx:
+                stored = await tx.offset(self._name)
+            if stored.token != seen:
+                seen, since = stored.token, monotonic()
+
+        while monotonic() - since < GONE_SECONDS:
+            await self._until_done(look)
+            await asyncio.sleep(BEAT_SECONDS / 2)
 
     def _deliver(self, delivery: Delivery) -> None:
+        self._budget.take(len(delivery.body))
         self._buffer.append(delivery)
         self._arrived.set()
+
+    def _check_epoch(self) -> None:
+        assert self.consumer is not None
+        if self.stream and self.consumer.epoch != self._epoch:
+            raise _Reopen
 
     async def _take(self) -> list[Delivery]:
         assert self.consumer is not None
         while True:
+            self._check_epoch()
             batch: list[Delivery] = []
-            while self._buffer and len(batch) < BATCH:
+            size = 0
+            while self._buffer and len(batch) < BATCH and size < BATCH_BYTES:
                 delivery = self._buffer.popleft()
-                if delivery.handle.epoch < self.consumer.epoch and delivery.offset is None:
+                if delivery.handle.epoch < self.consumer.epoch and not self.stream:
+                    self._budget.free(len(delivery.body))
                     continue  # the broker delivers it again
                 batch.append(delivery)
+                size += len(delivery.body)
             if batch:
                 self._busy = True
                 return batch
             self._arrived.clear()
-            await self._arrived.wait()
+            try:
+                async with asyncio.timeout(BEAT_SECONDS if self.stream else None):
+                    await self._arrived.wait()
+            except TimeoutError:
+                await self._until_done(lambda: self._store(self._place.beaten()))
+
+    async def _read(self, batch: list[Delivery]) -> None:
+        assert self.consumer is not None
+        try:
+            await self._until_done(partial(self._process, batch))
+        finally:
+            self._busy = False
+        for each in batch:
+            self._budget.free(len(each.body))
+        self._ack([each.handle for each in batch])
+
+    def _ack(self, handles: list[Handle]) -> None:
+        """Ack, so that the broker sends more; where bodies are large, so many stay unacked that few are held at once.
+
+        A stream cannot be asked for another prefetch, but each unacked message takes one of it.
+        """
+        assert self.consumer is not None
+        changed = self._budget.change()
+        if not self.stream:
+            self.consumer.ack(handles)
+            if changed is not None:
+                self.consumer.limit(max(changed, 1))
+            return
+        self._withheld += handles
+        keep = min(PREFETCH - max(self._budget.current, 1), len(self._withheld))
+        ready = len(self._withheld) - keep
+        self.consumer.ack(self._withheld[:ready])
+        del self._withheld[:ready]
 
     async def _until_done(self, work: Callable[[], Awaitable[None]]) -> None:
         """Repeat until it succeeds; only a stop and another reader end it earlier."""
@@ -120,24 +264,36 @@ class StreamReader:
         any_error = (Exception, asyncio.CancelledError, SystemExit, KeyboardInterrupt, BaseExceptionGroup)
         await until_done(limited, READ_BACKOFF, self.runtime.chance, on=any_error, failed=failed)
 
-    async def _process(self, batch: list[Delivery], stream: bool) -> None:
+    async def _store(self, place: Place) -> None:
+        """Move the place without reading; `Fenced` where another reader holds it."""
         async with self.runtime.store.transaction() as tx:
-            known = await tx.offset(self._name) if stream else self._seen
-            if known.token != self._seen.token:
+            known = Place.of(await tx.offset(self._name))
+            if known.holder != self._place.holder or not await tx.advance(self._name, known.stored(), place.stored()):
                 raise Fenced
-            self._seen = known  # ahead of ours where a commit of unknown outcome did take place
-            fresh = [each for each in batch if not stream or (each.offset or 0) >= known.next]
+        self._place = place
+
+    async def _process(self, batch: list[Delivery]) -> None:
+        if not self.stream:
+            async with self.runtime.store.transaction() as tx:
+                await self._call_apart(batch, tx)
+            return
+        async with self.runtime.store.transaction() as tx:
+            known = Place.of(await tx.offset(self._name))
+            if known.holder != self._place.holder:
+                raise Fenced
+            self._place = known  # ahead of ours where a commit of unknown outcome did take place
+            fresh = [each for each in batch if (each.offset or 0) >= known.next]
             if not fresh:
                 return
-            run = TeamRun(self._name, self.runtime.tasks.leave)
-            await run.result_of(self.call, [_raw(each) for each in fresh], self._tx(tx))
-            if not stream:
-                return
-            last = fresh[-1].offset or 0
-            to = Offset(last + 1, self._seen.token)
-            if not await tx.advance(self._name, self._seen, to):
+            await self._call_apart(fresh, tx)
+            to = known.moved((fresh[-1].offset or 0) + 1, mark_of(fresh[-1]))
+            if not await tx.advance(self._name, known.stored(), to.stored()):
                 raise Fenced
-        self._seen = to
+        self._place = to
+
+    async def _call_apart(self, batch: list[Delivery], tx: WriteTransaction) -> None:
+        run = TeamRun(self._name, self.runtime.tasks.leave)
+        await run.result_of(self.call, [_raw(each) for each in batch], self._tx(tx))
 
     def _tx(self, tx: WriteTransaction) -> Tx[Any]:
         about = AttemptInfo(b"", "", "", self.runtime.clock.now())

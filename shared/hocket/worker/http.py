@@ -2,6 +2,7 @@
 
 import errno
 import json
+import time
 import traceback
 from collections.abc import Callable, Sequence
 
@@ -10,9 +11,11 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 from pydantic import ValidationError
 
-from hocket.config import HTTP_BODY_BYTES
+from hocket.config import HTTP_BODY_BYTES, HTTP_CONNECTIONS
 from hocket.errors import RETRY_AFTER_SECONDS, ConfigError, OutboxFull, StoreError, TransportError, Undecodable
 from hocket.masking.mask import ALWAYS
+from hocket.worker.http_guard import hosts_of, refusal
+from hocket.worker.http_limits import IDLE_SECONDS, LimitedSite, RateOfLines, drop_late_body, most_connections
 
 #: Seconds that requests in progress have to end when the service stops.
 STOP_SECONDS = 5.0
@@ -34,7 +37,8 @@ class HttpServer:
     """Serves one service. `start` inside `hocket.runtime.here`: handlers inherit the context it is called in.
 
     `health` returns why the service is not ready (nothing: it is ready), `live` whether it is alive, `metrics` the text
-    for Prometheus. Larger bodies than `body_bytes` are answered 413. Port 0 takes a free port; `port` returns it.
+    for Prometheus. Larger bodies than `body_bytes` are answered 413, more connections than `connections` 503, other
+    hosts than loopback and `allowed_hosts` 421. Port 0 takes a free port; `port` returns it.
     """
 
     def __init__(
@@ -47,6 +51,8 @@ class HttpServer:
         live: Callable[[], bool],
         metrics: Callable[[], bytes],
         body_bytes: int = HTTP_BODY_BYTES,
+        connections: int = HTTP_CONNECTIONS,
+        allowed_hosts: str = "",
     ) -> None:
         self._service = service
         self._host = host
@@ -56,6 +62,9 @@ class HttpServer:
         self._live = live
         self._metrics = metrics
         self._body_bytes = body_bytes
+        self._connections = connections
+        self._hosts = hosts_of(allowed_hosts, host)
+        self._lines = RateOfLines(time.monotonic)
         self._runner: web.AppRunner | None = None
 
     @property
@@ -65,7 +74,7 @@ class HttpServer:
 
     async def start(self) -> None:
         """Listen. `ConfigError` where the port is taken or not allowed, or a route cannot be mounted."""
-        app = web.Application(client_max_size=self._body_bytes, middlewares=[_error_responses(self._service)])
+        app = web.Application(client_max_size=self._body_bytes, middlewares=[self._respond()])
         app.router.add_get("/health/live", self._respond_live)
         app.router.add_get("/health/ready", self._respond_ready)
         app.router.add_get("/metrics", self._respond_metrics)
@@ -74,10 +83,14 @@ class HttpServer:
                 mount(app)
             except RuntimeError as wrong:
                 raise ConfigError(f"service {self._service}: an HTTP route cannot be mounted: {wrong}") from wrong
-        runner = web.AppRunner(app, access_log=None, handler_cancellation=False, shutdown_timeout=STOP_SECONDS)
+        runner = web.AppRunner(
+            app, access_log=None, handler_cancellation=False, shutdown_timeout=STOP_SECONDS,
+            keepalive_timeout=IDLE_SECONDS, auto_decompress=False,
+        )  # fmt: skip
         await runner.setup()
         try:
-            await web.TCPSite(runner, self._host, self._port).start()
+            most = most_connections(self._connections)
+            await LimitedSite(runner, self._host, self._port, most, self._refused).start()
         except OSError as wrong:
             await runner.cleanup()
             raise ConfigError(self._cannot_listen(wrong)) from wrong
@@ -99,6 +112,68 @@ class HttpServer:
             return f"{where}: this user may not use the port; {way_out}"
         return f"{where}: {wrong.strerror or wrong}; correct HOCKET_HTTP_HOST, or {way_out}"
 
+    def _refused(self) -> None:
+        self._log("connections refused: there are as many as HOCKET_HTTP_CONNECTIONS or the descriptors allow")
+
+    def _log(self, what: str, **about: object) -> None:
+        """One warning line about each path or cause in a while."""
+        left_out = self._lines.admits(" ".join(map(str, (what, about.get("cause", "")))))
+        if left_out is not None:
+            count = {"left_out": left_out} if left_out else {}
+            structlog.get_logger("hocket").warning(what, service=self._service, **about, **count)
+
+    def _respond(self) -> Middleware:
+        """The middleware that refuses what is not answered, and turns errors into responses with a sentence."""
+
+        @web.middleware
+        async def respond(request: web.Request, handler: Handler) -> web.StreamResponse:
+            if (refused := refusal(request, self._hosts)) is not None:
+                return _json({"error": refused[1]}, refused[0])
+            late = drop_late_body(request) if request.can_read_body else None
+            try:
+                return await handler(request)
+            except web.HTTPException:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever a mounted handler raises becomes a response
+                return self._answer_to(error, request)
+            finally:
+                if late is not None:
+                    late.cancel()
+
+        return respond
+
+    def _answer_to(self, error: Exception, request: web.Request) -> web.Response:
+        match error:
+            case OutboxFull():
+                return _later("too many events wait for the broker; try again later")
+            case StoreError():
+                self._log("store failed in a request", path=_route(request), cause=type(error).__name__)
+                return _later("the database does not answer now; try again later")
+            case TransportError():
+                return _later("the broker does not answer now; try again later")
+            case ValidationError():
+                return _invalid(_fields(error))
+            case Undecodable():
+                return _invalid([{"field": error.field, "cause": error.cause}])
+            case json.JSONDecodeError():
+                return _json({"error": f"the body is not JSON: {error.msg} at {error.pos}"}, 400)
+            case UnicodeDecodeError():
+                return _json({"error": "the body is not UTF-8"}, 400)
+            case ConnectionError() if request.transport is None:
+                return _json({"error": "the connection ended within the request"}, 400)  # nobody reads it
+        return self._failed(error, request)
+
+    def _failed(self, error: Exception, request: web.Request) -> web.Response:
+        cause = type(error).__qualname__
+        left_out = self._lines.admits(f"{request.method} {request.match_info.handler} {cause}")
+        if left_out is not None:
+            frames = traceback.format_tb(error.__traceback__)[-MAX_FRAMES:]
+            structlog.get_logger("hocket").error(
+                "request failed", service=self._service, method=request.method, path=_route(request), cause=cause,
+                stack="".join(frames), **({"left_out": left_out} if left_out else {}),
+            )  # fmt: skip
+        return _json({"error": f"the service failed on this request ({cause}); see its log"}, 500)
+
     async def _respond_live(self, _: web.Request) -> web.Response:
         live = self._live()
         return _json({"live": live}, 200 if live else 503)
@@ -109,49 +184,6 @@ class HttpServer:
 
     async def _respond_metrics(self, _: web.Request) -> web.Response:
         return web.Response(body=self._metrics(), headers={"Content-Type": _METRICS_TYPE})
-
-
-def _error_responses(service: str) -> Middleware:
-    """The middleware that turns errors into responses with a sentence."""
-    log = structlog.get_logger("hocket")
-
-    @web.middleware
-    async def respond(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if "%00" in request.raw_path:  # PostgreSQL stores no NUL in a text, so nothing has such a name
-            return _json({"error": "the address contains a NUL"}, 400)
-        try:
-            return await handler(request)
-        except web.HTTPException:
-            raise
-        except OutboxFull:
-            return _later("too many events wait for the broker; try again later")
-        except StoreError as error:
-            log.warning("store failed in a request", service=service, path=_route(request), cause=type(error).__name__)
-            return _later("the database does not answer now; try again later")
-        except TransportError:
-            return _later("the broker does not answer now; try again later")
-        except ValidationError as error:
-            return _invalid(_fields(error))
-        except Undecodable as error:
-            return _json(
-                {"error": "the data is invalid", "fields": [{"field": error.field, "cause": error.cause}]},
-                422,
-            )
-        except json.JSONDecodeError as error:
-            return _json({"error": f"the body is not JSON: {error.msg} at {error.pos}"}, 400)
-        except UnicodeDecodeError:
-            return _json({"error": "the body is not UTF-8"}, 400)
-        except Exception as error:  # noqa: BLE001 - whatever a mounted handler raises becomes a response
-            frames = traceback.format_tb(error.__traceback__)[-MAX_FRAMES:]
-            log.error(
-                "request failed", service=service, method=request.method, path=_route(request),
-                cause=type(error).__qualname__, stack="".join(frames),
-            )  # fmt: skip
-            return _json(
-                {"error": f"the service failed on this request ({type(error).__qualname__}); see its log"}, 500
-            )
-
-    return respond
 
 
 def _route(request: web.Request) -> str:

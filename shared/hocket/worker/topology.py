@@ -25,10 +25,11 @@ class TopologyDeclaration:
     async def start(self) -> None:
         """Declare it; return when the broker has it. `ConfigError` where the broker refuses it."""
         await until_linked(self.runtime, partial(self.runtime.transport.declare, self.topology))
-        self.runtime.transport.on_ready(self._again)
+        self.runtime.transport.on_ready(self.again)
         self.runtime.tasks.spawn("declare", self._regularly())
 
-    async def _again(self) -> None:
+    async def again(self) -> None:
+        """Declare what is missing; a failure is reported, and the next round tries again."""
         try:
             await self.runtime.transport.declare(self.topology)
         except HocketError as error:
@@ -39,7 +40,7 @@ class TopologyDeclaration:
         while True:
             await asyncio.sleep(self.runtime.config.topology_seconds)
             if self.runtime.transport.link().ready:
-                await self._again()
+                await self.again()
 
 
 async def until_linked(runtime: Runtime, work: Callable[[], Awaitable[None]]) -> None:

@@ -32,7 +32,7 @@ from hocket.outbox.backlog import Backlog
 from hocket.outbox.builder import OutboxBuilder
 from hocket.outbox.outside_transactions import OutsideTransactions
 from hocket.outbox.relay import Relay
-from hocket.outcome import Seen
+from hocket.outcome import Bury, Seen
 from hocket.resilience.blocking import BlockingCalls
 from hocket.resilience.circuit import Circuit
 from hocket.resilience.guard import BreakerGuard
@@ -41,9 +41,11 @@ from hocket.runtime import Runtime, ServiceInstance
 from hocket.service import Service
 from hocket.store.port import Store
 from hocket.store.records import OutboxRow
+from hocket.streams.log_check import LogCheck
 from hocket.streams.reader import StreamReader
 from hocket.telemetry.signals import Signals
 from hocket.worker.clock_watch import ClockWatch
+from hocket.worker.copies import CopyWatch
 from hocket.worker.lease import hold_lease
 from hocket.worker.reporter import Reporter
 from hocket.worker.retention import RetentionSweeper
@@ -101,7 +103,9 @@ class Worker:
         self.readers = [StreamReader(runtime, source, call, self.blocking) for source, call in readers.items()]
         self.sweeper = RetentionSweeper(runtime)
         self.clock_watch = ClockWatch(runtime, self.circuits, self.backlog.claim_now)
+        self.log_check = LogCheck(runtime, self.runners, lambda: self._topology().again())
         self.opening = StoreOpening(runtime, service.tables)
+        self.copies = CopyWatch(runtime, self.runners)
         self._uses = AsyncExitStack()
         self._started = False
         self._starting: asyncio.Task[None] | None = None
@@ -155,14 +159,20 @@ class Worker:
             if (breaker := runner.subscription.breaker) is not None:
                 self.runtime.signals.breaker(self.service.name, breaker.name, guard.circuit(breaker).state)
 
+    def _topology(self) -> TopologyDeclaration:
+        return TopologyDeclaration(self.runtime, kit() + self.service.declarations.topology())
+
     async def _declare_and_consume(self) -> None:
-        await TopologyDeclaration(self.runtime, kit() + self.service.declarations.topology()).start()
+        await self._topology().start()
         self.relay.start()
         for runner in self.runners.values():
             await until_linked(self.runtime, runner.start)
         for reader in self.readers:
             self.runtime.tasks.spawn(f"read {reader.source}", reader.run(), may_end=True)
         self._started = True
+        if self.runtime.config.log_check_events:
+            self.runtime.tasks.spawn("log check", self.log_check.run())
+        self.runtime.tasks.spawn("copies", self.copies.run())
         self.runtime.tasks.spawn("report", self.reporter.run())
 
     async def stop(self, seconds: float | None = None) -> None:
@@ -242,6 +252,7 @@ class Worker:
             reasons.append(f"the broker has not confirmed anything for {silent:.0f} s")
         paused = [each for each in self.handling.pauses.values() if each.circuit.state != "closed"]
         reasons += [each.sentence() for each in paused]
+        reasons += [each for each in (self.log_check.reason, self.copies.reason) if each]
         if self.full():
             reasons.append("as many events wait for the broker as the bound allows")
         return reasons
@@ -298,6 +309,8 @@ class Worker:
         by_queue: dict[str, list[Arrival]] = {}
         for each in arrivals:
             by_queue.setdefault(each.subscription.queue, []).append(each)
+            if type(each.outcome) is Bury and not each.outcome.row:
+                self.log_check.without_row(each.key)
         for queue, some in by_queue.items():
             self.runners[queue].settled(some)
         self.runtime.signals.attempts([ended for each in arrivals if (ended := ended_of(each)) is not None])

@@ -50,6 +50,16 @@ def until_nobody(folder: Path) -> None:
         time.sleep(0.1)
 
 
+def test_nobody_else_reads_the_password(tmp_path: Path) -> None:
+    """The settings are for their owner alone, also where an older node left them readable."""
+    (tmp_path / "rabbitmq.conf").write_text("old")
+    (tmp_path / "rabbitmq.conf").chmod(0o644)
+    node = RabbitNode(tmp_path)
+    node.write_settings()
+    assert node.password in (tmp_path / "rabbitmq.conf").read_text()
+    assert (tmp_path / "rabbitmq.conf").stat().st_mode & 0o077 == 0
+
+
 def test_life(tmp_path: Path) -> None:
     """Started, asked, stopped in order, started on the same ports and data, stopped; nobody is left."""
     with RabbitNode(tmp_path) as node:
@@ -89,7 +99,7 @@ def test_owner_killed(tmp_path: Path) -> None:
 def test_stopped_half_way(tmp_path: Path) -> None:
     """Stopped while it still starts: everything ends."""
     node = RabbitNode(tmp_path)
-    node._prepare()  # noqa: SLF001 -- `start` returns only when the node is up, and half way is what is meant
+    node.write_settings()
     node._launch()  # noqa: SLF001 -- the same
     node.stop()
     until_nobody(tmp_path)

@@ -245,6 +245,24 @@ async def test_the_bound_of_due_events(tower: Processes) -> None:
     assert world.attempts == []
 
 
+async def test_who_only_reads_is_not_refused(tower: Processes) -> None:
+    """RULES 4.6: at the bound a transaction without a key may read; saying something, or a new key, is refused."""
+    worker = await running(tower, outbox_max_events=5)
+    tower.broker.alarm(True)
+    with pytest.raises(OutboxFull):
+        await say(worker, *range(20))
+    assert worker.full()
+    async with worker.outside(None, None) as tx:
+        assert await tx.read() is not None
+    with pytest.raises(OutboxFull):
+        async with worker.outside(None, None) as tx:
+            tx.say(Struck(name="a", n=1))
+    with pytest.raises(OutboxFull):
+        async with worker.outside("new", None):
+            raise AssertionError("a new key is refused before any work")
+    tower.broker.alarm(False)
+
+
 async def test_intake_pauses_at_the_bound_and_goes_on(tower: Processes) -> None:
     """RULES 4.6: at the bound no handler begins and nothing leaves the queue; below it all of it is handled, once."""
     world = World()
@@ -291,7 +309,7 @@ def test_nobody_else_publishes() -> None:
         for path in kit.rglob("*.py")
         if not path.relative_to(kit).as_posix().startswith(("broker/", "testing/"))
     }
-    publishers = ["cli/commands/say.py", "outbox/relay.py", "worker/worker.py"]
+    publishers = ["cli/commands/say.py", "outbox/relay.py", "streams/log_check.py", "worker/worker.py"]
     assert {path: count for path, count in found.items() if count} == dict.fromkeys(publishers, 1)
     services = list((kit.parents[1] / "services").rglob("*.py"))
     assert services

@@ -12,9 +12,11 @@ import pytest
 from sqlalchemy import insert, text
 
 from hocket import Tx
+from hocket.config import Config
 from hocket.errors import StoreError
 from hocket.observe import Observer, Raw
 from hocket.store.sqlite.transaction import SqliteTx
+from hocket.streams.reader import BEAT_SECONDS, GONE_SECONDS, START_SECONDS
 from tests.hocket.outbox.test_outside_transactions import FILES
 from tests.hocket.sample_services import FaultyStore, Processes, Rung, World, booked, tables, tolled, uses
 
@@ -110,24 +112,112 @@ async def test_a_commit_of_unknown_outcome_is_no_other_reader(tower: Processes) 
     assert await booked(worker) == [str(offset) for offset in range(6)]
 
 
-async def test_of_two_readers_one_stops(tower: Processes) -> None:
-    """RULES 7.1: the token of the newer fences the older, which ends and says so."""
-    world, told = World(), list[tuple[str, object]]()
-    worker = await tower.start(watcher.using(world))
-    await tower.quiet()
-    worker.runtime.signals.trouble = lambda service, what, **facts: told.append((what, facts["source"]))  # type: ignore[method-assign]
+def _told(worker: Any) -> list[str]:
+    told: list[str] = []
+    worker.runtime.signals.trouble = lambda service, what, **facts: told.append(what)
+    return told
+
+
+async def _stands(worker: Any, assignment: str) -> None:
     async with worker.runtime.store.transaction() as tx:
         db: Any = await tx.db()
-        await db.exec_driver_sql("UPDATE hocket_offsets SET token = 'another'")
+        await db.exec_driver_sql(f"UPDATE hocket_offsets SET {assignment} WHERE reader = 'watcher.log'")  # noqa: S608
+
+
+async def test_of_two_readers_one_stops(tower: Processes) -> None:
+    """RULES 7.1: the token of the newer fences the older, which says so and waits while the newer lives."""
+    world = World()
+    worker = await tower.start(watcher.using(world))
+    await tower.quiet()
+    told = _told(worker)
     await _say(tower, 3)
-    await asyncio.sleep(30)
-    assert await booked(worker) == []
-    assert told == [("another reader has taken over", "log")]
-    await _say(tower, 3)
-    await asyncio.sleep(30)
-    assert len(told) == 1  # it reads no more
-    assert world.attempts == []
+    await tower.quiet()
+    for beat in range(12):
+        await _stands(worker, f"token = 'another/{beat}/'")
+        await _say(tower, 1)
+        await asyncio.sleep(10)
+    assert await booked(worker) == ["0", "1", "2"]
+    assert told == ["another reader has taken over"]
+    assert "another process reads hocket.log" in worker.readers[0].reason
     assert worker.live
+
+
+async def test_a_reader_takes_its_place_back_when_the_other_is_gone(tower: Processes) -> None:
+    """RULES 7.1: two tracers, then one: it reads, and nothing is left out or read twice."""
+    worker = await tower.start(watcher.using(World()))
+    await tower.quiet()
+    told = _told(worker)
+    await _stands(worker, "token = 'another/1/'")
+    await _say(tower, 3)
+    await asyncio.sleep(GONE_SECONDS + 3 * BEAT_SECONDS)
+    assert told == ["another reader has taken over", "the other reader is gone: reading goes on"]
+    assert await booked(worker) == ["0", "1", "2"]
+    assert worker.readers[0].reason == ""
+
+
+async def test_a_reader_that_has_nothing_to_read_shows_that_it_lives(tower: Processes) -> None:
+    """RULES 7.1: its place changes at least every `BEAT_SECONDS`, so that nobody takes it."""
+    worker = await tower.start(watcher.using(World()))
+    await tower.quiet()
+    seen = set()
+    for _ in range(4):
+        await asyncio.sleep(BEAT_SECONDS + 1)
+        async with worker.runtime.store.transaction() as tx:
+            seen.add((await tx.offset("watcher.log")).token)
+    assert len(seen) == 4
+
+
+async def test_a_cut_is_said_and_counted(tower: Processes) -> None:
+    """RULES 7.2: what retention removed before it was read is counted; the rest is read."""
+    await tower.start(watcher.using(World()))
+    await _say(tower, 5)
+    await tower.quiet()
+    await tower.kill("watcher")
+    await _say(tower, 10)
+    tower.broker.truncate("hocket.log", 9)
+    worker = await tower.start(watcher.using(World()))
+    told = _told(worker)
+    await tower.quiet()
+    await asyncio.sleep(1)
+    assert told == ["a stream was cut before it was read: messages are missing"]
+    assert worker.readers[0].missed == 4
+    assert await booked(worker) == [str(offset) for offset in (*range(5), *range(9, 15))]
+
+
+@pytest.mark.parametrize(("assignment", "what"), [("next = 100", "shorter"), ("token = 'old/1/0000'", "grown")])
+async def test_a_stream_that_was_made_anew_is_read_from_its_start(tower: Processes, assignment: str, what: str) -> None:
+    """RULES 7.3: a place beyond the end, or another message where it stood: begin at the start, and say so."""
+    worker = await tower.start(watcher.using(World()))
+    await _say(tower, 5)
+    await tower.quiet()
+    await _stands(worker, assignment)
+    await tower.kill("watcher")
+    worker = await tower.start(watcher.using(World()))
+    told = _told(worker)
+    await asyncio.sleep(3 * START_SECONDS)
+    assert told == ["a stream was made anew: it is read from its start"], what
+    assert (await booked(worker))[5:] == ["0", "1", "2", "3", "4"]
+
+
+async def test_large_messages_are_held_by_bytes(tower: Processes) -> None:
+    """Where bodies are large fewer are held at once: the rest waits at the broker."""
+    gate = asyncio.Event()
+
+    async def hang(raw: Any, tx: Tx[World]) -> None:
+        await gate.wait()
+
+    world = World()
+    worker = await tower.start(watcher.using(world), Config.model_construct(intake_bytes=64 * 1024))
+    reader = worker.readers[0]
+    await _say(tower, 400)
+    await tower.quiet()
+    world.behave = hang
+    await _say(tower, 400)
+    await asyncio.sleep(1)
+    assert reader.held < 300
+    gate.set()
+    await tower.quiet()
+    assert len(await booked(worker)) == 800
 
 
 async def test_the_offset_moves_with_what_was_folded_or_not_at_all(tower: Processes) -> None:

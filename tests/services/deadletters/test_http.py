@@ -210,15 +210,6 @@ async def test_our_own_page_can_act(desk: RunningDesk) -> None:
     assert len(desk.sent) == 1
 
 
-async def test_who_acts_is_written_down(desk: RunningDesk) -> None:
-    """The name that a proxy vouches for stands at the act."""
-    await desk.dead(dead())
-    headers = {**ACT, "X-Forwarded-User": "mia"}
-    async with desk.http.post("/api/dead/letter-1/replay", headers=headers) as answer:
-        assert answer.status == 202
-    assert (await desk.letter("letter-1"))["acts"][0]["who"] == "mia"
-
-
 async def test_letters_are_listed_by_pages_and_filters(desk: RunningDesk) -> None:
     """Oldest first, in pages that hold while new ones come, by state, cause and subscription."""
     await desk.dead(*(dead(number) for number in range(1, 6)), dead(6, death_cause="rejected"))

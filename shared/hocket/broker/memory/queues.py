@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from hocket.broker.port import LAST, NEXT
 from hocket.broker.topology import Queue
 
 
@@ -47,6 +48,11 @@ class WorkQueue:
         #: Dead-lettered at-least-once, but no queue accepts them: kept here until the topology changes.
         self.held: list[Stored] = []
         self.unacked: dict[int, Stored] = {}
+
+    @property
+    def consumers(self) -> int:
+        """How many consumers it has."""
+        return len(self._consumers)
 
     def attach(self, consumer: QueueConsumer, offset: int | None) -> None:
         """Add a consumer; `offset` is for streams."""
@@ -117,8 +123,18 @@ class StreamLog:
         self._next: dict[QueueConsumer, int] = {}
         self.unacked: dict[int, int] = {}
 
+    @property
+    def consumers(self) -> int:
+        """How many consumers it has."""
+        return len(self._next)
+
     def attach(self, consumer: QueueConsumer, offset: int | None) -> None:
-        """Add a consumer that reads from `offset`; None is the oldest that is kept."""
+        """Add a consumer that reads from `offset`, `NEXT` or `LAST`; None is the oldest that is kept."""
+        end = self._first + len(self._log)
+        if offset == NEXT:
+            offset = end
+        elif offset == LAST:
+            offset = max(end - 1, self._first)
         self._next[consumer] = self._first if offset is None else offset
 
     def detach(self, consumer: QueueConsumer) -> None:
@@ -165,9 +181,9 @@ class StreamLog:
         self._first += cut
 
     def at_rest(self) -> bool:
-        """Whether every consumer has read and settled up to the end."""
+        """Whether every consumer was sent everything; an ack is only credit, a reader may keep some of it back."""
         end = self._first + len(self._log)
-        return not self.unacked and all(offset >= end for offset in self._next.values())
+        return all(offset >= end for offset in self._next.values())
 
     def content(self) -> list[Stored]:
         """All kept messages."""

@@ -178,6 +178,20 @@ class MemoryTransport:
             raise TransportError(f"the transport of {self._name} was closed")
         self._broker.declare(topology)
 
+    async def waiting(self, queue: str) -> int:
+        """How many messages of a queue no consumer has yet."""
+        found = self._broker.find(queue)
+        if found is None or not self._ready:
+            raise TransportError(f"queue {queue} cannot be looked at: {self._reason or 'it does not exist'}")
+        return len(found.ready) if isinstance(found, WorkQueue) else len(found.content())
+
+    async def consumers(self, queue: str) -> int:
+        """How many consumers a queue has."""
+        found = self._broker.find(queue)
+        if found is None or not self._ready:
+            raise TransportError(f"queue {queue} cannot be looked at: {self._reason or 'it does not exist'}")
+        return found.consumers
+
     async def consume(self, queue: str, *, prefetch: int, deliver: Deliver, offset: int | None = None) -> Consumer:
         """Consume as soon as connected."""
         consumer = MemoryConsumer(self._broker, queue, prefetch, deliver, offset)

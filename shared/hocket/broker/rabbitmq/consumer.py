@@ -1,6 +1,7 @@
 """Consumes one queue: consumes again after every loss, and writes acks in the background."""
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from typing import cast
@@ -9,7 +10,7 @@ from aiormq.abc import AbstractChannel, DeliveredMessage
 from aiormq.channel import Channel as ClientChannel
 from pamqp.common import FieldValue
 
-from hocket.broker.port import Deliver, Delivery, Handle
+from hocket.broker.port import LAST, NEXT, Deliver, Delivery, Handle
 from hocket.broker.rabbitmq.ack_tags import Ack, AckTags
 from hocket.broker.rabbitmq.connection import LastingConnection, backoff
 from hocket.broker.rabbitmq.errors import Broken, Refused, client_call, missing
@@ -19,8 +20,8 @@ from hocket.errors import TransportError
 
 #: Round trips between the last ack and the close of a channel (RULES 1.2): a quorum queue applies acks in batches.
 CLOSING_ROUND_TRIPS = 2
-#: Where reading a stream starts by default.
-FIRST = "first"
+#: Where reading a stream starts that has no number; by default at the first message that is kept.
+STARTS: dict[int | None, str] = {None: "first", NEXT: "next", LAST: "last"}
 
 
 class RabbitConsumer:
@@ -174,9 +175,18 @@ class RabbitConsumer:
                 if not self._started.done():
                     self._started.set_result(None)
                 await self._changed.wait()
+                await self._end_cancelled_stream()
                 if self._limited and self._channel is not None:
                     continue
             await asyncio.sleep(backoff(attempt, self._chance))
+
+    async def _end_cancelled_stream(self) -> None:
+        """A stream that the broker took away may be another one when it is there again: its epoch ends (RULES 7.3)."""
+        channel = self._channel
+        if self._stream and channel is not None and not self._consuming and not self._limited:
+            self._lose()
+            with contextlib.suppress(Broken, Refused):
+                await client_call(channel.close())
 
     def _open(self, channel: AbstractChannel) -> None:
         self._channel = channel
@@ -210,7 +220,7 @@ class RabbitConsumer:
 
         arguments: dict[str, FieldValue] = {}
         if self._stream is not False:
-            arguments["x-stream-offset"] = FIRST if self._next is None else self._next
+            arguments["x-stream-offset"] = STARTS.get(self._next, self._next)
         try:
             answer = await client_call(channel.basic_consume(self._queue, unused, arguments=arguments))
         except Refused as refused:

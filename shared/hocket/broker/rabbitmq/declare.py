@@ -1,14 +1,15 @@
 """Declares a topology, and turns the broker's refusals into errors that say how to resolve them."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 
 from aiormq.abc import AbstractChannel
 
 from hocket.broker.mismatch import mismatch, missing
 from hocket.broker.rabbitmq.connection import OpenConnection
 from hocket.broker.rabbitmq.errors import Broken, Refused, client_call
-from hocket.broker.topology import Binding, Topology
+from hocket.broker.topology import Binding, Exchange, Queue, Topology
 from hocket.errors import ConfigError, TransportError
 
 _INEQUIVALENT = re.compile(
@@ -17,8 +18,14 @@ _INEQUIVALENT = re.compile(
 )
 #: How the words of a node end that has just started, or has lost its cluster; this usually passes.
 NOT_YET = "is down or inaccessible"
+#: How the words of a refusal by permissions begin.
+FORBIDDEN = "ACCESS_REFUSED"
 _DOWN = re.compile(r"durable queue '(?P<name>[^']+)'")
 _QUOTED = re.compile(r"'([^']*)'")
+
+
+class _NoRight(Exception):
+    """The broker refused because of the user's permissions; the text is the broker's."""
 
 
 class QueueDown(TransportError):
@@ -34,7 +41,7 @@ def sentence(said: str, kind: str, name: str, where: str) -> str:
     if kind == "binding" and said.startswith("NOT_FOUND"):
         quoted = _QUOTED.search(said)
         return missing(name, quoted[1] if quoted else "one end of it")
-    if said.startswith("ACCESS_REFUSED"):
+    if said.startswith(FORBIDDEN):
         return (
             f"the broker at {where} does not let this user declare {kind} {name}: {said}. Grant the user `configure` "
             f"there, or have an administrator import the definitions that `hocket topology` prints"
@@ -60,28 +67,29 @@ def _value(said: str) -> str:
     return quoted[1] if quoted else said.strip()
 
 
-async def declare(session: OpenConnection, topology: Topology, where: str) -> None:
-    """Declare all on a separate channel.
+async def declare(
+    session: OpenConnection, topology: Topology, where: str, without_right: set[str] | None = None
+) -> None:
+    """Declare all on a separate channel; what this user may not declare must be there already.
 
-    Raises `ConfigError`, `QueueDown` where a queue is down, and another `TransportError` when the connection is lost.
+    `without_right` keeps what the broker refused for want of a right, so that the next time it is only looked at: each
+    refusal costs a channel and a line in the broker's log. Raises `ConfigError`, `QueueDown` where a queue is down, and
+    another `TransportError` when the connection is lost.
     """
     try:
-        channel = await session.channel(confirms=False)
-        await _declare(channel, topology, where)
-        await client_call(channel.close())
+        await _Declaring(session, where, set() if without_right is None else without_right).all(topology)
     except (Broken, Refused) as failed:
         raise TransportError(f"declaring on the broker at {where} failed: {failed}") from failed
 
 
 def in_declaring_order(bindings: Iterable[Binding]) -> list[Binding]:
-    """The order in which the fewest messages are missed while only some bindings exist: from queues to publishers.
+    """The order in which nothing is missed for good while only some bindings exist: from queues to publishers.
 
-    A binding from exchange to exchange comes before the other bindings of its source: a subscription that misses an
-    event is worse than a log that does.
+    A binding from exchange to exchange comes last: what the log already keeps is taken from there (RULES 4.8).
     """
     every = list(bindings)
     forwarding_sources = {each.source for each in every if each.to_exchange}
-    return sorted(every, key=lambda each: (each.source in forwarding_sources, not each.to_exchange))
+    return sorted(every, key=lambda each: (each.source in forwarding_sources, each.to_exchange))
 
 
 def forwarding(topology: Topology) -> dict[str, tuple[str, ...]]:
@@ -98,30 +106,86 @@ def forwarding(topology: Topology) -> dict[str, tuple[str, ...]]:
     return {source: tuple(dict.fromkeys(names)) for source, names in targets.items()}
 
 
-async def _declare(channel: AbstractChannel, topology: Topology, where: str) -> None:
-    kind, name = "", ""
-    try:
+@dataclass(slots=True)
+class _Declaring:
+    """One round of declaring, on one channel after the other: a refusal closes the channel."""
+
+    session: OpenConnection
+    where: str
+    without_right: set[str]
+    _channel: AbstractChannel | None = None
+
+    async def all(self, topology: Topology) -> None:
         for exchange in topology.exchanges:
-            kind, name = "exchange", exchange.name
-            await client_call(
-                channel.exchange_declare(
-                    exchange=name, exchange_type=exchange.kind, durable=True, arguments=dict(exchange.arguments)
-                )
-            )
+            await self._exchange(exchange)
         for queue in topology.queues:
-            kind, name = "queue", queue.name
-            await client_call(channel.queue_declare(queue=name, durable=True, arguments=dict(queue.arguments)))
+            await self._queue(queue)
         for binding in in_declaring_order(topology.bindings):
-            kind, name = "binding", f"{binding.source} -> {binding.destination} ({binding.key!r})"
-            if binding.to_exchange:
-                await client_call(
-                    channel.exchange_bind(
-                        destination=binding.destination, source=binding.source, routing_key=binding.key
-                    )
-                )
+            await self._binding(binding)
+        if self._channel is not None:
+            await client_call(self._channel.close())
+
+    async def _exchange(self, exchange: Exchange) -> None:
+        def call(channel: AbstractChannel, passive: bool) -> Awaitable[object]:
+            return channel.exchange_declare(
+                exchange=exchange.name, exchange_type=exchange.kind, durable=True, passive=passive,
+                arguments=dict(exchange.arguments),
+            )  # fmt: skip
+
+        await self._object("exchange", exchange.name, call)
+
+    async def _queue(self, queue: Queue) -> None:
+        def call(channel: AbstractChannel, passive: bool) -> Awaitable[object]:
+            return channel.queue_declare(
+                queue=queue.name, durable=True, passive=passive, arguments=dict(queue.arguments)
+            )
+
+        await self._object("queue", queue.name, call)
+
+    async def _object(self, kind: str, name: str, call: Callable[[AbstractChannel, bool], Awaitable[object]]) -> None:
+        known, said = f"{kind} {name}", ""
+        if known not in self.without_right:
+            try:
+                await self._call(kind, name, lambda channel: call(channel, False))
+            except _NoRight as no_right:
+                self.without_right.add(known)
+                said = str(no_right)
             else:
-                await client_call(channel.queue_bind(binding.destination, binding.source, binding.key))
-    except Refused as refused:
-        if str(refused).endswith(NOT_YET):
-            raise QueueDown(down(str(refused), where)) from refused
-        raise ConfigError(sentence(str(refused), kind, name, where)) from refused
+                return
+        try:
+            await self._call(kind, name, lambda channel: call(channel, True))
+        except ConfigError as absent:
+            self.without_right.discard(known)
+            raise ConfigError(sentence(said or f"{FORBIDDEN} - to declare it", kind, name, self.where)) from absent
+
+    async def _binding(self, binding: Binding) -> None:
+        """A binding cannot be looked at: without the right to make it, it is believed to be there."""
+        name = f"{binding.source} -> {binding.destination} ({binding.key!r})"
+        if f"binding {name}" in self.without_right:
+            return
+
+        def call(channel: AbstractChannel) -> Awaitable[object]:
+            if binding.to_exchange:
+                return channel.exchange_bind(
+                    destination=binding.destination, source=binding.source, routing_key=binding.key
+                )
+            return channel.queue_bind(binding.destination, binding.source, binding.key)
+
+        try:
+            await self._call("binding", name, call)
+        except _NoRight:
+            self.without_right.add(f"binding {name}")
+
+    async def _call(self, kind: str, name: str, call: Callable[[AbstractChannel], Awaitable[object]]) -> None:
+        if self._channel is None:
+            self._channel = await self.session.channel(confirms=False)
+        try:
+            await client_call(call(self._channel))
+        except Refused as refused:
+            self._channel = None
+            said = str(refused)
+            if said.endswith(NOT_YET):
+                raise QueueDown(down(said, self.where)) from refused
+            if said.startswith(FORBIDDEN):
+                raise _NoRight(said) from refused
+            raise ConfigError(sentence(said, kind, name, self.where)) from refused

@@ -5,12 +5,14 @@ import contextlib
 import random
 from collections.abc import Awaitable, Callable, Sequence
 
+from pamqp.commands import Queue as QueueMethods
+
 from hocket.broker.port import Consumer, Deliver, Link, Message, Published
 from hocket.broker.rabbitmq.address import addresses
 from hocket.broker.rabbitmq.connection import LastingConnection, OpenConnection
 from hocket.broker.rabbitmq.consumer import RabbitConsumer
 from hocket.broker.rabbitmq.declare import QueueDown, declare, forwarding
-from hocket.broker.rabbitmq.errors import Broken, Refused
+from hocket.broker.rabbitmq.errors import Broken, Refused, client_call
 from hocket.broker.rabbitmq.publisher import Publisher
 from hocket.broker.topology import Topology
 from hocket.errors import HocketError, TransportError
@@ -37,6 +39,7 @@ class RabbitTransport:
         self._redeclared_at = 0.0
         self._consumers: dict[RabbitConsumer, None] = {}
         self._streams: dict[str, bool] = {}
+        self._without_right: set[str] = set()
         self._changed = asyncio.Event()
         self._opened = self._closed = False
         self._blocked_since: float | None = None
@@ -115,7 +118,7 @@ class RabbitTransport:
     async def declare(self, topology: Topology) -> None:
         """Declare on a separate channel; only adds. A queue that is down makes the link not ready until it is up."""
         try:
-            await declare(await self._consuming.connected(), topology, self._consuming.where)
+            await declare(await self._consuming.connected(), topology, self._consuming.where, self._without_right)
         except QueueDown as down:
             self._down = str(down)
             if self._down_watch is None or self._down_watch.done():
@@ -125,6 +128,23 @@ class RabbitTransport:
             raise
         self._streams.update((queue.name, queue.stream) for queue in topology.queues)
         self._publisher.forwards.update(forwarding(topology))
+
+    async def waiting(self, queue: str) -> int:
+        """How many messages of a queue no consumer has yet."""
+        return (await self._look(queue)).message_count or 0
+
+    async def consumers(self, queue: str) -> int:
+        """How many consumers a queue has."""
+        return (await self._look(queue)).consumer_count or 0
+
+    async def _look(self, queue: str) -> QueueMethods.DeclareOk:
+        try:
+            channel = await (await self._consuming.connected()).channel(confirms=False)
+            found = await client_call(channel.queue_declare(queue=queue, passive=True))
+            await client_call(channel.close())
+        except (Broken, Refused) as failed:
+            raise TransportError(f"queue {queue} cannot be looked at: {failed}") from failed
+        return found
 
     async def consume(self, queue: str, *, prefetch: int, deliver: Deliver, offset: int | None = None) -> Consumer:
         """Consume `queue` as soon as the connection is open; `TransportError` where the broker refuses."""
@@ -154,7 +174,7 @@ class RabbitTransport:
         while True:
             await asyncio.sleep(DOWN_SECONDS)
             try:
-                await declare(await self._consuming.connected(), topology, self._consuming.where)
+                await declare(await self._consuming.connected(), topology, self._consuming.where, self._without_right)
                 break
             except QueueDown as down:
                 self._down = str(down)

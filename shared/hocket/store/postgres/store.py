@@ -79,6 +79,11 @@ class PostgresStore:
         self._terminating: set[asyncio.Task[None]] = set()
         self._uncertain = False  # a commit may have stored rows that the caller never received
 
+    @property
+    def replicas(self) -> bool:
+        """Whether several processes of one service may work on it at once."""
+        return True
+
     async def open(self, tables: MetaData | None = None) -> None:
         """Make or migrate the kit's tables, make `tables` where absent, begin the lease of this process.
 

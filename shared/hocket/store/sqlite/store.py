@@ -122,6 +122,11 @@ class SqliteStore:
         connection.execute("PRAGMA busy_timeout = 0")  # the event loop must not wait for a lock
         return connection
 
+    @property
+    def replicas(self) -> bool:
+        """Whether several processes of one service may work on it at once."""
+        return False
+
     async def open(self, tables: MetaData | None = None) -> None:
         """Lock the file, open it, make the kit's tables and `tables` where absent; `ConfigError` says what forbids it.
 

@@ -32,10 +32,10 @@ async def test_what_is_down_is_waited_for(
     room = Room()
     answers = ["log is down", "unheard is down"]
 
-    async def declares_later(session: OpenConnection, topology: Topology, where: str) -> None:
+    async def declares_later(session: OpenConnection, topology: Topology, where: str, without: set[str]) -> None:
         if answers:
             raise QueueDown(answers.pop(0))
-        await declare(session, topology, where)
+        await declare(session, topology, where, without)
 
     async with AsyncExitStack() as stack:
         transport = await RabbitWorld(rabbitmq, broker_url, stack).transport(room.service)

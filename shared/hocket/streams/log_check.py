@@ -1,0 +1,333 @@
+"""Compares the log with the inbox: an event that a removed binding kept away is taken from the log (RULES 4.8)."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from hocket.broker.port import LAST, NEXT, Consumer, Delivery, Handle, Message, Verdict
+from hocket.broker.topology import LOG, routing_key
+from hocket.delivery.arrival import Arrival
+from hocket.delivery.ending.dead_letter import foreign_of
+from hocket.delivery.runner import SubscriptionRunner
+from hocket.envelope.cloudevent import CONTENT_TYPE, encode
+from hocket.envelope.keys import digest
+from hocket.errors import HocketError, StoreError, TransportError
+from hocket.resilience.retrying import until_done
+from hocket.retry import Backoff
+from hocket.runtime import Runtime
+from hocket.store.records import Offset
+
+#: Seconds that an event has to get through its queue into the inbox before it is looked for.
+GRACE_SECONDS = 3.0
+#: Seconds between two looks at an event that may still be on its way, and between two pauses of the reading.
+LOOK_SECONDS = 1.0
+#: Events that are looked up together.
+BATCH = 64
+#: How often an event is sent to its queue before it is given up.
+MOST_SENT = 5
+#: Unsettled messages that the broker sends; and events, and bytes of bodies, that wait to be looked for.
+PREFETCH = 64
+MOST_WAITING = 4096
+MOST_BYTES = 8 * 1024 * 1024
+#: Seconds in which the last chunk of the log has been read, and messages that one chunk may have.
+END_SECONDS = 0.5
+LAST_CHUNK = 2000
+#: Seconds over which the rate of the log is measured.
+WINDOW_SECONDS = 5.0
+#: Seconds between two looks whether the connection was lost.
+EPOCH_SECONDS = 10.0
+#: Seconds between two declarations because of what was found.
+DECLARE_SECONDS = 5.0
+#: Deliveries buried without an inbox row that are remembered.
+MOST_BURIED = 10_000
+CHECK_BACKOFF = Backoff(first=0.5, longest=10.0)
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """One event of the log that a handler hears."""
+
+    arrival: Arrival
+    offset: int
+    since: float
+    sent: int = 0  # how often it was sent to its queue
+
+
+@dataclass(slots=True)
+class LogCheck:
+    """Checks the log for one service.
+
+    Where more than `HOCKET_LOG_CHECK_EVENTS` are said a second it compares a part; once it has found an event missing,
+    it reads everything since the last part that was complete. `reason` says that events are being taken, for readiness.
+    """
+
+    runtime: Runtime
+    runners: Mapping[str, SubscriptionRunner]
+    declare: Callable[[], Awaitable[None]]
+    reason: str = ""
+    _heard: dict[str, list[SubscriptionRunner]] = field(default_factory=dict)
+    _events: list[_Waiting] = field(default_factory=list)
+    _bytes: int = 0
+    _acks: list[Handle] = field(default_factory=list)
+    _arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    _consumer: Consumer | None = None
+    _stored: Offset = field(default_factory=Offset)
+    _next: int = 0  # everything before this offset was passed on to `_events`, or is none of ours
+    _gap: int | None = None  # what was said from here on was read in parts, and no part since was found complete
+    _epoch: int = 0  # of the consumer; another one may read a log that was made anew
+    _whole: int = 0  # up to this offset everything is read, whatever the rate
+    _read: int = 0  # messages of the current window
+    _window: float = 0.0
+    _resume: float = 0.0  # when a paused reading goes on
+    _declared: float = -DECLARE_SECONDS
+    _said: str = ""  # the last trouble
+    _buried: dict[bytes, None] = field(default_factory=dict)
+
+    async def run(self) -> None:
+        """Check until cancelled."""
+        for runner in self.runners.values():
+            for type_, version in runner.subscription.bound:
+                self._heard.setdefault(routing_key(type_, version), []).append(runner)
+        if not self._heard:
+            return
+        await self._repeated(self._begin)
+        while True:
+            await self._until_due()
+            await self._repeated(self._begin if self._broken else self._look)
+
+    def without_row(self, key: bytes) -> None:
+        """This delivery ended in a letter that leaves no inbox row: it has arrived all the same."""
+        self._buried[key] = None
+        if len(self._buried) > MOST_BURIED:
+            del self._buried[next(iter(self._buried))]
+
+    @property
+    def compared(self) -> int:
+        """The offset of the log up to which everything was compared, as it is stored."""
+        return self._stored.next
+
+    @property
+    def _broken(self) -> bool:
+        return self._consumer is not None and self._consumer.epoch != self._epoch
+
+    async def _repeated(self, work: Callable[[], Awaitable[None]]) -> None:
+        def failed(error: HocketError) -> None:
+            if str(error) != self._said:  # once each: without the right to read the log it fails for ever
+                self._said = str(error)
+                self.runtime.trouble("the log could not be compared with the inbox", reason=str(error))
+
+        await until_done(work, CHECK_BACKOFF, self.runtime.chance, on=(StoreError, TransportError), failed=failed)
+
+    @property
+    def _name(self) -> str:
+        """Other bindings are another reader: a new handler is not given what was said before it was bound."""
+        bindings = [f"{key} {runner.subscription.queue}" for key, several in self._heard.items() for runner in several]
+        return f"{self.runtime.service}.log-check.{digest(*sorted(bindings)).hex()[:16]}"
+
+    async def _begin(self) -> None:
+        self._whole = await self._end()
+        async with self.runtime.store.transaction() as tx:
+            self._stored = await tx.offset(self._name)
+            if not self._stored.token:
+                first = Offset(self._whole, self.runtime.instance.boot)
+                if await tx.advance(self._name, self._stored, first):
+                    self._stored = first
+        self._next = self._stored.next if self._stored.next <= self._whole else 0  # a log made anew is shorter
+        self._events.clear()
+        self._bytes, self._gap, self._resume = 0, None, 0.0
+        await self._read_from(self._next)
+
+    async def _end(self) -> int:
+        """The offset behind the last message of the log."""
+        if not await self.runtime.transport.waiting(LOG):
+            return 0
+        last, changed = -1, asyncio.Event()
+
+        def deliver(delivery: Delivery) -> None:
+            nonlocal last
+            last = max(last, delivery.offset or 0)
+            changed.set()
+
+        consumer = await self.runtime.transport.consume(LOG, prefetch=LAST_CHUNK, deliver=deliver, offset=LAST)
+        try:
+            async with asyncio.timeout(END_SECONDS):
+                await changed.wait()
+                await asyncio.sleep(END_SECONDS)  # the rest of its chunk comes with it
+        except TimeoutError:
+            return last + 1
+        finally:
+            await consumer.close()
+        return last + 1
+
+    async def _read_from(self, offset: int) -> None:
+        if self._consumer is not None:
+            consumer, self._consumer = self._consumer, None
+            await consumer.close()
+        self._acks.clear()
+        self._read, self._window = 0, self.runtime.clock.monotonic()
+        consume = self.runtime.transport.consume
+        self._consumer = await consume(LOG, prefetch=PREFETCH, deliver=self._deliver, offset=offset)
+        self._epoch = self._consumer.epoch
+
+    def _deliver(self, delivery: Delivery) -> None:
+        offset = delivery.offset or 0
+        self._next = max(self._next, offset + 1)
+        self._read += 1
+        runners = self._heard.get(delivery.routing_key, ())
+        now, moment = self.runtime.clock.monotonic(), self.runtime.clock.now()
+        for runner in runners:
+            arrival = runner.arrival_of(delivery, moment)
+            if arrival.outcome is None:  # what cannot be read would only be buried
+                self._events.append(_Waiting(arrival, offset, now))
+                self._bytes += len(delivery.body)
+        self._acks.append(delivery.handle)
+        if runners or len(self._acks) >= PREFETCH // 2:
+            self._arrived.set()
+
+    async def _until_due(self) -> None:
+        """Return when an event has waited long enough, or the reading has to pause or to go on."""
+        while True:
+            self._arrived.clear()
+            now = self.runtime.clock.monotonic()
+            self._settle()
+            if self._broken:
+                return
+            if self._resume and now >= self._resume:
+                return
+            if not self._resume and self._too_fast(now):
+                return
+            due = self._events[0].since + GRACE_SECONDS if self._events else None
+            if due is not None and now >= due:
+                return
+            wait = min(each for each in (due, self._resume or None, now + EPOCH_SECONDS) if each is not None) - now
+            try:
+                async with asyncio.timeout(max(wait, 0.001)):
+                    await self._arrived.wait()
+            except TimeoutError:
+                continue
+
+    def _settle(self) -> None:
+        """Each ack lets the broker send one more: none while as much waits as is allowed."""
+        full = len(self._events) >= MOST_WAITING or self._bytes >= MOST_BYTES
+        if self._consumer is not None and self._acks and not full:
+            acks, self._acks = self._acks, []
+            self._consumer.ack(acks)
+
+    def _too_fast(self, now: float) -> bool:
+        if now - self._window > WINDOW_SECONDS:
+            self._read, self._window = 0, now
+        most = self.runtime.config.log_check_events * WINDOW_SECONDS
+        return self._next > self._whole and self._read > most
+
+    async def _look(self) -> None:
+        """Look for the events that have waited long enough; pause the reading, or go on."""
+        await self._pace()
+        now = self.runtime.clock.monotonic()
+        due = [each for each in self._events[:BATCH] if each.since + GRACE_SECONDS <= now]
+        if not due:
+            return
+        unknown = await self._unknown(due)
+        lost = await self._certain(unknown) if unknown else []
+        if lost:
+            await self._take(lost)
+        for each in unknown:
+            each.since = now - GRACE_SECONDS + LOOK_SECONDS
+        for each in lost:  # it is believed to have arrived when the inbox has it: a queue may be removed once more
+            each.sent, each.since = each.sent + 1, now
+        waits = {id(each) for each in unknown if each.sent < MOST_SENT}
+        over = {id(each) for each in due} - waits
+        self._events = sorted((each for each in self._events if id(each) not in over), key=lambda each: each.since)
+        self._bytes = sum(len(each.arrival.delivery.body) for each in self._events)
+        if lost:
+            await self._fill_gap(lost[0].offset)
+        elif not waits:
+            self._gap = None
+        if not any(each.sent for each in self._events):
+            self.reason = ""
+        await self._remember()
+
+    async def _pace(self) -> None:
+        """Pause the reading where the log is faster than the setting, and go on with what is said then."""
+        now = self.runtime.clock.monotonic()
+        if self._resume and now >= self._resume:
+            self._resume = 0.0
+            await self._read_from(NEXT)
+        elif not self._resume and self._too_fast(now) and self._consumer is not None:
+            consumer, self._consumer = self._consumer, None
+            await consumer.close()
+            self._acks.clear()
+            self._gap = self._next if self._gap is None else self._gap
+            self._resume = self._window + WINDOW_SECONDS
+
+    async def _unknown(self, events: Sequence[_Waiting]) -> list[_Waiting]:
+        rows = await self.runtime.store.inbox([each.arrival.key for each in events])
+        return [each for each in events if each.arrival.key not in rows and each.arrival.key not in self._buried]
+
+    async def _certain(self, events: Sequence[_Waiting]) -> list[_Waiting]:
+        """Those that are neither in their queue nor in progress here, and have no inbox row afterwards either."""
+        empty: dict[str, bool] = {}
+        for each in events:
+            queue = each.arrival.subscription.queue
+            if queue not in empty:
+                try:
+                    empty[queue] = not await self.runtime.transport.waiting(queue)
+                except TransportError:
+                    if not self.runtime.transport.link().ready:
+                        raise
+                    await self.declare()  # the queue itself was removed
+                    empty[queue] = True
+        gone = [
+            each
+            for each in events
+            if empty[each.arrival.subscription.queue]
+            and not self.runners[each.arrival.subscription.queue].holds(each.arrival)
+        ]
+        return await self._unknown(gone) if gone else []
+
+    async def _take(self, events: Sequence[_Waiting]) -> None:
+        """Declare what is missing, then send the events to their queues; the inbox knows what arrives twice."""
+        queues = ", ".join(sorted({each.arrival.subscription.queue for each in events}))
+        self.reason = f"events did not reach {queues}: bindings were removed on the broker; they are taken from the log"
+        await self._declare_again()
+        answers = await self.runtime.transport.publish([self._message(each.arrival) for each in events])
+        for answer in answers:
+            if answer.verdict is not Verdict.CONFIRMED:
+                raise TransportError(f"events of the log could not be sent to {queues}: {answer.reason}")
+        self.runtime.trouble(
+            "events had not reached their queue, so bindings were removed on the broker: everything was declared again "
+            "and the events taken from the log", queues=queues, events=len(events), first_offset=events[0].offset,
+        )  # fmt: skip
+
+    async def _declare_again(self) -> None:
+        """Once for all that is found in a while: it costs a round trip for each object."""
+        now = self.runtime.clock.monotonic()
+        if now >= self._declared + DECLARE_SECONDS:
+            await self.declare()
+            self._declared = now
+
+    async def _fill_gap(self, found: int) -> None:
+        """Read everything between the last part that was complete and what was found missing."""
+        start, self._gap = self._gap, None
+        if start is not None and start < found:
+            self._whole = max(self._whole, await self._end())
+            self._resume = 0.0
+            await self._read_from(start)
+
+    def _message(self, arrival: Arrival) -> Message:
+        delivery = arrival.delivery
+        body, kind = delivery.body, delivery.content_type
+        if not arrival.structured:
+            body, kind = encode(arrival.known), CONTENT_TYPE
+        return Message(
+            self.runtime.service, arrival.subscription.queue, body, kind, foreign_of(delivery.headers),
+            type=arrival.known.type, correlation_id=arrival.known.correlation_id, app_id=self.runtime.service,
+        )  # fmt: skip
+
+    async def _remember(self) -> None:
+        """Store how far everything was compared. Another replica may have stored it too; then that is taken over."""
+        done = min((each.offset for each in self._events), default=self._next)
+        if done <= self._stored.next:
+            return
+        async with self.runtime.store.transaction() as tx:
+            to = Offset(done, self.runtime.instance.boot)
+            self._stored = to if await tx.advance(self._name, self._stored, to) else await tx.offset(self._name)
