@@ -23,9 +23,9 @@ async def run(targets: Sequence[Target], config: Config) -> None:
 
     `ConfigError` and `DeclarationError` say what is wrong, also where the broker refuses something later.
     """
-    logs.configure(config.log_level)
+    terminal = logs.configure(config.log_level, format=config.log_format)
     process_memory.fix_mmap_threshold()
-    assembly = Assembly(config)
+    assembly = Assembly(config, traces=terminal)
     stop_requested = asyncio.Event()
     loop = asyncio.get_running_loop()
     this_task, started = asyncio.current_task(), asyncio.Event()

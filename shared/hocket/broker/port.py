@@ -85,11 +85,15 @@ class Published(NamedTuple):
 
 
 class Link(NamedTuple):
-    """Whether the broker is reachable, if not the reason as a sentence, and since when (monotonic seconds)."""
+    """Whether the broker is reachable, if not the reason as a sentence, and since when (monotonic seconds).
+
+    `untried`: it is not connected yet, and no attempt has failed so far.
+    """
 
     ready: bool
     reason: str = ""
     since: float = 0.0
+    untried: bool = False
 
 
 Deliver = Callable[[Delivery], None]
@@ -136,6 +140,10 @@ class LinkStatus(Protocol):
 
     async def until_ready(self) -> None:
         """Return when all connections are up; raises what a callback of `on_ready` raised."""
+        ...
+
+    def on_change(self, call: Callable[[], None]) -> None:
+        """Run `call` after each change of a connection, at once; an alarm or a queue that is down shows in `link` only."""
         ...
 
 

@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import click
+from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from hocket.assembly.unknown_variables import unknown
 from hocket.config import Config
+from hocket.declarations.team_settings import refusal
 from hocket.errors import ConfigError
 from hocket.service import Service
 
@@ -48,6 +51,7 @@ def load(module: str) -> Service[Any]:
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
+    found, invalid = None, ""
     try:
         found = importlib.import_module(module)
     except ModuleNotFoundError as error:
@@ -57,6 +61,10 @@ def load(module: str) -> Service[Any]:
         raise ConfigError(
             f"{module} imports {missing}, which is not installed; install it, or correct the import"
         ) from error
+    except (ValidationError, SettingsError) as error:
+        invalid = f"{module} reads settings when it is imported: {refusal(error)}"
+    if invalid:
+        raise ConfigError(invalid)  # outside the handler: the cause quotes values
     services = {id(value): (name, value) for name, value in vars(found).items() if isinstance(value, Service)}
     if len(services) == 1:
         return next(iter(services.values()))[1]

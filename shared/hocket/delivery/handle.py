@@ -140,6 +140,8 @@ class Handling:
             envelope.correlation_id,
             arrival.attempt,
             traceparent if isinstance(traceparent, str) else envelope.traceparent,
+            envelope.causation_id,
+            envelope.subject,
         )
         with self.runtime.signals.around(run) as arrival.attempt_traceparent:
             with self._time_limit(subscription).run():

@@ -40,6 +40,7 @@ class StreamReader:
     call: Reader
     use: Any = None
     consumer: Consumer | None = None
+    reason: str = ""  # why it does not read, "" while it does
     _buffer: deque[Delivery] = field(default_factory=deque)
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
     _seen: Offset = field(default_factory=Offset)
@@ -69,6 +70,10 @@ class StreamReader:
             try:
                 await self._until_done(partial(self._process, batch, stream))
             except Fenced:
+                self.reason = (
+                    f"another process reads {queue} as {self.runtime.service}: stop one of them, then start this one "
+                    "again; each needs a database of its own"
+                )
                 self.runtime.trouble("another reader has taken over", source=self.source)
                 await self.consumer.cancel()
                 return
@@ -107,10 +112,12 @@ class StreamReader:
         async def limited() -> None:
             async with asyncio.timeout(READ_SECONDS):
                 await work()
+            self.reason = ""
 
         def failed(error: BaseException) -> None:
             if isinstance(error, Fenced) or self.runtime.tasks.cancelling():
                 raise error
+            self.reason = f"the reader of {QUEUES[self.source]} fails and tries again: {type(error).__name__}"
             self.runtime.trouble("a reader failed", source=self.source, error=repr(error))
 
         # A reader may raise anything, also a CancelledError of its own; the batch is read again.

@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from types import MappingProxyType
 from typing import Any
 
@@ -40,6 +40,8 @@ from hocket.store.port import Store
 from hocket.store.records import OutboxRow
 from hocket.streams.reader import StreamReader
 from hocket.telemetry.signals import Signals
+from hocket.worker import resource
+from hocket.worker.health_watch import HealthWatch
 from hocket.worker.lease import hold_lease
 from hocket.worker.reporter import Reporter
 from hocket.worker.retention import RetentionSweeper
@@ -93,6 +95,7 @@ class Worker:
         self.readers = [StreamReader(runtime, source, call) for source, call in readers.items()]
         self.sweeper = RetentionSweeper(runtime)
         self.opening = StoreOpening(runtime, service.tables)
+        self.watch = HealthWatch(runtime, self._reasons)
         self._uses = AsyncExitStack()
         self._started = False
         self._starting: asyncio.Task[None] | None = None
@@ -111,6 +114,7 @@ class Worker:
         `DeclarationError` and `ConfigError` say what is wrong before anything runs.
         """
         self.service.complete()
+        self.runtime.tasks.spawn("watch", self.watch.run())
         try:
             late = await self.opening.start(self.backlog.start, self._work)
             self._starting = late or self._starting
@@ -119,7 +123,7 @@ class Worker:
             raise
 
     async def _work(self) -> None:
-        use = await self._uses.enter_async_context(_resource(self.service))
+        use = await resource.made(self.service, self._uses)
         self.handling.use = self.outside_transactions.use = use
         for reader in self.readers:
             reader.use = use
@@ -199,16 +203,21 @@ class Worker:
 
     def health(self) -> list[str]:
         """Why the service is not ready, one sentence a reason; an empty list means that it is ready."""
+        link = self.runtime.transport.link()
+        if link.ready or self.opening.reason:
+            return self._reasons()
+        return [link.reason or "the broker is not connected yet", *self._reasons()]
+
+    def _reasons(self) -> list[str]:
+        """Why the service is not ready, apart from its link to the broker."""
         reasons = []
         if self.runtime.tasks.failed:
             reasons.append(self.runtime.tasks.failed)
         if self.opening.reason:
             return [*reasons, self.opening.reason]
-        link = self.runtime.transport.link()
-        if not link.ready:
-            reasons.append(link.reason or "the broker is not connected yet")
-        elif not self._started:
+        if not self._started and self.runtime.transport.link().ready:
             reasons.append("the topology is being declared")
+        reasons += [each.reason for each in self.readers if each.reason]
         if self.committer.failing:
             reasons.append(self.committer.failing)
         if (silent := self.relay.silent_for()) > self.runtime.config.unconfirmed_seconds:
@@ -288,10 +297,3 @@ class Worker:
     def _consumers(self) -> list[Any]:
         consumers: list[Any] = [each for runner in self.runners.values() for each in runner.consumers()]
         return consumers + [reader.consumer for reader in self.readers if reader.consumer is not None]
-
-
-def _resource(service: Service[Any]) -> AbstractAsyncContextManager[Any]:
-    """The resource that the service's declaration makes by `uses`."""
-    if service.uses is None:
-        return nullcontext()
-    return service.uses(service.settings()) if service.settings is not None else service.uses()

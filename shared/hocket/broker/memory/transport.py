@@ -116,6 +116,7 @@ class MemoryTransport:
         self._broker = broker
         self._name = name
         self._callbacks: list[Callable[[], Awaitable[None]]] = []
+        self._watchers: list[Callable[[], None]] = []
         self._consumers: list[MemoryConsumer] = []
         self._connect: asyncio.Task[None] | None = None
         self._ready = False
@@ -125,6 +126,7 @@ class MemoryTransport:
         self._published = 0
         self._since = 0.0
         self._reason = "not opened yet"
+        self._untried = True
 
     @property
     def connecting(self) -> bool:
@@ -153,7 +155,7 @@ class MemoryTransport:
         """The state of the connection, for readiness."""
         if self._ready and self._broker.alarmed:
             return Link(False, "the memory broker has an alarm and blocks publishes", self._since)
-        return Link(self._ready, "" if self._ready else self._reason, self._since)
+        return Link(self._ready, "" if self._ready else self._reason, self._since, self._untried)
 
     async def until_ready(self) -> None:
         """Return when connected; raises what a callback of `on_ready` raised (usually a `ConfigError`)."""
@@ -167,6 +169,10 @@ class MemoryTransport:
                 self._connect.result()
             self._changed.clear()
             await self._changed.wait()
+
+    def on_change(self, call: Callable[[], None]) -> None:
+        """Run `call` after each change of the connection."""
+        self._watchers.append(call)
 
     def on_ready(self, call: Callable[[], Awaitable[None]]) -> None:
         """Run `call` after each following (re)connect, before consumers start again."""
@@ -219,9 +225,11 @@ class MemoryTransport:
             self._start_connecting()
 
     def _set_reason(self, reason: str) -> None:
-        self._reason = reason
+        self._reason, self._untried = reason, False
         self._since = asyncio.get_running_loop().time()
         self._changed.set()
+        for call in self._watchers:
+            call()
 
     def _start_connecting(self) -> None:
         self._connect = asyncio.get_running_loop().create_task(self._become_ready())

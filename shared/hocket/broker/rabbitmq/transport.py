@@ -31,6 +31,7 @@ class RabbitTransport:
         nodes = addresses(url)
         self._chance = chance or random.Random()
         self._callbacks: list[Callable[[], Awaitable[None]]] = []
+        self._watchers: list[Callable[[], None]] = []
         self._callbacks_lock = asyncio.Lock()
         self._callback_task: asyncio.Task[object] | None = None
         self._redeclaring = asyncio.Lock()
@@ -42,7 +43,7 @@ class RabbitTransport:
         self._blocked_since: float | None = None
         self._down = ""
         self._down_watch: asyncio.Task[None] | None = None
-        on_change = self._changed.set
+        on_change = self._on_change
         self._consuming = LastingConnection(nodes, f"{name} consumes", self._chance, self._on_consuming, on_change)
         self._publishing = LastingConnection(nodes, f"{name} publishes", self._chance, self._on_publishing, on_change)
         self._publisher = Publisher(self._publishing, name, self._redeclare)
@@ -70,7 +71,7 @@ class RabbitTransport:
         """The state of both connections; the reason names the address."""
         for connection in (self._consuming, self._publishing):
             if not connection.open:
-                return Link(False, connection.reason, connection.since)
+                return Link(False, connection.reason, connection.since, connection.untried)
         session = self._publishing.session
         if session is not None and session.blocked:
             since = self._publisher.waiting_since or self._blocked_since or asyncio.get_running_loop().time()
@@ -104,6 +105,15 @@ class RabbitTransport:
                     raise refusal
             self._changed.clear()
             await self._changed.wait()
+
+    def on_change(self, call: Callable[[], None]) -> None:
+        """Run `call` after each change of a connection."""
+        self._watchers.append(call)
+
+    def _on_change(self) -> None:
+        self._changed.set()
+        for call in self._watchers:
+            call()
 
     def on_ready(self, call: Callable[[], Awaitable[None]]) -> None:
         """Run `call` after each following (re)connect, before consumers start again.
