@@ -143,7 +143,7 @@ class LinkStatus(Protocol):
         ...
 
     def on_change(self, call: Callable[[], None]) -> None:
-        """Run `call` after each change of a connection, at once; an alarm or a queue that is down shows in `link` only."""
+        """Run `call` after each change of a connection, at once; an alarm or a queue that is down is in `link` only."""
         ...
 
 

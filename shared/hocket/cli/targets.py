@@ -2,7 +2,6 @@
 
 import importlib
 import sys
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,12 +78,11 @@ def load(module: str) -> Service[Any]:
     raise ConfigError(f"{module} has several services ({names}); name the module of one of them")
 
 
-def settings(services: Iterable[Service[Any]] | None = None) -> Config:
+def settings() -> Config:
     """The kit's settings from the environment; `ConfigError` names the variable and what is wrong with it.
 
-    What is no setting is named on stderr; with the services that run, what their own settings read is none of that.
+    What is no setting is named on stderr.
     """
-    models = None if services is None else [each.settings for each in services if each.settings is not None]
-    for sentence in unknown(models):
+    for sentence in unknown():
         click.echo(f"hocket: {sentence}", err=True)
     return Config.read()

@@ -16,7 +16,7 @@ other = Service("other", owner="team-tower")
 
 def config(folder: Path, *, broker: str = "memory://", database: str = "") -> Config:
     """Of a process on loopback."""
-    return Config(
+    return Config.model_construct(
         broker_url=broker, database_url=database or f"sqlite:///{folder}/{{service}}.db", http_host="127.0.0.1"
     )
 
