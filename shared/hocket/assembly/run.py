@@ -6,6 +6,8 @@ import signal
 from collections.abc import Sequence
 from typing import Any
 
+import structlog
+
 from hocket.assembly import process_memory
 from hocket.assembly.process import Assembly
 from hocket.config import Config
@@ -25,6 +27,7 @@ async def run(targets: Sequence[Target], config: Config) -> None:
     """
     terminal = logs.configure(config.log_level, format=config.log_format)
     process_memory.fix_mmap_threshold()
+    log = structlog.get_logger("hocket")
     assembly = Assembly(config, traces=terminal)
     stop_requested = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -35,6 +38,7 @@ async def run(targets: Sequence[Target], config: Config) -> None:
         if stop_requested.is_set():
             os._exit(SECOND_SIGNAL_STATUS)
         stop_requested.set()
+        log.info("stopping, as a signal asks; a second one ends the process at once")
         if not started.is_set():
             this_task.cancel()  # also while a database does not answer
 
@@ -53,6 +57,7 @@ async def run(targets: Sequence[Target], config: Config) -> None:
         failed = ""
     finally:
         await assembly.close()
+    log.info("stopped")
     if failed:
         raise ConfigError(failed)
 

@@ -87,13 +87,14 @@ class Published(NamedTuple):
 class Link(NamedTuple):
     """Whether the broker is reachable, if not the reason as a sentence, and since when (monotonic seconds).
 
-    `untried`: it is not connected yet, and no attempt has failed so far.
+    `untried`: it is not connected yet, and no attempt has failed so far. `where` is the address, without password.
     """
 
     ready: bool
     reason: str = ""
     since: float = 0.0
     untried: bool = False
+    where: str = ""
 
 
 Deliver = Callable[[Delivery], None]

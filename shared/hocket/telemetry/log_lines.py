@@ -49,6 +49,7 @@ class LogsListener(Listener):
         self._retries: dict[tuple[str, ...], _Window] = {}
         self._troubles: dict[tuple[str, ...], _Window] = {}
         self._opened: dict[tuple[str, str], float] = {}  # breakers that are not closed, and since when
+        self._down: dict[str, float] = {}  # services without a link, and since when
 
     def attempts(self, ended: Sequence[Ended]) -> None:
         """A dead letter and a failed attempt are warnings; every other attempt is DEBUG."""
@@ -112,10 +113,13 @@ class LogsListener(Listener):
             self._log.debug("breaker changed", service=service, breaker=name, state=state)
 
     def link(self, service: str, ready: bool, reason: str) -> None:
-        """A lost connection is a warning, with its reason."""
+        """A lost connection is a warning with its reason; when it is back, the line says where and after how long."""
         if ready:
-            self._log.info("link to the broker is up", service=service)
+            since = self._down.pop(service, None)
+            lasted = {} if since is None else {"after_seconds": round(self._monotonic() - since, 1)}
+            self._log.info("link to the broker is up", service=service, broker=reason, **lasted)
         elif reason:
+            self._down.setdefault(service, self._monotonic())
             self._log.warning("link to the broker is down", service=service, reason=reason)
 
     def readiness(self, service: str, reason: str) -> None:

@@ -96,6 +96,8 @@ def of_the_delivery(_: object, __: str, line: Line) -> Line:
         return line
     for name in DELIVERY:
         value = getattr(run, name)
+        if value == "":
+            continue
         if line.get(name, value) != value:
             line[OWN + name] = line[name]
         line[name] = value

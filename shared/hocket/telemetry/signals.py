@@ -108,7 +108,10 @@ class Listener:
         """A breaker is now closed, half-open or open."""
 
     def link(self, service: str, ready: bool, reason: str) -> None:
-        """The connection to the broker was made or lost; `reason` is "" while no attempt has failed yet."""
+        """The connection to the broker was made, or lost for this reason; it is "" while no attempt has failed yet.
+
+        Where it was made, `reason` is the address, without password.
+        """
 
     def readiness(self, service: str, reason: str) -> None:
         """The service became ready (""), or is not ready for this reason; reasons of the link come by `link`."""

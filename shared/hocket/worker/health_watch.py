@@ -67,7 +67,7 @@ class HealthWatch:
         if link.ready:
             if not self._up:
                 self._of_link.clear()
-                signals.link(self.runtime.service, True, "")
+                signals.link(self.runtime.service, True, link.where)
             self._up = True
             return
         reason = "" if link.untried else link.reason

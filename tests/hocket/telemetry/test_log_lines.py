@@ -111,12 +111,13 @@ def test_a_trouble_that_repeats_is_a_line_a_minute(lines: list[Any], clock: Cloc
     assert lines[-1]["not_shown"] == 39
 
 
-def test_link_readiness_and_refusals(lines: list[Any]) -> None:
+def test_link_readiness_and_refusals(lines: list[Any], clock: Clock) -> None:
     """Each has its level; a link that was not tried yet is no line."""
-    log = LogsListener()
+    log = LogsListener(monotonic=clock)
     log.link("payments", False, "")
     log.link("payments", False, "connection refused")
-    log.link("payments", True, "")
+    clock.now += 5
+    log.link("payments", True, "rabbit:5672")
     log.readiness("payments", "the database is away")
     log.readiness("payments", "")
     log.published([Sent("payments", "event", "a", "confirmed", 1.0), Sent("payments", "event", "b", "refused", 1.0)])
@@ -124,3 +125,4 @@ def test_link_readiness_and_refusals(lines: list[Any]) -> None:
         ("warning", "link to the broker is down"), ("info", "link to the broker is up"), ("warning", "not ready"),
         ("info", "ready"), ("error", "not published"),
     ]  # fmt: skip
+    assert (lines[1]["broker"], lines[1]["after_seconds"]) == ("rabbit:5672", 5)

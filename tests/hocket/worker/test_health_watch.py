@@ -42,13 +42,13 @@ async def test_the_link_is_said_when_it_changes_and_not_again(tower: Processes) 
     await listening(tower, ear)
     await tower.quiet()
     await asyncio.sleep(2)
-    assert ear.news() == [("link", False, ""), ("link", True, ""), ("readiness", "")]
+    assert ear.news() == [("link", False, ""), ("link", True, "memory://"), ("readiness", "")]
     tower.broker.cut("bells", heal=False)
     await asyncio.sleep(600)
     assert ear.news() == [("link", False, "the connection to the memory broker was lost")]
     tower.broker.reconnect("bells")
     await tower.advance(timedelta(seconds=5))
-    assert ear.news() == [("link", True, "")]
+    assert ear.news() == [("link", True, "memory://")]
 
 
 async def test_an_alarm_of_the_broker_is_a_link_that_is_down(tower: Processes) -> None:
@@ -63,7 +63,7 @@ async def test_an_alarm_of_the_broker_is_a_link_that_is_down(tower: Processes) -
     assert ear.news() == [("link", False, "the memory broker has an alarm and blocks publishes")]
     tower.broker.alarm(False)
     await asyncio.sleep(2)
-    assert ear.news() == [("link", True, "")]
+    assert ear.news() == [("link", True, "memory://")]
 
 
 async def test_a_stop_is_no_news(tower: Processes) -> None:
@@ -86,7 +86,7 @@ async def test_other_reasons_are_said_once_with_their_numbers_left_out(tower: Pr
     watch = asyncio.create_task(HealthWatch(runtime, lambda: reasons).run())
     await runtime.transport.open()
     await asyncio.sleep(3)
-    assert ear.news() == [("link", False, ""), ("link", True, "")]
+    assert ear.news() == [("link", False, ""), ("link", True, "memory://")]
     reasons[:] = []
     await asyncio.sleep(2)
     assert ear.news() == [("readiness", "")]

@@ -155,7 +155,7 @@ class MemoryTransport:
         """The state of the connection, for readiness."""
         if self._ready and self._broker.alarmed:
             return Link(False, "the memory broker has an alarm and blocks publishes", self._since)
-        return Link(self._ready, "" if self._ready else self._reason, self._since, self._untried)
+        return Link(self._ready, "" if self._ready else self._reason, self._since, self._untried, "memory://")
 
     async def until_ready(self) -> None:
         """Return when connected; raises what a callback of `on_ready` raised (usually a `ConfigError`)."""

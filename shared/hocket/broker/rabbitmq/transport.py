@@ -88,7 +88,7 @@ class RabbitTransport:
         for consumer in self._consumers:
             if consumer.reason:
                 return Link(False, f"{consumer.reason} (broker at {self._consuming.where})", self._consuming.since)
-        return Link(True, "", max(self._consuming.since, self._publishing.since))
+        return Link(True, "", max(self._consuming.since, self._publishing.since), where=self._publishing.where)
 
     async def until_ready(self) -> None:
         """Return when both connections are up and no declared queue is down.
