@@ -104,6 +104,26 @@ async def test_of_two_readers_one_stops(tower: Processes) -> None:
     assert len(told) == 1  # it reads no more
     assert world.attempts == []
     assert worker.live
+    [reason] = worker.health()
+    assert "another process reads hocket.log as watcher" in reason
+
+
+async def _refusing(batch: object, tx: object) -> None:
+    raise ValueError
+
+
+async def test_a_reader_that_fails_makes_the_service_not_ready(tower: Processes) -> None:
+    """RULES 7.1: while a batch is tried again and again, readiness names the stream and the error; then it is ready."""
+    worker = await tower.start(watcher.using(World()))
+    await tower.quiet()
+    assert worker.health() == []
+    call, worker.readers[0].call = worker.readers[0].call, _refusing
+    await _say(tower, 1)
+    await asyncio.sleep(30)
+    assert worker.health() == ["the reader of hocket.log fails and tries again: ValueError"]
+    worker.readers[0].call = call
+    await asyncio.sleep(30)
+    assert worker.health() == []
 
 
 async def test_the_offset_moves_with_what_was_folded_or_not_at_all(tower: Processes) -> None:

@@ -40,8 +40,7 @@ class FileLock:
                 "stop that one, or use a PostgreSQL database for several"
             ) from error
         try:
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+            os.ftruncate(descriptor, os.pwrite(descriptor, str(os.getpid()).encode(), 0))
         except OSError as error:
             os.close(descriptor)
             raise ConfigError(
