@@ -9,7 +9,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from hocket import __version__
+from hocket import __version__, forks
 from hocket.assembly import drivers
 from hocket.assembly.announcement import announce
 from hocket.broker.port import Transport
@@ -54,6 +54,7 @@ class Assembly:
 
     async def start(self, service: Service[Any], port: int) -> StartedService:
         """Start one service on its port. `DeclarationError` and `ConfigError` say what is wrong."""
+        forks.close_network_in_children(asyncio.get_running_loop())
         boot = Ids(self._clock, self._chance).uuid7()
         store = drivers.store(service.name, self._config, self._clock, boot)
         transport = drivers.transport(service.name, self._config, self._memory)

@@ -1,6 +1,5 @@
 """The HTTP side of a service, on one port: health, metrics, what the service mounts, `Retry-After` where it is busy."""
 
-import asyncio
 import errno
 import json
 import traceback
@@ -11,7 +10,6 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 from pydantic import ValidationError
 
-from hocket import forks
 from hocket.config import HTTP_BODY_BYTES
 from hocket.errors import RETRY_AFTER_SECONDS, ConfigError, OutboxFull, StoreError, TransportError, Undecodable
 
@@ -58,7 +56,6 @@ class HttpServer:
         self._metrics = metrics
         self._body_bytes = body_bytes
         self._runner: web.AppRunner | None = None
-        self._listening: list[int] = []  # descriptors
 
     @property
     def port(self) -> int:
@@ -79,15 +76,10 @@ class HttpServer:
         runner = web.AppRunner(app, access_log=None, handler_cancellation=False, shutdown_timeout=STOP_SECONDS)
         await runner.setup()
         try:
-            site = web.TCPSite(runner, self._host, self._port)
-            await site.start()
+            await web.TCPSite(runner, self._host, self._port).start()
         except OSError as wrong:
             await runner.cleanup()
             raise ConfigError(self._cannot_listen(wrong)) from wrong
-        server: asyncio.Server = site._server  # type: ignore[assignment]  # noqa: SLF001 -- aiohttp shows its sockets nowhere else
-        self._listening = [each.fileno() for each in server.sockets]
-        for descriptor in self._listening:
-            forks.close_in_children(descriptor)
         self._runner = runner
         self._port = runner.addresses[0][1]
 
@@ -95,8 +87,6 @@ class HttpServer:
         """Accept no more requests, give those in progress `STOP_SECONDS` to end, close."""
         if self._runner is not None:
             runner, self._runner = self._runner, None
-            for descriptor in self._listening:
-                forks.closed(descriptor)
             await runner.cleanup()
 
     def _cannot_listen(self, wrong: OSError) -> str:

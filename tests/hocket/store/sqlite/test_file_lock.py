@@ -12,10 +12,10 @@ from hocket.store.sqlite.file_lock import FileLock
 def test_a_full_disk_is_one_sentence_and_leaves_no_lock(tmp_path: Path) -> None:
     """The descriptor is closed again, so that the same process can start anew when there is room."""
     (tmp_path / "x.db.lock").symlink_to("/dev/full")
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     with pytest.raises(ConfigError, match=r"x.db.lock cannot be written \(No space left on device\): free some space"):
         FileLock(tmp_path / "x.db").acquire()
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
     (tmp_path / "x.db.lock").unlink()
     lock = FileLock(tmp_path / "x.db")
     lock.acquire()

@@ -10,7 +10,6 @@ from aiormq.connection import Connection as ClientConnection
 from aiormq.connection import FrameReceiver
 from yarl import URL
 
-from hocket import forks
 from hocket.broker.rabbitmq.protocol.frame_reader import FrameReader
 from hocket.broker.rabbitmq.protocol.write_queue import WriteQueue
 
@@ -24,23 +23,13 @@ class _TappedClientConnection(ClientConnection):
 
     async def _Connection__reader(self, frame_receiver: FrameReceiver) -> None:  # noqa: N802 -- the client's private name
         read = super()._Connection__reader  # type: ignore[misc]  # typed as absent because it is private
-        descriptor = _descriptor_of(frame_receiver.reader)
-        forks.close_in_children(descriptor)  # the broker would not notice that this process was killed
-        try:
-            await read(FrameReader(frame_receiver.reader, self._tap_of, self._on_data))
-        finally:
-            forks.closed(descriptor)
+        await read(FrameReader(frame_receiver.reader, self._tap_of, self._on_data))
 
     def _tap_of(self, channel: int) -> object:
         return getattr(self.channels.get(channel), "frames", None)
 
     def _on_data(self) -> None:
         self._Connection__last_frame_time = self.loop.time()  # the client's heartbeat check reads this
-
-
-def _descriptor_of(reader: asyncio.StreamReader) -> int:
-    socket = reader._transport.get_extra_info("socket")  # type: ignore[attr-defined]  # noqa: SLF001 -- only there
-    return int(socket.fileno())
 
 
 class _TappedUnderlay(UnderlayConnection):
