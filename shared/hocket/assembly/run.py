@@ -27,7 +27,7 @@ async def run(targets: Sequence[Target], config: Config) -> None:
     """
     terminal = logs.configure(config.log_level, format=config.log_format)
     process_memory.fix_mmap_threshold()
-    log = structlog.get_logger("hocket")
+    log, names = structlog.get_logger("hocket"), [service.name for service, _ in targets]
     assembly = Assembly(config, traces=terminal)
     stop_requested = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -38,7 +38,7 @@ async def run(targets: Sequence[Target], config: Config) -> None:
         if stop_requested.is_set():
             os._exit(SECOND_SIGNAL_STATUS)
         stop_requested.set()
-        log.info("stopping, as a signal asks; a second one ends the process at once")
+        log.info("stopping, as a signal asks; a second one ends the process at once", services=names)
         if not started.is_set():
             this_task.cancel()  # also while a database does not answer
 
@@ -57,7 +57,7 @@ async def run(targets: Sequence[Target], config: Config) -> None:
         failed = ""
     finally:
         await assembly.close()
-    log.info("stopped")
+    log.info("stopped", services=names)
     if failed:
         raise ConfigError(failed)
 

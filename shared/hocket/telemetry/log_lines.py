@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import structlog
 
 from hocket.outcome import Word
-from hocket.telemetry.signals import Ended, Listener, Sent
+from hocket.telemetry.signals import Ended, Listener, Sent, running
 
 #: Lines about failed attempts that one subscription writes in `RETRY_SECONDS`; the next line says how many were not.
 RETRY_LINES = 20
@@ -69,9 +69,11 @@ class LogsListener(Listener):
         about: dict[str, object] = {
             "service": each.service, "subscription": each.subscription, "type": each.type, "event_id": each.event_id,
             "correlation_id": each.correlation_id, "subject": each.subject, "attempt": each.attempt,
-            "outcome": each.word.value, "cause": each.cause, "error": each.error,
+            "outcome": each.word.value, "cause": each.cause, "error": each.error.removesuffix(": "),
             "seconds": round(each.ended - each.began, 6),
         }  # fmt: skip
+        if each.again_at:
+            about["again_in_seconds"] = round(each.again_at - each.ended, 1)
         if self._traces and each.trace:
             about["exception"] = each.trace
         return about
@@ -105,12 +107,12 @@ class LogsListener(Listener):
         if state == "closed":
             if (since := self._opened.pop(key, None)) is not None:
                 lasted = round(self._monotonic() - since, 1)
-                self._log.info("breaker closed again", service=service, breaker=name, after_seconds=lasted)
+                _write(self._log.info, "breaker closed again", service=service, breaker=name, after_seconds=lasted)
         elif key not in self._opened:
             self._opened[key] = self._monotonic()
-            self._log.warning("breaker opened: its calls are refused and wait", service=service, breaker=name)
+            _write(self._log.warning, "breaker opened: its calls are refused and wait", service=service, breaker=name)
         else:
-            self._log.debug("breaker changed", service=service, breaker=name, state=state)
+            _write(self._log.debug, "breaker changed", service=service, breaker=name, state=state)
 
     def link(self, service: str, ready: bool, reason: str) -> None:
         """A lost connection is a warning with its reason; when it is back, the line says where and after how long."""
@@ -133,9 +135,18 @@ class LogsListener(Listener):
         """A warning with its details, once in `TROUBLE_SECONDS`; what readiness reports is DEBUG."""
         details = {("about_event" if name == "event" else name): value for name, value in about.items()}
         if what in IN_READINESS:
-            self._log.debug(what, service=service, **details)
+            _write(self._log.debug, what, service=service, **details)
             return
         key = (service, what, *(str(value) for name, value in about.items() if name in {"queue", "source", "task"}))
         missed = self._room(self._troubles, key, 1, TROUBLE_SECONDS)
         if missed is not None:
-            self._log.warning(what, service=service, **details, **missed)
+            _write(self._log.warning, what, service=service, **details, **missed)
+
+
+def _write(level: Callable[..., object], event: str, **about: object) -> None:
+    """A line about the service, not about the delivery in whose run it happens to be noticed."""
+    token = running.set(None)
+    try:
+        level(event, **about)
+    finally:
+        running.reset(token)

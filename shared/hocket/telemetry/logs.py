@@ -75,6 +75,7 @@ def _as_json() -> list[structlog.typing.Processor]:
     return [
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
         structlog.processors.format_exc_info,
+        _in_order,
         structlog.processors.JSONRenderer(ensure_ascii=False, default=repr),
     ]
 
@@ -87,6 +88,12 @@ def _for_a_terminal(out: TextIO) -> list[structlog.typing.Processor]:
             colors=colours, exception_formatter=structlog.dev.plain_traceback, sort_keys=False, pad_event_to=0
         ),
     ]
+
+
+def _in_order(_: object, __: str, line: Line) -> Line:
+    """When, how serious and what come first: a person reads a line from its beginning."""
+    first = {name: line[name] for name in ("time", "level", "event") if name in line}
+    return {**first, **line}
 
 
 def of_the_delivery(_: object, __: str, line: Line) -> Line:

@@ -40,6 +40,7 @@ class Ended(NamedTuple):
     error: str = ""
     trace: str = ""
     subject: str = ""
+    again_at: float = 0.0  # when the next attempt is due; 0 where none is
 
 
 class Sent(NamedTuple):

@@ -1,7 +1,9 @@
 """The lines of the kit's own moments: what is said, how loud, and how often."""
 
+import json
 import logging
 from collections.abc import Iterator
+from io import StringIO
 from typing import Any
 
 import pytest
@@ -10,7 +12,8 @@ from structlog.testing import capture_logs
 
 from hocket.outcome import Word
 from hocket.telemetry.log_lines import RETRY_LINES, RETRY_SECONDS, TROUBLE_SECONDS, LogsListener
-from hocket.telemetry.signals import Ended, Sent
+from hocket.telemetry.logs import configure
+from hocket.telemetry.signals import Ended, Processing, Sent, Signals
 
 
 class Clock:
@@ -42,7 +45,7 @@ def ended(word: Word, subscription: str = "payments.charge") -> Ended:
     """An attempt that failed."""
     return Ended(
         "payments", subscription, "order.placed", "1", "flow", 2, word, 1.0, 2.5, 0.5, "CardDeclined",
-        "CardDeclined: no", "Traceback", "order/4711",
+        "CardDeclined: no", "Traceback", "order/4711", 6.5 if word is Word.RETRY else 0.0,
     )  # fmt: skip
 
 
@@ -56,7 +59,7 @@ def test_a_dead_letter_and_a_failed_attempt_are_warnings(lines: list[Any], clock
         "error": "CardDeclined: no", "seconds": 1.5,
     }  # fmt: skip
     assert lines == [
-        {"event": "attempt failed", "outcome": "retry", **about},
+        {"event": "attempt failed", "outcome": "retry", "again_in_seconds": 4.0, **about},
         {"event": "dead letter", "outcome": "dead", **about},
     ]
 
@@ -126,3 +129,20 @@ def test_link_readiness_and_refusals(lines: list[Any], clock: Clock) -> None:
         ("info", "ready"), ("error", "not published"),
     ]  # fmt: skip
     assert (lines[1]["broker"], lines[1]["after_seconds"]) == ("rabbit:5672", 5)
+
+
+def test_a_line_about_the_service_is_not_about_the_delivery_that_was_under_way(clock: Clock) -> None:
+    """A breaker opens during some run; its line does not say that run's event."""
+    out, root = StringIO(), logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    configure("INFO", out, "json")
+    root.handlers[:], root.level = handlers, level
+    log = LogsListener(monotonic=clock)
+    with Signals().around(Processing("payments", "payments.charge", "order.placed", "1", "flow", 2, "")):
+        log.breaker("payments", "card-api", "open")
+        log.trouble("payments", "a lease expired")
+        structlog.get_logger("team").warning("mine")
+    breaker, trouble, mine = (json.loads(line) for line in out.getvalue().splitlines())
+    assert list(breaker) == ["time", "level", "event", "service", "breaker"]
+    assert list(trouble) == ["time", "level", "event", "service"]
+    assert mine["event_id"] == "1"

@@ -87,6 +87,7 @@ def ended_of(arrival: Arrival) -> Ended | None:
         getattr(arrival.outcome, "error", ""),
         getattr(arrival.outcome, "trace", ""),
         envelope.subject if envelope else "",
+        arrival.outcome.at.timestamp() if isinstance(arrival.outcome, Again) else 0.0,
     )
 
 
