@@ -97,6 +97,13 @@ class Link(NamedTuple):
     where: str = ""
 
 
+class Depth(NamedTuple):
+    """What waits in a queue, and who takes from it."""
+
+    messages: int
+    consumers: int
+
+
 Deliver = Callable[[Delivery], None]
 
 
@@ -179,6 +186,13 @@ class Administering(LinkStatus, Protocol):
 
         Raises `ConfigError` where an object exists with other arguments (406); it names the object, both values and
         how to resolve it.
+        """
+        ...
+
+    async def depth(self, queue: str) -> Depth | None:
+        """What waits in a queue; None where there is no such queue. Declares nothing.
+
+        Raises `TransportError` where the broker does not answer, or refuses.
         """
         ...
 

@@ -43,6 +43,7 @@ from hocket.telemetry.signals import Signals
 from hocket.worker import resource
 from hocket.worker.health_watch import HealthWatch
 from hocket.worker.lease import hold_lease
+from hocket.worker.removed_queues import RemovedQueues
 from hocket.worker.reporter import Reporter
 from hocket.worker.retention import RetentionSweeper
 from hocket.worker.store_opening import StoreOpening
@@ -152,6 +153,9 @@ class Worker:
             self.runtime.tasks.spawn(f"read {reader.source}", reader.run())
         self._started = True
         self.runtime.tasks.spawn("report", self.reporter.run())
+        declared = self.service.declarations
+        if own := {*declared.subscriptions, *declared.former_queues}:
+            self.runtime.tasks.spawn("removed", RemovedQueues(self.runtime, own).run())
 
     async def stop(self, seconds: float | None = None) -> None:
         """Finish or give back the deliveries in progress, publish what is due, close; each step has a time limit.

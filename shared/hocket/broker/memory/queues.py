@@ -48,6 +48,11 @@ class WorkQueue:
         self.held: list[Stored] = []
         self.unacked: dict[int, Stored] = {}
 
+    @property
+    def consumers(self) -> int:
+        """How many consume it."""
+        return len(self._consumers)
+
     def attach(self, consumer: QueueConsumer, offset: int | None) -> None:
         """Add a consumer; `offset` is for streams."""
         del offset

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from hocket.broker.memory.broker import Batch, MemoryBroker, delivery
 from hocket.broker.memory.queues import Stored, WorkQueue
-from hocket.broker.port import Consumer, Deliver, Handle, Link, Message, Published, Verdict
+from hocket.broker.port import Consumer, Deliver, Depth, Handle, Link, Message, Published, Verdict
 from hocket.broker.topology import Topology
 from hocket.errors import HocketError, TransportError
 
@@ -183,6 +183,13 @@ class MemoryTransport:
         if self._closed:
             raise TransportError(f"the transport of {self._name} was closed")
         self._broker.declare(topology)
+
+    async def depth(self, queue: str) -> Depth | None:
+        """What waits in a queue; None where there is no such queue."""
+        found = self._broker.find(queue)
+        if isinstance(found, WorkQueue):
+            return Depth(len(found.ready), found.consumers)
+        return None if found is None else Depth(len(found.content()), 0)
 
     async def consume(self, queue: str, *, prefetch: int, deliver: Deliver, offset: int | None = None) -> Consumer:
         """Consume as soon as connected."""
