@@ -57,7 +57,7 @@ async def perform(place: Place, found: Broker, plan: Plan, sabotage: str, told: 
         async with staged(place, found, sabotage) as (stage, world):
             status = await tell(place, found, plan, stage, world, told)
             if os.environ.get("STAY") != "0":
-                await stay(place, stage)
+                await stay(place, found, stage)
     except asyncio.CancelledError:
         if not asked:
             raise

@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+import shlex
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from deploy.auditor.evidence import Places, Unreadable, read
@@ -63,7 +65,7 @@ async def tell(place: Place, broker: Broker, plan: Plan, stage: Stage, world: Wo
     return status or (MISSED if told.missed else 0)
 
 
-async def stay(place: Place, stage: Stage) -> None:
+async def stay(place: Place, broker: Broker, stage: Stage) -> None:
     """Say where to look, and stay until somebody ends it."""
     tracer, desk, orders = place.url("tracer"), place.url("deadletters"), place.url("orders")
     order = '{"customer":"You","email":"you@example.com","card":"declined-1","sku":"sku-1","quantity":1,'
@@ -73,14 +75,27 @@ async def stay(place: Place, stage: Stage) -> None:
     plain(f"  orders  {orders}/orders")
     plain()
     plain("Three things to try:")
-    plain(f"  1. Open {tracer}/flows and look at a flow that failed: what each service did, and what was undone.")
+    plain(f"  1. Open {tracer}/flows?state=compensated and look at one: what each service did, and what was undone.")
     plain(f"  2. Open {desk}/letters and read one of the mails that died and was replayed.")
     plain("  3. Place an order that will be declined, then look at order/ID in the tracer:")
     plain(f"     curl -X POST {orders}/orders -d '{order}\"total_cents\":1200}}'")
     plain(f"     {tracer}/subjects/order/ID")
     plain()
+    if broker.memory:
+        plain("A service of your own cannot join: this broker is memory://, inside one process. Install a RabbitMQ.")
+    else:
+        plain("To run a service of your own beside these, in another shell (the address has the broker's password):")
+        for name, value in outside(broker).items():
+            plain(f"     export {name}={shlex.quote(value)}")
+        plain(f"     {Path(sys.executable).parent}/hocket run shipping:8010")
+    plain()
     plain("It stays until Ctrl-C.")
     await _watch(stage)
+
+
+def outside(broker: Broker) -> dict[str, str]:
+    """The environment of a service that joins the demo: the broker's address; its data goes where it is started."""
+    return {"HOCKET_BROKER_URL": broker.url}
 
 
 async def _act(plan: Plan, stage: Stage, world: World, load: Load, told: Told) -> None:

@@ -1,11 +1,21 @@
 """The kit's settings: the only reader of `HOCKET_…` variables."""
 
 import re
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 from annotated_types import Ge, Gt, Le
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -25,6 +35,14 @@ HTTP_CONNECTIONS = 512
 MOST_DAYS = 36_500
 #: What stands instead of a password.
 HIDDEN = "*****"
+
+#: How the addresses of each setting may begin.
+SCHEMES: Mapping[str, tuple[str, ...]] = {
+    "broker_url": ("amqp://", "amqps://", "memory:"),
+    "database_url": ("sqlite:///", "postgresql://", "postgresql+asyncpg://"),
+    "desk_url": ("http://", "https://"),
+    "management_url": ("http://", "https://", ""),
+}
 
 _KIB, _MIB = 1024, 1024 * 1024
 _NUMBERS: dict[Any, str] = {int: "a whole number", float: "a number"}
@@ -91,6 +109,10 @@ class LimitSettings(_Group):
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(lambda level: str(level).upper())
     ] = _setting("INFO", "level", "least important line that is logged")
+    log_format: Literal["auto", "json", "terminal"] = _setting(
+        "auto", "format",
+        "`json`: one object a line; `terminal`: text with traces; `auto`: text where stderr is a terminal, else JSON",
+    )  # fmt: skip
     max_event_bytes: int = _setting(
         MAX_EVENT_BYTES, "bytes", "largest event that is published; never above the broker's own limit", 1, 512 * _MIB
     )
@@ -316,6 +338,15 @@ class Config(
         self.pseudonyms()
         return self
 
+    @field_validator("broker_url", "database_url", "desk_url", "management_url")
+    @classmethod
+    def _scheme_is_known(cls, value: str, info: ValidationInfo) -> str:
+        """An address begins as one that a driver knows; the driver checks the rest of it."""
+        known = SCHEMES[info.field_name or ""]
+        if not value.lower().startswith(known):
+            raise ValueError(f"begin it with {' or '.join(filter(None, known))}")
+        return value
+
     @classmethod
     def read(cls) -> "Config":
         """The settings of this process; `ConfigError` names each invalid variable, its value and what is allowed."""
@@ -329,7 +360,9 @@ class Config(
                     continue
                 name = str(each["loc"][0]).lower()
                 value = masked(name, str(each["input"]))
-                sentences.append(f"{PREFIX}{name.upper()} is {value!r}: write {allowed(cls.model_fields[name])}")
+                own = each["msg"].removeprefix("Value error, ") if each["type"] == "value_error" else ""
+                write = own or f"write {allowed(cls.model_fields[name])}"
+                sentences.append(f"{PREFIX}{name.upper()} is {value!r}: {write}")
             raise ConfigError("; ".join(sentences)) from None  # the cause quotes values
 
     def retention(self) -> Retention:

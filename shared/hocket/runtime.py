@@ -6,7 +6,7 @@ global: whoever starts services enters `here`; tasks started inside inherit it, 
 
 import random
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -52,7 +52,8 @@ def here(services: Mapping[str, RunningService]) -> Iterator[None]:
     try:
         yield
     finally:
-        _running.reset(token)
+        with suppress(ValueError):  # entered in one task and left in another: there the variable was never set
+            _running.reset(token)
 
 
 def current(service: str) -> RunningService:

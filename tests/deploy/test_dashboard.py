@@ -72,6 +72,12 @@ class Prometheus:
         values = [float(each["value"][1]) for each in answer["data"]["result"]]
         return [value for value in values if math.isfinite(value)]
 
+    def values(self, label: str, metric: str) -> set[str]:
+        """The values that a label has in the samples of a metric."""
+        answer = call(f"{self.url}/api/v1/label/{label}/values?{urlencode({'match[]': metric})}")
+        assert answer["status"] == "success", answer
+        return set(answer["data"])
+
 
 @pytest.fixture(scope="module")
 def prometheus(shop: Shop, rabbitmq: RabbitNode, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
@@ -150,6 +156,22 @@ def order(number: int, card: str = "4242") -> dict[str, object]:
         "quantity": 1,
         "total_cents": 500 + number,
     }
+
+
+@pytest.mark.rabbitmq
+@pytest.mark.prometheus
+def test_the_drop_down_lists_every_service(shop: Shop, prometheus: Prometheus) -> None:
+    """What Grafana asks for its list of services, as Grafana asks Prometheus: each one that hears or says is there."""
+    [variable] = DASHBOARD["templating"]["list"]
+    found = re.fullmatch(r"label_values\((\w+), (\w+)\)", variable["query"]["query"])
+    assert found
+    metric, label = found.groups()
+    wanted = {part.name for part in parts()}
+    until = time.monotonic() + DATA_SECONDS
+    while (listed := prometheus.values(label, metric)) != wanted:
+        assert time.monotonic() < until, f"listed {listed}"
+        time.sleep(0.5)
+    assert prometheus.ask("count(hocket_link_up == 1)") == [len(wanted)]
 
 
 @pytest.mark.rabbitmq

@@ -214,6 +214,7 @@ class Processes:
         self.post = MemoryTransport(self.broker, "post")
         self.workers: dict[str, Worker] = {}
         self.nacks = Nacks()
+        self.signals = Signals([self.nacks])  # of the services that start from now on
 
     async def start(self, service: Service[Any], config: Config | None = None) -> Worker:
         """Start a process with a new boot id, on the database file of the process before it."""
@@ -222,7 +223,7 @@ class Processes:
             service,
             store=FaultyStore(str(self.folder / f"{service.name}.db"), clock=self.clock, boot=boot, inline=True),
             transport=MemoryTransport(self.broker, service.name),
-            signals=Signals([self.nacks]),
+            signals=self.signals,
             clock=self.clock,
             chance=self.chance,
             boot=boot,

@@ -4,8 +4,7 @@ import os
 
 import pytest
 from annotated_types import Ge, Gt, Le
-from pydantic import AliasChoices, BaseModel, Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import ValidationError
 
 from hocket.assembly.unknown_variables import unknown
 from hocket.config import GROUPS, HIDDEN, MAX_EVENT_BYTES, Config, masked
@@ -137,37 +136,7 @@ def test_a_misspelt_variable_is_named_with_its_nearest_neighbour() -> None:
         "HOCKET_RABBITMQ_PASSWORD": "x", "HOCKET_DESK_SERVICE_HOST": "10.0.0.1", "HOCKET_DESK_SERVICE_PORT_HTTP": "80",
         "HOCKET_DESK_PORT": "tcp://10.0.0.1:80", "HOCKET_DESK_PORT_80_TCP_ADDR": "10.0.0.1",
     }  # fmt: skip
-    assert unknown([], given) == [
+    assert unknown(given) == [
         "HOCKET_BROKR_URL is no setting and changes nothing; did you mean HOCKET_BROKER_URL?",
         "hocket_stop_second is no setting and changes nothing; did you mean HOCKET_STOP_SECONDS?",
     ]
-
-
-class _Cards(BaseModel):
-    url: str = ""
-
-
-class _Orders(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix="HOCKET_ORDERS_", env_nested_delimiter="__")
-
-    limit: int = 1
-    cards: _Cards = _Cards()
-    region: str = Field(default="", validation_alias=AliasChoices("HOCKET_REGION", "REGION"))
-
-
-def test_what_a_service_reads_itself_is_known() -> None:
-    """By prefix, by alias and nested; a misspelt one of the service is named."""
-    given = {
-        "HOCKET_ORDERS_LIMIT": "2",
-        "HOCKET_ORDERS_CARDS__URL": "x",
-        "HOCKET_REGION": "eu",
-        "HOCKET_ORDERS_LIMT": "3",
-    }
-    [sentence] = unknown([_Orders], given)
-    assert sentence.startswith("HOCKET_ORDERS_LIMT is no setting")
-
-
-def test_where_the_services_are_not_known_only_what_is_nearly_a_setting_is_named() -> None:
-    """`hocket dead` does not know what a team's services read."""
-    given = {"HOCKET_ORDERS_LIMIT": "2", "HOCKET_REGION": "eu", "HOCKET_DESK_ULR": "x"}
-    assert unknown(None, given) == ["HOCKET_DESK_ULR is no setting and changes nothing; did you mean HOCKET_DESK_URL?"]

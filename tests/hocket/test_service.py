@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from pydantic import BaseModel
+from pydantic_settings import BaseSettings
 from sqlalchemy import MetaData
 
 from hocket.declarations.names import MAX_QUEUE_BYTES
@@ -49,7 +49,7 @@ class Uses:
     """The service's clients."""
 
 
-class Settings(BaseModel):
+class Settings(BaseSettings):
     """Settings of the service."""
 
     url: str = "http://127.0.0.1"

@@ -4,12 +4,12 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from pydantic import BaseModel
+from pydantic_settings import BaseSettings
 
 from hocket import Breaker, Death, Event, Heard, Reject, Retry, Sensitive, Service, Tx
 
 
-class Settings(BaseModel):
+class Settings(BaseSettings):
     """Settings of the card client."""
 
     cards_url: str = "http://127.0.0.1:8009"

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from hocket.broker.memory import MemoryBroker, MemoryTransport
 from hocket.broker.port import BrokerAdmin, Transport
 from hocket.broker.topology import kit
-from hocket.clock import Clock
+from hocket.clock import Clock, SystemClock
 from hocket.config import Config
 from hocket.errors import ConfigError
 from hocket.service import Service
@@ -67,6 +67,12 @@ def store(name: str, config: Config, clock: Clock, boot: str) -> CrashableStore:
         )
     path = url.removeprefix(SQLITE)
     return SqliteStore(path, clock=clock, boot=boot, transaction_seconds=config.transaction_seconds)
+
+
+def check(config: Config) -> None:
+    """Refuse addresses that no driver takes, without reaching for what is there. Raises `ConfigError`."""
+    transport("settings", config, memory_broker(config))
+    store("settings", config, SystemClock(), "")
 
 
 def outbox_view(target: str, config: Config) -> OutboxView:

@@ -37,7 +37,7 @@ async def hosted(*services: Service[Any], config: Config | None = None) -> Async
     """
     if config is None:
         config = Config.read()
-        for sentence in unknown(each.settings for each in services if each.settings is not None):
+        for sentence in unknown():
             structlog.get_logger("hocket").warning(sentence)
     assembly = Assembly(config)
     try:

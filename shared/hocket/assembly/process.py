@@ -9,8 +9,9 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from hocket import __version__
+from hocket import __version__, forks
 from hocket.assembly import drivers
+from hocket.assembly.announcement import announce
 from hocket.broker.port import Transport
 from hocket.clock import KitClock
 from hocket.config import Config
@@ -23,7 +24,8 @@ from hocket.resilience.supervisor import Supervisor
 from hocket.runtime import here
 from hocket.service import Service
 from hocket.store.port import CrashableStore
-from hocket.telemetry import logs, otel
+from hocket.telemetry import otel
+from hocket.telemetry.log_lines import LogsListener
 from hocket.telemetry.prometheus import PrometheusListener
 from hocket.telemetry.signals import Listener, Signals
 from hocket.worker.http import HttpServer
@@ -51,16 +53,13 @@ def _check_pseudonyms(service: Service[Any], config: Config) -> None:
 class Assembly:
     """The services of one process; each can be started, stopped and (on `memory://`) killed on its own."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, *, traces: bool = False) -> None:
+        """`traces`: the log shows the stack of each failed attempt, for a developer at a terminal."""
         self._config = config
         keep_secret(secrets_of(config))
         self._chance = random.SystemRandom()
-        self._metrics = PrometheusListener(CollectorRegistry())
         self._traces = otel.from_environment(os.environ, __version__)
-        listeners: list[Listener] = [self._metrics, logs.LogsListener()]
-        if self._traces is not None:
-            listeners.append(self._traces)
-        self._signals = Signals(listeners)
+        self._logs = LogsListener(traces=traces)
         self._memory = drivers.memory_broker(config)
         self.parts: dict[str, StartedService] = {}
         self.supervisors: dict[str, Supervisor] = {}  # also of services that have stopped
@@ -68,15 +67,17 @@ class Assembly:
     async def start(self, service: Service[Any], port: int) -> StartedService:
         """Start one service on its port. `DeclarationError` and `ConfigError` say what is wrong."""
         _check_pseudonyms(service, self._config)
+        forks.close_network_in_children(asyncio.get_running_loop())
         clock = KitClock()  # each service its own: each follows its own database
         boot = Ids(clock, self._chance).uuid7()
         store = drivers.store(service.name, self._config, clock, boot)
         transport = drivers.transport(service.name, self._config, self._memory)
+        metrics = PrometheusListener(CollectorRegistry())
         worker = Worker(
             service,
             store=store,
             transport=transport,
-            signals=self._signals,
+            signals=self._signals(metrics),
             clock=clock,
             chance=self._chance,
             boot=boot,
@@ -90,7 +91,7 @@ class Assembly:
             service.mounts,
             worker.health,
             lambda: worker.live,
-            self._metrics.text,
+            metrics.text,
             self._config.http_body_bytes,
             self._config.http_connections,
             self._config.allowed_hosts,
@@ -100,6 +101,7 @@ class Assembly:
         part.stack.enter_context(here({service.name: worker}))
         try:
             await web.start()
+            announce(service, self._config, web.port)
             await worker.start()
         except BaseException:
             await web.stop()
@@ -107,6 +109,13 @@ class Assembly:
             raise
         self.parts[service.name] = part
         return part
+
+    def _signals(self, metrics: PrometheusListener) -> Signals:
+        """Each service has metrics of its own, so that a scraper of several ports counts nothing twice."""
+        listeners: list[Listener] = [metrics, self._logs]
+        if self._traces is not None:
+            listeners.append(self._traces)
+        return Signals(listeners)
 
     async def stop(self, name: str) -> None:
         """Stop one service in an order that loses nothing."""

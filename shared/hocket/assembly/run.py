@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from types import FrameType
 from typing import Any
 
+import structlog
+
 from hocket.assembly import process_memory
 from hocket.assembly.exit_bound import STATUS, ExitBound
 from hocket.assembly.process import Assembly
@@ -24,9 +26,10 @@ async def run(targets: Sequence[Target], config: Config) -> None:
     Whatever a handler does, the process ends within `HOCKET_EXIT_SECONDS` of the signal. `ConfigError` and
     `DeclarationError` say what is wrong, also where the broker refuses something later.
     """
-    logs.configure(config.log_level)
+    terminal = logs.configure(config.log_level, format=config.log_format)
     process_memory.fix_mmap_threshold()
-    assembly = Assembly(config)
+    log, names = structlog.get_logger("hocket"), [service.name for service, _ in targets]
+    assembly = Assembly(config, traces=terminal)
     bound = ExitBound(config.exit_seconds, lambda: _still_running(assembly))
     stop_requested = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -35,6 +38,7 @@ async def run(targets: Sequence[Target], config: Config) -> None:
 
     def stop() -> None:
         stop_requested.set()
+        log.info("stopping, as a signal asks; a second one ends the process at once", services=names)
         if not started.is_set():
             this_task.cancel()  # also while a database does not answer
 
@@ -62,6 +66,7 @@ async def run(targets: Sequence[Target], config: Config) -> None:
         bound.begin()
         await assembly.close()
         bound.stopped()
+    log.info("stopped", services=names)
     if failed:
         raise ConfigError(failed)
 

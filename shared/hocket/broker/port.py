@@ -88,11 +88,23 @@ class Published(NamedTuple):
 
 
 class Link(NamedTuple):
-    """Whether the broker is reachable, if not the reason as a sentence, and since when (monotonic seconds)."""
+    """Whether the broker is reachable, if not the reason as a sentence, and since when (monotonic seconds).
+
+    `untried`: it is not connected yet, and no attempt has failed so far. `where` is the address, without password.
+    """
 
     ready: bool
     reason: str = ""
     since: float = 0.0
+    untried: bool = False
+    where: str = ""
+
+
+class Depth(NamedTuple):
+    """What waits in a queue, and who takes from it."""
+
+    messages: int
+    consumers: int
 
 
 Deliver = Callable[[Delivery], None]
@@ -141,6 +153,10 @@ class LinkStatus(Protocol):
         """Return when all connections are up; raises what a callback of `on_ready` raised."""
         ...
 
+    def on_change(self, call: Callable[[], None]) -> None:
+        """Run `call` after each change of a connection, at once; an alarm or a queue that is down is in `link` only."""
+        ...
+
 
 class Publishing(LinkStatus, Protocol):
     """What the relay needs: send messages and learn how the broker answered."""
@@ -176,12 +192,11 @@ class Administering(LinkStatus, Protocol):
         """
         ...
 
-    async def waiting(self, queue: str) -> int:
-        """How many messages of a queue no consumer has; `TransportError` where there is no such queue or no link."""
-        ...
+    async def depth(self, queue: str) -> Depth | None:
+        """What waits in a queue; None where there is no such queue. Declares nothing.
 
-    async def consumers(self, queue: str) -> int:
-        """How many consumers a queue has, of any process; `TransportError` as for `waiting`."""
+        Raises `TransportError` where the broker does not answer, or refuses.
+        """
         ...
 
 

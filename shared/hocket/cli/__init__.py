@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from hocket import __version__
 from hocket.cli.click_types import Commands
 from hocket.cli.commands import check, dead, outbox, run, say, settings, topology
 from hocket.errors import ConfigError, DeclarationError
@@ -18,8 +19,6 @@ CANNOT = 2
 
 #: Exit status of a command that was interrupted from the keyboard, as in shells: 128 plus the signal's number.
 INTERRUPTED = 130
-#: click takes shell completion requests from the variable of this name; an empty name disables that.
-NO_COMPLETION = ""
 
 
 class _Program(Commands):
@@ -32,9 +31,25 @@ class _Program(Commands):
             ctx.exit(INTERRUPTED)
 
 
+def _version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
+    if asked:
+        click.echo(f"hocket {__version__}")
+        ctx.exit()
+
+
 app = _Program(
     name="hocket",
     help="Run and operate services that coordinate by events on RabbitMQ.",
+    params=[
+        click.Option(
+            ["--version"],
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            callback=_version,
+            help="Print the version and end.",
+        )
+    ],
     commands=[run.run, check.check, topology.topology, outbox.outbox, dead.dead, say.say, settings.settings],
 )
 
@@ -42,7 +57,7 @@ app = _Program(
 def main() -> None:
     """The program `hocket`."""
     try:
-        app(complete_var=NO_COMPLETION)
+        app(prog_name="hocket")
     except (DeclarationError, ConfigError) as error:
         print(f"hocket: {error}", file=sys.stderr)
         sys.exit(CANNOT)

@@ -2,15 +2,17 @@
 
 import importlib
 import sys
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
+from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from hocket.assembly.unknown_variables import unknown
 from hocket.config import Config
+from hocket.declarations.team_settings import refusal
 from hocket.errors import ConfigError
 from hocket.service import Service
 
@@ -48,6 +50,7 @@ def load(module: str) -> Service[Any]:
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
+    found, invalid = None, ""
     try:
         found = importlib.import_module(module)
     except ModuleNotFoundError as error:
@@ -57,6 +60,10 @@ def load(module: str) -> Service[Any]:
         raise ConfigError(
             f"{module} imports {missing}, which is not installed; install it, or correct the import"
         ) from error
+    except (ValidationError, SettingsError) as error:
+        invalid = f"{module} reads settings when it is imported: {refusal(error)}"
+    if invalid:
+        raise ConfigError(invalid)  # outside the handler: the cause quotes values
     services = {id(value): (name, value) for name, value in vars(found).items() if isinstance(value, Service)}
     if len(services) == 1:
         return next(iter(services.values()))[1]
@@ -71,12 +78,11 @@ def load(module: str) -> Service[Any]:
     raise ConfigError(f"{module} has several services ({names}); name the module of one of them")
 
 
-def settings(services: Iterable[Service[Any]] | None = None) -> Config:
+def settings() -> Config:
     """The kit's settings from the environment; `ConfigError` names the variable and what is wrong with it.
 
-    What is no setting is named on stderr; with the services that run, what their own settings read is none of that.
+    What is no setting is named on stderr.
     """
-    models = None if services is None else [each.settings for each in services if each.settings is not None]
-    for sentence in unknown(models):
+    for sentence in unknown():
         click.echo(f"hocket: {sentence}", err=True)
     return Config.read()

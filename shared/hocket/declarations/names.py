@@ -5,10 +5,10 @@ import re
 from collections.abc import Collection
 from typing import TypeGuard
 
-from pydantic import BaseModel
 from sqlalchemy import MetaData
 
 from hocket.broker.topology import RESERVED
+from hocket.declarations.team_settings import check_settings
 from hocket.errors import DeclarationError
 
 #: Longest name of a queue, `SERVICE.HANDLER`, in bytes: it is a routing key too, which AMQP bounds at 255.
@@ -70,8 +70,8 @@ def check_service(name: object, owner: object, settings: object, uses: object, t
         )
     if uses is not None and not callable(uses):
         raise DeclarationError(f"{where}: uses= takes a function that makes an async context manager")
-    if settings is not None and not (isinstance(settings, type) and issubclass(settings, BaseModel)):
-        raise DeclarationError(f"{where}: settings= takes a pydantic model's class, not {settings!r}")
+    if settings is not None:
+        check_settings(where, settings)
     if settings is not None and uses is None:
         raise DeclarationError(f"{where}: settings= is passed to uses=, which is missing; give both")
     if tables is not None and not isinstance(tables, MetaData):

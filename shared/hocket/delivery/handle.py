@@ -205,6 +205,8 @@ class Handling:
             envelope.correlation_id,
             arrival.attempt,
             traceparent if isinstance(traceparent, str) else envelope.traceparent,
+            envelope.causation_id,
+            envelope.subject,
         )
         with self.runtime.signals.around(run) as arrival.attempt_traceparent:
             team_run = TeamRun(queue, self.runtime.tasks.leave)

@@ -139,7 +139,7 @@ class LogCheck:
 
     async def _end(self) -> int:
         """The offset behind the last message of the log."""
-        if not await self.runtime.transport.waiting(LOG):
+        if not await self._waiting(LOG):
             return 0
         last, changed = -1, asyncio.Event()
 
@@ -259,6 +259,13 @@ class LogCheck:
             self._gap = self._next if self._gap is None else self._gap
             self._resume = self._window + WINDOW_SECONDS
 
+    async def _waiting(self, queue: str) -> int:
+        """How many messages of a queue no consumer has; `TransportError` where there is no such queue."""
+        depth = await self.runtime.transport.depth(queue)
+        if depth is None:
+            raise TransportError(f"queue {queue} does not exist")
+        return depth.messages
+
     async def _unknown(self, events: Sequence[_Waiting]) -> list[_Waiting]:
         rows = await self.runtime.store.inbox([each.arrival.key for each in events])
         return [each for each in events if each.arrival.key not in rows and each.arrival.key not in self._buried]
@@ -270,7 +277,7 @@ class LogCheck:
             queue = each.arrival.subscription.queue
             if queue not in empty:
                 try:
-                    empty[queue] = not await self.runtime.transport.waiting(queue)
+                    empty[queue] = not await self._waiting(queue)
                 except TransportError:
                     if not self.runtime.transport.link().ready:
                         raise

@@ -61,7 +61,7 @@ class StreamReader:
     blocking: BlockingCalls
     use: Any = None
     consumer: Consumer | None = None
-    reason: str = ""
+    reason: str = ""  # why it does not read, "" while it does
     missed: int = 0
     _buffer: deque[Delivery] = field(default_factory=deque)
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
@@ -254,10 +254,12 @@ class StreamReader:
         async def limited() -> None:
             async with asyncio.timeout(READ_SECONDS):
                 await work()
+            self.reason = ""
 
         def failed(error: BaseException) -> None:
             if isinstance(error, Fenced) or self.runtime.tasks.cancelling():
                 raise error
+            self.reason = f"the reader of {QUEUES[self.source]} fails and tries again: {type(error).__name__}"
             self.runtime.trouble("a reader failed", source=self.source, error=repr(error))
 
         # A reader may raise anything, also SystemExit and a CancelledError of its own; the batch is read again.

@@ -1,61 +1,120 @@
-"""Logs: one JSON object per line on stderr.
+"""Logs of a process: JSON lines on stderr in a container, readable text with traces at a terminal.
 
-A handled event is logged at DEBUG only. Every line is masked, whoever logs it (RULES 18.1).
+Every line that is written while a handler runs, by whatever logger, says of which delivery it is (`DELIVERY`). Every
+line is masked, whoever logs it (RULES 18.1). The lines of the kit's own moments are in `log_lines`.
 """
 
 import logging
+import os
 import sys
-from collections.abc import Sequence
-from typing import TextIO
+from collections.abc import MutableMapping
+from typing import Any, Literal, TextIO
 
 import structlog
 
 from hocket.masking.mask import Mask, mask_in_hand
-from hocket.outcome import Word
-from hocket.telemetry.signals import Ended, Listener, Sent
+from hocket.telemetry.signals import running
+
+Format = Literal["auto", "json", "terminal"]
 
 #: Fields of a line that are never a team's text.
 _PLAIN = frozenset({"time", "level"})
-#: Libraries that log too much, and their lowest level. What the RabbitMQ client logs about its connection, tracebacks
-#: included, is one line of ours: "link to the broker is down".
+#: Libraries that log too much, and their lowest level. What the RabbitMQ client says about its connection, tracebacks
+#: included, is one line of ours, "link to the broker is down"; what the pool of PostgreSQL's driver says about a lost
+#: connection is "not ready".
 _QUIET = {
     "aiormq": logging.ERROR,
     "aiormq.connection": logging.CRITICAL,
     "aio_pika": logging.ERROR,
     "aiosqlite": logging.WARNING,
+    "sqlalchemy.pool": logging.CRITICAL,
     "urllib3": logging.ERROR,
 }
 
+#: What a line says of the delivery in whose handler it was written, in this order.
+DELIVERY = ("service", "subscription", "type", "event_id", "correlation_id", "causation_id", "subject", "attempt")
+#: Stands before a field of the caller that has the name of one of these.
+OWN = "own_"
 
-def configure(level: str, stream: TextIO | None = None) -> None:
-    """Send all logs of this process, also those of libraries, to `stream` (stderr) as JSON lines."""
+Line = MutableMapping[str, Any]
+
+
+def configure(level: str, stream: TextIO | None = None, format: Format = "auto") -> bool:
+    """Send all logs of this process, also those of libraries, to `stream` (stderr); whether they are for a terminal.
+
+    "json" writes one object a line, "terminal" text with traces, "auto" text where the stream is a terminal.
+    """
+    out = stream or sys.stderr
     number = logging.getLevelNamesMapping()[level.upper()]
+    terminal = format == "terminal" or (format == "auto" and out.isatty())
     before: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+        of_the_delivery,
     ]
-    render: list[structlog.typing.Processor] = [
-        structlog.processors.format_exc_info,
-        hide_sensitive,
-        structlog.processors.JSONRenderer(ensure_ascii=False),
-    ]
+    render = _for_a_terminal(out) if terminal else _as_json()
     structlog.configure(
         processors=[*before, *render],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.WriteLoggerFactory(stream or sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(out),
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(stream or sys.stderr)
+    handler = logging.StreamHandler(out)
+    named: list[structlog.typing.Processor] = [structlog.stdlib.add_logger_name, structlog.stdlib.ExtraAdder()]
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render], foreign_pre_chain=before
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],
+            foreign_pre_chain=[*named, *before],
         )
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(number)
     quiet(number)
+    return terminal
+
+
+def _as_json() -> list[structlog.typing.Processor]:
+    return [
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+        structlog.processors.format_exc_info,
+        hide_sensitive,
+        _in_order,
+        structlog.processors.JSONRenderer(ensure_ascii=False, default=repr),
+    ]
+
+
+def _for_a_terminal(out: TextIO) -> list[structlog.typing.Processor]:
+    colours = out.isatty() and not os.environ.get("NO_COLOR")
+    return [
+        structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False, key="timestamp"),
+        structlog.processors.format_exc_info,
+        hide_sensitive,
+        structlog.dev.ConsoleRenderer(
+            colors=colours, exception_formatter=structlog.dev.plain_traceback, sort_keys=False, pad_event_to=0
+        ),
+    ]
+
+
+def _in_order(_: object, __: str, line: Line) -> Line:
+    """When, how serious and what come first: a person reads a line from its beginning."""
+    first = {name: line[name] for name in ("time", "level", "event") if name in line}
+    return {**first, **line}
+
+
+def of_the_delivery(_: object, __: str, line: Line) -> Line:
+    """Say of which delivery a line is that was written while its handler ran; the caller's own fields are kept."""
+    run = running.get()
+    if run is None:
+        return line
+    for name in DELIVERY:
+        value = getattr(run, name)
+        if value == "":
+            continue
+        if line.get(name, value) != value:
+            line[OWN + name] = line[name]
+        line[name] = value
+    return line
 
 
 def hide_sensitive(logger: object, method: str, line: structlog.typing.EventDict) -> structlog.typing.EventDict:
@@ -81,64 +140,3 @@ def quiet(level: int = logging.WARNING) -> None:
     """Set the lowest levels of noisy libraries; of use also where the application configures logging itself."""
     for name, least in _QUIET.items():
         logging.getLogger(name).setLevel(max(level, least))
-
-
-class LogsListener(Listener):
-    """Logs dead letters, refused outbox rows, troubles, breaker changes and the connection to the broker."""
-
-    def __init__(self) -> None:
-        self._log = structlog.get_logger("hocket")
-        self._failed_listeners: set[str] = set()
-
-    def attempts(self, ended: Sequence[Ended]) -> None:
-        """A dead letter is a warning; every other attempt is DEBUG."""
-        log = self._log.bind()
-        every = log.is_enabled_for(logging.DEBUG)
-        for each in ended:
-            dead = each.word is Word.DEAD
-            if not dead and not every:
-                continue
-            (log.warning if dead else log.debug)(
-                "dead letter" if dead else "attempt ended",
-                service=each.service,
-                subscription=each.subscription,
-                type=each.type,
-                event_id=each.event_id,
-                correlation_id=each.correlation_id,
-                attempt=each.attempt,
-                outcome=each.word.value,
-                cause=each.cause,
-                seconds=round(each.ended - each.began, 6),
-            )
-
-    def published(self, sent: Sequence[Sent]) -> None:
-        """A message that the broker refuses for good is an error; one that it did not confirm this time is DEBUG."""
-        for each in sent:
-            if each.verdict != "confirmed":
-                say = self._log.error if each.verdict == "refused" else self._log.debug
-                say("not published", service=each.service, kind=each.kind, type=each.type, verdict=each.verdict)
-
-    def breaker(self, service: str, name: str, state: str) -> None:
-        """An open breaker is a warning."""
-        say = self._log.warning if state == "open" else self._log.info
-        say("breaker changed", service=service, breaker=name, state=state)
-
-    def link(self, service: str, ready: bool, reason: str) -> None:
-        """A lost connection is a warning."""
-        if ready:
-            self._log.info("link to the broker is up", service=service)
-        else:
-            self._log.warning("link to the broker is down", service=service, reason=reason)
-
-    def trouble(self, service: str, what: str, **about: str | int | float) -> None:
-        """A warning with its details."""
-        details = {("about_event" if name == "event" else name): value for name, value in about.items()}
-        self._log.warning(what, service=service, **details)
-
-    def listener_failed(self, listener: str, moment: str, cause: str) -> None:
-        """An error with its class, once for each listener; the metric counts."""
-        if listener not in self._failed_listeners:
-            self._failed_listeners.add(listener)
-            self._log.error(
-                "a listener raised an error; the service goes on", listener=listener, moment=moment, cause=cause
-            )

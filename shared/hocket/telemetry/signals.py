@@ -5,7 +5,8 @@
 | `attempts` | a group of attempts was committed, or settled without a commit |
 | `published` | the broker answered for a group of outbox rows |
 | `breaker` | a breaker changed its state |
-| `link` | the connection to the broker was made or lost |
+| `link` | the connection to the broker was made or lost, or is lost for another reason |
+| `readiness` | the service became ready, or is not ready for a reason of its own |
 | `sampled` | once a second: what waits |
 | `trouble` | a fault was recovered from, or something was given up |
 | `listener_failed` | a listener has raised an error |
@@ -14,8 +15,10 @@
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
+from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
+from types import TracebackType
 from typing import NamedTuple
 
 from hocket.outcome import Word
@@ -36,6 +39,9 @@ class Ended(NamedTuple):
     said_at: float  # the event's time; `ended - said_at` is its age
     cause: str = ""
     error: str = ""
+    trace: str = ""
+    subject: str = ""
+    again_in: float | None = None  # seconds until the next attempt; None where there is none
 
 
 class Sent(NamedTuple):
@@ -72,6 +78,8 @@ class Processing(NamedTuple):
     correlation_id: str
     attempt: int
     traceparent: str  # of the publish span, else of the flow, else ""
+    causation_id: str = ""
+    subject: str = ""
 
 
 class Saying(NamedTuple):
@@ -83,6 +91,10 @@ class Saying(NamedTuple):
     correlation_id: str
     routing_key: str
     traceparent: str  # of the flow so far, else ""
+
+
+#: The run of a handler that this code is part of; None outside of one.
+running: ContextVar[Processing | None] = ContextVar("hocket_running_handler", default=None)
 
 
 class Listener:
@@ -101,7 +113,13 @@ class Listener:
         """A breaker is now closed, half-open or open."""
 
     def link(self, service: str, ready: bool, reason: str) -> None:
-        """The connection to the broker was made or lost."""
+        """The connection to the broker was made, or lost for this reason; it is "" while no attempt has failed yet.
+
+        Where it was made, `reason` is the address, without password.
+        """
+
+    def readiness(self, service: str, reason: str) -> None:
+        """The service became ready (""), or is not ready for this reason; reasons of the link come by `link`."""
 
     def sampled(self, sample: Sample) -> None:
         """Once a second."""
@@ -152,6 +170,10 @@ class Signals(Listener):
         """The connection to the broker was made or lost."""
         self._each("link", lambda listener: listener.link(service, ready, reason))
 
+    def readiness(self, service: str, reason: str) -> None:
+        """The service became ready, or is not ready for this reason."""
+        self._each("readiness", lambda listener: listener.readiness(service, reason))
+
     def sampled(self, sample: Sample) -> None:
         """Once a second."""
         self._each("sampled", lambda listener: listener.sampled(sample))
@@ -161,8 +183,11 @@ class Signals(Listener):
         self._each("trouble", lambda listener: listener.trouble(service, what, **about))
 
     def around(self, run: Processing) -> AbstractContextManager[str]:
-        """The contexts of all listeners around one run. It yields the first traceparent that one of them gives."""
-        return self._all_around(run) if self._around else nullcontext("")
+        """The contexts of all listeners around one run; within, `running` is this run.
+
+        It yields the first traceparent that a listener gives.
+        """
+        return _Within(run, self._all_around(run) if self._around else None)
 
     @contextmanager
     def _all_around(self, run: Processing) -> Iterator[str]:
@@ -215,6 +240,34 @@ class Signals(Listener):
         for listener in self._listeners:
             with suppress(Exception):
                 listener.listener_failed(type(failed).__name__, moment, type(error).__name__)
+
+
+class _Within(AbstractContextManager[str]):
+    """One run of a handler: `running` is set, and the listeners' contexts are entered."""
+
+    __slots__ = ("_inner", "_run", "_token")
+
+    def __init__(self, run: Processing, inner: AbstractContextManager[str] | None) -> None:
+        self._run = run
+        self._inner = inner
+        self._token: Token[Processing | None] | None = None
+
+    def __enter__(self) -> str:
+        self._token = running.set(self._run)
+        try:
+            return "" if self._inner is None else self._inner.__enter__()
+        except BaseException:
+            running.reset(self._token)
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        try:
+            return None if self._inner is None else self._inner.__exit__(kind, error, trace)
+        finally:
+            assert self._token is not None
+            running.reset(self._token)
 
 
 class Tracing(Listener):

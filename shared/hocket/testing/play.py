@@ -27,6 +27,7 @@ from hocket.runtime import here
 from hocket.service import Service
 from hocket.store.sqlite.store import SqliteStore
 from hocket.telemetry.signals import Listener, Signals
+from hocket.testing.failures import Failed, Failures
 from hocket.testing.virtual_time import virtual_time
 from hocket.worker.worker import Worker
 
@@ -47,11 +48,22 @@ OPEN_STATES = frozenset({"undoing", "unsure"})
 class Play:
     """Running services, and what can be observed of them from outside."""
 
-    def __init__(self, broker: MemoryBroker, workers: Sequence[Worker], clock: Clock, ids: Ids) -> None:
+    def __init__(
+        self,
+        broker: MemoryBroker,
+        workers: Sequence[Worker],
+        clock: Clock,
+        ids: Ids,
+        failures: Failures,
+        *,
+        raise_failures: bool,
+    ) -> None:
         self.broker = broker
         self.workers = {worker.service.name: worker for worker in workers}
         self._clock = clock
         self._ids = ids
+        self._failures = failures
+        self._raise_failures = raise_failures
         self._transport = MemoryTransport(broker, "play")
         self._models: dict[EventName, type[Event]] = {}
         for worker in workers:
@@ -72,6 +84,11 @@ class Play:
     def dead(self) -> Sequence[str]:
         """The subscriptions with dead letters, one entry for each letter."""
         return [each.routing_key for each in self.broker.messages(DEAD)]
+
+    @property
+    def failed(self) -> Sequence[Failed]:
+        """The attempts that failed, oldest first: which, with what error, and the stack; printed, they read as text."""
+        return tuple(self._failures.found)
 
     @property
     def zombies(self) -> Sequence[str]:
@@ -111,7 +128,8 @@ class Play:
     async def quiet(self) -> None:
         """Wait until everything that is due now is done. What is due later keeps waiting.
 
-        Raises `HocketError` that names what is still busy after `QUIET_SECONDS`, or the task of the kit that failed.
+        Raises `HocketError` that names what is still busy after `QUIET_SECONDS`, or the task of the kit that failed;
+        with `raise_failures`, also for an attempt that failed.
         """
         loop = asyncio.get_running_loop()
         end = loop.time() + QUIET_SECONDS
@@ -121,6 +139,8 @@ class Play:
                     f"still busy after {QUIET_SECONDS:.0f} s: {', '.join(self._busy())}; end what runs there"
                 )
             await asyncio.sleep(CHECK_SECONDS)
+        if self._raise_failures and self._failures.found:
+            raise HocketError(self._failures.text())
 
     async def advance(self, by: timedelta, /) -> None:
         """Let this much time pass, and wait until everything that became due is done."""
@@ -160,16 +180,23 @@ class Play:
 
 
 @asynccontextmanager
-async def play(*services: Service[Any], seed: int = 0, listeners: Sequence[Listener] = ()) -> AsyncIterator[Play]:
-    """Run services under virtual time. The same seed and the same calls give the same run."""
+async def play(
+    *services: Service[Any], seed: int = 0, listeners: Sequence[Listener] = (), raise_failures: bool = False
+) -> AsyncIterator[Play]:
+    """Run services under virtual time. The same seed and the same calls give the same run.
+
+    Where the test fails, its error lists the attempts that failed, with their stacks. With `raise_failures`, `quiet`
+    raises `HocketError` with that list as soon as an attempt has failed, for a test in which none may.
+    """
     async with AsyncExitStack() as stack:
         clock = stack.enter_context(virtual_time())
         chance = random.Random(seed)
         ids = Ids(clock, chance)
         broker = MemoryBroker(clock=clock)
-        signals = Signals(listeners)
+        failures = Failures()
+        signals = Signals([failures, *listeners])
         workers = [_worker(service, broker, signals, clock, chance, ids) for service in services]
-        running = Play(broker, workers, clock, ids)
+        running = Play(broker, workers, clock, ids, failures, raise_failures=raise_failures)
         await running.open()
         stack.push_async_callback(running.close)
         stack.enter_context(here({worker.service.name: worker for worker in workers}))
@@ -177,7 +204,8 @@ async def play(*services: Service[Any], seed: int = 0, listeners: Sequence[Liste
             await worker.start()
             stack.push_async_callback(worker.stop)
         await running.quiet()
-        yield running
+        with failures.told():
+            yield running
 
 
 def _worker(

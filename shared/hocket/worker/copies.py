@@ -45,7 +45,8 @@ class CopyWatch:
 
     async def _others(self, queue: str) -> bool:
         try:
-            return await self.runtime.transport.consumers(queue) > 1
+            depth = await self.runtime.transport.depth(queue)
+            return depth is not None and depth.consumers > 1
         except TransportError:
             return False
 

@@ -11,6 +11,7 @@ from hocket.errors import StoreError
 from hocket.resilience.retrying import until_done
 from hocket.retry import Backoff
 from hocket.runtime import Runtime
+from hocket.worker.database_owner import claim
 
 Step = Callable[[], Awaitable[None]]
 #: Waits before a store that did not answer at the start is tried again.
@@ -41,6 +42,7 @@ class StoreOpening:
         try:
             await self.runtime.store.open(self.tables)
             try:
+                await claim(self.runtime.store, self.runtime.service)
                 await begin()
             except StoreError:
                 await self.runtime.store.close()

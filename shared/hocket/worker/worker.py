@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from types import MappingProxyType
 from typing import Any
 
@@ -25,8 +25,7 @@ from hocket.delivery.runner import Pipeline, SubscriptionRunner
 from hocket.delivery.settle import settle
 from hocket.envelope.ids import Ids
 from hocket.errors import TransportError
-from hocket.masking.mask import ALWAYS, keep_secret
-from hocket.masking.values import secrets_of
+from hocket.masking.mask import ALWAYS
 from hocket.observe import Observer
 from hocket.outbox.backlog import Backlog
 from hocket.outbox.builder import OutboxBuilder
@@ -44,9 +43,12 @@ from hocket.store.records import OutboxRow
 from hocket.streams.log_check import LogCheck
 from hocket.streams.reader import StreamReader
 from hocket.telemetry.signals import Signals
+from hocket.worker import resource
 from hocket.worker.clock_watch import ClockWatch
 from hocket.worker.copies import CopyWatch
+from hocket.worker.health_watch import HealthWatch
 from hocket.worker.lease import hold_lease
+from hocket.worker.removed_queues import RemovedQueues
 from hocket.worker.reporter import Reporter
 from hocket.worker.retention import RetentionSweeper
 from hocket.worker.store_opening import StoreOpening
@@ -106,6 +108,7 @@ class Worker:
         self.log_check = LogCheck(runtime, self.runners, lambda: self._topology().again())
         self.opening = StoreOpening(runtime, service.tables)
         self.copies = CopyWatch(runtime, self.runners)
+        self.watch = HealthWatch(runtime, self._reasons)
         self._uses = AsyncExitStack()
         self._started = False
         self._starting: asyncio.Task[None] | None = None
@@ -124,6 +127,7 @@ class Worker:
         `DeclarationError` and `ConfigError` say what is wrong before anything runs.
         """
         self.service.complete()
+        self.runtime.tasks.spawn("watch", self.watch.run())
         try:
             late = await self.opening.start(self._begin, self._work)
             self._starting = late or self._starting
@@ -138,7 +142,7 @@ class Worker:
         await self.backlog.start()
 
     async def _work(self) -> None:
-        use = await self._uses.enter_async_context(_resource(self.service))
+        use = await resource.made(self.service, self._uses)
         self.handling.use = self.outside_transactions.use = use
         for reader in self.readers:
             reader.use = use
@@ -174,6 +178,9 @@ class Worker:
             self.runtime.tasks.spawn("log check", self.log_check.run())
         self.runtime.tasks.spawn("copies", self.copies.run())
         self.runtime.tasks.spawn("report", self.reporter.run())
+        declared = self.service.declarations
+        if own := {*declared.subscriptions, *declared.former_queues}:
+            self.runtime.tasks.spawn("removed", RemovedQueues(self.runtime, own).run())
 
     async def stop(self, seconds: float | None = None) -> None:
         """Finish or give back the deliveries in progress, publish what is due, close; each step has a time limit.
@@ -236,16 +243,21 @@ class Worker:
 
     def health(self) -> list[str]:
         """Why the service is not ready, one sentence a reason; an empty list means that it is ready."""
+        link = self.runtime.transport.link()
+        if link.ready or self.opening.reason:
+            return self._reasons()
+        return [link.reason or "the broker is not connected yet", *self._reasons()]
+
+    def _reasons(self) -> list[str]:
+        """Why the service is not ready, apart from its link to the broker."""
         reasons = []
         if self.runtime.tasks.failed:
             reasons.append(self.runtime.tasks.failed)
         if self.opening.reason:
             return [*reasons, self.opening.reason]
-        link = self.runtime.transport.link()
-        if not link.ready:
-            reasons.append(link.reason or "the broker is not connected yet")
-        elif not self._started:
+        if not self._started and self.runtime.transport.link().ready:
             reasons.append("the topology is being declared")
+        reasons += [each.reason for each in self.readers if each.reason]
         if self.committer.failing:
             reasons.append(self.committer.failing)
         if (silent := self.relay.silent_for()) > self.runtime.config.unconfirmed_seconds:
@@ -333,14 +345,3 @@ class Worker:
     def _consumers(self) -> list[Any]:
         consumers: list[Any] = [each for runner in self.runners.values() for each in runner.consumers()]
         return consumers + [reader.consumer for reader in self.readers if reader.consumer is not None]
-
-
-def _resource(service: Service[Any]) -> AbstractAsyncContextManager[Any]:
-    """The resource that the service's declaration makes by `uses`."""
-    if service.uses is None:
-        return nullcontext()
-    if service.settings is None:
-        return service.uses()
-    settings = service.settings()
-    keep_secret(secrets_of(settings))
-    return service.uses(settings)

@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from hocket import Service
@@ -16,7 +17,7 @@ other = Service("other", owner="team-tower")
 
 def config(folder: Path, *, broker: str = "memory://", database: str = "") -> Config:
     """Of a process on loopback."""
-    return Config(
+    return Config.model_construct(
         broker_url=broker, database_url=database or f"sqlite:///{folder}/{{service}}.db", http_host="127.0.0.1"
     )
 
@@ -61,3 +62,44 @@ async def test_a_file_that_is_held_leaves_the_second_start_nothing(tmp_path: Pat
     assert first.parts["quiet"].worker.live
     await second.close()
     await first.close()
+
+
+def families(text: str) -> dict[str, float]:
+    """The samples of a page of metrics, by name and labels."""
+    return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in text.splitlines() if line[0] != "#"}
+
+
+async def test_each_port_shows_the_metrics_of_its_own_service(tmp_path: Path) -> None:
+    """Who scrapes every port of one process counts nothing twice; the link has a sample from the start."""
+    assembly = Assembly(config(tmp_path))
+    pages: list[dict[str, float]] = []
+    for service in (quiet, other):
+        await assembly.start(service, 0)
+    async with aiohttp.ClientSession() as http, asyncio.timeout(20):
+        for name, part in assembly.parts.items():
+            await part.transport.until_ready()
+            while f'hocket_link_up{{service="{name}"}} 1.0' not in (page := await _metrics(http, part.web.port)):  # noqa: ASYNC110 -- bounded
+                await asyncio.sleep(0.05)
+            pages.append(families(page))
+    assert not pages[0].keys() & pages[1].keys()
+    links = [sample for page in pages for sample in page if sample.startswith("hocket_link_up")]
+    assert sorted(links) == ['hocket_link_up{service="other"}', 'hocket_link_up{service="quiet"}']
+    await assembly.close()
+
+
+async def _metrics(http: aiohttp.ClientSession, port: int) -> str:
+    async with http.get(f"http://127.0.0.1:{port}/metrics") as answer:
+        return await answer.text()
+
+
+async def test_two_services_on_one_database_are_refused(tmp_path: Path) -> None:
+    """The second one is told whose tables these are; the first may start there again."""
+    one = config(tmp_path, database=f"sqlite:///{tmp_path}/shared.db")
+    for _ in range(2):
+        assembly = Assembly(one)
+        await assembly.start(quiet, 0)
+        await assembly.close()
+    second = Assembly(one)
+    with pytest.raises(ConfigError, match="service other holds the tables of service quiet: give each its own"):
+        await second.start(other, 0)
+    await second.close()

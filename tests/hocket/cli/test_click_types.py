@@ -1,4 +1,4 @@
-"""The command line: order of commands, numbers, no completion, an interrupt."""
+"""The command line: order of commands, numbers, version, completion, an interrupt."""
 
 import os
 import subprocess
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from hocket import __version__ as hocket_version
 from tests.hocket.cli.terminal import Terminal
 
 #: Seconds the program may take to show its help.
@@ -58,18 +59,27 @@ def test_usage_errors_are_status_2(hocket: Terminal, words: tuple[str, ...]) -> 
     assert "Error: " in ended.err
 
 
-def test_there_is_no_completion() -> None:
-    """The variable that shells set for completion has no effect."""
-    ended = subprocess.run(
-        [sys.executable, "-c", "import sys; from hocket.cli import main; sys.argv[:] = ['hocket', '--help']; main()"],
-        env={**os.environ, "_HOCKET_COMPLETE": "bash_source"},
-        capture_output=True,
-        text=True,
-        timeout=PROGRAM_SECONDS,
-        check=False,
-    )
+def program(*words: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """`python -m hocket`, to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "hocket", *words],
+        env={**os.environ, **environ}, capture_output=True, text=True, timeout=PROGRAM_SECONDS, check=False,
+    )  # fmt: skip
+
+
+def test_a_shell_can_complete() -> None:
+    """The line that README gives sets completion up, and a word that was begun is completed."""
+    ended = program(_HOCKET_COMPLETE="bash_source")
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert ended.stdout.startswith("Usage: hocket")
+    assert "_hocket_completion()" in ended.stdout
+    begun = program(_HOCKET_COMPLETE="bash_complete", COMP_WORDS="hocket se", COMP_CWORD="1")
+    assert begun.stdout.strip() == "plain,settings"
+
+
+def test_python_m_hocket_is_the_program() -> None:
+    """With the version, for a report of a fault."""
+    ended = program("--version")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, f"hocket {hocket_version}\n", "")
 
 
 def test_an_interrupted_command_ends_as_in_a_shell(hocket: Terminal, folder: Path) -> None:

@@ -140,6 +140,26 @@ async def test_of_two_readers_one_stops(tower: Processes) -> None:
     assert told == ["another reader has taken over"]
     assert "another process reads hocket.log" in worker.readers[0].reason
     assert worker.live
+    [reason] = worker.health()
+    assert "another process reads hocket.log as watcher" in reason
+
+
+async def _refusing(batch: object, tx: object) -> None:
+    raise ValueError
+
+
+async def test_a_reader_that_fails_makes_the_service_not_ready(tower: Processes) -> None:
+    """RULES 7.1: while a batch is tried again and again, readiness names the stream and the error; then it is ready."""
+    worker = await tower.start(watcher.using(World()))
+    await tower.quiet()
+    assert worker.health() == []
+    call, worker.readers[0].call = worker.readers[0].call, _refusing
+    await _say(tower, 1)
+    await asyncio.sleep(30)
+    assert worker.health() == ["the reader of hocket.log fails and tries again: ValueError"]
+    worker.readers[0].call = call
+    await asyncio.sleep(30)
+    assert worker.health() == []
 
 
 async def test_a_reader_takes_its_place_back_when_the_other_is_gone(tower: Processes) -> None:

@@ -1,7 +1,9 @@
-"""Logs: one JSON object per line."""
+"""Logs: one JSON object a line, or text at a terminal; each line of a handler says of which delivery it is."""
 
+import asyncio
 import json
 import logging
+import re
 from collections.abc import Iterator
 from io import StringIO
 from typing import Any
@@ -9,9 +11,8 @@ from typing import Any
 import pytest
 import structlog
 
-from hocket.outcome import Word
-from hocket.telemetry.logs import LogsListener, configure
-from hocket.telemetry.signals import Ended, Sent
+from hocket.telemetry.logs import configure
+from hocket.telemetry.signals import Processing, Signals
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def stream() -> Iterator[StringIO]:
     yield StringIO()
     root.handlers[:] = handlers
     root.setLevel(level)
-    for name in ("aiormq", "aiormq.connection", "aio_pika", "aiosqlite", "urllib3"):
+    for name in ("aiormq", "aiormq.connection", "aio_pika", "aiosqlite", "sqlalchemy.pool", "urllib3"):
         logging.getLogger(name).setLevel(logging.NOTSET)
     structlog.reset_defaults()
 
@@ -32,52 +33,85 @@ def lines(stream: StringIO) -> list[dict[str, Any]]:
     return [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
-def ended(word: Word) -> Ended:
-    """An attempt whose error quotes a card number."""
-    return Ended(
-        "payments", "payments.charge", "order.placed", "1", "flow", 2, word, 1.0, 2.5, 0.5, "CardDeclined",
-        "4111 1111 1111 1111 declined",
-    )  # fmt: skip
+class Ear(StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        """It is."""
+        return True
 
 
-def test_a_dead_letter_is_a_warning(stream: StringIO) -> None:
-    """The line has what identifies the letter, and not the error text, which may quote a sensitive field."""
+RUN = Processing("payments", "payments.charge", "order.placed", "1", "flow", 2, "", "cause", "order/4711")
+
+
+def test_a_handlers_own_line_says_of_which_delivery_it_is(stream: StringIO) -> None:
+    """Its name and `extra=` are kept, a field of the same name under `own_`; outside of a run nothing is added."""
     configure("INFO", stream)
-    LogsListener().attempts([ended(Word.HANDLED), ended(Word.RETRY), ended(Word.DEAD)])
-    (line,) = lines(stream)
-    assert line.pop("time").endswith("Z")
-    assert line == {
-        "event": "dead letter", "level": "warning", "service": "payments", "subscription": "payments.charge",
-        "type": "order.placed", "event_id": "1", "correlation_id": "flow", "attempt": 2, "outcome": "dead",
-        "cause": "CardDeclined", "seconds": 1.5,
+    with Signals().around(RUN):
+        logging.getLogger("team.cards").info("asking", extra={"cents": 5, "subject": "mine", "attempt": 2})
+        structlog.get_logger("team").info("asked", sku="tea")
+    logging.getLogger("team.cards").info("over")
+    asking, asked, over = lines(stream)
+    ids = {
+        "service": "payments", "subscription": "payments.charge", "type": "order.placed", "event_id": "1",
+        "correlation_id": "flow", "causation_id": "cause", "subject": "order/4711", "attempt": 2,
     }  # fmt: skip
-    assert "4111" not in stream.getvalue()
+    for line in (asking, asked, over):
+        assert line.pop("time").endswith("Z")
+    assert asking == {
+        "event": "asking", "level": "info", "logger": "team.cards", "cents": 5, "own_subject": "mine", **ids,
+    }  # fmt: skip
+    assert asked == {"event": "asked", "level": "info", "sku": "tea", **ids}
+    assert over == {"event": "over", "level": "info", "logger": "team.cards"}
 
 
-def test_what_was_handled_is_debug(stream: StringIO) -> None:
-    """A handled event is logged at DEBUG only."""
-    configure("debug", stream)
-    LogsListener().attempts([ended(Word.HANDLED)])
-    (line,) = lines(stream)
-    assert (line["level"], line["event"], line["outcome"]) == ("debug", "attempt ended", "handled")
-
-
-def test_breaker_link_refusals_and_troubles(stream: StringIO) -> None:
-    """Each has its level, and a trouble its details."""
+async def test_two_runs_at_once_are_kept_apart(stream: StringIO) -> None:
+    """Each task has the delivery of its own run, also in tasks that a handler starts."""
     configure("INFO", stream)
-    log = LogsListener()
-    log.breaker("payments", "card-api", "open")
-    log.breaker("payments", "card-api", "closed")
-    log.link("payments", ready=False, reason="connection refused")
-    log.link("payments", ready=True, reason="")
-    log.published([Sent("payments", "event", "a", "confirmed", 1.0), Sent("payments", "event", "b", "refused", 1.0)])
-    log.trouble("payments", "a lease expired", seconds=3, event="1")
-    said = [(line["level"], line["event"]) for line in lines(stream)]
-    assert said == [
-        ("warning", "breaker changed"), ("info", "breaker changed"), ("warning", "link to the broker is down"),
-        ("info", "link to the broker is up"), ("error", "not published"), ("warning", "a lease expired"),
-    ]  # fmt: skip
-    assert lines(stream)[-1]["about_event"] == "1"
+
+    async def handler(attempt: int) -> None:
+        with Signals().around(RUN._replace(attempt=attempt)):
+            await asyncio.sleep(0)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(inner(attempt))
+
+    async def inner(attempt: int) -> None:
+        await asyncio.sleep(0)
+        logging.getLogger("team").info("run %d", attempt)
+
+    await asyncio.gather(*(handler(each) for each in (1, 2, 3)))
+    assert {line["event"]: line["attempt"] for line in lines(stream)} == {"run 1": 1, "run 2": 2, "run 3": 3}
+
+
+def test_at_a_terminal_a_line_is_text_with_its_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`auto` writes text where the stream is a terminal; without colours where NO_COLOR asks for none."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    out = Ear()
+    assert configure("INFO", out) is True
+    structlog.get_logger("hocket").warning("attempt failed", service="payments", exception="Traceback: x\n  in charge")
+    logging.getLogger("team").info("hello")
+    first, *rest = out.getvalue().splitlines()
+    assert re.fullmatch(r"\d\d:\d\d:\d\d \[warning *\] attempt failed +service=payments", first), first
+    assert rest[:2] == ["Traceback: x", "  in charge"]
+    assert "hello" in rest[2]
+
+
+def test_the_form_can_be_chosen(stream: StringIO) -> None:
+    """JSON at a terminal, text in a container."""
+    out = Ear()
+    assert configure("INFO", out, "json") is False
+    structlog.get_logger("hocket").info("x")
+    assert json.loads(out.getvalue())["event"] == "x"
+    assert configure("INFO", stream, "terminal") is True
+    structlog.get_logger("hocket").info("x")
+    assert not stream.getvalue().startswith("{")
+
+
+def test_a_field_that_is_not_json_is_shown(stream: StringIO) -> None:
+    """A line is never lost because of a value in it."""
+    configure("INFO", stream)
+    logging.getLogger("team").info("x", extra={"what": object})
+    assert lines(stream)[0]["what"] == "<class 'object'>"
 
 
 def test_libraries_log_the_same_way(stream: StringIO) -> None:
@@ -95,11 +129,12 @@ def test_libraries_log_the_same_way(stream: StringIO) -> None:
 
 
 def test_a_lost_connection_is_one_line_of_ours(stream: StringIO) -> None:
-    """The client's warnings and tracebacks about it are not repeated; a fault of ours inside its callbacks is."""
+    """Warnings and tracebacks of the clients of broker and database are not repeated; a fault in a callback is."""
     configure("INFO", stream)
-    LogsListener().link("payments", False, "the connection to the broker at b:5672 was lost: reset by peer")
     wire = logging.getLogger("aiormq.connection")
     wire.warning("Cancelling cause reader exited abnormally", exc_info=ConnectionResetError())
     wire.error("Unexpected connection close from remote")
+    pool = logging.getLogger("sqlalchemy.pool.impl.AsyncAdaptedQueuePool")
+    pool.error("Exception during reset or similar", exc_info=ConnectionResetError())
     logging.getLogger("aiormq.channel").error("Consumer callback failed")
-    assert [line["event"] for line in lines(stream)] == ["link to the broker is down", "Consumer callback failed"]
+    assert [line["event"] for line in lines(stream)] == ["Consumer callback failed"]

@@ -10,7 +10,7 @@ import pytest
 from hocket import Service, Tx
 from hocket.broker.topology import RECEIPTS
 from hocket.config import Config
-from hocket.errors import HocketError
+from hocket.errors import ConfigError, HocketError
 from hocket.store.records import Ending, OutboxRow, RowKind
 from tests.hocket.sample_services import (
     FLOW,
@@ -149,7 +149,7 @@ async def test_a_stop_while_the_store_fails(tower: Processes) -> None:
 async def test_a_start_that_fails_leaves_nothing_open(tower: Processes) -> None:
     """The file can be opened again at once."""
     broken = Service("bells", owner="team-tower", uses=_broken)
-    with pytest.raises(RuntimeError, match="no settings"):
+    with pytest.raises(ConfigError, match="what uses= makes could not start: RuntimeError: no settings"):
         await tower.start(broken)
     assert not mine()
     await tower.start(bells.using(World()))

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from hocket.broker.memory.broker import Batch, MemoryBroker, delivery
 from hocket.broker.memory.queues import Stored, WorkQueue
-from hocket.broker.port import Consumer, Deliver, Handle, Link, Message, Published, Verdict
+from hocket.broker.port import Consumer, Deliver, Depth, Handle, Link, Message, Published, Verdict
 from hocket.broker.topology import Topology
 from hocket.errors import HocketError, TransportError
 
@@ -116,6 +116,7 @@ class MemoryTransport:
         self._broker = broker
         self._name = name
         self._callbacks: list[Callable[[], Awaitable[None]]] = []
+        self._watchers: list[Callable[[], None]] = []
         self._consumers: list[MemoryConsumer] = []
         self._connect: asyncio.Task[None] | None = None
         self._ready = False
@@ -125,6 +126,7 @@ class MemoryTransport:
         self._published = 0
         self._since = 0.0
         self._reason = "not opened yet"
+        self._untried = True
 
     @property
     def connecting(self) -> bool:
@@ -153,7 +155,7 @@ class MemoryTransport:
         """The state of the connection, for readiness."""
         if self._ready and self._broker.alarmed:
             return Link(False, "the memory broker has an alarm and blocks publishes", self._since)
-        return Link(self._ready, "" if self._ready else self._reason, self._since)
+        return Link(self._ready, "" if self._ready else self._reason, self._since, self._untried, "memory://")
 
     async def until_ready(self) -> None:
         """Return when connected; raises what a callback of `on_ready` raised (usually a `ConfigError`)."""
@@ -168,6 +170,10 @@ class MemoryTransport:
             self._changed.clear()
             await self._changed.wait()
 
+    def on_change(self, call: Callable[[], None]) -> None:
+        """Run `call` after each change of the connection."""
+        self._watchers.append(call)
+
     def on_ready(self, call: Callable[[], Awaitable[None]]) -> None:
         """Run `call` after each following (re)connect, before consumers start again."""
         self._callbacks.append(call)
@@ -178,19 +184,12 @@ class MemoryTransport:
             raise TransportError(f"the transport of {self._name} was closed")
         self._broker.declare(topology)
 
-    async def waiting(self, queue: str) -> int:
-        """How many messages of a queue no consumer has yet."""
+    async def depth(self, queue: str) -> Depth | None:
+        """What waits in a queue; None where there is no such queue."""
         found = self._broker.find(queue)
-        if found is None or not self._ready:
-            raise TransportError(f"queue {queue} cannot be looked at: {self._reason or 'it does not exist'}")
-        return len(found.ready) if isinstance(found, WorkQueue) else len(found.content())
-
-    async def consumers(self, queue: str) -> int:
-        """How many consumers a queue has."""
-        found = self._broker.find(queue)
-        if found is None or not self._ready:
-            raise TransportError(f"queue {queue} cannot be looked at: {self._reason or 'it does not exist'}")
-        return found.consumers
+        if isinstance(found, WorkQueue):
+            return Depth(len(found.ready), found.consumers)
+        return None if found is None else Depth(len(found.content()), 0)
 
     async def consume(self, queue: str, *, prefetch: int, deliver: Deliver, offset: int | None = None) -> Consumer:
         """Consume as soon as connected."""
@@ -233,9 +232,11 @@ class MemoryTransport:
             self._start_connecting()
 
     def _set_reason(self, reason: str) -> None:
-        self._reason = reason
+        self._reason, self._untried = reason, False
         self._since = asyncio.get_running_loop().time()
         self._changed.set()
+        for call in self._watchers:
+            call()
 
     def _start_connecting(self) -> None:
         self._connect = asyncio.get_running_loop().create_task(self._become_ready())

@@ -126,6 +126,7 @@ class LastingConnection:
         self.open = False
         self.reason = f"not connected to the broker at {self.where} yet"
         self.since = 0.0
+        self.untried = True  # no attempt has succeeded or failed yet
         self.refusal: HocketError | None = None
 
     @property
@@ -265,7 +266,7 @@ class LastingConnection:
     async def _report(self, reason: str) -> None:
         if bool(reason) != bool(self.reason):
             self.since = asyncio.get_running_loop().time()
-        self.reason = reason
+        self.reason, self.untried = reason, False
         await self._notify()
 
     async def _notify(self) -> None:

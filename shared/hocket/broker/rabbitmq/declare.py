@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from aiormq.abc import AbstractChannel
 
 from hocket.broker.mismatch import mismatch, missing
+from hocket.broker.port import Depth
 from hocket.broker.rabbitmq.connection import OpenConnection
 from hocket.broker.rabbitmq.errors import Broken, Refused, client_call
+from hocket.broker.rabbitmq.errors import missing as is_missing
 from hocket.broker.topology import Binding, Exchange, Queue, Topology
 from hocket.errors import ConfigError, TransportError
 
@@ -16,6 +18,8 @@ _INEQUIVALENT = re.compile(
     r"inequivalent arg '(?P<argument>[^']+)' for (?P<kind>queue|exchange) '(?P<name>[^']+)' in vhost '[^']*': "
     r"received (?P<received>.+?) but current is (?P<current>.+)$"
 )
+#: Longest wait for what a queue holds, in seconds.
+ANSWER_SECONDS = 20.0
 #: How the words of a node end that has just started, or has lost its cluster; this usually passes.
 NOT_YET = "is down or inaccessible"
 #: How the words of a refusal by permissions begin.
@@ -80,6 +84,21 @@ async def declare(
         await _Declaring(session, where, set() if without_right is None else without_right).all(topology)
     except (Broken, Refused) as failed:
         raise TransportError(f"declaring on the broker at {where} failed: {failed}") from failed
+
+
+async def depth(session: OpenConnection, queue: str, where: str) -> Depth | None:
+    """What waits in a queue, asked on a separate channel; None where there is none of that name."""
+    try:
+        channel = await session.channel(confirms=False)
+        found = await client_call(channel.queue_declare(queue=queue, passive=True), ANSWER_SECONDS)
+        await client_call(channel.close())
+    except Refused as refused:
+        if is_missing(refused):
+            return None
+        raise TransportError(f"the broker at {where} does not show queue {queue}: {refused}") from refused
+    except Broken as broken:
+        raise TransportError(f"the broker at {where} does not show queue {queue}: {broken}") from broken
+    return Depth(found.message_count or 0, found.consumer_count or 0)
 
 
 def in_declaring_order(bindings: Iterable[Binding]) -> list[Binding]:

@@ -5,14 +5,12 @@ import contextlib
 import random
 from collections.abc import Awaitable, Callable, Sequence
 
-from pamqp.commands import Queue as QueueMethods
-
-from hocket.broker.port import Consumer, Deliver, Link, Message, Published
+from hocket.broker.port import Consumer, Deliver, Depth, Link, Message, Published
 from hocket.broker.rabbitmq.address import addresses
 from hocket.broker.rabbitmq.connection import LastingConnection, OpenConnection
 from hocket.broker.rabbitmq.consumer import RabbitConsumer
-from hocket.broker.rabbitmq.declare import QueueDown, declare, forwarding
-from hocket.broker.rabbitmq.errors import Broken, Refused, client_call
+from hocket.broker.rabbitmq.declare import QueueDown, declare, depth, forwarding
+from hocket.broker.rabbitmq.errors import Broken, Refused
 from hocket.broker.rabbitmq.publisher import Publisher
 from hocket.broker.topology import Topology
 from hocket.errors import HocketError, TransportError
@@ -33,6 +31,7 @@ class RabbitTransport:
         nodes = addresses(url)
         self._chance = chance or random.Random()
         self._callbacks: list[Callable[[], Awaitable[None]]] = []
+        self._watchers: list[Callable[[], None]] = []
         self._callbacks_lock = asyncio.Lock()
         self._callback_task: asyncio.Task[object] | None = None
         self._redeclaring = asyncio.Lock()
@@ -45,7 +44,7 @@ class RabbitTransport:
         self._blocked_since: float | None = None
         self._down = ""
         self._down_watch: asyncio.Task[None] | None = None
-        on_change = self._changed.set
+        on_change = self._on_change
         self._consuming = LastingConnection(nodes, f"{name} consumes", self._chance, self._on_consuming, on_change)
         self._publishing = LastingConnection(nodes, f"{name} publishes", self._chance, self._on_publishing, on_change)
         self._publisher = Publisher(self._publishing, name, self._redeclare)
@@ -73,7 +72,7 @@ class RabbitTransport:
         """The state of both connections; the reason names the address."""
         for connection in (self._consuming, self._publishing):
             if not connection.open:
-                return Link(False, connection.reason, connection.since)
+                return Link(False, connection.reason, connection.since, connection.untried)
         session = self._publishing.session
         if session is not None and session.blocked:
             since = self._publisher.waiting_since or self._blocked_since or asyncio.get_running_loop().time()
@@ -90,7 +89,7 @@ class RabbitTransport:
         for consumer in self._consumers:
             if consumer.reason:
                 return Link(False, f"{consumer.reason} (broker at {self._consuming.where})", self._consuming.since)
-        return Link(True, "", max(self._consuming.since, self._publishing.since))
+        return Link(True, "", max(self._consuming.since, self._publishing.since), where=self._publishing.where)
 
     async def until_ready(self) -> None:
         """Return when both connections are up and no declared queue is down.
@@ -107,6 +106,15 @@ class RabbitTransport:
                     raise refusal
             self._changed.clear()
             await self._changed.wait()
+
+    def on_change(self, call: Callable[[], None]) -> None:
+        """Run `call` after each change of a connection."""
+        self._watchers.append(call)
+
+    def _on_change(self) -> None:
+        self._changed.set()
+        for call in self._watchers:
+            call()
 
     def on_ready(self, call: Callable[[], Awaitable[None]]) -> None:
         """Run `call` after each following (re)connect, before consumers start again.
@@ -129,22 +137,9 @@ class RabbitTransport:
         self._streams.update((queue.name, queue.stream) for queue in topology.queues)
         self._publisher.forwards.update(forwarding(topology))
 
-    async def waiting(self, queue: str) -> int:
-        """How many messages of a queue no consumer has yet."""
-        return (await self._look(queue)).message_count or 0
-
-    async def consumers(self, queue: str) -> int:
-        """How many consumers a queue has."""
-        return (await self._look(queue)).consumer_count or 0
-
-    async def _look(self, queue: str) -> QueueMethods.DeclareOk:
-        try:
-            channel = await (await self._consuming.connected()).channel(confirms=False)
-            found = await client_call(channel.queue_declare(queue=queue, passive=True))
-            await client_call(channel.close())
-        except (Broken, Refused) as failed:
-            raise TransportError(f"queue {queue} cannot be looked at: {failed}") from failed
-        return found
+    async def depth(self, queue: str) -> Depth | None:
+        """What waits in a queue; None where there is no such queue."""
+        return await depth(await self._consuming.connected(), queue, self._consuming.where)
 
     async def consume(self, queue: str, *, prefetch: int, deliver: Deliver, offset: int | None = None) -> Consumer:
         """Consume `queue` as soon as the connection is open; `TransportError` where the broker refuses."""

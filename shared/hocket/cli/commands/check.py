@@ -4,12 +4,14 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import click
+from pydantic import BaseModel
 
 from hocket.cli.targets import load, parse
 from hocket.cli.text_table import table
 from hocket.declarations.choreography import Declarations
 from hocket.declarations.subscription import name_of
-from hocket.errors import DeclarationError, HocketError
+from hocket.declarations.team_settings import read
+from hocket.errors import ConfigError, DeclarationError, HocketError
 from hocket.service import Service
 
 
@@ -31,6 +33,8 @@ def check(modules: tuple[str, ...], pipeline: bool) -> None:
     found, errors = _load(modules)
     for service in found:
         click.echo("\n".join(describe(service.declarations)))
+        if service.settings is not None:
+            _look_at_settings(service.name, service.settings)
     for line in unsaid([service.declarations for service in found]):
         click.echo(line)
     if errors:
@@ -49,6 +53,14 @@ def _load(modules: Iterable[str]) -> tuple[list[Service[Any]], list[str]]:
         except HocketError as error:
             errors.append(str(error))
     return found, errors
+
+
+def _look_at_settings(service: str, settings: type[BaseModel]) -> None:
+    """Name what is missing or invalid in this environment, which need not be the one that the service starts in."""
+    try:
+        read(service, settings)
+    except ConfigError as error:
+        click.echo(f"hocket: in this environment it does not start: {error}", err=True)
 
 
 def describe(declared: Declarations) -> Iterator[str]:

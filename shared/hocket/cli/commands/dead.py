@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Iterator
 from typing import Any, NoReturn
 from urllib.parse import quote
 
@@ -90,11 +91,20 @@ def show(letter: str, desk: str, as_json: bool) -> None:
     if runs:
         rows = [(run["attempt"], run["began"], run["word"], f"{run['cause']}: {run['error']}") for run in runs]
         click.echo("\n" + table(("ATTEMPT", "BEGAN", "ENDED", "CAUSE"), rows))
+        click.echo("".join(_stack(runs[-1])), nl=False)
     if found["acts"]:
         acts = [(act["time"], act["kind"], act["who"], act["failure"] or act["reason"]) for act in found["acts"]]
         click.echo("\n" + table(("DONE", "WHAT", "BY", "WHY"), acts))
     if found["data"] is not None:
         click.echo("\n" + json.dumps(found["data"], indent=2))
+
+
+def _stack(run: dict[str, Any]) -> Iterator[str]:
+    """The stack of an attempt line by line, without control characters; nothing where it has none."""
+    if lines := str(run.get("trace") or "").splitlines():
+        yield f"\nStack of attempt {run['attempt']}:\n"
+        for line in lines:
+            yield f"  {shown(line)}\n"
 
 
 @dead.command()

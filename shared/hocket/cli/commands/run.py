@@ -24,7 +24,7 @@ def run(modules: tuple[str, ...]) -> None:
     """Run services until SIGTERM or SIGINT."""
     targets = [parse(text) for text in modules]
     services = [load(target.module) for target in targets]
-    config = settings(services)
+    config = settings()
     ports = [port for _, port in with_ports(targets, config)]
     names = [service.name for service in services]
     for name in names:

@@ -48,7 +48,7 @@ def say(module: str, type_: str, data: str, flow: str, key: str, as_json: bool) 
         raise click.BadParameter("--key counts within a flow; give --flow too")
     service = load(parse(module).module)
     service.complete()
-    config = settings([service])
+    config = settings()
     event = _event(service.declarations, type_, _read(config.max_event_bytes) if data == STDIN else data)
     try:
         said = asyncio.run(publish(service, event, config, flow=flow, key=key))

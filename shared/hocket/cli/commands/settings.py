@@ -16,7 +16,11 @@ CHANGED = "*"
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def settings(as_json: bool) -> None:
     """Print every setting with its value, default, unit and meaning; `*` marks what is not the default."""
-    found = listed(read_settings())
+    from hocket.assembly import drivers
+
+    config = read_settings()
+    drivers.check(config)
+    found = listed(config)
     if as_json:
         click.echo(json.dumps([each._asdict() for each in found], indent=2, ensure_ascii=False))
         return

@@ -32,7 +32,7 @@ def topology(modules: tuple[str, ...], unheard: bool, prune: bool) -> None:
     that the services no longer declare.
     """
     services = _services(modules)
-    config = settings(services)
+    config = settings()
     if unheard or prune:
         if asyncio.run(_show_leftovers(services, config, prune)):
             raise Exit(NOT_SO)

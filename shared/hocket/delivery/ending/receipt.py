@@ -85,6 +85,9 @@ def ended_of(arrival: Arrival) -> Ended | None:
         envelope.time.timestamp() if envelope else arrival.began.timestamp(),
         getattr(arrival.outcome, "cause", ""),
         getattr(arrival.outcome, "error", ""),
+        getattr(arrival.outcome, "trace", ""),
+        envelope.subject if envelope else "",
+        arrival.outcome.wait.total_seconds() if isinstance(arrival.outcome, Again) else None,
     )
 
 

@@ -10,7 +10,7 @@ _SENTENCES = {
     sqlite3.SQLITE_LOCKED: "is locked by another connection: close what holds it",
     sqlite3.SQLITE_READONLY: "cannot be written: give this user the right to write the file and its folder",
     sqlite3.SQLITE_FULL: "cannot grow, the disk is full: free some space",
-    sqlite3.SQLITE_IOERR: "cannot be read or written, the disk reports an error: check the disk and its mount",
+    sqlite3.SQLITE_IOERR: "cannot be read or written, the disk reports an error: check disk, space and mount",
     sqlite3.SQLITE_CANTOPEN: "cannot be opened: give this user the right to write the file and its folder",
     sqlite3.SQLITE_NOTADB: "is not an SQLite database: name another file, or move this one away",
     sqlite3.SQLITE_CORRUPT: "is damaged: restore it from a backup, or move it away",

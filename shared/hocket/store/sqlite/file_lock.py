@@ -2,8 +2,10 @@
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 
+from hocket import forks
 from hocket.errors import ConfigError
 
 #: Longest pid read back from a lock file, in bytes.
@@ -37,13 +39,22 @@ class FileLock:
                 f"database {self._path} is held by process {pid or 'unknown'}: an SQLite file serves one process; "
                 "stop that one, or use a PostgreSQL database for several"
             ) from error
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        try:
+            os.ftruncate(descriptor, os.pwrite(descriptor, str(os.getpid()).encode(), 0))
+        except OSError as error:
+            os.close(descriptor)
+            raise ConfigError(
+                f"database {self._path} cannot be locked, {self._lock} cannot be written ({error.strerror}): "
+                "free some space on the disk, or set HOCKET_DATABASE_URL to another one"
+            ) from error
+        forks.close_in_children(descriptor)  # a child of a killed process would hold the file
         self._held = descriptor
 
     def release(self) -> None:
         """Release it; the file stays, because deleting it would race with the next holder."""
         if self._held is not None:
-            os.ftruncate(self._held, 0)
-            os.close(self._held)
-            self._held = None
+            held, self._held = self._held, None
+            forks.closed(held)
+            with suppress(OSError):  # the pid in it is a help only
+                os.ftruncate(held, 0)
+            os.close(held)

@@ -70,6 +70,23 @@ class FaultsContract:
             await until_depth(world, room.queue, 0)
             await closed([transport])
 
+    async def test_depth(self) -> None:
+        """What waits in a queue and how many consume it; a queue that is not there is None, and nothing is declared."""
+        room = Room()
+        async with self.world() as world:
+            transport = await opened(world, room.service, room.topology())
+            await transport.publish([room.to_queue(body) for body in numbered(3)])
+            await until_depth(world, room.queue, 3)
+            assert await transport.depth(room.queue) == (3, 0)
+            assert await transport.depth(f"{room.queue}-of-nobody") is None
+            assert await transport.depth(f"{room.queue}-of-nobody") is None
+            consumer = await transport.consume(room.queue, prefetch=1, deliver=Basket())
+            found = await transport.depth(room.queue)
+            assert found is not None
+            assert found.consumers == 1
+            await consumer.cancel()
+            await closed([transport])
+
     async def test_unknown(self) -> None:
         """A connection lost before the answer: UNKNOWN, it may have arrived; the next publish is confirmed."""
         room = Room()

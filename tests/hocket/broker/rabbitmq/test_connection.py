@@ -224,7 +224,7 @@ async def test_refused_messages_in_a_flood_of_calls(rabbitmq: RabbitNode, broker
                     assert answer.verdict is (Verdict.REFUSED if index == bad else Verdict.CONFIRMED), answer
 
         await asyncio.wait_for(asyncio.gather(*(calls(3 + caller % 7) for caller in range(CALLERS))), 2 * PATIENCE)
-        assert transport.link() == (True, "", since)
+        assert transport.link()[:3] == (True, "", since)
         await closed([transport])
 
 
@@ -249,7 +249,7 @@ async def test_a_channel_number_is_free_again_though_the_write_queue_was_full(
         for _ in range(8):
             answers = await transport.publish([room.to_queue(), Message("no-such-exchange", "x", b"", "x")])
             assert [one.verdict for one in answers] == [Verdict.CONFIRMED, Verdict.REFUSED]
-        assert transport.link() == (True, "", since)
+        assert transport.link()[:3] == (True, "", since)
         await closed([transport])
 
 

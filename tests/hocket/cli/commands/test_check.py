@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from hocket.delivery import STATIONS
 from tests.hocket.cli.terminal import Terminal
 from tests.hocket.cli.test_targets import GREETER
@@ -87,3 +89,69 @@ def test_run_says_which_driver_is_missing(folder: Path) -> None:
     assert ended.returncode == 2
     assert "kafka://" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+KEEPER = """
+from contextlib import asynccontextmanager
+from pydantic import SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from hocket import Service
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="KEEPER_")
+    dsn: SecretStr
+    limit: int = 1
+
+@asynccontextmanager
+async def uses(settings):
+    raise RuntimeError("cannot reach " + settings.dsn.get_secret_value())
+    yield
+
+keeper = Service("keeper", owner="team", settings=Settings, uses=uses)
+AT_IMPORT
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "at_import", "given", "status", "sentence"),
+    [
+        ("run keeper:0", "", {}, 2, "hocket: service keeper: KEEPER_DSN is missing: set it\n"),
+        (
+            "run keeper:0",
+            "",
+            {"DSN": "x://u:hunter2@h", "LIMIT": "hunter2"},
+            2,
+            "KEEPER_LIMIT is not valid: input should",
+        ),
+        ("run keeper:0", "", {"DSN": "x://u:hunter2@h"}, 2, "could not start: RuntimeError: cannot reach *****"),
+        (
+            "check keeper",
+            "",
+            {},
+            0,
+            "hocket: in this environment it does not start: service keeper: KEEPER_DSN is miss",
+        ),
+        (
+            "check keeper",
+            "Settings()",
+            {"LIMIT": "hunter2"},
+            2,
+            "keeper reads settings when it is imported: dsn is missi",
+        ),
+        ("say keeper a.b {}", "Settings()", {}, 2, "keeper reads settings when it is imported: dsn is missing"),
+    ],
+)
+def test_a_teams_settings_are_one_sentence(
+    words: str, at_import: str, given: dict[str, str], status: int, sentence: str, folder: Path
+) -> None:
+    """What is missing or invalid, or what `uses=` raises: no traceback, no value, nothing left running."""
+    (folder / "keeper.py").write_text(KEEPER.replace("AT_IMPORT", at_import))
+    ended = subprocess.run(
+        [sys.executable, "-m", "hocket", *words.split()],
+        env={**os.environ, "HOCKET_BROKER_URL": "memory://", **{f"KEEPER_{each}": given[each] for each in given}},
+        capture_output=True, text=True, timeout=PROGRAM_SECONDS, check=False,
+    )  # fmt: skip
+    assert ended.returncode == status, ended.stderr
+    assert sentence in ended.stderr
+    for wrong in ("Traceback", "hunter2", "input_value"):
+        assert wrong not in ended.stderr

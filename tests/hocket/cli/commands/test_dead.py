@@ -43,6 +43,8 @@ async def test_show_tells_the_letter(hocket: Terminal, desk: RunningDesk) -> Non
     for part in ("KeyError: 'region'", "order/1", "team-growth", "flow-1", "possible", "12990", "masked"):
         assert part in ended.out
     assert "ada1@example.com" not in ended.out
+    _, stack = ended.out.split("Stack of attempt 5:\n")
+    assert stack.splitlines()[0].startswith("  Traceback")
 
 
 async def test_replay_says_first_what_it_would_do(hocket: Terminal, desk: RunningDesk) -> None:

@@ -59,12 +59,13 @@ def test_each_setting_is_a_line(hocket: Terminal, monkeypatch: pytest.MonkeyPatc
 
 def test_no_password_is_printed(hocket: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not as a table and not as JSON."""
-    for name in ("BROKER", "DATABASE", "DESK", "MANAGEMENT"):
-        monkeypatch.setenv(f"HOCKET_{name}_URL", "amqp://shop:hunter2@rabbit/shop")
+    schemes = {"BROKER": "amqp", "DATABASE": "postgresql", "DESK": "http", "MANAGEMENT": "https"}
+    for name, scheme in schemes.items():
+        monkeypatch.setenv(f"HOCKET_{name}_URL", f"{scheme}://shop:hunter2@rabbit/shop")
     for words in (["settings"], ["settings", "--json"]):
         out = hocket(*words).out
         assert "hunter2" not in out
-        assert out.count("amqp://shop:*****@rabbit/shop") == 4
+        assert all(f"{scheme}://shop:*****@rabbit/shop" in out for scheme in schemes.values())
 
 
 def test_json(hocket: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,14 +94,33 @@ def test_a_misspelt_variable_is_named(hocket: Terminal, monkeypatch: pytest.Monk
     assert ended.err == "hocket: HOCKET_PREFECTH is no setting and changes nothing; did you mean HOCKET_PREFETCH?\n"
 
 
-def test_at_the_start_what_the_service_reads_is_no_mistake(
+def test_a_service_may_not_read_the_kits_variables(
     hocket: Terminal, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A service may read variables of its own that begin with HOCKET_; all others are named, whatever they are like."""
+    """A team's settings with the kit's prefix are refused at import: each such variable is known or a mistake."""
     (folder / "bells.py").write_text(SERVICE, encoding="utf-8")
-    monkeypatch.setenv("HOCKET_BELLS_LOUD", "3")
     monkeypatch.setenv("HOCKET_WHATEVER", "3")
-    monkeypatch.setenv("HOCKET_BROKER_URL", "memory://")
-    ended = hocket("topology", "bells")
-    assert "HOCKET_WHATEVER is no setting and changes nothing; did you mean HOCKET_" in ended.err
-    assert "HOCKET_BELLS_LOUD" not in ended.err
+    assert "HOCKET_WHATEVER is no setting and changes nothing; did you mean HOCKET_" in hocket("settings").err
+    ended = hocket("check", "bells")
+    assert ended.status == 2
+    assert "Settings reads HOCKET_BELLS_LOUD, and HOCKET_… are the kit's own settings" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("BROKER_URL", "http://guest:hunter2@x", "HOCKET_BROKER_URL is 'http://guest:*****@x': begin it with amqp://"),
+        ("BROKER_URL", "amqp:///x", "the broker's URL is invalid"),
+        ("DATABASE_URL", "mysql://u:hunter2@x/y", "HOCKET_DATABASE_URL is 'mysql://u:*****@x/y': begin it with sqlite"),
+        ("DESK_URL", "127.0.0.1:8081", "HOCKET_DESK_URL is '127.0.0.1:8081': begin it with http://"),
+    ],
+)
+def test_an_address_that_no_driver_takes_is_refused(
+    name: str, value: str, sentence: str, hocket: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`hocket settings` does not print as valid what `hocket run` refuses."""
+    monkeypatch.setenv(f"HOCKET_{name}", value)
+    ended = hocket("settings")
+    assert (ended.status, ended.out) == (2, "")
+    assert sentence in ended.err
+    assert "hunter2" not in ended.err

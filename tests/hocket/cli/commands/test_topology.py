@@ -262,7 +262,7 @@ def test_an_api_that_is_not_there(flag: str, hocket: Terminal, folder: Path, mon
         ("memory://", "", "HOCKET_BROKER_URL is memory://"),
         ("amqp://127.0.0.1/", "rabbit:15672", "HOCKET_MANAGEMENT_URL is not a valid address"),
         ("amqp://127.0.0.1/", "http://127.0.0.1:x", "HOCKET_MANAGEMENT_URL is not a valid address"),
-        ("kafka://127.0.0.1/", "", "the broker's URL is invalid"),
+        ("kafka://127.0.0.1/", "", "begin it with amqp:// or amqps:// or memory:"),
     ],
 )
 def test_addresses_that_cannot_be_meant(

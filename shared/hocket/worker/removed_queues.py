@@ -1,0 +1,69 @@
+"""Says when the queue of a handler that was removed still fills: nobody takes from it, and it has no bound.
+
+The database remembers which queues the service has declared; what is no longer declared is looked at on the broker,
+until it is gone there.
+"""
+
+import asyncio
+import json
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import dataclass
+
+from sqlalchemy import insert, select, update
+
+from hocket.errors import StoreError, TransportError
+from hocket.runtime import Runtime
+from hocket.store.schema import META
+
+#: The row of `hocket_meta` with the names of all queues that were declared and are not known to be gone.
+QUEUES = "queues"
+#: Seconds between two looks at what is no longer declared.
+LOOK_SECONDS = 3600.0
+#: Queues that are remembered, the last in the order of their names where there are more.
+MAX_REMEMBERED = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class RemovedQueues:
+    """Watches for one service; `declared` are its queues, and those of former names, which are emptied."""
+
+    runtime: Runtime
+    declared: Collection[str]
+
+    async def run(self) -> None:
+        """Look now and every `LOOK_SECONDS`, until cancelled; a database or broker that is away is looked at later."""
+        while True:
+            with suppress(StoreError, TransportError):
+                await self._look()
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _look(self) -> None:
+        known = await self._known()
+        gone = {queue for queue in known - set(self.declared) if await self._is_gone(queue)}
+        wanted = sorted((known | set(self.declared)) - gone)[-MAX_REMEMBERED:]
+        if set(wanted) != known:
+            await self._remember(wanted)
+
+    async def _is_gone(self, queue: str) -> bool:
+        depth = await self.runtime.transport.depth(queue)
+        if depth is not None and depth.messages and not depth.consumers:
+            self.runtime.trouble(
+                "messages wait in the queue of a handler that was removed",
+                queue=queue,
+                messages=depth.messages,
+                way_out='name it by formerly="…" in the handler that takes its place, or see `hocket topology --prune`',
+            )
+        return depth is None
+
+    async def _known(self) -> set[str]:
+        async with self.runtime.store.read() as connection:
+            found = await connection.scalar(select(META.c.value).where(META.c.name == QUEUES))
+        return set(json.loads(found)) if found else set()
+
+    async def _remember(self, queues: list[str]) -> None:
+        async with self.runtime.store.transaction() as tx:
+            db, value = await tx.db(), json.dumps(queues)
+            changed = await db.execute(update(META).where(META.c.name == QUEUES).values(value=value))
+            if not changed.rowcount:
+                await db.execute(insert(META).values(name=QUEUES, value=value))

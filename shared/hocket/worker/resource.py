@@ -1,0 +1,45 @@
+"""Makes what a service's `uses=` declares, with the team's own settings; a failure is one sentence."""
+
+import traceback
+from contextlib import AsyncExitStack
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_settings import SettingsError
+
+from hocket.declarations import team_settings
+from hocket.delivery.ending.error_text import text_of
+from hocket.errors import ConfigError, HocketError
+from hocket.masking.mask import ALWAYS, keep_secret
+from hocket.masking.values import secrets_of
+from hocket.service import Service
+
+
+async def made(service: Service[Any], stack: AsyncExitStack) -> Any:
+    """What handlers find in `tx.use`; `stack` closes it.
+
+    `ConfigError` says which setting is missing or invalid, or what `uses=` raised and where, without a value of the
+    settings in it.
+    """
+    if service.uses is None:
+        return None
+    settings = team_settings.read(service.name, service.settings) if service.settings is not None else None
+    if settings is not None:
+        keep_secret(secrets_of(settings))
+    try:
+        return await stack.enter_async_context(service.uses(*([] if settings is None else [settings])))
+    except HocketError:
+        raise
+    except Exception as error:  # noqa: BLE001 -- a team's code may raise anything
+        sentence = f"service {service.name}: {_failure(error, settings)}"
+    raise ConfigError(sentence)  # outside the handler: the cause may quote a secret
+
+
+def _failure(error: Exception, settings: BaseModel | None) -> str:
+    if isinstance(error, ValidationError | SettingsError):
+        why = team_settings.refusal(error)
+    else:
+        why = team_settings.without_secrets(text_of(error, ALWAYS), settings)
+    last = traceback.extract_tb(error.__traceback__)[-1:]
+    where = "".join(f" ({frame.filename}:{frame.lineno})" for frame in last)
+    return f"what uses= makes could not start: {type(error).__name__}: {why}{where}"

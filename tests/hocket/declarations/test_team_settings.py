@@ -1,0 +1,107 @@
+"""A team's own settings: what is wrong is one sentence with the variable's name, and never a value."""
+
+from typing import Any
+
+import pytest
+from pydantic import AliasChoices, BaseModel, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from hocket.declarations.team_settings import check_settings, read, refusal, variable_of, without_secrets
+from hocket.errors import ConfigError, DeclarationError
+
+SECRET = "hunter2-hunter2"
+
+
+class Cards(BaseModel):
+    """Nested."""
+
+    timeout: float = 1.0
+
+
+class Shop(BaseSettings):
+    """Every way in which a field is named."""
+
+    model_config = SettingsConfigDict(env_prefix="SHOP_", env_nested_delimiter="__")
+
+    dsn: str
+    limit: int = 1
+    pin: str = ""
+    region: str = Field(default="", max_length=2, validation_alias=AliasChoices("REGION", "ZONE"))
+    cards: Cards = Cards()
+    hosts: list[str] = []
+    password: SecretStr = SecretStr("")
+
+    @field_validator("pin")
+    @classmethod
+    def _four(cls, value: str) -> str:
+        if value and len(value) != 4:
+            raise ValueError(f"{value} has not four digits")
+        return value
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({}, "service shop: SHOP_DSN is missing: set it"),
+        ({"SHOP_DSN": "x", "SHOP_LIMIT": SECRET}, "service shop: SHOP_LIMIT is not valid: input should be a valid int"),
+        ({"SHOP_DSN": "x", "SHOP_PIN": SECRET}, "service shop: SHOP_PIN is not valid"),
+        ({"SHOP_DSN": "x", "REGION": SECRET}, "service shop: REGION is not valid: string should have at most 2"),
+        ({"SHOP_DSN": "x", "SHOP_CARDS__TIMEOUT": SECRET}, "service shop: SHOP_CARDS__TIMEOUT is not valid: input"),
+        ({"SHOP_DSN": "x", "SHOP_HOSTS": SECRET}, "service shop: SHOP_HOSTS cannot be parsed: write JSON"),
+        ({"SHOP_LIMIT": SECRET}, "service shop: SHOP_DSN is missing: set it; SHOP_LIMIT is not valid: input"),
+    ],
+)
+def test_what_is_wrong_is_one_sentence(given: dict[str, str], sentence: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variable's name and the cause; the value stands neither in it nor in what it came from."""
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError) as caught:
+        read("shop", Shop)
+    assert str(caught.value).startswith(sentence)
+    assert SECRET not in str(caught.value)
+    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
+
+
+def test_what_is_right_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the class itself reads it."""
+    monkeypatch.setenv("SHOP_DSN", "x")
+    assert read("shop", Shop).dsn == "x"
+    assert variable_of(Shop, "region") == "REGION"
+
+
+def test_an_unknown_model_is_named_by_its_fields() -> None:
+    """Where a module reads its settings when it is imported."""
+    with pytest.raises(ValidationError, match="dsn") as caught:
+        Shop.model_validate({})
+    assert refusal(caught.value) == "dsn is missing: set it"
+
+
+class _Kits(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="HOCKET_SHOP_")
+    limit: int = 1
+
+
+class _ByAlias(BaseSettings):
+    limit: int = Field(default=1, validation_alias="HOCKET_LIMIT")
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        (Cards, "Cards is a plain model, which reads no environment; let it inherit from pydantic_settings"),
+        (_Kits, "_Kits reads HOCKET_SHOP_LIMIT, and HOCKET_… are the kit's own settings"),
+        (_ByAlias, "_ByAlias reads HOCKET_LIMIT"),
+        ("Cards", "settings= takes a pydantic model's class"),
+    ],
+)
+def test_settings_that_cannot_be_meant_are_refused_at_import(settings: Any, sentence: str) -> None:
+    """With the way out."""
+    with pytest.raises(DeclarationError, match=sentence):
+        check_settings("Service('shop')", settings)
+
+
+def test_secrets_are_taken_out_of_a_text() -> None:
+    """Secret fields, fields named like one, and the password of any address."""
+    settings = Shop(dsn=f"x://u:{SECRET}@h/d", password=SecretStr("sesame"))
+    text = without_secrets(f"no way to x://u:{SECRET}@h/d with sesame, nor y://v:other@h", settings)
+    assert text == "no way to ***** with *****, nor y://v:*****@h"
