@@ -12,12 +12,13 @@ from hocket.clock import SystemClock, rfc3339
 from hocket.console import Page, mount
 from services.tracer.ask.flows import flow_of, flows_of_subject, line_of, list_flows, telling
 from services.tracer.ask.knowledge import knowledge
+from services.tracer.ask.own import own_state
+from services.tracer.ask.services import around_of, heartbeats_of, services_of
 from services.tracer.service import Settings, tracer
-from services.tracer.show.as_json import flow_json, line_json
+from services.tracer.show.as_json import flow_json, line_json, own_json
 from services.tracer.show.pages import Pages
-from services.tracer.show.parameters import filter_asked, moment_asked, next_page
-from services.tracer.show.sentences import plain, where_is
-from services.tracer.show.views import masks_of
+from services.tracer.show.parameters import filter_asked, moment_asked, name_asked, next_page
+from services.tracer.show.sentences import NOTHING, plain, where_is
 
 _HERE = Path(__file__).parent / "show"
 _BAR = (Page("overview", "/", "Overview", "o"), Page("flows", "/flows", "Flows", "f"))
@@ -38,14 +39,18 @@ def routes(app: web.Application) -> None:
         app, name="tracer", templates=_HERE / "templates", static=_HERE / "static", pages=_BAR, search="/flows",
         desk_url=Settings().desk_url, clock=clock,
     )  # fmt: skip
-    pages = Pages(console, reading)
+    pages = Pages(console, reading, Settings().bounds)
     app.router.add_get("/", pages.overview)
     app.router.add_get("/flows", pages.flows)
-    app.router.add_get("/flows/{id}", pages.flow)
-    app.router.add_get("/subjects/{subject:.+}", pages.subject)
+    app.router.add_get("/flows/{name}", pages.flow)
+    for path in ("/subjects/{name:.+}", "/subjects"):
+        app.router.add_get(path, pages.subject)
+    app.router.add_get("/flow", pages.flow)
     app.router.add_get("/api/flows", flows)
-    app.router.add_get("/api/flows/{id}", flow)
-    app.router.add_get("/api/subjects/{subject:.+}", subject)
+    app.router.add_get("/api/flows/{name}", flow)
+    for path in ("/api/subjects/{name:.+}", "/api/subjects"):
+        app.router.add_get(path, subject)
+    app.router.add_get("/api/tracer", own)
 
 
 async def flows(request: web.Request) -> web.Response:
@@ -65,30 +70,32 @@ async def flows(request: web.Request) -> web.Response:
 async def flow(request: web.Request) -> web.Response:
     """One flow with every fact, its payloads masked; 404 where nothing is known of it."""
     at = moment_asked(request.query)
-    id = request.match_info["id"]
+    id = name_asked(request)
     async with reading() as db:
         known = await knowledge(db)
         found = await flow_of(db, id, known, at)
+        around = NOTHING if at else around_of(await heartbeats_of(db), known, SystemClock().now())
     if found is None:
         raise web.HTTPNotFound(text=f"nothing is known of flow {id}")
     now = at or SystemClock().now()
-    return web.json_response(flow_json(found, masks_of(known), now))
+    return web.json_response(flow_json(found, known.masks, now, around))
 
 
 async def subject(request: web.Request) -> web.Response:
     """Where a subject is, in a sentence, with its flows; 404 where nothing is known of it."""
     at = moment_asked(request.query)
-    name = request.match_info["subject"]
+    name = name_asked(request)
     async with reading() as db:
         known = await knowledge(db)
         found = await flows_of_subject(db, name, known, at)
+        around = NOTHING if at else around_of(await heartbeats_of(db), known, SystemClock().now())
     if not found:
         raise web.HTTPNotFound(text=f"nothing is known of {name}")
     now = at or SystemClock().now()
     chosen = telling(found)
     answer: dict[str, Any] = {
         "subject": name,
-        "sentence": plain(where_is(name, chosen, now)),
+        "sentence": plain(where_is(name, chosen, now, around)),
         "state": chosen.state.value,
         "flow": chosen.id,
         "waits_for": [each.subscription for each in chosen.waiting],
@@ -96,3 +103,11 @@ async def subject(request: web.Request) -> web.Response:
         "at": rfc3339(at) if at else None,
     }
     return web.json_response(answer)
+
+
+async def own(request: web.Request) -> web.Response:
+    """How the tracer itself stands: seconds behind, hours that each stream holds and its reader is behind."""
+    now = SystemClock().now()
+    async with reading() as db:
+        services = services_of(await heartbeats_of(db), await knowledge(db), now)
+        return web.json_response(own_json(await own_state(db, now, Settings().bounds), services))

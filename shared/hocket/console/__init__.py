@@ -7,7 +7,7 @@ returns the `Console` that renders pages from `console/base.html`.
 """
 
 from hocket.console.display import control_marks, counted, day_and_clock, duration, short_id
-from hocket.console.links import with_query
+from hocket.console.links import path_to, with_query
 from hocket.console.masking import MASKED, Masks
 from hocket.console.pages import Console, Page, mount
 from hocket.console.payload_tree import Node, tree_of
@@ -29,6 +29,7 @@ __all__ = [
     "foreign",
     "mark_of",
     "mount",
+    "path_to",
     "short_id",
     "tree_of",
     "with_query",

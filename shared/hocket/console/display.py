@@ -107,6 +107,11 @@ def foreign_text(value: object, keep: str = "") -> Markup:
     return Markup("<bdi>{}</bdi>{}").format(inner, rest)
 
 
+def fitted(text: str, characters: int) -> str:
+    """A text cut to so many characters, its end marked, for where it cannot wrap."""
+    return text if len(text) <= characters else f"{text[: max(characters - 1, 1)]}…"
+
+
 def stack_text(value: object) -> Markup:
     """A stack or raw text: as `foreign_text`, its line ends and tabs kept."""
     return foreign_text(value, keep="\n\t")
