@@ -1,13 +1,15 @@
 """`service.tx()`: a transaction outside handlers, with the same inbox and outbox (RULES 2.3)."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+import json
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hocket.clock import rfc3339
 from hocket.declarations.choreography import Declarations
 from hocket.envelope.keys import inbox_key
 from hocket.errors import OutboxFull, StoreError
@@ -138,7 +140,17 @@ class OutsideTransactions:
         service = self.runtime.service
         identity = (f"/{service}", "", key) if key is not None else None
         rows = self.builder.rows(tx.said, Causation(identity, service, flow, inbox_key=row_key), self.declared.says)
-        return Ending(self._claim(row_key, key, flow, tuple(row.event_id for row in rows)), rows)
+        claim = self._claim(row_key, key, flow, tuple(row.event_id for row in rows))
+        return Ending(claim, rows, receipt=self._fact(tx.reported))
+
+    def _fact(self, reported: Mapping[str, object]) -> bytes:
+        """An observer's fact for the receipts stream; empty where there is none."""
+        if not reported:
+            return b""
+        mine = self.runtime.instance
+        about = {"service": mine.service, "instance": mine.instance, "boot": mine.boot}
+        time = rfc3339(self.runtime.clock.now())
+        return json.dumps({**reported, **about, "time": time}, ensure_ascii=False).encode("utf-8", "replace")
 
     async def _commit(self, unit: UnitOfWork, ending: Ending) -> tuple[OutboxRow, ...]:
         try:
