@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hocket.clock import rfc3339
 from hocket.declarations.choreography import Declarations
 from hocket.envelope.keys import inbox_key
-from hocket.errors import OutboxFull, StoreError
+from hocket.errors import KeyTaken, OutboxFull, StoreError
 from hocket.outbox.builder import Causation, OutboxBuilder
 from hocket.resilience.circuit import Circuit
 from hocket.resilience.guard import BreakerGuard, StateListener
@@ -81,6 +81,7 @@ class OutsideTransactions:
         """A part in the transaction that an application has open on `connection`; it commits or rolls back.
 
         What was said is written when this part ends without an error, and published after the application's commit.
+        `KeyTaken` where another transaction used the key meanwhile: what the application wrote must not be committed.
         """
         self._check_room()
         joined = await self.runtime.store.join(connection)
@@ -99,8 +100,11 @@ class OutsideTransactions:
             return
         [written] = await joined.write([ending])
         if not written.won:
-            tx.found_seen((await joined.inbox([row_key]))[row_key].correlation_id)
-            return
+            # The kit cannot take back what the application has written: only an error makes it roll back.
+            raise KeyTaken(
+                f"{self.runtime.service}.tx(key={key!r}) was used by another transaction meanwhile: let this error "
+                "leave your own transaction, so that it is rolled back, and ask again: then tx.seen is true"
+            )
         loop = asyncio.get_running_loop()
 
         def look_again() -> None:
