@@ -107,9 +107,7 @@ counts = sa.Table(
 marks = sa.Table(
     "marks",
     tables,
-    sa.Column(
-        "name", sa.Text, primary_key=True
-    ),  # `letters` changes with them; `forgotten`: the last look
+    sa.Column("name", sa.Text, primary_key=True),  # `letters` changes with them; `forgotten`: the last look
     sa.Column("value", sa.Text, nullable=False),
 )
 

@@ -54,8 +54,8 @@ async def own_state(db: AsyncConnection, now: datetime, bounds: Bounds) -> Own:
     """How far the tracer is behind by the clock, what the streams hold, what it set aside.
 
     Every service sends a heartbeat each ten seconds, the tracer too: the newest fact of the receipts is never much
-    older than that while broker, link and reader work. The log has no heartbeats: what counts there is how late its
-    newest event was read, as long as something is read.
+    older than that while broker, link and reader work. The log has no heartbeats, and an event may be of an earlier
+    time: of it only how late the newest was read is told, beside how much the stream holds.
     """
     rows = {each["stream"]: each for each in (await db.execute(select(readings))).mappings()}
     clock = now.timestamp()
@@ -71,7 +71,8 @@ async def own_state(db: AsyncConnection, now: datetime, bounds: Bounds) -> Own:
         for column in (aside.c.place, unfolded.c.flow)
     ]
     deaf = at is not None and clock - at > GONE.total_seconds()
-    return Own(max(behind.values(), default=None), utc(at) if at else None, streams, few[0], few[1], deaf)
+    late = behind.get("receipts", max(behind.values(), default=None))
+    return Own(late, utc(at) if at else None, streams, few[0], few[1], deaf)
 
 
 async def _stream(db: AsyncConnection, name: str, bounds: Bounds, behind: float) -> StreamSeen:

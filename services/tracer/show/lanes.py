@@ -129,6 +129,11 @@ class Drawing:
     top: float = TOP
     left_out: int = 0
 
+    @property
+    def fits(self) -> bool:
+        """Whether it is no wider than a page, so that it may follow the page's width."""
+        return self.width <= WIDTH
+
     def name_of(self, moment: datetime) -> str:
         """A moment's name on the axis: with milliseconds where two names would be the same."""
         seconds = [each.moment.replace(microsecond=0) for each in self.ticks]

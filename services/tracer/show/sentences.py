@@ -209,13 +209,13 @@ def shortened(text: str) -> str:
 def overview(counts: Iterable[tuple[str, int]], dead: int, unheard: str = "") -> Sentence:
     """The overview's first line: what is not heard, and what needs a person; else that nothing does."""
     many = dict(counts)
-    parts = [unheard] if unheard else []
+    parts: list[str] = []
     if zombies := many.get("zombie", 0):
         parts.append(counted(zombies, "flow is a zombie", "flows are zombies"))
     if dead:
         parts.append(counted(dead, "flow has a dead letter", "flows have dead letters"))
-    if parts:
-        return [Piece(", ".join(parts), strong=True)]
+    if parts or unheard:
+        return [Piece(". ".join(each for each in (unheard, ", ".join(parts)) if each), strong=True)]
     moving = many.get("running", 0) + many.get("waiting", 0)
     if moving:
         return [Piece(f"Nothing needs a person; {counted(moving, 'flow is', 'flows are')} under way", strong=True)]
