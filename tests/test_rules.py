@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs/rules.md"
 #: How many rules each section has.
-SECTIONS = {1: 7, 2: 7, 3: 5, 4: 7, 5: 7, 6: 3, 7: 6, 8: 4, 9: 1, 10: 3}
+SECTIONS = {1: 7, 2: 7, 3: 5, 4: 7, 5: 8, 6: 3, 7: 6, 8: 4, 9: 1, 10: 3}
 NUMBERS = [f"{section}.{rule}" for section, many in SECTIONS.items() for rule in range(1, many + 1)]
 RULE = re.compile(r"^### (\d+\.\d+) (.+)\n((?:(?!#).*\n)*)", re.MULTILINE)
 TEST = re.compile(r"^- `([\w/.]+\.py)::(test_\w+)`$", re.MULTILINE)

@@ -12,8 +12,9 @@ from hocket.clock import SystemClock, rfc3339
 from hocket.console import Page, mount
 from services.tracer.ask.flows import flow_of, flows_of_subject, line_of, list_flows, telling
 from services.tracer.ask.knowledge import knowledge
-from services.tracer.ask.own import own_state
+from services.tracer.ask.own import own_state, waiting_to_be_folded
 from services.tracer.ask.services import around_of, heartbeats_of, services_of
+from services.tracer.keep.summaries import fold_unfolded
 from services.tracer.service import Settings, tracer
 from services.tracer.show.as_json import flow_json, line_json, own_json
 from services.tracer.show.pages import Pages
@@ -31,6 +32,23 @@ async def reading() -> AsyncIterator[AsyncConnection]:
         yield await tx.read()
 
 
+@asynccontextmanager
+async def reading_folded() -> AsyncIterator[AsyncConnection]:
+    """The same for lists and counts, which show summaries: what waits to be folded is folded first, since one asks.
+
+    A bounded number: a reader that has more to do than it can says on the overview how many flows are left.
+    """
+    async with tracer.tx() as tx:
+        waits = await waiting_to_be_folded(await tx.read())
+    if waits:
+        async with tracer.tx() as tx:
+            db = await tx.db()
+            await tracer.take_turn(db)
+            await fold_unfolded(db)
+    async with reading() as db:
+        yield db
+
+
 @tracer.http
 def routes(app: web.Application) -> None:
     """Mount the pages and the routes for programs."""
@@ -39,7 +57,7 @@ def routes(app: web.Application) -> None:
         app, name="tracer", templates=_HERE / "templates", static=_HERE / "static", pages=_BAR, search="/flows",
         desk_url=Settings().desk_url, clock=clock,
     )  # fmt: skip
-    pages = Pages(console, reading, Settings().bounds)
+    pages = Pages(console, reading, reading_folded, Settings().bounds)
     app.router.add_get("/", pages.overview)
     app.router.add_get("/flows", pages.flows)
     app.router.add_get("/flows/{name}", pages.flow)
@@ -56,7 +74,7 @@ def routes(app: web.Application) -> None:
 async def flows(request: web.Request) -> web.Response:
     """One page of flows, the newest first: `q`, `state`, `type`, `service`, `at`, `limit`, `after`."""
     wanted = filter_asked(request.query)
-    async with reading() as db:
+    async with reading_folded() as db:
         found = await list_flows(db, wanted, await knowledge(db))
     return web.json_response(
         {

@@ -75,6 +75,11 @@ async def own_state(db: AsyncConnection, now: datetime, bounds: Bounds) -> Own:
     return Own(late, utc(at) if at else None, streams, few[0], few[1], deaf)
 
 
+async def waiting_to_be_folded(db: AsyncConnection) -> bool:
+    """Whether a flow has facts that its summary does not have yet."""
+    return await db.scalar(select(unfolded.c.flow).limit(1)) is not None
+
+
 async def _stream(db: AsyncConnection, name: str, bounds: Bounds, behind: float) -> StreamSeen:
     rows = await db.execute(select(hours).where(hours.c.stream == name).order_by(hours.c.hour.desc()))
     found = list(rows.mappings())

@@ -36,20 +36,25 @@ MAX_ROWS = 1000
 MAX_HISTORY = 200
 
 
-class Pages:
-    """The pages over one console; `reading` opens committed facts, `bounds` are those of the streams."""
+Reading = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
 
-    def __init__(
-        self, console: Console, reading: Callable[[], AbstractAsyncContextManager[AsyncConnection]], bounds: Bounds
-    ) -> None:
+
+class Pages:
+    """The pages over one console.
+
+    `reading` opens committed facts; `reading_folded` as well, after folding what waits; `bounds` are the streams'.
+    """
+
+    def __init__(self, console: Console, reading: Reading, reading_folded: Reading, bounds: Bounds) -> None:
         self._console = console
         self._reading = reading
+        self._reading_folded = reading_folded
         self._bounds = bounds
 
     async def overview(self, request: web.Request) -> web.Response:
         """Is anything wrong, and whose is it?"""
         now = self._console.now()
-        async with self._reading() as db:
+        async with self._reading_folded() as db:
             known = await knowledge(db)
             counts, dead = await count_states(db, now)
             needs = needs_of(await needing(db, known), known, now)
@@ -67,7 +72,7 @@ class Pages:
     async def flows(self, request: web.Request) -> web.Response:
         """Which flows?"""
         wanted = filter_asked(request.query)
-        async with self._reading() as db:
+        async with self._reading_folded() as db:
             known = await knowledge(db)
             found = await list_flows(db, wanted, known)
         chips = [("", "all"), *((each.value, each.value) for each in ORDER)]

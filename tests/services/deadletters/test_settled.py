@@ -24,7 +24,7 @@ async def desk(address: str) -> AsyncIterator[RunningDesk]:
 
 
 async def test_a_discard_says_so_on_the_receipts_stream(desk: RunningDesk) -> None:
-    """An operator's act is a fact: who settled which delivery and why leaves with the commit of the act."""
+    """RULES 8.2: an operator's act is a fact: who settled which delivery and why leaves with the commit of the act."""
     await desk.dead(dead())
     await desk.act("letter-1", "discard", 200, "sent by hand")
     async with desk.store.read() as db:
@@ -39,7 +39,7 @@ async def test_a_discard_says_so_on_the_receipts_stream(desk: RunningDesk) -> No
 
 
 async def test_a_replay_to_nobody_is_refused_at_once(desk: RunningDesk) -> None:
-    """A subscription that its service no longer lists: 409 with the sentence, nothing is sent; a discard is taken."""
+    """RULES 8.4: a subscription that its service no longer lists: 409 and nothing is sent; a discard is taken."""
     await desk.told(manifest(subscriptions=[]))
     await desk.dead(dead())
     refused = await desk.act("letter-1", "replay", 409)
@@ -73,7 +73,7 @@ async def test_another_desk_with_a_database_of_its_own_is_said(desk: RunningDesk
 
 
 async def test_settled_letters_are_forgotten_in_time(desk: RunningDesk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """RULES 8: `DESK_KEEP_DAYS` after its last death a settled letter is gone with all of it; an open one stays."""
+    """`DESK_KEEP_DAYS` after its last death a settled letter is gone with all of it; an open one stays."""
     await desk.told(manifest())
     await desk.dead(*(dead(number) for number in range(1, 5)))
     for number in range(1, 4):

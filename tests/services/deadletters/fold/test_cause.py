@@ -60,14 +60,14 @@ def trace(*files: str) -> str:
     [
         # a clone that is called as the kit, or as a library
         (
-            ["/home/me/hocket/shared/hocket/delivery/handle.py", "/home/me/hocket/crm/sold.py"],
+            ["/src/me/hocket/shared/hocket/delivery/handle.py", "/src/me/hocket/crm/sold.py"],
             "sold.py:1 sold",
         ),
-        (["/home/asyncio/shared/hocket/delivery/handle.py", "/home/asyncio/crm/sold.py"], "sold.py:1 sold"),
+        (["/src/asyncio/shared/hocket/delivery/handle.py", "/src/asyncio/crm/sold.py"], "sold.py:1 sold"),
         (["/w/python3.11/shared/hocket/delivery/handle.py", "/w/python3.11/crm/sold.py"], "sold.py:1 sold"),
         # a module of the team's with the name of one of the kit's
         (
-            ["/v/lib/python3.11/site-packages/hocket/delivery/handle.py", "/home/hocket/service.py"],
+            ["/v/lib/python3.11/site-packages/hocket/delivery/handle.py", "/src/hocket/service.py"],
             "service.py:1 service",
         ),
         # the team's code is an installed package itself
@@ -80,7 +80,7 @@ def trace(*files: str) -> str:
             ],
             "sold.py:1 sold",
         ),
-        (["/home/me/hocket/shared/hocket/delivery/handle.py"], ""),
+        (["/src/me/hocket/shared/hocket/delivery/handle.py"], ""),
     ],
 )
 def test_a_frame_is_own_by_its_package_not_by_the_names_of_folders(files: list[str], own: str) -> None:

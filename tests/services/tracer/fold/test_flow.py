@@ -106,7 +106,7 @@ def test_a_replayed_undo_ends_the_zombie() -> None:
 
 
 def test_a_step_given_up_without_a_failure_is_an_open_letter() -> None:
-    """SAGAS 5.8: a buried step may have happened, but no failure reached it: somebody's work, no zombie."""
+    """RULES 5.8: a buried step may have happened, but no failure reached it: somebody's work, no zombie."""
     told = placed(1).end("payments.charge", "order.placed", "dead", 0.1, 0.2, 5, ledger="unsure", **STEP)
     flow = folded(told)
     assert flow.state is FlowState.FAILED
@@ -114,7 +114,7 @@ def test_a_step_given_up_without_a_failure_is_an_open_letter() -> None:
 
 
 def test_a_dead_leaf_makes_no_zombie_of_its_neighbours() -> None:
-    """SAGAS 5.8: an order that was paid and delivered stays so, whatever step of a leaf was given up."""
+    """RULES 5.8: an order that was paid and delivered stays so, whatever step of a leaf was given up."""
     told = happy(1)
     told.receipts.pop()
     told.end(
@@ -139,7 +139,7 @@ def test_a_step_given_up_with_a_word_is_being_undone() -> None:
 
 
 def test_a_failure_that_nobody_undid_leaves_a_zombie() -> None:
-    """A step that is done, whose undo has heard the failure and began nothing, stands although its flow failed."""
+    """RULES 5.8: a step that is done, whose undo heard the failure and began nothing, stands."""
     told = rejected(1).until(0.95)
     told.end("orders.cancel", "stock.rejected", "handled", 0.95, 1.1)
     told.end("payments.refund", "stock.rejected", "dead", 0.96, 0.98, 1, ledger="done", **STEP)
@@ -207,7 +207,7 @@ def test_the_answer_never_fails() -> None:
 
 
 def test_a_discarded_letter_is_settled() -> None:
-    """An operator's act is a fact: nothing waits for a person any more, and the flow says who settled it."""
+    """RULES 8.2: an operator's act is a fact: nothing waits for a person any more, and the flow says who settled it."""
     told = mail_dead(1).end(
         "notifications.confirmation", "order.confirmed", "discarded", 90, 90, 3, by="mia", reason="old"
     )
@@ -220,7 +220,7 @@ def test_a_discarded_letter_is_settled() -> None:
 
 
 def test_a_discarded_undo_leaves_no_zombie() -> None:
-    """Whoever discards the letter of an undo has decided about the effect that stands."""
+    """RULES 5.8: whoever discards the letter of an undo has decided about the effect that stands."""
     told = zombie(1).end(
         "payments.refund", "hocket.undo", "discarded", 90, 90, 2, by="mia", reason="paid by hand", **STEP
     )
