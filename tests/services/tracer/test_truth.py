@@ -1,5 +1,6 @@
 """The tracer's truth over HTTP: addresses that lead somewhere, lists of a past moment, reasons, bounds, forgetting."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -15,7 +16,7 @@ from services.tracer.ask.flows import count_states, folded
 from services.tracer.ask.knowledge import knowledge
 from services.tracer.ask.own import Bounds, own_state
 from services.tracer.ask.services import around_of, heartbeats_of, services_of
-from services.tracer.fold.flow import FlowState
+from services.tracer.fold.flow import Flow, FlowState
 from services.tracer.handlers import read_log, read_receipts
 from services.tracer.keep import facts as keeping
 from services.tracer.keep import forgetting
@@ -220,7 +221,7 @@ async def test_a_silent_service_is_a_reason_to_wait(shop: Tracing) -> None:
     assert because(flow.waiting[0], then, around).startswith("payments has not been heard since")
 
 
-async def _flows(told: Story) -> list[asking.Flow]:
+async def _flows(told: Story) -> list[Flow]:
     tx = fake_tx(uses=Settings(), tables=tables)
     await read_receipts([facts(*MANIFESTS)], tx)
     await read_log(log_of(told), tx)
@@ -238,9 +239,8 @@ async def test_what_waits_to_be_folded_is_folded_when_one_asks(shop: Tracing) ->
     await shop.report(told)
     async with shop.http.get(f"/api/flows/{many[-1].flow}") as answer:
         assert answer.status == 200
-    for _ in range(200):
-        async with shop.http.get("/api/flows?state=failed&limit=200") as answer:
-            found = json.loads(await answer.text())["flows"]
-        if len(found) == 41:
-            break
-    assert len(found) == 41
+    async with asyncio.timeout(5):
+        found: list[object] = []
+        while len(found) != 41:
+            async with shop.http.get("/api/flows?state=failed&limit=200") as answer:
+                found = json.loads(await answer.text())["flows"]
