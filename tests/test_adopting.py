@@ -58,7 +58,10 @@ async def published(tmp_path: Path) -> tuple[list[str], int]:
 
 
 async def test_the_aiohttp_application(load: Callable[[str], ModuleType], tmp_path: Path) -> None:
-    """What a request writes and what it says are committed together; a request that fails says nothing."""
+    """What a request writes and what it says are committed together; the same request again, or five at once, is one.
+
+    A request that fails says nothing.
+    """
     runner = web.AppRunner(load("shop_aiohttp").make_app(database(tmp_path)))
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -66,10 +69,18 @@ async def test_the_aiohttp_application(load: Callable[[str], ModuleType], tmp_pa
     try:
         host, port = runner.addresses[0][:2]
         async with ClientSession(f"http://{host}:{port}") as http:
-            for order_id, status in (("1", 201), ("2", 201), ("1", 500)):
+            for order_id, status in (("1", 201), ("2", 201), ("1", 200)):
                 answer = await http.post("/orders", json={"order_id": order_id})
                 assert answer.status == status
-        assert await published(tmp_path) == (["1", "2"], 2)
+            asked = await asyncio.gather(*(http.post("/orders", json={"order_id": "3"}) for _ in range(5)))
+            statuses = sorted(answer.status for answer in asked)
+            assert statuses.count(201) == 1
+            assert set(statuses) <= {200, 201, 409}
+            again = await http.post("/orders", json={"order_id": "3"})
+            assert (again.status, (await again.json())["order_id"]) == (200, "3")
+            failed = await http.post("/orders", json={"order": "4"})
+            assert failed.status == 500
+        assert await published(tmp_path) == (["1", "2", "3"], 3)
     finally:
         await runner.cleanup()
 
@@ -111,5 +122,6 @@ async def test_the_fastapi_application(load: Callable[[str], ModuleType], tmp_pa
     async for _ in lifespan(app):
         status, answer = await post(app, "/orders/7")
         assert (status, answer["order_id"]) == (201, "7")
+        assert (await post(app, "/orders/7"))[0] == 200
         assert app.state.hocket.reasons() == []
         assert await published(tmp_path) == (["7"], 1)

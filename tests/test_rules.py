@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs/rules.md"
 #: How many rules each section has.
-SECTIONS = {1: 7, 2: 8, 3: 6, 4: 8, 5: 7, 6: 11, 7: 6, 8: 4, 9: 1, 10: 3, 11: 7, 18: 3}
+SECTIONS = {1: 7, 2: 8, 3: 6, 4: 8, 5: 8, 6: 11, 7: 6, 8: 4, 9: 1, 10: 3, 11: 7, 18: 3}
 #: Numbers between others that stand in the page's table of reserved ones.
 RESERVED = {f"6.{rule}" for rule in range(4, 11)}
 EVERY = [f"{section}.{rule}" for section, many in SECTIONS.items() for rule in range(1, many + 1)]

@@ -4,11 +4,14 @@ from typing import Any
 
 from hocket import Tx
 from hocket.clock import rfc3339
+from hocket.console.facts import Aside, Heartbeat, Receipt, Reported, read_facts
 from hocket.observe import Raw
-from services.deadletters.keep.letters import keep_receipts, keep_service, restate, store
+from services.deadletters.keep.forgetting import forget
+from services.deadletters.keep.letters import keep_receipts, restate, store
+from services.deadletters.keep.reports import keep_aside, keep_desks, keep_service
 from services.deadletters.read.letter import read
-from services.deadletters.read.reports import facts, receipt_of, report_of
-from services.deadletters.service import deadletters
+from services.deadletters.read.reports import receipt_of, report_of
+from services.deadletters.service import Settings, deadletters
 
 
 @deadletters.reads("dead")
@@ -22,19 +25,27 @@ async def take(letters: list[Raw], tx: Tx) -> None:
 
 @deadletters.reads("receipts")
 async def settle(messages: list[Raw], tx: Tx) -> None:
-    """Store what settles letters (RULES 8.2), owners, sensitive fields, and the state of breakers."""
+    """Store what settles letters (RULES 8.2) and what services report; set invalid facts aside."""
+    facts: list[Reported] = []
+    aside: list[Aside] = []
+    for raw in messages:
+        some, other = read_facts(raw.body, f"{raw.offset or 0:020d}")
+        facts += some
+        aside += other
     receipts: list[dict[str, Any]] = []
-    reports: list[tuple[str, dict[str, Any], str]] = []
-    for fact in facts(messages):
-        if fact.get("kind") == "receipt":
+    for fact in facts:
+        if isinstance(fact, Receipt):
             receipts += receipt_of(fact)
-        else:
-            reports += report_of(fact)
-    if not receipts and not reports:
+    reports = [fact for fact in facts if not isinstance(fact, Receipt)]
+    if not receipts and not reports and not aside:
         return
     db = await tx.db()
     await deadletters.take_turn(db)
-    for service, values, at in reports:
-        await keep_service(db, service, values, at)
+    for report in reports:
+        await keep_service(db, *report_of(report, tx.time))
+    desks = [each for each in reports if isinstance(each, Heartbeat) and each.service == deadletters.name]
+    await keep_desks(db, deadletters.boot, desks, tx.time.timestamp())
+    await keep_aside(db, aside)
     if receipts:
         await restate(db, await keep_receipts(db, receipts))
+    await forget(db, Settings().keep, tx.time)

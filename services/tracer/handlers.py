@@ -3,22 +3,28 @@
 Both happen in one transaction with the reader's offset (RULES 7.1).
 """
 
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from hocket import Tx
+from hocket.console.facts import Aside, Heartbeat, Manifest, Receipt, Reported, read_facts
 from hocket.envelope import UNDO_TYPE, decode
 from hocket.errors import Undecodable
 from hocket.observe import Raw
-from services.tracer.keep.facts import (
-    keep_aside,
-    keep_events,
-    keep_heartbeats,
-    keep_manifests,
-    keep_receipts,
-    note_reading,
-)
-from services.tracer.keep.summaries import fold_stale
-from services.tracer.read.decode import Aside, facts_of, place_of, said_of
-from services.tracer.read.facts import Heartbeat, Manifest, Receipt, Reported, Said
+from services.tracer.keep.declared import keep_manifests
+from services.tracer.keep.facts import keep_aside, keep_events, keep_heartbeats, keep_receipts
+from services.tracer.keep.forgetting import forget
+from services.tracer.keep.readings import note_reading, note_size
+from services.tracer.keep.summaries import fold_unfolded
+from services.tracer.read.decode import place_of, said_of
+from services.tracer.read.facts import Said
 from services.tracer.service import Settings, tracer
+
+#: From so many facts in a batch on the reader has more to do than it can: only flows that were quiet for `QUIET` are
+#: folded, so that a flow is folded once and not at each of its facts.
+BUSY, QUIET = 200, timedelta(seconds=1)
 
 
 @tracer.reads("log")
@@ -30,16 +36,15 @@ async def read_log(batch: list[Raw], tx: Tx[Settings]) -> None:
         try:
             envelope = decode(raw.body, raw.content_type, raw.headers, tx.time)
         except Undecodable as error:
-            aside.append(Aside("log", place_of(raw), str(error), raw.body))
+            aside.append(Aside(place_of(raw), str(error), raw.body))
             continue
         if envelope.type != UNDO_TYPE:
             said.append(said_of(envelope))
     db = await tx.db()
     await tracer.take_turn(db)
-    await keep_events(db, said)
-    await keep_aside(db, aside)
-    await note_reading(db, "log", batch[-1].offset, max((each.time for each in said), default=None), tx.time)
-    await fold_stale(db)
+    await keep_events(db, said, tx.time)
+    await keep_aside(db, "log", aside)
+    await _end(db, "log", batch, [each.time for each in said], tx)
 
 
 @tracer.reads("receipts")
@@ -48,15 +53,24 @@ async def read_receipts(batch: list[Raw], tx: Tx[Settings]) -> None:
     facts: list[Reported] = []
     aside: list[Aside] = []
     for raw in batch:
-        some, other = facts_of(raw)
+        some, other = read_facts(raw.body, place_of(raw))
         facts += some
         aside += other
     db = await tx.db()
     await tracer.take_turn(db)
-    await keep_manifests(db, [each for each in facts if isinstance(each, Manifest)])
-    await keep_receipts(db, [each for each in facts if isinstance(each, Receipt)])
-    await keep_heartbeats(db, [each for each in facts if isinstance(each, Heartbeat)])
-    await keep_aside(db, aside)
-    newest = max((each.time for each in facts), default=None)
-    await note_reading(db, "receipts", batch[-1].offset, newest, tx.time)
-    await fold_stale(db)
+    await keep_manifests(db, [each for each in facts if isinstance(each, Manifest)], tx.time)
+    await keep_receipts(db, [each for each in facts if isinstance(each, Receipt)], tx.time)
+    await keep_heartbeats(db, [each for each in facts if isinstance(each, Heartbeat)], tx.time)
+    await keep_aside(db, "receipts", aside)
+    await _end(db, "receipts", batch, [each.time for each in facts], tx)
+
+
+async def _end(
+    db: AsyncConnection, stream: str, batch: Sequence[Raw], times: Sequence[datetime], tx: Tx[Settings]
+) -> None:
+    """What both do after their facts are stored: note the progress, fold, forget."""
+    newest = max(times, default=None)
+    await note_reading(db, stream, batch[-1].offset, newest, tx.time)
+    await note_size(db, stream, [len(raw.body) for raw in batch], len(times), newest, tx.time)
+    await fold_unfolded(db, tx.time - QUIET if len(times) >= BUSY else None)
+    await forget(db, tx.use.keep, tx.time)

@@ -13,12 +13,14 @@ from hocket.clock import SystemClock, rfc3339
 from hocket.console import Page, mount, mount_finding
 from services.tracer.ask.flows import Filter, flow_of, flows_of_subject, line_of, list_flows, telling
 from services.tracer.ask.knowledge import knowledge
+from services.tracer.ask.own import own_state, waiting_to_be_folded
+from services.tracer.ask.services import around_of, heartbeats_of, services_of
+from services.tracer.keep.summaries import fold_unfolded
 from services.tracer.service import Settings, tracer
-from services.tracer.show.as_json import flow_json, line_json
+from services.tracer.show.as_json import flow_json, line_json, own_json
 from services.tracer.show.pages import Pages
-from services.tracer.show.parameters import filter_asked, moment_asked, next_page
-from services.tracer.show.sentences import plain, where_is
-from services.tracer.show.views import masks_of
+from services.tracer.show.parameters import filter_asked, moment_asked, name_asked, next_page
+from services.tracer.show.sentences import NOTHING, plain, where_is
 
 _HERE = Path(__file__).parent / "show"
 _BAR = (Page("overview", "/", "Overview", "o"), Page("flows", "/flows", "Flows", "f"))
@@ -31,6 +33,23 @@ async def reading() -> AsyncIterator[AsyncConnection]:
         yield await tx.read()
 
 
+@asynccontextmanager
+async def reading_folded() -> AsyncIterator[AsyncConnection]:
+    """The same for lists and counts, which show summaries: what waits to be folded is folded first, since one asks.
+
+    A bounded number: a reader that has more to do than it can says on the overview how many flows are left.
+    """
+    async with tracer.tx() as tx:
+        waits = await waiting_to_be_folded(await tx.read())
+    if waits:
+        async with tracer.tx() as tx:
+            db = await tx.db()
+            await tracer.take_turn(db)
+            await fold_unfolded(db)
+    async with reading() as db:
+        yield db
+
+
 @tracer.http
 def routes(app: web.Application) -> None:
     """Mount the pages and the routes for programs."""
@@ -39,15 +58,19 @@ def routes(app: web.Application) -> None:
         app, name="tracer", templates=_HERE / "templates", static=_HERE / "static", pages=_BAR, search="/find",
         desk_url=Settings().desk_url, clock=clock,
     )  # fmt: skip
-    pages = Pages(console, reading)
+    pages = Pages(console, reading, reading_folded, Settings().bounds)
     app.router.add_get("/", pages.overview)
     app.router.add_get("/flows", pages.flows)
-    app.router.add_get("/flows/{id}", pages.flow)
-    app.router.add_get("/subjects/{subject:.+}", pages.subject)
+    app.router.add_get("/flows/{name}", pages.flow)
+    for path in ("/subjects/{name:.+}", "/subjects"):
+        app.router.add_get(path, pages.subject)
+    app.router.add_get("/flow", pages.flow)
     mount_finding(app, found, "/flows?q=")
     app.router.add_get("/api/flows", flows)
-    app.router.add_get("/api/flows/{id}", flow)
-    app.router.add_get("/api/subjects/{subject:.+}", subject)
+    app.router.add_get("/api/flows/{name}", flow)
+    for path in ("/api/subjects/{name:.+}", "/api/subjects"):
+        app.router.add_get(path, subject)
+    app.router.add_get("/api/tracer", own)
 
 
 async def found(wanted: str) -> str:
@@ -60,7 +83,7 @@ async def found(wanted: str) -> str:
 async def flows(request: web.Request) -> web.Response:
     """One page of flows, the newest first: `q`, `state`, `type`, `service`, `at`, `limit`, `after`."""
     wanted = filter_asked(request.query)
-    async with reading() as db:
+    async with reading_folded() as db:
         found = await list_flows(db, wanted, await knowledge(db))
     return web.json_response(
         {
@@ -74,30 +97,32 @@ async def flows(request: web.Request) -> web.Response:
 async def flow(request: web.Request) -> web.Response:
     """One flow with every fact, its payloads masked; 404 where nothing is known of it."""
     at = moment_asked(request.query)
-    id = request.match_info["id"]
+    id = name_asked(request)
     async with reading() as db:
         known = await knowledge(db)
         found = await flow_of(db, id, known, at)
+        around = NOTHING if at else around_of(await heartbeats_of(db), known, SystemClock().now())
     if found is None:
         raise web.HTTPNotFound(text=f"nothing is known of flow {id}")
     now = at or SystemClock().now()
-    return web.json_response(flow_json(found, masks_of(known), now))
+    return web.json_response(flow_json(found, known.masks, now, around))
 
 
 async def subject(request: web.Request) -> web.Response:
     """Where a subject is, in a sentence, with its flows; 404 where nothing is known of it."""
     at = moment_asked(request.query)
-    name = request.match_info["subject"]
+    name = name_asked(request)
     async with reading() as db:
         known = await knowledge(db)
         found = await flows_of_subject(db, name, known, at)
+        around = NOTHING if at else around_of(await heartbeats_of(db), known, SystemClock().now())
     if not found:
         raise web.HTTPNotFound(text=f"nothing is known of {name}")
     now = at or SystemClock().now()
     chosen = telling(found)
     answer: dict[str, Any] = {
         "subject": name,
-        "sentence": plain(where_is(name, chosen, now)),
+        "sentence": plain(where_is(name, chosen, now, around)),
         "state": chosen.state.value,
         "flow": chosen.id,
         "waits_for": [each.subscription for each in chosen.waiting],
@@ -105,3 +130,11 @@ async def subject(request: web.Request) -> web.Response:
         "at": rfc3339(at) if at else None,
     }
     return web.json_response(answer)
+
+
+async def own(request: web.Request) -> web.Response:
+    """How the tracer itself stands: seconds behind, hours that each stream holds and its reader is behind."""
+    now = SystemClock().now()
+    async with reading() as db:
+        services = services_of(await heartbeats_of(db), await knowledge(db), now)
+        return web.json_response(own_json(await own_state(db, now, Settings().bounds), services))

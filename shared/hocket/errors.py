@@ -12,6 +12,7 @@ HocketError
 │   └── TransactionLost   the database ended a transaction for a reason that may pass
 ├── TransportError        the broker does not answer or refuses; names the address and the reason
 ├── OutboxFull            too many due events wait for the broker; try again later (HTTP answers 503)
+├── KeyTaken              another transaction with the same key was first; what was joined must be rolled back
 ├── OutsideTooLate        `tx.outside` was entered while the transaction was open
 ├── BreakerOpen           an open breaker refuses the call; the attempt is deferred
 └── Control               a handler's decision about its attempt, not a failure
@@ -76,6 +77,10 @@ class TransportError(HocketError):
 
 class OutboxFull(HocketError):
     """As many due events wait for the broker as the bound allows; try again later (RULES 4.6)."""
+
+
+class KeyTaken(HocketError):
+    """Another transaction has used the same key meanwhile; let it leave the application's transaction (RULES 2.3)."""
 
 
 class OutsideTooLate(HocketError):

@@ -60,6 +60,11 @@ class Observer(Service[D]):
 
         return declare
 
+    @property
+    def boot(self) -> str:
+        """The id of this start of this process, as it stands in the heartbeats that it sends."""
+        return current(self.name).boot
+
     async def take_turn(self, db: AsyncConnection) -> None:
         """Wait until no other transaction of this service holds the turn, and hold it until this one ends.
 

@@ -28,6 +28,11 @@ from hocket.telemetry.signals import Signals
 class RunningService(Protocol):
     """A service that runs: what its declaration needs of it."""
 
+    @property
+    def boot(self) -> str:
+        """The id of this start; see `ServiceInstance`."""
+        ...
+
     def outside(
         self, key: str | None, correlation_id: str | None, connection: AsyncConnection | None = None
     ) -> AbstractAsyncContextManager[Any]:

@@ -221,7 +221,9 @@ class Service(Generic[D]):
         If the `key` was committed before, `seen` is true and `correlation_id` is that of the first time. With a
         `connection`, it joins the transaction that the application has open there, on the same database: events are
         said when the application commits. Raises `HocketError` where the service does not run and inside a handler,
-        `OutboxFull` when too many events wait for the broker.
+        `OutboxFull` when too many events wait for the broker, and at the end of a joined part `KeyTaken`
+        (`hocket.errors`) where another transaction used the key meanwhile: it must leave the application's
+        transaction, so that this is rolled back.
         """
         if (inside := running()) is not None:
             raise HocketError(

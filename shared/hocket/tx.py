@@ -1,6 +1,6 @@
 """What a handler holds while it runs: one attempt and its one transaction."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 from typing import Any, Generic, NamedTuple
@@ -174,6 +174,7 @@ class Outside(Tx[D_co]):
         self._seen = seen
         self._check = check
         self._said: list[Event | Scheduled[Event]] = []
+        self._reported: dict[str, object] = {}
 
     @property
     def seen(self) -> bool:
@@ -194,6 +195,18 @@ class Outside(Tx[D_co]):
         """Say several events in this order when the transaction commits."""
         for event in events:
             self.say(event)
+
+    def report(self, fact: Mapping[str, object], /) -> None:
+        """Have one fact leave for the receipts stream with the commit: an observer's act (docs/wire.md#receipts).
+
+        Service, instance, boot and time are added. A second call takes the place of the first.
+        """
+        self._reported = dict(fact)
+
+    @property
+    def reported(self) -> Mapping[str, object]:
+        """The fact that was reported; empty where none was."""
+        return self._reported
 
     @property
     def said(self) -> Sequence[Event | Scheduled[Event]]:

@@ -16,6 +16,7 @@ from tests.bench.processes import Child, Run, measure
 
 #: Events of one run, by what is measured; `SCALE` in the environment multiplies them.
 ONE, PIPELINED, OUTBOX, CONSUMED, SLOW_CONSUMED, FLOWS = 1000, 10_000, 6_000, 12_000, 3_000, 3_000
+FACTS = 9_000
 RATE, LATENCY_SECONDS = 500.0, 6.0
 #: Events and declarations of the figures about the broker alone; connections that publish one event at a time each;
 #: queues of others beside a declared one; a quiet service hears so many events a second for so long.
@@ -79,6 +80,9 @@ class Field:
         figures.append(Figure(("latency_p50", "latency_p99"), latency, "ms"))
         figures.append(Figure(("idle_mib",), {name: partial(self._idle, name) for name in latency}, "MiB"))
         figures.append(Figure(("import_ms",), {name: partial(import_ms, name) for name in latency}, "ms"))
+        for known in (10, 1000):
+            run = partial(self._tracer, f"tracer_facts_{known}", known)
+            figures.append(Figure((f"tracer_facts_{known}", f"tracer_fact_bytes_{known}"), {HOCKET: run}, "facts/s"))
         return figures + self._fleet() + self._growth()
 
     def _many(self, count: int) -> int:
@@ -196,6 +200,16 @@ class Field:
         amqp = self.ground.fresh()
         asyncio.run(declare(amqp, consumer()))
         return idle_mib(MODULES[system], Task(amqp, database=self.databases.fresh("sqlite")))
+
+    def _tracer(self, name: str, known: int) -> Run:
+        """Facts a second while so many services are known, and bytes a fact in the database."""
+        task = Task("", count=self._many(FACTS), subscriptions=known, database=self.databases.fresh("sqlite"))
+        with Child("tracer_system", "facts", task) as child:
+            child.ready()
+            child.go()
+            found = child.result()
+        values = {name: found["count"] / found["wall"], f"tracer_fact_bytes_{known}": found["bytes"]}
+        return Run(values, found["cpu"] / found["count"] * 1e6)
 
     def _fleet(self) -> list[Figure]:
         """What the kit's topology costs the broker where many services share it; no peer has a part in it."""

@@ -311,6 +311,8 @@ async def test_using_returns_the_service_with_other_uses() -> None:
 class Stand:
     """A service that runs, as far as `tx()` asks."""
 
+    boot = "boot"
+
     def __init__(self) -> None:
         self.asked: list[tuple[str | None, str | None]] = []
 

@@ -1,6 +1,8 @@
 """Lists, groups and counts of letters, and what services reported of owners and sensitive fields."""
 
+import time
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -8,11 +10,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.console import Masks
 from services.deadletters.fold.state import State
-from services.deadletters.keep.tables import letters, services
+from services.deadletters.keep.counting import LETTERS, mark_of
+from services.deadletters.keep.tables import aside, counts, desks, letters, services
 
 #: Letters of one answer where none is asked for, and at most.
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 500
+#: While letters change, groups are worked out again after so many times the time that it took.
+REST = 20.0
+#: Seconds after its last heartbeat for which a desk counts as running: three of them.
+HEARD_SECONDS = 30.0
 #: Groups of the first page; the newest.
 MAX_GROUPS = 200
 #: Columns of a list: all but the body.
@@ -31,9 +38,8 @@ async def owners_of(db: AsyncConnection) -> dict[str, str]:
 
 
 async def counts_of(db: AsyncConnection) -> dict[str, int]:
-    """Letters by state, every state named."""
-    rows = await db.execute(sa.select(letters.c.state, sa.func.count().label("number")).group_by(letters.c.state))
-    found: dict[str, int] = {row.state: row.number for row in rows}
+    """Letters by state, every state named, as they were counted with each change."""
+    found = {row.state: int(row.many) for row in await db.execute(sa.select(counts))}
     return {state.value: found.get(state.value, 0) for state in State}
 
 
@@ -48,6 +54,39 @@ async def find_letters(
     else:
         query = query.where(letters.c.no > after).order_by(letters.c.no)
     return list(await db.execute(query.limit(limit)))
+
+
+class Groups:
+    """Letters grouped by cause; grouped again when a letter has changed, at most a `REST`th of the time."""
+
+    def __init__(self) -> None:
+        self._mark: str | None = None
+        self._until = 0.0
+        self._found: list[Any] = []
+
+    async def read(self, db: AsyncConnection) -> list[Any]:
+        """The groups: those with open letters first, then the newest."""
+        mark, now = await mark_of(db, LETTERS), time.monotonic()
+        if mark != self._mark and now >= self._until:
+            self._found, self._mark = await groups_of(db), mark
+            self._until = now + REST * (time.monotonic() - now)
+        return self._found
+
+
+async def asides_of(db: AsyncConnection) -> int:
+    """How many invalid facts were set aside."""
+    return int(await db.scalar(sa.select(sa.func.count()).select_from(aside)) or 0)
+
+
+async def strangers_of(db: AsyncConnection, now: datetime) -> list[str]:
+    """Other desks, by instance, that take letters into a database of their own.
+
+    A desk on this database notes itself within a second; one that was heard for longer and has not is another's.
+    """
+    rows = sa.select(desks.c.instance).where(
+        ~desks.c.mine, desks.c.last_at > now.timestamp() - HEARD_SECONDS, desks.c.last_at - desks.c.first_at > 5.0
+    )
+    return sorted(await db.scalars(rows))
 
 
 async def groups_of(db: AsyncConnection) -> list[Any]:

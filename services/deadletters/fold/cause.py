@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from pathlib import PurePath
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePath
+
+import hocket
 
 #: Longest normalised error, in characters: what comes after tells one letter from the next, not one cause.
 MAX_NORMAL = 160
@@ -16,9 +18,14 @@ _CHANGING = re.compile(
     r"|(?P<n>(?:(?<![A-Za-z]-)\d+|(?<=[A-Za-z]-)\d{2,})(?:[.,:]\d+)*)"
 )
 _FRAME = re.compile(r'\s*File "(?P<file>.+?)", line (?P<line>\d+)(?:, in (?P<name>.+))?')
-#: Parts of a path that are not the team's own code.
-_FOREIGN = ("site-packages", "dist-packages", "/hocket/", "/asyncio/", "<frozen", "<string")
-_PYTHON = re.compile(r"/python3\.\d+/")
+#: The kit's own modules, by their path below the package; those in a folder, since `hocket/service.py` may be a team's.
+_KIT = frozenset(
+    each.relative_to(_PACKAGE).as_posix()
+    for _PACKAGE in [Path(hocket.__file__).parent]
+    for each in _PACKAGE.glob("*/**/*.py")
+)
+#: Folders of Python's own library and of installed packages; the group is the package within the latter.
+_LIBRARY = re.compile(r"/lib(?:64)?/python3(?:\.\d+)?/(?:(?:site|dist)-packages/([^/]+))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +63,13 @@ def normalised(error: str) -> str:
 
 def frame_of(trace: str) -> str:
     """The innermost own frame of a stack, "" where there is none."""
-    own = [each for each in _frames(trace.splitlines()) if isinstance(each, Frame) and each.own]
+    own = [each for each in _owned(_frames(trace.splitlines())) if isinstance(each, Frame) and each.own]
     return own[-1].short if own else ""
 
 
 def stack(trace: str) -> list[Line]:
     """A stack as it is shown: own frames whole, foreign ones folded, the innermost own one marked."""
-    parts = list(_frames(trace.splitlines()))
+    parts = _owned(_frames(trace.splitlines()))
     last = max((at for at, each in enumerate(parts) if isinstance(each, Frame) and each.own), default=-1)
     lines: list[Line] = []
     folded: list[Frame] = []
@@ -107,6 +114,48 @@ def _frames(lines: Iterable[str]) -> Iterator[Frame | str]:
 
 
 def _frame(found: re.Match[str], code: str) -> Frame:
-    file = found["file"]
-    own = not any(part in file for part in _FOREIGN) and not _PYTHON.search(file)
-    return Frame(file, int(found["line"][:9]), found["name"] or "", code, own)
+    return Frame(found["file"], int(found["line"][:9]), found["name"] or "", code, own=True)
+
+
+def _owned(parts: Iterable[Frame | str]) -> list[Frame | str]:
+    """The same with each frame marked as own or foreign, by the package that it belongs to.
+
+    The kit is where its own modules stand, whatever the folders above are called; the first frame that it calls is the
+    team's, and so is the package of that frame where it is an installed one. All else that is installed is foreign.
+    """
+    whole = list(parts)
+    roots = {root for each in whole if isinstance(each, Frame) and (root := _kit_root(each.file))}
+
+    def of_kit(file: str) -> bool:
+        return any(file.startswith(root) for root in roots)
+
+    frames = [each for each in whole if isinstance(each, Frame)]
+    first = next((at for at, each in enumerate(frames) if of_kit(each.file)), len(frames))
+    called = (_package(each.file) for each in frames[first:] if not of_kit(each.file))
+    team = next((package or "" for package in called if package != ""), "")
+    return [
+        replace(each, own=_is_own(each.file, team) and not of_kit(each.file)) if isinstance(each, Frame) else each
+        for each in whole
+    ]
+
+
+def _is_own(file: str, team: str) -> bool:
+    if file.startswith("<"):
+        return False
+    package = _package(file)
+    return package is None or (bool(package) and package == team)
+
+
+def _package(file: str) -> str | None:
+    """The installed package of a file, "" for Python's own library, None for what is not installed."""
+    found = list(_LIBRARY.finditer(file.replace("\\", "/")))
+    return None if not found else found[-1][1] or ""
+
+
+def _kit_root(file: str) -> str:
+    """The folder of the kit's package, where this is one of its modules; else ""."""
+    parts = file.replace("\\", "/").split("/")
+    for at, part in enumerate(parts):
+        if part == "hocket" and "/".join(parts[at + 1 :]) in _KIT:
+            return "/".join(parts[: at + 1]) + "/"
+    return ""

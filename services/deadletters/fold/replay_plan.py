@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from services.deadletters.fold.state import Act, Standing, State, times
+from services.deadletters.fold.state import OPEN, Act, Standing, State, times
 
 #: Seconds for which a send without an answer counts as still under way.
 SENDING_SECONDS = 30.0
+#: Seconds for which a replay that was sent is expected to be answered; after that its letter may be discarded.
+REPLAY_SECONDS = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +26,11 @@ class Candidate:
 class Hearer:
     """What the letter's service last reported of itself."""
 
-    known: bool = False
+    known: bool = False  # it has reported this subscription
     says: tuple[str, ...] = ()
     breaker: str = ""
     breaker_state: str = ""
+    lists: bool = True  # False: it has reported itself, and without this subscription
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,8 @@ def plan(letter: Candidate, now: Standing, hearer: Hearer, clock: float) -> Plan
     """Decide what a replay at `clock` (seconds since 1970) would do, without doing it."""
     attempt = letter.attempt + 1
     refusal, repeats = _refusal(letter, now, clock), ""
+    if not refusal and not hearer.lists:
+        refusal = _unlisted(letter.subscription)
     if not refusal and now.replay is not None:
         attempt, repeats = now.replay.attempt, now.replay.replay
     return Plan(letter.subscription, attempt, refusal, repeats, tuple(_warnings(letter, now, hearer)), _then(hearer))
@@ -79,6 +84,31 @@ def _refusal(letter: Candidate, now: Standing, clock: float) -> str:
             "discard it, or say the event again under another key."
         )
     return ""
+
+
+def _unlisted(subscription: str) -> str:
+    service = subscription.partition(".")[0]
+    return (
+        f"{service} no longer lists {subscription}: nobody would take it. Start a version of {service} that has it, "
+        "or discard the letter."
+    )
+
+
+def discard_refusal(now: Standing, hearer: Hearer, clock: float) -> str:
+    """Why a letter would not be discarded; "" where it would.
+
+    What a replay has sent cannot be called back: while its receipt may still come, a discard would only hide it.
+    """
+    if now.state not in OPEN:
+        return f"It is {now.state} already: there is nothing to discard."
+    if now.replay is None or not hearer.lists or now.replay.failure:
+        return ""
+    if now.replay.sent_at and clock - now.replay.tried < REPLAY_SECONDS:
+        return (
+            f"A replay was sent at {now.replay.sent_at} (attempt {now.replay.attempt}) and cannot be called back: wait "
+            f"for its receipt, or discard it {REPLAY_SECONDS / 3600:.0f} h after it was sent."
+        )
+    return "" if now.replay.sent_at else _still(now.replay, clock)
 
 
 def _still(replay: Act, clock: float) -> str:

@@ -1,8 +1,8 @@
-"""Stores arrivals, receipts, acts and reports, and restates letters from their facts; in batches."""
+"""Stores arrivals, receipts and acts, and restates letters from their facts; in batches."""
 
 import dataclasses
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -11,7 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.deadletters.fold.cause import frame_of, normalised
 from services.deadletters.fold.state import Act, Death, Receipt, standing
-from services.deadletters.keep.tables import acts, arrivals, letters, receipts, services
+from services.deadletters.keep.counting import count
+from services.deadletters.keep.tables import acts, arrivals, letters, receipts
 from services.deadletters.read.letter import Arrival
 
 #: Values in one `IN (…)`: SQLite and PostgreSQL both bound the parameters of a statement.
@@ -88,6 +89,7 @@ async def _keep_letters(
             changed.append({"letter": id, "first_at": min(first, last[id][2]), "last_at": died, **_death(newest)})
     if new:
         await db.execute(letters.insert(), new)
+        await count(db, Counter({"pending": len(new)}))
     if changed:
         await db.execute(letters.update().where(letters.c.id == sa.bindparam("letter")), changed)
 
@@ -174,13 +176,19 @@ async def _letters_of(db: AsyncConnection, facts: Sequence[Mapping[str, Any]]) -
 async def restate(db: AsyncConnection, ids: Iterable[str]) -> None:
     """Compute and store the state of these letters from all their facts."""
     changed: list[dict[str, Any]] = []
-    for id, (deaths, told, done) in (await facts_of(db, set(ids))).items():
+    facts = await facts_of(db, set(ids))
+    moved: Counter[str] = Counter()
+    for part in batches(facts):
+        moved.subtract(list(await db.scalars(sa.select(letters.c.state).where(letters.c.id.in_(part)))))
+    for id, (deaths, told, done) in facts.items():
         now = standing(deaths, told, done)
         settled = dataclasses.asdict(now.settled) if now.settled else None
         replays = sum(1 for act in done if act.kind == "replay")
         state = {"state": now.state.value, "again": now.again, "settled": settled, "replays": replays}
         changed.append({"letter": id, **state})
+        moved[now.state.value] += 1
     if changed:
+        await count(db, moved)
         await db.execute(letters.update().where(letters.c.id == sa.bindparam("letter")), changed)
 
 
@@ -250,18 +258,6 @@ async def keep_act(db: AsyncConnection, id: str, act: Act) -> None:
         if changed.rowcount:
             return
     await db.execute(acts.insert().values(letter=id, **values))
-
-
-async def keep_service(db: AsyncConnection, service: str, values: Mapping[str, Any], at: str) -> None:
-    """Keep the newest manifest or heartbeat of a service; `at` names its time column, an older one changes nothing."""
-    known = (await db.execute(sa.select(services).where(services.c.service == service))).first()
-    if known is None:
-        empty: dict[str, Any] = {"owner": "", "manifest_at": "", "heartbeat_at": "", "subscriptions": [], "says": []}
-        await db.execute(
-            services.insert().values({**empty, "sensitive": {}, "breakers": {}, "service": service, **values})
-        )
-    elif known._mapping[at] <= values[at]:
-        await db.execute(services.update().where(services.c.service == service).values(**values))
 
 
 def batches(values: Collection[T]) -> Iterable[list[T]]:

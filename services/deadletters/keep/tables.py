@@ -97,6 +97,38 @@ acts = sa.Table(
     sa.Column("failure", sa.Text, nullable=False),
 )
 
+counts = sa.Table(
+    "counts",
+    tables,
+    sa.Column("state", sa.Text, primary_key=True),
+    sa.Column("many", _COUNT, nullable=False),  # letters in this state, kept with each change
+)
+
+marks = sa.Table(
+    "marks",
+    tables,
+    sa.Column("name", sa.Text, primary_key=True),  # `letters` changes with them; `forgotten`: the last look
+    sa.Column("value", sa.Text, nullable=False),
+)
+
+aside = sa.Table(
+    "aside",
+    tables,
+    sa.Column("place", sa.Text, primary_key=True),  # of an invalid fact, in the receipts stream
+    sa.Column("why", sa.Text, nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+)
+
+desks = sa.Table(
+    "desks",
+    tables,
+    sa.Column("boot", sa.Text, primary_key=True),  # of each process of a desk that was heard
+    sa.Column("instance", sa.Text, nullable=False),
+    sa.Column("mine", sa.Boolean, nullable=False),  # it keeps its letters in this database
+    sa.Column("first_at", sa.Float, nullable=False),  # seconds since 1970, when it was read
+    sa.Column("last_at", sa.Float, nullable=False),
+)
+
 services = sa.Table(
     "services",
     tables,

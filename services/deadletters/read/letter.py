@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -24,6 +25,8 @@ MAX_KEPT = 10_000
 MAX_TRACE = 16_000
 #: Attempts of one arrival that are kept; the newest.
 MAX_HISTORY = 10
+#: An identity that can stand in an address; of another one the letter gets an identity of its own.
+_ADDRESSABLE = re.compile(r"[\w~:-][\w.~:-]*", re.ASCII)
 #: Moment used to read an envelope that carries none; never shown.
 _NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -125,7 +128,8 @@ def read(raw: Raw) -> Arrival:
     headers = raw.headers
     deaths = _deaths(headers.get("x-death"))
     first = deaths[-1] if deaths else {}
-    known = text(headers.get("hocket-death-id"))
+    named = text(headers.get("hocket-death-id"))
+    known = named if _ADDRESSABLE.fullmatch(named) else ""
     subscription = text(headers.get("hocket-death-subscription")) or text(first.get("queue")) or text(raw.routing_key)
     reason = text(first.get("reason"))
     attempt = number(headers.get("hocket-death-attempt"), 0) or number(headers.get("hocket-attempt"), 1) or 1
@@ -138,7 +142,7 @@ def read(raw: Raw) -> Arrival:
         time=moment(headers.get("hocket-death-time")) or moment(first.get("time")),
         replay=text(headers.get("hocket-replay")),
         spoke=text(headers.get("hocket-death-spoke")) == "1",
-        by_broker=not known,
+        by_broker=not named,
         body=raw.body,
         content_type=text(raw.content_type),
         headers={

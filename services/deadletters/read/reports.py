@@ -1,77 +1,42 @@
-"""Reads the receipts stream: receipts, manifests and heartbeats in the form the desk stores. Pure."""
+"""What the desk stores of the receipts stream's facts, which `hocket.console.facts` has validated. Pure."""
 
-import json
-from collections.abc import Iterable, Mapping
-from typing import Annotated, Any
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
 
-from pydantic import AfterValidator, BaseModel, ValidationError
-
-from hocket.observe import Raw
-from services.deadletters.read.letter import MAX_ERROR, moment, number, text
+from hocket.clock import rfc3339
+from hocket.console.facts import Heartbeat, Manifest, Receipt
+from services.deadletters.read.letter import MAX_ERROR, text
 
 #: Outcomes that can settle a letter.
 SETTLING = frozenset({"handled", "obsolete", "refused"})
-#: A name that every database accepts.
-Name = Annotated[str, AfterValidator(text)]
 
 
-def facts(messages: Iterable[Raw]) -> Iterable[Mapping[str, Any]]:
-    """The facts of some messages of the stream; anything but a JSON array of objects is skipped."""
-    for raw in messages:
-        try:
-            found = json.loads(raw.body)
-        except (ValueError, RecursionError):
-            continue
-        yield from (each for each in found if isinstance(each, dict)) if isinstance(found, list) else ()
-
-
-def receipt_of(fact: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
+def receipt_of(fact: Receipt) -> Iterable[dict[str, Any]]:
     """A receipt as it is kept: one that may settle a letter, or belongs to a replay."""
-    event = fact.get("event")
-    outcome, replay = text(fact.get("outcome")), text(fact.get("replay"))
-    if not isinstance(event, dict) or (outcome not in SETTLING and not replay):
+    if not fact.event.id or fact.outcome == "discarded" or (fact.outcome not in SETTLING and not fact.replay):
         return
     yield {
-        "subscription": text(fact.get("subscription")),
-        "source": text(event.get("source")),
-        "event_id": text(event.get("id")),
-        "attempt": number(fact.get("attempt"), 1),
-        "outcome": outcome,
-        "replay": replay,
-        "time": moment(fact.get("ended")) or moment(fact.get("time")),
-        "next_at": moment(fact.get("next_at")),
-        "error": text(fact.get("error"), MAX_ERROR),
+        "subscription": text(fact.subscription),
+        "source": text(fact.event.source),
+        "event_id": text(fact.event.id),
+        "attempt": fact.attempt,
+        "outcome": fact.outcome,
+        "replay": text(fact.replay),
+        "time": rfc3339(fact.over),
+        "next_at": rfc3339(fact.next_at) if fact.next_at else "",
+        "error": text(fact.error, MAX_ERROR),
     }
 
 
-class _Manifest(BaseModel):
-    """What is read of a manifest; one of another shape is skipped whole."""
+def report_of(fact: Manifest | Heartbeat, at: datetime) -> tuple[str, dict[str, Any], str]:
+    """A manifest or heartbeat as it is kept: the service, its values, and which column has its time.
 
-    service: Name
-    time: Name
-    owner: Name = ""
-    subscriptions: list[dict[str, list[tuple[str, int]] | str | int | None]] = []
-    says: list[tuple[str, int]] = []
-    sensitive: dict[str, list[str]] = {}
-
-
-class _Heartbeat(BaseModel):
-    """What is read of a heartbeat."""
-
-    service: Name
-    time: Name
-    breakers: dict[str, dict[str, str | None]] = {}
-
-
-def report_of(fact: Mapping[str, Any]) -> Iterable[tuple[str, dict[str, Any], str]]:
-    """A manifest or heartbeat as it is kept, and which column has its time."""
-    try:
-        if fact.get("kind") == "manifest":
-            manifest = _Manifest.model_validate(fact)
-            said = manifest.model_dump(mode="json", exclude={"service", "time"})
-            yield manifest.service, {**said, "manifest_at": manifest.time}, "manifest_at"
-        elif fact.get("kind") == "heartbeat":
-            beat = _Heartbeat.model_validate(fact)
-            yield beat.service, {"breakers": beat.breakers, "heartbeat_at": beat.time}, "heartbeat_at"
-    except ValidationError:
-        return
+    A time that is ahead of `at`, our own, counts as ours: so a wrong clock does not silence what is said later.
+    """
+    time = rfc3339(min(fact.time, at))
+    if isinstance(fact, Heartbeat):
+        breakers = {name: each.model_dump(mode="json") for name, each in fact.breakers.items()}
+        return fact.service, {"breakers": breakers, "heartbeat_at": time}, "heartbeat_at"
+    said = fact.model_dump(mode="json", include={"owner", "subscriptions", "says", "sensitive"})
+    return fact.service, {**said, "manifest_at": time}, "manifest_at"

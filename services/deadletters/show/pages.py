@@ -1,22 +1,40 @@
 """The desk's pages: groups by cause, letters, one letter, and the two acts with what each would do."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
 from aiohttp import web
 
-from hocket.console import Console, tree_of, with_query
+from hocket.console import Console, path_to, tree_of, with_query
 from services.deadletters.act.discard import discard
 from services.deadletters.act.refusal import MAX_REASON, Refused
 from services.deadletters.act.replay import replay
-from services.deadletters.ask.letters import count_same, counts_of, cursor, find_letters, groups_of, masks_of, owners_of
+from services.deadletters.ask.letters import (
+    Groups,
+    asides_of,
+    count_same,
+    counts_of,
+    cursor,
+    find_letters,
+    masks_of,
+    owners_of,
+    strangers_of,
+)
 from services.deadletters.ask.replay_plan import NoLetter
 from services.deadletters.fold.cause import stack
 from services.deadletters.fold.state import State, sentence, times
 from services.deadletters.service import deadletters
 from services.deadletters.show.parameters import found, letters_asked, missing, who_of
-from services.deadletters.show.sentences import about_counts, about_desk, letter_line, runs, state_line, story
+from services.deadletters.show.sentences import (
+    about_counts,
+    about_desk,
+    about_others,
+    letter_line,
+    runs,
+    state_line,
+    story,
+)
 from services.deadletters.show.views import MAX_HEX_BYTES, MAX_SHOWN_BYTES, hex_of, listed, whole
 
 #: Ways to look at a payload.
@@ -31,13 +49,15 @@ class Desk:
 
     console: Console
     tracer_url: str
+    grouped: Groups = field(default_factory=Groups)
 
     async def groups(self, request: web.Request) -> web.Response:
         """`/`: what is broken, how much, and is it new?"""
         show = "all" if request.query.get("show") == "all" else "open"
         async with deadletters.tx() as tx:
             db = await tx.read()
-            groups, counts, owners = await groups_of(db), await counts_of(db), await owners_of(db)
+            groups, counts, owners = await self.grouped.read(db), await counts_of(db), await owners_of(db)
+            others, aside = await strangers_of(db, tx.time), await asides_of(db)
         now = self.console.now()
         return self.console.render(
             "groups.html",
@@ -48,7 +68,9 @@ class Desk:
             counts=counts,
             owners=owners,
             show=show,
-            answer=about_counts(groups, counts),
+            others=others,
+            aside=aside,
+            answer=about_others(others) or about_counts(groups, counts),
             second=about_desk(groups, now),
         )
 
@@ -131,7 +153,7 @@ class Desk:
 
     def _tracer(self, letter: dict[str, Any], page: str, attribute: str) -> str:
         event = letter["event"]
-        return f"{self.tracer_url.rstrip('/')}/{page}/{quote(event[attribute], safe='/')}" if event else ""
+        return self.tracer_url.rstrip("/") + path_to(f"/{page}", event[attribute]) if event else ""
 
     async def body(self, request: web.Request) -> web.Response:
         """`/letters/{id}/body`: the bytes as they died, for keeping; not where something in them is masked."""
@@ -165,6 +187,7 @@ class Desk:
             mark=_mark(letter),
             word=sentence(State(letter["state"]), letter["again"]),
             plan=planned.plan,
+            discard_refusal=planned.discard_refusal,
             refused=refused,
             reason=reason,
             who=who_of(request),

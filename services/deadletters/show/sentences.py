@@ -38,6 +38,17 @@ def about_counts(groups: Sequence[Any], counts: Mapping[str, int]) -> str:
     return f"{counted(pending, 'letter')} {verb} for a person in {counted(len(open_), 'group')}{asked}"
 
 
+def about_others(others: Sequence[str]) -> str:
+    """The first line while another desk takes a part of the letters; "" where there is none."""
+    if not others:
+        return ""
+    names = ", ".join(others[:3])
+    return (
+        f"Another desk ({names}) takes letters into a database of its own: a part of the letters is not here. "
+        "Stop one of the two, or give both the same HOCKET_DATABASE_URL"
+    )
+
+
 def about_desk(groups: Sequence[Any], now: datetime) -> str:
     """The line below: the most frequent cause, what failed again, the oldest."""
     open_ = [group for group in groups if group.open]

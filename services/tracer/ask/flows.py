@@ -1,7 +1,7 @@
 """Queries about flows: one flow, the flows of a subject, pages of the list, counts by state."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -11,15 +11,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.tracer.ask.knowledge import Knowledge
 from services.tracer.fold.flow import Flow, FlowState, fold
 from services.tracer.keep.facts import facts_of
-from services.tracer.keep.tables import events, flows, receipts
+from services.tracer.keep.summaries import DEAD, ENDED
+from services.tracer.keep.tables import counts, events, flows, receipts
 from services.tracer.read.facts import utc
 
 #: Most rows of one page of flows.
 MAX_PAGE = 200
 #: Flows of one subject that its page reads, the newest.
 MAX_SUBJECT_FLOWS = 20
+#: Flows that one list of a past moment folds at most; the next page goes on behind them.
+MAX_LOOKED = 2_000
 #: How far back the overview counts what has ended.
 RECENT = timedelta(hours=1)
+#: Other flows that are counted.
+MAX_OTHERS = 1_000
 #: Most flows that are read for what needs a person.
 MAX_NEEDS = 200
 
@@ -62,9 +67,14 @@ class Found(NamedTuple):
 
 async def flow_of(db: AsyncConnection, id: str, known: Knowledge, at: datetime | None = None) -> Flow | None:
     """One flow folded from its facts; None where there is none (then)."""
-    said, told = await facts_of(db, [id])
-    flow = fold(id, said.get(id, ()), told.get(id, ()), known.expected, at)
+    [flow] = await folded(db, [id], known, at)
     return flow if flow.events or flow.deliveries else None
+
+
+async def folded(db: AsyncConnection, ids: Sequence[str], known: Knowledge, at: datetime | None = None) -> list[Flow]:
+    """These flows, each folded from its facts."""
+    facts = await facts_of(db, ids)
+    return [fold(id, *facts[id][:2], known.expected, at, left_out=facts[id].left_out) for id in ids]
 
 
 async def flows_of_subject(
@@ -80,23 +90,35 @@ async def flows_of_subject(
         for id, time in await db.execute(wanted.group_by(table.c.flow).order_by(newest).limit(MAX_SUBJECT_FLOWS)):
             ids[id] = min(time, ids.get(id, time))
     chosen = sorted(ids, key=lambda each: (ids[each], each), reverse=True)[:MAX_SUBJECT_FLOWS]
-    said, told = await facts_of(db, chosen)
-    return [fold(id, said.get(id, ()), told.get(id, ()), known.expected, at) for id in chosen]
+    return await folded(db, chosen, known, at)
 
 
 async def list_flows(db: AsyncConnection, wanted: Filter, known: Knowledge) -> Found:
-    """One page of flows, the newest first."""
+    """One page of flows, the newest first.
+
+    Of a moment and a state, flows are folded one after the other until the page is full or `MAX_LOOKED` were looked at.
+    """
     limit = max(1, min(wanted.limit, MAX_PAGE))
-    rows = (await db.execute(_listing(wanted).limit(limit + 1))).mappings().all()
-    lines = [_line(each) for each in rows[:limit]]
-    after = (lines[-1].began.timestamp(), lines[-1].id) if len(rows) > limit else None
-    if wanted.at is not None:
-        said, told = await facts_of(db, [each.id for each in lines])
-        then = (
-            fold(each.id, said.get(each.id, ()), told.get(each.id, ()), known.expected, wanted.at) for each in lines
-        )
-        lines = [line_of(each) for each in then if wanted.state in {"", each.state.value}]
-    return Found(lines, after)
+    if wanted.at is None:
+        rows = (await db.execute(_listing(wanted).limit(limit + 1))).mappings().all()
+        lines = [_line(each) for each in rows[:limit]]
+        return Found(lines, _place(lines[-1]) if len(rows) > limit else None)
+    lines, looked, place = [], 0, None
+    while True:
+        rows = (await db.execute(_listing(wanted).limit(limit + 1))).mappings().all()
+        for row, then in zip(rows, await folded(db, [each["id"] for each in rows], known, wanted.at), strict=True):
+            if len(lines) == limit or looked == MAX_LOOKED:
+                return Found(lines, place)
+            looked, place = looked + 1, _place(_line(row))
+            if wanted.state in {"", then.state.value}:
+                lines.append(line_of(then))
+        if len(rows) <= limit or place is None:
+            return Found(lines, None)
+        wanted = replace(wanted, before=place[0], before_id=place[1])
+
+
+def _place(line: Line) -> tuple[float, str]:
+    return line.began.timestamp(), line.id
 
 
 def _listing(wanted: Filter) -> Select[tuple[object, ...]]:
@@ -151,31 +173,32 @@ class Count(NamedTuple):
     ended: bool  # whether only recent ones are counted
 
 
-async def count_states(db: AsyncConnection, now: datetime) -> list[Count]:
-    """How many flows are in each state; what needs a person comes first."""
-    since = (now - RECENT).timestamp()
+#: States in the order of the overview: what needs a person comes first.
+ORDER = (
+    FlowState.ZOMBIE, FlowState.WAITING, FlowState.RUNNING, FlowState.DONE, FlowState.COMPENSATED, FlowState.DISCARDED,
+    FlowState.FAILED,
+)  # fmt: skip
+
+
+async def count_states(db: AsyncConnection, now: datetime) -> tuple[list[Count], int]:
+    """How many flows are in each state, and how many that are no zombie have a dead letter: as kept with the folds."""
+    since = (now - RECENT).timestamp() // 60
+    query = select(counts.c.state, func.sum(counts.c.many)).where(or_(counts.c.minute == 0, counts.c.minute >= since))
+    many = {state: int(number) for state, number in await db.execute(query.group_by(counts.c.state))}
     found: list[Count] = []
-    for state in ("zombie", "waiting", "running", "done", "compensated", "failed"):
-        ended = state in {FlowState.DONE, FlowState.COMPENSATED}
-        query = select(func.count(), func.min(flows.c.began)).where(flows.c.state == state, flows.c.events > 0)
-        if ended:
-            query = query.where(flows.c.ended >= since)
-        many, oldest = (await db.execute(query)).one()
-        found.append(Count(state, many, utc(oldest) if oldest else None, ended))
-    return found
+    for state in ORDER:
+        oldest = None
+        if many.get(state, 0) and state not in ENDED:
+            began = select(func.min(flows.c.began)).where(flows.c.state == state, flows.c.events > 0)
+            oldest = await db.scalar(began)
+        found.append(Count(state.value, many.get(state, 0), utc(oldest) if oldest else None, state in ENDED))
+    return found, many.get(DEAD, 0)
 
 
 async def needing(db: AsyncConnection, known: Knowledge) -> list[Flow]:
     """Flows that need a person, zombies first, then those with dead letters, the oldest first, folded."""
-    query = (
-        select(flows.c.id)
-        .where(or_(flows.c.state == FlowState.ZOMBIE, flows.c.dead > 0))
-        .order_by((flows.c.state != FlowState.ZOMBIE), flows.c.began, flows.c.id)
-        .limit(MAX_NEEDS)
-    )
-    ids = list((await db.execute(query)).scalars())
-    said, told = await facts_of(db, ids)
-    return [fold(id, said.get(id, ()), told.get(id, ()), known.expected) for id in ids]
+    query = select(flows.c.id).where(flows.c.needs > 0).order_by(flows.c.needs, flows.c.began, flows.c.id)
+    return await folded(db, list((await db.execute(query.limit(MAX_NEEDS))).scalars()), known)
 
 
 def telling(found: Sequence[Flow]) -> Flow:
@@ -188,7 +211,7 @@ def telling(found: Sequence[Flow]) -> Flow:
 
 
 async def others_waiting(db: AsyncConnection, subscription: str, found: Sequence[Flow]) -> int:
-    """How many other flows wait for the same subscription first."""
+    """How many other flows wait for the same subscription first, at most `MAX_OTHERS`."""
     mine = [each.id for each in found]
-    query = select(func.count()).select_from(flows).where(flows.c.waits == subscription, flows.c.id.not_in(mine))
-    return int((await db.execute(query)).scalar_one())
+    others = select(flows.c.id).where(flows.c.waits == subscription, flows.c.id.not_in(mine)).limit(MAX_OTHERS)
+    return int(await db.scalar(select(func.count()).select_from(others.subquery())) or 0)

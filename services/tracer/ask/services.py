@@ -1,17 +1,19 @@
-"""Services and breakers by their heartbeats, and the state of the tracer itself."""
+"""Services and breakers by their heartbeats."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hocket.console.facts import Heartbeat
 from services.tracer.ask.knowledge import Knowledge
-from services.tracer.keep.tables import aside, events, flows, heartbeats, readings, receipts
-from services.tracer.read.facts import Heartbeat, utc
+from services.tracer.keep.tables import heartbeats
 
-#: An instance is not counted when its last heartbeat is this much older than its service's newest: three missed.
+#: Three missed heartbeats. A service not heard for so long by the clock is silent; an instance whose last heartbeat is
+#: this much older than its service's newest is not counted.
 GONE = timedelta(seconds=30)
 
 
@@ -26,9 +28,10 @@ class ServiceSeen(NamedTuple):
     waiting: int  # events in its outbox that the broker has not confirmed
     later: int  # what waits for its time: retries, undos, schedules
     shed: int  # receipts it could not keep
+    silent: bool = False  # not heard for three heartbeats
 
 
-def services_of(beats: Sequence[Heartbeat], known: Knowledge) -> list[ServiceSeen]:
+def services_of(beats: Sequence[Heartbeat], known: Knowledge, now: datetime) -> list[ServiceSeen]:
     """Every service that ever sent a heartbeat, by name; an instance counts until it falls `GONE` behind the others."""
     by_name: dict[str, list[Heartbeat]] = {}
     for each in beats:
@@ -42,6 +45,7 @@ def services_of(beats: Sequence[Heartbeat], known: Knowledge) -> list[ServiceSee
             name, known.owner(name), max(mine, key=lambda each: each.time).version, len(mine),
             max(each.time for each in mine), sum(each.waiting.get("events", 0) for each in mine),
             sum(each.waiting.get("later", 0) for each in mine), sum(each.shed for each in mine),
+            now - max(each.time for each in mine) > GONE,
         )
         for name, mine in sorted(alive.items())
     ]  # fmt: skip
@@ -73,29 +77,23 @@ async def heartbeats_of(db: AsyncConnection) -> list[Heartbeat]:
     return [Heartbeat.model_validate_json(each) for each in rows.scalars()]
 
 
-class Own(NamedTuple):
-    """The state of the tracer itself."""
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What heartbeats say of now, as a reason why flows wait: services not heard, breakers not closed."""
 
-    behind: float | None  # seconds: how late the newest fact was read; None before the first
-    read_at: datetime | None
-    events: int
-    receipts: int
-    aside: int
-    stale: int  # flows whose summary waits to be folded
+    silent: Mapping[str, datetime] = field(default_factory=dict)  # service: when it was last heard
+    breakers: Mapping[str, BreakerSeen] = field(default_factory=dict)  # subscription: its breaker, not closed
 
 
-async def own_state(db: AsyncConnection) -> Own:
-    """How far it is behind, what it keeps, and what it set aside."""
-    rows = (await db.execute(select(readings))).mappings().all()
-    lags = [max(0.0, each["at"] - each["time"]) for each in rows if each["time"]]
-    counts = [
-        (await db.execute(query)).scalar_one()
-        for query in (
-            select(func.count()).select_from(events),
-            select(func.count()).select_from(receipts),
-            select(func.count()).select_from(aside),
-            select(func.count()).select_from(flows).where(flows.c.stale),
-        )
-    ]
-    at = max((each["at"] for each in rows), default=None)
-    return Own(max(lags, default=None), utc(at) if at else None, *counts)
+def around_of(beats: Sequence[Heartbeat], known: Knowledge, now: datetime) -> Around:
+    """The reasons that heartbeats give at this moment."""
+    silent = {each.name: each.last for each in services_of(beats, known, now) if each.silent}
+    shut = {(each.service, each.name): each for each in breakers_of(beats) if each.state != "closed"}
+    return Around(
+        silent,
+        {
+            name: shut[key]
+            for name, each in (known.subscriptions.items() if shut else ())
+            if (key := (name.partition(".")[0], each.breaker)) in shut
+        },
+    )

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.tracer.read.facts import Manifest
+from hocket.console.facts import Manifest
 
 
 @dataclass(frozen=True, slots=True)

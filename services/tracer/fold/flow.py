@@ -5,13 +5,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from hocket.console.facts import Receipt
+from hocket.envelope import UNDO_TYPE
 from services.tracer.fold.expectations import Expected
 from services.tracer.fold.steps import Step, fold_steps
-from services.tracer.read.facts import UNDO_TYPE, Receipt, Said
+from services.tracer.read.facts import Said
 
 
 class FlowState(StrEnum):
-    """Where a flow stands (docs/console.md §4); stuck and incomplete are not built yet."""
+    """Where a flow stands (docs/console.md §4); stuck and incomplete are not built yet.
+
+    A zombie is a flow with a step whose effect stands although a failure reached it, while its undo is dead or nothing
+    undoes it. A dead letter that no failure follows is `failed`: somebody's work, no zombie.
+    """
 
     RUNNING = "running"
     WAITING = "waiting"
@@ -19,6 +25,7 @@ class FlowState(StrEnum):
     COMPENSATED = "compensated"
     FAILED = "failed"
     ZOMBIE = "zombie"
+    DISCARDED = "discarded"  # ended, and a person settled a dead letter by hand: nothing of it is done any more
 
 
 class Stand(StrEnum):
@@ -29,6 +36,7 @@ class Stand(StrEnum):
     DEFERRED = "deferred"
     HANDLED = "handled"
     DEAD = "dead"
+    DISCARDED = "discarded"
     DUPLICATE = "duplicate"
     REFUSED = "refused"
     OBSOLETE = "obsolete"
@@ -38,7 +46,13 @@ class Stand(StrEnum):
 
 OPEN = frozenset({Stand.EXPECTED, Stand.RETRY, Stand.DEFERRED, Stand.UNDOING})
 #: Of several receipts of one attempt the one with the highest rank decides.
-_RANK = {"duplicate": 0, "deferred": 1, "retry": 2, "refused": 3, "dead": 4, "obsolete": 5, "handled": 6}
+_RANK = {
+    "duplicate": 0, "deferred": 1, "retry": 2, "refused": 3, "dead": 4, "discarded": 5, "obsolete": 6, "handled": 7,
+}  # fmt: skip
+#: Outcomes of what is no run: a copy that was refused, a wait, an act at the desk.
+_NO_RUN = frozenset({"duplicate", "discarded"})
+#: Outcomes that use an attempt.
+ATTEMPTS = frozenset({"handled", "retry", "dead", "refused", "obsolete"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +76,12 @@ class Delivery:
     @property
     def runs(self) -> tuple[Receipt, ...]:
         """The receipts of real runs; duplicates count only where there are no others."""
-        return tuple(each for each in self.receipts if each.outcome != "duplicate") or self.receipts
+        return tuple(each for each in self.receipts if each.outcome not in _NO_RUN) or self.receipts
+
+    @property
+    def attempts(self) -> int:
+        """How many attempts ended: a refused copy, a deferral and an act at the desk are none."""
+        return sum(each.outcome in ATTEMPTS for each in self.receipts)
 
     @property
     def took(self) -> float:
@@ -97,6 +116,7 @@ class Flow:
     unheard: frozenset[str]  # ids of events that nobody is expected to hear and nobody heard
     coming: frozenset[str]  # ids of events that a receipt names as said and that are not in the log yet
     zombies: tuple[Step, ...] = ()
+    left_out: int = 0  # facts that were not read, since there are too many
 
     @property
     def subject(self) -> str:
@@ -118,10 +138,15 @@ class Flow:
 
     @property
     def ended(self) -> datetime | None:
-        """The moment of the last fact."""
+        """The moment of the last fact; a copy that came late and was refused is none."""
         moments = [each.time for each in self.events]
-        moments += [receipt.over for each in self.deliveries for receipt in each.receipts]
+        moments += [receipt.over for each in self.deliveries for receipt in each.runs]
         return max(moments, default=None)
+
+    @property
+    def attempts(self) -> int:
+        """How many attempts ended."""
+        return sum(each.attempts for each in self.deliveries)
 
     @property
     def waiting(self) -> tuple[Delivery, ...]:
@@ -133,13 +158,19 @@ class Flow:
         """Deliveries that were given up and wait for a person."""
         return tuple(each for each in self.deliveries if each.given_up)
 
+    @property
+    def discarded(self) -> tuple[Delivery, ...]:
+        """Deliveries that were given up and that a person settled by hand."""
+        return tuple(each for each in self.deliveries if each.stand is Stand.DISCARDED)
+
 
 def fold(
-    flow: str, events: Iterable[Said], receipts: Iterable[Receipt], expected: Expected, at: datetime | None = None
-) -> Flow:
+    flow: str, events: Iterable[Said], receipts: Iterable[Receipt], expected: Expected, at: datetime | None = None, *,
+    left_out: int = 0,
+) -> Flow:  # fmt: skip
     """The state of `flow` from its facts, given in any order and any number of times.
 
-    With `at` nothing later than that moment counts: facts carry their own time.
+    With `at` nothing later than that moment counts: facts carry their own time. `left_out` facts were not read.
     """
     said = _distinct(each for each in events if at is None or each.time <= at)
     told: dict[tuple[object, ...], Receipt] = {}
@@ -151,7 +182,7 @@ def fold(
     steps = fold_steps(kept, {each.event_id for each in deliveries if each.undo_of and each.stand is Stand.UNDONE})
     known = {each.id for each in said} | {each.event_id for each in deliveries if each.event_type == UNDO_TYPE}
     coming = frozenset(id for each in kept for id in each.said if id not in known)
-    zombies = tuple(each for each in steps if _stands(each, steps, said, deliveries, expected))
+    zombies = tuple(each for each in steps if _stands(each, said, deliveries, expected))
     heard = {each.event_id for each in deliveries}
     return Flow(
         id=flow,
@@ -162,6 +193,7 @@ def fold(
         unheard=frozenset(each.id for each in said if each.id not in heard),
         coming=coming,
         zombies=zombies,
+        left_out=left_out,
     )
 
 
@@ -225,17 +257,16 @@ def _stand(receipts: list[Receipt], *, undo: bool) -> Stand:
         word = "dead" if last.first == "dead" else "handled" if undo else "duplicate"
     if not undo:
         return Stand(word)
-    return {"handled": Stand.UNDONE, "dead": Stand.DEAD, "obsolete": Stand.OBSOLETE}.get(word, Stand.UNDOING)
+    ends = {"handled": Stand.UNDONE, "dead": Stand.DEAD, "discarded": Stand.DISCARDED, "obsolete": Stand.OBSOLETE}
+    return ends.get(word, Stand.UNDOING)
 
 
-def _stands(
-    step: Step, steps: tuple[Step, ...], said: tuple[Said, ...], deliveries: tuple[Delivery, ...], expected: Expected
-) -> bool:
-    """Whether a step's effect stands although its flow failed, and nothing is under way to undo it."""
+def _stands(step: Step, said: tuple[Said, ...], deliveries: tuple[Delivery, ...], expected: Expected) -> bool:
+    """Whether a step's effect stands although a failure reached it, and nothing is under way to undo it."""
     undos = [each for each in deliveries if each.undo_of == step.name and each.subject == step.subject]
     if any(each.stand is Stand.DEAD for each in undos):
         return True
-    if not step.standing or any(each.open for each in undos):
+    if not step.standing or any(each.open or each.stand is Stand.DISCARDED for each in undos):
         return False
     failures = {
         each.id: hearer.subscription
@@ -245,9 +276,7 @@ def _stands(
         if hearer.undo_of == step.name and hearer.since <= each.time
     }
     hearing = [each for each in deliveries if failures.get(each.event_id) == each.subscription]
-    if any(each.open for each in hearing):
-        return False
-    return bool(hearing) or any(each.unsure and each.subject == step.subject for each in steps)
+    return bool(hearing) and not any(each.open or each.stand is Stand.DISCARDED for each in hearing)
 
 
 def _state(
@@ -256,11 +285,14 @@ def _state(
     if zombies:
         return FlowState.ZOMBIE
     still = [each.stand for each in deliveries if each.open]
-    if still or coming or any(each.undoing for each in steps):
+    settled = {each.undo_of for each in deliveries if each.stand is Stand.DISCARDED}
+    if still or coming or any(each.undoing and each.name not in settled for each in steps):
         timed = {Stand.RETRY, Stand.DEFERRED}
         return FlowState.WAITING if still and not coming and timed.issuperset(still) else FlowState.RUNNING
     if any(each.undone for each in steps):
         return FlowState.COMPENSATED
     if any(each.given_up for each in deliveries):
         return FlowState.FAILED
+    if any(each.stand is Stand.DISCARDED for each in deliveries):
+        return FlowState.DISCARDED
     return FlowState.DONE

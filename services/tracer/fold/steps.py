@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.tracer.read.facts import UNDO_TYPE, Receipt
+from hocket.console.facts import Receipt
+from hocket.envelope import UNDO_TYPE
 
 #: A step only moves to a higher rank; within one rank the later receipt decides.
 _RANK = {

@@ -1,28 +1,17 @@
 """Stores facts, each once, and reads them back by flow; marks the flows that a new fact concerns."""
 
-import hashlib
-import json
 from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 
-from sqlalchemy import case, delete, select, update
+from sqlalchemy import ColumnElement, Table, case, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.tracer.fold.expectations import Expected, expectations
-from services.tracer.keep.tables import (
-    aside,
-    events,
-    flows,
-    heartbeats,
-    insert_into,
-    manifests,
-    readings,
-    receipts,
-)
-from services.tracer.read.decode import Aside
-from services.tracer.read.facts import Heartbeat, Manifest, Receipt, Said, utc
+from hocket.console.facts import Aside, Heartbeat, Receipt
+from services.tracer.keep.tables import aside, events, heartbeats, insert_into, receipts, unfolded
+from services.tracer.read.facts import Said, utc
 
-#: Facts of one flow that are read; a flow beyond it is shown by its first ones.
+#: Events, and receipts, of one flow that are read; a flow with more says that some are left out.
 MAX_FACTS = 20_000
 #: Values in one `IN (…)`; every database accepts so many.
 IN_LIMIT = 500
@@ -31,7 +20,7 @@ MAX_ASIDE = 10_000
 ASIDE_BYTES = 2_000
 
 
-async def keep_events(db: AsyncConnection, said: Sequence[Said]) -> None:
+async def keep_events(db: AsyncConnection, said: Sequence[Said], at: datetime) -> None:
     """Store events that are new by (source, id) and mark their flows."""
     if not said:
         return
@@ -43,10 +32,10 @@ async def keep_events(db: AsyncConnection, said: Sequence[Said]) -> None:
         for each in said
     ]  # fmt: skip
     await db.execute(insert_into(db, events).on_conflict_do_nothing(), rows)
-    await mark_stale(db, {each.flow for each in said})
+    await mark_unfolded(db, {each.flow for each in said}, at)
 
 
-async def keep_receipts(db: AsyncConnection, told: Sequence[Receipt]) -> None:
+async def keep_receipts(db: AsyncConnection, told: Sequence[Receipt], at: datetime) -> None:
     """Store receipts that are new by their key and mark their flows."""
     if not told:
         return
@@ -59,49 +48,13 @@ async def keep_receipts(db: AsyncConnection, told: Sequence[Receipt]) -> None:
         for each in told
     ]  # fmt: skip
     await db.execute(insert_into(db, receipts).on_conflict_do_nothing(), rows)
-    await mark_stale(db, {each.correlationid for each in told if each.correlationid})
+    await mark_unfolded(db, {each.correlationid for each in told if each.correlationid}, at)
 
 
-async def keep_manifests(db: AsyncConnection, seen: Sequence[Manifest]) -> None:
-    """Store manifests by their content with the first and last time it was seen; a new one marks flows."""
-    for each in seen:
-        content = each.model_dump_json(exclude={"time"})
-        digest = hashlib.blake2b(content.encode(), digest_size=16).hexdigest()
-        when = each.time.timestamp()
-        known = (
-            await db.execute(
-                select(manifests.c.first).where(manifests.c.service == each.service, manifests.c.digest == digest)
-            )
-        ).scalar()
-        row = {"service": each.service, "digest": digest, "content": content, "first": when, "last": when}
-        await db.execute(
-            insert_into(db, manifests)
-            .values(row)
-            .on_conflict_do_update(
-                index_elements=["service", "digest"],
-                set_={
-                    "first": case((manifests.c.first < when, manifests.c.first), else_=when),
-                    "last": case((manifests.c.last > when, manifests.c.last), else_=when),
-                },
-            )
-        )
-        if known is None or when < known:
-            await _mark_concerned(db, each)
-
-
-async def _mark_concerned(db: AsyncConnection, manifest: Manifest) -> None:
-    """Mark flows with an event that this manifest hears and that was said since: their state may have changed."""
-    types = {name for each in manifest.subscriptions for name, _ in (*each.hears, *each.why)}
-    if types:
-        concerned = select(events.c.flow).where(
-            events.c.type.in_(sorted(types)), events.c.time >= manifest.time.timestamp()
-        )
-        await db.execute(update(flows).where(flows.c.id.in_(concerned)).values(stale=True))
-
-
-async def keep_heartbeats(db: AsyncConnection, beats: Sequence[Heartbeat]) -> None:
-    """Keep the newest heartbeat of each instance."""
-    for each in beats:
+async def keep_heartbeats(db: AsyncConnection, beats: Sequence[Heartbeat], at: datetime) -> None:
+    """Keep the newest heartbeat of each instance; a time that is ahead of ours counts as ours."""
+    for beat in beats:
+        each = beat.model_copy(update={"time": min(beat.time, at)})
         adding = insert_into(db, heartbeats).values(
             service=each.service, instance=each.instance, time=each.time.timestamp(), fact=each.model_dump_json()
         )
@@ -114,12 +67,12 @@ async def keep_heartbeats(db: AsyncConnection, beats: Sequence[Heartbeat]) -> No
         )
 
 
-async def keep_aside(db: AsyncConnection, found: Sequence[Aside]) -> None:
+async def keep_aside(db: AsyncConnection, stream: str, found: Sequence[Aside]) -> None:
     """Store what could not be read, its first bytes and the reason; the newest `MAX_ASIDE` are kept."""
     if not found:
         return
     rows = [
-        {"stream": each.stream, "place": each.place, "why": _storable(each.why), "body": each.body[:ASIDE_BYTES]}
+        {"stream": stream, "place": each.place, "why": _storable(each.why), "body": each.body[:ASIDE_BYTES]}
         for each in found
     ]
     await db.execute(insert_into(db, aside).on_conflict_do_nothing(), rows)
@@ -132,58 +85,75 @@ def _storable(said: str) -> str:
     return said.encode(errors="replace").decode().replace("\x00", "\N{REPLACEMENT CHARACTER}")
 
 
-async def note_reading(
-    db: AsyncConnection, stream: str, offset: int | None, newest: datetime | None, at: datetime
-) -> None:
-    """Store how far a stream was read and the time of its newest fact; a batch without facts keeps that time."""
-    adding = insert_into(db, readings).values(
-        stream=stream, offset=offset or 0, time=newest.timestamp() if newest else 0.0, at=at.timestamp()
-    )
-    fresh = {"offset": adding.excluded.offset, "time": adding.excluded.time, "at": adding.excluded.at}
-    if newest is None:
-        fresh = {"offset": adding.excluded.offset}
-    await db.execute(adding.on_conflict_do_update(index_elements=["stream"], set_=fresh))
-
-
-async def mark_stale(db: AsyncConnection, ids: set[str]) -> None:
-    """Mark these flows to be folded again."""
+async def mark_unfolded(db: AsyncConnection, ids: set[str], at: datetime) -> None:
+    """Note that these flows have facts that their summaries do not have yet, read at `at`."""
     if not ids:
         return
-    blank = {
-        "stale": True, "state": "running", "subject": "", "type": "", "began": 0.0, "ended": 0.0, "waits": "",
-        "since": 0.0, "dead": 0, "events": 0,
-    }  # fmt: skip
-    adding = insert_into(db, flows).on_conflict_do_update(index_elements=["id"], set_={"stale": True})
-    await db.execute(adding, [{"id": each, **blank} for each in sorted(ids)])
+    adding = insert_into(db, unfolded)
+    adding = adding.on_conflict_do_update(index_elements=["flow"], set_={"at": adding.excluded.at})
+    await db.execute(adding, [{"flow": each, "at": at.timestamp()} for each in sorted(ids)])
 
 
-async def all_manifests(db: AsyncConnection) -> list[tuple[Manifest, datetime]]:
-    """Every manifest ever seen, by content, as of its last time, and when it was first seen."""
-    rows = await db.execute(select(manifests.c.content, manifests.c.first, manifests.c.last).order_by(manifests.c.last))
-    return [
-        (Manifest.model_validate({**json.loads(content), "time": utc(last)}), utc(first))
-        for content, first, last in rows
-    ]
+class FactsOf(NamedTuple):
+    """The facts of one flow that were read, and how many were left out since there are more than `MAX_FACTS`."""
+
+    said: Sequence[Said] = ()
+    told: Sequence[Receipt] = ()
+    left_out: int = 0
 
 
-async def expected_of(db: AsyncConnection) -> Expected:
-    """Who is expected to hear what."""
-    return expectations(await all_manifests(db))
+async def facts_of(db: AsyncConnection, ids: Sequence[str], *, payloads: bool = True) -> dict[str, FactsOf]:
+    """The facts of each of these flows; without `payloads` the events have no data.
 
-
-async def facts_of(db: AsyncConnection, ids: Sequence[str]) -> tuple[dict[str, list[Said]], dict[str, list[Receipt]]]:
-    """The events and receipts of these flows, each flow's apart, at most `MAX_FACTS` of each."""
-    said: dict[str, list[Said]] = {}
-    told: dict[str, list[Receipt]] = {}
+    At most `MAX_FACTS` events and receipts of *each* flow: a flow with more takes nothing from its neighbours, and says
+    so by `left_out`.
+    """
+    found: dict[str, FactsOf] = dict.fromkeys(ids, FactsOf())
     for start in range(0, len(ids), IN_LIMIT):
         some = ids[start : start + IN_LIMIT]
-        rows = await db.execute(select(events).where(events.c.flow.in_(some)).order_by(events.c.time).limit(MAX_FACTS))
-        for row in rows.mappings():
-            said.setdefault(row["flow"], []).append(Said(**{**row, "time": utc(row["time"])}))
-        found = await db.execute(
-            select(receipts.c.flow, receipts.c.fact)
-            .where(receipts.c.flow.in_(some)).order_by(receipts.c.time).limit(MAX_FACTS)
-        )  # fmt: skip
-        for flow, fact in found:
-            told.setdefault(flow, []).append(Receipt.model_validate_json(fact))
-    return said, told
+        said, more_said = await _events(db, events.c.flow.in_(some), payloads=payloads)
+        told, more_told = await _receipts(db, receipts.c.flow.in_(some))
+        if not (more_said or more_told):
+            found |= {id: FactsOf(said.get(id, ()), told.get(id, ())) for id in some}
+            continue
+        for id in some:  # together they are too many: each by itself
+            said, more_said = await _events(db, events.c.flow == id, payloads=payloads)
+            told, more_told = await _receipts(db, receipts.c.flow == id)
+            left_out = await _beyond(db, events, id) if more_said else 0
+            left_out += await _beyond(db, receipts, id) if more_told else 0
+            found[id] = FactsOf(said.get(id, ()), told.get(id, ()), left_out)
+    return found
+
+
+_NO_DATA = [column for column in events.c if column.name != "data"]
+#: Receipts by which a delivery is decided come first, so that a flow beyond the bound keeps them.
+_WEIGHT = case((receipts.c.outcome.in_(["duplicate", "deferred", "retry"]), 1), else_=0)
+
+
+async def _events(
+    db: AsyncConnection, which: ColumnElement[bool], *, payloads: bool
+) -> tuple[dict[str, list[Said]], bool]:
+    """Events by flow, the earliest; and whether there are more than the bound."""
+    columns = list(events.c) if payloads else _NO_DATA
+    rows = (await db.execute(select(*columns).where(which).order_by(events.c.time).limit(MAX_FACTS + 1))).mappings()
+    found: dict[str, list[Said]] = {}
+    many = 0
+    for many, row in enumerate(rows, 1):  # noqa: B007 -- counted for the bound
+        found.setdefault(row["flow"], []).append(Said(**{**row, "time": utc(row["time"])}))
+    return found, many > MAX_FACTS
+
+
+async def _receipts(db: AsyncConnection, which: ColumnElement[bool]) -> tuple[dict[str, list[Receipt]], bool]:
+    """Receipts by flow, the deciding and the newest first; and whether there are more than the bound."""
+    query = select(receipts.c.flow, receipts.c.fact).where(which)
+    rows = (await db.execute(query.order_by(_WEIGHT, receipts.c.time.desc()).limit(MAX_FACTS + 1))).all()
+    found: dict[str, list[Receipt]] = {}
+    for flow, fact in rows:
+        found.setdefault(flow, []).append(Receipt.model_validate_json(fact))
+    return found, len(rows) > MAX_FACTS
+
+
+async def _beyond(db: AsyncConnection, table: Table, flow: str) -> int:
+    """How many facts of a flow in this table the bound leaves out."""
+    many = await db.scalar(select(func.count()).select_from(table).where(table.c.flow == flow))
+    return max(0, int(many or 0) - MAX_FACTS)

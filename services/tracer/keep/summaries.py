@@ -1,39 +1,78 @@
-"""Folds the flows that changed into summaries: one row a flow, for lists and counts."""
+"""Folds the flows that changed into summaries, one row a flow, and keeps the counts of the overview with them."""
 
+from collections import Counter
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.tracer.fold.flow import Flow, fold
-from services.tracer.keep.facts import expected_of, facts_of
-from services.tracer.keep.tables import flows, insert_into
+from services.tracer.fold.flow import Flow, FlowState, fold
+from services.tracer.keep.declared import expected_of
+from services.tracer.keep.facts import facts_of
+from services.tracer.keep.tables import counts, flows, insert_into, unfolded
 
 #: Flows folded in one transaction; the rest follows with the next batch. The page of one flow does not depend on it.
 FOLD_LIMIT = 400
+#: States in which a flow has ended; they are counted by the minute of their end.
+ENDED = frozenset({FlowState.DONE, FlowState.COMPENSATED, FlowState.DISCARDED})
+#: The count of flows that are no zombie and have a dead letter; `needs` of such a row, and of a zombie's.
+DEAD = "dead"
+NEEDS_ZOMBIE, NEEDS_DEAD = 1, 2
+
+Key = tuple[str, int]
 
 
-async def fold_stale(db: AsyncConnection) -> int:
-    """Fold at most `FOLD_LIMIT` of the marked flows into their summaries; returns how many."""
-    ids = list((await db.execute(select(flows.c.id).where(flows.c.stale).limit(FOLD_LIMIT))).scalars())
+async def fold_unfolded(db: AsyncConnection, before: datetime | None = None) -> int:
+    """Fold at most `FOLD_LIMIT` flows, those that wait longest first; returns how many.
+
+    With `before` only flows of which nothing was read since then: what is still under way is not folded at each fact.
+    """
+    query = select(unfolded.c.flow)
+    if before is not None:
+        query = query.where(unfolded.c.at <= before.timestamp())
+    ids = list((await db.execute(query.order_by(unfolded.c.at).limit(FOLD_LIMIT))).scalars())
     if not ids:
         return 0
     expected = await expected_of(db)
-    said, told = await facts_of(db, ids)
-    rows = [_summary(fold(each, said.get(each, ()), told.get(each, ()), expected)) for each in ids]
+    facts = await facts_of(db, ids, payloads=False)
+    rows = [_summary(fold(id, *found[:2], expected, left_out=found.left_out)) for id, found in facts.items()]
+    old = (await db.execute(select(flows).where(flows.c.id.in_(ids)))).mappings().all()
+    change = Counter(key for row in rows for key in counted(row))
+    change.subtract(key for row in old for key in counted(row))
     adding = insert_into(db, flows)
     fresh = {name: adding.excluded[name] for name in rows[0] if name != "id"}
     await db.execute(adding.on_conflict_do_update(index_elements=["id"], set_=fresh), rows)
+    await count(db, change)
+    await db.execute(delete(unfolded).where(unfolded.c.flow.in_(ids)))
     return len(ids)
+
+
+def counted(row: Any) -> list[Key]:
+    """The counts that a summary is in: its state, and the dead letters."""
+    if not row["events"]:
+        return []
+    minute = int(row["ended"] // 60) if row["state"] in ENDED else 0
+    return [(row["state"], minute), *([(DEAD, 0)] if row["needs"] == NEEDS_DEAD else [])]
+
+
+async def count(db: AsyncConnection, change: Counter[Key]) -> None:
+    """Add to the kept counts."""
+    rows = [{"state": state, "minute": minute, "many": many} for (state, minute), many in change.items() if many]
+    if rows:
+        adding = insert_into(db, counts)
+        many = counts.c.many + adding.excluded.many
+        await db.execute(adding.on_conflict_do_update(index_elements=["state", "minute"], set_={"many": many}), rows)
 
 
 def _summary(flow: Flow) -> dict[str, Any]:
     waiting = flow.waiting
     began, ended = flow.began, flow.ended
+    needs = NEEDS_ZOMBIE if flow.state is FlowState.ZOMBIE else NEEDS_DEAD if flow.dead else 0
     return {
-        "id": flow.id, "stale": False, "state": flow.state.value, "subject": flow.subject, "type": flow.type,
+        "id": flow.id, "state": flow.state.value, "subject": flow.subject, "type": flow.type,
         "began": began.timestamp() if began else 0.0, "ended": ended.timestamp() if ended else 0.0,
         "waits": waiting[0].subscription if waiting else "",
         "since": waiting[0].since.timestamp() if waiting else 0.0,
-        "dead": len(flow.dead), "events": len(flow.events),
+        "dead": len(flow.dead), "events": len(flow.events), "needs": needs,
     }  # fmt: skip

@@ -1,8 +1,8 @@
-"""The tracer's tables: events, receipts, manifests, heartbeats, facts kept aside, progress of reading, flows."""
+"""The tracer's tables: facts, what is declared, progress of reading, and summaries and counts of flows."""
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 tables = MetaData()
@@ -47,15 +47,42 @@ readings = Table(
     Column("stream", String, primary_key=True), Column("offset", BigInteger, nullable=False),
     Column("time", Float, nullable=False), Column("at", Float, nullable=False),
 )  # fmt: skip
+expectations = Table(
+    "expectations", tables,  # who is expected to hear what, by every manifest ever seen
+    Column("type", String, primary_key=True), Column("version", Integer, primary_key=True),
+    Column("subscription", String, primary_key=True), Column("undo_of", String, primary_key=True),
+    Column("since", Float, nullable=False),
+)  # fmt: skip
+marks = Table(
+    "marks", tables,  # `declared`: changes with each new manifest; `forgotten`: when old flows were last looked for
+    Column("name", String, primary_key=True), Column("value", String, nullable=False),
+)  # fmt: skip
+unfolded = Table(
+    "unfolded", tables,  # flows with facts that their summary does not have yet, and when the newest was read
+    Column("flow", String, primary_key=True), Column("at", Float, nullable=False),
+    Index("unfolded_at", "at"),
+)  # fmt: skip
 flows = Table(
-    "flows", tables,
-    Column("id", String, primary_key=True), Column("stale", Boolean, nullable=False),
+    "summaries", tables,
+    Column("id", String, primary_key=True),
     Column("state", String, nullable=False), Column("subject", String, nullable=False),
     Column("type", String, nullable=False), Column("began", Float, nullable=False),
     Column("ended", Float, nullable=False), Column("waits", String, nullable=False),
     Column("since", Float, nullable=False), Column("dead", Integer, nullable=False),
-    Column("events", Integer, nullable=False),
-    Index("flows_began", "began"), Index("flows_state", "state", "began"), Index("flows_stale", "stale"),
+    Column("events", Integer, nullable=False), Column("needs", Integer, nullable=False),  # 1 zombie, 2 dead letter
+    Index("summaries_began", "began"), Index("summaries_state", "state", "began"),
+    Index("summaries_ended", "ended"), Index("summaries_waits", "waits"), Index("summaries_needs", "needs", "began"),
+)  # fmt: skip
+counts = Table(
+    "counts", tables,  # flows by state, kept with each fold; of ended ones by the minute of their end
+    Column("state", String, primary_key=True), Column("minute", BigInteger, primary_key=True),
+    Column("many", BigInteger, nullable=False),
+)  # fmt: skip
+hours = Table(
+    "hours", tables,  # what was read of each stream, by the hour of its facts
+    Column("stream", String, primary_key=True), Column("hour", BigInteger, primary_key=True),
+    Column("messages", BigInteger, nullable=False), Column("bytes", BigInteger, nullable=False),
+    Column("facts", BigInteger, nullable=False),
 )  # fmt: skip
 
 

@@ -1,13 +1,16 @@
 """Flows and lines of a list as programs get them, payloads masked. Pure."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from hocket.clock import rfc3339
 from hocket.console import Masks
 from services.tracer.ask.flows import Line
+from services.tracer.ask.own import Own
+from services.tracer.ask.services import Around, ServiceSeen
 from services.tracer.fold.flow import Flow
-from services.tracer.show.sentences import because, plain, where_is
+from services.tracer.show.sentences import NOTHING, because, plain, where_is
 from services.tracer.show.views import payload_of
 
 
@@ -20,15 +23,17 @@ def line_json(line: Line) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def flow_json(flow: Flow, masks: Masks, now: datetime) -> dict[str, Any]:
+def flow_json(flow: Flow, masks: Masks, now: datetime, around: Around = NOTHING) -> dict[str, Any]:
     """A flow with every fact, for programs; payloads masked."""
     began, ended = flow.began, flow.ended
     return {
         "id": flow.id,
         "state": flow.state.value,
-        "sentence": plain(where_is(flow.subject, flow, now)),
+        "sentence": plain(where_is(flow.subject, flow, now, around)),
         "subject": flow.subject,
         "type": flow.type,
+        "attempts": flow.attempts,
+        "left_out": flow.left_out,
         "began": rfc3339(began) if began else None,
         "ended": rfc3339(ended) if ended else None,
         "events": [
@@ -43,7 +48,7 @@ def flow_json(flow: Flow, masks: Masks, now: datetime) -> dict[str, Any]:
             {
                 "subscription": each.subscription, "event": each.event_id, "type": each.event_type,
                 "subject": each.subject, "state": each.stand.value, "since": rfc3339(each.since),
-                "why": because(each, now) or None, "undo_of": each.undo_of or None,
+                "why": because(each, now, around) or None, "undo_of": each.undo_of or None,
                 "attempts": [one.model_dump(mode="json", exclude_defaults=True) for one in each.receipts],
             }
             for each in flow.deliveries
@@ -52,4 +57,21 @@ def flow_json(flow: Flow, masks: Masks, now: datetime) -> dict[str, Any]:
             {"step": each.name, "subject": each.subject, "ledger": each.ledger, "time": rfc3339(each.time)}
             for each in flow.steps
         ],
+    }  # fmt: skip
+
+
+def own_json(own: Own, services: Iterable[ServiceSeen]) -> dict[str, Any]:
+    """How the tracer itself stands, for programs and alarms: hours held and hours behind of each stream."""
+    return {
+        "behind_seconds": own.behind,
+        "read_at": rfc3339(own.read_at) if own.read_at else None,
+        "deaf": own.deaf,
+        "silent": [each.name for each in services if each.silent],
+        "streams": {
+            each.name: {"holds_hours": round(each.holds, 2), "behind_hours": round(each.behind / 3600, 4),
+                        "alarm": each.alarm, "facts_7_days": each.facts}
+            for each in own.streams
+        },
+        "aside": own.aside,
+        "to_fold": own.unfolded,
     }  # fmt: skip

@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import NamedTuple
 
 from hocket.console import duration
+from hocket.console.facts import Receipt
 from services.tracer.fold.flow import Delivery, Flow, Stand
-from services.tracer.read.facts import Receipt, Said
+from services.tracer.read.facts import Said
 from services.tracer.show.timescale import Fold, Scale, Tick, scale_of
 
 #: Sizes in px. The lane's name stands left of the time.
@@ -16,8 +17,14 @@ WIDTH, LEFT, RIGHT, TOP, ROW, LANE_PADDING, BAR = 1232.0, 152.0, 150.0, 36.0, 44
 CHARACTER, MARK = 7.2, 16.0
 #: Deliveries and events that are drawn; the table has all of them.
 MAX_DRAWN = 300
+#: Characters of one label that are drawn; the whole stands in its name.
+MAX_LABEL = 40
 #: More hearers of one event than this are one bracket.
 MAX_HEARERS = 8
+
+
+#: What is said of an attempt that left no end.
+LOST = "an earlier run of this attempt left no end: its process died or was stopped"
 
 
 class Bar(NamedTuple):
@@ -53,12 +60,18 @@ class Item:
     name: str = ""  # the whole name, for who does not see it
     bars: list[Bar] = field(default_factory=list)
     points: list[Point] = field(default_factory=list)
-    dead: float = 0.0  # where its square stands, 0: not dead
+    deaths: list[float] = field(default_factory=list)  # where a square stands, one for each death
+    dead: float = 0.0  # where its last square stands, 0: it is not dead now
     zombie: bool = False
     delivery: Delivery | None = None
     y: float = 0.0
 
     even: bool = False  # its lane is shaded
+
+    @property
+    def room(self) -> int:
+        """Characters of its label that are drawn."""
+        return MAX_LABEL
 
     @property
     def middle(self) -> float:
@@ -115,6 +128,11 @@ class Drawing:
     left: float = LEFT
     top: float = TOP
     left_out: int = 0
+
+    @property
+    def fits(self) -> bool:
+        """Whether it is no wider than a page, so that it may follow the page's width."""
+        return self.width <= WIDTH
 
     def name_of(self, moment: datetime) -> str:
         """A moment's name on the axis: with milliseconds where two names would be the same."""
@@ -190,7 +208,7 @@ def _items(
 def _point(item: Item, event: Said, scale: Scale, flow: Flow) -> None:
     x = LEFT + 16 + scale.x(event.time)
     item.points.append(Point(event.id, x, 0.0, event.type, event.id in flow.unheard, event))
-    item.end = max(item.end, x + 10 + len(event.type) * CHARACTER)
+    item.end = max(item.end, x + 10 + min(len(event.type), MAX_LABEL) * CHARACTER)
 
 
 def _run(delivery: Delivery, scale: Scale, now: datetime) -> Item:
@@ -200,9 +218,15 @@ def _run(delivery: Delivery, scale: Scale, now: datetime) -> Item:
     bars: list[Bar] = []
     told = delivery.runs
     start = told[0].begun if told else delivery.since
+    deaths: list[float] = []
     for at, receipt in enumerate(told):
         left = x(receipt.begun)
+        if receipt.redelivered:
+            earlier = x(told[at - 1].over if at else min(delivery.since, receipt.begun))
+            bars.append(Bar(earlier, max(left - earlier, 3.0), "lost", LOST))
         bars.append(Bar(left, max(x(receipt.over) - left, 4.0), _tone(receipt, delivery), _title(receipt)))
+        if receipt.outcome == "dead":
+            deaths.append(bars[-1].x + bars[-1].width + 4)
         later = told[at + 1].begun if at + 1 < len(told) else now if delivery.open else None
         if later is not None and later > receipt.over:
             waited = duration((later - receipt.over).total_seconds())
@@ -212,13 +236,14 @@ def _run(delivery: Delivery, scale: Scale, now: datetime) -> Item:
         bars.append(Bar(x(start), max(x(now) - x(start), 12.0), "waiting", f"waits since {waited}"))
     handler = delivery.subscription.partition(".")[2] or delivery.subscription
     item = Item(
-        delivery.service, bars[0].x, 0.0, f"{delivery.subscription}~{delivery.event_id}",
+        delivery.service, min(each.x for each in bars), 0.0, f"{delivery.subscription}~{delivery.event_id}",
         label=handler, aside=_aside(delivery, told), bars=bars, delivery=delivery,
     )  # fmt: skip
     item.name = f"{delivery.subscription} on {delivery.event_type}, {item.aside or 'no attempt yet'}, {delivery.stand}"
+    item.deaths = deaths
     if delivery.stand is Stand.DEAD:
-        item.dead = item.bar_end + 4
-    words = (len(item.label) + len(item.aside) + 2) * CHARACTER
+        item.dead = deaths[-1] if deaths else item.bar_end + 4
+    words = (min(len(item.label), MAX_LABEL) + len(item.aside) + 2) * CHARACTER
     item.end = max(item.bar_end + (MARK + 48 if item.dead else 4), item.x + words)
     return item
 
@@ -251,9 +276,10 @@ def _aside(delivery: Delivery, told: Sequence[Receipt]) -> str:
         parts.append("step")
     elif told[-1].step and not delivery.undo_of:
         parts.append("begins the undo" if told[-1].said else "nothing to undo yet")
-    attempts = sum(each.outcome in {"handled", "retry", "dead"} for each in told)
-    if attempts > 1:
-        parts.append(f"{attempts} attempts")
+    if delivery.attempts > 1:
+        parts.append(f"{delivery.attempts} attempts")
+    if delivery.stand is Stand.DISCARDED:
+        parts.append(f"discarded by {delivery.receipts[-1].by[:MAX_LABEL] or 'somebody'}")
     if told[-1].outcome in {"refused", "obsolete", "duplicate"}:
         parts.append(told[-1].outcome)
     parts.append(duration(delivery.took))

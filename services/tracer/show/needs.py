@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from services.tracer.ask.knowledge import Knowledge
 from services.tracer.fold.flow import Flow, FlowState
-from services.tracer.show.sentences import Piece, Sentence, shortened, where_is
+from services.tracer.show.sentences import Piece, Sentence, plain, shortened
 
 
 class Need(NamedTuple):
@@ -24,10 +24,10 @@ class Need(NamedTuple):
 
 
 def needs_of(flows: Iterable[Flow], known: Knowledge, now: datetime) -> list[Need]:
-    """Zombies one by one, dead letters by subscription and cause; each kind the oldest first."""
+    """Zombies by step and by what its undo died of, dead letters by subscription and cause; the oldest first."""
     found: dict[str, Need] = {}
     for flow in flows:
-        for need in _needs(flow, known, now):
+        for need in _needs(flow, known):
             before = found.get(need.key)
             if before is None:
                 found[need.key] = need
@@ -36,13 +36,9 @@ def needs_of(flows: Iterable[Flow], known: Knowledge, now: datetime) -> list[Nee
     return sorted(found.values(), key=lambda each: (each.state != "zombie", each.since or now, each.key))
 
 
-def _needs(flow: Flow, known: Knowledge, now: datetime) -> Iterable[Need]:
+def _needs(flow: Flow, known: Knowledge) -> Iterable[Need]:
     if flow.state is FlowState.ZOMBIE:
-        step = flow.zombies[0]
-        yield Need(
-            "zombie", "flow", f"zombie {flow.id}", where_is(flow.subject, flow, now),
-            known.owner(step.name.partition(".")[0]), 1, flow.began, flow.subject, flow.id,
-        )  # fmt: skip
+        yield _zombie(flow, known)
         return
     seen: set[str] = set()
     for dead in flow.dead:
@@ -56,6 +52,23 @@ def _needs(flow: Flow, known: Knowledge, now: datetime) -> Iterable[Need]:
             "dead", "subscription", key, sentence, known.owner(dead.service), 1,
             dead.last.over if dead.last else flow.began, flow.subject, flow.id,
         )  # fmt: skip
+
+
+def _zombie(flow: Flow, known: Knowledge) -> Need:
+    step = flow.zombies[0]
+    happened = "may have happened and is not undone" if step.unsure else "is not undone"
+    sentence = [Piece(step.name, strong=True), Piece(f" {happened}")]
+    undo = next((each for each in flow.dead if each.undo_of == step.name), None)
+    if undo is not None:
+        why = _cause(undo.last.error or undo.last.cause) if undo.last else ""
+        sentence += [
+            Piece(": "),
+            Piece(undo.subscription, strong=True),
+            Piece(f" gave up: {why}" if why else " gave up"),
+        ]
+    key = f"zombie {plain(sentence)}"
+    owner = known.owner(step.name.partition(".")[0])
+    return Need("zombie", "flow", key, sentence, owner, 1, flow.began, flow.subject, flow.id)
 
 
 def _cause(text: str) -> str:

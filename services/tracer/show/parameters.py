@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from urllib.parse import urlencode
+from math import isfinite
 
 from aiohttp import web
 
-from services.tracer.ask.flows import MAX_PAGE, Filter, Found
+from hocket.console import with_query
+from services.tracer.ask.flows import MAX_PAGE, ORDER, Filter, Found
 
 #: Longest text of one part of an address.
 MAX_TEXT = 300
@@ -35,14 +36,19 @@ def filter_asked(query: Mapping[str, str]) -> Filter:
     limit = query.get("limit", str(PAGE_ROWS))
     if not (limit.isascii() and limit.isdigit() and len(limit) <= MAX_DIGITS and 1 <= int(limit) <= MAX_PAGE):
         raise web.HTTPBadRequest(text=f"limit={limit[:MAX_TEXT]}: give a number from 1 to {MAX_PAGE}")
+    state = query.get("state", "")
+    if state not in {"", *ORDER}:
+        raise web.HTTPBadRequest(text=f"state={state[:MAX_TEXT]}: give one of {', '.join(ORDER)}")
     before, _, id = query.get("after", "").partition("~")
     try:
         place = float(before) if before else None
+        if place is not None and not isfinite(place):
+            raise ValueError
     except ValueError:
         raise web.HTTPBadRequest(text="after= is not a valid position: take it from the previous page") from None
     return Filter(
         q=query.get("q", "").strip()[:MAX_TEXT],
-        state=query.get("state", "")[:MAX_TEXT],
+        state=state,
         type=query.get("type", "")[:MAX_TEXT],
         service=query.get("service", "")[:MAX_TEXT],
         at=moment_asked(query),
@@ -52,9 +58,17 @@ def filter_asked(query: Mapping[str, str]) -> Filter:
     )
 
 
+def name_asked(request: web.Request) -> str:
+    """The subject or the flow that an address is about: the rest of its path, or `?name=`; 400 without one."""
+    name: str = request.match_info.get("name") or request.query.get("name", "")
+    if not name:
+        raise web.HTTPBadRequest(text="name= is missing: say which one, for example ?name=order/4711")
+    return name
+
+
 def next_page(path: str, query: Mapping[str, str], found: Found) -> str | None:
     """The address of the next page; None where this is the last."""
     if found.after is None:
         return None
     began, id = found.after
-    return f"{path}?{urlencode({**query, 'after': f'{began!r}~{id}'})}"
+    return with_query(path, query, after=f"{began!r}~{id}")

@@ -7,9 +7,12 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from hocket.console import counted, day_and_clock
+from hocket.console import counted, day_and_clock, duration
+from hocket.console.facts import Receipt
+from services.tracer.ask.own import Own
+from services.tracer.ask.services import GONE, Around, ServiceSeen
 from services.tracer.fold.flow import Delivery, Flow, FlowState, Stand
-from services.tracer.read.facts import Receipt, Said
+from services.tracer.read.facts import Said
 
 #: Characters of an error's text within a sentence.
 ERROR_CHARS = 120
@@ -32,17 +35,29 @@ def plain(sentence: Sentence) -> str:
     return "".join(each.text for each in sentence)
 
 
-def where_is(subject: str, flow: Flow, now: datetime) -> Sentence:
-    """The answer to "where is this subject right now?", by its flow."""
+NOTHING = Around()
+
+
+def where_is(subject: str, flow: Flow, now: datetime, around: Around = NOTHING) -> Sentence:
+    """The answer to "where is this subject right now?", by its flow; its verb is the word of the flow's state."""
+    if flow.left_out:
+        left_out = f" ({flow.left_out:,} of its facts are not read: there are too many)"
+        return [*_where_is(subject, flow, now, around), Piece(left_out)]
+    return _where_is(subject, flow, now, around)
+
+
+def _where_is(subject: str, flow: Flow, now: datetime, around: Around) -> Sentence:
     match flow.state:
         case FlowState.ZOMBIE:
             return [Piece(f"{subject} is a zombie: "), *_zombie(flow)]
         case FlowState.RUNNING | FlowState.WAITING:
-            return _open(subject, flow, now)
+            return _open(subject, flow, now, around)
         case FlowState.COMPENSATED:
             return [Piece(f"{subject} {_is(subject, flow)}: "), *_undone(flow, now), *_but_dead(flow)]
         case FlowState.FAILED:
             return [Piece(f"{subject} {_is(subject, flow)}, but "), *_dead(flow.dead)]
+        case FlowState.DISCARDED:
+            return [Piece(f"{subject} {_is(subject, flow)}, but "), *_discarded(flow.discarded)]
         case FlowState.DONE:
             return [Piece(f"{subject} {_is(subject, flow)}: {_ended_well(flow)}")]
 
@@ -68,44 +83,59 @@ def _ended_well(flow: Flow) -> str:
     return "every subscription has handled it" if hearers > 1 else f"{flow.deliveries[0].subscription} has handled it"
 
 
-def _open(subject: str, flow: Flow, now: datetime) -> Sentence:
+def _open(subject: str, flow: Flow, now: datetime, around: Around) -> Sentence:
     waiting = sorted(flow.waiting, key=lambda each: (each.stand is Stand.EXPECTED, each.since))
     undoing = next((each for each in flow.steps if each.undoing), None)
     if not waiting and undoing is not None:
-        return [Piece(f"{subject} is being undone: the effect of "), Piece(undoing.name, strong=True)]
+        return [Piece(f"{subject} is running: the effect of "), Piece(undoing.name, strong=True), Piece(" is undone")]
     if not waiting:
-        return [Piece(f"{subject} is under way: {counted(len(flow.coming), 'event')} said and not yet in the log")]
-    pieces = [Piece(f"{subject} is waiting for ")]
+        return [Piece(f"{subject} is running: {counted(len(flow.coming), 'event')} said and not yet in the log")]
+    pieces = [Piece(f"{subject} is waiting for " if flow.state is FlowState.WAITING else f"{subject} is running: ")]
     for at, each in enumerate(waiting[:NAMED]):
-        pieces += [*([Piece("; also for ")] if at else []), *_waits(each, now)]
+        pieces += [*([Piece("; also ")] if at else []), *_waits(each, now, around)]
     if len(waiting) > NAMED:
-        pieces.append(Piece(f"; and for {len(waiting) - NAMED} more"))
+        pieces.append(Piece(f"; and {len(waiting) - NAMED} more"))
     return pieces
 
 
-def _waits(delivery: Delivery, now: datetime) -> Sentence:
+def _waits(delivery: Delivery, now: datetime, around: Around) -> Sentence:
     since = day_and_clock(delivery.since, now)
     pieces = [Piece(delivery.subscription, strong=True), Piece(f" since {since}")]
     if delivery.undo_of:
         pieces.append(Piece(f", which undoes {delivery.undo_of}"))
-    why = because(delivery, now)
+    why = because(delivery, now, around)
     return [*pieces, Piece(f" ({why})")] if why else pieces
 
 
-def because(delivery: Delivery, now: datetime) -> str:
-    """Why an open delivery waits, as far as receipts say it."""
+def because(delivery: Delivery, now: datetime, around: Around = NOTHING) -> str:
+    """Why an open delivery waits, as far as heartbeats (`around`) and receipts say it."""
+    if not delivery.open:
+        return ""
+    parts: list[str] = []
+    last_heard = around.silent.get(delivery.service)
+    if last_heard is not None:
+        parts.append(f"{delivery.service} has not been heard since {day_and_clock(last_heard, now)}")
+    breaker = around.breakers.get(delivery.subscription)
+    if breaker is not None:
+        since = f" since {day_and_clock(breaker.since, now)}" if breaker.since else ""
+        probe = f", next probe at {day_and_clock(breaker.until, now)}" if breaker.until and breaker.until > now else ""
+        parts.append(f"breaker {breaker.name} is {breaker.state}{since}{probe}")
     last = delivery.last
-    if last is None or not delivery.open:
-        return "" if last or not delivery.open else "no attempt has ended yet"
-    next_at = ""
+    if last is not None and not (breaker is not None and last.cause == "breaker"):
+        parts.append(_told(last, now))
+    return "; ".join(parts) or "no attempt has ended yet"
+
+
+def _told(last: Receipt, now: datetime) -> str:
+    """What the last receipt says of an open delivery; a moment that has passed is when it became due, no reason."""
+    due = ""
     if last.next_at is not None:
-        next_at = f"{'' if last.next_at >= now else 'was due '}at {day_and_clock(last.next_at, now)}"
+        due = f"{'at' if last.next_at >= now else 'due since'} {day_and_clock(last.next_at, now)}"
     if last.outcome == "deferred":
-        then = f"; next try {next_at}" if next_at else ""
-        return f"deferred{_deferred(last)}{then}"
+        return f"deferred{_deferred(last)}" + (f"; next try {due}" if due else "")
     kind = last.error.partition(":")[0] if last.error else last.cause
     failed = f"attempt {last.attempt} failed: {shortened(kind)}" if kind else f"attempt {last.attempt} failed"
-    return failed + (f"; next attempt {next_at}" if next_at else "")
+    return failed + (f"; next attempt {due}" if due else "")
 
 
 def _deferred(last: Receipt) -> str:
@@ -159,25 +189,57 @@ def _died(delivery: Delivery) -> Sentence:
     return [*pieces, Piece(f": {error}")] if error else pieces
 
 
+def _discarded(found: Sequence[Delivery]) -> Sentence:
+    first = found[0]
+    pieces = [Piece(first.subscription, strong=True), Piece(" was discarded")]
+    if first.last is not None:
+        pieces.append(Piece(f" by {shortened(first.last.by) or 'somebody'}"))
+        pieces += [Piece(f": {shortened(first.last.reason)}")] if first.last.reason else []
+    if len(found) > 1:
+        pieces.append(Piece(f", and {counted(len(found) - 1, 'more delivery', 'more deliveries')} too"))
+    return pieces
+
+
 def shortened(text: str) -> str:
     """The first line of a text, cut."""
     line = text.strip().splitlines()[0] if text.strip() else ""
     return line if len(line) <= ERROR_CHARS else f"{line[: ERROR_CHARS - 1]}…"
 
 
-def overview(counts: Iterable[tuple[str, int]], dead: int) -> Sentence:
-    """The overview's first line: what needs a person, else that nothing does."""
+def overview(counts: Iterable[tuple[str, int]], dead: int, unheard: str = "") -> Sentence:
+    """The overview's first line: what is not heard, and what needs a person; else that nothing does."""
     many = dict(counts)
     parts: list[str] = []
     if zombies := many.get("zombie", 0):
         parts.append(counted(zombies, "flow is a zombie", "flows are zombies"))
     if dead:
         parts.append(counted(dead, "flow has a dead letter", "flows have dead letters"))
-    if parts:
-        return [Piece(", ".join(parts), strong=True)]
+    if parts or unheard:
+        return [Piece(". ".join(each for each in (unheard, ", ".join(parts)) if each), strong=True)]
     moving = many.get("running", 0) + many.get("waiting", 0)
     if moving:
         return [Piece(f"Nothing needs a person; {counted(moving, 'flow is', 'flows are')} under way", strong=True)]
     if any(many.values()):
         return [Piece("Nothing needs a person, and nothing is under way", strong=True)]
     return [Piece("No event has been said yet", strong=True)]
+
+
+def unheard(own: Own, services: Sequence[ServiceSeen], now: datetime) -> str:
+    """What the tracer does not hear, as the overview's first line says it; "" where it hears everything.
+
+    While the tracer itself hears nothing or is behind, it cannot tell which service is silent.
+    """
+    if own.deaf and own.read_at is not None:
+        return (
+            f"The tracer has heard nothing since {day_and_clock(own.read_at, now)}, not even its own heartbeat: "
+            "what follows is how it stood then"
+        )
+    if own.behind is not None and own.behind > GONE.total_seconds():
+        return f"The tracer is {duration(own.behind)} behind: what is newer is not shown yet"
+    silent = sorted((each for each in services if each.silent), key=lambda each: each.last, reverse=True)
+    if not silent:
+        return ""
+    names = ", ".join(shortened(each.name) for each in silent[:NAMED])
+    more = f" and {len(silent) - NAMED} more" if len(silent) > NAMED else ""
+    verb = "has" if len(silent) == 1 else "have"
+    return f"{names}{more} {verb} not been heard since {day_and_clock(silent[0].last, now)}"

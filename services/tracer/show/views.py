@@ -1,15 +1,16 @@
 """A folded flow as pages show it: rows of facts, masked payloads, what may still come. Pure."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from hocket.console import Masks, duration
+from hocket.console.facts import Receipt
 from services.tracer.ask.flows import Line
 from services.tracer.ask.knowledge import Knowledge
-from services.tracer.fold.flow import Delivery, Flow, Stand
-from services.tracer.read.facts import Manifest, Receipt, Said
+from services.tracer.fold.flow import ATTEMPTS, Delivery, Flow, Stand
+from services.tracer.read.facts import Said
 from services.tracer.show.lanes import Drawing
 
 #: Words by which the table of facts can be narrowed.
@@ -43,6 +44,11 @@ class Row(NamedTuple):
         """Whether it is a failure."""
         return self.state in {"retry", "dead"}
 
+    @property
+    def attempt(self) -> bool:
+        """Whether it is an attempt that ended: no copy, no deferral, no act at the desk."""
+        return self.state in ATTEMPTS or self.state == "undone"
+
 
 def rows_of(flow: Flow) -> list[Row]:
     """Every fact of a flow, in order of time."""
@@ -69,10 +75,12 @@ def _ended(delivery: Delivery, receipt: Receipt, began: datetime, names: dict[st
         f"said {', '.join(names.get(each, 'hocket.undo') for each in receipt.said)}" if receipt.said else "",
         f"step {receipt.step}: {receipt.ledger}" if receipt.step and receipt.ledger else "",
         f"replay {receipt.replay}" if receipt.replay else "",
+        "an earlier run left no end: its process died or was stopped" if receipt.redelivered else "",
+        f"by {receipt.by}: {receipt.reason}" if receipt.outcome == "discarded" else "",
     ]
     state = receipt.outcome
     shown = "undone" if state == "handled" and delivery.undo_of else state
-    fact = "deferred" if state == "deferred" else f"attempt {receipt.attempt}"
+    fact = f"attempt {receipt.attempt}" if state in ATTEMPTS else _NO_ATTEMPT.get(state, state)
     handler = delivery.subscription.partition(".")[2] or delivery.subscription
     return Row(
         "/".join(str(each) for each in receipt.key), receipt.over, (receipt.over - began).total_seconds(),
@@ -82,22 +90,21 @@ def _ended(delivery: Delivery, receipt: Receipt, began: datetime, names: dict[st
     )  # fmt: skip
 
 
+#: What a receipt is that is no attempt.
+_NO_ATTEMPT = {"duplicate": "copy", "discarded": "act"}
+
+
 def narrowed(rows: Iterable[Row], show: str) -> list[Row]:
     """The rows of one filter chip."""
     match show:
         case "events":
             return [each for each in rows if each.event]
         case "attempts":
-            return [each for each in rows if not each.event]
+            return [each for each in rows if not each.event and each.attempt]
         case "failed":
             return [each for each in rows if each.failed]
         case _:
             return list(rows)
-
-
-def masks_of(known: Knowledge) -> Masks:
-    """Which fields must not be shown, by every manifest ever seen."""
-    return Masks(manifest.model_dump() for manifest, _ in known.manifests)
 
 
 def payload_of(said: Said, masks: Masks) -> dict[str, Any]:
@@ -113,16 +120,16 @@ class Coming(NamedTuple):
     hearers: tuple[str, ...]
 
 
-def still_to_come(flow: Flow, manifests: Sequence[tuple[Manifest, datetime]], known: Knowledge) -> list[Coming]:
+def still_to_come(flow: Flow, known: Knowledge) -> list[Coming]:
     """Events that the open deliveries, and whoever hears those, may say; nearest first, each once."""
-    says = {each.name: each.says for manifest, _ in manifests for each in manifest.subscriptions}
     happened = {each.type for each in flow.events}
     ahead = [each.subscription for each in flow.waiting]
     found: dict[str, Coming] = {}
     seen = set(ahead)
     while ahead:
         subscription = ahead.pop(0)
-        for name in says.get(subscription, ()):
+        declared = known.subscriptions.get(subscription)
+        for name in declared.says if declared else ():
             hearers = tuple(each.subscription for each in known.expected.get(name, ()))
             if name[0] in found or name[0] in happened:
                 continue

@@ -8,7 +8,7 @@ returns the `Console` that renders pages from `console/base.html`.
 
 from hocket.console.display import control_marks, counted, day_and_clock, duration, short_id
 from hocket.console.finding import mount_finding
-from hocket.console.links import with_query
+from hocket.console.links import path_to, with_query
 from hocket.console.masking import MASKED, Masks
 from hocket.console.pages import Console, Page, mount
 from hocket.console.payload_tree import Node, tree_of
@@ -31,6 +31,7 @@ __all__ = [
     "mark_of",
     "mount",
     "mount_finding",
+    "path_to",
     "short_id",
     "tree_of",
     "with_query",

@@ -1,5 +1,6 @@
 """How moments, durations, counts, ids and foreign text are shown (docs/console.md §5, §11)."""
 
+import re
 import unicodedata
 from datetime import UTC, datetime
 
@@ -9,6 +10,8 @@ from markupsafe import Markup, escape
 SHORT_ID = 13
 #: Characters of one foreign text that are shown on a page.
 MAX_SHOWN = 64 * 1024
+#: A word longer than the first may break after so many characters as the second; of a text no longer than `MAX_BROKEN`.
+_LONG_WORD, _PIECE, MAX_BROKEN = re.compile(r"\S{33,}"), re.compile(r".{1,24}"), 2_000
 #: Unicode categories that are shown as marks: control, format (bidi), surrogate, private use, line and paragraph.
 HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 
@@ -91,13 +94,21 @@ def control_marks(text: str, keep: str = "") -> str:
     return "".join(f"U+{ord(sign):04X}" if _hidden(sign, keep) else sign for sign in text)
 
 
+def _breakable(text: str) -> Markup:
+    """Escaped text whose long words may break, so that one word does not push a table out of the window."""
+    if len(text) > MAX_BROKEN or not _LONG_WORD.search(text):
+        return escape(text)
+    parts = _LONG_WORD.sub(lambda found: "\0".join(_PIECE.findall(found[0])), text).split("\0")
+    return Markup("<wbr>").join(parts)
+
+
 def foreign_text(value: object, keep: str = "") -> Markup:
     """Foreign text as it may stand on a page: isolated, escaped, hidden characters as marks, bounded."""
     text = str(value)
     more = len(text) - MAX_SHOWN
     text = text[:MAX_SHOWN]
     if text.isascii() and text.isprintable():
-        inner = escape(text)
+        inner = _breakable(text)
     else:
         inner = Markup("").join(
             Markup('<span class="ctl">U+{:04X}</span>').format(ord(sign)) if _hidden(sign, keep) else escape(sign)
@@ -105,6 +116,11 @@ def foreign_text(value: object, keep: str = "") -> Markup:
         )
     rest = Markup(' <span class="aside">and {} more characters</span>').format(f"{more:,}") if more > 0 else Markup("")
     return Markup("<bdi>{}</bdi>{}").format(inner, rest)
+
+
+def fitted(text: str, characters: int) -> str:
+    """A text cut to so many characters, its end marked, for where it cannot wrap."""
+    return text if len(text) <= characters else f"{text[: max(characters - 1, 1)]}…"
 
 
 def stack_text(value: object) -> Markup:

@@ -13,7 +13,17 @@ from jinja2.runtime import Context
 from markupsafe import Markup
 
 from hocket.clock import Clock, SystemClock
-from hocket.console.display import control_marks, duration, foreign_text, id_element, short_id, stack_text, time_element
+from hocket.console.display import (
+    control_marks,
+    duration,
+    fitted,
+    foreign_text,
+    id_element,
+    short_id,
+    stack_text,
+    time_element,
+)
+from hocket.console.links import path_to
 from hocket.console.masking import MASKED
 from hocket.console.same_origin import foreign
 from hocket.console.state_marks import mark_of
@@ -112,11 +122,12 @@ def mount(
     )
     environment.filters.update(
         clock=_clock, exact=_exact, duration=duration, short=short_id, id=id_element, shown=foreign_text,
-        stack=stack_text, plain=control_marks,
+        stack=stack_text, plain=control_marks, fit=fitted,
     )  # fmt: skip
     environment.globals.update(
-        mark_of=mark_of, MASKED=MASKED, console=name, pages=tuple(pages), search=search, tracer_url=tracer_url,
-        desk_url=desk_url, poll=POLL_MS, own_style=bool(static and (static / f"{name}.css").exists()),
+        mark_of=mark_of, path_to=path_to, MASKED=MASKED, console=name, pages=tuple(pages), search=search,
+        tracer_url=tracer_url, desk_url=desk_url, poll=POLL_MS,
+        own_style=bool(static and (static / f"{name}.css").exists()),
         own_script=bool(static and (static / f"{name}.js").exists()),
     )  # fmt: skip
     console = Console(name, environment, clock or SystemClock())

@@ -29,7 +29,9 @@ MARKS: Mapping[tuple[str, str], Mark] = _marks(
     subscription waiting box-hatched wait
     subscription retry arrow-turning wait waiting
     subscription deferred box-hatched wait waiting
+    subscription running disc-half run
     subscription dead square-cross fail
+    subscription discarded ring-struck quiet
     subscription duplicate rings quiet
     subscription stale clock quiet
     subscription refused ring-struck quiet
@@ -42,6 +44,7 @@ MARKS: Mapping[tuple[str, str], Mark] = _marks(
     flow done disc-tick done
     flow compensated disc-back comp
     flow failed ring-cross fail
+    flow discarded ring-struck quiet
     flow stuck octagon-bar stuck
     flow zombie diamond-bang zombie
     flow incomplete line-broken quiet

@@ -1,16 +1,18 @@
 """`service.tx()`: a transaction outside handlers, with the same inbox and outbox (RULES 2.3)."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+import json
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hocket.clock import rfc3339
 from hocket.declarations.choreography import Declarations
 from hocket.envelope.keys import inbox_key
-from hocket.errors import OutboxFull, StoreError
+from hocket.errors import KeyTaken, OutboxFull, StoreError
 from hocket.masking.mask import take
 from hocket.outbox.builder import Causation, OutboxBuilder
 from hocket.resilience.blocking import BlockingCalls
@@ -88,6 +90,7 @@ class OutsideTransactions:
         """A part in the transaction that an application has open on `connection`; it commits or rolls back.
 
         What was said is written when this part ends without an error, and published after the application's commit.
+        `KeyTaken` where another transaction used the key meanwhile: what the application wrote must not be committed.
         """
         joined = await self.runtime.store.join(connection)
         row_key = self._row_key(key if key is not None else self.runtime.ids.uuid7())
@@ -109,8 +112,11 @@ class OutsideTransactions:
             return
         [written] = await joined.write([ending])
         if not written.won:
-            tx.found_seen((await joined.inbox([row_key]))[row_key].correlation_id)
-            return
+            # The kit cannot take back what the application has written: only an error makes it roll back.
+            raise KeyTaken(
+                f"{self.runtime.service}.tx(key={key!r}) was used by another transaction meanwhile: let this error "
+                "leave your own transaction, so that it is rolled back, and ask again: then tx.seen is true"
+            )
         loop = asyncio.get_running_loop()
 
         def look_again() -> None:
@@ -150,7 +156,17 @@ class OutsideTransactions:
         service = self.runtime.service
         identity = (f"/{service}", "", key) if key is not None else None
         rows = self.builder.rows(tx.said, Causation(identity, service, flow, inbox_key=row_key), self.declared.says)
-        return Ending(self._claim(row_key, key, flow, tuple(row.event_id for row in rows)), rows)
+        claim = self._claim(row_key, key, flow, tuple(row.event_id for row in rows))
+        return Ending(claim, rows, receipt=self._fact(tx.reported))
+
+    def _fact(self, reported: Mapping[str, object]) -> bytes:
+        """An observer's fact for the receipts stream; empty where there is none."""
+        if not reported:
+            return b""
+        mine = self.runtime.instance
+        about = {"service": mine.service, "instance": mine.instance, "boot": mine.boot}
+        time = rfc3339(self.runtime.clock.now())
+        return json.dumps({**reported, **about, "time": time}, ensure_ascii=False).encode("utf-8", "replace")
 
     async def _commit(self, unit: UnitOfWork, ending: Ending) -> tuple[OutboxRow, ...]:
         try:

@@ -237,6 +237,11 @@ class Worker:
         await self._close_uses()
 
     @property
+    def boot(self) -> str:
+        """The id of this start."""
+        return self.runtime.instance.boot
+
+    @property
     def live(self) -> bool:
         """Whether no background task has failed."""
         return not self.runtime.tasks.failed

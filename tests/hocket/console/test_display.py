@@ -12,6 +12,7 @@ from hocket.console.display import (
     counted,
     day_and_clock,
     duration,
+    fitted,
     foreign_text,
     id_element,
     moment_of,
@@ -103,3 +104,15 @@ def test_one_and_several_are_counted_in_words() -> None:
     assert counted(1, "letter") == "1 letter"
     assert counted(2412, "letter") == "2,412 letters"
     assert counted(0, "delivery", "deliveries") == "0 deliveries"
+
+
+def test_a_long_word_may_break() -> None:
+    """One word does not push a table out of its window; what is copied is unchanged, markup stays text."""
+    assert foreign_text("order/" + "x" * 60) == f"<bdi>order/{'x' * 18}<wbr>{'x' * 24}<wbr>{'x' * 18}</bdi>"
+    assert (
+        foreign_text("short words, many of them, as in a sentence")
+        == "<bdi>short words, many of them, as in a sentence</bdi>"
+    )
+    assert "<b>" not in foreign_text("<b>" * 20)
+    assert fitted("x" * 50, 10) == "x" * 9 + "…"
+    assert fitted("short", 10) == "short"

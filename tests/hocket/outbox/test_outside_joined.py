@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from hocket.errors import HocketError, OutsideTooLate, Unsayable
+from hocket.errors import HocketError, KeyTaken, OutsideTooLate, Unsayable
 from hocket.tx import MAX_SAID
 from hocket.worker import Worker
 from tests.hocket.outbox.test_outside_transactions import FILES
@@ -129,6 +129,26 @@ async def test_a_key_is_said_once(tower: Processes, engine: AsyncEngine) -> None
     assert len({flow for _, flow in flows}) == 1
     await until(lambda: bool(echoes(tower)))
     assert echoes(tower) == ["a"]
+
+
+async def test_of_two_with_one_key_at_once_the_other_is_rolled_back(tower: Processes, engine: AsyncEngine) -> None:
+    """RULES 2.3: who loses gets an error that takes the application's own rows back; asked again, the key is seen."""
+    worker = await started(tower, engine)
+
+    async def second() -> None:
+        async with engine.begin() as connection, worker.outside("k", None, connection) as tx:
+            async with worker.outside("k", None) as faster:
+                faster.say(Echoed(name="first"))
+            await connection.execute(text("INSERT INTO mine VALUES ('second')"))
+            tx.say(Echoed(name="second"))
+
+    with pytest.raises(KeyTaken, match="rolled back"):
+        await second()
+    assert await mine(engine) == []
+    async with engine.begin() as connection, worker.outside("k", None, connection) as again:
+        assert again.seen
+    await until(lambda: bool(echoes(tower)))
+    assert echoes(tower) == ["first"]
 
 
 async def test_what_a_killed_process_had_committed_is_said_by_the_next(tower: Processes, engine: AsyncEngine) -> None:

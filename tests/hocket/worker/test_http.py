@@ -41,6 +41,8 @@ BODY_BYTES = 65_536
 class Shop:
     """A service that runs, as far as HTTP sees it."""
 
+    boot = "boot"
+
     def __init__(self) -> None:
         self.reasons: list[str] = []
         self.alive = True

@@ -54,6 +54,7 @@ class RunningDesk:
     http: aiohttp.ClientSession = field(default=None)  # type: ignore[assignment]
     sent: list[tuple[str, bytes, str, str, int]] = field(default_factory=list)
     headers: dict[str, str | int] = field(default_factory=dict)  # the foreign ones of the last replay
+    boot: str = "mine"
     refuses: str = ""  # what the broker says instead of taking a replay
 
     def outside(

@@ -6,10 +6,15 @@ from typing import Any
 from hocket import Death, Event, Heard, Reject, Retry, Service, Tx
 from hocket.testing import play
 from services.deadletters import deadletters
+from services.deadletters.act.discard import discard
 from services.deadletters.act.replay import replay
 from services.deadletters.ask.letters import find_letters
 from services.deadletters.ask.replay_plan import planned
 from services.deadletters.show.views import whole
+from services.tracer import tracer
+from services.tracer.ask.flows import Filter, flow_of, list_flows
+from services.tracer.ask.knowledge import knowledge
+from services.tracer.show.sentences import plain, where_is
 
 mailer = Service("mailer", owner="team-care")
 DOWN: set[str] = set()
@@ -103,3 +108,31 @@ async def test_what_on_dead_said_stands() -> None:
         assert (letter["state"], letter["spoke"], letter["cause"]) == ("obsolete", True, "rejected")
         assert "on_dead said what follows" in letter["refusal"]
         assert len(stage.said_of(LeadLost)) == 1
+
+
+async def test_a_discard_settles_the_flow_at_the_tracer() -> None:
+    """RULES 8.2: what a person discards at the desk needs nobody at the tracer any more, which says who settled it."""
+    DOWN.add("joe@example.com")
+    async with play(mailer, deadletters, tracer, seed=6) as stage:
+        await stage.hear(LeadCaptured(email="joe@example.com"), key="lead-4")
+        await stage.advance(timedelta(minutes=5))
+        [letter] = await letters("mailer.welcome")
+        flow = letter["event"]["correlationid"]
+        assert await needs(flow) == ("failed", 1)
+        await discard(letter["id"], who="mia", reason="called instead")
+        await stage.advance(timedelta(seconds=30))
+        assert await needs(flow) == ("discarded", 0)
+        async with tracer.tx() as tx:
+            db = await tx.read()
+            found = await flow_of(db, flow, await knowledge(db))
+        assert found is not None
+        assert "mailer.welcome was discarded by mia: called instead" in plain(where_is("It", found, tx.time))
+    DOWN.clear()
+
+
+async def needs(flow: str) -> tuple[str, int]:
+    """The state of a flow in the tracer's list, and its dead letters."""
+    async with tracer.tx() as tx:
+        db = await tx.read()
+        [line] = (await list_flows(db, Filter(q=flow), await knowledge(db))).lines
+    return line.state, line.dead

@@ -7,12 +7,13 @@ from typing import Any
 from uuid import UUID
 
 from hocket.clock import rfc3339
+from hocket.console.facts import Manifest, Receipt, reported
 from hocket.envelope import Envelope
 from services.tracer.ask.knowledge import Knowledge
 from services.tracer.fold.expectations import expectations
 from services.tracer.fold.flow import Flow, fold
 from services.tracer.read.decode import said_of
-from services.tracer.read.facts import Manifest, Receipt, Said, reported
+from services.tracer.read.facts import Said
 
 START = datetime(2026, 11, 24, 14, 5, 0, tzinfo=UTC)
 

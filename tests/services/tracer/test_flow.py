@@ -9,7 +9,7 @@ from hocket.testing import play
 from services.tracer import tracer
 from services.tracer.ask.flows import flows_of_subject, needing, telling
 from services.tracer.ask.knowledge import knowledge
-from services.tracer.ask.services import own_state
+from services.tracer.ask.own import Bounds, own_state
 from services.tracer.show.sentences import plain, where_is
 
 AFTERWARDS = timedelta(minutes=4)
@@ -134,7 +134,7 @@ async def test_it_says_where_an_order_is() -> None:
         await stage.advance(AFTERWARDS)
         assert await answer("order/1") == "order/1 is placed: every subscription has handled it"
         async with tracer.tx() as tx:
-            assert (await own_state(await tx.read())).aside == 0
+            assert (await own_state(await tx.read(), tx.time, Bounds(168, 20e9))).aside == 0
 
 
 async def test_it_says_that_an_order_was_undone() -> None:

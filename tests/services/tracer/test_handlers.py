@@ -13,22 +13,22 @@ from sqlalchemy import func, select
 
 from hocket import Tx
 from hocket.clock import rfc3339
+from hocket.console.facts import MAX_FACTS_PER_MESSAGE
 from hocket.envelope import CONTENT_TYPE, encode
 from hocket.observe import Raw, Reader
 from hocket.testing import fake_tx
 from services.tracer.ask.flows import Filter, Line, flow_of, list_flows
 from services.tracer.ask.knowledge import knowledge
-from services.tracer.ask.services import breakers_of, heartbeats_of, own_state
+from services.tracer.ask.own import Bounds, Own, own_state
+from services.tracer.ask.services import breakers_of, heartbeats_of
 from services.tracer.handlers import read_log, read_receipts
 from services.tracer.keep import summaries
-from services.tracer.keep.facts import all_manifests
-from services.tracer.keep.summaries import fold_stale
+from services.tracer.keep.declared import all_manifests
+from services.tracer.keep.summaries import fold_unfolded
 from services.tracer.keep.tables import aside, flows, tables
-from services.tracer.read.decode import MAX_FACTS_PER_MESSAGE
 from services.tracer.service import Settings
 from services.tracer.show.as_json import flow_json
 from services.tracer.show.lanes import draw
-from services.tracer.show.views import masks_of
 from tests.services.databases import store_at, within
 from tests.services.tracer.sample_facts import (
     MANIFESTS,
@@ -68,6 +68,11 @@ async def lines(tx: Tx[Settings]) -> list[Line]:
     """The summaries of all flows."""
     db = await tx.db()
     return (await list_flows(db, Filter(limit=200), await knowledge(db))).lines
+
+
+async def own(tx: Tx[Settings]) -> Own:
+    """How the tracer itself stands at the transaction's moment."""
+    return await own_state(await tx.db(), tx.time, Bounds(168, 20e9))
 
 
 async def count(tx: Tx[Settings], table: str) -> int:
@@ -141,7 +146,7 @@ async def test_what_cannot_be_read_is_kept_aside(tx: Tx[Settings]) -> None:
     assert kept[4].why == "service: Field required"
     assert await count(tx, "receipts") == 1
     assert await count(tx, "events") == 4
-    assert (await own_state(db)).aside == 5
+    assert (await own(tx)).aside == 5
 
 
 async def test_a_message_without_bound_is_set_aside(tx: Tx[Settings]) -> None:
@@ -190,11 +195,10 @@ async def test_the_newest_heartbeat_counts(tx: Tx[Settings]) -> None:
 
 async def test_how_far_behind_the_tracer_is(tx: Tx[Settings]) -> None:
     """The lag is how old the newest fact was when it was read; nothing read is said to be nothing."""
-    db = await tx.db()
-    assert (await own_state(db)).behind is None
+    assert (await own(tx)).behind is None
     early = {"kind": "heartbeat", "service": "a", "time": rfc3339(tx.time - timedelta(seconds=12))}
     await read_receipts([facts(early)], tx)
-    assert (await own_state(db)).behind == pytest.approx(12, abs=0.01)
+    assert (await own(tx)).behind == pytest.approx(12, abs=0.01)
 
 
 async def test_more_flows_than_one_fold_takes_are_folded_later(
@@ -203,11 +207,10 @@ async def test_more_flows_than_one_fold_takes_are_folded_later(
     """A transaction folds a bounded number of flows; the rest follows with the next batches and is counted."""
     monkeypatch.setattr(summaries, "FOLD_LIMIT", 2)
     await read_log([each for number in range(5) for each in events(happy(number + 1).until(0))], tx)
-    db = await tx.db()
-    assert (await own_state(db)).stale == 3
+    assert (await own(tx)).unfolded == 3
     await read_log([Raw(b"", offset=98)], tx)
     await read_log([Raw(b"", offset=99)], tx)
-    assert (await own_state(db)).stale == 0
+    assert (await own(tx)).unfolded == 0
 
 
 @pytest.mark.parametrize(
@@ -258,7 +261,7 @@ async def test_both_readers_at_once_leave_no_flow_behind(address: str, monkeypat
         await asyncio.gather(read(read_log, said), read(read_receipts, [[facts(*MANIFESTS)], *told]))
         async with store.transaction() as tx:
             db = await tx.db()
-            while await fold_stale(db):
+            while await fold_unfolded(db):
                 pass
             found = await lines(within(tx, Settings()))
     assert [each.state for each in found] == ["done"] * ROUNDS
@@ -286,6 +289,6 @@ async def test_no_fact_stops_the_reader(kind: str, field: str, value: object) ->
     for id in (await db.execute(select(flows.c.id))).scalars():
         flow = await flow_of(db, id, known)
         assert flow is not None
-        assert json.dumps(flow_json(flow, masks_of(known), tx.time))
+        assert json.dumps(flow_json(flow, known.masks, tx.time))
         draw(flow, tx.time, known.owner)
     assert await heartbeats_of(db) is not None

@@ -63,6 +63,8 @@ def receipt(
     }
     if isinstance(outcome, Seen):
         fact["first"] = outcome.first
+    elif arrival.delivery.redelivered:
+        fact["redelivered"] = True
     return orjson.dumps(fact)
 
 

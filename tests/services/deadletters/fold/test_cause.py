@@ -48,3 +48,41 @@ def test_no_stack_is_too_strange(trace: str) -> None:
     frame_of(trace)
     stack(trace)
     assert len(normalised(trace)) <= 160
+
+
+def trace(*files: str) -> str:
+    """A stack through these files, each with a function of its own name."""
+    return "".join(f'  File "{file}", line 1, in {file.rsplit("/", 1)[1][:-3]}\n' for file in files)
+
+
+@pytest.mark.parametrize(
+    ("files", "own"),
+    [
+        # a clone that is called as the kit, or as a library
+        (
+            ["/src/me/hocket/shared/hocket/delivery/handle.py", "/src/me/hocket/crm/sold.py"],
+            "sold.py:1 sold",
+        ),
+        (["/src/asyncio/shared/hocket/delivery/handle.py", "/src/asyncio/crm/sold.py"], "sold.py:1 sold"),
+        (["/w/python3.11/shared/hocket/delivery/handle.py", "/w/python3.11/crm/sold.py"], "sold.py:1 sold"),
+        # a module of the team's with the name of one of the kit's
+        (
+            ["/v/lib/python3.11/site-packages/hocket/delivery/handle.py", "/src/hocket/service.py"],
+            "service.py:1 service",
+        ),
+        # the team's code is an installed package itself
+        (
+            [
+                "/v/lib/python3.11/site-packages/hocket/delivery/handle.py",
+                "/usr/lib/python3.11/asyncio/tasks.py",
+                "/v/lib/python3.11/site-packages/shop/sold.py",
+                "/v/lib/python3.11/site-packages/aiohttp/client.py",
+            ],
+            "sold.py:1 sold",
+        ),
+        (["/src/me/hocket/shared/hocket/delivery/handle.py"], ""),
+    ],
+)
+def test_a_frame_is_own_by_its_package_not_by_the_names_of_folders(files: list[str], own: str) -> None:
+    """The kit is where its own modules stand; what it calls is the team's, wherever it is installed."""
+    assert frame_of(trace(*files)) == own

@@ -2,7 +2,14 @@
 
 import pytest
 
-from services.deadletters.fold.replay_plan import SENDING_SECONDS, Candidate, Hearer, plan
+from services.deadletters.fold.replay_plan import (
+    REPLAY_SECONDS,
+    SENDING_SECONDS,
+    Candidate,
+    Hearer,
+    discard_refusal,
+    plan,
+)
 from services.deadletters.fold.state import Act, Standing, State
 
 REPLAY = Act("replay", "t06", (5, "t05"), 6, "r-1", sent_at="t06")
@@ -45,3 +52,22 @@ def test_what_follows_is_said_only_when_it_is_known() -> None:
     assert plan(LETTER, fresh, Hearer(True), 0.0).then == "It says nothing, so nothing else follows."
     assert plan(LETTER, fresh, Hearer(True, ("a.b",)), 0.0).then == "If it is handled, it may say a.b."
     assert any("failed again" in each for each in plan(LETTER, Standing(State.PENDING, 1), Hearer(), 0.0).warnings)
+
+
+def test_a_subscription_that_its_service_no_longer_lists_takes_no_replay() -> None:
+    """Nobody would take it: refused at once, with the way out."""
+    refusal = plan(LETTER, Standing(State.PENDING), Hearer(lists=False), 0.0).refusal
+    assert refusal.startswith("crm no longer lists crm.record_order")
+    assert "discard the letter" in refusal
+
+
+def test_a_letter_under_replay_is_not_discarded() -> None:
+    """What was sent cannot be called back: refused until its receipt should have come, or nobody can take it."""
+    now = Standing(State.REPLAYING, replay=Act("replay", "t06", (5, "t05"), 6, "r-1", tried=100.0, sent_at="t06"))
+    assert "cannot be called back" in discard_refusal(now, Hearer(True), 200.0)
+    assert discard_refusal(now, Hearer(True), 101.0 + REPLAY_SECONDS) == ""
+    assert discard_refusal(now, Hearer(lists=False), 200.0) == ""
+    sending = Standing(State.REPLAYING, replay=Act("replay", "t06", (5, "t05"), 6, "r-1", tried=100.0))
+    assert "being sent right now" in discard_refusal(sending, Hearer(True), 101.0)
+    assert discard_refusal(Standing(State.PENDING), Hearer(), 0.0) == ""
+    assert "handled already" in discard_refusal(Standing(State.HANDLED), Hearer(), 0.0)

@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
+from hocket.console.facts import Manifest
 from services.tracer.fold.expectations import expectations
-from services.tracer.read.facts import Manifest
 from tests.services.tracer.sample_facts import MANIFESTS, START, manifest, subscription
 
 

@@ -105,12 +105,25 @@ def test_a_replayed_undo_ends_the_zombie() -> None:
     assert folded(told).state is FlowState.COMPENSATED
 
 
-def test_a_step_given_up_without_a_word_is_a_zombie() -> None:
-    """A buried step may have happened; while nothing undoes it its flow is a zombie."""
+def test_a_step_given_up_without_a_failure_is_an_open_letter() -> None:
+    """RULES 5.8: a buried step may have happened, but no failure reached it: somebody's work, no zombie."""
     told = placed(1).end("payments.charge", "order.placed", "dead", 0.1, 0.2, 5, ledger="unsure", **STEP)
     flow = folded(told)
-    assert flow.state is FlowState.ZOMBIE
-    assert flow.zombies[0].unsure
+    assert flow.state is FlowState.FAILED
+    assert flow.zombies == ()
+
+
+def test_a_dead_leaf_makes_no_zombie_of_its_neighbours() -> None:
+    """RULES 5.8: an order that was paid and delivered stays so, whatever step of a leaf was given up."""
+    told = happy(1)
+    told.receipts.pop()
+    told.end(
+        "notifications.confirmation", "order.confirmed", "dead", 3.0, 3.2, 5, cause="MailDown", error="MailDown: 500",
+        ledger="unsure", step="notifications.confirmation",
+    )  # fmt: skip
+    flow = folded(told)
+    assert flow.state is FlowState.FAILED
+    assert [each.subscription for each in flow.dead] == ["notifications.confirmation"]
 
 
 def test_a_step_given_up_with_a_word_is_being_undone() -> None:
@@ -126,7 +139,7 @@ def test_a_step_given_up_with_a_word_is_being_undone() -> None:
 
 
 def test_a_failure_that_nobody_undid_leaves_a_zombie() -> None:
-    """A step that is done, whose undo has heard the failure and began nothing, stands although its flow failed."""
+    """RULES 5.8: a step that is done, whose undo heard the failure and began nothing, stands."""
     told = rejected(1).until(0.95)
     told.end("orders.cancel", "stock.rejected", "handled", 0.95, 1.1)
     told.end("payments.refund", "stock.rejected", "dead", 0.96, 0.98, 1, ledger="done", **STEP)
@@ -191,3 +204,34 @@ def test_the_answer_never_fails() -> None:
         for tenth in range(400):
             cut = told.until(tenth / 10)
             assert plain(where_is(cut.subject, folded(cut), cut.at(tenth / 10)))
+
+
+def test_a_discarded_letter_is_settled() -> None:
+    """RULES 8.2: an operator's act is a fact: nothing waits for a person any more, and the flow says who settled it."""
+    told = mail_dead(1).end(
+        "notifications.confirmation", "order.confirmed", "discarded", 90, 90, 3, by="mia", reason="old"
+    )
+    flow = folded(told)
+    assert flow.state is FlowState.DISCARDED
+    assert flow.dead == ()
+    assert "notifications.confirmation was discarded by mia: old" in plain(where_is("order/1", flow, told.at(100)))
+    told.end("notifications.confirmation", "order.confirmed", "dead", 95, 96, 8, error="MailDown: again")
+    assert folded(told).state is FlowState.FAILED
+
+
+def test_a_discarded_undo_leaves_no_zombie() -> None:
+    """RULES 5.8: whoever discards the letter of an undo has decided about the effect that stands."""
+    told = zombie(1).end(
+        "payments.refund", "hocket.undo", "discarded", 90, 90, 2, by="mia", reason="paid by hand", **STEP
+    )
+    flow = folded(told)
+    assert (flow.state, flow.zombies) == (FlowState.DISCARDED, ())
+
+
+def test_a_refused_copy_takes_no_time_and_is_no_attempt() -> None:
+    """A copy that came a minute later and was refused makes the flow neither longer nor its attempts more."""
+    told = happy(1)
+    before = folded(told)
+    told.end("orders.confirm", "stock.reserved", "duplicate", 62, 62.1, 2, first="handled")
+    after = folded(told)
+    assert (after.ended, after.attempts) == (before.ended, before.attempts) == (told.at(3.2), 5)

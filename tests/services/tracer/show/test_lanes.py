@@ -111,3 +111,28 @@ def test_moments_of_one_second_have_milliseconds() -> None:
     assert found.name_of(found.ticks[0].moment) == "14:05:00.000"
     slow = placed(2).end("payments.charge", "order.placed", "handled", 60, 120)
     assert drawn(slow, 300).name_of(slow.start + timedelta(seconds=60)) == "14:06:00"
+
+
+def test_a_death_that_was_replayed_stays_drawn() -> None:
+    """docs/console.md §10.4: a square at each death, also where a replay was handled later; then it is not dead now."""
+    told = mail_dead(1).end("notifications.confirmation", "order.confirmed", "handled", 60, 61, 4, replay="r1")
+    [mail] = [each for each in drawn(told).items if each.label == "confirmation"]
+    assert (len(mail.deaths), mail.dead) == (1, 0.0)
+    assert mail.bars[-1].tone == "handled"
+
+
+def test_a_run_that_left_no_end_is_drawn() -> None:
+    """A redelivered attempt: an earlier run of it died with its process, from when the event was said."""
+    told = placed(1).end("payments.charge", "order.placed", "handled", 20, 20.5, redelivered=True)
+    [charge] = [each for each in drawn(told).items if each.label == "charge"]
+    assert [each.tone for each in charge.bars] == ["lost", "handled"]
+    assert "died" in charge.bars[0].title
+
+
+def test_a_wide_drawing_keeps_its_size() -> None:
+    """With hundreds of events it is wider than a page, so that its text stays as large as elsewhere."""
+    told = placed(1)
+    for number in range(150):
+        told.say("inventory", f"part.n{number}", 0.1 + number, "order.placed")
+    assert not drawn(told).fits
+    assert drawn(happy(1)).fits

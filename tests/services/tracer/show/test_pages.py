@@ -121,7 +121,7 @@ async def test_a_past_moment(driver: webdriver.Chrome, shop: Tracing) -> None:
     person = Person(driver, shop.url)
     await person.open(f"/flows/{story.flow}?at={then}")
     text = await person.see("Nothing later than this moment is shown.")
-    assert "is waiting for payments.refund" in text
+    assert "It is running: payments.refund since" in text
     assert "payment.refunded" not in text
     assert await person.run("return document.body.dataset.poll") is None
     await person.press_key("n")

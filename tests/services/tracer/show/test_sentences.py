@@ -27,14 +27,14 @@ def test_where_a_waiting_order_is() -> None:
 
 
 def test_a_promise_that_is_over_is_told_as_such() -> None:
-    """A next attempt whose time has passed is told as due, not as still to come."""
+    """A next attempt whose time has passed is told as due since then, not as still to come and not as a reason."""
     told = happy(4711).until(1.5)
-    assert "next attempt was due at 14:05:02" in answer(told, 60)
+    assert "attempt 1 failed: TimeoutError; next attempt due since 14:05:02" in answer(told, 60)
 
 
 def test_where_a_new_order_is() -> None:
     """Without a receipt nothing is guessed."""
-    assert answer(placed(1), 1) == ("order/1 is waiting for payments.charge since 14:05:00 (no attempt has ended yet)")
+    assert answer(placed(1), 1) == "order/1 is running: payments.charge since 14:05:00 (no attempt has ended yet)"
 
 
 @pytest.mark.parametrize(

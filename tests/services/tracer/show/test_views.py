@@ -3,7 +3,7 @@
 from services.tracer.ask.flows import line_of
 from services.tracer.fold.flow import fold
 from services.tracer.show.lanes import draw
-from services.tracer.show.views import chosen_of, masks_of, narrowed, rows_of, still_to_come, took
+from services.tracer.show.views import chosen_of, narrowed, rows_of, still_to_come, took
 from tests.services.tracer.sample_facts import START, expected, folded, happy, known, mail_dead, placed, rejected
 
 KNOWN = known()
@@ -37,18 +37,18 @@ def test_rows_say_what_was_said_and_undone() -> None:
 
 def test_what_may_still_come() -> None:
     """From what services declare: what the open deliveries may say, and what follows from that, each once."""
-    coming = still_to_come(folded(placed(1)), KNOWN.manifests, KNOWN)
+    coming = still_to_come(folded(placed(1)), KNOWN)
     assert [each.type for each in coming][:2] == ["payment.charged", "payment.declined"]
     assert len(coming) == len({each.type for each in coming})
     assert {each.type: each.hearers for each in coming}["stock.rejected"] == ("orders.cancel", "payments.refund")
-    assert still_to_come(folded(happy(1)), KNOWN.manifests, KNOWN) == []
+    assert still_to_come(folded(happy(1)), KNOWN) == []
 
 
 def test_what_the_side_shows() -> None:
     """Without a choice the first that is dead or waits; a chosen run or event comes with its masked payload."""
     flow = folded(rejected(1, undo="dead"))
     drawing = draw(flow, START, KNOWN.owner)
-    masks = masks_of(KNOWN)
+    masks = KNOWN.masks
     worst = chosen_of(flow, drawing, "", masks)
     assert worst is not None
     assert worst.delivery is not None

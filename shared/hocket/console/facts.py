@@ -1,0 +1,223 @@
+"""Reads facts of the receipts stream (docs/wire.md#receipts), each validated when it is read. Pure.
+
+Both consoles read by these models, so what one sets aside as invalid the other does too. An invalid fact does not
+affect its neighbours.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, Literal, NamedTuple, Self
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+#: Longest name, id or word in a fact, in characters; a fact with a longer one is invalid.
+MAX_NAME = 1000
+#: Most bytes of the names that one fact is indexed by together: PostgreSQL indexes no longer ones.
+MAX_KEY_BYTES = 2_000
+#: Longest free text in a fact, in characters.
+MAX_TEXT = 20_000
+
+#: Largest number in a fact: what a database column holds.
+MAX_NUMBER = 2**31 - 1
+#: Most events that one attempt may have said.
+MAX_SAID = 10_000
+#: Years that a moment may be in; outside of them conversions between time zones can overflow.
+YEARS = range(1970, 9000)
+
+
+def _within_years(moment: datetime) -> datetime:
+    if moment.year not in YEARS:
+        raise ValueError(f"the year {moment.year} is not within {YEARS.start} to {YEARS.stop - 1}")
+    return moment
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_within_years)]
+Number = Annotated[int, Field(ge=-MAX_NUMBER, le=MAX_NUMBER)]
+Name = Annotated[str, Field(max_length=MAX_NAME, pattern=r"^[^\x00]*$")]
+Text = Annotated[str, Field(max_length=MAX_TEXT)]
+EventName = tuple[Name, Number]
+
+
+class _Fact(BaseModel):
+    """A fact of the receipts stream. Absent and null mean the same; unknown fields are ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_nulls(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: each for name, each in value.items() if each is not None}
+        return value
+
+
+def _findable(*names: str) -> None:
+    if sum(len(name.encode()) for name in names) > MAX_KEY_BYTES:
+        raise ValueError(f"its names have together more than {MAX_KEY_BYTES} bytes")
+
+
+class About(_Fact):
+    """The event that an attempt was about."""
+
+    id: Name = ""
+    source: Name = ""
+    type: Name = ""
+    version: Number = 1
+
+
+class Receipt(_Fact):
+    """How one attempt ended, or (`discarded`) that a person settled its dead letter at the desk."""
+
+    kind: Literal["receipt"]
+    service: Name
+    subscription: Name
+    outcome: Literal["handled", "retry", "deferred", "dead", "duplicate", "refused", "obsolete", "discarded"]
+    time: Moment
+    instance: Name = ""
+    boot: Name = ""
+    event: About = About()
+    subject: Name = ""
+    correlationid: Name = ""
+    attempt: Number = 1
+    began: Moment | None = None
+    ended: Moment | None = None
+    next_at: Moment | None = None
+    said: Annotated[tuple[Name, ...], Field(max_length=MAX_SAID)] = ()
+    death: Name = ""
+    cause: Name = ""
+    error: Text = ""
+    ledger: Name = ""
+    step: Name = ""
+    replay: Name = ""
+    first: Name = ""  # of a duplicate: how it ended then
+    redelivered: bool = False  # an earlier run of this attempt left no end: its process died or was stopped
+    by: Name = ""  # of `discarded`: who did it
+    reason: Text = ""  # of `discarded`: why
+
+    @model_validator(mode="after")
+    def _is_findable(self) -> Self:
+        about = (self.event.source, self.event.id, self.subject, self.correlationid)
+        _findable(self.subscription, *about, self.boot)
+        return self
+
+    @property
+    def key(self) -> tuple[str, str, str, int, str, str, datetime]:
+        """The identity of a receipt: two copies have the same key."""
+        return (
+            self.subscription, self.event.source, self.event.id, self.attempt, self.outcome, self.boot, self.time
+        )  # fmt: skip
+
+    @property
+    def begun(self) -> datetime:
+        """When the attempt began; the receipt's own time where it does not say."""
+        return self.began or self.time
+
+    @property
+    def over(self) -> datetime:
+        """When the attempt ended; the receipt's own time where it does not say."""
+        return self.ended or self.time
+
+
+class Declared(_Fact):
+    """One subscription of a manifest."""
+
+    name: Name
+    hears: tuple[EventName, ...] = ()
+    says: tuple[EventName, ...] = ()
+    scheduled: tuple[EventName, ...] = ()
+    undo_of: Name = ""
+    why: tuple[EventName, ...] = ()
+    on_dead: tuple[EventName, ...] = ()
+    breaker: Name = ""
+    attempts: Number = 0
+
+
+class Manifest(_Fact):
+    """What a service declares of itself, at start and every hour."""
+
+    kind: Literal["manifest"]
+    service: Name
+    time: Moment
+    owner: Name = ""
+    subscriptions: tuple[Declared, ...] = ()
+    says: tuple[EventName, ...] = ()
+    sensitive: dict[Name, tuple[Name, ...]] = Field(default_factory=dict)
+
+
+class Breaking(_Fact):
+    """The state of one breaker, as a heartbeat reports it."""
+
+    state: Name
+    since: Moment | None = None
+    until: Moment | None = None
+
+
+class Heartbeat(_Fact):
+    """The sign of life of one instance, sent every 10 s."""
+
+    kind: Literal["heartbeat"]
+    service: Name
+    time: Moment
+    instance: Name = ""
+    boot: Name = ""
+    version: Name = ""
+    waiting: dict[Name, Number] = Field(default_factory=dict)
+    breakers: dict[Name, Breaking] = Field(default_factory=dict)
+    shed: Number = 0
+
+    @model_validator(mode="after")
+    def _is_findable(self) -> Self:
+        _findable(self.service, self.instance)
+        return self
+
+
+Reported = Receipt | Manifest | Heartbeat
+_KINDS: Mapping[str, type[Receipt] | type[Manifest] | type[Heartbeat]] = {
+    "receipt": Receipt,
+    "manifest": Manifest,
+    "heartbeat": Heartbeat,
+}
+
+
+def reported(value: object) -> Reported:
+    """One fact of the receipts stream. `ValueError` says why it is invalid."""
+    kind = value.get("kind") if isinstance(value, dict) else None
+    model = _KINDS.get(kind) if isinstance(kind, str) else None
+    if model is None:
+        raise ValueError("kind: must be receipt, manifest or heartbeat")
+    return model.model_validate(value)
+
+
+class Aside(NamedTuple):
+    """A message or a fact that could not be read: its place in the stream, and the reason."""
+
+    place: str
+    why: str
+    body: bytes
+
+
+#: Most facts in one message of the receipts stream; a message with more is set aside whole.
+MAX_FACTS_PER_MESSAGE = 5_000
+
+
+def read_facts(body: bytes, place: str) -> tuple[list[Reported], list[Aside]]:
+    """The valid facts of one message, and its invalid parts."""
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        return [], [Aside(place, f"not JSON: {error}", body)]
+    if not isinstance(found, list) or len(found) > MAX_FACTS_PER_MESSAGE:
+        return [], [Aside(place, f"not a JSON array of at most {MAX_FACTS_PER_MESSAGE} facts", body)]
+    facts: list[Reported] = []
+    aside: list[Aside] = []
+    for at, value in enumerate(found):
+        try:
+            facts.append(reported(value))
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            why = f"{'.'.join(str(each) for each in first['loc'])}: {first['msg']}"
+            aside.append(Aside(f"{place}/{at}", why, json.dumps(value).encode()))
+        except ValueError as error:
+            aside.append(Aside(f"{place}/{at}", str(error), json.dumps(value).encode()))
+    return facts, aside
