@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from hocket.broker.port import LAST, NEXT, Consumer, Delivery, Handle, Message, Verdict
@@ -83,11 +84,17 @@ class LogCheck:
     _said: str = ""  # the last trouble
     _buried: dict[bytes, None] = field(default_factory=dict)
 
-    async def run(self) -> None:
-        """Check until cancelled."""
+    async def prepare(self) -> None:
+        """At the first start, keep where the log ends, before the service is ready: from there on it is compared."""
         for runner in self.runners.values():
             for type_, version in runner.subscription.bound:
                 self._heard.setdefault(routing_key(type_, version), []).append(runner)
+        if self._heard:
+            with suppress(StoreError, TransportError):  # `run` tries again, and says so
+                await self._find_place()
+
+    async def run(self) -> None:
+        """Check until cancelled; after `prepare`."""
         if not self._heard:
             return
         await self._repeated(self._begin)
@@ -124,14 +131,19 @@ class LogCheck:
         bindings = [f"{key} {runner.subscription.queue}" for key, several in self._heard.items() for runner in several]
         return f"{self.runtime.service}.log-check.{digest(*sorted(bindings)).hex()[:16]}"
 
-    async def _begin(self) -> None:
-        self._whole = await self._end()
+    async def _find_place(self) -> None:
+        """The stored place; at the first start the end of the log."""
         async with self.runtime.store.transaction() as tx:
             self._stored = await tx.offset(self._name)
-            if not self._stored.token:
-                first = Offset(self._whole, self.runtime.instance.boot)
-                if await tx.advance(self._name, self._stored, first):
-                    self._stored = first
+        if not self._stored.token:
+            first = Offset(await self._end(), self.runtime.instance.boot)
+            async with self.runtime.store.transaction() as tx:
+                moved = await tx.advance(self._name, self._stored, first)
+                self._stored = first if moved else await tx.offset(self._name)
+
+    async def _begin(self) -> None:
+        await self._find_place()
+        self._whole = await self._end()
         self._next = self._stored.next if self._stored.next <= self._whole else 0  # a log made anew is shorter
         self._events.clear()
         self._bytes, self._gap, self._resume = 0, None, 0.0

@@ -173,9 +173,10 @@ class Worker:
             await until_linked(self.runtime, runner.start)
         for reader in self.readers:
             self.runtime.tasks.spawn(f"read {reader.source}", reader.run(), may_end=True)
-        self._started = True
         if self.runtime.config.log_check_events:
+            await self.log_check.prepare()
             self.runtime.tasks.spawn("log check", self.log_check.run())
+        self._started = True
         self.runtime.tasks.spawn("copies", self.copies.run())
         self.runtime.tasks.spawn("report", self.reporter.run())
         declared = self.service.declarations
