@@ -139,7 +139,7 @@ MUTATIONS = (
         "store/sqlite/transaction.py",
         "raise commit_refused(error, constraint=True) from error",
         "raise store_error(self._path, error) from error",
-        "tests/hocket/store/sqlite/test_store.py::TestSqliteInline::test_a_refused_commit_is_the_transactions_own",
+        "tests/hocket/outbox/test_outside_transactions.py::test_a_refused_commit_is_told_to_its_caller",
     ),
     Mutation(  # deferring attempt n records n
         "3.5",
