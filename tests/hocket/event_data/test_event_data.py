@@ -45,7 +45,16 @@ def arrival_of(model: type[Event], body: bytes, content_type: str, headers: Mapp
 
     async def handle(event: Event, tx: object) -> None: ...
 
-    subscription = Subscription("things", "handle", handle, (model,), (), (), NOTHING, Retry())
+    subscription = Subscription(
+        service="things",
+        name="handle",
+        call=handle,
+        heard=(model,),
+        says=(),
+        scheduled=(),
+        answer=NOTHING,
+        retry=Retry(),
+    )
     subscription.upcast_paths = upcast_paths((model,), {})
     arrival = Arrival(Delivery("s.h", Handle(1, 1), body, content_type, headers), None, subscription, NOW)  # type: ignore[arg-type]  # nothing settles it
     decode(arrival)
