@@ -106,13 +106,6 @@ MUTATIONS = (
         "if False:",
         "tests/hocket/worker/test_retention.py::test_what_is_older_than_the_inbox_remembers_is_buried",
     ),
-    Mutation(  # a clock that is far ahead moves the horizon as far as it says
-        "2.7",
-        "store/sqlite/statements.py",
-        "max(was, min(target, was + most))",
-        "max(was, target)",
-        "tests/hocket/worker/test_retention.py::test_a_clock_that_is_far_ahead_makes_nothing_too_old",
-    ),
     Mutation(  # what waits stays where it was when the clock is corrected
         "11.7",
         "store/sqlite/clock.py",

@@ -73,7 +73,7 @@ class Backlog:
     def add(self, rows: Iterable[OutboxRow]) -> None:
         """Rows that were just committed, in order; what waits stays in the store. No clock is asked (RULES 4.1)."""
         for row in rows:
-            if row.later:
+            if (row.wait or row.kind is RowKind.SCHEDULED) and row.later:  # few are: the first look is the quick one
                 self._claim_due.set()
             elif self._incomplete or self._fetching or len(self._in_memory) >= self._memory_rows:
                 self._leave_in_store(row)

@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 from hocket.saga.ledger import LedgerRow
 from hocket.store import row_codec as rows_of
@@ -144,7 +145,7 @@ def _inbox_of(keys: int) -> str:
 
 def _updated(row: InboxRow, now: float) -> float:
     """RULES 2.7: a row is remembered from the later of its arrival and its event's `time`."""
-    return max(now, min(row.updated, now + FURTHEST_SECONDS))
+    return now if row.updated <= now else min(row.updated, now + FURTHEST_SECONDS)
 
 
 def _wins(connection: sqlite3.Connection, inbox: InboxWrite, now: float) -> bool:
@@ -159,10 +160,14 @@ def _put_outbox(connection: sqlite3.Connection, rows: list[OutboxRow], boot: str
         return []
     last = connection.execute(_LAST_ID).fetchone()
     stored = [row.stored(id) for id, row in enumerate(rows, start=(last[0] if last else 0) + 1)]
-    connection.executemany(
-        _PUT_OUTBOX, [rows_of.outbox_values(row, None if row.later else boot, row.due_by(now)) for row in stored]
-    )
+    connection.executemany(_PUT_OUTBOX, [_placed(row, boot, now) for row in stored])
     return stored
+
+
+def _placed(row: OutboxRow, boot: str | None, now: float) -> tuple[Any, ...]:
+    if row.wait or row.kind is RowKind.SCHEDULED:
+        return rows_of.outbox_values(row, None if row.later else boot, row.due_by(now))
+    return rows_of.outbox_values(row, boot, now)  # said for now, as most are
 
 
 def commit(connection: sqlite3.Connection, endings: Sequence[Ending], boot: str, now: float) -> list[Written]:
