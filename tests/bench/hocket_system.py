@@ -15,11 +15,12 @@ from hocket.broker.port import Message, Published
 from hocket.broker.rabbitmq import RabbitTransport
 from hocket.broker.topology import RECEIPTS, kit
 from hocket.clock import SystemClock
-from hocket.config import MAX_EVENT_BYTES, Config
+from hocket.config import Config
 from hocket.delivery.intake import ADMIT_BATCH
 from hocket.envelope import CONTENT_TYPE
 from hocket.envelope.ids import Ids
 from hocket.outbox.builder import Causation, OutboxBuilder
+from hocket.setting_groups import MAX_EVENT_BYTES
 from hocket.telemetry import logs
 from hocket.telemetry.signals import Signals
 from tests.bench.event import ROUTING_KEY, bodies, order

@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 from pydantic import BaseModel
 
-from hocket.config import GROUPS, PREFIX, Config, allowed, masked
+from hocket.config import PREFIX, Config, allowed, masked
+from hocket.setting_groups import GROUPS
 
 
 class Setting(NamedTuple):

@@ -11,9 +11,9 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 from pydantic import ValidationError
 
-from hocket.config import HTTP_BODY_BYTES, HTTP_CONNECTIONS
 from hocket.errors import RETRY_AFTER_SECONDS, ConfigError, OutboxFull, StoreError, TransportError, Undecodable
 from hocket.masking.mask import ALWAYS
+from hocket.setting_groups import HTTP_BODY_BYTES, HTTP_CONNECTIONS
 from hocket.worker.http_guard import hosts_of, refusal
 from hocket.worker.http_limits import IDLE_SECONDS, LimitedSite, RateOfLines, drop_late_body, most_connections
 

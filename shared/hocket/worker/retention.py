@@ -7,9 +7,9 @@ it, rows are deleted: what is `too-old` is decided by what was forgotten, never 
 import asyncio
 from dataclasses import dataclass
 
-from hocket.config import Retention
 from hocket.errors import StoreError
 from hocket.runtime import Runtime
+from hocket.setting_groups import Retention
 from hocket.store.purge import MARGIN
 from hocket.store.records import Before
 

@@ -9,9 +9,9 @@ from sqlalchemy import insert, text
 from sqlalchemy.exc import IntegrityError
 
 from hocket import Event, Scheduled, Service
-from hocket.config import MAX_EVENT_BYTES
 from hocket.envelope.keys import derived_key, inbox_key
 from hocket.errors import StoreError, Unsayable
+from hocket.setting_groups import MAX_EVENT_BYTES
 from hocket.store.records import Ending, Written
 from hocket.store.unit_of_work import Superseded
 from hocket.worker import Worker

@@ -6,7 +6,8 @@ from datetime import timedelta
 import pytest
 from pydantic import ValidationError
 
-from hocket.config import Config, Retention
+from hocket.config import Config
+from hocket.setting_groups import Retention
 from hocket.store.purge import MARGIN
 from hocket.worker.retention import FIRST_WAIT, HORIZON_STEP, STEP_ROWS, SWEEP_WAIT, cutoffs
 from tests.hocket.sample_services import FLOW, Processes, Rung, Shut, World, bells, echo, steps, until

@@ -11,7 +11,6 @@ from typing import Any
 import aiohttp
 
 from hocket.clock import SystemClock, rfc3339
-from hocket.config import MAX_EVENT_BYTES
 from hocket.delivery.ending.dead_letter import foreign_of
 from hocket.envelope import CONTENT_TYPE
 from hocket.envelope.ids import Ids
@@ -21,6 +20,7 @@ from hocket.outbox.builder import OutboxBuilder
 from hocket.outbox.outside_transactions import OutsideTransactions
 from hocket.resilience.blocking import BlockingCalls
 from hocket.runtime import here
+from hocket.setting_groups import MAX_EVENT_BYTES
 from hocket.store.port import Store
 from hocket.telemetry.signals import Signals
 from hocket.worker.http import HttpServer

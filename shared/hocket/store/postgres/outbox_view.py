@@ -6,8 +6,8 @@ from typing import TypeVar
 
 import asyncpg
 
-from hocket.config import PostgresSettings
 from hocket.errors import ConfigError
+from hocket.setting_groups import PostgresSettings
 from hocket.store.postgres.errors import sentence
 from hocket.store.postgres.sessions import Sessions
 from hocket.store.postgres.sql import NOW

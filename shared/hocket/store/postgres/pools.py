@@ -14,8 +14,8 @@ from sqlalchemy import CursorResult, Executable, event
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from hocket.config import PostgresSettings
 from hocket.errors import HocketError, NoConnection, StoreError, TransactionLost
+from hocket.setting_groups import PostgresSettings
 from hocket.store.handler_connection import (
     BORROWER,
     READ_REFUSAL,

@@ -12,8 +12,8 @@ from typing import Any
 
 import asyncpg
 
-from hocket.config import PostgresSettings
 from hocket.errors import ConfigError
+from hocket.setting_groups import PostgresSettings
 from hocket.store.postgres.errors import shown
 
 #: Statements kept prepared on one connection, where a connection stays on one server process.

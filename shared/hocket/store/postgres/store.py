@@ -14,8 +14,8 @@ from sqlalchemy import MetaData
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.clock import Clock
-from hocket.config import TRANSACTION_SECONDS, PostgresSettings
 from hocket.errors import StoreError
+from hocket.setting_groups import TRANSACTION_SECONDS, PostgresSettings
 from hocket.store.postgres import schema as postgres_schema
 from hocket.store.postgres import sql, statements
 from hocket.store.postgres.clock import PostgresClock

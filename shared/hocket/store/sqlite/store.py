@@ -22,8 +22,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.clock import Clock
-from hocket.config import TRANSACTION_SECONDS
 from hocket.errors import ConfigError, HocketError, StoreError
+from hocket.setting_groups import TRANSACTION_SECONDS
 from hocket.store.handler_connection import READ_REFUSAL, HandlerConnection, ReadConnection, Reader
 from hocket.store.purge import START
 from hocket.store.records import Before, Ending, InboxRow, OutboxRow, Purged, Waiting, Written

@@ -13,8 +13,8 @@ from hocket.broker.port import Delivery
 from hocket.broker.rabbitmq import RabbitTransport
 from hocket.broker.topology import kit
 from hocket.clock import SystemClock
-from hocket.config import MAX_EVENT_BYTES
 from hocket.envelope import cloudevent
+from hocket.setting_groups import MAX_EVENT_BYTES
 from tests.hocket.cli.terminal import Terminal
 
 SHOP = """

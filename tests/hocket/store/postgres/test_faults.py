@@ -16,9 +16,10 @@ from hocket import Retry, Scheduled, Service, Tx
 from hocket.broker.memory import MemoryBroker, MemoryTransport
 from hocket.broker.topology import DEAD
 from hocket.clock import SystemClock
-from hocket.config import Config, PostgresSettings
+from hocket.config import Config
 from hocket.errors import ConfigError, HocketError, StoreError
 from hocket.outcome import Word
+from hocket.setting_groups import PostgresSettings
 from hocket.store.port import Store
 from hocket.store.postgres import pools, schema
 from hocket.store.postgres.errors import handler_error, kit_error

@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from deploy.database.server import PostgresServer
 from hocket.clock import SystemClock
-from hocket.config import PostgresSettings
 from hocket.errors import HocketError
+from hocket.setting_groups import PostgresSettings
 from hocket.store.postgres.outbox_view import PostgresOutboxView
 from hocket.store.postgres.store import PostgresStore
 from hocket.store.records import Ending

@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import text
 
 from deploy.database.server import PostgresServer
-from hocket.config import PostgresSettings
 from hocket.errors import LeaseExpired, StoreError
+from hocket.setting_groups import PostgresSettings
 from hocket.testing.store_contract.fixtures import ending
 from tests.hocket.store.postgres.replicas import Replicas
 

@@ -9,9 +9,9 @@ from dataclasses import replace
 import pytest
 
 from deploy.database.server import PostgresServer
-from hocket.config import PostgresSettings
 from hocket.errors import ConfigError
 from hocket.saga import LedgerState
+from hocket.setting_groups import PostgresSettings
 from hocket.store.records import Ending, RowKind
 from hocket.testing.store_contract.fixtures import (
     TABLES,

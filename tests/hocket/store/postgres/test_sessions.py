@@ -14,8 +14,8 @@ from sqlalchemy import insert, text
 
 from deploy.database.server import PostgresServer
 from hocket.clock import Clock, SystemClock
-from hocket.config import PostgresSettings
 from hocket.errors import ConfigError, HocketError, LeaseExpired, StoreError
+from hocket.setting_groups import PostgresSettings
 from hocket.store.port import CrashableStore
 from hocket.store.postgres.outbox_view import PostgresOutboxView
 from hocket.store.postgres.store import PostgresStore

@@ -12,8 +12,9 @@ from hocket import Service, Tx
 from hocket.broker.memory import MemoryBroker, MemoryTransport
 from hocket.broker.topology import DEAD
 from hocket.clock import SystemClock
-from hocket.config import Config, PostgresSettings
+from hocket.config import Config
 from hocket.outcome import Word
+from hocket.setting_groups import PostgresSettings
 from hocket.store.records import Ending
 from hocket.telemetry.signals import Signals
 from hocket.testing.store_contract.fixtures import TABLES, THINGS, ending, ledger_row
