@@ -53,7 +53,7 @@ class RetentionSweeper:
 
         An error of the store ends only the sweep in progress.
         """
-        wait = random.Random(self.runtime.instance.boot).uniform(*FIRST_WAIT)  # noqa: S311 -- replicas differ by boot
+        wait = random.Random(self.runtime.instance.boot).uniform(*FIRST_WAIT)
         while True:
             await asyncio.sleep(wait)
             wait = SWEEP_WAIT
