@@ -5,6 +5,7 @@ it, rows are deleted: what is `too-old` is decided by what was forgotten, never 
 """
 
 import asyncio
+import random
 from dataclasses import dataclass
 
 from hocket.errors import StoreError
@@ -52,7 +53,7 @@ class RetentionSweeper:
 
         An error of the store ends only the sweep in progress.
         """
-        wait = self.runtime.chance.uniform(*FIRST_WAIT)
+        wait = random.Random(self.runtime.instance.boot).uniform(*FIRST_WAIT)
         while True:
             await asyncio.sleep(wait)
             wait = SWEEP_WAIT
