@@ -153,7 +153,7 @@ async def test_what_was_said_while_a_hearer_was_down_and_unbound_is_taken_at_its
 
 
 async def test_a_log_that_is_made_anew_is_read_from_its_start(trio: Trio) -> None:
-    """RULES 7.3: offsets begin again at 0; a binding that is removed later is still noticed."""
+    """RULES 4.8, 7.3: offsets begin again at 0; a binding that is removed later is still noticed."""
     band = trio.band
     await band.sing(0, 20)
     await trio.all_once(20)

@@ -63,7 +63,7 @@ def test_the_face_brings_neither_drivers_nor_testing_along() -> None:
         "hocket.testing",
         "hocket.assembly",
         "hocket.cli",
-        "hocket.worker.http",
+        "hocket.worker.http.server",
         "aio_pika",
         "aiosqlite",
         "click",

@@ -9,7 +9,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from hocket import __version__, forks
+from hocket import __version__
 from hocket.assembly import drivers
 from hocket.assembly.announcement import announce
 from hocket.broker.port import Transport
@@ -20,6 +20,7 @@ from hocket.errors import ConfigError
 from hocket.event import no_key
 from hocket.masking.mask import keep_secret
 from hocket.masking.values import secrets_of
+from hocket.resilience import forks
 from hocket.resilience.supervisor import Supervisor
 from hocket.runtime import here
 from hocket.service import Service
@@ -28,7 +29,7 @@ from hocket.telemetry import otel
 from hocket.telemetry.log_lines import LogsListener
 from hocket.telemetry.prometheus import PrometheusListener
 from hocket.telemetry.signals import Listener, Signals
-from hocket.worker.http import HttpServer
+from hocket.worker.http.server import HttpServer
 from hocket.worker.worker import Worker
 
 

@@ -27,12 +27,9 @@ BATCH = 64
 #: How often an event is sent to its queue before it is given up.
 MOST_SENT = 5
 #: Unsettled messages that the broker sends; and events, and bytes of bodies, that wait to be looked for.
-PREFETCH = 64
-MOST_WAITING = 4096
-MOST_BYTES = 8 * 1024 * 1024
+PREFETCH, MOST_WAITING, MOST_BYTES = 64, 4096, 8 * 1024 * 1024
 #: Seconds in which the last chunk of the log has been read, and messages that one chunk may have.
-END_SECONDS = 0.5
-LAST_CHUNK = 2000
+END_SECONDS, LAST_CHUNK = 0.5, 2000
 #: Seconds over which the rate of the log is measured.
 WINDOW_SECONDS = 5.0
 #: Seconds between two looks whether the connection was lost.

@@ -17,7 +17,6 @@ from hocket.delivery.admit import Admission
 from hocket.delivery.arrival import Arrival
 from hocket.delivery.commit import Committer
 from hocket.delivery.ending.dead_letter import foreign_of
-from hocket.delivery.ending.error_text import text_of
 from hocket.delivery.ending.receipt import ended_of
 from hocket.delivery.handle import Handling
 from hocket.delivery.record import Recorder
@@ -25,7 +24,6 @@ from hocket.delivery.runner import Pipeline, SubscriptionRunner
 from hocket.delivery.settle import settle
 from hocket.envelope.ids import Ids
 from hocket.errors import TransportError
-from hocket.masking.mask import ALWAYS
 from hocket.observe import Observer
 from hocket.outbox.backlog import Backlog
 from hocket.outbox.builder import OutboxBuilder
@@ -88,9 +86,7 @@ class Worker:
         self.backlog = Backlog(runtime)
         self.relay = Relay(runtime, self.backlog)
         self.reporter = Reporter(runtime, version, declared, self.relay, self.circuits, self._in_progress)
-        builder = OutboxBuilder(
-            service.name, runtime.ids, clock, signals, config.max_event_bytes, config.pseudonyms(), declared.older
-        )
+        builder = self._builder()
         recorder = Recorder(runtime.instance, builder, self._shed)
         changed, unknown = self.reporter.breaker_changed, self.backlog.fetch_all
         self.blocking = BlockingCalls(config.blocking_threads, self._late)
@@ -106,12 +102,16 @@ class Worker:
         self.sweeper = RetentionSweeper(runtime)
         self.clock_watch = ClockWatch(runtime, self.circuits, self.backlog.claim_now)
         self.log_check = LogCheck(runtime, self.runners, lambda: self._topology().again())
-        self.opening = StoreOpening(runtime, service.tables)
-        self.copies = CopyWatch(runtime, self.runners)
+        self.opening, self.copies = StoreOpening(runtime, service.tables), CopyWatch(runtime, self.runners)
         self.watch = HealthWatch(runtime, self._reasons)
-        self._uses = AsyncExitStack()
-        self._started = False
+        self._uses, self._started = AsyncExitStack(), False
         self._starting: asyncio.Task[None] | None = None
+
+    def _builder(self) -> OutboxBuilder:
+        runtime, config = self.runtime, self.runtime.config
+        older = self.service.declarations.older
+        most, pseudonyms = config.max_event_bytes, config.pseudonyms()
+        return OutboxBuilder(self.service.name, runtime.ids, runtime.clock, runtime.signals, most, pseudonyms, older)
 
     def _runners(self, admission: Admission) -> dict[str, SubscriptionRunner]:
         pipeline = Pipeline(
@@ -210,23 +210,8 @@ class Worker:
         self.runtime.pauses.stop()
         await self.runtime.tasks.stop()
         await self.runtime.transport.close()
-        await self._close_uses()
+        await resource.close(self._uses, self.runtime)
         await self.runtime.store.close()
-
-    async def _close_uses(self) -> None:
-        """In a task of its own: a team's code may swallow the cancellation, and is then left behind."""
-        closing = asyncio.get_running_loop().create_task(self._uses.aclose(), name=f"{self.service.name}: close uses")
-        done, _ = await asyncio.wait([closing], timeout=self.runtime.config.uses_close_seconds)
-        error: BaseException | None = TimeoutError()
-        if done:
-            error = closing.exception() if not closing.cancelled() else asyncio.CancelledError()
-        else:
-            closing.cancel()
-            self.runtime.tasks.left[closing] = closing.get_name()
-        if error is not None:
-            self.runtime.trouble(
-                "the resource made by uses did not close", error=text_of(error, ALWAYS) or type(error).__name__
-            )
 
     async def kill(self) -> None:
         """End as a killed process would: tasks are cancelled, nothing more is committed, nothing is settled.
@@ -235,7 +220,7 @@ class Worker:
         """
         self.runtime.pauses.stop()
         await self.runtime.tasks.stop()
-        await self._close_uses()
+        await resource.close(self._uses, self.runtime)
 
     @property
     def boot(self) -> str:

@@ -23,7 +23,7 @@ from hocket.runtime import here
 from hocket.setting_groups import MAX_EVENT_BYTES
 from hocket.store.port import Store
 from hocket.telemetry.signals import Signals
-from hocket.worker.http import HttpServer
+from hocket.worker.http.server import HttpServer
 from services.deadletters import deadletters
 from services.deadletters.handlers import settle, take
 from tests.hocket.sample_runtime import runtime_of

@@ -16,8 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hocket.clock import Clock
 from hocket.errors import StoreError
 from hocket.setting_groups import TRANSACTION_SECONDS, PostgresSettings
+from hocket.store.postgres import purge, sql, statements
 from hocket.store.postgres import schema as postgres_schema
-from hocket.store.postgres import sql, statements
 from hocket.store.postgres.clock import PostgresClock
 from hocket.store.postgres.errors import READ_ONLY, code_of, kit_error, opening_error, sentence
 from hocket.store.postgres.joined import JoinedTx, join
@@ -25,17 +25,9 @@ from hocket.store.postgres.kit_transaction import PostgresKitTx
 from hocket.store.postgres.pools import DEFAULTS, Pools
 from hocket.store.postgres.statements import rows_touched
 from hocket.store.postgres.transaction import PostgresTx
-from hocket.store.purge import START, ceiling, expired_of
-from hocket.store.records import (
-    Before,
-    Ending,
-    InboxRow,
-    OutboxRow,
-    Purged,
-    Waiting,
-    Written,
-)
-from hocket.store.sql import OLD_INBOX, OLD_LEDGER, REFUSE
+from hocket.store.purge import START
+from hocket.store.records import Before, Ending, InboxRow, OutboxRow, Purged, Waiting, Written
+from hocket.store.sql import REFUSE
 
 T = TypeVar("T")
 
@@ -340,18 +332,8 @@ class PostgresStore:
 
     async def purge(self, before: Before, limit: int) -> Purged:
         """One step of a purge: two looks, and a statement a table where something may go."""
-        key, run = self._purge_cursor
-        seen = await self._run(lambda kit: kit.fetch(OLD_INBOX, key, ceiling(before), limit)) if key is not None else []
-        runs = await self._run(lambda kit: kit.fetch(OLD_LEDGER, run, limit)) if run is not None else []
-        found = expired_of(self._purge_cursor, seen, runs, before, limit)
-        removed = 0
-        if found.inbox:
-            gone = (found.inbox, before.inbox, before.dead)
-            removed += rows_touched(await self._run(lambda kit: kit.execute(sql.PURGE_INBOX, *gone)))
-        if found.ledger:
-            removed += rows_touched(
-                await self._run(lambda kit: kit.execute(sql.PURGE_LEDGER, found.ledger, before.ledger))
-            )
+        found = await self._run(lambda kit: purge.look(kit, self._purge_cursor, before, limit))
+        removed = await self._run(lambda kit: purge.remove(kit, found, before)) if found.inbox or found.ledger else 0
         self._purge_cursor = found.next
         return Purged(removed, found.next == START)
 

@@ -5,8 +5,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from hocket import forks
 from hocket.errors import ConfigError
+from hocket.resilience import forks
 
 #: Longest pid read back from a lock file, in bytes.
 MAX_PID_BYTES = 20

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pytest
 from aiohttp.test_utils import make_mocked_request
 
-from hocket.worker.http_guard import LOOPBACK, hosts_of, refusal
+from hocket.worker.http.guard import LOOPBACK, hosts_of, refusal
 
 HOSTS = hosts_of("shop.example, Desk.Example", "0.0.0.0")
 

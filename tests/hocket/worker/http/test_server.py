@@ -16,7 +16,7 @@ from yarl import URL
 
 from hocket.errors import ConfigError, OutboxFull, StoreError, TransportError, Undecodable
 from hocket.runtime import current, here
-from hocket.worker.http import HttpServer
+from hocket.worker.http.server import HttpServer
 
 
 class Order(BaseModel):

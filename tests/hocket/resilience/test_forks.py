@@ -10,8 +10,8 @@ import aiohttp
 import pytest
 
 from deploy.broker.node import RabbitNode, free_ports
-from hocket import forks
 from hocket.errors import ConfigError
+from hocket.resilience import forks
 from hocket.store.sqlite.file_lock import FileLock
 
 PATIENCE = 240.0

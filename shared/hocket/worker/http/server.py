@@ -14,8 +14,8 @@ from pydantic import ValidationError
 from hocket.errors import RETRY_AFTER_SECONDS, ConfigError, OutboxFull, StoreError, TransportError, Undecodable
 from hocket.masking.mask import ALWAYS
 from hocket.setting_groups import HTTP_BODY_BYTES, HTTP_CONNECTIONS
-from hocket.worker.http_guard import hosts_of, refusal
-from hocket.worker.http_limits import IDLE_SECONDS, LimitedSite, RateOfLines, drop_late_body, most_connections
+from hocket.worker.http.guard import hosts_of, refusal
+from hocket.worker.http.limits import IDLE_SECONDS, LimitedSite, RateOfLines, drop_late_body, most_connections
 
 #: Seconds that requests in progress have to end when the service stops.
 STOP_SECONDS = 5.0

@@ -9,9 +9,10 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import web
 
-from hocket.worker import http, http_limits
-from hocket.worker.http import HttpServer
-from hocket.worker.http_limits import LINE_SECONDS, RateOfLines, most_connections
+from hocket.worker.http import limits
+from hocket.worker.http import server as http_server
+from hocket.worker.http.limits import LINE_SECONDS, RateOfLines, most_connections
+from hocket.worker.http.server import HttpServer
 
 #: Connections that the server of these tests takes.
 MOST = 5
@@ -24,8 +25,8 @@ async def _echo(request: web.Request) -> web.Response:
 @pytest.fixture
 async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
     """A server with short times and few connections."""
-    monkeypatch.setattr(http, "IDLE_SECONDS", 0.5)
-    monkeypatch.setattr(http_limits, "BODY_SECONDS", 0.5)
+    monkeypatch.setattr(http_server, "IDLE_SECONDS", 0.5)
+    monkeypatch.setattr(limits, "BODY_SECONDS", 0.5)
     mount = [lambda app: app.router.add_post("/echo", _echo)]
     server = HttpServer("shop", "127.0.0.1", 0, mount, list, lambda: True, lambda: b"", connections=MOST)
     await server.start()

@@ -1,0 +1,27 @@
+"""Removes old final rows from PostgreSQL: looks first, then deletes what is still final and old."""
+
+import asyncpg
+
+from hocket.store.postgres import sql
+from hocket.store.postgres.statements import rows_touched
+from hocket.store.purge import Expired, PurgeCursor, ceiling, expired_of
+from hocket.store.records import Before
+from hocket.store.sql import OLD_INBOX, OLD_LEDGER
+
+
+async def look(kit: asyncpg.Connection, cursor: PurgeCursor, before: Before, limit: int) -> Expired:
+    """The next rows of each table, and which of them are old."""
+    key, run = cursor
+    seen = await kit.fetch(OLD_INBOX, key, ceiling(before), limit) if key is not None else []
+    runs = await kit.fetch(OLD_LEDGER, run, limit) if run is not None else []
+    return expired_of(cursor, seen, runs, before, limit)
+
+
+async def remove(kit: asyncpg.Connection, found: Expired, before: Before) -> int:
+    """Remove what is still final and old; how many rows."""
+    removed = 0
+    if found.inbox:
+        removed += rows_touched(await kit.execute(sql.PURGE_INBOX, found.inbox, before.inbox, before.dead))
+    if found.ledger:
+        removed += rows_touched(await kit.execute(sql.PURGE_LEDGER, found.ledger, before.ledger))
+    return removed
