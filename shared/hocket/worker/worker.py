@@ -175,9 +175,9 @@ class Worker:
             self.runtime.tasks.spawn(f"read {reader.source}", reader.run(), may_end=True)
         if self.runtime.config.log_check_events:
             await self.log_check.prepare()
-            self.runtime.tasks.spawn("log check", self.log_check.run())
+            self.runtime.tasks.spawn("log check", self.log_check.run(), may_end=True)
         self._started = True
-        self.runtime.tasks.spawn("copies", self.copies.run())
+        self.runtime.tasks.spawn("copies", self.copies.run(), may_end=True)
         self.runtime.tasks.spawn("report", self.reporter.run())
         declared = self.service.declarations
         if own := {*declared.subscriptions, *declared.former_queues}:
