@@ -26,7 +26,7 @@ class TopologyDeclaration:
         """Declare it; return when the broker has it. `ConfigError` where the broker refuses it."""
         await until_linked(self.runtime, partial(self.runtime.transport.declare, self.topology))
         self.runtime.transport.on_ready(self.again)
-        self.runtime.tasks.spawn("declare", self._regularly())
+        self.runtime.tasks.spawn("declare", self.keep())
 
     async def again(self) -> None:
         """Declare what is missing; a failure is reported, and the next round tries again."""
@@ -35,10 +35,16 @@ class TopologyDeclaration:
         except HocketError as error:
             self.runtime.trouble("the topology could not be declared again", error=str(error))
 
-    async def _regularly(self) -> None:
-        """Declare it from time to time on a healthy link too: no message reports that a binding was removed."""
+    async def keep(self) -> None:
+        """Declare it from time to time on a healthy link too: no message reports that a binding was removed.
+
+        The first wait is drawn by chance, so that the services that a roll-out has started together do not all declare
+        in the same second for ever.
+        """
+        wait = self.runtime.chance.uniform(0, self.runtime.config.topology_seconds)
         while True:
-            await asyncio.sleep(self.runtime.config.topology_seconds)
+            await asyncio.sleep(wait)
+            wait = self.runtime.config.topology_seconds
             if self.runtime.transport.link().ready:
                 await self.again()
 
