@@ -122,7 +122,7 @@ def _plain(value: Any, depth: int) -> bool:
     if kind in _ALWAYS_PLAIN:
         return True
     if kind is int:
-        return -MAX_SAFE <= value <= MAX_SAFE
+        return not (value > MAX_SAFE or value < -MAX_SAFE)
     if kind is float:
         return 1e-4 <= abs(value) < 1e16 and not value.is_integer()
     if depth == 0:

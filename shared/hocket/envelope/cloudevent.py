@@ -10,7 +10,7 @@ import binascii
 from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple
 
 from hocket.clock import rfc3339
 from hocket.envelope.attributes import (
@@ -145,7 +145,7 @@ def read(body: bytes, content_type: str, headers: Mapping[str, object], now: dat
     if content_type == CONTENT_TYPE and body.startswith(_BEGINNINGS):
         whole = read_canonical(body, MAX_DEPTH + 1)
         if isinstance(whole, dict) and type(whole.get("data")) is dict and "datacontenttype" in whole:
-            envelope = _envelope(cast("dict[str, object]", whole), now, binary=False)
+            envelope = _envelope(whole, now, binary=False)
             if not envelope.extensions:  # one of them could stand between `_DATA` and `_BEHIND_DATA`
                 return Received(envelope, body[body.index(_DATA) + len(_DATA) : body.rindex(_BEHIND_DATA)])
             return Received(envelope, canonical(dict(envelope.data)))
@@ -163,17 +163,17 @@ def _read(body: bytes, content_type: str, headers: Mapping[str, object], now: da
             raise Undecodable("body", "is not a JSON object")
         if body.count(b"{") + body.count(b"[") > MAX_DEPTH and whole.get("type") != UNDO_TYPE:
             _check_depth(whole.get("data"))
-        return _envelope(cast("dict[str, object]", whole), now, binary=False)
+        return _envelope(whole, now, binary=False)
     return _envelope(_binary(body, content_type, headers), now, binary=True)
 
 
-def _envelope(whole: dict[str, object], now: datetime, *, binary: bool) -> Envelope:
+def _envelope(whole: dict[str, Any], now: datetime, *, binary: bool) -> Envelope:
     """The envelope of received attributes and data."""
     if (spec := whole.get("specversion")) != "1.0":
         raise Undecodable("specversion", "is missing" if spec is None else "is not 1.0")
     check_texts(whole)
-    text = cast("dict[str, str | None]", whole)
-    id, source, type = cast("tuple[str, str, str]", (text["id"], text["source"], text["type"]))
+    text: dict[str, str | None] = whole  # what was checked
+    id, source, type = whole["id"], whole["source"], whole["type"]
     if type.startswith(OWN_TYPES) and type != UNDO_TYPE:
         raise Undecodable("type", f"types {OWN_TYPES}* belong to hocket, which has no such type")
     version, schema = version_of(text.get("dataschema") or "", type)
