@@ -6,11 +6,10 @@ clock, so that a step of the machine's clock reaches nobody before `worker/clock
 
 import time
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Protocol
 
-#: Moments whose text is cached: an attempt writes each of its two moments several times.
-KNOWN_MOMENTS = 256
+import orjson
+
 #: Readings of the machine's clock beside the monotonic one, at most, and how short one must be to count at once.
 READINGS, SURE_SECONDS = 10, 0.001
 
@@ -83,7 +82,8 @@ def _carried() -> float:
 _CARRIER: int | None = getattr(time, "CLOCK_BOOTTIME", None)
 
 
-@lru_cache(maxsize=KNOWN_MOMENTS)
 def rfc3339(moment: datetime) -> str:
     """RFC 3339 in UTC with microseconds: the form of the envelope's `time` and of every receipt."""
+    if moment.tzinfo is UTC and moment.microsecond:  # a tenth of the time that `isoformat` takes
+        return orjson.dumps(moment, option=orjson.OPT_UTC_Z)[1:-1].decode()
     return moment.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"

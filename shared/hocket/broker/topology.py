@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 EVENTS = "hocket.events"
 HEARD = "hocket.heard"
@@ -10,6 +11,8 @@ LOG = "hocket.log"
 RECEIPTS = "hocket.receipts"
 DEAD = "hocket.dead"
 
+#: Types and versions whose routing key is cached.
+KNOWN_KEYS = 1024
 #: Names that no service may take.
 RESERVED = frozenset({"hocket", "amq"})
 #: Last resort against a delivery that repeats for ever; retries are made by the kit (RULES 1.3).
@@ -68,6 +71,7 @@ class Topology:
         return Topology(self.exchanges + other.exchanges, self.queues + other.queues, self.bindings + other.bindings)
 
 
+@lru_cache(maxsize=KNOWN_KEYS)
 def routing_key(type: str, version: int) -> str:
     """The key under which an event travels: `payment.charged.v1`."""
     return f"{type}.v{version}"

@@ -58,21 +58,18 @@ class Subscription:
     former: tuple[str, ...] = ()  # former names, the oldest first
     upcast_paths: dict[EventName, UpcastPath] = field(default_factory=dict)  # every version that it reads
     results: dict[EventName, UpcastPath] = field(default_factory=dict)  # an undo: every version of `did` that it reads
+    queue: str = field(init=False)  # the queue's name: `SERVICE.HANDLER`
+    #: The queue's first name. Keys are derived from it, so that renaming a handler changes none (RULES 2.4).
+    identity: str = field(init=False)
 
-    @property
-    def identity(self) -> str:
-        """The queue's first name. Keys are derived from it, so that renaming a handler changes none (RULES 2.4)."""
-        return f"{self.service}.{self.former[0]}" if self.former else self.queue
+    def __post_init__(self) -> None:
+        self.queue = f"{self.service}.{self.name}"  # each delivery asks for them several times
+        self.identity = f"{self.service}.{self.former[0]}" if self.former else self.queue
 
     @property
     def former_queues(self) -> tuple[str, ...]:
         """The queues of the former names."""
         return tuple(f"{self.service}.{name}" for name in self.former)
-
-    @property
-    def queue(self) -> str:
-        """The queue's name: `SERVICE.HANDLER`."""
-        return f"{self.service}.{self.name}"
 
     @property
     def bound(self) -> tuple[EventName, ...]:

@@ -24,13 +24,17 @@ CRASH = "crash"
 
 def starts_of(row: InboxRow | None, boot: str) -> int:
     """How often other processes started it without an end; this process is alive, so its own starts do not count."""
-    history = row.history if row is not None else ()
+    if row is None or not row.history:
+        return 0
+    history = row.history
     return sum(1 for line in history[len(ended(history)) :] if line.error != boot)
 
 
 def alone_of(row: InboxRow | None, boot: str) -> int:
     """How many of these starts were alone."""
-    history = row.history if row is not None else ()
+    if row is None or not row.history:
+        return 0
+    history = row.history
     return sum(1 for line in history[len(ended(history)) :] if line.error != boot and line.cause == ALONE)
 
 

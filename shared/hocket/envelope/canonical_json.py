@@ -112,28 +112,32 @@ _decode = json.JSONDecoder(
 ).decode
 
 
-def _plain(value: Json, depth: int) -> bool:
+#: Types whose every value the fast encoder writes canonically.
+_ALWAYS_PLAIN = frozenset({str, bool, type(None)})
+
+
+def _plain(value: Any, depth: int) -> bool:
     """Whether the fast encoder writes the canonical bytes: same notation of numbers, same order of keys."""
     kind = type(value)
-    if kind is str or kind is bool or value is None:
+    if kind in _ALWAYS_PLAIN:
         return True
     if kind is int:
-        return -MAX_SAFE <= cast("int", value) <= MAX_SAFE
+        return not (value > MAX_SAFE or value < -MAX_SAFE)
     if kind is float:
-        number = cast("float", value)
-        return 1e-4 <= abs(number) < 1e16 and not number.is_integer()
+        return 1e-4 <= abs(value) < 1e16 and not value.is_integer()
     if depth == 0:
         raise Unsayable("data is nested too deeply")
     plain = True
     if kind is dict:
-        for key, each in cast("dict[Any, Json]", value).items():
+        for key, each in value.items():
             if type(key) is not str:
                 raise Unsayable("data has a key that is not text")
-            if not key.isascii() or not _plain(each, depth - 1):
+            # Most values are texts: asked here, they cost no call.
+            if not key.isascii() or not (type(each) in _ALWAYS_PLAIN or _plain(each, depth - 1)):
                 plain = False
     elif kind in {list, tuple}:
-        for each in cast("list[Json]", value):
-            if not _plain(each, depth - 1):
+        for each in value:
+            if not (type(each) in _ALWAYS_PLAIN or _plain(each, depth - 1)):
                 plain = False
     else:
         return False

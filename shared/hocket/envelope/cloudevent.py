@@ -7,15 +7,17 @@ letters, exports and replays. Foreign events in structured or binary mode are re
 
 import base64
 import binascii
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple
 
 from hocket.clock import rfc3339
 from hocket.envelope.attributes import (
     CONTENT_TYPE,
     KNOWN,
+    MAX_TYPE_BYTES,
     check_content_type,
     check_texts,
     derived_subject,
@@ -69,6 +71,15 @@ _PREFIXES = ("cloudEvents_", "cloudEvents:", "ce-")
 #: The first bytes of a canonical body of ours, and the bytes before and after its data. In a text, quotes are escaped.
 _BEGINNINGS = (b'{"causationid":"', b'{"correlationid":"')
 _DATA, _BEHIND_DATA = b'"data":', b',"datacontenttype":'
+#: A text that needs no escape and is within every bound.
+_TEXT = rf'"([ !#-\[\]-~]{{1,{MAX_TYPE_BYTES}}})"'
+#: A body as `encode` writes it. The members around data are fixed, so that the whole is canonical where data is.
+_OURS = re.compile(
+    rf'\{{(?:"causationid":{_TEXT},)?"correlationid":{_TEXT},"data":(\{{.*\}}),"datacontenttype":"application/json",'
+    rf'"dataschema":{_TEXT},"id":{_TEXT},"idempotencykey":{_TEXT},"source":{_TEXT},"specversion":"1\.0",'
+    rf'"subject":{_TEXT},"time":{_TEXT}(?:,"traceparent":{_TEXT})?(?:,"tracestate":{_TEXT})?,"type":{_TEXT}\}}',
+    re.DOTALL,
+)
 
 
 class Envelope(NamedTuple):
@@ -143,15 +154,36 @@ def read(body: bytes, content_type: str, headers: Mapping[str, object], now: dat
     if (packing := headers.get(ENCODING)) is not None:
         body = unpack(body, packing)
     if content_type == CONTENT_TYPE and body.startswith(_BEGINNINGS):
+        if (ours := read_ours(body)) is not None:
+            return ours
         whole = read_canonical(body, MAX_DEPTH + 1)
         if isinstance(whole, dict) and type(whole.get("data")) is dict and "datacontenttype" in whole:
-            envelope = _envelope(cast("dict[str, object]", whole), now, binary=False)
+            envelope = _envelope(whole, now, binary=False)
             if not envelope.extensions:  # one of them could stand between `_DATA` and `_BEHIND_DATA`
                 return Received(envelope, body[body.index(_DATA) + len(_DATA) : body.rindex(_BEHIND_DATA)])
             return Received(envelope, canonical(dict(envelope.data)))
     envelope = _read(body, content_type, headers, now)
     data = dict(envelope.data)
     return Received(envelope, canonical(data, heard=True), has_long(data))
+
+
+def read_ours(body: bytes) -> Received | None:
+    """As `read`, in half the time, for a body of ours in ASCII; None where it is another one, or has a fault."""
+    if not body.isascii() or (found := _OURS.fullmatch(body.decode("ascii"))) is None:
+        return None
+    causation, correlation, _, schema, id, key, source, subject, time, traceparent, tracestate, type = found.groups()
+    raw = body[found.start(3) : found.end(3)]
+    data: Any = read_canonical(raw)  # an object: it begins with a brace
+    if data is None or type.startswith(OWN_TYPES):
+        return None
+    version, foreign = version_of(schema, type)
+    if foreign:
+        return None
+    envelope = Envelope(
+        id, source, type, version, subject, moment_of(time), correlation, key, data,
+        causation or "", 0, traceparent or "", tracestate or "", {},
+    )  # fmt: skip
+    return Received(envelope, raw)
 
 
 def _read(body: bytes, content_type: str, headers: Mapping[str, object], now: datetime) -> Envelope:
@@ -163,17 +195,17 @@ def _read(body: bytes, content_type: str, headers: Mapping[str, object], now: da
             raise Undecodable("body", "is not a JSON object")
         if body.count(b"{") + body.count(b"[") > MAX_DEPTH and whole.get("type") != UNDO_TYPE:
             _check_depth(whole.get("data"))
-        return _envelope(cast("dict[str, object]", whole), now, binary=False)
+        return _envelope(whole, now, binary=False)
     return _envelope(_binary(body, content_type, headers), now, binary=True)
 
 
-def _envelope(whole: dict[str, object], now: datetime, *, binary: bool) -> Envelope:
+def _envelope(whole: dict[str, Any], now: datetime, *, binary: bool) -> Envelope:
     """The envelope of received attributes and data."""
     if (spec := whole.get("specversion")) != "1.0":
         raise Undecodable("specversion", "is missing" if spec is None else "is not 1.0")
     check_texts(whole)
-    text = cast("dict[str, str | None]", whole)
-    id, source, type = cast("tuple[str, str, str]", (text["id"], text["source"], text["type"]))
+    text: dict[str, str | None] = whole  # what was checked
+    id, source, type = whole["id"], whole["source"], whole["type"]
     if type.startswith(OWN_TYPES) and type != UNDO_TYPE:
         raise Undecodable("type", f"types {OWN_TYPES}* belong to hocket, which has no such type")
     version, schema = version_of(text.get("dataschema") or "", type)

@@ -13,10 +13,12 @@ from hocket.delivery.runner import SubscriptionRunner
 from hocket.envelope.cloudevent import CONTENT_TYPE, encode
 from hocket.envelope.keys import digest
 from hocket.errors import HocketError, StoreError, TransportError
+from hocket.outcome import Bury
 from hocket.resilience.retrying import until_done
 from hocket.retry import Backoff
 from hocket.runtime import Runtime
 from hocket.store.records import Offset
+from hocket.streams.waiting_events import WaitingEvent, WaitingEvents
 
 #: Seconds that an event has to get through its queue into the inbox before it is looked for.
 GRACE_SECONDS = 3.0
@@ -42,16 +44,6 @@ CHECK_BACKOFF = Backoff(first=0.5, longest=10.0)
 
 
 @dataclass(slots=True)
-class _Waiting:
-    """One event of the log that a handler hears."""
-
-    arrival: Arrival
-    offset: int
-    since: float
-    sent: int = 0  # how often it was sent to its queue
-
-
-@dataclass(slots=True)
 class LogCheck:
     """Checks the log for one service.
 
@@ -64,8 +56,7 @@ class LogCheck:
     declare: Callable[[], Awaitable[None]]
     reason: str = ""
     _heard: dict[str, list[SubscriptionRunner]] = field(default_factory=dict)
-    _events: list[_Waiting] = field(default_factory=list)
-    _bytes: int = 0
+    _events: WaitingEvents = field(default_factory=WaitingEvents)
     _acks: list[Handle] = field(default_factory=list)
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
     _consumer: Consumer | None = None
@@ -99,11 +90,14 @@ class LogCheck:
             await self._until_due()
             await self._repeated(self._begin if self._broken else self._look)
 
-    def without_row(self, key: bytes) -> None:
-        """This delivery ended in a letter that leaves no inbox row: it has arrived all the same."""
-        self._buried[key] = None
-        if len(self._buried) > MOST_BURIED:
-            del self._buried[next(iter(self._buried))]
+    def settled(self, arrivals: Sequence[Arrival]) -> None:
+        """The endings of these are written. A letter may leave no inbox row: its delivery has arrived all the same."""
+        self._events.settled(arrivals)
+        for each in arrivals:
+            if type(each.outcome) is Bury and not each.outcome.row:
+                self._buried[each.key] = None
+                if len(self._buried) > MOST_BURIED:
+                    del self._buried[next(iter(self._buried))]
 
     @property
     def compared(self) -> int:
@@ -143,7 +137,7 @@ class LogCheck:
         self._whole = await self._end()
         self._next = self._stored.next if self._stored.next <= self._whole else 0  # a log made anew is shorter
         self._events.clear()
-        self._bytes, self._gap, self._resume = 0, None, 0.0
+        self._gap, self._resume = None, 0.0
         await self._read_from(self._next)
 
     async def _end(self) -> int:
@@ -183,12 +177,8 @@ class LogCheck:
         self._next = max(self._next, offset + 1)
         self._read += 1
         runners = self._heard.get(delivery.routing_key, ())
-        now, moment = self.runtime.clock.monotonic(), self.runtime.clock.now()
         for runner in runners:
-            arrival = runner.arrival_of(delivery, moment)
-            if arrival.outcome is None:  # what cannot be read would only be buried
-                self._events.append(_Waiting(arrival, offset, now))
-                self._bytes += len(delivery.body)
+            self._events.add(WaitingEvent(delivery, runner, offset, self.runtime.clock.monotonic()))
         self._acks.append(delivery.handle)
         if runners or len(self._acks) >= PREFETCH // 2:
             self._arrived.set()
@@ -205,7 +195,7 @@ class LogCheck:
                 return
             if not self._resume and self._too_fast(now):
                 return
-            due = self._events[0].since + GRACE_SECONDS if self._events else None
+            due = next((each.since + GRACE_SECONDS for each in self._events), None)
             if due is not None and now >= due:
                 return
             wait = min(each for each in (due, self._resume or None, now + EPOCH_SECONDS) if each is not None) - now
@@ -217,7 +207,7 @@ class LogCheck:
 
     def _settle(self) -> None:
         """Each ack lets the broker send one more: none while as much waits as is allowed."""
-        full = len(self._events) >= MOST_WAITING or self._bytes >= MOST_BYTES
+        full = len(self._events) >= MOST_WAITING or self._events.bytes >= MOST_BYTES
         if self._consumer is not None and self._acks and not full:
             acks, self._acks = self._acks, []
             self._consumer.ack(acks)
@@ -232,10 +222,11 @@ class LogCheck:
         """Look for the events that have waited long enough; pause the reading, or go on."""
         await self._pace()
         now = self.runtime.clock.monotonic()
-        due = [each for each in self._events[:BATCH] if each.since + GRACE_SECONDS <= now]
+        due = [each for each in self._events.first(BATCH) if each.since + GRACE_SECONDS <= now]
         if not due:
             return
-        unknown = await self._unknown(due)
+        moment = self.runtime.clock.now()
+        unknown = await self._unknown([each for each in due if not each.arrived and each.read(moment)])
         lost = await self._certain(unknown) if unknown else []
         if lost:
             await self._take(lost)
@@ -243,10 +234,8 @@ class LogCheck:
             each.since = now - GRACE_SECONDS + LOOK_SECONDS
         for each in lost:  # it is believed to have arrived when the inbox has it: a queue may be removed once more
             each.sent, each.since = each.sent + 1, now
-        waits = {id(each) for each in unknown if each.sent < MOST_SENT}
-        over = {id(each) for each in due} - waits
-        self._events = sorted((each for each in self._events if id(each) not in over), key=lambda each: each.since)
-        self._bytes = sum(len(each.arrival.delivery.body) for each in self._events)
+        waits = {each for each in unknown if each.sent < MOST_SENT}
+        self._events.remove(set(due) - waits)
         if lost:
             await self._fill_gap(lost[0].offset)
         elif not waits:
@@ -275,11 +264,13 @@ class LogCheck:
             raise TransportError(f"queue {queue} does not exist")
         return depth.messages
 
-    async def _unknown(self, events: Sequence[_Waiting]) -> list[_Waiting]:
+    async def _unknown(self, events: Sequence[WaitingEvent]) -> list[WaitingEvent]:
+        if not events:
+            return []
         rows = await self.runtime.store.inbox([each.arrival.key for each in events])
         return [each for each in events if each.arrival.key not in rows and each.arrival.key not in self._buried]
 
-    async def _certain(self, events: Sequence[_Waiting]) -> list[_Waiting]:
+    async def _certain(self, events: Sequence[WaitingEvent]) -> list[WaitingEvent]:
         """Those that are neither in their queue nor in progress here, and have no inbox row afterwards either."""
         empty: dict[str, bool] = {}
         for each in events:
@@ -300,7 +291,7 @@ class LogCheck:
         ]
         return await self._unknown(gone) if gone else []
 
-    async def _take(self, events: Sequence[_Waiting]) -> None:
+    async def _take(self, events: Sequence[WaitingEvent]) -> None:
         """Declare what is missing, then send the events to their queues; the inbox knows what arrives twice."""
         queues = ", ".join(sorted({each.arrival.subscription.queue for each in events}))
         self.reason = f"events did not reach {queues}: bindings were removed on the broker; they are taken from the log"

@@ -29,7 +29,7 @@ from hocket.outbox.backlog import Backlog
 from hocket.outbox.builder import OutboxBuilder
 from hocket.outbox.outside_transactions import OutsideTransactions
 from hocket.outbox.relay import Relay
-from hocket.outcome import Bury, Seen
+from hocket.outcome import Seen
 from hocket.resilience.blocking import BlockingCalls
 from hocket.resilience.circuit import Circuit
 from hocket.resilience.guard import BreakerGuard
@@ -312,10 +312,9 @@ class Worker:
         by_queue: dict[str, list[Arrival]] = {}
         for each in arrivals:
             by_queue.setdefault(each.subscription.queue, []).append(each)
-            if type(each.outcome) is Bury and not each.outcome.row:
-                self.log_check.without_row(each.key)
         for queue, some in by_queue.items():
             self.runners[queue].settled(some)
+        self.log_check.settled(arrivals)
         self.runtime.signals.attempts([ended for each in arrivals if (ended := ended_of(each)) is not None])
 
     def _superseded(self, arrival: Arrival) -> None:

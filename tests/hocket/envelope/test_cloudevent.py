@@ -13,6 +13,7 @@ from hocket.envelope import (
     UNDO_TYPE,
     Envelope,
     Json,
+    cloudevent,
     data_hash,
     decode,
     encode,
@@ -225,3 +226,50 @@ def test_what_only_looks_like_ours_is_read_strictly(spoilt: bytes) -> None:
     """Only canonical bytes take the fast path; what the strict reader refuses is refused."""
     with pytest.raises(Undecodable, match="body"):
         read_whole(spoilt, CONTENT_TYPE, {}, NOW)
+
+
+#: What a body of ours may hold in the wrong place.
+PIECES = st.sampled_from([
+    b'"', b"\\", b",", b"}", b"{", b"0", b"1.0", b"\x7f", b"\n", b"\xc3\xa9", b'"id":"2",', b'"a":1,', b'"revision":0,',
+    b'},"datacontenttype":"application/json","dataschema":"x",', b'"data":{},', b"hocket.",
+    b"12345678901234567890", b" ",
+])  # fmt: skip
+
+
+@given(envelope=ENVELOPES, piece=PIECES, data=st.data())
+def test_the_quick_reader_reads_what_the_other_one_reads(envelope: Envelope, piece: bytes, data: st.DataObject) -> None:
+    """A body of ours, whole or damaged, gives the same event or the same error by both of them."""
+    text = "abc/1"
+    short = envelope._replace(
+        id=text, source=text, type=text, subject=text, correlation_id=text, idempotency_key=text, causation_id="",
+        traceparent=PARENT, tracestate="", extensions={},
+    )  # fmt: skip
+    if data.draw(st.booleans()):
+        short = short._replace(data=ORDER.data)  # the drawn one is seldom ASCII
+    body = encode(short, heard=True)
+    at = data.draw(st.integers(0, len(body)))
+    until = data.draw(st.integers(at, min(len(body), at + 8)))
+    for each in (body, body[:at] + piece + body[at:], body[:at] + piece + body[until:], body[:at] + body[until:]):
+        both: list[object] = []
+        for quick in (True, False):
+            with pytest.MonkeyPatch.context() as patch:
+                if not quick:
+                    patch.setattr(cloudevent, "read_ours", lambda _: None)
+                try:
+                    both.append(read_whole(each, CONTENT_TYPE, {}, NOW))
+                except Undecodable as refused:
+                    both.append(str(refused))
+        assert both[0] == both[1]
+
+
+def test_the_quick_reader_reads_bodies_of_ours() -> None:
+    """It is on the way of each delivery: it takes what `encode` writes, unless that is not ASCII or has extensions."""
+    quick = cloudevent.read_ours
+    for each in (
+        ORDER._replace(revision=0),
+        ORDER._replace(revision=0, causation_id="", traceparent="", tracestate=""),
+    ):
+        assert quick(encode(each)) == read_whole(encode(each), CONTENT_TYPE, {}, NOW)
+        assert quick(encode(each)) is not None
+    for each in (ORDER, ORDER._replace(subject="bestellung/ä"), ORDER._replace(extensions={"x": "1"})):
+        assert quick(encode(each)) is None

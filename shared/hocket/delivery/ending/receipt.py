@@ -47,7 +47,7 @@ def receipt(
         "subject": envelope.subject if envelope is not None else "",
         "correlationid": envelope.correlation_id if envelope is not None else "",
         "attempt": arrival.attempt,
-        "outcome": word.value,
+        "outcome": word,
         "began": rfc3339(arrival.began),
         "ended": ended,
         "time": ended,
