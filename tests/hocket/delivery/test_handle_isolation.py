@@ -131,6 +131,45 @@ def _interrupt() -> None:
     raise KeyboardInterrupt
 
 
+class _Exits(Exception):
+    def __str__(self) -> str:
+        sys.exit(3)
+
+
+class _Placeless(Exception):
+    pass
+
+
+_Placeless.__module__ = None  # type: ignore[assignment]  # as some generated classes have it
+
+
+class _Causeless(Exception):
+    @property
+    def __cause__(self) -> BaseException:  # type: ignore[override]  # a broken wrapper
+        raise RuntimeError("no cause")
+
+
+@pytest.mark.parametrize("kind", [_Exits, _Placeless, _Causeless])
+@pytest.mark.parametrize("road", ["plain", "own transaction", "step"])
+async def test_an_error_that_cannot_be_read_is_this_attempts_own(
+    tower: Processes, road: str, kind: type[Exception]
+) -> None:
+    """RULES 3.6: what raises while the kit reads a team's error ends no task of the kit, and the attempt is counted."""
+
+    async def fail(heard: Heard, tx: Tx[World]) -> Any:
+        if road == "own transaction":
+            await book(heard, tx)  # type: ignore[arg-type]
+        raise kind("broken")
+
+    worker = await tower.start((steps if road == "step" else bells).using(World(behave=fail)))
+    await tower.hear(Rung(name="a"), "k0")
+    await tower.advance(LONG)
+    assert worker.live, worker.runtime.tasks.failed
+    ends = [each["error"] for each in tower.receipts() if each["outcome"] == "dead"]
+    assert len(ends) == 1
+    assert kind.__name__ in ends[0]
+
+
 @pytest.mark.parametrize("end", [_exit(0), _exit("bye"), _interrupt], ids=["exit 0", "exit with a text", "interrupt"])
 @pytest.mark.parametrize("road", ["plain", "own transaction", "step", "undo"])
 async def test_a_handler_cannot_end_the_process(tower: Processes, road: str, end: Callable[[], None]) -> None:
