@@ -91,4 +91,4 @@ def _below(error: BaseException) -> Iterator[BaseException]:
 
 def _of_a_database(error: BaseException) -> bool:
     """Whether a database, by whatever connection, may have raised it."""
-    return isinstance(error, StoreError) or type(error).__module__.partition(".")[0] in DRIVERS
+    return isinstance(error, StoreError) or str(type(error).__module__).partition(".")[0] in DRIVERS

@@ -13,7 +13,7 @@ from hocket.delivery.claim import HandlerClaim
 from hocket.delivery.ending.error_text import text_of
 from hocket.delivery.poison import ALONE_FROM, CRASH, STARTS, SharedExclusiveLock, alone_of, starts_of
 from hocket.delivery.record import Recorder
-from hocket.errors import BreakerOpen, Defer, LeaseExpired, Reject, StoreError
+from hocket.errors import BreakerOpen, Defer, HocketError, LeaseExpired, Reject, StoreError
 from hocket.masking.mask import take
 from hocket.outcome import Again, Bury, GiveBack
 from hocket.resilience.blocking import BlockingCalls
@@ -137,21 +137,30 @@ class Handling:
             if unit.lost:
                 arrival.fenced = True
                 return None
-            await self._readmit(arrival, error)
-            free = self._free(arrival, error, guard, permit)
-            arrival.outcome = decide.failed(
-                error,
-                retry=subscription.retry,
-                used=arrival.used,
-                chance=self.runtime.chance,
-                free=free,
-                mask=arrival.mask(),
-            )
+            try:
+                await self._judge(arrival, error, guard, permit)
+            except (Readmit, asyncio.CancelledError):
+                raise
+            except BaseException as broken:  # noqa: BLE001 -- its `__cause__`, its class: a team's error is a team's code
+                about = f"{type(error).__name__}: this error cannot be read: it raises {type(broken).__name__}"
+                await self._judge(arrival, HocketError(about), guard, permit)
             return None
         finally:
             guard.end()
             if permit.probe:  # and nothing is decided yet
                 pause.released(permit, clock.monotonic())
+
+    async def _judge(self, arrival: Arrival, error: BaseException, guard: BreakerGuard, permit: Permit) -> None:
+        """Give the arrival the outcome of this error; `Readmit` where it is no failed attempt."""
+        await self._readmit(arrival, error)
+        arrival.outcome = decide.failed(
+            error,
+            retry=arrival.subscription.retry,
+            used=arrival.used,
+            chance=self.runtime.chance,
+            free=self._free(arrival, error, guard, permit),
+            mask=arrival.mask(),
+        )
 
     def _defer(self, arrival: Arrival, wait: float, cause: str, sentence: str) -> None:
         arrival.ended = self.runtime.clock.now()
@@ -261,11 +270,11 @@ class Handling:
         about = {"subscription": arrival.subscription.queue, "event": arrival.known.id, "error": text}
         match await self._blame.of(arrival.key, error):
             case Whose.STORE:
-                raise Readmit(str(error)) from error
+                raise Readmit(text) from error
             case Whose.PASSING:
                 self.runtime.trouble("the database ended a run, and it goes again", **about)
                 await asyncio.sleep(self._blame.wait(arrival.key))
-                raise Readmit(str(error), away=False) from error
+                raise Readmit(text, away=False) from error
         if isinstance(error, StoreError) and not isinstance(error, LeaseExpired):
             self.runtime.trouble("the store takes writes: the error is this attempt's own", **about)
         arrival.claimed = ended_by_hand(error)

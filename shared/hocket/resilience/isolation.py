@@ -11,11 +11,10 @@ from contextvars import ContextVar, copy_context
 from typing import Any, TypeVar
 
 from hocket.errors import HocketError
+from hocket.resilience.time_limit import CLEAN_UP_SECONDS, LimitedRun
 
 T = TypeVar("T")
 
-#: Seconds that a run which was cancelled has to clean up; then it is left behind.
-CLEAN_UP_SECONDS = 2.0
 #: For a run whose time is limited otherwise.
 UNLIMITED = nullcontext()
 #: What an error says where a team's code tried to end the process.
@@ -30,23 +29,27 @@ Left = Callable[["asyncio.Task[Any]", str], None]
 class TeamRun:
     """One run of a team's code; `over` once it has ended or was left behind."""
 
-    __slots__ = ("_left", "name", "over")
+    __slots__ = ("_ended", "_left", "name", "over")
 
     def __init__(self, name: str, left: Left) -> None:
         self.name = name
         self.over = False
         self._left = left
+        self._ended: asyncio.Future[Outcome] | None = None
 
     async def result_of(
         self, work: Callable[..., Awaitable[T]], *arguments: Any, limit: AbstractContextManager[object] = UNLIMITED
     ) -> T:
         """What `work` returns or raises within `limit`, also `SystemExit` and a `CancelledError` of its own.
 
+        A run that goes on `CLEAN_UP_SECONDS` after its `LimitedRun` has cancelled it is left behind: `TimeoutError`.
         Where the caller is cancelled the run is cancelled too, and has `CLEAN_UP_SECONDS` to end. What it returns all
         the same is returned; otherwise the caller's `CancelledError` goes on.
         """
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[Outcome] = loop.create_future()
+        if isinstance(limit, LimitedRun):
+            self._ended, limit.overdue = ended, self._give_up
         task = loop.create_task(self._run(work, arguments, limit, ended), name=self.name)
         try:
             value, error = await ended
@@ -55,6 +58,8 @@ class TeamRun:
             if done is None or done[1] is not None:
                 raise
             value, error = done[0], None
+        finally:
+            self._ended = None
         if error is not None:
             try:
                 raise error
@@ -85,6 +90,13 @@ class TeamRun:
             return outcome
         finally:
             del outcome, ended  # as above
+
+    def _give_up(self, task: "asyncio.Task[Any]") -> None:
+        """Its time is over and it keeps its cancellation to itself: leave it behind, so that it holds nobody."""
+        if self._ended is not None and not self._ended.done():
+            self.over = True
+            self._left(task, self.name)
+            self._ended.set_result((None, TimeoutError("its time is over, and it goes on although it was cancelled")))
 
     async def _cancel(self, task: "asyncio.Task[Outcome]") -> Outcome | None:
         """Cancel the run; how it ended, None where it has not begun or does not end."""

@@ -6,9 +6,12 @@ The time for which the process did not run is no run's: after a pause all get it
 import asyncio
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from hocket.resilience.pauses import Pauses
+
+#: Seconds that a run which was cancelled has to clean up; then it is left behind.
+CLEAN_UP_SECONDS = 2.0
 
 
 class TimeLimit:
@@ -51,7 +54,18 @@ class TimeLimit:
 class LimitedRun:
     """One run of the current task under a time limit; it is in `runs` until it ends."""
 
-    __slots__ = ("_begin", "_cancelling", "_ended", "_expired", "_left", "_paused", "_runs", "_task", "_timer")
+    __slots__ = (
+        "_begin",
+        "_cancelling",
+        "_ended",
+        "_expired",
+        "_left",
+        "_paused",
+        "_runs",
+        "_task",
+        "_timer",
+        "overdue",
+    )
 
     def __init__(self, runs: "dict[LimitedRun, float]", begin: "Callable[[LimitedRun], None]") -> None:
         self._runs = runs
@@ -60,6 +74,7 @@ class LimitedRun:
         self._ended = False
         self._paused = 0
         self._timer: asyncio.TimerHandle | None = None
+        self.overdue: Callable[[asyncio.Task[Any]], None] | None = None  # told where it does not end when cancelled
 
     def __enter__(self) -> Self:
         task = asyncio.current_task()
@@ -78,6 +93,8 @@ class LimitedRun:
         """Cancel the task: the time is over."""
         self._expired = True
         self._task.cancel()
+        if self.overdue is not None:
+            self._timer = self._task.get_loop().call_later(CLEAN_UP_SECONDS, self.overdue, self._task)
 
     def pause(self) -> None:
         """Stop its time until `go_on` was called as often."""

@@ -11,7 +11,8 @@ driver's transaction finds out at its end whether it is still the one that it be
 """
 
 import re
-from typing import Any, NoReturn
+from functools import lru_cache
+from typing import Any, NamedTuple, NoReturn
 
 from sqlalchemy import Connection, event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -48,6 +49,37 @@ _FIRST_WORDS = re.compile(
     rf"|(?P<session>SET\b(?!{_GAP}(?:LOCAL|CONSTRAINTS|TRANSACTION)\b)|LISTEN\b))",
     re.IGNORECASE | re.DOTALL,
 )
+#: How a statement begins that changes settings.
+_SETTINGS = re.compile(r"(?:[\s;]|--[^\n]*(?:\n|$)|/\*.*?\*/)*+SET\b", re.IGNORECASE | re.DOTALL)
+#: What may outlive the transaction on its connection.
+_LASTING = re.compile(
+    r"\bset_config\s*\((?![^)]*,\s*true\s*\))|\bpg_(?:try_)?advisory_lock|\bWITH\s+HOLD\b|^\s*(?:RESET|DISCARD)\b"
+    r"|\b(?:CREATE|INTO)\s+(?:(?:LOCAL|GLOBAL)\s+)?TEMP",
+    re.IGNORECASE,
+)
+#: Statements whose effects are remembered, and the longest of them in characters.
+KNOWN_STATEMENTS = 1024
+LONGEST_KNOWN = 10_000
+
+
+class Effects(NamedTuple):
+    """What a statement does beside its work: which refusal it meets, and what it changes."""
+
+    control: bool  # begins or ends the transaction
+    session: bool  # SET or LISTEN for the whole session
+    settings: bool  # SET LOCAL, or set_config()
+    lasting: bool  # something that its connection may keep
+
+
+@lru_cache(KNOWN_STATEMENTS)
+def _effects(statement: str) -> Effects:
+    found = _FIRST_WORDS.match(statement)
+    return Effects(
+        found is not None and bool(found["control"]),
+        found is not None and bool(found["session"]),
+        _SETTINGS.match(statement) is not None or "set_config" in statement.lower(),
+        _LASTING.search(statement) is not None,
+    )
 
 
 class Borrower:
@@ -57,6 +89,8 @@ class Borrower:
         self._ended: tuple[type[StoreError], str] | None = None
         self._doomed: Exception | None = None
         self.raw_used = False  # whether somebody asked for the driver's own connection
+        self.settings_changed = False  # whether a statement may have changed settings: SET LOCAL, set_config()
+        self.connection_changed = False  # whether a statement may have left something on the connection
 
     @property
     def running(self) -> bool:
@@ -72,12 +106,13 @@ class Borrower:
     def admit(self, statement: str) -> None:
         """Raise where it may not run this statement: it has ended, or the statement is hocket's business."""
         self.check()
-        found = _FIRST_WORDS.match(statement)
-        if found is None:
-            return
-        if found["control"]:
+        effects = (_effects if len(statement) <= LONGEST_KNOWN else _effects.__wrapped__)(statement)
+        if effects.control:
             self.refuse()
-        raise HocketError(SESSION_REFUSAL)
+        if effects.session:
+            raise HocketError(SESSION_REFUSAL)
+        self.settings_changed = self.settings_changed or effects.settings
+        self.connection_changed = self.connection_changed or effects.lasting
 
     def end_with(self, text: str) -> None:
         """From now on each call raises `StoreError` with this text, unless it has ended already."""

@@ -15,7 +15,7 @@ def text_of(error: BaseException, mask: Mask) -> str:
     """An error's text, masked and cut to its bound; also for an error whose `__str__` raises."""
     try:
         return clean(mask.hide(str(error)))
-    except Exception as broken:  # noqa: BLE001 -- a team's __str__ may raise anything
+    except BaseException as broken:  # noqa: BLE001 -- a team's __str__ may raise anything, SystemExit too
         return f"its text cannot be read: {type(broken).__name__}"
 
 

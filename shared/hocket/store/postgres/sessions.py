@@ -26,6 +26,11 @@ SETTINGS = {"jit": "off", "default_transaction_isolation": "read committed"}
 
 #: Puts a schema before the others, so that what stands elsewhere (an extension's functions) is found all the same.
 _SEARCH_PATH = "set_config('search_path', quote_ident({schema}) || ', ' || current_setting('search_path'), {local})"
+#: As `DISCARD ALL`, which takes no other statement beside it; what is prepared stays.
+_AFRESH = (
+    "RESET SESSION AUTHORIZATION; RESET ALL; SELECT pg_advisory_unlock_all(); CLOSE ALL; UNLISTEN *; DISCARD TEMP; "
+    "DISCARD SEQUENCES"
+)
 _PID = "SELECT pg_backend_pid()"
 
 
@@ -72,6 +77,10 @@ class Sessions:
         """Set what holds for a whole session, where there is one; else `begin` sets it in each transaction."""
         if not self.by_transaction:
             await connection.execute(self._set(settings, local=False))
+
+    def afresh(self) -> str:
+        """The statements after which a connection for handlers is as it was made."""
+        return f"{_AFRESH}; {self._set(None, local=False)}"
 
     def begin(self, settings: Mapping[str, str] | None = None, *, read_only: bool = False) -> str:
         """The statements that begin a transaction."""

@@ -31,6 +31,12 @@ ROLLBACK_SECONDS = 5.0
 _ABORTED = "25P02"
 #: The setting that the kit gives to each of its transactions, in milliseconds: another one does not have it.
 _BOUND = "SELECT setting FROM pg_settings WHERE name = 'idle_in_transaction_session_timeout'"
+#: What a handler may have changed by `SET LOCAL` and what decides about the kit's statements: whose rights count, which
+#: tables a name finds, how long they may take. The handler's own statements find it again.
+_SETTINGS = ("role", "search_path", "row_security", "lock_timeout", "statement_timeout")
+_THEIR_SETTINGS = "SELECT " + ", ".join(f"current_setting('{name}')" for name in _SETTINGS)
+_OWN_SETTINGS = "; ".join(f"SET LOCAL {name} TO DEFAULT" for name in (*_SETTINGS, "synchronous_commit"))
+_GIVE_BACK = "SELECT " + ", ".join(f"set_config('{name}', ${at}, true)" for at, name in enumerate(_SETTINGS, 1))
 
 
 class PostgresTx(Borrower):
@@ -62,7 +68,7 @@ class PostgresTx(Borrower):
         now = self._clock.now().timestamp()
         try:
             await self._check_whole()
-            return await self._kit(lambda raw: statements.write(raw, endings, self._boot, now))
+            return await self._own(lambda raw: statements.write(raw, endings, self._boot, now))
         except Exception as error:
             self.doom(error)
             raise
@@ -75,24 +81,24 @@ class PostgresTx(Borrower):
         if self._raw is None:
             await self._open(locks(runs))
         else:
-            await self._kit(lambda raw: raw.execute(locks(runs).removeprefix("; ")))
-        return statements.ledger(await self._kit(lambda raw: raw.fetch(sql.RUNS, list(runs), self._boot)))
+            await self._own(lambda raw: raw.execute(locks(runs).removeprefix("; ")))
+        return statements.ledger(await self._own(lambda raw: raw.fetch(sql.RUNS, list(runs), self._boot)))
 
     async def cancel(self, schedule: str) -> bool:
         """Delete what was scheduled under this name and is not yet due."""
-        return rows_touched(await self._kit(lambda raw: raw.execute(sql.CANCEL, schedule))) > 0
+        return rows_touched(await self._own(lambda raw: raw.execute(sql.CANCEL, schedule))) > 0
 
     async def offset(self, reader: str) -> Offset:
         """Where this reader stands."""
-        found = await self._kit(lambda raw: raw.fetchrow(OFFSET, reader))
+        found = await self._own(lambda raw: raw.fetchrow(OFFSET, reader))
         return Offset(*found) if found else Offset()
 
     async def advance(self, reader: str, seen: Offset, to: Offset) -> bool:
         """Compare-and-set of a reader's offset."""
         values = (to.next, to.token, reader, seen.next, seen.token)
-        moved = rows_touched(await self._kit(lambda raw: raw.execute(ADVANCE, *values)))
+        moved = rows_touched(await self._own(lambda raw: raw.execute(ADVANCE, *values)))
         if not moved and seen == Offset():
-            moved = rows_touched(await self._kit(lambda raw: raw.execute(FIRST_OFFSET, to.next, to.token, reader)))
+            moved = rows_touched(await self._own(lambda raw: raw.execute(FIRST_OFFSET, to.next, to.token, reader)))
         return moved == 1
 
     async def db(self) -> AsyncConnection:
@@ -144,6 +150,21 @@ class PostgresTx(Borrower):
             if code_of(error) == _ABORTED:
                 raise self._aborted() from self._first_failed
             raise kit_error(self._pools.shown, error) from error
+
+    async def _own(self, work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
+        """As `_kit`, under the kit's settings where the handler may have changed them (a tenant's schema, a role)."""
+        if not self._begun or not (self.settings_changed or self.raw_used):
+            return await self._kit(work)
+        own = f"{_OWN_SETTINGS}; SET LOCAL statement_timeout = {self._bound}; {self._pools.sessions.in_transaction()}"
+
+        async def apart(raw: asyncpg.Connection) -> T:
+            theirs = await raw.fetchrow(_THEIR_SETTINGS)
+            await raw.execute(own)
+            done = await work(raw)
+            await raw.execute(_GIVE_BACK, *theirs)
+            return done
+
+        return await self._kit(apart)
 
     def _check_open(self, raw: asyncpg.Connection) -> None:
         """`EndedByHand` where the driver knows of no transaction any more."""
@@ -215,4 +236,13 @@ class PostgresTx(Borrower):
             self._timer.cancel()
         if self._handler is not None:
             handler, self._handler = self._handler, None
-            await self._pools.give_back(handler, broken=broken)
+            await self._pools.give_back(handler, broken=broken or not await self._cleaned())
+
+    async def _cleaned(self) -> bool:
+        """Whether the connection keeps nothing of the handler's: what may have stayed on it is removed."""
+        if self._raw is None or not self.connection_changed or self._pools.sessions.by_transaction:
+            return True
+        with suppress(Exception):
+            await self._raw.execute(self._pools.sessions.afresh(), timeout=ROLLBACK_SECONDS)
+            return True
+        return False

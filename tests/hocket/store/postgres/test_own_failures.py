@@ -11,8 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from deploy.database.server import PostgresServer
 from hocket.delivery.blame import SPARED
+from hocket.setting_groups import PostgresSettings
 from hocket.store.handler_connection import CONTROL_REFUSAL
 from hocket.store.postgres.errors import BUSY
+from hocket.testing.store_contract.fixtures import ending, key_of
 from tests.hocket.store.culprits import Act, Culprits, orphan, parents
 from tests.hocket.store.postgres.replicas import Replicas
 
@@ -128,3 +130,39 @@ async def test_it_is_its_own(replicas: Replicas, act: Act, says: str, spared: in
     culprits = Culprits(replicas.make("boot-1"), act, step=step)
     await culprits.run()
     assert says in culprits.judge(spared=spared)
+
+
+CHANGES = (
+    "SET LOCAL search_path TO pg_catalog",
+    "SET LOCAL ROLE h_tenant",
+    "SELECT set_config('search_path', 'pg_catalog', false)",
+    "SELECT set_config('TimeZone', 'Asia/Tokyo', false)",
+    "CREATE TEMP TABLE left_behind (n int)",
+    "SELECT pg_advisory_lock(77)",
+)
+STANDS = (
+    "SELECT current_setting('TimeZone'), current_setting('search_path'), current_user, pg_backend_pid(), "
+    "(SELECT count(*) FROM pg_class WHERE relname = 'left_behind'), "
+    "(SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid())"
+)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+async def test_what_a_handler_sets_is_its_own(replicas: Replicas, change: str) -> None:
+    """RULES 3.2: a tenant's schema or role holds for the handler's statements, not for the kit's, nor for the next."""
+    await replicas.sql("DO $$ BEGIN CREATE ROLE h_tenant; EXCEPTION WHEN duplicate_object THEN NULL; END $$")
+    store = await replicas.start("boot", settings=PostgresSettings(postgres_pool=1))
+    async with store.transaction() as tx:
+        before = (await (await tx.db()).execute(text(STANDS))).one()
+        await tx.write([ending("first")])
+    async with store.transaction() as tx:
+        db = await tx.db()
+        await db.execute(text(change))
+        changed = (await db.execute(text(STANDS))).one()
+        [written] = await tx.write([ending("second")])
+        assert written.won
+        assert (await db.execute(text(STANDS))).one() == changed
+    async with store.transaction() as tx:
+        assert (await (await tx.db()).execute(text(STANDS))).one() == before
+    found = await store.inbox([key_of("first"), key_of("second")])
+    assert len(found) == 2
