@@ -10,6 +10,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from hocket.assembly.unknown_variables import unknown
 from hocket.config import Config
 from tests.deploy.compose_without_containers import (
     FOREIGN,
@@ -100,6 +101,12 @@ def test_every_service_has_the_time_to_say_what_did_not_stop() -> None:
     for part in parts():
         exit_seconds = float(part.environment.get("HOCKET_EXIT_SECONDS", Config.model_construct().exit_seconds))
         assert part.grace > exit_seconds, part.name
+
+
+def test_no_variable_of_the_compose_file_is_named_as_a_mistake() -> None:
+    """A service that is started in the shell where they are set knows each of them."""
+    compose = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+    assert unknown(dict.fromkeys(re.findall(r"HOCKET_[A-Z_]+", compose), "x")) == []
 
 
 def test_every_port_is_published_on_loopback_only() -> None:
