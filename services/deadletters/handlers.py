@@ -15,7 +15,7 @@ from services.deadletters.service import Settings, deadletters
 
 
 @deadletters.reads("dead")
-async def take(letters: list[Raw], tx: Tx) -> None:
+async def take(letters: list[Raw], tx: Tx[Settings]) -> None:
     """Store each letter whole; one that is known already gets a second arrival (RULES 8.1)."""
     db = await tx.db()
     await deadletters.take_turn(db)
@@ -24,7 +24,7 @@ async def take(letters: list[Raw], tx: Tx) -> None:
 
 
 @deadletters.reads("receipts")
-async def settle(messages: list[Raw], tx: Tx) -> None:
+async def settle(messages: list[Raw], tx: Tx[Settings]) -> None:
     """Store what settles letters (RULES 8.2) and what services report; set invalid facts aside."""
     facts: list[Reported] = []
     aside: list[Aside] = []
@@ -48,4 +48,4 @@ async def settle(messages: list[Raw], tx: Tx) -> None:
     await keep_aside(db, aside)
     if receipts:
         await restate(db, await keep_receipts(db, receipts))
-    await forget(db, Settings().keep, tx.time)
+    await forget(db, tx.use.keep, tx.time)

@@ -1,5 +1,7 @@
 """Declares the desk: an observer of dead letters and receipts, with its settings and its tables."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from pydantic import Field
@@ -25,4 +27,10 @@ class Settings(BaseSettings):
         return timedelta(days=self.keep_days)
 
 
-deadletters = Observer("deadletters", owner="team-platform", tables=tables)
+@asynccontextmanager
+async def uses(settings: Settings) -> AsyncIterator[Settings]:
+    """The desk uses nothing outside but its settings."""
+    yield settings
+
+
+deadletters = Observer("deadletters", owner="team-platform", settings=Settings, uses=uses, tables=tables)

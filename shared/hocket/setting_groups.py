@@ -129,7 +129,9 @@ class StopSettings(_Group):
     """The bounds of a stop, for each service of the process: its services stop one after another.
 
     Each needs at most the sum of the first three, 5 s for HTTP requests, and about 15 s for tasks and connections to
-    end; usually a second. `hocket run` ends the process after the last one, whatever a handler does.
+    end; usually a second. `hocket run` ends the process after `HOCKET_EXIT_SECONDS`, whatever a handler does. Give a
+    container a longer grace period, or nobody learns what did not stop: without one Kubernetes kills after 30 s, Docker
+    after 10 s.
     """
 
     stop_seconds: float = _setting(

@@ -10,6 +10,8 @@ from urllib.request import urlopen
 
 import pytest
 
+from hocket.assembly.unknown_variables import unknown
+from hocket.config import Config
 from tests.deploy.compose_without_containers import (
     FOREIGN,
     ROOT,
@@ -94,6 +96,19 @@ def test_every_service_may_have_a_user_of_its_own() -> None:
     assert filled(admin, {"HOCKET_GRAFANA_PASSWORD": "word"}) == "word"
 
 
+def test_every_service_has_the_time_to_say_what_did_not_stop() -> None:
+    """RULES 1.2: a container is killed only after the service would have ended itself."""
+    for part in parts():
+        exit_seconds = float(part.environment.get("HOCKET_EXIT_SECONDS", Config.model_construct().exit_seconds))
+        assert part.grace > exit_seconds, part.name
+
+
+def test_no_variable_of_the_compose_file_is_named_as_a_mistake() -> None:
+    """A service that is started in the shell where they are set knows each of them."""
+    compose = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+    assert unknown(dict.fromkeys(re.findall(r"HOCKET_[A-Z_]+", compose), "x")) == []
+
+
 def test_every_port_is_published_on_loopback_only() -> None:
     """Consoles and ports have no authentication: nothing is published beyond this machine."""
     for name, said in load("docker-compose.yml")["services"].items():
@@ -101,11 +116,13 @@ def test_every_port_is_published_on_loopback_only() -> None:
 
 
 def test_no_service_asks_a_neighbour_that_is_not_there() -> None:
-    """Every address in an environment names a part of the compose file and the port on which it listens."""
+    """Every address in an environment names a part of the compose file, and its port; who is asked answers to it."""
     known = PORTS | {"rabbitmq": 5672}
+    allowed = {part.name: part.environment.get("HOCKET_ALLOWED_HOSTS", "").split(",") for part in parts()}
     for part in parts():
         for host, port in re.findall(r"//(?:[^@/]*@)?([\w.]+):(\d+)", " ".join(part.environment.values())):
             assert known[host] == int(port), f"{part.name}: {host}:{port}"
+            assert host not in allowed or host in allowed[host], f"{host} answers 421 to {part.name}"
 
 
 def test_every_foreign_image_is_pinned() -> None:

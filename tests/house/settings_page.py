@@ -10,7 +10,7 @@ PAGE = ROOT / "docs/settings.md"
 HEAD = """\
 # Settings
 
-<!-- written by `make house` from shared/hocket/config.py: do not edit -->
+<!-- written by `make house` from shared/hocket/setting_groups.py: do not edit -->
 
 A process reads its settings from the environment once, at its start. An invalid value ends it with exit status 2 and
 a sentence that names the variable, its value and what is allowed. A variable `HOCKET_…` that is none of these changes
@@ -29,6 +29,7 @@ What two settings must keep to each other:
 
 - `HOCKET_LEDGER_DAYS` and `HOCKET_DEAD_DAYS` are at least `HOCKET_INBOX_DAYS`.
 - `HOCKET_OWNER_RENEW_SECONDS` is at most half of `HOCKET_OWNER_LEASE_SECONDS`.
+- `HOCKET_EXIT_SECONDS` is more than `HOCKET_STOP_SECONDS`.
 - `HOCKET_OUTBOX_BATCH` is at most `HOCKET_OUTBOX_MEMORY_ROWS`.
 """
 

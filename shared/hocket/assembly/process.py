@@ -15,6 +15,7 @@ from hocket.assembly.announcement import announce
 from hocket.broker.port import Transport
 from hocket.clock import KitClock
 from hocket.config import Config
+from hocket.declarations import team_settings
 from hocket.envelope.ids import Ids
 from hocket.errors import ConfigError
 from hocket.event import no_key
@@ -44,6 +45,12 @@ class StartedService:
     stack: ExitStack = field(default_factory=ExitStack)
 
 
+def _check_settings(service: Service[Any]) -> None:
+    """Refuse a team's settings that are missing or invalid, before anything of the service begins that reads them."""
+    if service.settings is not None:
+        team_settings.read(service.name, service.settings)
+
+
 def _check_pseudonyms(service: Service[Any], config: Config) -> None:
     """Refuse a service that says an event whose subject has a pseudonym, where no key makes one."""
     for event in service.declarations.says.values():
@@ -67,6 +74,7 @@ class Assembly:
 
     async def start(self, service: Service[Any], port: int) -> StartedService:
         """Start one service on its port. `DeclarationError` and `ConfigError` say what is wrong."""
+        _check_settings(service)
         _check_pseudonyms(service, self._config)
         forks.close_network_in_children(asyncio.get_running_loop())
         clock = KitClock()  # each service its own: each follows its own database

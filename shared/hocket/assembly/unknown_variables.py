@@ -11,7 +11,7 @@ from hocket.config import PREFIX, Config
 _LINK = re.compile(r"_SERVICE_(HOST|PORT)(_\w+)?$|_PORT_\d+_(TCP|UDP|SCTP)(_\w+)?$")
 _LINK_VALUE = re.compile(r"(tcp|udp|sctp)://")
 #: Read by docker-compose.yml, from the same shell.
-_OTHERS = frozenset({"HOCKET_RABBITMQ_PASSWORD"})
+_OTHERS = frozenset({"HOCKET_RABBITMQ_PASSWORD", "HOCKET_GRAFANA_PASSWORD"})
 
 
 def unknown(environ: Mapping[str, str] = os.environ) -> list[str]:

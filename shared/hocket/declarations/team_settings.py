@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
-from pydantic import AliasChoices, BaseModel, SecretBytes, SecretStr, ValidationError
+from pydantic import AliasChoices, BaseModel, ValidationError
 from pydantic_settings import BaseSettings, SettingsError
 
-from hocket.config import HIDDEN, PREFIX
+from hocket.config import PREFIX
 from hocket.errors import ConfigError, DeclarationError
 
 S = TypeVar("S", bound=BaseModel)
@@ -19,8 +19,6 @@ S = TypeVar("S", bound=BaseModel)
 MAX_NAMED = 20
 #: Kinds of error whose text comes from the team's own validator: it may quote the value.
 _OWN_TEXT = frozenset({"value_error", "assertion_error"})
-_SECRET_NAME = re.compile(r"pass|secret|token|key|dsn|credential", re.IGNORECASE)
-_URL_PASSWORD = re.compile(r"(\w+://[^\s:/@]*:)[^\s@]+(?=@)")
 
 
 def check_settings(where: str, settings: object) -> None:
@@ -89,22 +87,3 @@ def _named(model: type[BaseModel] | None, loc: tuple[int | str, ...]) -> str:
     name = variable_of(model, first) if first in model.model_fields else first.upper()
     joint = str(delimiter) if delimiter else "."
     return joint.join([name, *(part.upper() if delimiter else part for part in rest)])
-
-
-def without_secrets(text: str, settings: BaseModel | None) -> str:
-    """A text without the passwords of addresses, and without the secret values of these settings."""
-    for secret in sorted(_secrets(settings), key=len, reverse=True):
-        text = text.replace(secret, HIDDEN)
-    return _URL_PASSWORD.sub(rf"\1{HIDDEN}", text)
-
-
-def _secrets(settings: BaseModel | None) -> Iterator[str]:
-    for name, value in settings or ():
-        if isinstance(value, SecretStr):
-            yield value.get_secret_value() or HIDDEN
-        elif isinstance(value, SecretBytes):
-            yield value.get_secret_value().decode(errors="replace") or HIDDEN
-        elif isinstance(value, str) and value and _SECRET_NAME.search(name):
-            yield value
-        elif isinstance(value, BaseModel):
-            yield from _secrets(value)

@@ -59,9 +59,6 @@ class Mask:
         """The text without the values, and cut to `MAX_TEXT`."""
         if cut := len(text) > MAX_TEXT:
             text = text[:MAX_TEXT]
-        for mark, pattern, instead in _QUOTED:
-            if mark in text:
-                text = pattern.sub(instead, text)
         low = text.lower()
         for spelling in (*_secrets.values(), *self._spellings):
             if spelling.low in low:
@@ -75,6 +72,9 @@ class Mask:
             for digits in self._digits:
                 if digits in bare:
                     text = re.sub(r"[\s().+/-]{0,3}".join(digits), HIDDEN, text)
+        for mark, pattern, instead in _QUOTED:
+            if mark in text:
+                text = pattern.sub(instead, text)
         return text[:-FRAGMENT] if cut else text  # a value that the cut has shortened is not found
 
 

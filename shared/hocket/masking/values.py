@@ -15,7 +15,9 @@ from pydantic_core import to_jsonable_python
 from hocket.event import Heard
 
 _PASSWORD = re.compile(r"://[^\s/:@]*:([^\s/@]+)@")
-_CALLED_SECRET = re.compile(r"(?:^|_)(?:password|passwd|pass|secret|token|key|keys)(?:_|$)", re.IGNORECASE)
+_CALLED_SECRET = re.compile(
+    r"(?:^|_)(?:password|passwd|pass|secret|token|key|keys|dsn|credentials?)(?:_|$)", re.IGNORECASE
+)
 
 #: How deep values are looked for inside each other.
 MAX_DEPTH = 20

@@ -25,7 +25,7 @@ E = TypeVar("E")
 
 #: Waits between tries while the store fails.
 STORE_BACKOFF = Backoff(first=0.1, longest=5.0)
-#: Times that one entry alone may fail in the store while an empty write succeeds: then it is to blame (RULES 3.2).
+#: Times that one entry alone may fail in the store while the store takes other writes: then it is to blame (RULES 3.2).
 ALONE = 3
 #: The answer of one that another transaction keeps from being written: it is tried again apart (RULES 3.3).
 BLOCKED = Written(False, blocked=True)

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from hocket.broker.port import LAST, NEXT, Consumer, Delivery, Handle, Message, Verdict
+from hocket.broker.port import NEXT, Consumer, Delivery, Handle, Message, Verdict
 from hocket.broker.topology import LOG, routing_key
 from hocket.delivery.arrival import Arrival
 from hocket.delivery.ending.dead_letter import foreign_of
@@ -18,6 +18,7 @@ from hocket.resilience.retrying import until_done
 from hocket.retry import Backoff
 from hocket.runtime import Runtime
 from hocket.store.records import Offset
+from hocket.streams.end import end_of
 from hocket.streams.waiting_events import WaitingEvent, WaitingEvents
 
 #: Seconds that an event has to get through its queue into the inbox before it is looked for.
@@ -30,8 +31,6 @@ BATCH = 64
 MOST_SENT = 5
 #: Unsettled messages that the broker sends; and events, and bytes of bodies, that wait to be looked for.
 PREFETCH, MOST_WAITING, MOST_BYTES = 64, 4096, 8 * 1024 * 1024
-#: Seconds in which the last chunk of the log has been read, and messages that one chunk may have.
-END_SECONDS, LAST_CHUNK = 0.5, 2000
 #: Seconds over which the rate of the log is measured.
 WINDOW_SECONDS = 5.0
 #: Seconds between two looks whether the connection was lost.
@@ -127,40 +126,20 @@ class LogCheck:
         async with self.runtime.store.transaction() as tx:
             self._stored = await tx.offset(self._name)
         if not self._stored.token:
-            first = Offset(await self._end(), self.runtime.instance.boot)
+            first = Offset(await end_of(self.runtime.transport, LOG), self.runtime.instance.boot)
             async with self.runtime.store.transaction() as tx:
                 moved = await tx.advance(self._name, self._stored, first)
                 self._stored = first if moved else await tx.offset(self._name)
 
     async def _begin(self) -> None:
         await self._find_place()
-        self._whole = await self._end()
+        self._whole = await end_of(self.runtime.transport, LOG)
+        if self._stored.next and not self._whole:  # read from its start, it would give what was said before the service
+            raise TransportError("the log shows no message: whether it was made anew is known with the first one")
         self._next = self._stored.next if self._stored.next <= self._whole else 0  # a log made anew is shorter
         self._events.clear()
         self._gap, self._resume = None, 0.0
         await self._read_from(self._next)
-
-    async def _end(self) -> int:
-        """The offset behind the last message of the log."""
-        if not await self._waiting(LOG):
-            return 0
-        last, changed = -1, asyncio.Event()
-
-        def deliver(delivery: Delivery) -> None:
-            nonlocal last
-            last = max(last, delivery.offset or 0)
-            changed.set()
-
-        consumer = await self.runtime.transport.consume(LOG, prefetch=LAST_CHUNK, deliver=deliver, offset=LAST)
-        try:
-            async with asyncio.timeout(END_SECONDS):
-                await changed.wait()
-                await asyncio.sleep(END_SECONDS)  # the rest of its chunk comes with it
-        except TimeoutError:
-            return last + 1
-        finally:
-            await consumer.close()
-        return last + 1
 
     async def _read_from(self, offset: int) -> None:
         if self._consumer is not None:
@@ -316,7 +295,7 @@ class LogCheck:
         """Read everything between the last part that was complete and what was found missing."""
         start, self._gap = self._gap, None
         if start is not None and start < found:
-            self._whole = max(self._whole, await self._end())
+            self._whole = max(self._whole, await end_of(self.runtime.transport, LOG))
             self._resume = 0.0
             await self._read_from(start)
 

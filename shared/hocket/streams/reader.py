@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from hocket.broker.port import LAST, Consumer, Delivery, Handle
+from hocket.broker.port import Consumer, Delivery, Handle
 from hocket.delivery.intake import PrefetchBudget
+from hocket.errors import TransportError
 from hocket.observe import QUEUES, Raw, Reader, Source
 from hocket.resilience.blocking import BlockingCalls
 from hocket.resilience.guard import BreakerGuard
@@ -18,6 +19,7 @@ from hocket.retry import Backoff
 from hocket.runtime import Runtime
 from hocket.store.port import WriteTransaction
 from hocket.store.unit_of_work import UnitOfWork
+from hocket.streams.end import end_of
 from hocket.streams.gap import Kind, judge, mark_of
 from hocket.streams.place import Place
 from hocket.tx import AttemptInfo, Tx
@@ -102,13 +104,13 @@ class StreamReader:
             except _Reopen:
                 await self._close()
             except Fenced:
-                self.reason = (
+                self.reason = reason = (
                     f"another process reads {QUEUES[self.source]} as {self.runtime.service}: stop one of them; this "
                     "one goes on when the other is gone"
                 )
                 self.runtime.trouble("another reader has taken over", source=self.source)
                 await self._close()
-                await self._until_gone()
+                await self._until_gone(reason)
                 self.runtime.trouble("the other reader is gone: reading goes on", source=self.source)
                 self.reason = ""
 
@@ -142,7 +144,7 @@ class StreamReader:
                 async with asyncio.timeout(START_SECONDS):
                     await self._arrived.wait()
             except TimeoutError:
-                if self.runtime.transport.link().ready and await self._end() < self._place.next:
+                if await self._shorter():
                     await self._begin_anew()
             self._check_epoch()
         found = judge(self._place.next, self._place.mark, self._buffer[0])
@@ -161,18 +163,20 @@ class StreamReader:
         await self._until_done(partial(self._store, self._place.moved(0, "")))
         raise _Reopen
 
-    async def _end(self) -> int:
-        """The offset behind the last message of the stream."""
-        ends: list[int] = []
-        consumer = await self.runtime.transport.consume(
-            QUEUES[self.source], prefetch=PREFETCH, deliver=lambda each: ends.append(each.offset or 0), offset=LAST
-        )
-        await asyncio.sleep(1.0)  # the last chunk comes at once, or there is none
-        await consumer.close()
-        return max(ends, default=-1) + 1
+    async def _shorter(self) -> bool:
+        """Whether the stream ends before the place; False where the broker does not say."""
+        if not self.runtime.transport.link().ready:
+            return False
+        try:
+            return await end_of(self.runtime.transport, QUEUES[self.source]) < self._place.next
+        except TransportError:
+            return False
 
-    async def _until_gone(self) -> None:
-        """Return when the place has shown no sign of life for `GONE_SECONDS`, by this process's own clock."""
+    async def _until_gone(self, reason: str) -> None:
+        """Return when the place has shown no sign of life for `GONE_SECONDS`, by this process's own clock.
+
+        Meanwhile `reason` says why nothing is read, unless the looking fails.
+        """
         monotonic = self.runtime.clock.monotonic
         seen, since = "", monotonic()
 
@@ -184,7 +188,7 @@ class StreamReader:
                 seen, since = stored.token, monotonic()
 
         while monotonic() - since < GONE_SECONDS:
-            await self._until_done(look)
+            await self._until_done(look, reason)
             await asyncio.sleep(BEAT_SECONDS / 2)
 
     def _deliver(self, delivery: Delivery) -> None:
@@ -248,13 +252,13 @@ class StreamReader:
         self.consumer.ack(self._withheld[:ready])
         del self._withheld[:ready]
 
-    async def _until_done(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Repeat until it succeeds; only a stop and another reader end it earlier."""
+    async def _until_done(self, work: Callable[[], Awaitable[None]], reason: str = "") -> None:
+        """Repeat until it succeeds, then give `reason`; only a stop and another reader end it earlier."""
 
         async def limited() -> None:
             async with asyncio.timeout(READ_SECONDS):
                 await work()
-            self.reason = ""
+            self.reason = reason
 
         def failed(error: BaseException) -> None:
             if isinstance(error, Fenced) or self.runtime.tasks.cancelling():

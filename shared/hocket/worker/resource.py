@@ -11,7 +11,7 @@ from pydantic_settings import SettingsError
 from hocket.declarations import team_settings
 from hocket.delivery.ending.error_text import text_of
 from hocket.errors import ConfigError, HocketError
-from hocket.masking.mask import ALWAYS, keep_secret
+from hocket.masking.mask import ALWAYS, Mask, keep_secret
 from hocket.masking.values import secrets_of
 from hocket.runtime import Runtime
 from hocket.service import Service
@@ -58,7 +58,7 @@ def _failure(error: Exception, settings: BaseModel | None) -> str:
     if isinstance(error, ValidationError | SettingsError):
         why = team_settings.refusal(error)
     else:
-        why = team_settings.without_secrets(text_of(error, ALWAYS), settings)
+        why = text_of(error, ALWAYS if settings is None else Mask(secrets_of(settings)))
     last = traceback.extract_tb(error.__traceback__)[-1:]
     where = "".join(f" ({frame.filename}:{frame.lineno})" for frame in last)
     return f"what uses= makes could not start: {type(error).__name__}: {why}{where}"

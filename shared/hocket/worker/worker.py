@@ -206,9 +206,9 @@ class Worker:
             await self._close()
 
     async def _close(self) -> None:
-        self.blocking.close()
         self.runtime.pauses.stop()
         await self.runtime.tasks.stop()
+        self.blocking.close()  # last: while tasks run, a refused call would look like a fault of who calls
         await self.runtime.transport.close()
         await resource.close(self._uses, self.runtime)
         await self.runtime.store.close()
@@ -220,6 +220,7 @@ class Worker:
         """
         self.runtime.pauses.stop()
         await self.runtime.tasks.stop()
+        self.blocking.close()
         await resource.close(self._uses, self.runtime)
 
     @property

@@ -1,10 +1,14 @@
 """The one place that picks drivers."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
 import pytest
+from aiohttp import web
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from hocket import Service
 from hocket.assembly import Assembly
@@ -103,3 +107,34 @@ async def test_two_services_on_one_database_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="service other holds the tables of service quiet: give each its own"):
         await second.start(other, 0)
     await second.close()
+
+
+class Limits(BaseSettings):
+    """A team's own."""
+
+    model_config = SettingsConfigDict(env_prefix="BELLS_")
+    most: int = 1
+
+
+async def test_invalid_settings_are_one_sentence_before_anything_reads_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Routes that read them are not even mounted: no traceback of theirs stands in the sentence's place."""
+
+    @asynccontextmanager
+    async def uses(limits: Limits) -> AsyncIterator[Limits]:
+        yield limits
+
+    service: Service[Limits] = Service("bells", owner="team-tower", settings=Limits, uses=uses)
+    mounted = []
+
+    @service.http
+    def routes(app: web.Application) -> None:
+        mounted.append(Limits().most)
+
+    monkeypatch.setenv("BELLS_MOST", "x")
+    assembly = Assembly(config(tmp_path))
+    with pytest.raises(ConfigError, match="service bells: BELLS_MOST is not valid: input should be a valid integer"):
+        await assembly.start(service, 0)
+    assert mounted == []
+    assert assembly.parts == {}

@@ -6,7 +6,7 @@ import pytest
 from pydantic import AliasChoices, BaseModel, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from hocket.declarations.team_settings import check_settings, read, refusal, variable_of, without_secrets
+from hocket.declarations.team_settings import check_settings, read, refusal, variable_of
 from hocket.errors import ConfigError, DeclarationError
 
 SECRET = "hunter2-hunter2"
@@ -98,10 +98,3 @@ def test_settings_that_cannot_be_meant_are_refused_at_import(settings: Any, sent
     """With the way out."""
     with pytest.raises(DeclarationError, match=sentence):
         check_settings("Service('shop')", settings)
-
-
-def test_secrets_are_taken_out_of_a_text() -> None:
-    """Secret fields, fields named like one, and the password of any address."""
-    settings = Shop(dsn=f"x://u:{SECRET}@h/d", password=SecretStr("sesame"))
-    text = without_secrets(f"no way to x://u:{SECRET}@h/d with sesame, nor y://v:other@h", settings)
-    assert text == "no way to ***** with *****, nor y://v:*****@h"

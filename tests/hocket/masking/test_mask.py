@@ -133,6 +133,12 @@ def test_secrets_of_settings_are_hidden_everywhere(monkeypatch: pytest.MonkeyPat
     assert Mask([EMAIL]).hide(text) == f"{HIDDEN} {HIDDEN} {HIDDEN} guest a plain text that stays"
 
 
+def test_an_address_that_is_a_secret_is_hidden_whole() -> None:
+    """Not its password alone: the rest of it may be secret too."""
+    address = "https://hook:word@h.example/services/T0/B1"
+    assert Mask([address]).hide(f"no answer of {address}.") == f"no answer of {HIDDEN}."
+
+
 async def test_the_mask_in_hand_is_that_of_its_context() -> None:
     """What one attempt has in hand does not reach what began before it."""
     assert mask_in_hand() is ALWAYS

@@ -18,6 +18,7 @@ class Settings(BaseSettings):
     """With a secret."""
 
     api_key: SecretStr = SecretStr(SECRET)
+    dsn: str = "host=h password=sesame"
 
 
 class Answer(BaseModel):
@@ -27,11 +28,13 @@ class Answer(BaseModel):
 
 
 async def test_a_failure_is_one_sentence_with_its_place() -> None:
-    """Class, text and line of the error; neither the sentence nor what it came from has a secret."""
+    """Class, text and line of the error; neither the sentence nor what it came from has a secret (RULES 18.1)."""
 
     @asynccontextmanager
     async def uses(settings: Settings) -> AsyncIterator[None]:
-        raise RuntimeError(f"no access with {settings.api_key.get_secret_value()} to amqp://u:{SECRET}@h")
+        raise RuntimeError(
+            f"no access with {settings.api_key.get_secret_value()} to amqp://u:{SECRET}@h, {settings.dsn}"
+        )
         yield
 
     service = Service("shop", owner="team", settings=Settings, uses=uses)
@@ -42,6 +45,7 @@ async def test_a_failure_is_one_sentence_with_its_place() -> None:
     assert text.startswith("service shop: what uses= makes could not start: RuntimeError: no access with ***** to amqp")
     assert "test_resource.py:" in text
     assert SECRET not in text
+    assert "sesame" not in text
     assert (caught.value.__cause__, caught.value.__context__) == (None, None)
 
 

@@ -26,6 +26,7 @@ from hocket.telemetry.signals import Signals
 from hocket.worker.http.server import HttpServer
 from services.deadletters import deadletters
 from services.deadletters.handlers import settle, take
+from services.deadletters.service import Settings
 from tests.hocket.sample_runtime import runtime_of
 from tests.services.databases import store_at, within
 
@@ -83,7 +84,7 @@ class RunningDesk:
 
     async def _read(self, reader: Reader, batch: list[Raw]) -> None:
         async with self.store.transaction() as tx:
-            await reader(batch, within(tx))
+            await reader(batch, within(tx, Settings()))
 
     async def letter(self, id: str) -> dict[str, Any]:
         """One letter by the API."""

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hocket.clock import SystemClock, rfc3339
 from hocket.observe import Raw
 from services.deadletters.handlers import settle
+from services.deadletters.service import Settings
 from tests.services.databases import within
 from tests.services.deadletters.running_desk import RunningDesk, dead, manifest, receipt, running_desk
 
@@ -121,6 +122,8 @@ async def test_times_are_compared_as_times(desk: RunningDesk) -> None:
 async def test_bytes_that_are_no_facts_are_set_aside(desk: RunningDesk) -> None:
     """Neither JSON nor an array: kept aside, the reader goes on."""
     async with desk.store.transaction() as tx:
-        await settle([Raw(b"\xff", offset=1), Raw(b"{}", offset=2), Raw(b"[" * 100_000, offset=3)], within(tx))
+        await settle(
+            [Raw(b"\xff", offset=1), Raw(b"{}", offset=2), Raw(b"[" * 100_000, offset=3)], within(tx, Settings())
+        )
     async with desk.http.get("/") as answer:
         assert "3 invalid facts" in await answer.text()
