@@ -95,7 +95,7 @@ class Handling:
             [written] = await self.runtime.store.commit([marked])
         except StoreError as error:
             if not await takes_a_write(self.runtime.store):
-                raise Readmit(str(error)) from error
+                raise Readmit(text_of(error, arrival.mask())) from error
             return True
         except Exception:  # noqa: BLE001 -- the row itself cannot be written: the commit finds out whose fault that is
             return True

@@ -13,14 +13,16 @@ from hocket.delivery.admit import Admission
 from hocket.delivery.arrival import Arrival
 from hocket.delivery.commit import Committer
 from hocket.delivery.decode import decode
+from hocket.delivery.ending.error_text import text_of
 from hocket.delivery.former_queue import FormerQueues
 from hocket.delivery.handle import Handling, Readmit
 from hocket.delivery.intake import Intake, PrefetchBudget
 from hocket.errors import StoreError
+from hocket.masking.mask import ALWAYS
 from hocket.outcome import GiveBack
 from hocket.resilience.circuit import Circuit
-from hocket.resilience.isolation import CLEAN_UP_SECONDS
 from hocket.resilience.retrying import until_done
+from hocket.resilience.time_limit import CLEAN_UP_SECONDS
 from hocket.runtime import Runtime
 from hocket.store.group_commit import STORE_BACKOFF
 from hocket.store.records import OutboxRow
@@ -172,8 +174,9 @@ class SubscriptionRunner:
         pipeline = self.pipeline
 
         def failed(error: StoreError) -> None:
-            pipeline.runtime.trouble("the store does not answer", reason=str(error))
-            pipeline.committer.suspect(str(error))
+            reason = text_of(error, ALWAYS)
+            pipeline.runtime.trouble("the store does not answer", reason=reason)
+            pipeline.committer.suspect(reason)
 
         admit = partial(pipeline.admission.admit, arrivals)
         await until_done(admit, STORE_BACKOFF, pipeline.runtime.chance, on=StoreError, failed=failed)

@@ -83,6 +83,7 @@ def secrets_of(settings: BaseModel) -> Iterator[str]:
                 yield unquote(password)
             if _CALLED_SECRET.search(name) and "://" not in text:
                 yield text
+                yield from text.split(",")  # keys of which one replaces the other
 
 
 def _written(value: object) -> Iterator[str]:

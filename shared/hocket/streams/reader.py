@@ -15,6 +15,7 @@ from hocket.resilience.blocking import BlockingCalls
 from hocket.resilience.guard import BreakerGuard
 from hocket.resilience.isolation import TeamRun
 from hocket.resilience.retrying import until_done
+from hocket.resilience.same_fault import fault_of
 from hocket.retry import Backoff
 from hocket.runtime import Runtime
 from hocket.store.port import WriteTransaction
@@ -264,7 +265,9 @@ class StreamReader:
             if isinstance(error, Fenced) or self.runtime.tasks.cancelling():
                 raise error
             self.reason = f"the reader of {QUEUES[self.source]} fails and tries again: {type(error).__name__}"
-            self.runtime.trouble("a reader failed", source=self.source, error=repr(error))
+            self.runtime.trouble(
+                "a reader failed", source=self.source, error=type(error).__name__, place=fault_of(error).place
+            )
 
         # A reader may raise anything, also SystemExit and a CancelledError of its own; the batch is read again.
         any_error = (Exception, asyncio.CancelledError, SystemExit, KeyboardInterrupt, BaseExceptionGroup)

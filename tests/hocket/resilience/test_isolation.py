@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from hocket.errors import HocketError
-from hocket.resilience.isolation import CLEAN_UP_SECONDS, TeamRun, call_apart, running
+from hocket.resilience.isolation import TeamRun, call_apart, running
+from hocket.resilience.time_limit import CLEAN_UP_SECONDS
 
 shade: ContextVar[str] = ContextVar("shade", default="none")
 
