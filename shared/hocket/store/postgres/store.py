@@ -196,16 +196,9 @@ class PostgresStore:
         self._busy += 1
         ending = False
         try:
-            async with self._pools.kit() as kit:
-                try:
-                    await kit.execute("BEGIN")
-                    yield PostgresKitTx(kit, self._boot, self._clock)
-                    ending = True
-                    await kit.execute("COMMIT")
-                except BaseException:
-                    if not kit.is_closed() and kit.is_in_transaction():
-                        await kit.execute("ROLLBACK")
-                    raise
+            async with self._pools.kit() as kit, kit.transaction():
+                yield PostgresKitTx(kit, self._boot, self._clock)
+                ending = True
         except BaseException as error:
             self._uncertain = self._uncertain or ending
             if isinstance(error, Exception):

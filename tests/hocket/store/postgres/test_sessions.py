@@ -13,14 +13,13 @@ import pytest
 from sqlalchemy import insert, text
 
 from deploy.database.server import PostgresServer
-from hocket.clock import Clock, SystemClock
+from hocket.clock import SystemClock
 from hocket.errors import ConfigError, HocketError, LeaseExpired, StoreError
 from hocket.setting_groups import PostgresSettings
-from hocket.store.port import CrashableStore
 from hocket.store.postgres.outbox_view import PostgresOutboxView
 from hocket.store.postgres.store import PostgresStore
-from hocket.testing.store_contract import StoreContract
 from hocket.testing.store_contract.fixtures import TABLES, THINGS, ending, key_of, outbox_row
+from tests.hocket.store.postgres.contract import PostgresContract
 from tests.hocket.store.postgres.pgbouncer import Mode, PgBouncer
 from tests.hocket.store.postgres.replicas import PATIENCE, insist
 from tests.hocket.store.postgres.standby import Standby
@@ -56,26 +55,15 @@ def scarce(postgres: PostgresServer) -> Iterator[PgBouncer]:
         yield pooler
 
 
-class TestByTransaction(StoreContract):
+class TestByTransaction(PostgresContract):
     """The store keeps its contract where each transaction may run on another server process."""
 
-    pooler: PgBouncer
+    settings = BY_TRANSACTION
 
     @pytest.fixture(autouse=True)
     def on(self, scarce: PgBouncer) -> None:
-        """The pooler that the tests share."""
-        type(self).pooler = scarce
-
-    def make(self, where: Path, boot: str, clock: Clock) -> CrashableStore:
-        """A schema that is named after the folder."""
-        return PostgresStore(
-            self.pooler.url(), clock=clock, boot=boot, schema=f"t{where.name[-50:]}", settings=BY_TRANSACTION
-        )
-
-    async def lapse(self, where: Path) -> None:
-        """End every lease."""
-        lapse = f'UPDATE "t{where.name[-50:]}".hocket_owners SET until = 0'
-        await asyncio.to_thread(self.pooler.server.sql, lapse)
+        """The pooler that the tests share, and the server behind it."""
+        type(self).server, type(self).url = scarce.server, scarce.url()
 
 
 @pytest.mark.parametrize("mode", ["session", "transaction"])

@@ -46,7 +46,7 @@ async def test_a_run_that_a_handler_holds_is_left_out(replicas: Replicas) -> Non
                 assert await group.ledger(["held", "free"]) == {"free": None}
                 await group.write([ending("a")])
     async with store.kit_transaction() as group:
-        assert await group.ledger(["held"]) == {"held": ledger_row("held")}
+        assert (await group.ledger(["held"])).keys() == {"held"}
 
 
 class _Held:
