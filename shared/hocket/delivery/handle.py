@@ -248,14 +248,14 @@ class Handling:
     def _about(self, arrival: Arrival) -> AttemptInfo:
         envelope = arrival.known
         return AttemptInfo(
-            inbox_key=arrival.key,
-            correlation_id=envelope.correlation_id,
-            subject=envelope.subject,
-            time=envelope.time,
-            idempotency_key=envelope.idempotency_key if arrival.role is Role.UNDO else "",
-            step_key=arrival.step_key,
-            attempt=arrival.attempt,
-            replaying=bool(arrival.replay),
+            arrival.key,
+            envelope.correlation_id,
+            envelope.subject,
+            envelope.time,
+            envelope.idempotency_key if arrival.role is Role.UNDO else "",
+            arrival.step_key,
+            arrival.attempt,
+            bool(arrival.replay),
         )
 
     async def _leave(self, unit: UnitOfWork, error: BaseException) -> None:

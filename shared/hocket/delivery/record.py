@@ -196,20 +196,21 @@ class Recorder:
     def _row(self, arrival: Arrival, state: InboxState, said: tuple[str, ...] = ()) -> InboxRow:
         envelope = arrival.known
         return InboxRow(
-            key=arrival.key,
-            subscription=arrival.subscription.queue,
-            event_id=envelope.id,
-            state=state,
-            attempt=arrival.attempt,
-            base=arrival.base,
-            version=envelope.version,
-            data_hash=arrival.hash,
-            revision=envelope.revision,
-            correlation_id=envelope.correlation_id,
-            said=said,
-            death_id=_death(arrival),
-            history=history_of(arrival),
-            updated=envelope.time.timestamp(),
+            arrival.key,
+            arrival.subscription.queue,
+            envelope.id,
+            state,
+            arrival.attempt,
+            arrival.base,
+            envelope.version,
+            arrival.hash,
+            envelope.revision,
+            envelope.correlation_id,
+            said,
+            _death(arrival),
+            False,
+            history_of(arrival),
+            envelope.time.timestamp(),
         )
 
     def _receipt(

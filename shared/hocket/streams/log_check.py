@@ -13,7 +13,7 @@ from hocket.delivery.runner import SubscriptionRunner
 from hocket.envelope.cloudevent import CONTENT_TYPE, encode
 from hocket.envelope.keys import digest
 from hocket.errors import HocketError, StoreError, TransportError
-from hocket.outcome import Bury
+from hocket.outcome import Bury, Done
 from hocket.resilience.retrying import until_done
 from hocket.retry import Backoff
 from hocket.runtime import Runtime
@@ -37,8 +37,8 @@ WINDOW_SECONDS = 5.0
 EPOCH_SECONDS = 10.0
 #: Seconds between two declarations because of what was found.
 DECLARE_SECONDS = 5.0
-#: Deliveries buried without an inbox row that are remembered.
-MOST_BURIED = 10_000
+#: Deliveries that left no inbox row and are remembered.
+MOST_ROWLESS = 10_000
 CHECK_BACKOFF = Backoff(first=0.5, longest=10.0)
 
 
@@ -69,7 +69,7 @@ class LogCheck:
     _resume: float = 0.0  # when a paused reading goes on
     _declared: float = -DECLARE_SECONDS
     _said: str = ""  # the last trouble
-    _buried: dict[bytes, None] = field(default_factory=dict)
+    _rowless: dict[bytes, None] = field(default_factory=dict)
 
     async def prepare(self) -> None:
         """At the first start, keep where the log ends, before the service is ready: from there on it is compared."""
@@ -90,13 +90,14 @@ class LogCheck:
             await self._repeated(self._begin if self._broken else self._look)
 
     def settled(self, arrivals: Sequence[Arrival]) -> None:
-        """The endings of these are written. A letter may leave no inbox row: its delivery has arrived all the same."""
+        """The endings of these are written. What leaves no inbox row (RULES 2.6, a letter) has arrived all the same."""
         self._events.settled(arrivals)
         for each in arrivals:
-            if type(each.outcome) is Bury and not each.outcome.row:
-                self._buried[each.key] = None
-                if len(self._buried) > MOST_BURIED:
-                    del self._buried[next(iter(self._buried))]
+            done = each.subscription.idempotent and type(each.outcome) is Done
+            if done or (type(each.outcome) is Bury and not each.outcome.row):
+                self._rowless[each.key] = None
+                if len(self._rowless) > MOST_ROWLESS:
+                    del self._rowless[next(iter(self._rowless))]
 
     @property
     def compared(self) -> int:
@@ -247,7 +248,7 @@ class LogCheck:
         if not events:
             return []
         rows = await self.runtime.store.inbox([each.arrival.key for each in events])
-        return [each for each in events if each.arrival.key not in rows and each.arrival.key not in self._buried]
+        return [each for each in events if each.arrival.key not in rows and each.arrival.key not in self._rowless]
 
     async def _certain(self, events: Sequence[WaitingEvent]) -> list[WaitingEvent]:
         """Those that are neither in their queue nor in progress here, and have no inbox row afterwards either."""
