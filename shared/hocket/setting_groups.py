@@ -237,8 +237,8 @@ class SecretSettings(_Group):
 
     pseudonym_key: str = _setting(
         "", "secret",
-        "key of the pseudonyms in subjects, the same for every service and both consoles; to replace it, write the new "
-        "one before the old one with a comma",
+        "key of the pseudonyms in subjects, at least 16 characters, the same for every service and both consoles; to "
+        "replace it, write the new one before the old one with a comma",
     )  # fmt: skip
 
 

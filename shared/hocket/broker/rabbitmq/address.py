@@ -15,8 +15,9 @@ PORTS = {"amqp": 5672, "amqps": 5671}
 TLS_PARAMETERS = frozenset({"cafile", "certfile", "keyfile"})
 
 _FORM = (
-    "the broker's URL is invalid: it has the form amqp://USER:PASSWORD@HOST:PORT/VHOST, also with several nodes, "
-    "amqp://USER:PASSWORD@HOST,HOST,HOST/VHOST, or several such URLs separated by commas"
+    "the broker's URL is invalid, HOCKET_BROKER_URL: it has the form amqp://USER:PASSWORD@HOST:PORT/VHOST, also with "
+    "several nodes, amqp://USER:PASSWORD@HOST,HOST,HOST/VHOST, or several such URLs separated by commas; "
+    "a port is below 65536, and in a password @ is written %40 and / %2F"
 )
 
 

@@ -17,6 +17,8 @@ from hocket.broker.rabbitmq.protocol.tapped_connection import TappedConnection, 
 from hocket.errors import HocketError, TransportError
 from hocket.retry import Backoff
 
+#: How a broker refuses a user or a password.
+LOGIN_REFUSED = "Login was refused"
 #: Seconds between heartbeats: after about three of them without an answer the connection counts as lost.
 HEARTBEAT_SECONDS = 10
 #: Longest wait for one connection, or for one channel of a fresh connection, in seconds.
@@ -209,7 +211,8 @@ class LastingConnection:
         how = "refuses this process" if isinstance(failed, Refused) else "does not answer"
         if isinstance(failed.__cause__, ssl.SSLError) or "SSL" in str(failed):
             how = "does not agree on TLS"
-        self._failures[self._tried % len(self._addresses)] = f"the broker at {self.where} {how}: {failed}"
+        way_out = "; check user and password in HOCKET_BROKER_URL" if LOGIN_REFUSED in str(failed) else ""
+        self._failures[self._tried % len(self._addresses)] = f"the broker at {self.where} {how}: {failed}{way_out}"
         await self._report("; ".join(self._failures[index] for index in sorted(self._failures)))
 
     async def _connect(self) -> OpenConnection:

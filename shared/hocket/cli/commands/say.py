@@ -21,6 +21,7 @@ from hocket.errors import ConfigError, TransportError, Unsayable
 from hocket.event import Event
 from hocket.outbox.builder import Causation, OutboxBuilder
 from hocket.service import Service
+from hocket.telemetry.logs import quiet
 from hocket.telemetry.signals import Signals
 
 #: Exit status if the broker did not confirm the event.
@@ -114,6 +115,7 @@ async def publish(service: Service[Any], event: Event, config: Config, *, flow: 
     )
     cause = Causation((f"/{service.name}", "", key) if key else None, service.name, flow)
     rows = builder.rows([event], cause, declared.says)
+    quiet()  # what the client logs of a broker that is away is in the error
     transport = drivers.transport(service.name, config, None)
     try:
         await transport.open()
@@ -128,8 +130,11 @@ async def publish(service: Service[Any], event: Event, config: Config, *, flow: 
         await transport.close()
     for answer in answers:
         if answer.verdict is not Verdict.CONFIRMED:
-            raise TransportError(
-                f"{rows[0].message.type} is {answer.verdict.value}: {answer.reason or 'no reason given'}; "
-                "start a service on this broker once, which declares the exchanges, then repeat the command"
+            way_out = (
+                "give the user the right to write there (docs/security.md), then repeat the command"
+                if "ACCESS_REFUSED" in answer.reason
+                else "start a service on this broker once, which declares the exchanges, then repeat the command"
             )
+            reason = answer.reason or "no reason given"
+            raise TransportError(f"{rows[0].message.type} is {answer.verdict.value}: {reason}; {way_out}")
     return Said(rows[0].event_id, rows[0].subject, flow)

@@ -11,11 +11,16 @@ import structlog
 from pydantic import field_validator
 
 from hocket import Death, Event, Heard, Reject, Retry, Sensitive, Service, Tx
-from hocket.broker.topology import DEAD
+from hocket.broker.memory import MemoryTransport
+from hocket.broker.port import Message
+from hocket.broker.topology import DEAD, EVENTS
+from hocket.envelope import CONTENT_TYPE
 from hocket.telemetry import logs
 from hocket.testing import play
 
 EMAIL = "ada.lovelace@example.com"
+#: The attributes of an event of a foreign publisher.
+HEAD = {"specversion": "1.0", "id": "1", "source": "/site", "type": "lead.asked"}
 
 
 class Asked(Heard, type="lead.asked"):
@@ -94,7 +99,10 @@ async def test_an_error_that_quotes_is_masked_wherever_it_goes(error: Exception,
 async def test_a_validator_that_quotes_is_masked(log: io.StringIO) -> None:
     """RULES 18.1: also where the event cannot be read at all, and so nothing of it is in hand but its data."""
     async with play(service(ValueError())) as stage:
-        await stage.hear(Asked.model_construct(email=EMAIL.upper()))
+        post = MemoryTransport(stage.broker, "site")
+        await post.open()
+        body = json.dumps(HEAD | {"data": {"email": EMAIL.upper()}}).encode()
+        await post.publish([Message(EVENTS, "lead.asked.v1", body, CONTENT_TYPE)])
         await stage.advance(timedelta(minutes=1))
         (letter,) = stage.broker.messages(DEAD)
     assert "Value error, ***** is in capitals" in str(letter.headers["hocket-death-error"])

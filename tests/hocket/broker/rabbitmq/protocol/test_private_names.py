@@ -51,6 +51,9 @@ OWNERS = {
     Use("hocket.store.sqlite.connection", "_execute"): "aiosqlite.Connection",
     Use("hocket.store.sqlite.connection", "_tx"): "aiosqlite.Connection",
     Use("hocket.testing.virtual_time", "_selector"): "asyncio.SelectorEventLoop",
+    Use("hocket.assembly.exit_bound", "_current_frames"): "sys",
+    Use("hocket.resilience.forks", "_selector"): "asyncio.SelectorEventLoop",
+    Use("hocket.resilience.forks", "_transports"): "asyncio.SelectorEventLoop",
 }
 #: Attributes of the client that have public names and are no part of its documentation.
 UNDOCUMENTED = {
@@ -178,6 +181,8 @@ def has(owner: str, name: str) -> bool:
     home, _, simple = owner.rpartition(".")
     if owner == name:
         return importlib.util.find_spec(owner) is not None
+    if not home:
+        return hasattr(importlib.import_module(owner), name)
     of_class = getattr(importlib.import_module(home), simple)
     for each in inspect.getmro(of_class):
         for value in vars(each).values():
