@@ -228,8 +228,8 @@ MUTATIONS = (
     Mutation(  # the offset stays one behind what was folded
         "7.1",
         "streams/reader.py",
-        "to = Offset(last + 1, self._seen.token)",
-        "to = Offset(last, self._seen.token)",
+        "to = known.moved((fresh[-1].offset or 0) + 1, mark_of(fresh[-1]))",
+        "to = known.moved(fresh[-1].offset or 0, mark_of(fresh[-1]))",
         "tests/hocket/streams/test_reader.py::test_it_reads_on_where_it_stood",
     ),
     Mutation(  # each death makes another letter

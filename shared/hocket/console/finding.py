@@ -7,6 +7,8 @@ from aiohttp import web
 
 from hocket.config import Config
 
+#: How a browser sends a form.
+FORM = "application/x-www-form-urlencoded"
 #: Longest text that is looked for.
 MAX_WANTED = 300
 #: Finds one thing by a text that may stand in an address: the address of its page, empty where there is nothing.
@@ -21,7 +23,13 @@ def mount_finding(app: web.Application, find: Find, otherwise: str) -> None:
     """
 
     async def answer(request: web.Request) -> web.Response:
-        wanted = str((await request.post()).get("q", "")).strip()[:MAX_WANTED]
+        if request.content_type != FORM:
+            raise web.HTTPUnsupportedMediaType(text=f"send the form as {FORM}")
+        try:
+            form = await request.post()
+        except LookupError:
+            raise web.HTTPBadRequest(text="the form's charset is not known: send it as UTF-8") from None
+        wanted = str(form.get("q", "")).strip()[:MAX_WANTED]
         named = pseudonyms_in(wanted)
         place = otherwise + quote(named[0] if named else wanted, safe="")
         for each in (wanted, *named):

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from hocket import Defer, Reject, Retry, Service, Tx
 from hocket.resilience.same_fault import FAILURES, PAUSE
 from hocket.worker import Worker
-from tests.hocket.sample_services import BRIEF, LONG, Ill, Processes, Rung, World, bells, booked, echo, uses
+from tests.hocket.sample_services import BRIEF, LONG, Ill, Processes, Rung, World, bells, booked, echo, until, uses
 
 MISSING = "CREATE TABLE rung (name VARCHAR NOT NULL)"
 
@@ -97,6 +97,7 @@ async def test_what_is_not_every_delivery_pauses_nobody(tower: Processes, case: 
         raise Ill
 
     worker = await tower.start(narrow.using(World()))
+    await until(lambda: not worker.health(), 10)
     await _hear(tower, 1 if case == "one delivery" else 40, subject="bell/one" if case == "one subject" else "")
     reasons = set[str]()
     for number in range(300):

@@ -45,7 +45,7 @@ def ended(word: Word, subscription: str = "payments.charge") -> Ended:
     """An attempt that failed."""
     return Ended(
         "payments", subscription, "order.placed", "1", "flow", 2, word, 1.0, 2.5, 0.5, "CardDeclined",
-        "CardDeclined: no", "Traceback", "order/4711", 6.5 if word is Word.RETRY else 0.0,
+        "CardDeclined: no", "Traceback", "order/4711", 6.5 if word is Word.RETRY else None,
     )  # fmt: skip
 
 
@@ -59,7 +59,7 @@ def test_a_dead_letter_and_a_failed_attempt_are_warnings(lines: list[Any], clock
         "error": "CardDeclined: no", "seconds": 1.5,
     }  # fmt: skip
     assert lines == [
-        {"event": "attempt failed", "outcome": "retry", "again_in_seconds": 4.0, **about},
+        {"event": "attempt failed", "outcome": "retry", "again_in_seconds": 6.5, **about},
         {"event": "dead letter", "outcome": "dead", **about},
     ]
 

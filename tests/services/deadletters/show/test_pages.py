@@ -229,6 +229,6 @@ async def test_a_foreign_page_cannot_replay(reader: Reader, host: str, path: str
     """A form on another site, or on another port of the same, is refused by what the browser itself says of it."""
     async with foreign_page(reader.desk.url + path) as port:
         await asyncio.to_thread(reader.browser.get, f"http://{host}:{port}/")
-        await reader.see("this request was sent by a foreign page")
+        await reader.see("this request was sent by a page of another site")
     assert reader.desk.sent == []
     assert (await reader.desk.letter("letter-1"))["acts"] == []
