@@ -18,6 +18,8 @@ RETRY_LINES = 20
 RETRY_SECONDS = 60.0
 #: Seconds in which one trouble of one service is written once; the next line says how many there were meanwhile.
 TROUBLE_SECONDS = 60.0
+#: What tells two troubles of one kind apart: each step of a clock is a trouble of its own.
+APART = frozenset({"queue", "source", "task", "step_seconds"})
 #: Troubles that last and that readiness reports, once and with the reason.
 IN_READINESS = frozenset(
     {
@@ -146,7 +148,7 @@ class LogsListener(Listener):
         if what in IN_READINESS:
             _write(self._log.debug, what, service=service, **details)
             return
-        key = (service, what, *(str(value) for name, value in about.items() if name in {"queue", "source", "task"}))
+        key = (service, what, *(str(value) for name, value in about.items() if name in APART))
         missed = self._room(self._troubles, key, 1, TROUBLE_SECONDS)
         if missed is not None:
             _write(self._log.warning, what, service=service, **details, **missed)

@@ -104,10 +104,10 @@ class ClockWatch:
             self.claim_now()
 
     def _say(self, what: str, seconds: float) -> None:
-        self.runtime.trouble(what, seconds=round(seconds, 3))
+        self.runtime.trouble(what, step_seconds=round(seconds, 3))
 
     def _paused(self, seconds: float) -> None:
         now = self.runtime.clock.monotonic()
         for circuit in self.circuits.values():
             circuit.paused(now)
-        self._say("the process did not run for a while", seconds)
+        self.runtime.trouble("the process did not run for a while", seconds=round(seconds, 3))
