@@ -4,6 +4,7 @@ import base64
 import html
 import json
 import re
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -12,6 +13,7 @@ from urllib.parse import quote, quote_plus, urljoin
 import aiohttp
 from aio_pika.abc import AbstractIncomingMessage
 from sqlalchemy import MetaData, select
+from sqlalchemy.exc import SAWarning
 from sqlalchemy.ext.asyncio import create_async_engine
 
 #: The columns that hold an event itself, which is kept whole by design: so that it can be sent, told and replayed.
@@ -118,7 +120,9 @@ async def search_database(search: Search, url: str, service: str) -> None:
     engine = create_async_engine(url)
     async with engine.connect() as db:
         shape = MetaData()
-        await db.run_sync(shape.reflect)
+        with warnings.catch_warnings():  # an index on an expression has no column to look into
+            warnings.filterwarnings("ignore", "Skipped unsupported reflection of expression-based index", SAWarning)
+            await db.run_sync(shape.reflect)
         for table in shape.sorted_tables:
             if service in OWN_TABLES and not table.name.startswith("hocket_"):
                 continue

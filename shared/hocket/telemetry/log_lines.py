@@ -18,8 +18,10 @@ RETRY_LINES = 20
 RETRY_SECONDS = 60.0
 #: Seconds in which one trouble of one service is written once; the next line says how many there were meanwhile.
 TROUBLE_SECONDS = 60.0
-#: What tells two troubles of one kind apart: each step of a clock is a trouble of its own.
-APART = frozenset({"queue", "source", "task", "step_seconds"})
+#: What tells two troubles of one kind apart.
+APART = frozenset({"queue", "source", "task"})
+#: The detail of a step of a clock: each is said, for the clocks are looked at once a second.
+STEP = "step_seconds"
 #: Troubles that last and that readiness reports, once and with the reason.
 IN_READINESS = frozenset(
     {
@@ -149,7 +151,7 @@ class LogsListener(Listener):
             _write(self._log.debug, what, service=service, **details)
             return
         key = (service, what, *(str(value) for name, value in about.items() if name in APART))
-        missed = self._room(self._troubles, key, 1, TROUBLE_SECONDS)
+        missed = {} if STEP in about else self._room(self._troubles, key, 1, TROUBLE_SECONDS)
         if missed is not None:
             _write(self._log.warning, what, service=service, **details, **missed)
 
