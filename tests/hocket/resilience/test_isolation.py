@@ -38,7 +38,7 @@ async def test_it_returns_and_raises_what_the_code_does() -> None:
 
 
 async def test_it_has_a_task_and_a_context_of_its_own() -> None:
-    """What is set inside is not there outside; what was set outside is seen inside."""
+    """RULES 3.6: what is set inside is not there outside; what was set outside is seen inside."""
     decimal.getcontext()
     shade.set("outside")
     mine = asyncio.current_task()
