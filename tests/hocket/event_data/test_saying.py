@@ -84,7 +84,7 @@ def test_the_wire_has_aliases() -> None:
     ],
 )
 def test_what_would_be_heard_otherwise_is_refused(event: Event, sentence: str) -> None:
-    """RULES 4.3: an unchecked copy, a subclass in a field, a value that JSON changes; the sentence names the field alone."""
+    """RULES 4.3: an unchecked copy, a subclass in a field, what JSON changes; the sentence names the field alone."""
     with pytest.raises(Unsayable, match=sentence) as refused:
         data_of(event)
     assert "secret" not in str(refused.value)
