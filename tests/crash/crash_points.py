@@ -11,6 +11,7 @@ from typing import Any
 from hocket.broker.rabbitmq import publisher
 from hocket.delivery import admit, commit, handle, intake
 from hocket.outbox import backlog, outside_transactions, relay
+from hocket.resilience import isolation
 from hocket.worker import worker
 from tests.crash import services
 
@@ -91,7 +92,7 @@ def lay(fuse: Fuse) -> None:
     around_call(intake.Intake, "deliver", after=at("received"))
     around(admit.Admission, "admit", after=at("admitted"))
     around(admit.Admission, "_begin", after=at("begun"))
-    around(handle.Handling, "_call", after=at("handled"))
+    around(isolation.TeamRun, "result_of", after=at("handled"))
     around(handle.Handling, "_commit", before=at("before commit"), after=at("after commit"))
     around(commit.Committer, "_write", before=at("before group"), after=at("after group"))
     around_call(worker, "settle", before=at("before ack"), after=at("after ack"))
