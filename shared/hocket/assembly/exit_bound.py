@@ -25,6 +25,7 @@ class ExitBound:
         self._seconds = seconds
         self._still = still
         self._until: float | None = None  # monotonic seconds
+        self._nudge = threading.Event()  # the end came nearer
 
     @property
     def begun(self) -> bool:
@@ -41,10 +42,12 @@ class ExitBound:
         """Every service has stopped: what is left has `END_SECONDS`."""
         if self._until is not None:
             self._until = min(self._until, time.monotonic() + END_SECONDS)
+            self._nudge.set()
 
     def _watch(self) -> None:
         while self._until is not None and (left := self._until - time.monotonic()) > 0:
-            time.sleep(min(left, 0.2))
+            self._nudge.wait(left)
+            self._nudge.clear()
         structlog.get_logger("hocket").error(
             "the process is ended: something did not stop", seconds=self._seconds, still=sorted(self._running())
         )

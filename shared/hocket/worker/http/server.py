@@ -147,7 +147,7 @@ class HttpServer:
             case OutboxFull():
                 return _later("too many events wait for the broker; try again later")
             case StoreError():
-                self._log("store failed in a request", path=_route(request), cause=type(error).__name__)
+                self._log("the database did not answer a request", path=_route(request), reason=ALWAYS.hide(str(error)))
                 return _later("the database does not answer now; try again later")
             case TransportError():
                 return _later("the broker does not answer now; try again later")
