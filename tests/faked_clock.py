@@ -34,4 +34,6 @@ class FakedClock:
             "FAKETIME_TIMESTAMP_FILE": str(self._file),
             "FAKETIME_NO_CACHE": "1",
             "DONT_FAKE_MONOTONIC": "1",
+            "FAKETIME_FORCE_MONOTONIC_FIX": "0",  # with it each hop between threads waits 5 ms and more for its lock
+            "NO_FAKE_STAT": "1",
         }
