@@ -62,7 +62,7 @@ class Assembly:
     """The services of one process; each can be started, stopped and (on `memory://`) killed on its own."""
 
     def __init__(self, config: Config, *, traces: bool = False) -> None:
-        """`traces`: the log shows the stack of each failed attempt, for a developer at a terminal."""
+        """`traces`: the log shows the stack of each failed attempt: at a terminal, or at `HOCKET_LOG_LEVEL=DEBUG`."""
         self._config = config
         keep_secret(secrets_of(config))
         self._chance = random.SystemRandom()
