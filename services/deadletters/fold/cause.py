@@ -133,12 +133,13 @@ def _owned(parts: Iterable[Frame | str]) -> list[Frame | str]:
         return any(file.startswith(root) for root in roots)
 
     frames = [each for each in whole if isinstance(each, Frame)]
-    opening = _opening(whole)
     first = next((at for at, each in enumerate(frames) if of_kit(each.file)), len(frames))
-    called = (_package(each.file) for each in frames[first:] if not of_kit(each.file))
+    opening = _opening(whole)
     if opening is not None and not of_kit(opening.file):  # the kit's own frames are left out, `resilience/own_frames`
-        called = iter([_package(opening.file)])
-    team = next((package or "" for package in called if package != ""), "")
+        team = _package(opening.file) or ""
+    else:
+        called = (_package(each.file) for each in frames[first:] if not of_kit(each.file))
+        team = next((package or "" for package in called if package != ""), "")
     return [
         replace(each, own=_is_own(each.file, team) and not of_kit(each.file)) if isinstance(each, Frame) else each
         for each in whole

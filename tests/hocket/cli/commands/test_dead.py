@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -45,6 +46,21 @@ async def test_show_tells_the_letter(hocket: Terminal, desk: RunningDesk) -> Non
     assert "ada1@example.com" not in ended.out
     _, stack = ended.out.split("Stack of attempt 5:\n")
     assert stack.splitlines()[0].startswith("  Traceback")
+
+
+async def test_an_error_without_a_text_is_shown_once(hocket: Terminal, desk: RunningDesk) -> None:
+    """Its class is its cause; in the list, and in what one letter shows."""
+    await desk.dead(dead(3, death_cause="ValueError", death_error="ValueError"))
+    listed = await asyncio.to_thread(hocket, "dead", "list")
+    [line] = [each for each in listed.out.splitlines() if each.startswith("letter-3")]
+    assert line.split()[-1] == "ValueError"
+    assert line.count("ValueError") == 1
+    shown = await asyncio.to_thread(hocket, "dead", "show", "letter-3")
+    assert "cause        ValueError\n" in shown.out
+    async with desk.http.get("/letters/letter-3", headers={"Accept": "text/html"}) as page:
+        text = re.sub("<[^>]+>", "", await page.text())
+    assert "ValueError in crm.record_order" in text
+    assert "ValueError: ValueError" not in text
 
 
 async def test_replay_says_first_what_it_would_do(hocket: Terminal, desk: RunningDesk) -> None:
