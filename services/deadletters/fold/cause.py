@@ -147,7 +147,7 @@ def _owned(parts: Iterable[Frame | str]) -> list[Frame | str]:
 
 
 def _opening(parts: Iterable[Frame | str]) -> Frame | None:
-    """The first frame of the last stack: those before it are of the errors that caused this one; None where it is cut."""
+    """The first frame of the last stack, which is the error's own; None where its beginning is cut."""
     begins, opening = False, None
     for each in parts:
         if isinstance(each, str):

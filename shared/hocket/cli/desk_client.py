@@ -28,11 +28,15 @@ def ask(desk: str, method: str, path: str, query: Query | None = None, body: Any
 
     Raises `ConfigError` if no desk answers at this address, `DeskRefused` if it answers with an error.
     """
-    parts = urlsplit(desk)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    try:
+        parts = urlsplit(desk)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:  # of its brackets or its port
+        host = ""
+    if not host or parts.scheme not in {"http", "https"}:
         raise ConfigError(f"the desk's address {desk!r} is invalid; give http://HOST:PORT by --desk or HOCKET_DESK_URL")
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname, parts.port, timeout=ANSWER_SECONDS)
+    connection = kind(host, port, timeout=ANSWER_SECONDS)
     target = parts.path.rstrip("/") + path + (f"?{urlencode(query)}" if query else "")
     headers = {"Accept": "application/json", "X-Hocket-Act": "1", "Content-Type": "application/json"}
     try:

@@ -30,6 +30,8 @@ def outbox(target: str, refused: bool, retry: tuple[int, ...], retry_all: bool, 
     """Show what waits in an outbox, or publish refused rows again."""
     from hocket.assembly.drivers import outbox_view
 
+    if not target:
+        raise click.BadParameter("the name is empty; name a service, or its database as sqlite:///PATH")
     there = outbox_view(target, settings())
     if retry or retry_all:
         freed = there.retry(retry)

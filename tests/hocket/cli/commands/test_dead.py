@@ -121,3 +121,14 @@ async def test_what_is_shown_cannot_command_the_terminal(hocket: Terminal, desk:
     ended = await asyncio.to_thread(hocket, "dead", "list")
     assert "U+001B[2JgoneU+202E" in ended.out
     assert "\x1b" not in ended.out
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:port", "http://[::1", "file:///desk", ""])
+def test_an_address_that_is_none_is_one_sentence(
+    address: str, hocket: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the option or the setting: status 2, without a traceback."""
+    monkeypatch.setenv("HOCKET_DESK_URL", "http://[::1")
+    ended = hocket("dead", "list", "--desk", address)
+    assert ended.status == 2
+    assert f"the desk's address {address or 'http://[::1'!r} is invalid; give http://HOST:PORT" in ended.err

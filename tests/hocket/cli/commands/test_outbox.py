@@ -100,5 +100,9 @@ def test_what_has_no_outbox(hocket: Terminal, tmp_path: Path, monkeypatch: pytes
     assert "has no outbox" in hocket("outbox", "other").err
     (tmp_path / "text.db").write_text("no database at all, but long enough to be looked at as one" * 20)
     assert "is not an SQLite database" in hocket("outbox", "text").err
+    assert "the name is empty; name a service" in hocket("outbox", "").err
+    ended = hocket("outbox", "postgresql://u:hunter2@127.0.0.1:port/x")
+    assert (ended.status, "hunter2" in ended.err, "literal" in ended.err) == (2, False, False)
+    assert "see HOCKET_DATABASE_URL (its host or port is not valid)" in ended.err
     ended = hocket("outbox", "mysql://x/y")
     assert (ended.status, "name sqlite:///PATH" in ended.err) == (2, True)
