@@ -12,6 +12,8 @@ ANSWER_SECONDS = 30.0
 #: Longest answer in bytes; the rest is not read.
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
 
+_NO_ADDRESS = "the desk's address {!r} is invalid; give http://HOST:PORT by --desk or HOCKET_DESK_URL"
+
 Query = dict[str, str | int]
 
 
@@ -30,11 +32,11 @@ def ask(desk: str, method: str, path: str, query: Query | None = None, body: Any
     """
     try:
         parts = urlsplit(desk)
-        host, port = parts.hostname or "", parts.port
-    except ValueError:  # of its brackets or its port
-        host = ""
-    if not host or parts.scheme not in {"http", "https"}:
-        raise ConfigError(f"the desk's address {desk!r} is invalid; give http://HOST:PORT by --desk or HOCKET_DESK_URL")
+        host, port = parts.hostname, parts.port
+    except ValueError as error:  # of its brackets or its port
+        raise ConfigError(_NO_ADDRESS.format(desk)) from error
+    if parts.scheme not in {"http", "https"} or not host:
+        raise ConfigError(_NO_ADDRESS.format(desk))
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(host, port, timeout=ANSWER_SECONDS)
     target = parts.path.rstrip("/") + path + (f"?{urlencode(query)}" if query else "")
