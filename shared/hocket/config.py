@@ -1,7 +1,7 @@
 """The kit's settings: the only reader of `HOCKET_…` variables."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any, get_args
 
@@ -63,29 +63,36 @@ class Config(
 
     @model_validator(mode="after")
     def _fit_together(self) -> "Config":
-        """Settings that contradict each other are refused, for a retention see RULES 2.7."""
+        """Settings that contradict each other are refused, all at once; for a retention see RULES 2.7."""
+        if found := list(self._contradictions()):
+            raise ValueError("; ".join(found))
+        return self
+
+    def _contradictions(self) -> Iterator[str]:
         if min(self.ledger_days, self.dead_days) < self.inbox_days:
-            raise ValueError(
+            yield (
                 f"HOCKET_INBOX_DAYS is {self.inbox_days:g}, HOCKET_LEDGER_DAYS {self.ledger_days:g} and "
                 f"HOCKET_DEAD_DAYS {self.dead_days:g}: give the last two at least as many days as the first"
             )
         if self.exit_seconds <= self.stop_seconds:
-            raise ValueError(
+            yield (
                 f"HOCKET_EXIT_SECONDS is {self.exit_seconds:g} and HOCKET_STOP_SECONDS {self.stop_seconds:g}: give the "
                 "process longer than its handlers"
             )
         if self.owner_renew_seconds * 2 > self.owner_lease_seconds:
-            raise ValueError(
+            yield (
                 f"HOCKET_OWNER_RENEW_SECONDS is {self.owner_renew_seconds:g} and HOCKET_OWNER_LEASE_SECONDS "
                 f"{self.owner_lease_seconds:g}: renew at least twice within the lease"
             )
         if self.outbox_batch > self.outbox_memory_rows:
-            raise ValueError(
+            yield (
                 f"HOCKET_OUTBOX_BATCH is {self.outbox_batch} and HOCKET_OUTBOX_MEMORY_ROWS {self.outbox_memory_rows}: "
                 "keep at least one batch in memory"
             )
-        self.pseudonyms()
-        return self
+        try:
+            self.pseudonyms()
+        except ValueError as error:
+            yield str(error)
 
     @field_validator("broker_url", "database_url", "desk_url", "management_url")
     @classmethod
@@ -102,17 +109,32 @@ class Config(
         try:
             return cls()
         except ValidationError as error:
-            sentences = []
+            sentences, invalid = [], {}
             for each in error.errors(include_url=False):
                 if not each["loc"]:  # several settings together
                     sentences.append(each["msg"].removeprefix("Value error, "))
                     continue
                 name = str(each["loc"][0]).lower()
+                invalid[name] = cls.model_fields[name].default
                 value = masked(name, str(each["input"]))
                 own = each["msg"].removeprefix("Value error, ") if each["type"] == "value_error" else ""
                 write = own or f"write {allowed(cls.model_fields[name])}"
                 sentences.append(f"{PREFIX}{name.upper()} is {value!r}: {write}")
+            if invalid:
+                sentences += cls._contradictions_beside(invalid)
             raise ConfigError("; ".join(sentences)) from None  # the cause quotes values
+
+    @classmethod
+    def _contradictions_beside(cls, invalid: Mapping[str, Any]) -> list[str]:
+        """The contradictions between the other settings, where those of `invalid` have these defaults."""
+        try:
+            cls(**invalid)
+        except ValidationError as error:
+            [together] = error.errors(include_url=False)
+            found = together["msg"].removeprefix("Value error, ").split("; HOCKET_")
+            found = [each if each.startswith(PREFIX) else PREFIX + each for each in found]
+            return [each for each in found if not any(f"{PREFIX}{name.upper()} " in each for name in invalid)]
+        return []
 
     def retention(self) -> Retention:
         """How long inbox rows, rows of dead letters and ledger rows are kept."""
@@ -131,6 +153,17 @@ class Config(
     def schema_of(self, service: str) -> str:
         """The PostgreSQL schema of one service; "" for the first of the user's search path."""
         return self.postgres_schema.replace("{service}", service)
+
+
+class _Secrets(SecretSettings, BaseSettings):
+    """The secrets alone, where another setting is invalid."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX)
+
+
+def has_pseudonym_key() -> bool:
+    """Whether the environment has a key of pseudonyms, valid or not."""
+    return bool(_Secrets().pseudonym_key.strip())
 
 
 def masked(name: str, value: str) -> str:

@@ -89,3 +89,14 @@ class Attempt:
     cause: str = ""
     error: str = ""
     trace: str = field(default="", repr=False)
+
+
+def words_beside(cause: str, error: str) -> str:
+    """An error's text as it stands beside its cause, which it does not repeat; "" where it says nothing more."""
+    return "" if error.rstrip(": ") == cause else error.removeprefix(f"{cause}: ")
+
+
+def with_cause(cause: str, error: str) -> str:
+    """Cause and text of an error in one line, each once: `ValueError: no price`, `rejected: sold out`."""
+    words = words_beside(cause, error)
+    return f"{cause}: {words}" if words else cause

@@ -97,6 +97,11 @@ class Runtime:
     pauses: Pauses = field(default_factory=Pauses)
 
     @property
+    def whole_stacks(self) -> bool:
+        """Whether stacks are kept with the kit's own frames: at `HOCKET_LOG_LEVEL=DEBUG`."""
+        return self.config.log_level == "DEBUG"
+
+    @property
     def service(self) -> str:
         """The service's name."""
         return self.instance.service

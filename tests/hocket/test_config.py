@@ -89,6 +89,25 @@ def test_all_invalid_settings_are_named_at_once(monkeypatch: pytest.MonkeyPatch)
     assert "HOCKET_PREFETCH is '0': write a whole number from 1 to 2000" in str(refused.value)
 
 
+def test_contradictions_are_named_beside_what_is_invalid(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of them; none with a setting that is invalid itself."""
+    for name, value in {"HTTP_PORT": "web", "INBOX_DAYS": "x", "LEDGER_DAYS": "3", "EXIT_SECONDS": "5"}.items():
+        monkeypatch.setenv(f"HOCKET_{name}", value)
+    monkeypatch.setenv("HOCKET_PSEUDONYM_KEY", "short")
+    with pytest.raises(ConfigError) as refused:
+        Config.read()
+    found = str(refused.value)
+    for part in (
+        "HTTP_PORT is 'web'",
+        "INBOX_DAYS is 'x'",
+        "EXIT_SECONDS is 5 and",
+        "PSEUDONYM_KEY has a key of fewer",
+    ):
+        assert f"HOCKET_{part}" in found
+    assert "LEDGER_DAYS" not in found
+    assert "short" not in found
+
+
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [

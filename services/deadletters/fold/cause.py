@@ -17,6 +17,8 @@ _CHANGING = re.compile(
     r"|(?P<mail>[^\s@<>'\"]+@[\w.-]+)"
     r"|(?P<n>(?:(?<![A-Za-z]-)\d+|(?<=[A-Za-z]-)\d{2,})(?:[.,:]\d+)*)"
 )
+#: How a stack begins that is not cut.
+HEAD = "Traceback (most recent call last):"
 _FRAME = re.compile(r'\s*File "(?P<file>.+?)", line (?P<line>\d+)(?:, in (?P<name>.+))?')
 #: The kit's own modules, by their path below the package; those in a folder, since `hocket/service.py` may be a team's.
 _KIT = frozenset(
@@ -120,8 +122,9 @@ def _frame(found: re.Match[str], code: str) -> Frame:
 def _owned(parts: Iterable[Frame | str]) -> list[Frame | str]:
     """The same with each frame marked as own or foreign, by the package that it belongs to.
 
-    The kit is where its own modules stand, whatever the folders above are called; the first frame that it calls is the
-    team's, and so is the package of that frame where it is an installed one. All else that is installed is foreign.
+    The kit is where its own modules stand, whatever the folders above are called. The team's is the first frame of the
+    last stack, or where that is the kit's, the first frame that the kit calls; so is the package of that frame where it
+    is an installed one. All else that is installed is foreign.
     """
     whole = list(parts)
     roots = {root for each in whole if isinstance(each, Frame) and (root := _kit_root(each.file))}
@@ -131,12 +134,27 @@ def _owned(parts: Iterable[Frame | str]) -> list[Frame | str]:
 
     frames = [each for each in whole if isinstance(each, Frame)]
     first = next((at for at, each in enumerate(frames) if of_kit(each.file)), len(frames))
-    called = (_package(each.file) for each in frames[first:] if not of_kit(each.file))
-    team = next((package or "" for package in called if package != ""), "")
+    opening = _opening(whole)
+    if opening is not None and not of_kit(opening.file):  # the kit's own frames are left out, `resilience/own_frames`
+        team = _package(opening.file) or ""
+    else:
+        called = (_package(each.file) for each in frames[first:] if not of_kit(each.file))
+        team = next((package or "" for package in called if package != ""), "")
     return [
         replace(each, own=_is_own(each.file, team) and not of_kit(each.file)) if isinstance(each, Frame) else each
         for each in whole
     ]
+
+
+def _opening(parts: Iterable[Frame | str]) -> Frame | None:
+    """The first frame of the last stack, which is the error's own; None where its beginning is cut."""
+    begins, opening = False, None
+    for each in parts:
+        if isinstance(each, str):
+            begins = each == HEAD
+        elif begins:
+            begins, opening = False, each
+    return opening
 
 
 def _is_own(file: str, team: str) -> bool:

@@ -71,8 +71,22 @@ def store(name: str, config: Config, clock: Clock, boot: str) -> CrashableStore:
 
 def check(config: Config) -> None:
     """Refuse addresses that no driver takes, without reaching for what is there. Raises `ConfigError`."""
-    transport("settings", config, memory_broker(config))
-    store("settings", config, SystemClock(), "")
+    if found := faults(config):
+        raise ConfigError("; ".join(found))
+
+
+def faults(config: Config) -> list[str]:
+    """What is wrong with the addresses of broker and database, as their drivers read them."""
+    found = []
+    for make in (
+        lambda: transport("settings", config, memory_broker(config)),
+        lambda: store("settings", config, SystemClock(), ""),
+    ):
+        try:
+            make()
+        except ConfigError as error:
+            found.append(str(error))
+    return found
 
 
 def outbox_view(target: str, config: Config) -> OutboxView:

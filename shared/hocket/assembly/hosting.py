@@ -6,6 +6,7 @@ from typing import Any
 
 import structlog
 
+from hocket.assembly import settings_faults
 from hocket.assembly.process import Assembly
 from hocket.assembly.unknown_variables import unknown
 from hocket.config import Config
@@ -36,7 +37,7 @@ async def hosted(*services: Service[Any], config: Config | None = None) -> Async
     Health and metrics of each are served on a free port. `ConfigError` and `DeclarationError` say what is wrong.
     """
     if config is None:
-        config = Config.read()
+        config = settings_faults.read(services)
         for sentence in unknown():
             structlog.get_logger("hocket").warning(sentence)
     assembly = Assembly(config)

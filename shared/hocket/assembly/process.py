@@ -10,15 +10,13 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from hocket import __version__
-from hocket.assembly import drivers
+from hocket.assembly import drivers, settings_faults
 from hocket.assembly.announcement import announce
 from hocket.broker.port import Transport
 from hocket.clock import KitClock
 from hocket.config import Config
-from hocket.declarations import team_settings
 from hocket.envelope.ids import Ids
 from hocket.errors import ConfigError
-from hocket.event import no_key
 from hocket.masking.mask import keep_secret
 from hocket.masking.values import secrets_of
 from hocket.resilience import forks
@@ -45,24 +43,11 @@ class StartedService:
     stack: ExitStack = field(default_factory=ExitStack)
 
 
-def _check_settings(service: Service[Any]) -> None:
-    """Refuse a team's settings that are missing or invalid, before anything of the service begins that reads them."""
-    if service.settings is not None:
-        team_settings.read(service.name, service.settings)
-
-
-def _check_pseudonyms(service: Service[Any], config: Config) -> None:
-    """Refuse a service that says an event whose subject has a pseudonym, where no key makes one."""
-    for event in service.declarations.says.values():
-        if event.__hocket_pseudonyms__ and not config.pseudonyms():
-            raise ConfigError(f"service {service.name} says {event.__hocket_type__}: {no_key(event)}")
-
-
 class Assembly:
     """The services of one process; each can be started, stopped and (on `memory://`) killed on its own."""
 
     def __init__(self, config: Config, *, traces: bool = False) -> None:
-        """`traces`: the log shows the stack of each failed attempt, for a developer at a terminal."""
+        """`traces`: the log shows the stack of each failed attempt: at a terminal, or at `HOCKET_LOG_LEVEL=DEBUG`."""
         self._config = config
         keep_secret(secrets_of(config))
         self._chance = random.SystemRandom()
@@ -74,8 +59,7 @@ class Assembly:
 
     async def start(self, service: Service[Any], port: int) -> StartedService:
         """Start one service on its port. `DeclarationError` and `ConfigError` say what is wrong."""
-        _check_settings(service)
-        _check_pseudonyms(service, self._config)
+        settings_faults.check(service, self._config)
         forks.close_network_in_children(asyncio.get_running_loop())
         clock = KitClock()  # each service its own: each follows its own database
         boot = Ids(clock, self._chance).uuid7()

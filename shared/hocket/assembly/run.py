@@ -29,7 +29,7 @@ async def run(targets: Sequence[Target], config: Config) -> None:
     terminal = logs.configure(config.log_level, format=config.log_format)
     process_memory.fix_mmap_threshold()
     log, names = structlog.get_logger("hocket"), [service.name for service, _ in targets]
-    assembly = Assembly(config, traces=terminal)
+    assembly = Assembly(config, traces=terminal or config.log_level == "DEBUG")
     bound = ExitBound(config.exit_seconds, lambda: _still_running(assembly))
     stop_requested = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -1,9 +1,13 @@
 """Option types and the command group, where click's own behave differently."""
 
-from typing import Annotated, Any
+import re
+from typing import Any
 
 import click
-from pydantic import Field, TypeAdapter, ValidationError
+
+#: The highest number of a row in every store.
+HIGHEST = 2**63 - 1
+_WHOLE = re.compile(r"-?[0-9]{1,30}")
 
 
 class Commands(click.Group):
@@ -14,33 +18,14 @@ class Commands(click.Group):
         return list(self.commands)
 
 
-class Whole(click.ParamType[int]):
-    """A whole number, with the same error texts as a setting."""
-
-    name = "integer"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """The number. Raises `click.BadParameter`."""
-        return _read(value, param, ctx)
-
-
 class Within(click.IntRange):
-    """A whole number within bounds, both included, with the same error texts as a setting."""
+    """A whole number from `min` to `max`, both included; its error says in one sentence what is allowed."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """The number. Raises `click.BadParameter`."""
-        return _read(value, param, ctx, self.min, self.max)
-
-
-def _read(
-    value: Any,
-    param: click.Parameter | None,
-    ctx: click.Context | None,
-    low: int | None = None,
-    high: int | None = None,
-) -> int:
-    whole: TypeAdapter[int] = TypeAdapter(Annotated[int, Field(ge=low, le=high)])
-    try:
-        return whole.validate_python(value)
-    except ValidationError as error:
-        raise click.BadParameter(error.errors()[0]["msg"], ctx, param) from error
+        number = int(value) if _WHOLE.fullmatch(str(value)) else None
+        if number is None or not (self.min or 0) <= number <= (self.max or HIGHEST):
+            raise click.BadParameter(
+                f"{value!r} is not a whole number from {self.min or 0} to {self.max or HIGHEST}", ctx, param
+            )
+        return number

@@ -12,6 +12,8 @@ ANSWER_SECONDS = 30.0
 #: Longest answer in bytes; the rest is not read.
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
 
+_NO_ADDRESS = "the desk's address {!r} is invalid; give http://HOST:PORT by --desk or HOCKET_DESK_URL"
+
 Query = dict[str, str | int]
 
 
@@ -28,11 +30,15 @@ def ask(desk: str, method: str, path: str, query: Query | None = None, body: Any
 
     Raises `ConfigError` if no desk answers at this address, `DeskRefused` if it answers with an error.
     """
-    parts = urlsplit(desk)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ConfigError(f"the desk's address {desk!r} is invalid; give http://HOST:PORT by --desk or HOCKET_DESK_URL")
+    try:
+        parts = urlsplit(desk)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:  # of its brackets or its port
+        raise ConfigError(_NO_ADDRESS.format(desk)) from error
+    if parts.scheme not in {"http", "https"} or not host:
+        raise ConfigError(_NO_ADDRESS.format(desk))
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname, parts.port, timeout=ANSWER_SECONDS)
+    connection = kind(host, port, timeout=ANSWER_SECONDS)
     target = parts.path.rstrip("/") + path + (f"?{urlencode(query)}" if query else "")
     headers = {"Accept": "application/json", "X-Hocket-Act": "1", "Content-Type": "application/json"}
     try:

@@ -19,6 +19,10 @@ from hocket.service import Service
 HIGHEST_PORT = 65_535
 
 
+class ReadsAtImport(ConfigError):
+    """A module reads settings when it is imported, and they are missing or invalid."""
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """A module with a service, and the port to listen on; None: that of `HOCKET_HTTP_PORT`."""
@@ -63,7 +67,7 @@ def load(module: str) -> Service[Any]:
     except (ValidationError, SettingsError) as error:
         invalid = f"{module} reads settings when it is imported: {refusal(error)}"
     if invalid:
-        raise ConfigError(invalid)  # outside the handler: the cause quotes values
+        raise ReadsAtImport(invalid)  # outside the handler: the cause quotes values
     services = {id(value): (name, value) for name, value in vars(found).items() if isinstance(value, Service)}
     if len(services) == 1:
         return next(iter(services.values()))[1]
@@ -79,10 +83,15 @@ def load(module: str) -> Service[Any]:
 
 
 def settings() -> Config:
-    """The kit's settings from the environment; `ConfigError` names the variable and what is wrong with it.
+    """The kit's settings from the environment; `ConfigError` names each variable and what is wrong with it.
 
     What is no setting is named on stderr.
     """
+    name_unknown()
+    return Config.read()
+
+
+def name_unknown() -> None:
+    """Name on stderr each `HOCKET_…` variable that is no setting."""
     for sentence in unknown():
         click.echo(f"hocket: {sentence}", err=True)
-    return Config.read()

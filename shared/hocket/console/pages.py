@@ -28,6 +28,7 @@ from hocket.console.masking import MASKED
 from hocket.console.same_origin import foreign
 from hocket.console.state_marks import mark_of
 from hocket.errors import RETRY_AFTER_SECONDS, ConfigError, OutboxFull, StoreError
+from hocket.outcome import words_beside
 
 _HERE = Path(__file__).parent
 _log = logging.getLogger("hocket.console")
@@ -122,7 +123,7 @@ def mount(
     )
     environment.filters.update(
         clock=_clock, exact=_exact, duration=duration, short=short_id, id=id_element, shown=foreign_text,
-        stack=stack_text, plain=control_marks, fit=fitted,
+        stack=stack_text, plain=control_marks, fit=fitted, beside=_beside,
     )  # fmt: skip
     environment.globals.update(
         mark_of=mark_of, path_to=path_to, MASKED=MASKED, console=name, pages=tuple(pages), search=search,
@@ -137,6 +138,10 @@ def mount(
     app.middlewares.append(_guard(console))
     app.on_response_prepare.append(_secure)
     return console
+
+
+def _beside(error: str, cause: str) -> str:
+    return words_beside(cause, error)
 
 
 @pass_context

@@ -4,10 +4,13 @@ A sentence names variables and causes, never a value: a value may be a secret.
 """
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from enum import Enum
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, TypeGuard, TypeVar, get_args, get_origin
 
-from pydantic import AliasChoices, BaseModel, ValidationError
+from pydantic import AliasChoices, BaseModel, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsError
 
 from hocket.config import PREFIX
@@ -19,6 +22,12 @@ S = TypeVar("S", bound=BaseModel)
 MAX_NAMED = 20
 #: Kinds of error whose text comes from the team's own validator: it may quote the value.
 _OWN_TEXT = frozenset({"value_error", "assertion_error"})
+#: What a variable of a type holds, in words; a variable of the others is JSON.
+_KINDS: Mapping[Any, str] = {
+    str: "a text", int: "a whole number", float: "a number", bool: "true or false", Path: "a path",
+    SecretStr: "a text, which is kept secret",
+}  # fmt: skip
+_JSON = frozenset({list, dict, tuple, set, frozenset})
 
 
 def check_settings(where: str, settings: object) -> None:
@@ -48,11 +57,13 @@ def variable_of(model: type[BaseModel], name: str) -> str:
 
 
 def read(service: str, model: type[S]) -> S:
-    """The settings from the environment. `ConfigError` names each variable that is missing or invalid, and why."""
+    """The settings from the environment. `ConfigError` names every variable that is missing or invalid, and why."""
     try:
         return model()
-    except (ValidationError, SettingsError) as error:
+    except ValidationError as error:
         sentence = f"service {service}: {refusal(error, model)}"
+    except SettingsError:
+        sentence = f"service {service}: {_refusal_of_unparsed(model)}"
     raise ConfigError(sentence)  # outside the handler: the cause quotes values
 
 
@@ -65,18 +76,82 @@ def refusal(error: ValidationError | SettingsError, model: type[BaseModel] | Non
     return "; ".join(_sentences(error, model))
 
 
-def _sentences(error: ValidationError, model: type[BaseModel] | None) -> Iterator[str]:
-    found = error.errors(include_url=False, include_context=False, include_input=False)
+def _refusal_of_unparsed(model: type[BaseModel]) -> str:
+    """What is wrong where a variable is no JSON: it ends the reading at once, so the others are read without it."""
+    unparsed: list[str] = []
+
+    class WithoutJson(model):  # type: ignore[misc, valid-type]  # the team's own class
+        @classmethod
+        def settings_customise_sources(cls, settings_cls: Any, **sources: Any) -> Any:
+            for each in sources.values():
+                if (decode := getattr(each, "decode_complex_value", None)) is not None:
+                    each.decode_complex_value = partial(_raw, decode, unparsed)
+            return super().settings_customise_sources(settings_cls, **sources)
+
+    sentences = []
+    try:
+        WithoutJson()
+    except ValidationError as error:
+        sentences = list(_sentences(error, model, frozenset(unparsed)))
+    named = [f"{_named(model, (each,))} cannot be parsed: write JSON" for each in dict.fromkeys(unparsed)]
+    return "; ".join([*named, *sentences])
+
+
+def _raw(decode: Callable[..., Any], unparsed: list[str], name: str, field: Any, value: Any) -> Any:
+    try:
+        return decode(name, field, value)
+    except ValueError:
+        unparsed.append(name)
+        return value
+
+
+def _sentences(
+    error: ValidationError, model: type[BaseModel] | None, unparsed: frozenset[str] = frozenset()
+) -> Iterator[str]:
+    every = error.errors(include_url=False, include_context=False, include_input=False)
+    found = [each for each in every if not each["loc"] or each["loc"][0] not in unparsed]
     for each in found[:MAX_NAMED]:
         name = _named(model, each["loc"]) or "the settings together"
+        wanted = expected(model, each["loc"])
         if each["type"] == "missing":
-            yield f"{name} is missing: set it"
+            yield f"{name} is missing: set it{wanted and f' to {wanted}'}"
         elif each["type"] in _OWN_TEXT:
-            yield f"{name} is not valid"
+            yield f"{name} is not valid{wanted and f': the check of its class refuses it, expected is {wanted}'}"
         else:
             yield f"{name} is not valid: {each['msg'][:1].lower()}{each['msg'][1:]}"
     if len(found) > MAX_NAMED:
         yield f"and {len(found) - MAX_NAMED} more"
+
+
+def expected(model: type[BaseModel] | None, loc: tuple[int | str, ...]) -> str:
+    """What a variable is to hold, in words, with the field's description; "" where the field is not known."""
+    field = None
+    for part in loc:
+        field = model.model_fields.get(str(part)) if model is not None else None
+        if field is None:
+            return ""
+        model = field.annotation if is_model(field.annotation) else None
+    if field is None:
+        return ""
+    return _kind(field.annotation) + (f" ({field.description})" if field.description else "")
+
+
+def is_model(annotation: Any) -> TypeGuard[type[BaseModel]]:
+    """Whether a field's annotation is a model itself."""
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def _kind(annotation: Any) -> str:
+    if get_origin(annotation) is Literal:
+        *others, last = map(str, get_args(annotation))
+        return f"{', '.join(others)} or {last}" if others else last
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return _kind(Literal[tuple(each.value for each in annotation)])
+    if annotation in _KINDS:
+        return _KINDS[annotation]
+    if is_model(annotation) or get_origin(annotation) in _JSON or annotation in _JSON:
+        return "JSON"
+    return f"a value for {getattr(annotation, '__name__', annotation)}"
 
 
 def _named(model: type[BaseModel] | None, loc: tuple[int | str, ...]) -> str:

@@ -99,6 +99,7 @@ class Admission:
             chance=self.runtime.chance,
             free=None,
             mask=mask,
+            whole=self.runtime.whole_stacks,
         )
         arrival.outcome = replace(outcome, began=False) if isinstance(outcome, Bury) else outcome
 

@@ -220,6 +220,7 @@ class Committer(GroupCommit[Arrival]):
                 chance=self.runtime.chance,
                 free=None,
                 mask=mask,
+                whole=self.runtime.whole_stacks,
             )
         return True
 

@@ -55,11 +55,18 @@ def returned(value: Any, subscription: Subscription) -> Done:
 
 
 def failed(
-    error: BaseException, *, retry: Retry, used: int, chance: random.Random, free: float | None, mask: Mask
+    error: BaseException,
+    *,
+    retry: Retry,
+    used: int,
+    chance: random.Random,
+    free: float | None,
+    mask: Mask,
+    whole: bool = False,
 ) -> Outcome:
     """A handler raised. `used`: attempts that count; `free`: seconds to wait where a breaker defers it without cost.
 
-    `mask` hides the sensitive values of the events in hand.
+    `mask` hides the sensitive values of the events in hand; `whole` keeps the kit's own frames of the stack too.
     """
     if isinstance(error, Reject):
         return Bury("rejected", text_of(error, mask), began=True)
@@ -70,7 +77,8 @@ def failed(
         return Again(error.wait, deferred=True, cause="breaker", error=text_of(error, mask))
     name = clean(mask.hide(type(error).__name__))[:CAUSE_CHARS]
     cause = TIMEOUT if isinstance(error, TimeoutError) else name
-    text, trace = clean(f"{name}: {_words(error, mask)}"), stack(error, mask)
+    words = _words(error, mask)
+    text, trace = clean(f"{name}: {words}" if words else name), stack(error, mask, whole=whole)
     if free is not None:
         return Again(timedelta(seconds=free), deferred=True, cause=cause, error=text, trace=trace)
     if retry.again(error, used):

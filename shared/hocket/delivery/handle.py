@@ -160,6 +160,7 @@ class Handling:
             chance=self.runtime.chance,
             free=self._free(arrival, error, guard, permit),
             mask=arrival.mask(),
+            whole=self.runtime.whole_stacks,
         )
 
     def _defer(self, arrival: Arrival, wait: float, cause: str, sentence: str) -> None:

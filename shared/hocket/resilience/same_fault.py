@@ -4,15 +4,13 @@ Failures are the same when they have the same exception class, the same code of 
 line of the team's own code.
 """
 
-import sysconfig
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
-from traceback import walk_tb
 from typing import NamedTuple
 
 from hocket.breaker import Breaker
 from hocket.resilience.circuit import Circuit, Permit, State
+from hocket.resilience.own_frames import innermost_own
 
 #: Same failures in a row, without a success between them, after which a subscription is paused; this is also how many
 #: attempts they use.
@@ -23,9 +21,6 @@ SUBJECTS = 3
 MAX_KNOWN = 1024
 #: How long a pause lasts before one delivery tries again.
 PAUSE = timedelta(seconds=10)
-
-_KIT = str(Path(__file__).parents[1])
-_FOREIGN = (_KIT, *{sysconfig.get_path(each) for each in ("stdlib", "platstdlib", "purelib", "platlib")})
 
 
 class Fault(NamedTuple):
@@ -123,14 +118,4 @@ def fault_of(error: BaseException) -> Fault:
         error = error.exceptions[0]
     cause = getattr(error, "orig", None) or error
     code = getattr(cause, "sqlstate", None) or getattr(cause, "sqlite_errorname", None) or ""
-    return Fault(type(error).__name__, str(code), _place_of(error))
-
-
-def _place_of(error: BaseException) -> str:
-    own = last = ""
-    for frame, line in walk_tb(error.__traceback__):
-        code = frame.f_code
-        last = f"{Path(code.co_filename).name}:{line} in {code.co_name}"
-        if not code.co_filename.startswith(_FOREIGN):
-            own = last
-    return own or last
+    return Fault(type(error).__name__, str(code), innermost_own(error))

@@ -44,7 +44,7 @@ class _Window:
 
 
 class LogsListener(Listener):
-    """Logs what an operator acts on; with `traces`, at a terminal, the stack of each failed attempt too."""
+    """Logs what an operator acts on; with `traces` the stack of each failed attempt too."""
 
     def __init__(self, *, traces: bool = False, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._log = structlog.get_logger("hocket")
@@ -74,7 +74,7 @@ class LogsListener(Listener):
         about: dict[str, object] = {
             "service": each.service, "subscription": each.subscription, "type": each.type, "event_id": each.event_id,
             "correlation_id": each.correlation_id, "subject": each.subject, "attempt": each.attempt,
-            "outcome": each.word.value, "cause": each.cause, "error": each.error.removesuffix(": "),
+            "outcome": each.word.value, "cause": each.cause, "error": each.error,
             "seconds": round(each.ended - each.began, 6),
         }  # fmt: skip
         if each.again_in is not None:

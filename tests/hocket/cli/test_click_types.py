@@ -34,11 +34,11 @@ def test_help_lists_the_commands_in_their_order(hocket: Terminal, words: tuple[s
 @pytest.mark.parametrize(
     ("words", "option", "sentence"),
     [
-        (("outbox", "orders", "--retry", "x"), "--retry", "Input should be a valid integer"),
-        (("outbox", "orders", "--limit", "0"), "--limit", "Input should be greater than or equal to 1"),
-        (("outbox", "orders", "--limit", "1001"), "--limit", "Input should be less than or equal to 1000"),
-        (("dead", "list", "--limit", "501"), "--limit", "Input should be less than or equal to 500"),
-        (("dead", "list", "--after", "-1"), "--after", "Input should be greater than or equal to 0"),
+        (("outbox", "orders", "--retry", "x"), "--retry", "'x' is not a whole number from 1 to 9223372036854775807"),
+        (("outbox", "orders", "--limit", "0"), "--limit", "'0' is not a whole number from 1 to 1000"),
+        (("outbox", "orders", "--limit", "1001"), "--limit", "'1001' is not a whole number from 1 to 1000"),
+        (("dead", "list", "--limit", "501"), "--limit", "'501' is not a whole number from 1 to 500"),
+        (("dead", "list", "--after", "-1"), "--after", "'-1' is not a whole number from 0 to 9223372036854775807"),
     ],
 )
 def test_a_number_out_of_bounds_is_a_usage_error(

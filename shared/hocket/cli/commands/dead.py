@@ -13,6 +13,7 @@ from hocket.cli.click_types import Commands, Within
 from hocket.cli.desk_client import DeskRefused, Query, ask
 from hocket.cli.targets import settings
 from hocket.cli.text_table import shown, table
+from hocket.outcome import with_cause
 
 #: Exit status if the desk refuses, or has no such letter.
 NOT_SO = 1
@@ -59,7 +60,7 @@ def list_(state: str, cause: str, subscription: str, after: int, limit: int, des
 
 def _row(letter: dict[str, Any]) -> tuple[object, ...]:
     about = letter["event"]["subject"] if letter["event"] else "not readable"
-    cause = f"{letter['cause']}: {letter['error']}"[:160]
+    cause = with_cause(letter["cause"], letter["error"])[:160]
     return (letter["id"], letter["says"], letter["subscription"], about, letter["attempt"], letter["last"][:19], cause)
 
 
@@ -78,7 +79,7 @@ def show(letter: str, desk: str, as_json: bool) -> None:
         ("state", found["says"]),
         ("subscription", found["subscription"]),
         ("owner", found["owner"] or "not reported yet"),
-        ("cause", f"{found['cause']}: {found['error']}"),
+        ("cause", with_cause(found["cause"], found["error"])),
         ("attempts", found["attempt"]),
         ("died", found["last"]),
         ("event", f"{event['type']} {event['id']}" if event else "not readable"),
@@ -89,7 +90,7 @@ def show(letter: str, desk: str, as_json: bool) -> None:
     click.echo("\n".join(f"{name:<13}{shown(value)}" for name, value in facts))
     runs = [run for arrival in found["arrivals"] for run in arrival["history"]]
     if runs:
-        rows = [(run["attempt"], run["began"], run["word"], f"{run['cause']}: {run['error']}") for run in runs]
+        rows = [(run["attempt"], run["began"], run["word"], with_cause(run["cause"], run["error"])) for run in runs]
         click.echo("\n" + table(("ATTEMPT", "BEGAN", "ENDED", "CAUSE"), rows))
         click.echo("".join(_stack(runs[-1])), nl=False)
     if found["acts"]:

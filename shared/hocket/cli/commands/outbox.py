@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import click
 from click.exceptions import Exit
 
-from hocket.cli.click_types import Whole, Within
+from hocket.cli.click_types import Within
 from hocket.cli.targets import settings
 from hocket.cli.text_table import table
 from hocket.clock import rfc3339
@@ -22,7 +22,7 @@ NOT_SO = 1
     "target", metavar="SERVICE", help="A service's name, or the address of its database, as sqlite:///PATH."
 )
 @click.option("--refused", is_flag=True, help="Show only rows that the broker refused.")
-@click.option("--retry", type=Whole(), multiple=True, metavar="ID", help="Publish a refused row again.")
+@click.option("--retry", type=Within(1), multiple=True, metavar="ID", help="Publish a refused row again.")
 @click.option("--retry-refused", "retry_all", is_flag=True, help="Publish every refused row again.")
 @click.option("--limit", type=Within(1, 1000), default=50, show_default=True, help="Show at most this many rows.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -30,6 +30,8 @@ def outbox(target: str, refused: bool, retry: tuple[int, ...], retry_all: bool, 
     """Show what waits in an outbox, or publish refused rows again."""
     from hocket.assembly.drivers import outbox_view
 
+    if not target:
+        raise click.BadParameter("the name is empty; name a service, or its database as sqlite:///PATH")
     there = outbox_view(target, settings())
     if retry or retry_all:
         freed = there.retry(retry)

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from hocket.cli.targets import Target, load, parse, settings
+from hocket.cli.targets import ReadsAtImport, Target, load, name_unknown, parse
 from hocket.config import Config
 from hocket.errors import ConfigError
 from hocket.service import Service
@@ -21,10 +21,21 @@ from hocket.service import Service
     help="Modules with a service and its HTTP port, as services.orders:8002; the port defaults to HOCKET_HTTP_PORT.",
 )
 def run(modules: tuple[str, ...]) -> None:
-    """Run services until SIGTERM or SIGINT."""
+    """Run services until SIGTERM or SIGINT.
+
+    Where settings are missing or invalid, one error names all of them, the kit's and the services' own.
+    """
     targets = [parse(text) for text in modules]
-    services = [load(target.module) for target in targets]
-    config = settings()
+    services, faults = [], []
+    for target in targets:
+        try:
+            services.append(load(target.module))
+        except ReadsAtImport as error:
+            faults.append(str(error))
+    name_unknown()
+    from hocket.assembly.settings_faults import read
+
+    config = read(services, faults)
     ports = [port for _, port in with_ports(targets, config)]
     names = [service.name for service in services]
     for name in names:

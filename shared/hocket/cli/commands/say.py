@@ -84,6 +84,8 @@ def _event(declared: Declarations, type_: str, data: str) -> Event:
         return model.model_validate_json(data)
     except ValidationError as error:
         first = error.errors()[0]
+        if first["type"] == "json_invalid":
+            raise ConfigError(f"{type_}: the data is not JSON: write the event's fields as a JSON object") from error
         at = ".".join(str(part) for part in first["loc"]) or "the data"
         raise ConfigError(f"{type_}: {at}: {first['msg'].lower()}") from error
 

@@ -3,6 +3,7 @@
 import traceback
 
 from hocket.masking.mask import MAX_TEXT, Mask
+from hocket.resilience.own_frames import from_own
 
 #: Characters kept of an error's text and of its stack.
 ERROR_CHARS = 2000
@@ -24,9 +25,13 @@ def clean(text: str) -> str:
     return text[:ERROR_CHARS].replace("\x00", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
 
 
-def stack(error: BaseException, mask: Mask) -> str:
-    """The innermost part of an error's stack, masked and cut to its bound."""
-    lines = "".join(traceback.format_exception(error))
+def stack(error: BaseException, mask: Mask, *, whole: bool = False) -> str:
+    """The innermost part of an error's stack, masked and cut to its bound.
+
+    It begins at the first frame of the team's own; with `whole`, at the kit's frames that called it.
+    """
+    shown = error.__traceback__ if whole else from_own(error)
+    lines = "".join(traceback.format_exception(type(error), error, shown))
     return clean_trace(mask.hide(lines[-MAX_TEXT:]))
 
 

@@ -84,6 +84,8 @@ def sentence(database: str, error: BaseException) -> str:
     code = code_of(error)
     known = _refused_address(error) or _SENTENCES.get(code) or _SENTENCES.get(code[:2], "does not answer as it should")
     text = str(error).partition("\nDETAIL:")[0]  # the detail quotes values of rows
+    if type(error) is ValueError:  # of Python's own, while the address was read
+        text = "its host or port is not valid"
     return f"database {database} {known} ({text or type(error).__name__})"
 
 

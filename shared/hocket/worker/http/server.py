@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from hocket.errors import RETRY_AFTER_SECONDS, ConfigError, OutboxFull, StoreError, TransportError, Undecodable
 from hocket.masking.mask import ALWAYS
+from hocket.resilience.own_frames import from_own
 from hocket.setting_groups import HTTP_BODY_BYTES, HTTP_CONNECTIONS
 from hocket.worker.http.guard import hosts_of, refusal
 from hocket.worker.http.limits import IDLE_SECONDS, LimitedSite, RateOfLines, drop_late_body, most_connections
@@ -167,7 +168,7 @@ class HttpServer:
         cause = type(error).__qualname__
         left_out = self._lines.admits(f"{request.method} {request.match_info.handler} {cause}")
         if left_out is not None:
-            frames = traceback.format_tb(error.__traceback__)[-MAX_FRAMES:]
+            frames = traceback.format_tb(from_own(error))[-MAX_FRAMES:]
             structlog.get_logger("hocket").error(
                 "request failed", service=self._service, method=request.method, path=_route(request), cause=cause,
                 stack="".join(frames), **({"left_out": left_out} if left_out else {}),

@@ -75,6 +75,52 @@ def test_run_refuses_in_one_sentence(hocket: Terminal, folder: Path) -> None:
         assert len(ended.err.splitlines()) == 1
 
 
+SEVERAL = """
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from hocket import Event, Sensitive, Service
+from {module} import uses
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="SEVERAL_")
+    dsn: str
+    limit: int
+
+class Asked(Event, type="lead.asked", subject="lead/{{email:pseudonym}}"):
+    email: Sensitive[str]
+
+several = Service("several", owner="team", settings=Settings, uses=uses)
+several.says(Asked)
+"""
+
+
+def test_run_names_every_setting_that_is_missing_or_invalid(
+    hocket: Terminal, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one error: the kit's, each service's own, and those that a module reads at import; no value of a team's."""
+    for name in [each for each in os.environ if each.startswith("HOCKET_")]:
+        monkeypatch.delenv(name)
+    (folder / "keeper_all.py").write_text(KEEPER.replace("AT_IMPORT", ""))
+    (folder / "several_all.py").write_text(SEVERAL.format(module="keeper_all"))
+    (folder / "early_all.py").write_text(SEVERAL.format(module="keeper_all") + "\nSettings()\n")
+    monkeypatch.setenv("HOCKET_HTTP_HOST", "127.0.0.1")
+    monkeypatch.setenv("HOCKET_PREFETCH", "many")
+    monkeypatch.setenv("HOCKET_BROKER_URL", "hunter1:hunter2@host")
+    monkeypatch.setenv("SEVERAL_LIMIT", "hunter2")
+    ended = hocket("run", "keeper_all:0", "several_all:0", "early_all:0")
+    assert ended.status == 2
+    assert len(ended.err.splitlines()) == 1
+    for part in (
+        "HOCKET_PREFETCH is 'many': write a whole number from 1 to 2000",
+        "HOCKET_BROKER_URL is 'hunter1:*****@host': begin it with amqp://",
+        "service keeper: KEEPER_DSN is missing: set it to a text, which is kept secret",
+        "service several: SEVERAL_DSN is missing: set it to a text; SEVERAL_LIMIT is not valid: input should be",
+        "service several says lead.asked: its subject 'lead/{email:pseudonym}' has a pseudonym: set HOCKET_PSEUDONYM",
+        "early_all reads settings when it is imported: dsn is missing: set it",
+    ):
+        assert part in ended.err
+    assert "hunter2" not in ended.err
+
+
 def test_run_says_which_driver_is_missing(folder: Path) -> None:
     """A broker address without a driver ends the real program with one sentence and status 2."""
     (folder / "greeter_six.py").write_text(GREETER.format(name="greeter"))
@@ -115,7 +161,13 @@ AT_IMPORT
 @pytest.mark.parametrize(
     ("words", "at_import", "given", "status", "sentence"),
     [
-        ("run keeper:0", "", {}, 2, "hocket: service keeper: KEEPER_DSN is missing: set it\n"),
+        (
+            "run keeper:0",
+            "",
+            {},
+            2,
+            "hocket: service keeper: KEEPER_DSN is missing: set it to a text, which is kept secret\n",
+        ),
         (
             "run keeper:0",
             "",

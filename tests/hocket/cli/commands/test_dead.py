@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -45,6 +46,21 @@ async def test_show_tells_the_letter(hocket: Terminal, desk: RunningDesk) -> Non
     assert "ada1@example.com" not in ended.out
     _, stack = ended.out.split("Stack of attempt 5:\n")
     assert stack.splitlines()[0].startswith("  Traceback")
+
+
+async def test_an_error_without_a_text_is_shown_once(hocket: Terminal, desk: RunningDesk) -> None:
+    """Its class is its cause; in the list, and in what one letter shows."""
+    await desk.dead(dead(3, death_cause="ValueError", death_error="ValueError"))
+    listed = await asyncio.to_thread(hocket, "dead", "list")
+    [line] = [each for each in listed.out.splitlines() if each.startswith("letter-3")]
+    assert line.split()[-1] == "ValueError"
+    assert line.count("ValueError") == 1
+    shown = await asyncio.to_thread(hocket, "dead", "show", "letter-3")
+    assert "cause        ValueError\n" in shown.out
+    async with desk.http.get("/letters/letter-3", headers={"Accept": "text/html"}) as page:
+        text = re.sub("<[^>]+>", "", await page.text())
+    assert "ValueError in crm.record_order" in text
+    assert "ValueError: ValueError" not in text
 
 
 async def test_replay_says_first_what_it_would_do(hocket: Terminal, desk: RunningDesk) -> None:
@@ -105,3 +121,14 @@ async def test_what_is_shown_cannot_command_the_terminal(hocket: Terminal, desk:
     ended = await asyncio.to_thread(hocket, "dead", "list")
     assert "U+001B[2JgoneU+202E" in ended.out
     assert "\x1b" not in ended.out
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:port", "http://[::1", "file:///desk", ""])
+def test_an_address_that_is_none_is_one_sentence(
+    address: str, hocket: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the option or the setting: status 2, without a traceback."""
+    monkeypatch.setenv("HOCKET_DESK_URL", "http://[::1")
+    ended = hocket("dead", "list", "--desk", address)
+    assert ended.status == 2
+    assert f"the desk's address {address or 'http://[::1'!r} is invalid; give http://HOST:PORT" in ended.err

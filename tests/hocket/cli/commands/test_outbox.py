@@ -72,6 +72,26 @@ async def test_an_empty_outbox(hocket: Terminal, store: SqliteStore) -> None:
     await store.close()
 
 
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--retry", "xyz"), "'xyz' is not a whole number from 1 to 9223372036854775807"),
+        (("--retry", "9" * 30), "is not a whole number from 1 to 9223372036854775807"),
+        (("--retry", "0"), "'0' is not a whole number from 1 to 9223372036854775807"),
+        (("--limit", "many"), "'many' is not a whole number from 1 to 1000"),
+    ],
+)
+async def test_a_number_that_cannot_be_meant_is_one_sentence(
+    hocket: Terminal, store: SqliteStore, words: tuple[str, ...], sentence: str
+) -> None:
+    """Status 2, the option and what is allowed, in no library's words."""
+    ended = hocket("outbox", "orders", *words)
+    await store.close()
+    assert (ended.status, ended.out) == (2, "")
+    assert sentence in ended.err
+    assert f"Invalid value for '{words[0]}'" in ended.err
+
+
 def test_what_has_no_outbox(hocket: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A service that never ran, a file that is not a database of hocket, another kind of database: status 2."""
     monkeypatch.setenv("HOCKET_DATABASE_URL", f"sqlite:///{tmp_path}/{{service}}.db")
@@ -80,5 +100,9 @@ def test_what_has_no_outbox(hocket: Terminal, tmp_path: Path, monkeypatch: pytes
     assert "has no outbox" in hocket("outbox", "other").err
     (tmp_path / "text.db").write_text("no database at all, but long enough to be looked at as one" * 20)
     assert "is not an SQLite database" in hocket("outbox", "text").err
+    assert "the name is empty; name a service" in hocket("outbox", "").err
+    ended = hocket("outbox", "postgresql://u:hunter2@127.0.0.1:port/x")
+    assert (ended.status, "hunter2" in ended.err, "literal" in ended.err) == (2, False, False)
+    assert "see HOCKET_DATABASE_URL (its host or port is not valid)" in ended.err
     ended = hocket("outbox", "mysql://x/y")
     assert (ended.status, "name sqlite:///PATH" in ended.err) == (2, True)

@@ -111,7 +111,7 @@ def test_standard_input_has_a_bound(hocket: Terminal, shop: Path, monkeypatch: p
         (("order.lost", DATA), "shop does not say order.lost; it says order.placed.v2"),
         (("order.placed.v1", DATA), "shop does not say order.placed.v1; it says order.placed.v2"),
         (("order.placed", '{"order_id": "4711"}'), "order.placed: cents: field required"),
-        (("order.placed", "{"), "order.placed: the data: invalid json"),
+        (("order.placed", "{"), "order.placed: the data is not JSON: write the event's fields as a JSON object"),
         (("order.placed", DATA, "--key", "k"), "--key counts within a flow; give --flow too"),
         (("order.placed", DATA), "HOCKET_BROKER_URL is memory://, a broker inside one process"),
     ],

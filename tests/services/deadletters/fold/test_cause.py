@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.deadletters.fold.cause import frame_of, normalised, stack
+from services.deadletters.fold.cause import HEAD, frame_of, normalised, stack
 from tests.services.deadletters.running_desk import TRACE
 
 
@@ -86,3 +86,11 @@ def trace(*files: str) -> str:
 def test_a_frame_is_own_by_its_package_not_by_the_names_of_folders(files: list[str], own: str) -> None:
     """The kit is where its own modules stand; what it calls is the team's, wherever it is installed."""
     assert frame_of(trace(*files)) == own
+
+
+def test_a_stack_that_begins_at_the_teams_own_frame() -> None:
+    """Without the kit's frames before it: an installed package is the team's where the last stack begins with it."""
+    shop, sql = "/v/lib/python3.11/site-packages/shop/sold.py", "/v/lib/python3.11/site-packages/sqlalchemy/engine.py"
+    cause = f"{HEAD}\n{trace(sql)}OSError: gone\n\nThe above exception was the direct cause of this one:\n\n"
+    assert frame_of(f"{cause}{HEAD}\n{trace(shop, sql)}RuntimeError: no") == "sold.py:1 sold"
+    assert frame_of(f"{trace(sql)}OSError: gone") == ""  # cut: where it began is not known
