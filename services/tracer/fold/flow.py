@@ -205,10 +205,20 @@ def _distinct(events: Iterable[Said]) -> tuple[Said, ...]:
     return tuple(found.values())
 
 
-def _order(receipt: Receipt) -> tuple[bool, int, int, datetime, str]:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Whole:
+    """A receipt compared by all that it says. Its JSON is made only where everything before it is equal: it is dear."""
+
+    receipt: Receipt
+
+    def __lt__(self, other: "_Whole") -> bool:
+        return self.receipt.model_dump_json() < other.receipt.model_dump_json()
+
+
+def _order(receipt: Receipt) -> tuple[bool, int, int, datetime, _Whole]:
     """By attempt; duplicates come first, so that one decides only where there is no other receipt."""
     first = receipt.outcome != "duplicate"
-    return first, receipt.attempt, _RANK[receipt.outcome], receipt.time, receipt.model_dump_json()
+    return first, receipt.attempt, _RANK[receipt.outcome], receipt.time, _Whole(receipt)
 
 
 def _deliveries(said: tuple[Said, ...], receipts: list[Receipt], expected: Expected) -> tuple[Delivery, ...]:
