@@ -229,7 +229,7 @@ def _deliveries(said: tuple[Said, ...], receipts: list[Receipt], expected: Expec
     mine: dict[tuple[str, str], list[Receipt]] = {}
     for event in said:
         for hearer in expected.get(event.name, ()):
-            if hearer.since <= event.time:
+            if hearer.holds(event.time):
                 since[hearer.subscription, event.id] = event.time
                 kind[hearer.subscription, event.id] = (event.type, event.subject)
     for receipt in receipts:
@@ -283,7 +283,7 @@ def _stands(step: Step, said: tuple[Said, ...], deliveries: tuple[Delivery, ...]
         for each in said
         if each.subject == step.subject
         for hearer in expected.get(each.name, ())
-        if hearer.undo_of == step.name and hearer.since <= each.time
+        if hearer.undo_of == step.name and hearer.holds(each.time)
     }
     hearing = [each for each in deliveries if failures.get(each.event_id) == each.subscription]
     return bool(hearing) and not any(each.open or each.stand is Stand.DISCARDED for each in hearing)

@@ -174,11 +174,29 @@ class Heartbeat(_Fact):
         return self
 
 
-Reported = Receipt | Manifest | Heartbeat
-_KINDS: Mapping[str, type[Receipt] | type[Manifest] | type[Heartbeat]] = {
+class Retired(_Fact):
+    """That a person retired a service at the desk: it is gone, and nobody waits for it any more."""
+
+    kind: Literal["retired"]
+    service: Name  # the desk, which says it
+    retires: Name
+    time: Moment
+    last: Moment  # the last heartbeat of the retired service that the desk knew
+    by: Name = ""
+    reason: Text = ""
+
+    @model_validator(mode="after")
+    def _is_findable(self) -> Self:
+        _findable(self.retires)
+        return self
+
+
+Reported = Receipt | Manifest | Heartbeat | Retired
+_KINDS: Mapping[str, type[Receipt] | type[Manifest] | type[Heartbeat] | type[Retired]] = {
     "receipt": Receipt,
     "manifest": Manifest,
     "heartbeat": Heartbeat,
+    "retired": Retired,
 }
 
 
@@ -187,7 +205,7 @@ def reported(value: object) -> Reported:
     kind = value.get("kind") if isinstance(value, dict) else None
     model = _KINDS.get(kind) if isinstance(kind, str) else None
     if model is None:
-        raise ValueError("kind: must be receipt, manifest or heartbeat")
+        raise ValueError("kind: must be receipt, manifest, heartbeat or retired")
     return model.model_validate(value)
 
 
