@@ -4,7 +4,7 @@ from typing import Any
 
 from hocket import Tx
 from hocket.clock import rfc3339
-from hocket.console.facts import Aside, Heartbeat, Receipt, Reported, read_facts
+from hocket.console.facts import Aside, Heartbeat, Manifest, Receipt, Reported, read_facts
 from hocket.observe import Raw
 from services.deadletters.keep.forgetting import forget
 from services.deadletters.keep.letters import keep_receipts, restate, store
@@ -36,7 +36,7 @@ async def settle(messages: list[Raw], tx: Tx[Settings]) -> None:
     for fact in facts:
         if isinstance(fact, Receipt):
             receipts += receipt_of(fact)
-    reports = [fact for fact in facts if not isinstance(fact, Receipt)]
+    reports = [fact for fact in facts if isinstance(fact, Manifest | Heartbeat)]
     if not receipts and not reports and not aside:
         return
     db = await tx.db()

@@ -7,6 +7,7 @@
 | `GET /api/dead/{id}/replay` | what a replay would do; nothing is sent |
 | `POST /api/dead/{id}/replay` `{"reason"?}` | 202 what was done, 409 why it is refused, 503 not confirmed: repeat it |
 | `POST /api/dead/{id}/discard` `{"reason"}` | 200, 409 |
+| `POST /api/services/{name}/retire` `{"reason"}` | 200, 404 a service never heard, 409 one that runs |
 
 An act needs a same-origin request or, from a program, the header `X-Hocket-Act: 1`; else 403.
 """
@@ -18,7 +19,6 @@ from typing import Any
 from urllib.parse import quote
 
 from aiohttp import web
-from pydantic import ValidationError
 
 from hocket.console import Page, mount, mount_finding
 from hocket.errors import RETRY_AFTER_SECONDS
@@ -30,17 +30,15 @@ from services.deadletters.ask.replay_plan import NoLetter
 from services.deadletters.fold.replay_plan import Plan
 from services.deadletters.fold.state import State
 from services.deadletters.service import Settings, deadletters
-from services.deadletters.show import pages
+from services.deadletters.show import pages, retiring
 from services.deadletters.show.pages import Desk
 from services.deadletters.show.parameters import (
-    MAX_ACT_BYTES,
-    Why,
     earlier_asked,
     found,
     letters_asked,
     missing,
+    reason_of,
     who_of,
-    wrong,
 )
 from services.deadletters.show.views import listed, whole
 
@@ -100,16 +98,6 @@ def _event(row: Any) -> dict[str, Any] | None:
     return {"id": row.event_id, "type": row.type, "subject": row.subject} if row.event_id else None
 
 
-async def _why(request: web.Request) -> str:
-    if (request.content_length or 0) > MAX_ACT_BYTES:
-        raise web.HTTPBadRequest(text=f"body: larger than {MAX_ACT_BYTES} bytes")
-    body = await request.read()
-    try:
-        return Why.model_validate_json(body or b"{}").reason
-    except ValidationError as error:
-        raise wrong(error) from None
-
-
 @contextmanager
 def _refusals(request: web.Request) -> Iterator[None]:
     """404 for an unknown letter, 409 with the sentence for an act that is refused."""
@@ -124,7 +112,7 @@ def _refusals(request: web.Request) -> Iterator[None]:
 async def post_replay(request: web.Request) -> web.Response:
     """`POST /api/dead/{id}/replay`."""
     with _refusals(request):
-        sent = await replay(request.match_info["id"], who=who_of(request), reason=await _why(request))
+        sent = await replay(request.match_info["id"], who=who_of(request), reason=await reason_of(request))
     answer = {
         "letter": sent.letter,
         "replay": sent.replay,
@@ -142,7 +130,7 @@ async def post_replay(request: web.Request) -> web.Response:
 async def post_discard(request: web.Request) -> web.Response:
     """`POST /api/dead/{id}/discard`."""
     with _refusals(request):
-        id = await discard(request.match_info["id"], who=who_of(request), reason=await _why(request))
+        id = await discard(request.match_info["id"], who=who_of(request), reason=await reason_of(request))
     return web.json_response({"letter": id, "state": State.DISCARDED.value})
 
 
@@ -157,6 +145,7 @@ def routes(app: web.Application) -> None:
         pages=PAGES,
         search="/find",
         tracer_url=Settings().tracer_url,
+        anyone_can="read the letters, replay and discard them, and retire services",
     )
     mount_finding(app, letters_named, "/letters?subject=")
     app.router.add_get("/api/dead", get_letters)
@@ -165,3 +154,4 @@ def routes(app: web.Application) -> None:
     app.router.add_post("/api/dead/{id}/replay", post_replay)
     app.router.add_post("/api/dead/{id}/discard", post_discard)
     pages.routes(app, Desk(console, Settings().tracer_url))
+    retiring.routes(app, retiring.Retiring(console, Settings().tracer_url))

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket import Tx
-from hocket.console.facts import Aside, Heartbeat, Manifest, Receipt, Reported, read_facts
+from hocket.console.facts import Aside, Heartbeat, Manifest, Receipt, Reported, Retired, read_facts
 from hocket.envelope import UNDO_TYPE, decode
 from hocket.errors import Undecodable
 from hocket.observe import Raw
@@ -17,6 +17,7 @@ from services.tracer.keep.declared import keep_manifests
 from services.tracer.keep.facts import keep_aside, keep_events, keep_heartbeats, keep_receipts
 from services.tracer.keep.forgetting import forget
 from services.tracer.keep.readings import note_reading, note_size
+from services.tracer.keep.retired import keep_retired, return_heard
 from services.tracer.keep.summaries import fold_unfolded
 from services.tracer.read.decode import place_of, said_of
 from services.tracer.read.facts import Said
@@ -49,7 +50,7 @@ async def read_log(batch: list[Raw], tx: Tx[Settings]) -> None:
 
 @tracer.reads("receipts")
 async def read_receipts(batch: list[Raw], tx: Tx[Settings]) -> None:
-    """Store every receipt once, each manifest by its content, and the newest heartbeat of each instance."""
+    """Store every receipt once, each manifest by its content, the newest heartbeat of each instance, who is retired."""
     facts: list[Reported] = []
     aside: list[Aside] = []
     for raw in batch:
@@ -60,7 +61,10 @@ async def read_receipts(batch: list[Raw], tx: Tx[Settings]) -> None:
     await tracer.take_turn(db)
     await keep_manifests(db, [each for each in facts if isinstance(each, Manifest)], tx.time)
     await keep_receipts(db, [each for each in facts if isinstance(each, Receipt)], tx.time)
-    await keep_heartbeats(db, [each for each in facts if isinstance(each, Heartbeat)], tx.time)
+    beats = [each for each in facts if isinstance(each, Heartbeat)]
+    await keep_heartbeats(db, beats, tx.time)
+    await return_heard(db, beats, tx.time)
+    await keep_retired(db, [each for each in facts if isinstance(each, Retired)], tx.time)
     await keep_aside(db, "receipts", aside)
     await _end(db, "receipts", batch, [each.time for each in facts], tx)
 

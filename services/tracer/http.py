@@ -14,7 +14,7 @@ from hocket.console import Page, mount, mount_finding
 from services.tracer.ask.flows import Filter, flow_of, flows_of_subject, line_of, list_flows, telling
 from services.tracer.ask.knowledge import knowledge
 from services.tracer.ask.own import own_state, waiting_to_be_folded
-from services.tracer.ask.services import around_of, heartbeats_of, services_of
+from services.tracer.ask.services import around, heartbeats_of, retired_of, services_of
 from services.tracer.keep.summaries import fold_unfolded
 from services.tracer.service import Settings, tracer
 from services.tracer.show.as_json import flow_json, line_json, own_json
@@ -56,7 +56,7 @@ def routes(app: web.Application) -> None:
     clock = SystemClock()
     console = mount(
         app, name="tracer", templates=_HERE / "templates", static=_HERE / "static", pages=_BAR, search="/find",
-        desk_url=Settings().desk_url, clock=clock,
+        desk_url=Settings().desk_url, clock=clock, anyone_can="read every flow, with its events",
     )  # fmt: skip
     pages = Pages(console, reading, reading_folded, Settings().bounds)
     app.router.add_get("/", pages.overview)
@@ -101,11 +101,11 @@ async def flow(request: web.Request) -> web.Response:
     async with reading() as db:
         known = await knowledge(db)
         found = await flow_of(db, id, known, at)
-        around = NOTHING if at else around_of(await heartbeats_of(db), known, SystemClock().now())
+        reasons = NOTHING if at else await around(db, known, SystemClock().now())
     if found is None:
         raise web.HTTPNotFound(text=f"nothing is known of flow {id}")
     now = at or SystemClock().now()
-    return web.json_response(flow_json(found, known.masks, now, around))
+    return web.json_response(flow_json(found, known.masks, now, reasons))
 
 
 async def subject(request: web.Request) -> web.Response:
@@ -115,14 +115,14 @@ async def subject(request: web.Request) -> web.Response:
     async with reading() as db:
         known = await knowledge(db)
         found = await flows_of_subject(db, name, known, at)
-        around = NOTHING if at else around_of(await heartbeats_of(db), known, SystemClock().now())
+        reasons = NOTHING if at else await around(db, known, SystemClock().now())
     if not found:
         raise web.HTTPNotFound(text=f"nothing is known of {name}")
     now = at or SystemClock().now()
     chosen = telling(found)
     answer: dict[str, Any] = {
         "subject": name,
-        "sentence": plain(where_is(name, chosen, now, around)),
+        "sentence": plain(where_is(name, chosen, now, reasons)),
         "state": chosen.state.value,
         "flow": chosen.id,
         "waits_for": [each.subscription for each in chosen.waiting],
@@ -136,5 +136,6 @@ async def own(request: web.Request) -> web.Response:
     """How the tracer itself stands: seconds behind, hours that each stream holds and its reader is behind."""
     now = SystemClock().now()
     async with reading() as db:
-        services = services_of(await heartbeats_of(db), await knowledge(db), now)
-        return web.json_response(own_json(await own_state(db, now, Settings().bounds), services))
+        known = await knowledge(db)
+        services, retired = services_of(await heartbeats_of(db), known, now), await retired_of(db, known)
+        return web.json_response(own_json(await own_state(db, now, Settings().bounds), services, retired))

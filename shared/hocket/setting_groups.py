@@ -3,6 +3,7 @@
 `hocket.config` reads them from the environment; docs/settings.md is written from here.
 """
 
+from contextvars import ContextVar
 from datetime import timedelta
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -16,6 +17,8 @@ TRANSACTION_SECONDS = 10.0
 HTTP_BODY_BYTES = 2 * 1024 * 1024
 #: Default bound of the connections to one service's port.
 HTTP_CONNECTIONS = 512
+#: While a service mounts its routes: the address on which it will listen, as `HOCKET_HTTP_HOST` has it.
+LISTENS_ON: ContextVar[str] = ContextVar("LISTENS_ON", default="127.0.0.1")
 #: Longest retention, in days.
 MOST_DAYS = 36_500
 

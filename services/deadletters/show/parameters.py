@@ -69,6 +69,17 @@ class Why(BaseModel):
     reason: Annotated[str, Field(max_length=MAX_REASON), AfterValidator(partial(text, limit=MAX_REASON))] = ""
 
 
+async def reason_of(request: web.Request) -> str:
+    """The reason in the JSON body of an act; 400 that says what is wrong with the body."""
+    if (request.content_length or 0) > MAX_ACT_BYTES:
+        raise web.HTTPBadRequest(text=f"body: larger than {MAX_ACT_BYTES} bytes")
+    body = await request.read()
+    try:
+        return Why.model_validate_json(body or b"{}").reason
+    except ValidationError as error:
+        raise wrong(error) from None
+
+
 def who_of(request: web.Request) -> str:
     """Who acts: the address. No header says who it is: anyone could send it (docs/security.md)."""
     return request.remote or "unknown"

@@ -1,7 +1,7 @@
 """Services and breakers by their heartbeats."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -10,11 +10,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.console.facts import Heartbeat
 from services.tracer.ask.knowledge import Knowledge
-from services.tracer.keep.tables import heartbeats
+from services.tracer.keep.tables import heartbeats, retired
+from services.tracer.read.facts import utc
 
 #: Three missed heartbeats. A service not heard for so long by the clock is silent; an instance whose last heartbeat is
 #: this much older than its service's newest is not counted.
 GONE = timedelta(seconds=30)
+#: Retired services that are shown.
+MAX_RETIRED = 100
 
 
 class ServiceSeen(NamedTuple):
@@ -72,9 +75,30 @@ def breakers_of(beats: Sequence[Heartbeat]) -> list[BreakerSeen]:
 
 
 async def heartbeats_of(db: AsyncConnection) -> list[Heartbeat]:
-    """The newest heartbeat of each instance."""
-    rows = await db.execute(select(heartbeats.c.fact).order_by(heartbeats.c.service, heartbeats.c.instance))
+    """The newest heartbeat of each instance; without those of retired services."""
+    there = select(heartbeats.c.fact).where(heartbeats.c.service.not_in(select(retired.c.service)))
+    rows = await db.execute(there.order_by(heartbeats.c.service, heartbeats.c.instance))
     return [Heartbeat.model_validate_json(each) for each in rows.scalars()]
+
+
+class RetiredSeen(NamedTuple):
+    """One service that a person retired at the desk."""
+
+    name: str
+    owner: str
+    gone: datetime  # its last heartbeat
+    time: datetime  # when it was retired
+    by: str
+    reason: str
+
+
+async def retired_of(db: AsyncConnection, known: Knowledge) -> list[RetiredSeen]:
+    """Services that were retired and not heard since, the last gone first; at most `MAX_RETIRED`."""
+    rows = await db.execute(select(retired).order_by(retired.c.last.desc(), retired.c.service).limit(MAX_RETIRED))
+    return [
+        RetiredSeen(row.service, known.owner(row.service), utc(row.last), utc(row.time), row.by, row.reason)
+        for row in rows
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +107,13 @@ class Around:
 
     silent: Mapping[str, datetime] = field(default_factory=dict)  # service: when it was last heard
     breakers: Mapping[str, BreakerSeen] = field(default_factory=dict)  # subscription: its breaker, not closed
+    retired: Mapping[str, RetiredSeen] = field(default_factory=dict)  # by service
+
+
+async def around(db: AsyncConnection, known: Knowledge, now: datetime) -> Around:
+    """The reasons that heartbeats, and who was retired, give at this moment."""
+    gone = {each.name: each for each in await retired_of(db, known)}
+    return replace(around_of(await heartbeats_of(db), known, now), retired=gone)
 
 
 def around_of(beats: Sequence[Heartbeat], known: Knowledge, now: datetime) -> Around:

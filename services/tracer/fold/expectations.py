@@ -9,11 +9,19 @@ from hocket.console.facts import Manifest
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """That a subscription hears an event, known since its first manifest; `undo_of` names the step it undoes."""
+    """That a subscription hears an event, known since its first manifest; `undo_of` names the step it undoes.
+
+    `until` is the last heartbeat of a service that a person retired; of what was said later nothing is expected.
+    """
 
     subscription: str
     since: datetime
     undo_of: str = ""
+    until: datetime | None = None
+
+    def holds(self, moment: datetime) -> bool:
+        """Whether it is expected to hear what was said at this moment."""
+        return self.since <= moment and (self.until is None or moment <= self.until)
 
 
 #: Who is expected to hear each event, by (type, version).

@@ -205,10 +205,20 @@ def _distinct(events: Iterable[Said]) -> tuple[Said, ...]:
     return tuple(found.values())
 
 
-def _order(receipt: Receipt) -> tuple[bool, int, int, datetime, str]:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Whole:
+    """A receipt compared by all that it says. Its JSON is made only where everything before it is equal: it is dear."""
+
+    receipt: Receipt
+
+    def __lt__(self, other: "_Whole") -> bool:
+        return self.receipt.model_dump_json() < other.receipt.model_dump_json()
+
+
+def _order(receipt: Receipt) -> tuple[bool, int, int, datetime, _Whole]:
     """By attempt; duplicates come first, so that one decides only where there is no other receipt."""
     first = receipt.outcome != "duplicate"
-    return first, receipt.attempt, _RANK[receipt.outcome], receipt.time, receipt.model_dump_json()
+    return first, receipt.attempt, _RANK[receipt.outcome], receipt.time, _Whole(receipt)
 
 
 def _deliveries(said: tuple[Said, ...], receipts: list[Receipt], expected: Expected) -> tuple[Delivery, ...]:
@@ -219,7 +229,7 @@ def _deliveries(said: tuple[Said, ...], receipts: list[Receipt], expected: Expec
     mine: dict[tuple[str, str], list[Receipt]] = {}
     for event in said:
         for hearer in expected.get(event.name, ()):
-            if hearer.since <= event.time:
+            if hearer.holds(event.time):
                 since[hearer.subscription, event.id] = event.time
                 kind[hearer.subscription, event.id] = (event.type, event.subject)
     for receipt in receipts:
@@ -273,7 +283,7 @@ def _stands(step: Step, said: tuple[Said, ...], deliveries: tuple[Delivery, ...]
         for each in said
         if each.subject == step.subject
         for hearer in expected.get(each.name, ())
-        if hearer.undo_of == step.name and hearer.since <= each.time
+        if hearer.undo_of == step.name and hearer.holds(each.time)
     }
     hearing = [each for each in deliveries if failures.get(each.event_id) == each.subscription]
     return bool(hearing) and not any(each.open or each.stand is Stand.DISCARDED for each in hearing)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import uuid4
 
@@ -14,7 +14,7 @@ from hocket.console.facts import Manifest
 from services.tracer.fold.expectations import Expectation, Expected
 from services.tracer.fold.expectations import expectations as expectations_of
 from services.tracer.keep.facts import mark_unfolded
-from services.tracer.keep.tables import events, expectations, insert_into, manifests, marks
+from services.tracer.keep.tables import events, expectations, insert_into, manifests, marks, retired
 from services.tracer.read.facts import utc
 
 #: The row of `marks` whose value is another after each new manifest.
@@ -69,7 +69,14 @@ async def _expect(db: AsyncConnection, manifest: Manifest, since: float, at: dat
     keys = ["type", "version", "subscription", "undo_of"]
     if rows:
         await db.execute(adding.on_conflict_do_update(index_elements=keys, set_={"since": earlier}), rows)
-    types = sorted({name for each in manifest.subscriptions for name, _ in (*each.hears, *each.why)})
+    await mark_concerned(
+        db, {name for each in manifest.subscriptions for name, _ in (*each.hears, *each.why)}, since, at
+    )
+
+
+async def mark_concerned(db: AsyncConnection, names: Iterable[str], since: float, at: datetime) -> None:
+    """Mark the flows with an event of these types said since then, the newest `MARKED`, to be folded again."""
+    types = sorted(names)
     for start in range(0, len(types), NAMES):
         some = types[start : start + NAMES]
         concerned = select(events.c.flow).where(events.c.type.in_(some), events.c.time >= since)
@@ -78,12 +85,14 @@ async def _expect(db: AsyncConnection, manifest: Manifest, since: float, at: dat
 
 
 async def expected_of(db: AsyncConnection) -> Expected:
-    """Who is expected to hear what; remembered until a manifest is new."""
+    """Who is expected to hear what; remembered until a manifest is new or a service is retired."""
     mark = await mark_of(db, DECLARED)
     if mark and mark not in _remembered:
         found: dict[tuple[str, int], list[Expectation]] = {}
+        gone = {row.service: utc(row.last) for row in await db.execute(select(retired.c.service, retired.c.last))}
         for row in await db.execute(select(expectations).order_by(*expectations.primary_key.columns)):
-            expected = Expectation(row.subscription, utc(row.since), row.undo_of)
+            until = gone.get(row.subscription.partition(".")[0])
+            expected = Expectation(row.subscription, utc(row.since), row.undo_of, until)
             found.setdefault((row.type, row.version), []).append(expected)
         _remembered[mark] = {name: tuple(each) for name, each in found.items()}
         while len(_remembered) > REMEMBERED:

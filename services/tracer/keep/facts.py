@@ -135,12 +135,11 @@ async def _events(
 ) -> tuple[dict[str, list[Said]], bool]:
     """Events by flow, the earliest; and whether there are more than the bound."""
     columns = list(events.c) if payloads else _NO_DATA
-    rows = (await db.execute(select(*columns).where(which).order_by(events.c.time).limit(MAX_FACTS + 1))).mappings()
+    rows = (await db.execute(select(*columns).where(which).order_by(events.c.time).limit(MAX_FACTS + 1))).all()
     found: dict[str, list[Said]] = {}
-    many = 0
-    for many, row in enumerate(rows, 1):  # noqa: B007 -- counted for the bound
-        found.setdefault(row["flow"], []).append(Said(**{**row, "time": utc(row["time"])}))
-    return found, many > MAX_FACTS
+    for source, id, type, version, subject, time, flow, cause, *data in rows:
+        found.setdefault(flow, []).append(Said(source, id, type, version, subject, utc(time), flow, cause, *data))
+    return found, len(rows) > MAX_FACTS
 
 
 async def _receipts(db: AsyncConnection, which: ColumnElement[bool]) -> tuple[dict[str, list[Receipt]], bool]:

@@ -37,6 +37,12 @@ heartbeats = Table(
     Column("service", String, primary_key=True), Column("instance", String, primary_key=True),
     Column("time", Float, nullable=False), Column("fact", Text, nullable=False),
 )  # fmt: skip
+retired = Table(
+    "retired", tables,  # services that a person retired, until they are heard again
+    Column("service", String, primary_key=True), Column("time", Float, nullable=False),
+    Column("last", Float, nullable=False), Column("by", String, nullable=False), Column("reason", Text, nullable=False),
+    Index("retired_last", "last"),
+)  # fmt: skip
 aside = Table(
     "aside", tables,
     Column("stream", String, primary_key=True), Column("place", String, primary_key=True),

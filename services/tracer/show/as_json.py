@@ -8,7 +8,7 @@ from hocket.clock import rfc3339
 from hocket.console import Masks
 from services.tracer.ask.flows import Line
 from services.tracer.ask.own import Own
-from services.tracer.ask.services import Around, ServiceSeen
+from services.tracer.ask.services import Around, RetiredSeen, ServiceSeen
 from services.tracer.fold.flow import Flow
 from services.tracer.show.sentences import NOTHING, because, plain, where_is
 from services.tracer.show.views import payload_of
@@ -60,13 +60,15 @@ def flow_json(flow: Flow, masks: Masks, now: datetime, around: Around = NOTHING)
     }  # fmt: skip
 
 
-def own_json(own: Own, services: Iterable[ServiceSeen]) -> dict[str, Any]:
+def own_json(own: Own, services: Iterable[ServiceSeen], retired: Iterable[RetiredSeen] = ()) -> dict[str, Any]:
     """How the tracer itself stands, for programs and alarms: hours held and hours behind of each stream."""
     return {
         "behind_seconds": own.behind,
         "read_at": rfc3339(own.read_at) if own.read_at else None,
         "deaf": own.deaf,
         "silent": [each.name for each in services if each.silent],
+        "retired": [{"service": each.name, "gone_since": rfc3339(each.gone), "retired_at": rfc3339(each.time),
+                     "by": each.by, "reason": each.reason} for each in retired],
         "streams": {
             each.name: {"holds_hours": round(each.holds, 2), "behind_hours": round(each.behind / 3600, 4),
                         "alarm": each.alarm, "facts_7_days": each.facts}

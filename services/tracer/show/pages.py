@@ -23,7 +23,7 @@ from services.tracer.ask.flows import (
 )
 from services.tracer.ask.knowledge import Knowledge, knowledge
 from services.tracer.ask.own import Bounds, own_state
-from services.tracer.ask.services import Around, around_of, breakers_of, heartbeats_of, services_of
+from services.tracer.ask.services import Around, around, breakers_of, heartbeats_of, retired_of, services_of
 from services.tracer.show.lanes import draw
 from services.tracer.show.needs import needs_of
 from services.tracer.show.parameters import filter_asked, moment_asked, name_asked, next_page
@@ -60,11 +60,12 @@ class Pages:
             needs = needs_of(await needing(db, known), known, now)
             beats = await heartbeats_of(db)
             own = await own_state(db, now, self._bounds)
+            retired = await retired_of(db, known)
         services = services_of(beats, known, now)
         blind = unheard(own, services, now)
         return self._console.render(
             "overview.html", page="overview", now=now, counts=counts, needs=needs,
-            services=services, breakers=breakers_of(beats), own=own,
+            services=services, retired=retired, breakers=breakers_of(beats), own=own,
             blind=own.deaf or any(each.alarm for each in own.streams),
             sentence=overview(((each.state, each.many) for each in counts), dead, blind),
         )  # fmt: skip
@@ -92,7 +93,7 @@ class Pages:
         async with self._reading() as db:
             known = await knowledge(db)
             flow = await flow_of(db, name_asked(request), known, at)
-            around = await _around(db, known, at, self._console)
+            reasons = await _around(db, known, at, self._console)
         if flow is None:
             raise web.HTTPNotFound(text=f"Nothing is known of flow {name_asked(request)}.")
         now = at or self._console.now()
@@ -100,7 +101,7 @@ class Pages:
         rows = rows_of(flow)
         values: dict[str, Any] = {
             "flow": flow, "view": view, "at": at, "page": "flows", "moment": now,
-            "sentence": where_is("It", flow, now, around), "attempts": flow.attempts,
+            "sentence": where_is("It", flow, now, reasons), "attempts": flow.attempts,
             "failed": sum(each.failed for each in rows),
             "views": [(each, with_query(request.path, request.query, view=each)) for each in ("lanes", "table")],
         }  # fmt: skip
@@ -122,7 +123,7 @@ class Pages:
         drawing = draw(flow, now, known.owner)
         chosen = chosen_of(flow, drawing, request.query.get("sel", ""), known.masks)
         return self._console.render(
-            "lanes.html", drawing=drawing, chosen=chosen, owner=known.owner, because=partial(because, around=around),
+            "lanes.html", drawing=drawing, chosen=chosen, owner=known.owner, because=partial(because, around=reasons),
             payload=tree_of(chosen.payload) if chosen and chosen.payload is not None else None,
             pick=lambda key: with_query(request.path, request.query, sel=key), **values,
         )  # fmt: skip
@@ -134,7 +135,7 @@ class Pages:
         async with self._reading() as db:
             known = await knowledge(db)
             found = await flows_of_subject(db, name, known, at)
-            around = await _around(db, known, at, self._console)
+            reasons = await _around(db, known, at, self._console)
             waiting = telling(found).waiting if found else ()
             others = await others_waiting(db, waiting[0].subscription, found) if waiting else 0
         now = at or self._console.now()
@@ -144,12 +145,12 @@ class Pages:
         history = sorted((row for each in found for row in rows_of(each)), key=lambda row: row.time, reverse=True)
         return self._console.render(
             "subject.html", page="flows", subject=name, flow=flow, flows=found, at=at, moment=now,
-            sentence=where_is(name, flow, now, around), answer=plain(where_is(name, flow, now, around)),
+            sentence=where_is(name, flow, now, reasons), answer=plain(where_is(name, flow, now, reasons)),
             history=history[:MAX_HISTORY], waiting=waiting, others=others, owner=known.owner,
-            because=partial(because, around=around), coming=still_to_come(flow, known), line_of=line_of, took=took,
+            because=partial(because, around=reasons), coming=still_to_come(flow, known), line_of=line_of, took=took,
         )  # fmt: skip
 
 
 async def _around(db: AsyncConnection, known: Knowledge, at: datetime | None, console: Console) -> Around:
     """What heartbeats say of now; of a past moment nothing is known, only the newest are kept."""
-    return NOTHING if at else around_of(await heartbeats_of(db), known, console.now())
+    return NOTHING if at else await around(db, known, console.now())

@@ -115,6 +115,13 @@ def because(delivery: Delivery, now: datetime, around: Around = NOTHING) -> str:
     last_heard = around.silent.get(delivery.service)
     if last_heard is not None:
         parts.append(f"{delivery.service} has not been heard since {day_and_clock(last_heard, now)}")
+    gone = around.retired.get(delivery.service)
+    if gone is not None:
+        why = f": {shortened(gone.reason)}" if gone.reason else ""
+        parts.append(
+            f"{delivery.service} is gone since {day_and_clock(gone.gone, now)} and was retired by "
+            f"{shortened(gone.by) or 'somebody'}{why}"
+        )
     breaker = around.breakers.get(delivery.subscription)
     if breaker is not None:
         since = f" since {day_and_clock(breaker.since, now)}" if breaker.since else ""

@@ -15,6 +15,8 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 MAX_NAME = 1000
 #: Most bytes of the names that one fact is indexed by together: PostgreSQL indexes no longer ones.
 MAX_KEY_BYTES = 2_000
+#: Most bytes of one character in UTF-8.
+_CHAR_BYTES = 4
 #: Longest free text in a fact, in characters.
 MAX_TEXT = 20_000
 
@@ -47,13 +49,13 @@ class _Fact(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _no_nulls(cls, value: Any) -> Any:
-        if isinstance(value, dict):
+        if isinstance(value, dict) and None in value.values():
             return {name: each for name, each in value.items() if each is not None}
         return value
 
 
 def _findable(*names: str) -> None:
-    if sum(len(name.encode()) for name in names) > MAX_KEY_BYTES:
+    if sum(map(len, names)) * _CHAR_BYTES > MAX_KEY_BYTES and sum(len(name.encode()) for name in names) > MAX_KEY_BYTES:
         raise ValueError(f"its names have together more than {MAX_KEY_BYTES} bytes")
 
 
@@ -172,11 +174,29 @@ class Heartbeat(_Fact):
         return self
 
 
-Reported = Receipt | Manifest | Heartbeat
-_KINDS: Mapping[str, type[Receipt] | type[Manifest] | type[Heartbeat]] = {
+class Retired(_Fact):
+    """That a person retired a service at the desk: it is gone, and nobody waits for it any more."""
+
+    kind: Literal["retired"]
+    service: Name  # the desk, which says it
+    retires: Name
+    time: Moment
+    last: Moment  # the last heartbeat of the retired service that the desk knew
+    by: Name = ""
+    reason: Text = ""
+
+    @model_validator(mode="after")
+    def _is_findable(self) -> Self:
+        _findable(self.retires)
+        return self
+
+
+Reported = Receipt | Manifest | Heartbeat | Retired
+_KINDS: Mapping[str, type[Receipt] | type[Manifest] | type[Heartbeat] | type[Retired]] = {
     "receipt": Receipt,
     "manifest": Manifest,
     "heartbeat": Heartbeat,
+    "retired": Retired,
 }
 
 
@@ -185,7 +205,7 @@ def reported(value: object) -> Reported:
     kind = value.get("kind") if isinstance(value, dict) else None
     model = _KINDS.get(kind) if isinstance(kind, str) else None
     if model is None:
-        raise ValueError("kind: must be receipt, manifest or heartbeat")
+        raise ValueError("kind: must be receipt, manifest, heartbeat or retired")
     return model.model_validate(value)
 
 

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from datetime import datetime
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,6 +30,7 @@ from hocket.console.same_origin import foreign
 from hocket.console.state_marks import mark_of
 from hocket.errors import RETRY_AFTER_SECONDS, ConfigError, OutboxFull, StoreError
 from hocket.outcome import words_beside
+from hocket.setting_groups import LISTENS_ON
 
 _HERE = Path(__file__).parent
 _log = logging.getLogger("hocket.console")
@@ -100,13 +102,15 @@ def mount(
     search: str = "",
     tracer_url: str = "/",
     desk_url: str = "/",
+    anyone_can: str = "read them",
     clock: Clock | None = None,
 ) -> Console:
     """Make `app` a console and return what renders its pages.
 
     `name` is `tracer` or `desk`: which side of the switch is chosen. `templates` and `static` are the console's own
     folders; `static` is served below `/static/NAME/`. `search` is the path that takes a posted `q`
-    ("" for no search field).
+    ("" for no search field). `anyone_can` is what whoever reaches the port may do: pages say it where the service
+    listens beyond loopback.
     `ConfigError` where the address of the other console is not an http address.
     """
     for setting, url in (("tracer_url", tracer_url), ("desk_url", desk_url)):
@@ -128,6 +132,7 @@ def mount(
     environment.globals.update(
         mark_of=mark_of, path_to=path_to, MASKED=MASKED, console=name, pages=tuple(pages), search=search,
         tracer_url=tracer_url, desk_url=desk_url, poll=POLL_MS,
+        anyone_can="" if _loopback(LISTENS_ON.get()) else anyone_can,
         own_style=bool(static and (static / f"{name}.css").exists()),
         own_script=bool(static and (static / f"{name}.js").exists()),
     )  # fmt: skip
@@ -186,6 +191,14 @@ def _guard(console: Console) -> Middleware:
             return console.error(500, f"This page failed; the log of {console.name} has the error.")
 
     return guard
+
+
+def _loopback(host: str) -> bool:
+    """Whether only this machine reaches who listens on `host`."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False  # a name: who reaches it is not known
 
 
 def _sentence(request: web.Request, error: web.HTTPException) -> str:

@@ -53,6 +53,7 @@ MARKS: Mapping[tuple[str, str], Mark] = _marks(
     breaker open switch-open fail
     service alive disc-tick done
     service silent ring-dotted-bar fail
+    service retired ring-struck quiet
     letter pending disc-half run
     letter replaying disc-half run
     letter handled disc-tick done

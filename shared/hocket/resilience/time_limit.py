@@ -27,7 +27,7 @@ class TimeLimit:
 
     def run(self) -> "LimitedRun":
         """A block with this limit: `with limit.run(): …` raises `TimeoutError`, as `asyncio.timeout` does."""
-        return LimitedRun(self._runs, self._begin)
+        return LimitedRun(self._runs, self._begin, self._seconds)
 
     def _begin(self, run: "LimitedRun") -> None:
         self._runs[run] = due = self._loop.time() + self._seconds
@@ -62,13 +62,15 @@ class LimitedRun:
         "_left",
         "_paused",
         "_runs",
+        "_seconds",
         "_task",
         "_timer",
         "overdue",
     )
 
-    def __init__(self, runs: "dict[LimitedRun, float]", begin: "Callable[[LimitedRun], None]") -> None:
+    def __init__(self, runs: "dict[LimitedRun, float]", begin: "Callable[[LimitedRun], None]", seconds: float) -> None:
         self._runs = runs
+        self._seconds = seconds
         self._begin = begin
         self._expired = False  # its time is over
         self._ended = False
@@ -121,4 +123,4 @@ class LimitedRun:
         if not self._expired:
             self._runs.pop(self, None)
         elif self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
-            raise TimeoutError from error
+            raise TimeoutError(f"not ended within {self._seconds:g} s, the timeout of its subscription") from error

@@ -10,6 +10,7 @@ from aiohttp import web
 from hocket.console import Console, Page, mount
 from hocket.console.pages import POLICY
 from hocket.errors import ConfigError, StoreError
+from hocket.worker.http.server import HttpServer
 
 PAGE = """{% extends "console/base.html" %}{% block main %}<h1>{{ name|shown }}</h1>
 {{ ui.state("flow", "zombie", chip=true) }}{{ ui.state("letter", "pending") }}{{ ui.facts([("Id", name|id)]) }}
@@ -55,6 +56,30 @@ def build(folder: Path) -> web.Application:
     app.router.add_post("/act", act)
     app.router.add_post("/api/act", act)
     return app
+
+
+@pytest.mark.parametrize(("host", "open_to_others"), [("127.0.0.1", False), ("localhost", False), ("0.0.0.0", True)])
+async def test_pages_say_that_nobody_is_asked_who_they_are(tmp_path: Path, host: str, open_to_others: bool) -> None:
+    """Where others than this machine reach the port, every page says what anyone can do, and the way out."""
+
+    def mounted(app: web.Application) -> None:
+        console = mount(app, name="tracer", templates=tmp_path, anyone_can="read every flow")
+
+        async def page(request: web.Request) -> web.Response:
+            return console.render("page.html", name="x")
+
+        app.router.add_get("/", page)
+
+    (tmp_path / "page.html").write_text(PAGE, encoding="utf-8")
+    server = HttpServer("tracer", host, 0, [mounted], list, lambda: True, bytes)
+    await server.start()
+    try:
+        async with aiohttp.ClientSession() as http, http.get(f"http://127.0.0.1:{server.port}/") as answer:
+            text = await answer.text()
+    finally:
+        await server.stop()
+    line = "Anyone who reaches this port can read every flow: put your proxy in front; docs/security.md"
+    assert (line in text) is open_to_others
 
 
 @pytest.fixture

@@ -21,6 +21,13 @@ async def test_a_run_that_lasts_too_long_ends_with_a_timeout() -> None:
     assert current.cancelling() == 0
 
 
+async def test_the_error_names_the_limit() -> None:
+    """An operator tells the subscription's own timeout from one that a call of the handler raised without a word."""
+    said = r"not ended within 0\.02 s, the timeout of its subscription"
+    with pytest.raises(TimeoutError, match=said), TimeLimit(SHORT, Pauses()).run():
+        await asyncio.Event().wait()
+
+
 async def test_each_run_has_its_own_time() -> None:
     """Runs expire in order of start; a run that ends in time is not cancelled when others expire."""
     limit, ended = TimeLimit(SHORT, Pauses()), []

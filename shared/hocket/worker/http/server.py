@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from hocket.errors import RETRY_AFTER_SECONDS, ConfigError, OutboxFull, StoreError, TransportError, Undecodable
 from hocket.masking.mask import ALWAYS
 from hocket.resilience.own_frames import from_own
-from hocket.setting_groups import HTTP_BODY_BYTES, HTTP_CONNECTIONS
+from hocket.setting_groups import HTTP_BODY_BYTES, HTTP_CONNECTIONS, LISTENS_ON
 from hocket.worker.http.guard import hosts_of, refusal
 from hocket.worker.http.limits import IDLE_SECONDS, LimitedSite, RateOfLines, drop_late_body, most_connections
 
@@ -79,11 +79,14 @@ class HttpServer:
         app.router.add_get("/health/live", self._respond_live)
         app.router.add_get("/health/ready", self._respond_ready)
         app.router.add_get("/metrics", self._respond_metrics)
-        for mount in self._mounts:
-            try:
+        listens_on = LISTENS_ON.set(self._host)
+        try:
+            for mount in self._mounts:
                 mount(app)
-            except RuntimeError as wrong:
-                raise ConfigError(f"service {self._service}: an HTTP route cannot be mounted: {wrong}") from wrong
+        except RuntimeError as wrong:
+            raise ConfigError(f"service {self._service}: an HTTP route cannot be mounted: {wrong}") from wrong
+        finally:
+            LISTENS_ON.reset(listens_on)
         runner = web.AppRunner(
             app, access_log=None, handler_cancellation=False, shutdown_timeout=STOP_SECONDS,
             keepalive_timeout=IDLE_SECONDS, auto_decompress=False,

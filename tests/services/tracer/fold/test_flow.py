@@ -235,3 +235,15 @@ def test_a_refused_copy_takes_no_time_and_is_no_attempt() -> None:
     told.end("orders.confirm", "stock.reserved", "duplicate", 62, 62.1, 2, first="handled")
     after = folded(told)
     assert (after.ended, after.attempts) == (before.ended, before.attempts) == (told.at(3.2), 5)
+
+
+def test_receipts_that_differ_in_words_alone_are_told_apart_in_any_order() -> None:
+    """RULES 7.4: of two receipts with one identity and one time the same one is kept, whichever was read first."""
+    story = Story(9)
+    story.say("orders", "order.placed", 0)
+    story.end("payments.charge", "order.placed", "retry", 0.1, 0.2, error="TimeoutError: b")
+    first = story.told[0]
+    other = first.model_copy(update={"error": "TimeoutError: a"})
+    assert fold(story.flow, story.said, [first, other], expected()) == fold(
+        story.flow, story.said, [other, first], expected()
+    )

@@ -74,6 +74,30 @@ async def test_the_overview_says_what_needs_a_person(driver: webdriver.Chrome, s
         assert said in text
 
 
+async def test_a_retired_service_stands_apart(driver: webdriver.Chrome, shop: Tracing) -> None:
+    """RULES 7.6: a silent service leads to the desk; a retired one is listed as gone since, the headline calm."""
+    then = rfc3339(datetime.now(UTC) - timedelta(hours=2))
+    beat = {"kind": "heartbeat", "service": "legacy", "instance": "legacy-1", "boot": "b", "time": then}
+    await shop.report([beat])
+    person = Person(driver, shop.url)
+    await person.open("/")
+    await person.see("legacy has not been heard since")
+    link = await person.run("return document.querySelector('#services .under a').href")
+    assert link == "http://127.0.0.1:8081/services/legacy/retire"
+    fact = {"kind": "retired", "service": "deadletters", "retires": "legacy", "last": then, "by": "10.0.0.7"}
+    await shop.report([{**fact, "time": rfc3339(datetime.now(UTC)), "reason": "replaced by <b>billing</b>"}])
+    text = await person.see("gone since")
+    assert "legacy has not been heard since" not in text
+    assert "replaced by <b>billing</b>" in text
+    assert await person.complaints() == []
+    assert await person.sideways() <= 0
+    async with shop.http.get("/api/tracer") as answer:
+        own = await answer.json()
+    assert (own["silent"], [each["service"] for each in own["retired"]]) == ([], ["legacy"])
+    await shop.report([{**beat, "time": rfc3339(datetime.now(UTC))}])
+    await person.see(lambda text: "gone since" not in text)
+
+
 async def test_where_is_an_order_right_now(driver: webdriver.Chrome, shop: Tracing) -> None:
     """The subject page answers in its first line, and follows the order without being loaded again."""
     story = happy(4711, datetime.now(UTC) - timedelta(seconds=2))
