@@ -158,7 +158,7 @@ def routes(app: web.Application) -> None:
         search="/find",
         tracer_url=Settings().tracer_url,
     )
-    mount_finding(app, letters_named, "/letters?subject=")
+    mount_finding(app, letters_named, "/letters?subject=", deadletters.pseudonyms_of)
     app.router.add_get("/api/dead", get_letters)
     app.router.add_get("/api/dead/{id}", get_letter)
     app.router.add_get("/api/dead/{id}/replay", get_replay)

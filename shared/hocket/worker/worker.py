@@ -69,7 +69,7 @@ class Worker:
         version: str,
         config: Config,
     ) -> None:
-        self.service = service
+        self.service, self.pseudonyms = service, config.pseudonyms()
         self.runtime = runtime = Runtime(
             ServiceInstance(service.name, f"{service.name}-{boot[-6:]}", boot),
             clock,
@@ -110,8 +110,10 @@ class Worker:
     def _builder(self) -> OutboxBuilder:
         runtime, config = self.runtime, self.runtime.config
         older = self.service.declarations.older
-        most, pseudonyms = config.max_event_bytes, config.pseudonyms()
-        return OutboxBuilder(self.service.name, runtime.ids, runtime.clock, runtime.signals, most, pseudonyms, older)
+        most = config.max_event_bytes
+        return OutboxBuilder(
+            self.service.name, runtime.ids, runtime.clock, runtime.signals, most, self.pseudonyms, older
+        )
 
     def _runners(self, admission: Admission) -> dict[str, SubscriptionRunner]:
         pipeline = Pipeline(
