@@ -37,6 +37,8 @@ WINDOW_SECONDS = 5.0
 EPOCH_SECONDS = 10.0
 #: Seconds between two declarations because of what was found.
 DECLARE_SECONDS = 5.0
+#: Seconds after which a stream that counts no message held none before: the broker counts every 5 s.
+COUNT_SECONDS = 15.0
 #: Deliveries that left no inbox row and are remembered.
 MOST_ROWLESS = 10_000
 CHECK_BACKOFF = Backoff(first=0.5, longest=10.0)
@@ -60,6 +62,8 @@ class LogCheck:
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
     _consumer: Consumer | None = None
     _stored: Offset = field(default_factory=Offset)
+    _first: int | None = None  # the first message that came while no place was known, and seconds when it was awaited
+    _awaited: float = 0.0
     _next: int = 0  # everything before this offset was passed on to `_events`, or is none of ours
     _gap: int | None = None  # what was said from here on was read in parts, and no part since was found complete
     _epoch: int = 0  # of the consumer; another one may read a log that was made anew
@@ -72,19 +76,26 @@ class LogCheck:
     _rowless: dict[bytes, None] = field(default_factory=dict)
 
     async def prepare(self) -> None:
-        """At the first start, keep where the log ends, before the service is ready: from there on it is compared."""
+        """At the first start, keep where the log ends, before the service is ready: from there on it is compared.
+
+        Where the log shows no message it is read from now on, and its place is kept with the first that comes, or once
+        the broker would have counted what was there.
+        """
         for runner in self.runners.values():
             for type_, version in runner.subscription.bound:
                 self._heard.setdefault(routing_key(type_, version), []).append(runner)
         if self._heard:
             with suppress(StoreError, TransportError):  # `run` tries again, and says so
                 await self._find_place()
+                if not self._stored.token:
+                    await self._await_first()
 
     async def run(self) -> None:
         """Check until cancelled; after `prepare`."""
         if not self._heard:
             return
-        await self._repeated(self._begin)
+        if self._consumer is None:
+            await self._repeated(self._begin)
         while True:
             await self._until_due()
             await self._repeated(self._begin if self._broken else self._look)
@@ -123,17 +134,31 @@ class LogCheck:
         return f"{self.runtime.service}.log-check.{digest(*sorted(bindings)).hex()[:16]}"
 
     async def _find_place(self) -> None:
-        """The stored place; at the first start the end of the log."""
+        """The stored place; at the first start the end of the log, none while a log may hold what it does not show."""
         async with self.runtime.store.transaction() as tx:
             self._stored = await tx.offset(self._name)
-        if not self._stored.token:
-            first = Offset(await end_of(self.runtime.transport, LOG), self.runtime.instance.boot)
-            async with self.runtime.store.transaction() as tx:
-                moved = await tx.advance(self._name, self._stored, first)
-                self._stored = first if moved else await tx.offset(self._name)
+        if self._stored.token:
+            return
+        end = 0 if self._first is not None else await end_of(self.runtime.transport, LOG)
+        if self._first is not None:  # it may have come meanwhile
+            await self._keep(self._first)
+        elif end or self._counted:
+            await self._keep(end)
+
+    @property
+    def _counted(self) -> bool:
+        """Whether the broker has counted since whatever the log held before the first message was awaited."""
+        return self._awaited > 0 and self.runtime.clock.monotonic() >= self._awaited + COUNT_SECONDS
+
+    async def _await_first(self) -> None:
+        await self._read_from(NEXT)
+        self._awaited = self.runtime.clock.monotonic()
 
     async def _begin(self) -> None:
         await self._find_place()
+        if not self._stored.token:
+            await self._await_first()
+            return
         self._whole = await end_of(self.runtime.transport, LOG)
         if self._stored.next and not self._whole:  # read from its start, it would give what was said before the service
             raise TransportError("the log shows no message: whether it was made anew is known with the first one")
@@ -154,6 +179,9 @@ class LogCheck:
 
     def _deliver(self, delivery: Delivery) -> None:
         offset = delivery.offset or 0
+        if self._first is None and not self._stored.token:
+            self._first = offset
+            self._arrived.set()
         self._next = max(self._next, offset + 1)
         self._read += 1
         runners = self._heard.get(delivery.routing_key, ())
@@ -170,6 +198,8 @@ class LogCheck:
             now = self.runtime.clock.monotonic()
             self._settle()
             if self._broken:
+                return
+            if not self._stored.token and (self._first is not None or self._counted):
                 return
             if self._resume and now >= self._resume:
                 return
@@ -200,6 +230,8 @@ class LogCheck:
 
     async def _look(self) -> None:
         """Look for the events that have waited long enough; pause the reading, or go on."""
+        if not self._stored.token:
+            await self._find_place()
         await self._pace()
         now = self.runtime.clock.monotonic()
         due = [each for each in self._events.first(BATCH) if each.since + GRACE_SECONDS <= now]
@@ -313,8 +345,10 @@ class LogCheck:
     async def _remember(self) -> None:
         """Store how far everything was compared. Another replica may have stored it too; then that is taken over."""
         done = min((each.offset for each in self._events), default=self._next)
-        if done <= self._stored.next:
-            return
+        if done > self._stored.next:
+            await self._keep(done)
+
+    async def _keep(self, place: int) -> None:
         async with self.runtime.store.transaction() as tx:
-            to = Offset(done, self.runtime.instance.boot)
+            to = Offset(place, self.runtime.instance.boot)
             self._stored = to if await tx.advance(self._name, self._stored, to) else await tx.offset(self._name)

@@ -5,18 +5,23 @@ from datetime import timedelta
 import pytest
 
 from hocket.broker.port import Depth, Transport
-from hocket.broker.topology import LOG
+from hocket.broker.topology import HEARD, LOG
 from hocket.streams.end import end_of
 from hocket.worker import Worker
 from tests.hocket.sample_services import Processes, Rung, World, bells, ropes
 
 
-async def _after_history(tower: Processes, world: World) -> Worker:
-    """A service that starts for the first time after three events that it hears were said."""
+async def _history(tower: Processes) -> None:
+    """Three events that `bells` hears are said before it first starts."""
     await tower.start(ropes.using(World()))
     for number in range(3):
         await tower.hear(Rung(name="a"), f"k{number}")
     await tower.quiet()
+
+
+async def _after_history(tower: Processes, world: World) -> Worker:
+    """A service that starts for the first time after three events that it hears were said."""
+    await _history(tower)
     worker = await tower.start(bells.using(world))
     await tower.advance(timedelta(minutes=1))
     return worker
@@ -68,3 +73,38 @@ async def test_history_is_not_taken_while_the_log_does_not_answer(
     assert not ends
     assert world.attempts == [1]
     assert told == ["the log could not be compared with the inbox"]
+
+
+@pytest.mark.parametrize("later", ["a message", "nothing but its count"])
+async def test_history_that_shows_late_is_not_taken_at_a_first_start(
+    tower: Processes, monkeypatch: pytest.MonkeyPatch, later: str
+) -> None:
+    """RULES 4.8: a log that shows no message at a first start may hold some: it begins with what is said from then on."""
+    shown = [0, 0] if later == "a message" else [0]
+
+    async def late(transport: Transport, stream: str) -> int:
+        return shown.pop() if shown else await end_of(transport, stream)
+
+    await _history(tower)
+    monkeypatch.setattr("hocket.streams.log_check.end_of", late)
+    world = World()
+    worker = await tower.start(bells.using(world))
+    await tower.advance(timedelta(minutes=1 if later == "nothing but its count" else 0))
+    if later == "a message":
+        await tower.hear(Rung(name="a"), "new")
+        await tower.advance(timedelta(minutes=1))
+    assert worker.log_check.compared == (4 if later == "a message" else 3)
+    assert world.attempts == ([1] if later == "a message" else [])
+
+
+async def test_an_empty_log_is_compared_from_its_start(tower: Processes) -> None:
+    """RULES 4.8: also what is said while the service is down, after a first start on a log that stayed empty."""
+    world = World()
+    await tower.start(bells.using(world))
+    await tower.advance(timedelta(minutes=1))
+    await tower.stop("bells")
+    tower.broker.unbind(next(each for each in bells.declarations.topology().bindings if each.source == HEARD))
+    await tower.hear(Rung(name="a"), "new")
+    await tower.start(bells.using(world))
+    await tower.advance(timedelta(minutes=1))
+    assert world.attempts == [1]
