@@ -12,13 +12,12 @@ from pydantic_settings import BaseSettings, SettingsError
 
 from hocket.config import PREFIX
 from hocket.errors import ConfigError, DeclarationError
+from hocket.event_data.invalid_fields import invalid_fields
 
 S = TypeVar("S", bound=BaseModel)
 
 #: Invalid variables that one sentence names.
 MAX_NAMED = 20
-#: Kinds of error whose text comes from the team's own validator: it may quote the value.
-_OWN_TEXT = frozenset({"value_error", "assertion_error"})
 
 
 def check_settings(where: str, settings: object) -> None:
@@ -66,15 +65,15 @@ def refusal(error: ValidationError | SettingsError, model: type[BaseModel] | Non
 
 
 def _sentences(error: ValidationError, model: type[BaseModel] | None) -> Iterator[str]:
-    found = error.errors(include_url=False, include_context=False, include_input=False)
+    found = invalid_fields(error)
     for each in found[:MAX_NAMED]:
-        name = _named(model, each["loc"]) or "the settings together"
-        if each["type"] == "missing":
+        name = _named(model, each.place) or "the settings together"
+        if each.kind == "missing":
             yield f"{name} is missing: set it"
-        elif each["type"] in _OWN_TEXT:
+        elif each.own_text:
             yield f"{name} is not valid"
         else:
-            yield f"{name} is not valid: {each['msg'][:1].lower()}{each['msg'][1:]}"
+            yield f"{name} is not valid: {each.text[:1].lower()}{each.text[1:]}"
     if len(found) > MAX_NAMED:
         yield f"and {len(found) - MAX_NAMED} more"
 

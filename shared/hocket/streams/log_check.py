@@ -17,8 +17,8 @@ from hocket.outcome import Bury, Done
 from hocket.resilience.retrying import until_done
 from hocket.retry import Backoff
 from hocket.runtime import Runtime
-from hocket.store.records import Offset
 from hocket.streams.end import end_of
+from hocket.streams.log_place import LogPlace
 from hocket.streams.waiting_events import WaitingEvent, WaitingEvents
 
 #: Seconds that an event has to get through its queue into the inbox before it is looked for.
@@ -37,8 +37,6 @@ WINDOW_SECONDS = 5.0
 EPOCH_SECONDS = 10.0
 #: Seconds between two declarations because of what was found.
 DECLARE_SECONDS = 5.0
-#: Seconds after which a stream that counts no message held none before: the broker counts every 5 s.
-COUNT_SECONDS = 15.0
 #: Deliveries that left no inbox row and are remembered.
 MOST_ROWLESS = 10_000
 CHECK_BACKOFF = Backoff(first=0.5, longest=10.0)
@@ -48,8 +46,9 @@ CHECK_BACKOFF = Backoff(first=0.5, longest=10.0)
 class LogCheck:
     """Checks the log for one service.
 
-    Where more than `HOCKET_LOG_CHECK_EVENTS` are said a second it compares a part; once it has found an event missing,
-    it reads everything since the last part that was complete. `reason` says that events are being taken, for readiness.
+    Of a log that is faster than `HOCKET_LOG_CHECK_EVENTS_PER_SECOND` it compares a part; once it has found an event
+    missing, it reads everything since the last part that was complete. `reason` says that events are being taken, for
+    readiness.
     """
 
     runtime: Runtime
@@ -61,9 +60,7 @@ class LogCheck:
     _acks: list[Handle] = field(default_factory=list)
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
     _consumer: Consumer | None = None
-    _stored: Offset = field(default_factory=Offset)
-    _first: int | None = None  # the first message that came while no place was known, and seconds when it was awaited
-    _awaited: float = 0.0
+    _place: LogPlace = field(init=False)
     _next: int = 0  # everything before this offset was passed on to `_events`, or is none of ours
     _gap: int | None = None  # what was said from here on was read in parts, and no part since was found complete
     _epoch: int = 0  # of the consumer; another one may read a log that was made anew
@@ -75,19 +72,19 @@ class LogCheck:
     _said: str = ""  # the last trouble
     _rowless: dict[bytes, None] = field(default_factory=dict)
 
-    async def prepare(self) -> None:
-        """At the first start, keep where the log ends, before the service is ready: from there on it is compared.
+    def __post_init__(self) -> None:
+        self._place = LogPlace(self.runtime)
 
-        Where the log shows no message it is read from now on, and its place is kept with the first that comes, or once
-        the broker would have counted what was there.
-        """
+    async def prepare(self) -> None:
+        """At the first start, keep where the log ends, before the service is ready: from there on it is compared."""
         for runner in self.runners.values():
             for type_, version in runner.subscription.bound:
                 self._heard.setdefault(routing_key(type_, version), []).append(runner)
         if self._heard:
             with suppress(StoreError, TransportError):  # `run` tries again, and says so
-                await self._find_place()
-                if not self._stored.token:
+                self._place.reader = self._name
+                await self._place.find()
+                if not self._place.known:
                     await self._await_first()
 
     async def run(self) -> None:
@@ -113,7 +110,7 @@ class LogCheck:
     @property
     def compared(self) -> int:
         """The offset of the log up to which everything was compared, as it is stored."""
-        return self._stored.next
+        return self._place.stored.next
 
     @property
     def _broken(self) -> bool:
@@ -133,36 +130,20 @@ class LogCheck:
         bindings = [f"{key} {runner.subscription.queue}" for key, several in self._heard.items() for runner in several]
         return f"{self.runtime.service}.log-check.{digest(*sorted(bindings)).hex()[:16]}"
 
-    async def _find_place(self) -> None:
-        """The stored place; at the first start the end of the log, none while a log may hold what it does not show."""
-        async with self.runtime.store.transaction() as tx:
-            self._stored = await tx.offset(self._name)
-        if self._stored.token:
-            return
-        end = 0 if self._first is not None else await end_of(self.runtime.transport, LOG)
-        if self._first is not None:  # it may have come meanwhile
-            await self._keep(self._first)
-        elif end or self._counted:
-            await self._keep(end)
-
-    @property
-    def _counted(self) -> bool:
-        """Whether the broker has counted since whatever the log held before the first message was awaited."""
-        return self._awaited > 0 and self.runtime.clock.monotonic() >= self._awaited + COUNT_SECONDS
-
     async def _await_first(self) -> None:
         await self._read_from(NEXT)
-        self._awaited = self.runtime.clock.monotonic()
+        self._place.await_first()
 
     async def _begin(self) -> None:
-        await self._find_place()
-        if not self._stored.token:
+        await self._place.find()
+        if not self._place.known:
             await self._await_first()
             return
         self._whole = await end_of(self.runtime.transport, LOG)
-        if self._stored.next and not self._whole:  # read from its start, it would give what was said before the service
+        stored = self._place.stored.next
+        if stored and not self._whole:  # read from its start, it would give what was said before the service
             raise TransportError("the log shows no message: whether it was made anew is known with the first one")
-        self._next = self._stored.next if self._stored.next <= self._whole else 0  # a log made anew is shorter
+        self._next = stored if stored <= self._whole else 0  # a log made anew is shorter
         self._events.clear()
         self._gap, self._resume = None, 0.0
         await self._read_from(self._next)
@@ -179,16 +160,14 @@ class LogCheck:
 
     def _deliver(self, delivery: Delivery) -> None:
         offset = delivery.offset or 0
-        if self._first is None and not self._stored.token:
-            self._first = offset
-            self._arrived.set()
+        self._place.came(offset)
         self._next = max(self._next, offset + 1)
         self._read += 1
         runners = self._heard.get(delivery.routing_key, ())
         for runner in runners:
             self._events.add(WaitingEvent(delivery, runner, offset, self.runtime.clock.monotonic()))
         self._acks.append(delivery.handle)
-        if runners or len(self._acks) >= PREFETCH // 2:
+        if runners or not self._place.known or len(self._acks) >= PREFETCH // 2:
             self._arrived.set()
 
     async def _until_due(self) -> None:
@@ -197,9 +176,7 @@ class LogCheck:
             self._arrived.clear()
             now = self.runtime.clock.monotonic()
             self._settle()
-            if self._broken:
-                return
-            if not self._stored.token and (self._first is not None or self._counted):
+            if self._broken or self._place.due:
                 return
             if self._resume and now >= self._resume:
                 return
@@ -225,13 +202,13 @@ class LogCheck:
     def _too_fast(self, now: float) -> bool:
         if now - self._window > WINDOW_SECONDS:
             self._read, self._window = 0, now
-        most = self.runtime.config.log_check_events * WINDOW_SECONDS
+        most = self.runtime.config.log_check_events_per_second * WINDOW_SECONDS
         return self._next > self._whole and self._read > most
 
     async def _look(self) -> None:
         """Look for the events that have waited long enough; pause the reading, or go on."""
-        if not self._stored.token:
-            await self._find_place()
+        if self._place.due:
+            await self._place.find()
         await self._pace()
         now = self.runtime.clock.monotonic()
         due = [each for each in self._events.first(BATCH) if each.since + GRACE_SECONDS <= now]
@@ -345,10 +322,5 @@ class LogCheck:
     async def _remember(self) -> None:
         """Store how far everything was compared. Another replica may have stored it too; then that is taken over."""
         done = min((each.offset for each in self._events), default=self._next)
-        if done > self._stored.next:
-            await self._keep(done)
-
-    async def _keep(self, place: int) -> None:
-        async with self.runtime.store.transaction() as tx:
-            to = Offset(place, self.runtime.instance.boot)
-            self._stored = to if await tx.advance(self._name, self._stored, to) else await tx.offset(self._name)
+        if done > self._place.stored.next:
+            await self._place.keep(done)

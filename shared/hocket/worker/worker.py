@@ -175,7 +175,7 @@ class Worker:
             await until_linked(self.runtime, runner.start)
         for reader in self.readers:
             self.runtime.tasks.spawn(f"read {reader.source}", reader.run(), may_end=True)
-        if self.runtime.config.log_check_events:
+        if self.runtime.config.log_check_events_per_second:
             await self.log_check.prepare()
             self.runtime.tasks.spawn("log check", self.log_check.run(), may_end=True)
         self._started = True

@@ -1,13 +1,20 @@
 """The check of the log: what was said before a service first started is not taken from it."""
 
+import asyncio
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from hocket.broker.port import Depth, Transport
+from deploy.broker.node import RabbitNode
+from hocket import Service, Tx
+from hocket.broker.port import LAST, Consumer, Deliver, Delivery, Depth, Transport
+from hocket.broker.rabbitmq import RabbitTransport
 from hocket.broker.topology import HEARD, LOG
 from hocket.streams.end import end_of
 from hocket.worker import Worker
+from tests.flows.two_services import choir
 from tests.hocket.sample_services import Processes, Rung, World, bells, ropes
 
 
@@ -79,7 +86,7 @@ async def test_history_is_not_taken_while_the_log_does_not_answer(
 async def test_history_that_shows_late_is_not_taken_at_a_first_start(
     tower: Processes, monkeypatch: pytest.MonkeyPatch, later: str
 ) -> None:
-    """RULES 4.8: a log that shows no message at a first start may hold some: it begins with what is said from then on."""
+    """RULES 4.8: a log that shows no message at a first start may hold some: it begins with what is said then."""
     shown = [0, 0] if later == "a message" else [0]
 
     async def late(transport: Transport, stream: str) -> int:
@@ -108,3 +115,40 @@ async def test_an_empty_log_is_compared_from_its_start(tower: Processes) -> None
     await tower.start(bells.using(world))
     await tower.advance(timedelta(minutes=1))
     assert world.attempts == [1]
+
+
+class SlowReader(RabbitTransport):
+    """The last chunk of a stream comes late: from a cold disk, or over a network that is busy."""
+
+    async def consume(self, queue: str, *, deliver: Deliver, offset: int | None = None, **bounds: Any) -> Consumer:
+        """The real consumer."""
+        later = asyncio.get_running_loop().call_later
+
+        def slowly(each: Delivery) -> None:
+            later(2.0, deliver, each)
+
+        return await super().consume(queue, deliver=slowly if offset == LAST else deliver, offset=offset, **bounds)
+
+
+async def test_history_on_a_broker_that_has_not_counted_it_is_not_taken(
+    rabbitmq: RabbitNode, broker_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RULES 4.8: for some seconds RabbitMQ counts no message of a stream that has some."""
+    async with choir(rabbitmq, broker_url, tmp_path) as band:
+        heard: list[int] = []
+        tenor: Service[None] = Service(f"tenor{band.number}", owner="team-choir")
+        event = band.event
+
+        @tenor.handler
+        async def note(sung: event, tx: Tx) -> None:  # type: ignore[valid-type]  # a type that is made here
+            heard.append(sung.number)  # type: ignore[attr-defined]
+
+        await band.sing(0, 3)
+        await band.once(3)
+        monkeypatch.setattr("tests.flows.two_services.RabbitTransport", SlowReader)
+        worker = await band.start(tenor)
+        await band.ready()
+        await band.sing(3, 1)
+        await band.until(lambda: heard, lambda: "heard")
+        await band.until(lambda: worker.log_check.compared >= 4)
+        assert heard == [3]
