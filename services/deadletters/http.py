@@ -147,7 +147,7 @@ def routes(app: web.Application) -> None:
         tracer_url=Settings().tracer_url,
         anyone_can="read the letters, replay and discard them, and retire services",
     )
-    mount_finding(app, letters_named, "/letters?subject=")
+    mount_finding(app, letters_named, "/letters?subject=", deadletters.pseudonyms_of)
     app.router.add_get("/api/dead", get_letters)
     app.router.add_get("/api/dead/{id}", get_letter)
     app.router.add_get("/api/dead/{id}/replay", get_replay)

@@ -65,7 +65,7 @@ def routes(app: web.Application) -> None:
     for path in ("/subjects/{name:.+}", "/subjects"):
         app.router.add_get(path, pages.subject)
     app.router.add_get("/flow", pages.flow)
-    mount_finding(app, found, "/flows?q=")
+    mount_finding(app, found, "/flows?q=", tracer.pseudonyms_of)
     app.router.add_get("/api/flows", flows)
     app.router.add_get("/api/flows/{name}", flow)
     for path in ("/api/subjects/{name:.+}", "/api/subjects"):

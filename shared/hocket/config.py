@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 from annotated_types import Ge, Gt, Le
 from pydantic import (
+    BaseModel,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -30,8 +31,10 @@ from hocket.setting_groups import (
 )
 
 PREFIX = "HOCKET_"
-#: What stands instead of a password.
+#: What stands in place of a password, or of any other value that is not shown.
 HIDDEN = "*****"
+#: Words in the name of an address's parameter whose value is a secret.
+SECRET_PARAMETERS = ("pass", "secret", "token", "key")
 
 #: How the addresses of each setting may begin.
 SCHEMES: Mapping[str, tuple[str, ...]] = {
@@ -43,7 +46,7 @@ SCHEMES: Mapping[str, tuple[str, ...]] = {
 
 _NUMBERS: dict[Any, str] = {int: "a whole number", float: "a number"}
 _URL = re.compile(r",(?=\w[\w+.-]*://)")
-_SECRET = re.compile(r"([?&][^=&]*(?:pass|secret|token)[^=&]*=)[^&]*", re.IGNORECASE)
+_SECRET = re.compile(rf"([?&][^=&]*(?:{'|'.join(SECRET_PARAMETERS)})[^=&]*=)[^&]*", re.IGNORECASE)
 
 
 class Config(
@@ -164,6 +167,12 @@ class _Secrets(SecretSettings, BaseSettings):
 def has_pseudonym_key() -> bool:
     """Whether the environment has a key of pseudonyms, valid or not."""
     return bool(_Secrets().pseudonym_key.strip())
+
+
+#: The groups of settings, in the order in which they are shown.
+GROUPS: tuple[type[BaseModel], ...] = tuple(
+    each for each in Config.__bases__ if issubclass(each, BaseModel) and not issubclass(each, BaseSettings)
+)
 
 
 def masked(name: str, value: str) -> str:

@@ -65,6 +65,10 @@ class Observer(Service[D]):
         """The id of this start of this process, as it stands in the heartbeats that it sends."""
         return current(self.name).boot
 
+    def pseudonyms_of(self, value: str) -> list[str]:
+        """Under what a clear value stands in subjects, the newest key's first; nothing without a key (RULES 18.2)."""
+        return current(self.name).pseudonyms.every(value)
+
     async def take_turn(self, db: AsyncConnection) -> None:
         """Wait until no other transaction of this service holds the turn, and hold it until this one ends.
 

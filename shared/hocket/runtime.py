@@ -19,6 +19,7 @@ from hocket.config import Config
 from hocket.envelope.ids import Ids
 from hocket.errors import HocketError
 from hocket.masking.mask import mask_in_hand
+from hocket.pseudonym import Pseudonyms
 from hocket.resilience.pauses import Pauses
 from hocket.resilience.supervisor import Supervisor
 from hocket.store.port import Store
@@ -31,6 +32,11 @@ class RunningService(Protocol):
     @property
     def boot(self) -> str:
         """The id of this start; see `ServiceInstance`."""
+        ...
+
+    @property
+    def pseudonyms(self) -> Pseudonyms:
+        """What makes the pseudonyms in its subjects, of the key that was read at the start."""
         ...
 
     def outside(

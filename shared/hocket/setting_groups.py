@@ -225,7 +225,7 @@ class WatchSettings(_Group):
     topology_seconds: float = _setting(
         60, "s", "how often the topology is declared again, so that what was deleted by hand comes back", 1, 86_400
     )
-    log_check_events: int = _setting(
+    log_check_events_per_second: int = _setting(
         200, "events/s",
         "how much of the log a service compares with its inbox, to notice a binding that was removed; of more it "
         "compares a part; 0: nothing", 0, 100_000,
@@ -259,16 +259,3 @@ class RetentionSettings(_Group):
         above=0,
         high=MOST_DAYS,
     )
-
-
-#: In the order in which they are shown.
-GROUPS: tuple[type[BaseModel], ...] = (
-    AddressSettings,
-    LimitSettings,
-    StopSettings,
-    PostgresSettings,
-    OutboxSettings,
-    WatchSettings,
-    SecretSettings,
-    RetentionSettings,
-)

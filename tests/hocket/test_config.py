@@ -7,9 +7,9 @@ from annotated_types import Ge, Gt, Le
 from pydantic import ValidationError
 
 from hocket.assembly.unknown_variables import unknown
-from hocket.config import HIDDEN, Config, masked
+from hocket.config import GROUPS, HIDDEN, Config, masked
 from hocket.errors import ConfigError
-from hocket.setting_groups import GROUPS, MAX_EVENT_BYTES
+from hocket.setting_groups import MAX_EVENT_BYTES
 
 
 @pytest.fixture(autouse=True)

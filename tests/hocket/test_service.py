@@ -15,6 +15,7 @@ from hocket.declarations.names import MAX_QUEUE_BYTES
 from hocket.declarations.subscription import HANDLER_TIMEOUT
 from hocket.errors import DeclarationError, HocketError
 from hocket.event import Death, Event, Heard
+from hocket.pseudonym import Pseudonyms
 from hocket.retry import Retry
 from hocket.runtime import here
 from hocket.service import Service
@@ -311,7 +312,7 @@ async def test_using_returns_the_service_with_other_uses() -> None:
 class Stand:
     """A service that runs, as far as `tx()` asks."""
 
-    boot = "boot"
+    boot, pseudonyms = "boot", Pseudonyms()
 
     def __init__(self) -> None:
         self.asked: list[tuple[str | None, str | None]] = []

@@ -1,8 +1,7 @@
 """docs/settings.md, written from the code: every setting of the kit, group by group."""
 
 from hocket.cli.settings_list import listed
-from hocket.config import Config
-from hocket.setting_groups import GROUPS
+from hocket.config import GROUPS, Config
 from tests.house.module import ROOT
 
 PAGE = ROOT / "docs/settings.md"

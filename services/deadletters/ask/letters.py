@@ -9,9 +9,10 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.console import Masks
+from hocket.console.named_values import value_of
 from services.deadletters.fold.state import State
-from services.deadletters.keep.counting import LETTERS, mark_of
-from services.deadletters.keep.tables import aside, counts, desks, letters, services
+from services.deadletters.keep.counting import LETTERS
+from services.deadletters.keep.tables import aside, counts, desks, letters, marks, services
 
 #: Letters of one answer where none is asked for, and at most.
 DEFAULT_LIMIT = 100
@@ -66,7 +67,7 @@ class Groups:
 
     async def read(self, db: AsyncConnection) -> list[Any]:
         """The groups: those with open letters first, then the newest."""
-        mark, now = await mark_of(db, LETTERS), time.monotonic()
+        mark, now = await value_of(db, marks, LETTERS), time.monotonic()
         if mark != self._mark and now >= self._until:
             self._found, self._mark = await groups_of(db), mark
             self._until = now + REST * (time.monotonic() - now)

@@ -3,9 +3,9 @@
 from collections import Counter
 from uuid import uuid4
 
-import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hocket.console.named_values import set_value
 from services.deadletters.keep.tables import counts, marks
 
 #: The row of `marks` whose value is another after each change of a letter.
@@ -19,15 +19,4 @@ async def count(db: AsyncConnection, change: Counter[str]) -> None:
             added = counts.update().where(counts.c.state == state).values(many=counts.c.many + many)
             if not (await db.execute(added)).rowcount:
                 await db.execute(counts.insert().values(state=state, many=many))
-    await set_mark(db, LETTERS, uuid4().hex)
-
-
-async def mark_of(db: AsyncConnection, name: str) -> str:
-    """The value of one row of `marks`; "" where there is none."""
-    return await db.scalar(sa.select(marks.c.value).where(marks.c.name == name)) or ""
-
-
-async def set_mark(db: AsyncConnection, name: str, value: str) -> None:
-    """Set one row of `marks`."""
-    if not (await db.execute(marks.update().where(marks.c.name == name).values(value=value))).rowcount:
-        await db.execute(marks.insert().values(name=name, value=value))
+    await set_value(db, marks, LETTERS, uuid4().hex)

@@ -7,9 +7,10 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.clock import rfc3339
+from hocket.console.named_values import set_value, value_of
 from services.deadletters.fold.state import OPEN
-from services.deadletters.keep.counting import count, mark_of, set_mark
-from services.deadletters.keep.tables import acts, arrivals, desks, letters, receipts
+from services.deadletters.keep.counting import count
+from services.deadletters.keep.tables import acts, arrivals, desks, letters, marks, receipts
 
 #: Letters, and receipts without a letter, that one step forgets; seconds between two looks once nothing is left.
 STEP, LOOK_SECONDS = 200, 60.0
@@ -20,7 +21,7 @@ FORGOTTEN = "forgotten"
 async def forget(db: AsyncConnection, keep: timedelta, at: datetime) -> int:
     """One step of forgetting, where it is time for one; returns how many letters are gone."""
     now = at.timestamp()
-    if now - float(await mark_of(db, FORGOTTEN) or 0) < LOOK_SECONDS:
+    if now - float(await value_of(db, marks, FORGOTTEN) or 0) < LOOK_SECONDS:
         return 0
     over = rfc3339(at - keep)
     old = sa.select(letters.c.id, letters.c.state, letters.c.event_id).where(
@@ -40,5 +41,5 @@ async def forget(db: AsyncConnection, keep: timedelta, at: datetime) -> int:
         await db.execute(receipts.delete().where(key.in_(found)))
     if len(rows) < STEP and len(found) < STEP:
         await db.execute(desks.delete().where(desks.c.last_at < now - keep.total_seconds()))
-        await set_mark(db, FORGOTTEN, repr(now))
+        await set_value(db, marks, FORGOTTEN, repr(now))
     return len(rows)

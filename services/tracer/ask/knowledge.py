@@ -10,8 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.console import Masks
 from hocket.console.facts import Declared, Manifest
+from hocket.console.named_values import value_of
 from services.tracer.fold.expectations import Expected
-from services.tracer.keep.declared import DECLARED, REMEMBERED, all_manifests, expected_of, mark_of
+from services.tracer.keep.declared import DECLARED, REMEMBERED, all_manifests, expected_of
+from services.tracer.keep.tables import marks
 
 _remembered: "OrderedDict[str, Knowledge]" = OrderedDict()
 
@@ -44,7 +46,7 @@ class Knowledge:
 
 async def knowledge(db: AsyncConnection) -> Knowledge:
     """Everything that services declared so far; remembered until a manifest is new."""
-    mark = await mark_of(db, DECLARED)
+    mark = await value_of(db, marks, DECLARED)
     if not mark:
         return Knowledge((), {})
     if mark not in _remembered:

@@ -11,10 +11,11 @@ from sqlalchemy import case, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.console.facts import Manifest
+from hocket.console.named_values import insert_into, set_value, value_of
 from services.tracer.fold.expectations import Expectation, Expected
 from services.tracer.fold.expectations import expectations as expectations_of
 from services.tracer.keep.facts import mark_unfolded
-from services.tracer.keep.tables import events, expectations, insert_into, manifests, marks, retired
+from services.tracer.keep.tables import events, expectations, manifests, marks, retired
 from services.tracer.read.facts import utc
 
 #: The row of `marks` whose value is another after each new manifest.
@@ -54,7 +55,7 @@ async def keep_manifests(db: AsyncConnection, seen: Sequence[Manifest], at: date
         if digest not in known or when < known[digest]:
             await _expect(db, each, when, at)
         if next(iter(known), "") != digest or when < known[digest]:
-            await set_mark(db, DECLARED, uuid4().hex)
+            await set_value(db, marks, DECLARED, uuid4().hex)
 
 
 async def _expect(db: AsyncConnection, manifest: Manifest, since: float, at: datetime) -> None:
@@ -86,7 +87,7 @@ async def mark_concerned(db: AsyncConnection, names: Iterable[str], since: float
 
 async def expected_of(db: AsyncConnection) -> Expected:
     """Who is expected to hear what; remembered until a manifest is new or a service is retired."""
-    mark = await mark_of(db, DECLARED)
+    mark = await value_of(db, marks, DECLARED)
     if mark and mark not in _remembered:
         found: dict[tuple[str, int], list[Expectation]] = {}
         gone = {row.service: utc(row.last) for row in await db.execute(select(retired.c.service, retired.c.last))}
@@ -98,17 +99,6 @@ async def expected_of(db: AsyncConnection) -> Expected:
         while len(_remembered) > REMEMBERED:
             _remembered.popitem(last=False)
     return _remembered[mark] if mark else {}
-
-
-async def mark_of(db: AsyncConnection, name: str) -> str:
-    """The value of one row of `marks`; "" where there is none."""
-    return await db.scalar(select(marks.c.value).where(marks.c.name == name)) or ""
-
-
-async def set_mark(db: AsyncConnection, name: str, value: str) -> None:
-    """Set one row of `marks`."""
-    adding = insert_into(db, marks).values(name=name, value=value)
-    await db.execute(adding.on_conflict_do_update(index_elements=["name"], set_={"value": value}))
 
 
 async def all_manifests(db: AsyncConnection) -> list[tuple[Manifest, datetime]]:

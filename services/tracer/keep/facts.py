@@ -8,7 +8,8 @@ from sqlalchemy import ColumnElement, Table, case, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.console.facts import Aside, Heartbeat, Receipt
-from services.tracer.keep.tables import aside, events, heartbeats, insert_into, receipts, unfolded
+from hocket.console.named_values import insert_into
+from services.tracer.keep.tables import aside, events, heartbeats, receipts, unfolded
 from services.tracer.read.facts import Said, utc
 
 #: Events, and receipts, of one flow that are read; a flow with more says that some are left out.

@@ -7,10 +7,10 @@ from typing import NamedTuple
 from sqlalchemy import and_, delete, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.tracer.keep.declared import mark_of, set_mark
+from hocket.console.named_values import set_value, value_of
 from services.tracer.keep.readings import HOURS
 from services.tracer.keep.summaries import ENDED, count, counted
-from services.tracer.keep.tables import counts, events, flows, heartbeats, hours, receipts, unfolded
+from services.tracer.keep.tables import counts, events, flows, heartbeats, hours, marks, receipts, unfolded
 
 #: Flows, and receipts without a flow, that one step forgets; seconds between two looks once nothing is left to forget.
 STEP, LOOK_SECONDS = 200, 60.0
@@ -28,7 +28,7 @@ class Keep(NamedTuple):
 async def forget(db: AsyncConnection, keep: Keep, at: datetime) -> int:
     """One step of forgetting, where it is time for one; returns how many flows are gone."""
     now = at.timestamp()
-    if now - float(await mark_of(db, FORGOTTEN) or 0) < LOOK_SECONDS:
+    if now - float(await value_of(db, marks, FORGOTTEN) or 0) < LOOK_SECONDS:
         return 0
     over = (at - keep.ended).timestamp()
     old = or_(and_(flows.c.state.in_(ENDED), flows.c.ended < over), flows.c.ended < (at - keep.open).timestamp())
@@ -47,5 +47,5 @@ async def forget(db: AsyncConnection, keep: Keep, at: datetime) -> int:
         await db.execute(delete(heartbeats).where(heartbeats.c.time < over))
         await db.execute(delete(counts).where(counts.c.many == 0, counts.c.minute > 0))
         await db.execute(delete(hours).where(hours.c.hour < int(now // 3600) - HOURS))
-        await set_mark(db, FORGOTTEN, repr(now))
+        await set_value(db, marks, FORGOTTEN, repr(now))
     return len(ids)

@@ -4,7 +4,8 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.tracer.keep.tables import hours, insert_into, readings
+from hocket.console.named_values import insert_into
+from services.tracer.keep.tables import hours, readings
 
 #: Hours of which it is kept how much was read; no stream is taken to hold more than its age bound allows.
 HOURS = 24 * 7

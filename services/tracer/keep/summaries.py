@@ -7,10 +7,11 @@ from typing import Any
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hocket.console.named_values import insert_into
 from services.tracer.fold.flow import Flow, FlowState, fold
 from services.tracer.keep.declared import expected_of
 from services.tracer.keep.facts import facts_of
-from services.tracer.keep.tables import counts, flows, insert_into, unfolded
+from services.tracer.keep.tables import counts, flows, unfolded
 
 #: Flows folded in one transaction; the rest follows with the next batch. The page of one flow does not depend on it.
 FOLD_LIMIT = 400

@@ -1,9 +1,6 @@
 """The tracer's tables: facts, what is declared, progress of reading, and summaries and counts of flows."""
 
-from typing import Any
-
 from sqlalchemy import BigInteger, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 tables = MetaData()
 
@@ -90,14 +87,3 @@ hours = Table(
     Column("messages", BigInteger, nullable=False), Column("bytes", BigInteger, nullable=False),
     Column("facts", BigInteger, nullable=False),
 )  # fmt: skip
-
-
-def insert_into(db: AsyncConnection, table: Table) -> Any:
-    """An INSERT in this database's dialect, which has `on_conflict_…`; only that dialect is imported."""
-    if db.dialect.name == "postgresql":
-        from sqlalchemy.dialects import postgresql
-
-        return postgresql.insert(table)
-    from sqlalchemy.dialects import sqlite
-
-    return sqlite.insert(table)

@@ -4,8 +4,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel
 
-from hocket.config import PREFIX, Config, allowed, masked
-from hocket.setting_groups import GROUPS
+from hocket.config import GROUPS, PREFIX, Config, allowed, masked
 
 
 class Setting(NamedTuple):

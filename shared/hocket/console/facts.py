@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from hocket.event_data.invalid_fields import invalid_fields
+
 #: Longest name, id or word in a fact, in characters; a fact with a longer one is invalid.
 MAX_NAME = 1000
 #: Most bytes of the names that one fact is indexed by together: PostgreSQL indexes no longer ones.
@@ -235,9 +237,8 @@ def read_facts(body: bytes, place: str) -> tuple[list[Reported], list[Aside]]:
         try:
             facts.append(reported(value))
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            why = f"{'.'.join(str(each) for each in first['loc'])}: {first['msg']}"
-            aside.append(Aside(f"{place}/{at}", why, json.dumps(value).encode()))
+            first = invalid_fields(error)[0]
+            aside.append(Aside(f"{place}/{at}", f"{first.field}: {first.text}", json.dumps(value).encode()))
         except ValueError as error:
             aside.append(Aside(f"{place}/{at}", str(error), json.dumps(value).encode()))
     return facts, aside

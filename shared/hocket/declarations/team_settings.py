@@ -15,13 +15,12 @@ from pydantic_settings import BaseSettings, SettingsError
 
 from hocket.config import PREFIX
 from hocket.errors import ConfigError, DeclarationError
+from hocket.event_data.invalid_fields import invalid_fields
 
 S = TypeVar("S", bound=BaseModel)
 
 #: Invalid variables that one sentence names.
 MAX_NAMED = 20
-#: Kinds of error whose text comes from the team's own validator: it may quote the value.
-_OWN_TEXT = frozenset({"value_error", "assertion_error"})
 #: What a variable of a type holds, in words; a variable of the others is JSON.
 _KINDS: Mapping[Any, str] = {
     str: "a text", int: "a whole number", float: "a number", bool: "true or false", Path: "a path",
@@ -108,17 +107,16 @@ def _raw(decode: Callable[..., Any], unparsed: list[str], name: str, field: Any,
 def _sentences(
     error: ValidationError, model: type[BaseModel] | None, unparsed: frozenset[str] = frozenset()
 ) -> Iterator[str]:
-    every = error.errors(include_url=False, include_context=False, include_input=False)
-    found = [each for each in every if not each["loc"] or each["loc"][0] not in unparsed]
+    found = [each for each in invalid_fields(error) if not each.place or each.place[0] not in unparsed]
     for each in found[:MAX_NAMED]:
-        name = _named(model, each["loc"]) or "the settings together"
-        wanted = expected(model, each["loc"])
-        if each["type"] == "missing":
+        name = _named(model, each.place) or "the settings together"
+        wanted = expected(model, each.place)
+        if each.kind == "missing":
             yield f"{name} is missing: set it{wanted and f' to {wanted}'}"
-        elif each["type"] in _OWN_TEXT:
+        elif each.own_text:
             yield f"{name} is not valid{wanted and f': the check of its class refuses it, expected is {wanted}'}"
         else:
-            yield f"{name} is not valid: {each['msg'][:1].lower()}{each['msg'][1:]}"
+            yield f"{name} is not valid: {each.text[:1].lower()}{each.text[1:]}"
     if len(found) > MAX_NAMED:
         yield f"and {len(found) - MAX_NAMED} more"
 

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
@@ -45,10 +45,6 @@ class Admission:
 
     runtime: Runtime
     subscriptions: Mapping[str, Subscription]
-    remembers: timedelta = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.remembers = self.runtime.config.retention().inbox
 
     async def admit(self, arrivals: Sequence[Arrival]) -> None:
         """Set each arrival's inbox row and, where it goes no further, its outcome. `StoreError` admits none."""
@@ -109,11 +105,12 @@ class Admission:
             return
         oldest = self.runtime.store.clock.horizon + MARGIN
         if arrival.outcome is None and arrival.known.time.timestamp() < oldest:
-            since = rfc3339(datetime.fromtimestamp(oldest, UTC))
+            said, since = rfc3339(arrival.known.time), rfc3339(datetime.fromtimestamp(oldest, UTC))
             arrival.outcome = Bury(
                 "too-old",
-                f"it was said before {since}, and the inbox remembers {self.remembers.days} days: replay it "
-                "if it was never handled, or raise HOCKET_INBOX_DAYS",
+                f"it was said at {said}, and the inbox of {self.runtime.service} may have forgotten what was "
+                f"said before {since}, so whether it was handled is not known: replay it if it was not. With a higher "
+                f"HOCKET_INBOX_DAYS, now {self.runtime.config.inbox_days:g}, the inbox forgets less from now on",
                 row=False,
             )
 

@@ -12,6 +12,7 @@ from hocket.envelope.keys import inbox_key
 from hocket.errors import Undecodable
 from hocket.event import Heard
 from hocket.event_data import identity
+from hocket.event_data.invalid_fields import MAX_PLACES, invalid_fields
 from hocket.masking.mask import Mask
 from hocket.outcome import Bury
 
@@ -109,6 +110,5 @@ def _attempt_of(header: object) -> int:
 
 def sentence(broken: ValidationError, mask: Mask) -> str:
     """Field and cause of each error, without the values: they may be sensitive, also where a validator quotes them."""
-    found = broken.errors(include_input=False, include_url=False, include_context=False)
-    places = "; ".join(f"{'.'.join(map(str, each['loc'])) or 'data'}: {each['msg']}" for each in found[:10])
+    places = "; ".join(f"{each.field or 'data'}: {each.text}" for each in invalid_fields(broken)[:MAX_PLACES])
     return clean(mask.hide(f"data does not fit {broken.title}: {places}"))

@@ -50,7 +50,8 @@ class FormerQueues:
 
     async def _until_silent(self, queue: str) -> None:
         clock = self.runtime.clock
-        while self.intake.held_of(queue) or clock.monotonic() - self._last_delivery[queue] < FORMER_SECONDS:  # noqa: ASYNC110
+        last = self._last_delivery  # grows with each delivery, which wakes nobody
+        while self.intake.held_of(queue) or clock.monotonic() - last[queue] < FORMER_SECONDS:  # noqa: ASYNC110 -- see above
             await asyncio.sleep(FORMER_WAIT)
 
     async def _consume(self, queue: str) -> Consumer | None:

@@ -10,6 +10,7 @@ from hocket.envelope import Json, Received, canonical
 from hocket.envelope.canonical_json import MAX_SAFE, read_json
 from hocket.envelope.long_number import LongNumber
 from hocket.errors import Undecodable
+from hocket.event_data.invalid_fields import invalid_fields
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -32,7 +33,7 @@ def _check_long(event: BaseModel, data: Json) -> None:
     try:
         other = type(event).__pydantic_validator__.validate_json(moved, by_alias=True)
     except ValidationError as broken:
-        place = ".".join(map(str, broken.errors(include_input=False)[0]["loc"]))
+        place = invalid_fields(broken)[0].field
     else:
         found = _differing(event.model_dump(), other.model_dump(), wholes, ())
         place = ".".join(map(str, next(found, ())))

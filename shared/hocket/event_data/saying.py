@@ -12,6 +12,7 @@ from pydantic import AliasChoices, AliasPath, BaseModel, ValidationError
 from hocket.envelope import Json, canonical
 from hocket.errors import Unsayable
 from hocket.event_data.core_schema import Node, definitions_of
+from hocket.event_data.invalid_fields import MAX_PLACES, invalid_fields
 
 #: Whether a value is of the very types that its model declares: such a value is read again as it is.
 Fits = Callable[[Any], bool]
@@ -91,10 +92,7 @@ def _check_read_again(event: BaseModel, data: bytes) -> None:
     try:
         again = cls.__pydantic_validator__.validate_json(data, by_alias=True)
     except ValidationError as broken:
-        places = "; ".join(
-            f"{'.'.join(map(str, each['loc'])) or 'data'} ({each['type']})"
-            for each in broken.errors(include_input=False, include_url=False, include_context=False)[:10]
-        )
+        places = "; ".join(f"{each.field or 'data'} ({each.kind})" for each in invalid_fields(broken)[:MAX_PLACES])
         raise Unsayable(f"{cls.__qualname__} would be said as data that it cannot read: {places}") from None
     except Exception as broken:  # noqa: BLE001 -- a team's validator may raise anything
         raise Unsayable(

@@ -8,12 +8,11 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 
+from hocket.config import HIDDEN, SECRET_PARAMETERS
 from hocket.event import Heard
 from hocket.masking.spellings import FRAGMENT, MIN_CHARS, Spelling, digits_of, spellings_of
 from hocket.masking.values import of_data, of_model
 
-#: What stands in place of a sensitive value.
-HIDDEN = "*****"
 #: Values of one event that are looked for, the longest first.
 MAX_VALUES = 200
 #: Characters of a text that are searched; what comes behind them is cut off.
@@ -22,6 +21,7 @@ MAX_TEXT = 64 * 1024
 MIN_SECRET = 8
 
 _DIGIT_MARKS = re.compile(r"[\s().+/-]")
+_PARAMETERS = "|".join(SECRET_PARAMETERS)
 #: What every text may hold: pydantic's quoted input, a password in an address, a token in a query or a header. Each
 #: is looked for where its mark stands.
 _QUOTED = (
@@ -33,7 +33,7 @@ _QUOTED = (
     ("://", re.compile(r"(\b[A-Za-z][\w+.-]*://[^\s/:@'\"]*:)[^\s/@'\"]+@"), rf"\1{HIDDEN}@"),
     (
         "=",
-        re.compile(r"([?&][^=&\s'\"]*(?:pass|secret|token|key)[^=&\s'\"]*=)[^&\s'\"]+", re.IGNORECASE),
+        re.compile(rf"([?&][^=&\s'\"]*(?:{_PARAMETERS})[^=&\s'\"]*=)[^&\s'\"]+", re.IGNORECASE),
         rf"\1{HIDDEN}",
     ),
     (

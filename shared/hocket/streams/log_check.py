@@ -17,8 +17,8 @@ from hocket.outcome import Bury, Done
 from hocket.resilience.retrying import until_done
 from hocket.retry import Backoff
 from hocket.runtime import Runtime
-from hocket.store.records import Offset
 from hocket.streams.end import end_of
+from hocket.streams.log_place import LogPlace
 from hocket.streams.waiting_events import WaitingEvent, WaitingEvents
 
 #: Seconds that an event has to get through its queue into the inbox before it is looked for.
@@ -46,8 +46,9 @@ CHECK_BACKOFF = Backoff(first=0.5, longest=10.0)
 class LogCheck:
     """Checks the log for one service.
 
-    Where more than `HOCKET_LOG_CHECK_EVENTS` are said a second it compares a part; once it has found an event missing,
-    it reads everything since the last part that was complete. `reason` says that events are being taken, for readiness.
+    Of a log that is faster than `HOCKET_LOG_CHECK_EVENTS_PER_SECOND` it compares a part; once it has found an event
+    missing, it reads everything since the last part that was complete. `reason` says that events are being taken, for
+    readiness.
     """
 
     runtime: Runtime
@@ -59,7 +60,7 @@ class LogCheck:
     _acks: list[Handle] = field(default_factory=list)
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
     _consumer: Consumer | None = None
-    _stored: Offset = field(default_factory=Offset)
+    _place: LogPlace = field(init=False)
     _next: int = 0  # everything before this offset was passed on to `_events`, or is none of ours
     _gap: int | None = None  # what was said from here on was read in parts, and no part since was found complete
     _epoch: int = 0  # of the consumer; another one may read a log that was made anew
@@ -71,6 +72,9 @@ class LogCheck:
     _said: str = ""  # the last trouble
     _rowless: dict[bytes, None] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self._place = LogPlace(self.runtime)
+
     async def prepare(self) -> None:
         """At the first start, keep where the log ends, before the service is ready: from there on it is compared."""
         for runner in self.runners.values():
@@ -78,13 +82,17 @@ class LogCheck:
                 self._heard.setdefault(routing_key(type_, version), []).append(runner)
         if self._heard:
             with suppress(StoreError, TransportError):  # `run` tries again, and says so
-                await self._find_place()
+                self._place.reader = self._name
+                await self._place.find()
+                if not self._place.known:
+                    await self._await_first()
 
     async def run(self) -> None:
         """Check until cancelled; after `prepare`."""
         if not self._heard:
             return
-        await self._repeated(self._begin)
+        if self._consumer is None:
+            await self._repeated(self._begin)
         while True:
             await self._until_due()
             await self._repeated(self._begin if self._broken else self._look)
@@ -102,7 +110,7 @@ class LogCheck:
     @property
     def compared(self) -> int:
         """The offset of the log up to which everything was compared, as it is stored."""
-        return self._stored.next
+        return self._place.stored.next
 
     @property
     def _broken(self) -> bool:
@@ -122,22 +130,20 @@ class LogCheck:
         bindings = [f"{key} {runner.subscription.queue}" for key, several in self._heard.items() for runner in several]
         return f"{self.runtime.service}.log-check.{digest(*sorted(bindings)).hex()[:16]}"
 
-    async def _find_place(self) -> None:
-        """The stored place; at the first start the end of the log."""
-        async with self.runtime.store.transaction() as tx:
-            self._stored = await tx.offset(self._name)
-        if not self._stored.token:
-            first = Offset(await end_of(self.runtime.transport, LOG), self.runtime.instance.boot)
-            async with self.runtime.store.transaction() as tx:
-                moved = await tx.advance(self._name, self._stored, first)
-                self._stored = first if moved else await tx.offset(self._name)
+    async def _await_first(self) -> None:
+        await self._read_from(NEXT)
+        self._place.await_first()
 
     async def _begin(self) -> None:
-        await self._find_place()
+        await self._place.find()
+        if not self._place.known:
+            await self._await_first()
+            return
         self._whole = await end_of(self.runtime.transport, LOG)
-        if self._stored.next and not self._whole:  # read from its start, it would give what was said before the service
+        stored = self._place.stored.next
+        if stored and not self._whole:  # read from its start, it would give what was said before the service
             raise TransportError("the log shows no message: whether it was made anew is known with the first one")
-        self._next = self._stored.next if self._stored.next <= self._whole else 0  # a log made anew is shorter
+        self._next = stored if stored <= self._whole else 0  # a log made anew is shorter
         self._events.clear()
         self._gap, self._resume = None, 0.0
         await self._read_from(self._next)
@@ -154,13 +160,14 @@ class LogCheck:
 
     def _deliver(self, delivery: Delivery) -> None:
         offset = delivery.offset or 0
+        self._place.came(offset)
         self._next = max(self._next, offset + 1)
         self._read += 1
         runners = self._heard.get(delivery.routing_key, ())
         for runner in runners:
             self._events.add(WaitingEvent(delivery, runner, offset, self.runtime.clock.monotonic()))
         self._acks.append(delivery.handle)
-        if runners or len(self._acks) >= PREFETCH // 2:
+        if runners or not self._place.known or len(self._acks) >= PREFETCH // 2:
             self._arrived.set()
 
     async def _until_due(self) -> None:
@@ -169,7 +176,7 @@ class LogCheck:
             self._arrived.clear()
             now = self.runtime.clock.monotonic()
             self._settle()
-            if self._broken:
+            if self._broken or self._place.due:
                 return
             if self._resume and now >= self._resume:
                 return
@@ -195,11 +202,13 @@ class LogCheck:
     def _too_fast(self, now: float) -> bool:
         if now - self._window > WINDOW_SECONDS:
             self._read, self._window = 0, now
-        most = self.runtime.config.log_check_events * WINDOW_SECONDS
+        most = self.runtime.config.log_check_events_per_second * WINDOW_SECONDS
         return self._next > self._whole and self._read > most
 
     async def _look(self) -> None:
         """Look for the events that have waited long enough; pause the reading, or go on."""
+        if self._place.due:
+            await self._place.find()
         await self._pace()
         now = self.runtime.clock.monotonic()
         due = [each for each in self._events.first(BATCH) if each.since + GRACE_SECONDS <= now]
@@ -313,8 +322,5 @@ class LogCheck:
     async def _remember(self) -> None:
         """Store how far everything was compared. Another replica may have stored it too; then that is taken over."""
         done = min((each.offset for each in self._events), default=self._next)
-        if done <= self._stored.next:
-            return
-        async with self.runtime.store.transaction() as tx:
-            to = Offset(done, self.runtime.instance.boot)
-            self._stored = to if await tx.advance(self._name, self._stored, to) else await tx.offset(self._name)
+        if done > self._place.stored.next:
+            await self._place.keep(done)

@@ -222,5 +222,5 @@ def _worker(
         boot=boot,
         version="play",
         # A test depends on no variable of its machine, and a clock that jumps must not run beside a thread.
-        config=Config.model_construct(blocking_threads=0, pseudonym_key=PSEUDONYM_KEY, log_check_events=0),
+        config=Config.model_construct(blocking_threads=0, pseudonym_key=PSEUDONYM_KEY, log_check_events_per_second=0),
     )

@@ -1,10 +1,8 @@
 """Whose database it is: the first service that opens it writes its name there, every other one is refused."""
 
-from sqlalchemy import insert, select
-
 from hocket.errors import ConfigError
+from hocket.store.meta import meta_of, set_first
 from hocket.store.port import Store
-from hocket.store.schema import META
 
 #: The row of `hocket_meta` with the name of the service whose tables these are.
 OWNER = "service"
@@ -17,14 +15,12 @@ async def claim(store: Store, service: str) -> None:
     services' own tables are not kept apart there.
     """
     async with store.read() as connection:
-        owner = await connection.scalar(select(META.c.value).where(META.c.name == OWNER))
+        owner = await meta_of(connection, OWNER)
     if owner is None:
         async with store.transaction() as tx:
             db = await tx.db()
-            owner = await db.scalar(select(META.c.value).where(META.c.name == OWNER))
-            if owner is None:
-                await db.execute(insert(META).values(name=OWNER, value=service))
-                owner = service
+            await set_first(db, OWNER, service)
+            owner = await meta_of(db, OWNER)
     if owner != service:
         raise ConfigError(
             f"the database of service {service} holds the tables of service {owner}: give each its own, by {{service}} "

@@ -10,11 +10,9 @@ from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 
-from sqlalchemy import insert, select, update
-
 from hocket.errors import StoreError, TransportError
 from hocket.runtime import Runtime
-from hocket.store.schema import META
+from hocket.store.meta import meta_of, set_meta
 
 #: The row of `hocket_meta` with the names of all queues that were declared and are not known to be gone.
 QUEUES = "queues"
@@ -35,10 +33,11 @@ class RemovedQueues:
         """Look now and every `LOOK_SECONDS`, until cancelled; a database or broker that is away is looked at later."""
         while True:
             with suppress(StoreError, TransportError):
-                await self._look()
+                await self.look()
             await asyncio.sleep(LOOK_SECONDS)
 
-    async def _look(self) -> None:
+    async def look(self) -> None:
+        """Look once. Raises `StoreError`, or `TransportError`."""
         known = await self._known()
         gone = {queue for queue in known - set(self.declared) if await self._is_gone(queue)}
         wanted = sorted((known | set(self.declared)) - gone)[-MAX_REMEMBERED:]
@@ -58,12 +57,9 @@ class RemovedQueues:
 
     async def _known(self) -> set[str]:
         async with self.runtime.store.read() as connection:
-            found = await connection.scalar(select(META.c.value).where(META.c.name == QUEUES))
+            found = await meta_of(connection, QUEUES)
         return set(json.loads(found)) if found else set()
 
     async def _remember(self, queues: list[str]) -> None:
         async with self.runtime.store.transaction() as tx:
-            db, value = await tx.db(), json.dumps(queues)
-            changed = await db.execute(update(META).where(META.c.name == QUEUES).values(value=value))
-            if not changed.rowcount:
-                await db.execute(insert(META).values(name=QUEUES, value=value))
+            await set_meta(await tx.db(), QUEUES, json.dumps(queues))

@@ -69,7 +69,7 @@ class Worker:
         version: str,
         config: Config,
     ) -> None:
-        self.service = service
+        self.service, self.pseudonyms = service, config.pseudonyms()
         self.runtime = runtime = Runtime(
             ServiceInstance(service.name, f"{service.name}-{boot[-6:]}", boot),
             clock,
@@ -110,8 +110,10 @@ class Worker:
     def _builder(self) -> OutboxBuilder:
         runtime, config = self.runtime, self.runtime.config
         older = self.service.declarations.older
-        most, pseudonyms = config.max_event_bytes, config.pseudonyms()
-        return OutboxBuilder(self.service.name, runtime.ids, runtime.clock, runtime.signals, most, pseudonyms, older)
+        most = config.max_event_bytes
+        return OutboxBuilder(
+            self.service.name, runtime.ids, runtime.clock, runtime.signals, most, self.pseudonyms, older
+        )
 
     def _runners(self, admission: Admission) -> dict[str, SubscriptionRunner]:
         pipeline = Pipeline(
@@ -173,7 +175,7 @@ class Worker:
             await until_linked(self.runtime, runner.start)
         for reader in self.readers:
             self.runtime.tasks.spawn(f"read {reader.source}", reader.run(), may_end=True)
-        if self.runtime.config.log_check_events:
+        if self.runtime.config.log_check_events_per_second:
             await self.log_check.prepare()
             self.runtime.tasks.spawn("log check", self.log_check.run(), may_end=True)
         self._started = True

@@ -5,21 +5,20 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from hocket.console import mount_finding
-from hocket.console.finding import pseudonyms_in
 from hocket.pseudonym import Pseudonyms
 
 KEYS = "the newest key of all, the key of last year"
 EMAIL = "ada@example.com"
 
 
-async def asked(text: str, *there: str) -> str:
+async def asked(text: str, *there: str, keys: str = KEYS) -> str:
     """Where the search for `text` leads, when these subjects are there."""
 
     async def find(wanted: str) -> str:
         return f"/list?q={wanted}" if any(wanted in each for each in there) else ""
 
     app = web.Application()
-    mount_finding(app, find, "/list?q=")
+    mount_finding(app, find, "/list?q=", Pseudonyms.of(keys).every)
     async with TestClient(TestServer(app)) as client:
         answer = await client.post("/find", data={"q": text}, allow_redirects=False)
         assert answer.status == 303
@@ -27,9 +26,8 @@ async def asked(text: str, *there: str) -> str:
 
 
 @pytest.mark.parametrize("text", [EMAIL, f"lead/{EMAIL}"])
-async def test_a_clear_value_never_stands_in_an_address(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_clear_value_never_stands_in_an_address(text: str) -> None:
     """RULES 18.2: it is found under every key; also what is not found stands there as its pseudonym."""
-    monkeypatch.setenv("HOCKET_PSEUDONYM_KEY", KEYS)
     new, old = Pseudonyms.of(KEYS).every(EMAIL)
     for pseudonym in (new, old):
         assert pseudonym in await asked(text, f"lead/{pseudonym}", "order/1")
@@ -37,10 +35,7 @@ async def test_a_clear_value_never_stands_in_an_address(text: str, monkeypatch: 
     assert "~" in await asked(text)
 
 
-async def test_what_is_there_as_it_is_typed_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_is_there_as_it_is_typed_is_found() -> None:
     """An order's number, or anything while there is no key."""
-    monkeypatch.setenv("HOCKET_PSEUDONYM_KEY", KEYS)
     assert await asked("order/1", "order/1") == "/list?q=order/1"
-    monkeypatch.setenv("HOCKET_PSEUDONYM_KEY", "")
-    assert await asked("order/2") == "/list?q=order%2F2"
-    assert pseudonyms_in(EMAIL) == []
+    assert await asked("order/2", keys="") == "/list?q=order%2F2"

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
 
 from hocket import Event, Sensitive
-from hocket.masking.mask import ALWAYS, HIDDEN, MAX_TEXT, Mask, keep_secret, mask_in_hand, mask_of, take
+from hocket.config import HIDDEN
+from hocket.masking.mask import ALWAYS, MAX_TEXT, Mask, keep_secret, mask_in_hand, mask_of, take
 from hocket.masking.values import secrets_of
 
 EMAIL = "ada+1@exämple.com"

@@ -1,8 +1,11 @@
 """Where a stream ends."""
 
+import asyncio
+from typing import Any
+
 import pytest
 
-from hocket.broker.port import Depth
+from hocket.broker.port import Consumer, Deliver, Depth
 from hocket.broker.topology import LOG
 from hocket.errors import TransportError
 from hocket.streams.end import end_of
@@ -38,3 +41,19 @@ async def test_a_stream_that_sends_nothing_is_not_empty(tower: Processes, monkey
     _counts(tower, monkeypatch, 7)
     with pytest.raises(TransportError, match="holds messages and has sent none"):
         await end_of(tower.post, LOG)
+
+
+async def test_a_last_chunk_may_come_slowly(tower: Processes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The end is known when nothing more comes, not some time after the first message: a chunk may be large."""
+    for number in range(3):
+        await tower.hear(Rung(name="a"), f"k{number}")
+    consume, later = tower.post.consume, asyncio.get_running_loop().call_later
+
+    async def slowly(queue: str, *, deliver: Deliver, offset: int | None = None, **bounds: Any) -> Consumer:
+        def bit_by_bit(each: Any) -> None:
+            later(0.4 * each.offset, deliver, each)
+
+        return await consume(queue, deliver=bit_by_bit, offset=0, **bounds)
+
+    monkeypatch.setattr(tower.post, "consume", slowly)
+    assert await end_of(tower.post, LOG) == 3

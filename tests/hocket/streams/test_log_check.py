@@ -1,22 +1,34 @@
 """The check of the log: what was said before a service first started is not taken from it."""
 
+import asyncio
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from hocket.broker.port import Depth, Transport
-from hocket.broker.topology import LOG
+from deploy.broker.node import RabbitNode
+from hocket import Service, Tx
+from hocket.broker.port import LAST, Consumer, Deliver, Delivery, Depth, Transport
+from hocket.broker.rabbitmq import RabbitTransport
+from hocket.broker.topology import HEARD, LOG
 from hocket.streams.end import end_of
 from hocket.worker import Worker
+from tests.flows.two_services import choir
 from tests.hocket.sample_services import Processes, Rung, World, bells, ropes
 
 
-async def _after_history(tower: Processes, world: World) -> Worker:
-    """A service that starts for the first time after three events that it hears were said."""
+async def _history(tower: Processes) -> None:
+    """Three events that `bells` hears are said before it first starts."""
     await tower.start(ropes.using(World()))
     for number in range(3):
         await tower.hear(Rung(name="a"), f"k{number}")
     await tower.quiet()
+
+
+async def _after_history(tower: Processes, world: World) -> Worker:
+    """A service that starts for the first time after three events that it hears were said."""
+    await _history(tower)
     worker = await tower.start(bells.using(world))
     await tower.advance(timedelta(minutes=1))
     return worker
@@ -68,3 +80,75 @@ async def test_history_is_not_taken_while_the_log_does_not_answer(
     assert not ends
     assert world.attempts == [1]
     assert told == ["the log could not be compared with the inbox"]
+
+
+@pytest.mark.parametrize("later", ["a message", "nothing but its count"])
+async def test_history_that_shows_late_is_not_taken_at_a_first_start(
+    tower: Processes, monkeypatch: pytest.MonkeyPatch, later: str
+) -> None:
+    """RULES 4.8: a log that shows no message at a first start may hold some: it begins with what is said then."""
+    shown = [0, 0] if later == "a message" else [0]
+
+    async def late(transport: Transport, stream: str) -> int:
+        return shown.pop() if shown else await end_of(transport, stream)
+
+    await _history(tower)
+    monkeypatch.setattr("hocket.streams.log_check.end_of", late)
+    world = World()
+    worker = await tower.start(bells.using(world))
+    await tower.advance(timedelta(minutes=1 if later == "nothing but its count" else 0))
+    if later == "a message":
+        await tower.hear(Rung(name="a"), "new")
+        await tower.advance(timedelta(minutes=1))
+    assert worker.log_check.compared == (4 if later == "a message" else 3)
+    assert world.attempts == ([1] if later == "a message" else [])
+
+
+async def test_an_empty_log_is_compared_from_its_start(tower: Processes) -> None:
+    """RULES 4.8: also what is said while the service is down, after a first start on a log that stayed empty."""
+    world = World()
+    await tower.start(bells.using(world))
+    await tower.advance(timedelta(minutes=1))
+    await tower.stop("bells")
+    tower.broker.unbind(next(each for each in bells.declarations.topology().bindings if each.source == HEARD))
+    await tower.hear(Rung(name="a"), "new")
+    await tower.start(bells.using(world))
+    await tower.advance(timedelta(minutes=1))
+    assert world.attempts == [1]
+
+
+class SlowReader(RabbitTransport):
+    """The last chunk of a stream comes late: from a cold disk, or over a network that is busy."""
+
+    async def consume(self, queue: str, *, deliver: Deliver, offset: int | None = None, **bounds: Any) -> Consumer:
+        """The real consumer."""
+        later = asyncio.get_running_loop().call_later
+
+        def slowly(each: Delivery) -> None:
+            later(2.0, deliver, each)
+
+        return await super().consume(queue, deliver=slowly if offset == LAST else deliver, offset=offset, **bounds)
+
+
+async def test_history_on_a_broker_that_has_not_counted_it_is_not_taken(
+    rabbitmq: RabbitNode, broker_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RULES 4.8: for some seconds RabbitMQ counts no message of a stream that has some."""
+    async with choir(rabbitmq, broker_url, tmp_path) as band:
+        heard: list[int] = []
+        tenor: Service[None] = Service(f"tenor{band.number}", owner="team-choir")
+        event = band.event
+
+        @tenor.handler
+        async def note(sung: event, tx: Tx) -> None:  # type: ignore[valid-type]  # a type that is made here
+            heard.append(sung.number)  # type: ignore[attr-defined]
+
+        await band.sing(0, 3)
+        await band.once(3)
+        monkeypatch.setattr("tests.flows.two_services.RabbitTransport", SlowReader)
+        worker = await band.start(tenor)
+        await band.ready()
+        await band.sing(3, 1)
+        await band.until(lambda: heard, lambda: "heard")
+        await band.until(lambda: worker.log_check.compared >= 4)
+        assert heard == [3]

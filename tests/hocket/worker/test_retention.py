@@ -1,11 +1,12 @@
 """RULES 2.7: which rows are kept, which are deleted, and what comes too late."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from pydantic import ValidationError
 
+from hocket.clock import rfc3339
 from hocket.config import Config
 from hocket.setting_groups import Retention
 from hocket.store.purge import MARGIN
@@ -26,7 +27,11 @@ async def test_what_is_older_than_the_inbox_remembers_is_buried(tower: Processes
     await tower.quiet()
     [letter] = tower.letters()
     assert letter.headers["hocket-death-cause"] == "too-old"
-    assert "HOCKET_INBOX_DAYS" in str(letter.headers["hocket-death-error"])
+    horizon = worker.runtime.store.clock.horizon + MARGIN
+    error = str(letter.headers["hocket-death-error"])
+    assert f"said before {rfc3339(datetime.fromtimestamp(horizon, UTC))}" in error
+    assert "replay it if it was not" in error
+    assert "HOCKET_INBOX_DAYS, now 0.0416667" in error
     assert len(world.attempts) == 1
     for _ in range(2):
         await worker.send("bells.ring", letter.body, letter.content_type, replay="r1", attempt=2)

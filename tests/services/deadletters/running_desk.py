@@ -18,6 +18,7 @@ from hocket.errors import TransportError
 from hocket.observe import Raw, Reader
 from hocket.outbox.builder import OutboxBuilder
 from hocket.outbox.outside_transactions import OutsideTransactions
+from hocket.pseudonym import Pseudonyms
 from hocket.resilience.blocking import BlockingCalls
 from hocket.runtime import here
 from hocket.setting_groups import MAX_EVENT_BYTES
@@ -56,6 +57,7 @@ class RunningDesk:
     sent: list[tuple[str, bytes, str, str, int]] = field(default_factory=list)
     headers: dict[str, str | int] = field(default_factory=dict)  # the foreign ones of the last replay
     boot: str = "mine"
+    pseudonyms: Pseudonyms = field(default_factory=Pseudonyms)
     refuses: str = ""  # what the broker says instead of taking a replay
 
     def outside(
@@ -109,8 +111,8 @@ class RunningDesk:
 
 
 @asynccontextmanager
-async def running_desk(address: str) -> AsyncIterator[RunningDesk]:
-    """A desk that runs until the block ends, on the database of this address."""
+async def running_desk(address: str, key: str = "") -> AsyncIterator[RunningDesk]:
+    """A desk that runs until the block ends, on the database of this address, with this pseudonym key."""
     clock, ids, signals = SystemClock(), Ids(SystemClock(), random.Random(1)), Signals()
     builder = OutboxBuilder("deadletters", ids, clock, signals, MAX_EVENT_BYTES)
     async with AsyncExitStack() as stack:
@@ -119,7 +121,7 @@ async def running_desk(address: str) -> AsyncIterator[RunningDesk]:
             runtime_of("deadletters", store, clock), deadletters.declarations, builder, {}, lambda name, state: None,
             lambda: False, lambda rows: None, BlockingCalls(0),
         )  # fmt: skip
-        made = RunningDesk(store, outside_transactions)
+        made = RunningDesk(store, outside_transactions, pseudonyms=Pseudonyms.of(key))
         stack.enter_context(here({"deadletters": made}))
         web = HttpServer("deadletters", "127.0.0.1", 0, deadletters.mounts, list, lambda: True, bytes)
         await web.start()

@@ -11,12 +11,11 @@ KEY, EMAIL = "the key of this shop's leads", "ada@example.com"
 
 
 @pytest.mark.parametrize("wanted", [EMAIL, f"lead/{EMAIL}"])
-async def test_letters_are_found_by_a_clear_value(address: str, wanted: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_letters_are_found_by_a_clear_value(address: str, wanted: str) -> None:
     """RULES 18.2: the search leads to the letters about it, and the address that it leads to shows the pseudonym."""
-    monkeypatch.setenv("HOCKET_PSEUDONYM_KEY", KEY)
     (pseudonym,) = Pseudonyms.of(KEY).every(EMAIL)
     body = json.dumps({**json.loads(event(1)), "subject": f"lead/{pseudonym}"}).encode()
-    async with running_desk(address) as desk:
+    async with running_desk(address, KEY) as desk:
         await desk.told(manifest())
         await desk.dead(dead(1, body=body), dead(2))
         headers = {"X-Hocket-Act": "1"}

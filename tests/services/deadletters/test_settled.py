@@ -9,10 +9,11 @@ import pytest
 import sqlalchemy as sa
 
 from hocket.clock import SystemClock
+from hocket.console.named_values import set_value
 from services.deadletters.keep import forgetting
-from services.deadletters.keep.counting import set_mark
 from services.deadletters.keep.forgetting import FORGOTTEN, forget
 from services.deadletters.keep.reports import keep_desk
+from services.deadletters.keep.tables import marks
 from tests.services.deadletters.running_desk import RunningDesk, dead, manifest, receipt, running_desk
 
 
@@ -83,10 +84,10 @@ async def test_settled_letters_are_forgotten_in_time(desk: RunningDesk, monkeypa
     gone = []
     async with desk.store.transaction() as tx:
         db = await tx.db()
-        await set_mark(db, FORGOTTEN, "0")
+        await set_value(db, marks, FORGOTTEN, "0")
         for at in (now, now + timedelta(days=400), now + timedelta(days=401), now + timedelta(days=402)):
             gone.append(await forget(db, timedelta(days=90), at))
-            await set_mark(db, FORGOTTEN, "0")
+            await set_value(db, marks, FORGOTTEN, "0")
     assert gone == [0, 2, 1, 0]
     found = await desk.letters()
     assert [each["id"] for each in found["letters"]] == ["letter-4"]

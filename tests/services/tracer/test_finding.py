@@ -22,6 +22,7 @@ async def test_a_lead_is_found_by_its_address(address: str, monkeypatch: pytest.
         "1", "/ingress", "lead.captured", 1, f"lead/{pseudonym}", START, "flow-1", "k", {"email": EMAIL, "campaign": ""}
     )
     async with tracing(address) as shop:
+        monkeypatch.delenv("HOCKET_PSEUDONYM_KEY")  # settings are read once, at the start
         await shop.publish(Message(EVENTS, "lead.captured.v1", encode(lead), CONTENT_TYPE, type=lead.type))
         async with asyncio.timeout(10):
             place = ""

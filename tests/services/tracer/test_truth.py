@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import func, select
 
 from hocket.clock import rfc3339
+from hocket.console.named_values import set_value
 from hocket.testing import fake_tx
 from services.tracer.ask import flows as asking
 from services.tracer.ask.flows import count_states, folded
@@ -20,9 +21,8 @@ from services.tracer.fold.flow import Flow, FlowState
 from services.tracer.handlers import read_log, read_receipts
 from services.tracer.keep import facts as keeping
 from services.tracer.keep import forgetting
-from services.tracer.keep.declared import set_mark
 from services.tracer.keep.forgetting import FORGOTTEN, Keep, forget
-from services.tracer.keep.tables import events, flows, hours, receipts, tables
+from services.tracer.keep.tables import events, flows, hours, marks, receipts, tables
 from services.tracer.service import Settings
 from services.tracer.show.sentences import because, plain, unheard, where_is
 from tests.services.tracer.running_tracer import Tracing, heartbeats, tracing
@@ -156,7 +156,7 @@ async def test_counts_are_kept_and_old_flows_forgotten(monkeypatch: pytest.Monke
     assert await counts() == ({"zombie": 1, "waiting": 1, "done": 2, "compensated": 1, "failed": 1}, 1)
     keep, gone = Keep(timedelta(days=30), timedelta(days=365)), []
     for days in (0, 31, 32, 33, 400, 401, 402):
-        await set_mark(db, FORGOTTEN, "0")
+        await set_value(db, marks, FORGOTTEN, "0")
         gone.append(await forget(db, keep, now + timedelta(days=days)))
         if days == 33:
             assert (await counts())[0] == {"zombie": 1, "waiting": 1, "failed": 1}

@@ -12,6 +12,7 @@ from aiohttp.typedefs import Handler, Middleware
 from pydantic import ValidationError
 
 from hocket.errors import RETRY_AFTER_SECONDS, ConfigError, OutboxFull, StoreError, TransportError, Undecodable
+from hocket.event_data.invalid_fields import invalid_fields
 from hocket.masking.mask import ALWAYS
 from hocket.resilience.own_frames import from_own
 from hocket.setting_groups import HTTP_BODY_BYTES, HTTP_CONNECTIONS, LISTENS_ON
@@ -28,8 +29,6 @@ MAX_FIELD_NAME = 100
 MAX_FRAMES = 20
 
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-#: Kinds of error whose text comes from a service's own validator: it may quote the input.
-_OWN_TEXT = frozenset({"value_error", "assertion_error"})
 
 Mount = Callable[[web.Application], None]
 
@@ -199,11 +198,8 @@ def _route(request: web.Request) -> str:
 def _fields(error: ValidationError) -> list[dict[str, str]]:
     """What is wrong with which field, never the field's value."""
     return [
-        {
-            "field": ".".join(str(part) for part in each["loc"])[:MAX_FIELD_NAME],
-            "cause": "is not valid" if each["type"] in _OWN_TEXT else each["msg"],
-        }
-        for each in error.errors(include_url=False, include_context=False, include_input=False)[:MAX_FIELDS]
+        {"field": each.field[:MAX_FIELD_NAME], "cause": "is not valid" if each.own_text else each.text}
+        for each in invalid_fields(error)[:MAX_FIELDS]
     ]
 
 

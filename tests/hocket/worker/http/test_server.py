@@ -15,6 +15,7 @@ from pydantic import BaseModel, field_validator
 from yarl import URL
 
 from hocket.errors import ConfigError, OutboxFull, StoreError, TransportError, Undecodable
+from hocket.pseudonym import Pseudonyms
 from hocket.runtime import current, here
 from hocket.worker.http.server import HttpServer
 
@@ -41,7 +42,7 @@ BODY_BYTES = 65_536
 class Shop:
     """A service that runs, as far as HTTP sees it."""
 
-    boot = "boot"
+    boot, pseudonyms = "boot", Pseudonyms()
 
     def __init__(self) -> None:
         self.reasons: list[str] = []

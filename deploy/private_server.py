@@ -1,0 +1,19 @@
+"""Runs a private server until Ctrl-C or SIGTERM, its data in a folder that goes with it."""
+
+import signal
+import tempfile
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TypeVar
+
+S = TypeVar("S")
+
+
+def until_signal(server_in: Callable[[Path], AbstractContextManager[S]], sentence: Callable[[S], str]) -> None:
+    """Start it, print the sentence that tells its address, wait for a signal, end it."""
+    asked = {signal.SIGINT, signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, asked)
+    with tempfile.TemporaryDirectory(prefix="hocket-") as folder, server_in(Path(folder)) as server:
+        print(sentence(server), flush=True)
+        signal.sigwait(asked)

@@ -1,0 +1,67 @@
+"""The place up to which a service has compared the log, kept in its store (RULES 4.8)."""
+
+from dataclasses import dataclass, field
+
+from hocket.broker.topology import LOG
+from hocket.runtime import Runtime
+from hocket.store.records import Offset
+from hocket.streams.end import end_of
+
+#: Seconds after which a stream that counts no message held none before: the broker counts every 5 s.
+COUNT_SECONDS = 15.0
+
+
+@dataclass(slots=True)
+class LogPlace:
+    """Where the log goes on; at the first start it begins at the end of the log.
+
+    A log that shows no message may hold some that show late. Then nothing is kept until the first message comes to who
+    reads from now on, or the broker would have counted what was there before.
+    """
+
+    runtime: Runtime
+    reader: str = ""
+    stored: Offset = field(default_factory=Offset)
+    _first: int | None = None  # the first message that came while no place was known
+    _awaited: float = 0.0  # since when the first message is awaited, by the monotonic clock
+
+    @property
+    def known(self) -> bool:
+        """Whether a place is stored."""
+        return bool(self.stored.token)
+
+    @property
+    def due(self) -> bool:
+        """Whether none is stored, and `find` would store one."""
+        return not self.known and (self._first is not None or self._counted)
+
+    @property
+    def _counted(self) -> bool:
+        return self._awaited > 0 and self.runtime.clock.monotonic() >= self._awaited + COUNT_SECONDS
+
+    async def find(self) -> None:
+        """Read it from the store, or keep where it begins. `StoreError`, or `TransportError` of the log."""
+        async with self.runtime.store.transaction() as tx:
+            self.stored = await tx.offset(self.reader)
+        if self.known:
+            return
+        end = 0 if self._first is not None else await end_of(self.runtime.transport, LOG)
+        if self._first is not None:  # it may have come meanwhile
+            await self.keep(self._first)
+        elif end or self._counted:
+            await self.keep(end)
+
+    def await_first(self) -> None:
+        """The log is read from now on."""
+        self._awaited = self.runtime.clock.monotonic()
+
+    def came(self, offset: int) -> None:
+        """A message was read."""
+        if self._first is None and not self.known:
+            self._first = offset
+
+    async def keep(self, place: int) -> None:
+        """Store it, unless another replica has; then that is taken over."""
+        async with self.runtime.store.transaction() as tx:
+            to = Offset(place, self.runtime.instance.boot)
+            self.stored = to if await tx.advance(self.reader, self.stored, to) else await tx.offset(self.reader)
