@@ -91,7 +91,14 @@ class Worker:
         changed, unknown = self.reporter.breaker_changed, self.backlog.fetch_all
         self.blocking = BlockingCalls(config.blocking_threads, self._late)
         self.handling = Handling(runtime, recorder, self.circuits, changed, self.blocking)
-        self.committer = Committer(runtime, recorder, won=self._committed, lost=self._superseded, unknown=unknown)
+        self.committer = Committer(
+            runtime,
+            recorder,
+            won=self._committed,
+            lost=self._superseded,
+            unknown=unknown,
+            free=self.handling.unwritable,
+        )
         self.runners = self._runners(Admission(runtime, declared.subscriptions))
         self.outside_transactions = OutsideTransactions(
             runtime, declared, builder, self.circuits, changed, self.full, self.backlog.add, self.blocking,
@@ -312,6 +319,7 @@ class Worker:
         settle(arrivals)
         by_queue: dict[str, list[Arrival]] = {}
         for each in arrivals:
+            self.handling.written(each)
             by_queue.setdefault(each.subscription.queue, []).append(each)
         for queue, some in by_queue.items():
             self.runners[queue].settled(some)
@@ -319,6 +327,7 @@ class Worker:
         self.runtime.signals.attempts([ended for each in arrivals if (ended := ended_of(each)) is not None])
 
     def _superseded(self, arrival: Arrival) -> None:
+        self.handling.undecided(arrival)
         self.runners[arrival.subscription.queue].readmit(arrival)
 
     def _late(self, function: str) -> None:
