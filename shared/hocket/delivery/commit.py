@@ -38,7 +38,8 @@ class Committer(GroupCommit[Arrival]):
     """The group commit of one service's deliveries, led by a task of its own.
 
     `won` and `lost` are told what became of each arrival; `unknown`, that a commit may have happened or not (RULES
-    3.2). `free` decides about one that cannot be written: seconds to wait where that uses no attempt. `failing` says why the store does not answer, "" where it does.
+    3.2). `free` decides about one that cannot be written: seconds to wait where that uses no attempt, else None.
+    `failing` says why the store does not answer, "" where it does.
     """
 
     def __init__(

@@ -8,7 +8,7 @@ from typing import Any
 from hocket.declarations.subscription import Subscription
 from hocket.delivery import decide
 from hocket.delivery.arrival import Arrival, Role
-from hocket.delivery.blame import Blame, Whose, ended_by_hand
+from hocket.delivery.blame import Blame, Whose, ended_by_hand, name_handler
 from hocket.delivery.claim import HandlerClaim
 from hocket.delivery.ending.error_text import text_of
 from hocket.delivery.poison import ALONE_FROM, CRASH, STARTS, SharedExclusiveLock, alone_of, starts_of
@@ -20,7 +20,7 @@ from hocket.resilience.blocking import BlockingCalls
 from hocket.resilience.circuit import Circuit, Permit, State
 from hocket.resilience.guard import BreakerGuard, StateListener
 from hocket.resilience.isolation import TeamRun
-from hocket.resilience.same_fault import SameFault, fault_of
+from hocket.resilience.same_fault import SameFault, defined_at, fault_of
 from hocket.resilience.time_limit import TimeLimit
 from hocket.runtime import Runtime
 from hocket.store.group_commit import takes_a_write
@@ -153,6 +153,7 @@ class Handling:
 
     async def _judge(self, arrival: Arrival, error: BaseException, guard: BreakerGuard, permit: Permit) -> None:
         """Give the arrival the outcome of this error; `Readmit` where it is no failed attempt."""
+        name_handler(error, f"{arrival.subscription.queue} ({defined_at(arrival.subscription.call)})")
         await self._readmit(arrival, error)
         arrival.outcome = decide.failed(
             error,

@@ -141,11 +141,11 @@ def _place_of(error: BaseException, handler: Callable[..., Any] | None) -> str:
         last = _named(frame.f_code, line)
         if not frame.f_code.co_filename.startswith(_FOREIGN):
             own = last
-    return own or _defined_at(handler) or last
+    return own or defined_at(handler) or last
 
 
-def _defined_at(handler: Callable[..., Any] | None) -> str:
-    """Where a handler is defined: the kit raised the error, about what the handler returned or wrote."""
+def defined_at(handler: Callable[..., Any] | None) -> str:
+    """Where a handler is defined, as `file:line in name`; "" where that is not known."""
     code = getattr(unwrap(handler), "__code__", None) if handler is not None else None
     return _named(code, code.co_firstlineno) if isinstance(code, CodeType) else ""
 

@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session, SessionTransaction
 from sqlalchemy.pool import PoolProxiedConnection
 
 from hocket.errors import HocketError, LeaseExpired, StoreError
+from hocket.store.errors import Spoilt
 
 #: What a handler reads that tries to begin or end the transaction.
 CONTROL_REFUSAL = (
@@ -125,12 +126,16 @@ class Borrower:
 
     def refuse(self) -> NoReturn:
         """Raise `HocketError` for a begin, commit, rollback or close; it is rolled back even if the handler goes on."""
-        error = HocketError(CONTROL_REFUSAL)
+        error = Spoilt(CONTROL_REFUSAL)
         self.doom(error)
         raise error
 
     def failed(self, error: BaseException) -> None:
         """A statement of the borrower failed; a driver may remember it."""
+
+    def spoilt(self, error: BaseException) -> Spoilt | None:
+        """What the borrower did to its transaction that this error of a statement comes from; None: nothing."""
+        return None
 
     def fence(self, kind: type[StoreError], text: str) -> None:
         """Roll back now, whatever runs; from now on each call raises `kind` with this text."""
@@ -172,6 +177,13 @@ class _WatchedConnection(Connection):
             borrower.raw_used = True
         return super().connection
 
+    def invalidate(self, exception: BaseException | None = None) -> None:
+        """Refused to a handler; with an exception it is SQLAlchemy, which gives up a connection that was lost."""
+        borrower = borrower_of(self)
+        if borrower is not None and exception is None:
+            borrower.refuse()
+        super().invalidate(exception)
+
 
 class _BorrowedConnection(AsyncConnection):
     borrower: Borrower
@@ -212,6 +224,18 @@ class HandlerConnection(_BorrowedConnection):
     async def close(self) -> None:
         """Raise `HocketError`: the store still needs the connection."""
         self.borrower.refuse()
+
+    async def invalidate(self, exception: BaseException | None = None) -> None:
+        """Raise `HocketError`: the store still needs the connection."""
+        self.borrower.refuse()
+
+    async def discard(self) -> None:
+        """Close it for good, and give its place back to the store."""
+        self.in_use = False
+        if self.sync_connection is not None:
+            self.sync_connection.execution_options(**{BORROWER: None})
+        await super().invalidate()
+        await self.release()
 
     def refuse_end(self) -> None:
         """A commit or rollback of the inner connection (an ORM session, `run_sync`): refused while it is in use."""

@@ -227,7 +227,7 @@ async def _undeclared(rung: Rung, tx: Tx[World]) -> Any:
 
 def _defined() -> str:
     """Where the handler of `bells` is defined."""
-    code = bells.declarations.subscriptions["bells.ring"].call.__code__  # type: ignore[attr-defined]  # a function
+    code = bells.declarations.subscriptions["bells.ring"].call.__code__
     return f"sample_services.py:{code.co_firstlineno} in ring"
 
 

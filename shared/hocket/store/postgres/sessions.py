@@ -62,10 +62,14 @@ class Sessions:
         }
 
     async def connect(
-        self, settings: Mapping[str, str] | None = None, *, answer: float | None = None
+        self,
+        settings: Mapping[str, str] | None = None,
+        *,
+        answer: float | None = None,
+        kind: type[asyncpg.Connection] = asyncpg.Connection,
     ) -> asyncpg.Connection:
         """A connection of its own, with seconds for an answer where given; what asyncpg raises comes through."""
-        connection = await asyncpg.connect(**self.arguments, command_timeout=answer)
+        connection = await asyncpg.connect(**self.arguments, command_timeout=answer, connection_class=kind)
         try:
             await self.tell(connection, settings)
         except BaseException:

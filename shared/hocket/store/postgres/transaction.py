@@ -11,10 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hocket.clock import Clock
 from hocket.errors import HocketError
 from hocket.saga.ledger import LedgerRow
-from hocket.store.errors import EndedByHand
+from hocket.store.errors import ClosedByHand, EndedByHand, MadeReadOnly, Spoilt
 from hocket.store.handler_connection import COMMITTED, ROLLED_BACK, Borrower, HandlerConnection
 from hocket.store.postgres import sql, statements
-from hocket.store.postgres.errors import code_of, commit_error, kit_error
+from hocket.store.postgres.errors import READ_ONLY, code_of, commit_error, kit_error
 from hocket.store.postgres.kit_transaction import locks
 from hocket.store.postgres.pools import Pools
 from hocket.store.postgres.statements import rows_touched
@@ -149,6 +149,8 @@ class PostgresTx(Borrower):
             self.check()
             if code_of(error) == _ABORTED:
                 raise self._aborted() from self._first_failed
+            if (spoilt := self.spoilt(error)) is not None:
+                raise spoilt from error
             raise kit_error(self._pools.shown, error) from error
 
     async def _own(self, work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
@@ -167,7 +169,9 @@ class PostgresTx(Borrower):
         return await self._kit(apart)
 
     def _check_open(self, raw: asyncpg.Connection) -> None:
-        """`EndedByHand` where the driver knows of no transaction any more."""
+        """`ClosedByHand`, or `EndedByHand` where the driver knows of no transaction any more."""
+        if self._begun and raw.closed_here:
+            raise ClosedByHand
         if self._begun and not raw.is_closed() and not raw.is_in_transaction():
             raise EndedByHand
 
@@ -183,6 +187,13 @@ class PostgresTx(Borrower):
             f"an earlier statement of this transaction failed ({self._first_failed}), and PostgreSQL then rolls it "
             "back whole: put a part that may fail into `async with db.begin_nested()`"
         )
+
+    def spoilt(self, error: BaseException) -> Spoilt | None:
+        """`MadeReadOnly`, since the kit's own first write was taken, or `ClosedByHand`."""
+        if self._begun and self._raw is not None and self._raw.closed_here:
+            return ClosedByHand()
+        changed = self.settings_changed or self.raw_used
+        return MadeReadOnly() if changed and code_of(error) == READ_ONLY else None
 
     def failed(self, error: BaseException) -> None:
         """Remember the first statement of the handler that failed."""
