@@ -13,8 +13,8 @@ ENDED_BY_HAND = (
 
 #: What a handler reads that has written to a transaction which it made read-only.
 MADE_READ_ONLY = (
-    "this transaction was made read-only, by SET TRANSACTION READ ONLY or a setting, and hocket has to write in it what "
-    "became of the delivery: take that out, and read through `tx.read()` what is only to be read"
+    "this transaction was made read-only, by SET TRANSACTION READ ONLY or a setting, and hocket has to write in it "
+    "what became of the delivery: take that out, and read through `tx.read()` what is only to be read"
 )
 #: What a handler reads whose transaction has no connection any more.
 CLOSED_BY_HAND = (

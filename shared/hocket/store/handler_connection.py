@@ -41,6 +41,12 @@ SESSION_REFUSAL = (
     "this connection goes to the next handler, and so would what SET or LISTEN changes: "
     "use SET LOCAL, which ends with the transaction, or a connection of your own"
 )
+#: What a handler reads whose statement would leave something on a connection that other clients get, and any `read()`.
+LASTING_REFUSAL = (
+    "this connection goes to another client when the transaction ends, and so would what this statement leaves on it: "
+    "use what ends with the transaction (set_config(…, true), ON COMMIT DROP, pg_advisory_xact_lock), or a connection "
+    "of your own"
+)
 
 _GAP = r"(?:\s|--[^\n]*\n|/\*.*?\*/)+"
 #: How a statement begins that ends the transaction, or changes the session; behind blanks, semicolons and comments.
@@ -52,11 +58,17 @@ _FIRST_WORDS = re.compile(
 )
 #: How a statement begins that changes settings.
 _SETTINGS = re.compile(r"(?:[\s;]|--[^\n]*(?:\n|$)|/\*.*?\*/)*+SET\b", re.IGNORECASE | re.DOTALL)
-#: What may outlive the transaction on its connection.
+#: What may outlive the transaction on its connection; `set_config` and temporary tables where nothing says otherwise.
 _LASTING = re.compile(
-    r"\bset_config\s*\((?![^)]*,\s*true\s*\))|\bpg_(?:try_)?advisory_lock|\bWITH\s+HOLD\b|^\s*(?:RESET|DISCARD)\b"
-    r"|\b(?:CREATE|INTO)\s+(?:(?:LOCAL|GLOBAL)\s+)?TEMP",
+    r"\bpg_(?:try_)?advisory_lock|\bWITH\s+HOLD\b|^\s*(?:RESET|DISCARD|LOAD)\b|\bpg_temp\s*\."
+    r"|\bINTO\s+(?:(?:LOCAL|GLOBAL)\s+)?TEMP",
     re.IGNORECASE,
+)
+_SET_CONFIG = re.compile(r"\bset_config\s*\(", re.IGNORECASE)
+_LOCAL_CONFIG = re.compile(r",\s*true\s*\)", re.IGNORECASE)
+_TEMPORARY = re.compile(
+    r"\bCREATE\s+(?:OR\s+REPLACE\s+)?(?:(?:LOCAL|GLOBAL)\s+)?TEMP(?:ORARY)?\s(?!.*\bON\s+COMMIT\s+DROP\b)",
+    re.IGNORECASE | re.DOTALL,
 )
 #: Statements whose effects are remembered, and the longest of them in characters.
 KNOWN_STATEMENTS = 1024
@@ -79,12 +91,20 @@ def _effects(statement: str) -> Effects:
         found is not None and bool(found["control"]),
         found is not None and bool(found["session"]),
         _SETTINGS.match(statement) is not None or "set_config" in statement.lower(),
-        _LASTING.search(statement) is not None,
+        _lasts(statement),
     )
+
+
+def _lasts(statement: str) -> bool:
+    if _LASTING.search(statement) or _TEMPORARY.search(statement):
+        return True
+    return len(_SET_CONFIG.findall(statement)) > len(_LOCAL_CONFIG.findall(statement))
 
 
 class Borrower:
     """Whoever may run statements on a connection of the store. A driver's transaction is one."""
+
+    keeps_connection = True  # what it leaves on its connection can be removed before anybody else gets that
 
     def __init__(self) -> None:
         self._ended: tuple[type[StoreError], str] | None = None
@@ -112,6 +132,8 @@ class Borrower:
             self.refuse()
         if effects.session:
             raise HocketError(SESSION_REFUSAL)
+        if effects.lasting and not self.keeps_connection:
+            raise HocketError(LASTING_REFUSAL)
         self.settings_changed = self.settings_changed or effects.settings
         self.connection_changed = self.connection_changed or effects.lasting
 
@@ -161,7 +183,9 @@ class Borrower:
 
 
 class Reader(Borrower):
-    """The borrower of a `read()`: it has no transaction that could be rolled back."""
+    """The borrower of a `read()`: no transaction that could be rolled back, and a connection for each statement."""
+
+    keeps_connection = False
 
     def doom(self, error: Exception) -> None:
         """Nothing to roll back."""

@@ -86,6 +86,14 @@ class Sessions:
         """The statements after which a connection for handlers is as it was made."""
         return f"{_AFRESH}; {self._set(None, local=False)}"
 
+    def afresh_within(self) -> str:
+        """The statements that undo, before a COMMIT, what would stay on a server process that goes to other clients."""
+        return f"{_AFRESH}; {self._set(None, local=True)}"
+
+    def roll_back(self) -> str:
+        """The statements that roll back; a session lock does not end with that."""
+        return "ROLLBACK; SELECT pg_advisory_unlock_all()" if self.by_transaction else "ROLLBACK"
+
     def begin(self, settings: Mapping[str, str] | None = None, *, read_only: bool = False) -> str:
         """The statements that begin a transaction."""
         if not self.by_transaction:

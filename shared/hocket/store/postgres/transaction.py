@@ -48,6 +48,7 @@ class PostgresTx(Borrower):
     def __init__(self, pools: Pools, boot: str, clock: Clock, lease: float, terminate: Callable[[int], None]) -> None:
         super().__init__()
         self._pools = pools
+        self.keeps_connection = not pools.sessions.by_transaction
         self._boot = boot
         self._clock = clock
         self._lease = lease
@@ -219,6 +220,8 @@ class PostgresTx(Borrower):
         self._check_open(self._raw)
         self.end_with(COMMITTED)
         try:
+            if self.raw_used and not self.keeps_connection:  # nobody saw what was done there
+                await self._raw.execute(self._pools.sessions.afresh_within())
             status = await self._raw.execute("COMMIT", timeout=self._pools.statement_seconds)
         except Exception as error:
             raise commit_error(self._pools.shown, error) from error
@@ -236,7 +239,7 @@ class PostgresTx(Borrower):
         broken = True
         if self._raw is not None and not self._raw.is_closed():
             with suppress(Exception):
-                await self._raw.execute("ROLLBACK", timeout=ROLLBACK_SECONDS)
+                await self._raw.execute(self._pools.sessions.roll_back(), timeout=ROLLBACK_SECONDS)
                 broken = False
             if broken:  # a statement of the handler still runs, on the server too
                 self._cut_off()
@@ -251,7 +254,8 @@ class PostgresTx(Borrower):
 
     async def _cleaned(self) -> bool:
         """Whether the connection keeps nothing of the handler's: what may have stayed on it is removed."""
-        if self._raw is None or not self.connection_changed or self._pools.sessions.by_transaction:
+        changed = self.connection_changed or self.raw_used
+        if self._raw is None or not changed or not self.keeps_connection:
             return True
         with suppress(Exception):
             await self._raw.execute(self._pools.sessions.afresh(), timeout=ROLLBACK_SECONDS)

@@ -15,6 +15,7 @@ from hocket.errors import HocketError, TransactionLost
 from hocket.store.errors import ENDED_BY_HAND
 from hocket.store.handler_connection import CONTROL_REFUSAL
 from hocket.store.sqlite.store import SqliteStore
+from hocket.testing.store_contract.fixtures import ending
 from tests.hocket.store.culprits import Act, Culprits, orphan, parents
 
 
@@ -89,6 +90,24 @@ async def test_it_is_its_own(tmp_path: Path, act: Act, says: str, step: bool) ->
     assert says in said
     if says in {CONTROL_REFUSAL, ENDED_BY_HAND}:
         assert f"culprits.{'toll' if step else 'ring'} (culprits.py:" in said
+
+
+async def test_a_temporary_table_does_not_reach_the_next_handler(tmp_path: Path) -> None:
+    """RULES 3.2: all handlers share one connection, and what one of them left on it is removed at its commit."""
+    store = SqliteStore(str(tmp_path / "shop.db"), clock=SystemClock(), boot="boot-1")
+    await store.open()
+    left = text("SELECT count(*) FROM sqlite_temp_master")
+    try:
+        for statement in ("CREATE TEMP TABLE mine (n int)", "create temporary view mine as select 1"):
+            async with store.transaction() as tx:
+                db = await tx.db()
+                await db.execute(text(statement))
+                assert (await db.execute(left)).scalar_one() == 1
+                await tx.write([ending(statement)])
+            async with store.transaction() as tx:
+                assert (await (await tx.db()).execute(left)).scalar_one() == 0
+    finally:
+        await store.close()
 
 
 async def test_what_may_pass_is_spared_a_bounded_number_of_times(tmp_path: Path) -> None:
