@@ -264,6 +264,7 @@ class Worker:
         paused = [each for each in self.handling.pauses.values() if each.circuit.state != "closed"]
         reasons += [each.sentence() for each in paused]
         reasons += [each for each in (self.log_check.reason, self.copies.reason) if each]
+        reasons += [stuck for each in self.runners.values() if (stuck := each.stuck())]
         if self.full():
             reasons.append("as many events wait for the broker as the bound allows")
         return reasons
