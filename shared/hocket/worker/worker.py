@@ -91,14 +91,7 @@ class Worker:
         changed, unknown = self.reporter.breaker_changed, self.backlog.fetch_all
         self.blocking = BlockingCalls(config.blocking_threads, self._late)
         self.handling = Handling(runtime, recorder, self.circuits, changed, self.blocking)
-        self.committer = Committer(
-            runtime,
-            recorder,
-            won=self._committed,
-            lost=self._superseded,
-            unknown=unknown,
-            free=self.handling.unwritable,
-        )
+        self.committer = self._committer(recorder)
         self.runners = self._runners(Admission(runtime, declared.subscriptions))
         self.outside_transactions = OutsideTransactions(
             runtime, declared, builder, self.circuits, changed, self.full, self.backlog.add, self.blocking,
@@ -119,6 +112,10 @@ class Worker:
         older = self.service.declarations.older
         most, pseudonyms = config.max_event_bytes, config.pseudonyms()
         return OutboxBuilder(self.service.name, runtime.ids, runtime.clock, runtime.signals, most, pseudonyms, older)
+
+    def _committer(self, recorder: Recorder) -> Committer:
+        won, lost, free = self._committed, self._superseded, self.handling.unwritable
+        return Committer(self.runtime, recorder, won=won, lost=lost, unknown=self.backlog.fetch_all, free=free)
 
     def _runners(self, admission: Admission) -> dict[str, SubscriptionRunner]:
         pipeline = Pipeline(
