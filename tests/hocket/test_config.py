@@ -160,3 +160,15 @@ def test_a_misspelt_variable_is_named_with_its_nearest_neighbour() -> None:
         "HOCKET_BROKR_URL is no setting and changes nothing; did you mean HOCKET_BROKER_URL?",
         "hocket_stop_second is no setting and changes nothing; did you mean HOCKET_STOP_SECONDS?",
     ]
+
+
+def test_what_is_set_for_a_database_that_is_not_in_use_is_named() -> None:
+    """A pooler or a schema before SQLite: the address was forgotten, or the setting is left over."""
+    given = {"HOCKET_POSTGRES_POOLING": "transaction", "HOCKET_POSTGRES_SCHEMA": "shop"}
+    said = [
+        f"{name} changes nothing: the database is SQLite (HOCKET_DATABASE_URL), not PostgreSQL"
+        for name in sorted(given)
+    ]
+    assert unknown(given) == said
+    assert unknown({**given, "HOCKET_DATABASE_URL": "sqlite:///x.db"}) == said
+    assert unknown({**given, "HOCKET_DATABASE_URL": "postgresql://h/x"}) == []

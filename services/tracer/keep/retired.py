@@ -8,8 +8,9 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.console.facts import Heartbeat, Retired
-from services.tracer.keep.declared import DECLARED, mark_concerned, set_mark
-from services.tracer.keep.tables import expectations, heartbeats, insert_into, retired
+from hocket.console.named_values import insert_into, set_value
+from services.tracer.keep.declared import DECLARED, mark_concerned
+from services.tracer.keep.tables import expectations, heartbeats, marks, retired
 
 #: A heartbeat so much later than the last that the desk knew is a sign of life. Less is how far two readers differ
 #: about a clock that is ahead of theirs.
@@ -48,4 +49,4 @@ async def _changed(db: AsyncConnection, service: str, since: float, at: datetime
     mine = expectations.c.subscription.startswith(f"{service}.", autoescape=True)
     types = (await db.execute(select(expectations.c.type).where(mine).distinct())).scalars()
     await mark_concerned(db, set(types), since, at)
-    await set_mark(db, DECLARED, uuid4().hex)
+    await set_value(db, marks, DECLARED, uuid4().hex)

@@ -12,6 +12,7 @@ from hocket.envelope.keys import run_key
 from hocket.event import Heard, Scheduled
 from hocket.masking.mask import Mask, mask_of
 from hocket.outcome import Done, Outcome
+from hocket.resilience.circuit import Permit
 from hocket.saga.ledger import LedgerRow
 from hocket.store.records import InboxRow
 
@@ -57,6 +58,7 @@ class Arrival:
     why: Heard | None = None
     step_key: str = ""
     marked: bool = False  # its start is written in the inbox row (RULES 1.4)
+    permit: Permit | None = None  # of a run whose end the group commit decides (RULES 6.11)
     # decide
     outcome: Outcome | None = None
     ended: datetime = field(default=datetime.fromtimestamp(0, UTC))

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from hocket.errors import LeaseExpired, NoConnection, StoreError, TransactionLost
 from hocket.retry import Backoff
-from hocket.store.errors import EndedByHand
+from hocket.store.errors import EndedByHand, Spoilt
 from hocket.store.group_commit import takes_a_write
 from hocket.store.port import Store
 
@@ -72,6 +72,13 @@ class Blame:
 def ended_by_hand(error: BaseException) -> bool:
     """Whether the handler committed or rolled back hocket's transaction past SQLAlchemy."""
     return any(isinstance(each, EndedByHand) for each in _below(error))
+
+
+def name_handler(error: BaseException, handler: str) -> None:
+    """Where a handler has spoilt its own transaction, the error says which handler that was."""
+    for each in _below(error):
+        if isinstance(each, Spoilt):
+            each.handler = handler
 
 
 def _below(error: BaseException) -> Iterator[BaseException]:

@@ -38,7 +38,8 @@ class Committer(GroupCommit[Arrival]):
     """The group commit of one service's deliveries, led by a task of its own.
 
     `won` and `lost` are told what became of each arrival; `unknown`, that a commit may have happened or not (RULES
-    3.2). `failing` says why the store does not answer, "" where it does.
+    3.2). `free` decides about one that cannot be written: seconds to wait where that uses no attempt, else None.
+    `failing` says why the store does not answer, "" where it does.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Committer(GroupCommit[Arrival]):
         won: Callable[[Sequence[Arrival], Sequence[OutboxRow]], None],
         lost: Callable[[Arrival], None],
         unknown: Callable[[], None],
+        free: Callable[[Arrival, Exception], float | None],
     ) -> None:
         super().__init__(runtime.store, runtime.config.commit_attempts)
         self.runtime = runtime
@@ -56,6 +58,7 @@ class Committer(GroupCommit[Arrival]):
         self.won = won
         self.lost = lost
         self.unknown = unknown
+        self.free = free
         self.failing = ""
         self._some = asyncio.Event()
         self._hurry = asyncio.Event()  # a whole group waits, or somebody who says something
@@ -218,7 +221,7 @@ class Committer(GroupCommit[Arrival]):
                 retry=entry.subscription.retry,
                 used=entry.used,
                 chance=self.runtime.chance,
-                free=None,
+                free=self.free(entry, error),
                 mask=mask,
                 whole=self.runtime.whole_stacks,
             )

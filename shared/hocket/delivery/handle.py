@@ -8,7 +8,7 @@ from typing import Any
 from hocket.declarations.subscription import Subscription
 from hocket.delivery import decide
 from hocket.delivery.arrival import Arrival, Role
-from hocket.delivery.blame import Blame, Whose, ended_by_hand
+from hocket.delivery.blame import Blame, Whose, ended_by_hand, name_handler
 from hocket.delivery.claim import HandlerClaim
 from hocket.delivery.ending.error_text import text_of
 from hocket.delivery.poison import ALONE_FROM, CRASH, STARTS, SharedExclusiveLock, alone_of, starts_of
@@ -20,7 +20,7 @@ from hocket.resilience.blocking import BlockingCalls
 from hocket.resilience.circuit import Circuit, Permit, State
 from hocket.resilience.guard import BreakerGuard, StateListener
 from hocket.resilience.isolation import TeamRun
-from hocket.resilience.same_fault import SameFault, fault_of
+from hocket.resilience.same_fault import SameFault, defined_at, fault_of
 from hocket.resilience.time_limit import TimeLimit
 from hocket.runtime import Runtime
 from hocket.store.group_commit import takes_a_write
@@ -124,8 +124,9 @@ class Handling:
         unit = UnitOfWork(self.runtime.store, claim)
         try:
             rows = await self._run(arrival, unit, claim, guard)
-            if permit.probe or pause.fault is not None:
+            if (permit.probe or pause.fault is not None) and (rows is not None or not pause.at_commit):
                 pause.succeeded(permit, clock.monotonic())
+            arrival.permit = permit if rows is None else None
             return rows
         except BaseException as error:
             arrival.ended = clock.now()
@@ -147,11 +148,12 @@ class Handling:
             return None
         finally:
             guard.end()
-            if permit.probe:  # and nothing is decided yet
+            if permit.probe and arrival.permit is None:  # and nothing is decided yet
                 pause.released(permit, clock.monotonic())
 
     async def _judge(self, arrival: Arrival, error: BaseException, guard: BreakerGuard, permit: Permit) -> None:
         """Give the arrival the outcome of this error; `Readmit` where it is no failed attempt."""
+        name_handler(error, f"{arrival.subscription.queue} ({defined_at(arrival.subscription.call)})")
         await self._readmit(arrival, error)
         arrival.outcome = decide.failed(
             error,
@@ -169,8 +171,29 @@ class Handling:
 
     def _free(self, arrival: Arrival, error: BaseException, guard: BreakerGuard, permit: Permit) -> float | None:
         """Seconds to wait where the failure uses no attempt: a breaker is open, or the subscription is paused."""
-        if guard.deferred:
-            return guard.wait
+        return guard.wait if guard.deferred else self._paused_for(arrival, error, permit)
+
+    def written(self, arrival: Arrival) -> None:
+        """The end of its run is committed: where others fail at that, only now it has succeeded (RULES 6.11)."""
+        permit, arrival.permit = arrival.permit, None
+        pause = self.pause_of(arrival.subscription)
+        if permit is not None and pause.at_commit:
+            pause.succeeded(permit, self.runtime.clock.monotonic())
+
+    def unwritable(self, arrival: Arrival, error: Exception) -> float | None:
+        """The group commit refuses its end, for its own reason: as `_free`, for a run that its handler ended well."""
+        permit, arrival.permit = arrival.permit, None
+        return None if permit is None else self._paused_for(arrival, error, permit, at_commit=True)
+
+    def undecided(self, arrival: Arrival) -> None:
+        """Another run ended the delivery, or it is looked up again: its run tells nothing."""
+        permit, arrival.permit = arrival.permit, None
+        if permit is not None and permit.probe:
+            self.pause_of(arrival.subscription).released(permit, self.runtime.clock.monotonic())
+
+    def _paused_for(
+        self, arrival: Arrival, error: BaseException, permit: Permit, *, at_commit: bool = False
+    ) -> float | None:
         pause, now = self.pause_of(arrival.subscription), self.runtime.clock.monotonic()
         if isinstance(error, Defer | BreakerOpen):
             return None
@@ -178,7 +201,9 @@ class Handling:
             pause.succeeded(permit, now)
             return None
         subject = arrival.known.subject or arrival.known.id
-        return None if pause.failed(permit, fault_of(error), arrival.key, subject, now) else pause.circuit.wait(now)
+        fault = fault_of(error, arrival.subscription.call)
+        counts = pause.failed(permit, fault, arrival.key, subject, now, at_commit=at_commit)
+        return None if counts else pause.circuit.wait(now)
 
     def pause_of(self, subscription: Subscription) -> SameFault:
         """What pauses this subscription while its deliveries fail the same way."""

@@ -22,6 +22,8 @@ from hocket.masking.mask import ALWAYS
 from hocket.outcome import GiveBack
 from hocket.resilience.circuit import Circuit
 from hocket.resilience.retrying import until_done
+from hocket.resilience.same_fault import defined_at
+from hocket.resilience.supervisor import MAX_LEFT
 from hocket.resilience.time_limit import CLEAN_UP_SECONDS
 from hocket.runtime import Runtime
 from hocket.store.group_commit import STORE_BACKOFF
@@ -82,6 +84,7 @@ class SubscriptionRunner:
         self.consumer = await transport.consume(queue, prefetch=prefetch, deliver=self.intake.deliver)
         self.intake.consumer = self.consumer
         self.former.start()
+        self.pipeline.runtime.tasks.end_of_left[queue] = self.unstuck
         self._admitters = [spawn(f"admit {queue} {n}", self._admit()) for n in range(ADMITTING)]
         self._handlers = [spawn(f"handle {queue} {n}", self._handle()) for n in range(self.subscription.concurrency)]
 
@@ -94,6 +97,21 @@ class SubscriptionRunner:
         now = self.pipeline.runtime.clock.monotonic()
         return any(each.state == "open" and each.wait(now) > 0 for each in self._circuits())
 
+    def stuck(self) -> str:
+        """Why nothing more begins: so many runs go on although they were cancelled; "" below the bound."""
+        many = self.pipeline.runtime.tasks.left_of(self.subscription.queue)
+        if many < MAX_LEFT:
+            return ""
+        return (
+            f"{self.subscription.queue} takes nothing more: {many} runs of {defined_at(self.subscription.call)} go on "
+            "after their time was over; let it end when it is cancelled, or restart the service"
+        )
+
+    def unstuck(self) -> None:
+        """A run that was left behind has ended: go on where the bound allows it."""
+        self._wake(len(self._ready))
+        self.intake.wake()
+
     def _circuits(self) -> Iterator[Circuit]:
         """The circuit of its breaker, and that of its pause."""
         breaker = self.subscription.breaker
@@ -103,7 +121,7 @@ class SubscriptionRunner:
 
     def _allowed(self) -> tuple[int, float | None]:
         pipeline = self.pipeline
-        if pipeline.full() or pipeline.committer.failing:
+        if pipeline.full() or pipeline.committer.failing or self.stuck():
             return 0, PAUSE_CHECK_SECONDS
         open_ones = [each for each in self._circuits() if each.state != "closed"]
         if open_ones:
@@ -204,7 +222,7 @@ class SubscriptionRunner:
                 return
 
     async def _next(self) -> Arrival:
-        while not self._ready:
+        while not self._ready or self.stuck():
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append(waiter)
             try:

@@ -3,6 +3,8 @@
 A pool of processes that is made by forking (the default of `ProcessPoolExecutor` on Linux before Python 3.14) inherits
 every descriptor. Where the parent is killed, its children would hold the file locked and the port taken, and broker,
 database and clients would take their connections for alive, with the transactions and deliveries that belong to them.
+
+A child that is forked in a handler must not come back into the event loop: there it would run the tasks of its parent.
 """
 
 import asyncio
@@ -12,6 +14,13 @@ import stat
 import weakref
 from collections.abc import Iterator
 from contextlib import suppress
+
+#: The status with which a child ends that comes back into the event loop of its parent.
+CAME_BACK = 70
+_SENTENCE = (
+    b"hocket: a child process that was forked in the event loop came back into it, and was ended: end it by "
+    b"os._exit(), or start it by subprocess or multiprocessing\n"
+)
 
 _kept: set[int] = set()
 _loops: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
@@ -36,8 +45,24 @@ def _close_all() -> None:
     for descriptor in {*_kept, *(each for loop in list(_loops) for each in _network(loop))}:
         with suppress(OSError):
             os.close(descriptor)
+    for loop in list(_loops):
+        _end_before_next(loop)
     _kept.clear()
     _loops.clear()
+
+
+def _end_before_next(loop: asyncio.AbstractEventLoop) -> None:
+    """The first that this loop does, where it goes on in the child, is to end the child."""
+    waiting = getattr(loop, "_ready", None)
+    if waiting is None:
+        loop.call_soon(_end)
+    else:
+        waiting.appendleft(asyncio.Handle(_end, (), loop))
+
+
+def _end() -> None:
+    os.write(2, _SENTENCE)
+    os._exit(CAME_BACK)
 
 
 def _network(loop: asyncio.AbstractEventLoop) -> Iterator[int]:

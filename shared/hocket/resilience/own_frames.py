@@ -5,9 +5,12 @@ The one place that decides it for stacks in logs, letters and tests, and for wha
 
 import os
 import sysconfig
+from collections.abc import Callable
+from inspect import unwrap
 from pathlib import Path
 from traceback import walk_tb
-from types import TracebackType
+from types import CodeType, TracebackType
+from typing import Any
 
 from hocket.resilience import isolation
 
@@ -37,15 +40,27 @@ def from_own(error: BaseException) -> TracebackType | None:
     return first or error.__traceback__
 
 
-def innermost_own(error: BaseException) -> str:
-    """`handlers.py:57 in record_order`: the innermost line of the team's own; of all where it has none."""
+def innermost_own(error: BaseException, handler: Callable[..., Any] | None = None) -> str:
+    """`handlers.py:57 in record_order`: the innermost line of the team's own.
+
+    Where it has none: where `handler` is defined, or else the innermost line of all.
+    """
     own = last = ""
     for frame, line in walk_tb(error.__traceback__):
-        code = frame.f_code
-        last = f"{Path(code.co_filename).name}:{line} in {code.co_name}"
-        if not _is_foreign(code.co_filename):
+        last = _named(frame.f_code, line)
+        if not _is_foreign(frame.f_code.co_filename):
             own = last
-    return own or last
+    return own or defined_at(handler) or last
+
+
+def defined_at(handler: Callable[..., Any] | None) -> str:
+    """Where a handler is defined, as `file:line in name`; "" where that is not known."""
+    code = getattr(unwrap(handler), "__code__", None) if handler is not None else None
+    return _named(code, code.co_firstlineno) if isinstance(code, CodeType) else ""
+
+
+def _named(code: CodeType, line: int) -> str:
+    return f"{Path(code.co_filename).name}:{line} in {code.co_name}"
 
 
 def _is_foreign(file: str) -> bool:

@@ -1,12 +1,12 @@
 """Pauses a subscription whose every delivery fails the same way, by the circuit of a breaker (RULES 6.11).
 
 Failures are the same when they have the same exception class, the same code of the database, and the same innermost
-line of the team's own code.
+line of the team's own code, or, where the kit raised them, the same handler.
 """
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hocket.breaker import Breaker
 from hocket.resilience.circuit import Circuit, Permit, State
@@ -28,7 +28,7 @@ class Fault(NamedTuple):
 
     kind: str  # class of the error
     code: str  # of the database: SQLSTATE, or SQLite's name; "" for other errors
-    place: str  # innermost line of the team's own code
+    place: str  # innermost line of the team's own code; where there is none, that of the handler's definition
 
     def __str__(self) -> str:
         return f"{self.kind}{self.code and f' {self.code}'} at {self.place}"
@@ -44,6 +44,7 @@ class SameFault:
     def __init__(self, queue: str, changed: Callable[["SameFault", State], None]) -> None:
         self.queue = queue
         self.fault: Fault | None = None  # of the failures in a row, or of the pause
+        self.at_commit = False  # that fault shows only when ends are committed: a success is one that is committed
         self._failures = 0
         self._failed: dict[bytes, str] = {}  # deliveries of the failures in a row, and their subjects
         self._known: dict[bytes, None] = {}  # deliveries that had failed when another one succeeded
@@ -67,8 +68,13 @@ class SameFault:
                 del self._known[next(iter(self._known))]
             self._begin(None)
 
-    def failed(self, permit: Permit, fault: Fault, key: bytes, subject: str, now: float) -> bool:
-        """The run of delivery `key` failed. True: this uses an attempt; False: the delivery is deferred."""
+    def failed(
+        self, permit: Permit, fault: Fault, key: bytes, subject: str, now: float, *, at_commit: bool = False
+    ) -> bool:
+        """The run of delivery `key` failed. True: this uses an attempt; False: the delivery is deferred.
+
+        `at_commit`: its handler ended well, and the group commit refused its end.
+        """
         if permit.probe and fault == self.fault:
             return self.circuit.failed(permit, now)
         if permit.probe:  # what it was paused for is over; this delivery fails on its own
@@ -79,6 +85,7 @@ class SameFault:
             return True
         if fault != self.fault:
             self._begin(fault)
+            self.at_commit = at_commit
         self._failures += 1
         self._failed[key] = subject
         if self._failures >= FAILURES and len(set(self._failed.values())) >= SUBJECTS:
@@ -101,7 +108,7 @@ class SameFault:
         return f"{self.queue} is paused: its deliveries fail the same way, {self.fault}: mend that, and it goes on"
 
     def _begin(self, fault: Fault | None) -> None:
-        self.fault, self._failures = fault, 0
+        self.fault, self._failures, self.at_commit = fault, 0, False
         self._failed.clear()
 
     def _changed(self, state: State) -> None:
@@ -112,10 +119,10 @@ class SameFault:
         self._report(self, state)
 
 
-def fault_of(error: BaseException) -> Fault:
-    """How this error came about; of a group, its first error."""
+def fault_of(error: BaseException, handler: Callable[..., Any] | None = None) -> Fault:
+    """How this error of `handler` came about; of a group, its first error."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     cause = getattr(error, "orig", None) or error
     code = getattr(cause, "sqlstate", None) or getattr(cause, "sqlite_errorname", None) or ""
-    return Fault(type(error).__name__, str(code), innermost_own(error))
+    return Fault(type(error).__name__, str(code), innermost_own(error, handler))

@@ -1,7 +1,7 @@
 """Supervision of tasks: a task that ends unasked ends the process instead of disappearing."""
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 from hocket.errors import HocketError
@@ -9,6 +9,9 @@ from hocket.telemetry.signals import Signals
 
 #: Seconds that cancelled tasks have to end.
 END_SECONDS = 5.0
+#: Runs of one handler that may go on after they were cancelled; at this many its subscription takes nothing more. Those
+#: that have begun by then may join them.
+MAX_LEFT = 64
 
 
 class Supervisor:
@@ -25,6 +28,7 @@ class Supervisor:
         self._tasks: dict[asyncio.Task[None], bool] = {}  # whether it may end
         self._cancelled: set[asyncio.Task[None]] = set()
         self.left: dict[asyncio.Task[Any], str] = {}  # runs of a team's code that do not end, and their names
+        self.end_of_left: dict[str, Callable[[], None]] = {}  # by name: told that one of them has ended
         self.failed = ""
         self.died = asyncio.Event()
 
@@ -69,8 +73,17 @@ class Supervisor:
     def leave(self, task: "asyncio.Task[Any]", name: str) -> None:
         """A run of a team's code was cancelled and does not end: it is left behind, and named until it ends."""
         self.left[task] = name
-        task.add_done_callback(lambda ended: self.left.pop(ended, None))
+        task.add_done_callback(self._came_to_its_end)
         self._signals.trouble(self._service, "a handler does not end although it was cancelled", handler=name)
+
+    def left_of(self, name: str) -> int:
+        """How many runs of this name were left behind and go on."""
+        return sum(each == name for each in self.left.values()) if self.left else 0
+
+    def _came_to_its_end(self, task: "asyncio.Task[Any]") -> None:
+        name = self.left.pop(task, "")
+        if name in self.end_of_left:
+            self.end_of_left[name]()
 
     async def stop(self) -> None:
         """Cancel all tasks and wait, at most `END_SECONDS`, until they end."""

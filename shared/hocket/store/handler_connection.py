@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session, SessionTransaction
 from sqlalchemy.pool import PoolProxiedConnection
 
 from hocket.errors import HocketError, LeaseExpired, StoreError
+from hocket.store.errors import Spoilt
 
 #: What a handler reads that tries to begin or end the transaction.
 CONTROL_REFUSAL = (
@@ -40,6 +41,12 @@ SESSION_REFUSAL = (
     "this connection goes to the next handler, and so would what SET or LISTEN changes: "
     "use SET LOCAL, which ends with the transaction, or a connection of your own"
 )
+#: What a handler reads whose statement would leave something on a connection that other clients get, and any `read()`.
+LASTING_REFUSAL = (
+    "this connection goes to another client when the transaction ends, and so would what this statement leaves on it: "
+    "use what ends with the transaction (set_config(…, true), ON COMMIT DROP, pg_advisory_xact_lock), or a connection "
+    "of your own"
+)
 
 _GAP = r"(?:\s|--[^\n]*\n|/\*.*?\*/)+"
 #: How a statement begins that ends the transaction, or changes the session; behind blanks, semicolons and comments.
@@ -51,11 +58,17 @@ _FIRST_WORDS = re.compile(
 )
 #: How a statement begins that changes settings.
 _SETTINGS = re.compile(r"(?:[\s;]|--[^\n]*(?:\n|$)|/\*.*?\*/)*+SET\b", re.IGNORECASE | re.DOTALL)
-#: What may outlive the transaction on its connection.
+#: What may outlive the transaction on its connection; `set_config` and temporary tables where nothing says otherwise.
 _LASTING = re.compile(
-    r"\bset_config\s*\((?![^)]*,\s*true\s*\))|\bpg_(?:try_)?advisory_lock|\bWITH\s+HOLD\b|^\s*(?:RESET|DISCARD)\b"
-    r"|\b(?:CREATE|INTO)\s+(?:(?:LOCAL|GLOBAL)\s+)?TEMP",
+    r"\bpg_(?:try_)?advisory_lock|\bWITH\s+HOLD\b|^\s*(?:RESET|DISCARD|LOAD)\b|\bpg_temp\s*\."
+    r"|\bINTO\s+(?:(?:LOCAL|GLOBAL)\s+)?TEMP",
     re.IGNORECASE,
+)
+_SET_CONFIG = re.compile(r"\bset_config\s*\(", re.IGNORECASE)
+_LOCAL_CONFIG = re.compile(r",\s*true\s*\)", re.IGNORECASE)
+_TEMPORARY = re.compile(
+    r"\bCREATE\s+(?:OR\s+REPLACE\s+)?(?:(?:LOCAL|GLOBAL)\s+)?TEMP(?:ORARY)?\s(?!.*\bON\s+COMMIT\s+DROP\b)",
+    re.IGNORECASE | re.DOTALL,
 )
 #: Statements whose effects are remembered, and the longest of them in characters.
 KNOWN_STATEMENTS = 1024
@@ -78,12 +91,20 @@ def _effects(statement: str) -> Effects:
         found is not None and bool(found["control"]),
         found is not None and bool(found["session"]),
         _SETTINGS.match(statement) is not None or "set_config" in statement.lower(),
-        _LASTING.search(statement) is not None,
+        _lasts(statement),
     )
+
+
+def _lasts(statement: str) -> bool:
+    if _LASTING.search(statement) or _TEMPORARY.search(statement):
+        return True
+    return len(_SET_CONFIG.findall(statement)) > len(_LOCAL_CONFIG.findall(statement))
 
 
 class Borrower:
     """Whoever may run statements on a connection of the store. A driver's transaction is one."""
+
+    keeps_connection = True  # what it leaves on its connection can be removed before anybody else gets that
 
     def __init__(self) -> None:
         self._ended: tuple[type[StoreError], str] | None = None
@@ -111,6 +132,8 @@ class Borrower:
             self.refuse()
         if effects.session:
             raise HocketError(SESSION_REFUSAL)
+        if effects.lasting and not self.keeps_connection:
+            raise HocketError(LASTING_REFUSAL)
         self.settings_changed = self.settings_changed or effects.settings
         self.connection_changed = self.connection_changed or effects.lasting
 
@@ -125,12 +148,16 @@ class Borrower:
 
     def refuse(self) -> NoReturn:
         """Raise `HocketError` for a begin, commit, rollback or close; it is rolled back even if the handler goes on."""
-        error = HocketError(CONTROL_REFUSAL)
+        error = Spoilt(CONTROL_REFUSAL)
         self.doom(error)
         raise error
 
     def failed(self, error: BaseException) -> None:
         """A statement of the borrower failed; a driver may remember it."""
+
+    def spoilt(self, error: BaseException) -> Spoilt | None:
+        """What the borrower did to its transaction that this error of a statement comes from; None: nothing."""
+        return None
 
     def fence(self, kind: type[StoreError], text: str) -> None:
         """Roll back now, whatever runs; from now on each call raises `kind` with this text."""
@@ -156,7 +183,9 @@ class Borrower:
 
 
 class Reader(Borrower):
-    """The borrower of a `read()`: it has no transaction that could be rolled back."""
+    """The borrower of a `read()`: no transaction that could be rolled back, and a connection for each statement."""
+
+    keeps_connection = False
 
     def doom(self, error: Exception) -> None:
         """Nothing to roll back."""
@@ -171,6 +200,13 @@ class _WatchedConnection(Connection):
         if (borrower := borrower_of(self)) is not None:
             borrower.raw_used = True
         return super().connection
+
+    def invalidate(self, exception: BaseException | None = None) -> None:
+        """Refused to a handler; with an exception it is SQLAlchemy, which gives up a connection that was lost."""
+        borrower = borrower_of(self)
+        if borrower is not None and exception is None:
+            borrower.refuse()
+        super().invalidate(exception)
 
 
 class _BorrowedConnection(AsyncConnection):
@@ -212,6 +248,18 @@ class HandlerConnection(_BorrowedConnection):
     async def close(self) -> None:
         """Raise `HocketError`: the store still needs the connection."""
         self.borrower.refuse()
+
+    async def invalidate(self, exception: BaseException | None = None) -> None:
+        """Raise `HocketError`: the store still needs the connection."""
+        self.borrower.refuse()
+
+    async def discard(self) -> None:
+        """Close it for good, and give its place back to the store."""
+        self.in_use = False
+        if self.sync_connection is not None:
+            self.sync_connection.execution_options(**{BORROWER: None})
+        await super().invalidate()
+        await self.release()
 
     def refuse_end(self) -> None:
         """A commit or rollback of the inner connection (an ORM session, `run_sync`): refused while it is in use."""

@@ -266,7 +266,10 @@ class StreamReader:
                 raise error
             self.reason = f"the reader of {QUEUES[self.source]} fails and tries again: {type(error).__name__}"
             self.runtime.trouble(
-                "a reader failed", source=self.source, error=type(error).__name__, place=fault_of(error).place
+                "a reader failed",
+                source=self.source,
+                error=type(error).__name__,
+                place=fault_of(error, self.call).place,
             )
 
         # A reader may raise anything, also SystemExit and a CancelledError of its own; the batch is read again.

@@ -91,7 +91,7 @@ class Worker:
         changed, unknown = self.reporter.breaker_changed, self.backlog.fetch_all
         self.blocking = BlockingCalls(config.blocking_threads, self._late)
         self.handling = Handling(runtime, recorder, self.circuits, changed, self.blocking)
-        self.committer = Committer(runtime, recorder, won=self._committed, lost=self._superseded, unknown=unknown)
+        self.committer = self._committer(recorder)
         self.runners = self._runners(Admission(runtime, declared.subscriptions))
         self.outside_transactions = OutsideTransactions(
             runtime, declared, builder, self.circuits, changed, self.full, self.backlog.add, self.blocking,
@@ -114,6 +114,10 @@ class Worker:
         return OutboxBuilder(
             self.service.name, runtime.ids, runtime.clock, runtime.signals, most, self.pseudonyms, older
         )
+
+    def _committer(self, recorder: Recorder) -> Committer:
+        won, lost, free = self._committed, self._superseded, self.handling.unwritable
+        return Committer(self.runtime, recorder, won=won, lost=lost, unknown=self.backlog.fetch_all, free=free)
 
     def _runners(self, admission: Admission) -> dict[str, SubscriptionRunner]:
         pipeline = Pipeline(
@@ -259,6 +263,7 @@ class Worker:
         paused = [each for each in self.handling.pauses.values() if each.circuit.state != "closed"]
         reasons += [each.sentence() for each in paused]
         reasons += [each for each in (self.log_check.reason, self.copies.reason) if each]
+        reasons += [stuck for each in self.runners.values() if (stuck := each.stuck())]
         if self.full():
             reasons.append("as many events wait for the broker as the bound allows")
         return reasons
@@ -314,6 +319,7 @@ class Worker:
         settle(arrivals)
         by_queue: dict[str, list[Arrival]] = {}
         for each in arrivals:
+            self.handling.written(each)
             by_queue.setdefault(each.subscription.queue, []).append(each)
         for queue, some in by_queue.items():
             self.runners[queue].settled(some)
@@ -321,6 +327,7 @@ class Worker:
         self.runtime.signals.attempts([ended for each in arrivals if (ended := ended_of(each)) is not None])
 
     def _superseded(self, arrival: Arrival) -> None:
+        self.handling.undecided(arrival)
         self.runners[arrival.subscription.queue].readmit(arrival)
 
     def _late(self, function: str) -> None:

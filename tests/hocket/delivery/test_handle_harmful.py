@@ -9,6 +9,7 @@ from sqlalchemy import insert
 
 from hocket import Heard, Retry, Service, Tx
 from hocket.errors import HocketError
+from hocket.resilience.supervisor import MAX_LEFT
 from tests.hocket.sample_services import LONG, Processes, Rung, World, bells, book, booked, steps, tolled, uses
 
 
@@ -91,3 +92,47 @@ async def test_an_error_that_cannot_be_read_is_this_attempts_own(
     ends = [each["error"] for each in tower.receipts() if each["outcome"] == "dead"]
     assert len(ends) == 1
     assert kind.__name__ in ends[0]
+
+
+async def test_runs_that_are_left_behind_have_a_bound(tower: Processes) -> None:
+    """RULES 3.6: at the bound the subscription takes nothing more and says so; when runs end it goes on."""
+    over = asyncio.Event()
+    begun: list[str] = []
+    others: list[str] = []
+
+    async def stubborn(rung: Rung, tx: Tx[World]) -> Any:
+        begun.append(rung.name)
+        while not over.is_set():
+            try:
+                await over.wait()
+            except asyncio.CancelledError:
+                continue
+
+    two = Service("two", owner="team-tower", uses=uses)
+
+    @two.handler(concurrency=8, timeout=timedelta(seconds=1), retry=Retry(retries=0))
+    async def stuck(rung: Rung, tx: Tx[World]) -> None:
+        await tx.use.behave(rung, tx)
+
+    @two.handler
+    async def well(rung: Rung, tx: Tx[World]) -> None:
+        others.append(rung.name)
+
+    worker = await tower.start(two.using(World(behave=stubborn)))
+    many = MAX_LEFT + 40
+    for number in range(many):
+        await tower.hear(Rung(name=f"n{number}"), f"k{number}")
+    try:
+        await asyncio.sleep(300)
+        assert MAX_LEFT <= len(worker.runtime.tasks.left) < MAX_LEFT + 8
+        assert len(begun) == len(worker.runtime.tasks.left)
+        assert len(others) == many
+        [reason] = worker.health()
+        assert reason.startswith(f"two.stuck takes nothing more: {len(begun)} runs of test_handle_harmful.py:")
+        assert " in stuck go on" in reason
+    finally:
+        over.set()
+    await tower.advance(timedelta(minutes=1))
+    assert worker.health() == []
+    assert len(begun) == many
+    assert not worker.runtime.tasks.left

@@ -9,8 +9,25 @@ from sqlalchemy import text
 
 from hocket import Defer, Reject, Retry, Service, Tx
 from hocket.resilience.same_fault import FAILURES, PAUSE
+from hocket.store.records import Ending, RowKind
 from hocket.worker import Worker
-from tests.hocket.sample_services import BRIEF, LONG, Ill, Processes, Rung, World, bells, booked, echo, until, uses
+from tests.hocket.sample_services import (
+    BRIEF,
+    LONG,
+    Behave,
+    Echoed,
+    FaultyStore,
+    Ill,
+    Processes,
+    Rung,
+    Shut,
+    World,
+    bells,
+    booked,
+    echo,
+    until,
+    uses,
+)  # fmt: skip
 
 MISSING = "CREATE TABLE rung (name VARCHAR NOT NULL)"
 
@@ -193,3 +210,65 @@ async def test_the_other_subscriptions_go_on(tower: Processes) -> None:
     await asyncio.sleep(5)
     assert len(done) == 60
     assert [each.partition(" ")[0] for each in worker.health()] == ["two.bad"]
+
+
+async def _too_large(rung: Rung, tx: Tx[World]) -> Echoed:
+    return Echoed(name="x" * 2_000_000)
+
+
+async def _in_its_own_transaction(rung: Rung, tx: Tx[World]) -> Echoed:
+    await tx.db()
+    return Echoed(name="x" * 2_000_000)
+
+
+async def _undeclared(rung: Rung, tx: Tx[World]) -> Any:
+    return Shut(name="not an event that it says")
+
+
+def _defined() -> str:
+    """Where the handler of `bells` is defined."""
+    code = bells.declarations.subscriptions["bells.ring"].call.__code__
+    return f"sample_services.py:{code.co_firstlineno} in ring"
+
+
+@pytest.mark.parametrize("behave", [_too_large, _in_its_own_transaction, _undeclared])
+async def test_what_no_commit_takes_pauses_and_names_the_handler(tower: Processes, behave: Behave) -> None:
+    """RULES 6.11: what a handler returned is refused, by the kit or at the group commit, every time: it is paused."""
+    world = World(behave=behave)
+    worker = await tower.start(bells.using(world))
+    await _hear(tower, 60)
+    await asyncio.sleep(5)
+    [reason] = worker.health()
+    assert f"its deliveries fail the same way, Unsayable at {_defined()}:" in reason
+    await asyncio.sleep(60)
+    assert _words(tower).count("retry") == FAILURES
+    assert not tower.letters()
+    world.behave = echo
+    await tower.advance(LONG)
+    assert worker.health() == []
+    assert not tower.letters()
+    assert _words(tower).count("handled") == 60
+
+
+async def test_what_the_store_refuses_of_every_delivery_pauses(tower: Processes) -> None:
+    """RULES 6.11: the handlers end well and the group commit refuses each end; a success is one that is committed."""
+    worker = await tower.start(bells.using(World(behave=echo)))
+    store = worker.runtime.store
+    assert isinstance(store, FaultyStore)
+    store.refuses = lambda endings: ValueError("no") if any(_says(each) for each in endings) else None
+    await _hear(tower, 60)
+    await asyncio.sleep(5)
+    [reason] = worker.health()
+    assert "its deliveries fail the same way, ValueError at " in reason
+    await asyncio.sleep(60)
+    assert _words(tower).count("retry") == FAILURES
+    assert not tower.letters()
+    store.refuses = lambda endings: None
+    await tower.advance(LONG)
+    assert worker.health() == []
+    assert not tower.letters()
+    assert _words(tower).count("handled") == 60
+
+
+def _says(ending: Ending) -> bool:
+    return any(each.kind is RowKind.EVENT for each in ending.outbox)

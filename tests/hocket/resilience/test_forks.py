@@ -120,3 +120,41 @@ async def _ready(http: aiohttp.ClientSession, port: int) -> None:
         except aiohttp.ClientError:
             pass
         await asyncio.sleep(0.05)
+
+
+COMES_BACK = """
+import asyncio, os, sys
+from hocket.resilience import forks
+
+parent = os.getpid()
+
+
+async def handler():
+    loop = asyncio.get_running_loop()
+    loop.call_soon(lambda: os.getpid() == parent or print("the child runs what waits in the loop", flush=True))
+    pid = os.fork()
+    if not pid and sys.argv[1] == "awaits":
+        await asyncio.sleep(0)
+    return pid
+
+
+async def main():
+    forks.close_network_in_children(asyncio.get_running_loop())
+    pid = await asyncio.create_task(handler())
+    _, status = await asyncio.to_thread(os.waitpid, pid, 0)
+    print("child:", os.waitstatus_to_exitcode(status))
+
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("way", ["returns", "awaits"])
+async def test_a_child_does_not_come_back_into_the_event_loop(way: str) -> None:
+    """RULES 3.6: a handler forks and its child goes on: it is ended before it runs anything else of this process."""
+    run = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", COMES_BACK, way, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    said, errors = await asyncio.wait_for(run.communicate(), PATIENCE)
+    assert said.decode().split("\n")[:1] == ["child: 70"]
+    assert b"a child process that was forked in the event loop came back into it" in errors

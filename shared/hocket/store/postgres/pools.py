@@ -57,6 +57,22 @@ class KitConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg ships 
         return ""
 
 
+class HandlersConnection(asyncpg.Connection):  # type: ignore[misc]  # as above
+    """A connection of the handlers' pool: it knows whether it was closed here, or lost."""
+
+    closed_here = False
+
+    async def close(self, *, timeout: float | None = None) -> None:
+        """Close it, and note that."""
+        self.closed_here = self.closed_here or not self.is_closed()
+        await super().close(timeout=timeout)
+
+    def terminate(self) -> None:
+        """Close it at once, and note that."""
+        self.closed_here = self.closed_here or not self.is_closed()
+        super().terminate()
+
+
 #: The borrower of all reads: they share connections, and nothing of them can end.
 _READER = Reader()
 
@@ -142,7 +158,7 @@ class Pools:
         """
 
         async def connect(*_words: object, **_more: object) -> asyncpg.Connection:
-            connection = await self.sessions.connect(settings, answer=answer)
+            connection = await self.sessions.connect(settings, answer=answer, kind=HandlersConnection)
             if self.sessions.by_transaction:
                 await connection.execute("BEGIN")  # what SQLAlchemy asks first; it ends below
             self._raw.add(connection)
@@ -175,6 +191,8 @@ class Pools:
         if borrower is not None:
             borrower.check()  # the statement was cut off by the end of the lease
             borrower.failed(error)
+            if (spoilt := borrower.spoilt(error)) is not None:
+                return spoilt
         if not isinstance(error, Exception):
             return None  # the caller was cancelled or timed out: SQLAlchemy calls that a disconnect, the server is well
         if context.is_disconnect:
@@ -221,8 +239,9 @@ class Pools:
     async def give_back(connection: HandlerConnection, *, broken: bool) -> None:
         """Back to the pool; a broken one is closed."""
         if broken:
-            await connection.invalidate()
-        await connection.release()
+            await connection.discard()
+        else:
+            await connection.release()
 
     def reading(self) -> PooledReadConnection:
         """A connection that reads and cannot write."""

@@ -62,10 +62,14 @@ class Sessions:
         }
 
     async def connect(
-        self, settings: Mapping[str, str] | None = None, *, answer: float | None = None
+        self,
+        settings: Mapping[str, str] | None = None,
+        *,
+        answer: float | None = None,
+        kind: type[asyncpg.Connection] = asyncpg.Connection,
     ) -> asyncpg.Connection:
         """A connection of its own, with seconds for an answer where given; what asyncpg raises comes through."""
-        connection = await asyncpg.connect(**self.arguments, command_timeout=answer)
+        connection = await asyncpg.connect(**self.arguments, command_timeout=answer, connection_class=kind)
         try:
             await self.tell(connection, settings)
         except BaseException:
@@ -81,6 +85,14 @@ class Sessions:
     def afresh(self) -> str:
         """The statements after which a connection for handlers is as it was made."""
         return f"{_AFRESH}; {self._set(None, local=False)}"
+
+    def afresh_within(self) -> str:
+        """The statements that undo, before a COMMIT, what would stay on a server process that goes to other clients."""
+        return f"{_AFRESH}; {self._set(None, local=True)}"
+
+    def roll_back(self) -> str:
+        """The statements that roll back; a session lock does not end with that."""
+        return "ROLLBACK; SELECT pg_advisory_unlock_all()" if self.by_transaction else "ROLLBACK"
 
     def begin(self, settings: Mapping[str, str] | None = None, *, read_only: bool = False) -> str:
         """The statements that begin a transaction."""

@@ -11,10 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hocket.clock import Clock
 from hocket.errors import HocketError
 from hocket.saga.ledger import LedgerRow
-from hocket.store.errors import EndedByHand
+from hocket.store.errors import ClosedByHand, EndedByHand, MadeReadOnly, Spoilt
 from hocket.store.handler_connection import COMMITTED, ROLLED_BACK, Borrower, HandlerConnection
 from hocket.store.postgres import sql, statements
-from hocket.store.postgres.errors import code_of, commit_error, kit_error
+from hocket.store.postgres.errors import READ_ONLY, code_of, commit_error, kit_error
 from hocket.store.postgres.kit_transaction import locks
 from hocket.store.postgres.pools import Pools
 from hocket.store.postgres.statements import rows_touched
@@ -48,6 +48,7 @@ class PostgresTx(Borrower):
     def __init__(self, pools: Pools, boot: str, clock: Clock, lease: float, terminate: Callable[[int], None]) -> None:
         super().__init__()
         self._pools = pools
+        self.keeps_connection = not pools.sessions.by_transaction
         self._boot = boot
         self._clock = clock
         self._lease = lease
@@ -149,6 +150,8 @@ class PostgresTx(Borrower):
             self.check()
             if code_of(error) == _ABORTED:
                 raise self._aborted() from self._first_failed
+            if (spoilt := self.spoilt(error)) is not None:
+                raise spoilt from error
             raise kit_error(self._pools.shown, error) from error
 
     async def _own(self, work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
@@ -167,7 +170,9 @@ class PostgresTx(Borrower):
         return await self._kit(apart)
 
     def _check_open(self, raw: asyncpg.Connection) -> None:
-        """`EndedByHand` where the driver knows of no transaction any more."""
+        """`ClosedByHand`, or `EndedByHand` where the driver knows of no transaction any more."""
+        if self._begun and raw.closed_here:
+            raise ClosedByHand
         if self._begun and not raw.is_closed() and not raw.is_in_transaction():
             raise EndedByHand
 
@@ -183,6 +188,13 @@ class PostgresTx(Borrower):
             f"an earlier statement of this transaction failed ({self._first_failed}), and PostgreSQL then rolls it "
             "back whole: put a part that may fail into `async with db.begin_nested()`"
         )
+
+    def spoilt(self, error: BaseException) -> Spoilt | None:
+        """`MadeReadOnly`, since the kit's own first write was taken, or `ClosedByHand`."""
+        if self._begun and self._raw is not None and self._raw.closed_here:
+            return ClosedByHand()
+        changed = self.settings_changed or self.raw_used
+        return MadeReadOnly() if changed and code_of(error) == READ_ONLY else None
 
     def failed(self, error: BaseException) -> None:
         """Remember the first statement of the handler that failed."""
@@ -208,6 +220,8 @@ class PostgresTx(Borrower):
         self._check_open(self._raw)
         self.end_with(COMMITTED)
         try:
+            if self.raw_used and not self.keeps_connection:  # nobody saw what was done there
+                await self._raw.execute(self._pools.sessions.afresh_within())
             status = await self._raw.execute("COMMIT", timeout=self._pools.statement_seconds)
         except Exception as error:
             raise commit_error(self._pools.shown, error) from error
@@ -225,7 +239,7 @@ class PostgresTx(Borrower):
         broken = True
         if self._raw is not None and not self._raw.is_closed():
             with suppress(Exception):
-                await self._raw.execute("ROLLBACK", timeout=ROLLBACK_SECONDS)
+                await self._raw.execute(self._pools.sessions.roll_back(), timeout=ROLLBACK_SECONDS)
                 broken = False
             if broken:  # a statement of the handler still runs, on the server too
                 self._cut_off()
@@ -240,7 +254,8 @@ class PostgresTx(Borrower):
 
     async def _cleaned(self) -> bool:
         """Whether the connection keeps nothing of the handler's: what may have stayed on it is removed."""
-        if self._raw is None or not self.connection_changed or self._pools.sessions.by_transaction:
+        changed = self.connection_changed or self.raw_used
+        if self._raw is None or not changed or not self.keeps_connection:
             return True
         with suppress(Exception):
             await self._raw.execute(self._pools.sessions.afresh(), timeout=ROLLBACK_SECONDS)

@@ -130,6 +130,14 @@ def commit(connection: sqlite3.Connection) -> None:
         raise
 
 
+def drop_temporary(connection: sqlite3.Connection) -> None:
+    """Drop what is temporary: it would stay on the connection that all handlers share."""
+    made = connection.execute("SELECT type, name FROM sqlite_temp_master WHERE type IN ('table', 'view', 'trigger')")
+    for kind, name in made.fetchall():
+        quoted = name.replace('"', '""')
+        connection.execute(f'DROP {kind} IF EXISTS temp."{quoted}"')
+
+
 def roll_back(connection: sqlite3.Connection) -> None:
     """Roll back whatever is open; SQLite may have done it already (a full disk)."""
     if connection.in_transaction:

@@ -15,7 +15,7 @@ from hocket.store.errors import EndedByHand, commit_refused
 from hocket.store.handler_connection import COMMITTED, ROLLED_BACK, Borrower, HandlerConnection
 from hocket.store.records import Ending, Offset, Written
 from hocket.store.sqlite import statements
-from hocket.store.sqlite.connection import SqliteConnection, begin, commit, roll_back
+from hocket.store.sqlite.connection import SqliteConnection, begin, commit, drop_temporary, roll_back
 from hocket.store.sqlite.errors import blames_file, blames_store, may_pass, store_error
 from hocket.store.sqlite.sqlalchemy_adapter import SqliteEngine
 
@@ -142,6 +142,8 @@ class SqliteTx(Borrower):
     def _commit(self, connection: sqlite3.Connection) -> None:
         if self._begun:
             self._check_open(connection)
+            if self.connection_changed:
+                drop_temporary(connection)
             commit(connection)
 
     async def abort(self) -> None:

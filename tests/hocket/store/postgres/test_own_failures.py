@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import asyncpg
 import pytest
@@ -11,7 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from deploy.database.server import PostgresServer
 from hocket.delivery.blame import SPARED
+from hocket.errors import HocketError
 from hocket.setting_groups import PostgresSettings
+from hocket.store.errors import CLOSED_BY_HAND, ENDED_BY_HAND, MADE_READ_ONLY
 from hocket.store.handler_connection import CONTROL_REFUSAL
 from hocket.store.postgres.errors import BUSY
 from hocket.testing.store_contract.fixtures import ending, key_of
@@ -49,6 +52,40 @@ _left: set[asyncio.Task[object]] = set()
 
 async def _closes(db: AsyncConnection) -> None:
     await (await _raw(db)).close()
+
+
+async def _terminates_here(db: AsyncConnection) -> None:
+    (await _raw(db)).terminate()
+    await db.execute(text("SELECT 1"))
+
+
+async def _invalidates(db: AsyncConnection) -> None:
+    with suppress(HocketError):
+        await db.invalidate()
+
+
+async def _invalidates_inside(db: AsyncConnection) -> None:
+    with suppress(HocketError):
+        await db.run_sync(lambda connection: connection.invalidate())
+
+
+async def _invalidates_with_a_reason(db: AsyncConnection) -> None:
+    await db.run_sync(lambda connection: connection.invalidate(ValueError("broken, says the team")))
+
+
+async def _gives_a_statement_up(db: AsyncConnection) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await db.execute(text("SELECT pg_sleep(5)"))
+
+
+async def _reads_only_and_writes(db: AsyncConnection) -> None:
+    await db.execute(text("SELECT set_config('transaction_read_only', 'on', true)"))
+    await db.execute(insert(parents).values(id=101))
+
+
+async def _rolls_back_raw(db: AsyncConnection) -> None:
+    await (await _raw(db)).execute("ROLLBACK")
 
 
 async def _terminates(db: AsyncConnection) -> None:
@@ -101,9 +138,16 @@ async def _begins_another(db: AsyncConnection) -> None:
     [
         (_times_out, "statement timeout", 0),
         (_leaves_a_task, BUSY, 0),
-        (_closes, "", SPARED),
+        (_closes, CLOSED_BY_HAND, 0),
+        (_terminates_here, CLOSED_BY_HAND, 0),
+        (_invalidates, CONTROL_REFUSAL, 0),
+        (_invalidates_inside, CONTROL_REFUSAL, 0),
+        (_invalidates_with_a_reason, CLOSED_BY_HAND, 0),
+        (_gives_a_statement_up, CLOSED_BY_HAND, 0),
         (_terminates, "terminating connection", SPARED),
-        (_reads_only, "read-only transaction", 0),
+        (_reads_only, MADE_READ_ONLY, 0),
+        (_reads_only_and_writes, MADE_READ_ONLY, 0),
+        (_rolls_back_raw, ENDED_BY_HAND, 0),
         (_raises, "says the team", 0),
         (_foreign, "", 0),
         (_foreign_lost, "middle of operation", 0),
@@ -112,8 +156,8 @@ async def _begins_another(db: AsyncConnection) -> None:
         (orphan, "COMMIT", 0),
         (_trips_at_the_commit, "COMMIT", 0),
         (_commits_behind_a_comment, CONTROL_REFUSAL, 0),
-        (_commits_raw, "by hand", 0),
-        (_begins_another, "by hand", 0),
+        (_commits_raw, ENDED_BY_HAND, 0),
+        (_begins_another, ENDED_BY_HAND, 0),
     ],
     ids=lambda value: value.__name__ if callable(value) else None,
 )
@@ -129,7 +173,10 @@ async def test_it_is_its_own(replicas: Replicas, act: Act, says: str, spared: in
     )
     culprits = Culprits(replicas.make("boot-1"), act, step=step)
     await culprits.run()
-    assert says in culprits.judge(spared=spared)
+    said = culprits.judge(spared=spared)
+    assert says in said
+    if says in {CLOSED_BY_HAND, CONTROL_REFUSAL, ENDED_BY_HAND, MADE_READ_ONLY}:
+        assert f"culprits.{'toll' if step else 'ring'} (culprits.py:" in said
 
 
 CHANGES = (

@@ -3,12 +3,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import pytest
 from sqlalchemy import insert, text
 
@@ -16,6 +17,7 @@ from deploy.database.server import PostgresServer
 from hocket.clock import SystemClock
 from hocket.errors import ConfigError, HocketError, LeaseExpired, StoreError
 from hocket.setting_groups import PostgresSettings
+from hocket.store.errors import Spoilt
 from hocket.store.postgres.outbox_view import PostgresOutboxView
 from hocket.store.postgres.store import PostgresStore
 from hocket.testing.store_contract.fixtures import TABLES, THINGS, ending, key_of, outbox_row
@@ -239,3 +241,101 @@ async def test_a_fail_over_to_the_other_host(postgres: PostgresServer, tmp_path:
             assert await store.inbox([key_of("before")])
         after = f"SELECT count(*) FROM \"{schema}\".hocket_inbox WHERE key = '\\x{key_of('after').hex()}'"
         assert (standby.sql(after), postgres.sql(after)) == ("1", "0")
+
+
+LASTING = (
+    "SET work_mem = '2MB'",
+    "SET SESSION AUTHORIZATION DEFAULT",
+    "SELECT set_config('work_mem', '2MB', false)",
+    "SELECT set_config('work_mem', concat('2', 'MB'), true), set_config('TimeZone', 'Asia/Tokyo', false)",
+    "RESET ALL",
+    "DISCARD ALL",
+    "CREATE TEMPORARY TABLE left_behind (n int)",
+    "CREATE TABLE pg_temp.left_behind (n int)",
+    "SELECT 1 AS n INTO TEMP left_behind",
+    "SELECT pg_advisory_lock(77)",
+    "SELECT pg_try_advisory_lock_shared(77)",
+    "DECLARE mine CURSOR WITH HOLD FOR SELECT 1",
+    "LISTEN bells",
+    "LOAD 'plpgsql'",
+    "PREPARE mine AS SELECT 1",
+    "DO $$ BEGIN PERFORM set_config('work_mem', '2MB', false); END $$",
+)
+PASSING = (
+    "SET LOCAL work_mem = '2MB'",
+    "SELECT set_config('work_mem', concat('2', 'MB'), true)",
+    "CREATE TEMP TABLE passing (n int) ON COMMIT DROP",
+    "SELECT pg_advisory_xact_lock(77)",
+)
+PREPARED = "(SELECT count(*) FROM pg_prepared_statements)"
+REFUSED = r"this connection goes to|this transaction is hocket's"
+#: What a client of the pooler finds on a server process.
+FOUND = (
+    "SELECT current_setting('work_mem'), current_setting('TimeZone'), "
+    "(SELECT count(*) FROM pg_class WHERE relname IN ('left_behind', 'passing')), "
+    "(SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'), "
+    f"{PREPARED}, (SELECT count(*) FROM pg_listening_channels()), (SELECT count(*) FROM pg_cursors WHERE is_holdable)"
+)
+
+
+async def test_nothing_of_a_handler_reaches_another_client_of_a_pooler(postgres: PostgresServer) -> None:
+    """RULES 3.2: what would outlive the transaction on the server's process is refused; what ends with it is not."""
+    with PgBouncer(postgres, "transaction", size=1) as pooler:
+        before = await _as_another_client(pooler)
+        async with opened(store_at(pooler.url(), f"s{uuid4().hex}", BY_TRANSACTION)) as store:
+            for statement in LASTING:
+                with suppress(Spoilt):  # PREPARE is refused as what may end the transaction
+                    async with store.transaction() as tx:
+                        with pytest.raises(HocketError, match=REFUSED):
+                            await (await tx.db()).execute(text(statement))
+                        await tx.write([ending(statement)])
+                async with store.read() as reading:
+                    with pytest.raises(HocketError, match=REFUSED):
+                        await reading.execute(text(statement))
+            for statement in PASSING:
+                async with store.transaction() as tx:
+                    await (await tx.db()).execute(text(statement))
+                    await tx.write([ending(statement)])
+        assert await _as_another_client(pooler) == before
+
+
+async def test_what_was_done_past_hocket_is_undone_before_the_next_client(postgres: PostgresServer) -> None:
+    """RULES 3.2: on the driver's own connection nothing is recognised, so the session is made afresh at its end."""
+    done = "SELECT pg_advisory_lock(77); CREATE TEMP TABLE left_behind (n int); SET work_mem = '2MB'; LISTEN bells"
+    with PgBouncer(postgres, "transaction", size=1) as pooler:
+        before = await _as_another_client(pooler)
+        async with opened(store_at(pooler.url(), f"s{uuid4().hex}", BY_TRANSACTION)) as store:
+            for fails in (False, True):
+                with suppress(ZeroDivisionError):
+                    async with store.transaction() as tx:
+                        await _past(tx, done)
+                        await tx.write([ending(f"past-{fails}")])
+                        assert not fails or 1 // 0
+                assert await _as_another_client(pooler) == before
+            assert len(await store.inbox([key_of("past-False"), key_of("past-True")])) == 1
+
+
+async def test_what_was_done_past_hocket_does_not_reach_the_next_handler(postgres: PostgresServer) -> None:
+    """RULES 3.2: the same where a connection is a session of its own."""
+    alone, found = PostgresSettings(postgres_pool=1), FOUND.replace(PREPARED, "0")
+    async with opened(store_at(postgres.url(), f"s{uuid4().hex}", alone)) as store:
+        async with store.transaction() as tx:
+            before = (await (await tx.db()).execute(text(found))).one()
+        async with store.transaction() as tx:
+            await _past(tx, "SELECT pg_advisory_lock(77); SET work_mem = '2MB'; LISTEN bells")
+        async with store.transaction() as tx:
+            assert (await (await tx.db()).execute(text(found))).one() == before
+
+
+async def _past(tx: Any, statements: str) -> None:
+    raw = (await (await tx.db()).get_raw_connection()).driver_connection
+    await raw.execute(statements)
+
+
+async def _as_another_client(pooler: PgBouncer) -> tuple[Any, ...]:
+    """What another program finds by way of the pooler."""
+    connection = await asyncpg.connect(pooler.url(), statement_cache_size=0)
+    try:
+        return tuple(await connection.fetchrow(FOUND))
+    finally:
+        await connection.close()

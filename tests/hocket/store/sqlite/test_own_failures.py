@@ -1,6 +1,7 @@
 """A handler that misuses SQLite fails by itself: its attempts are counted, and nobody else notices (RULES 3.2)."""
 
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.clock import SystemClock
 from hocket.delivery.blame import SPARED
-from hocket.errors import TransactionLost
+from hocket.errors import HocketError, TransactionLost
+from hocket.store.errors import ENDED_BY_HAND
 from hocket.store.handler_connection import CONTROL_REFUSAL
 from hocket.store.sqlite.store import SqliteStore
+from hocket.testing.store_contract.fixtures import ending
 from tests.hocket.store.culprits import Act, Culprits, orphan, parents
 
 
@@ -48,6 +51,11 @@ async def _commits_past_everything(db: AsyncConnection) -> None:
     await raw._run(lambda connection: connection.execute("COMMIT"))
 
 
+async def _invalidates(db: AsyncConnection) -> None:
+    with suppress(HocketError):
+        await db.invalidate()
+
+
 async def _rolls_back_by_a_conflict(db: AsyncConnection) -> None:
     await db.execute(insert(parents).values(id=77))
     try:
@@ -66,7 +74,8 @@ async def _rolls_back_by_a_conflict(db: AsyncConnection) -> None:
         (orphan, "COMMIT"),
         (_commits_behind_a_comment, CONTROL_REFUSAL),
         (_commits_by_a_cursor, CONTROL_REFUSAL),
-        (_commits_past_everything, "by hand"),
+        (_commits_past_everything, ENDED_BY_HAND),
+        (_invalidates, CONTROL_REFUSAL),
         (_rolls_back_by_a_conflict, "rolled this transaction back"),
     ],
     ids=lambda value: value.__name__ if callable(value) else None,
@@ -77,7 +86,28 @@ async def test_it_is_its_own(tmp_path: Path, act: Act, says: str, step: bool) ->
     store = SqliteStore(str(tmp_path / "shop.db"), clock=SystemClock(), boot="boot-1")
     culprits = Culprits(store, act, step=step)
     await culprits.run()
-    assert says in culprits.judge()
+    said = culprits.judge()
+    assert says in said
+    if says in {CONTROL_REFUSAL, ENDED_BY_HAND}:
+        assert f"culprits.{'toll' if step else 'ring'} (culprits.py:" in said
+
+
+async def test_a_temporary_table_does_not_reach_the_next_handler(tmp_path: Path) -> None:
+    """RULES 3.2: all handlers share one connection, and what one of them left on it is removed at its commit."""
+    store = SqliteStore(str(tmp_path / "shop.db"), clock=SystemClock(), boot="boot-1")
+    await store.open()
+    left = text("SELECT count(*) FROM sqlite_temp_master")
+    try:
+        for statement in ("CREATE TEMP TABLE mine (n int)", "create temporary view mine as select 1"):
+            async with store.transaction() as tx:
+                db = await tx.db()
+                await db.execute(text(statement))
+                assert (await db.execute(left)).scalar_one() == 1
+                await tx.write([ending(statement)])
+            async with store.transaction() as tx:
+                assert (await (await tx.db()).execute(left)).scalar_one() == 0
+    finally:
+        await store.close()
 
 
 async def test_what_may_pass_is_spared_a_bounded_number_of_times(tmp_path: Path) -> None:
