@@ -20,7 +20,8 @@ from hocket.resilience.blocking import BlockingCalls
 from hocket.resilience.circuit import Circuit, Permit, State
 from hocket.resilience.guard import BreakerGuard, StateListener
 from hocket.resilience.isolation import TeamRun
-from hocket.resilience.same_fault import SameFault, defined_at, fault_of
+from hocket.resilience.own_frames import defined_at
+from hocket.resilience.same_fault import SameFault, fault_of
 from hocket.resilience.time_limit import TimeLimit
 from hocket.runtime import Runtime
 from hocket.store.group_commit import takes_a_write

@@ -21,8 +21,8 @@ from hocket.errors import StoreError
 from hocket.masking.mask import ALWAYS
 from hocket.outcome import GiveBack
 from hocket.resilience.circuit import Circuit
+from hocket.resilience.own_frames import defined_at
 from hocket.resilience.retrying import until_done
-from hocket.resilience.same_fault import defined_at
 from hocket.resilience.supervisor import MAX_LEFT
 from hocket.resilience.time_limit import CLEAN_UP_SECONDS
 from hocket.runtime import Runtime
