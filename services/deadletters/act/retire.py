@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hocket.clock import rfc3339
 from services.deadletters.act.refusal import MAX_REASON, Refused
 from services.deadletters.keep.tables import services
+from services.deadletters.read.letter import text
 from services.deadletters.service import deadletters
 
 #: Three missed heartbeats: a service that was heard later than that is running.
@@ -30,6 +31,8 @@ class Going(NamedTuple):
 
 async def going(db: AsyncConnection, name: str, now: datetime) -> Going:
     """What the desk knows of the service; `NoService` where it was never heard."""
+    if text(name) != name:
+        raise NoService(name)  # no database stores such a name
     row = (await db.execute(select(services).where(services.c.service == name))).first()
     if row is None or not row.heartbeat_at:
         raise NoService(name)

@@ -25,7 +25,7 @@ from services.deadletters.ask.replay_plan import NoLetter
 from services.deadletters.fold.cause import stack
 from services.deadletters.fold.state import State, sentence, times
 from services.deadletters.service import deadletters
-from services.deadletters.show.parameters import found, letters_asked, missing, who_of
+from services.deadletters.show.parameters import form_reason, found, letters_asked, missing, who_of
 from services.deadletters.show.sentences import (
     about_counts,
     about_desk,
@@ -196,8 +196,7 @@ class Desk:
 
     async def do(self, request: web.Request) -> web.StreamResponse:
         """The act itself; then the letter's page, which says what became of it."""
-        form = await request.post()
-        reason = str(form.get("reason", ""))[:MAX_REASON]
+        reason = await form_reason(request)
         act = _act(request)
         try:
             if act == "replay":

@@ -80,6 +80,15 @@ async def reason_of(request: web.Request) -> str:
         raise wrong(error) from None
 
 
+async def form_reason(request: web.Request) -> str:
+    """The reason in the form of an act; 400 where the body is no form."""
+    try:
+        form = await request.post()
+    except ValueError as error:
+        raise web.HTTPBadRequest(text=f"body: is no form: {error}") from None
+    return str(form.get("reason", ""))[:MAX_REASON]
+
+
 def who_of(request: web.Request) -> str:
     """Who acts: the address. No header says who it is: anyone could send it (docs/security.md)."""
     return request.remote or "unknown"

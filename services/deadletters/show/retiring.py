@@ -8,7 +8,7 @@ from hocket.console import Console
 from services.deadletters.act.refusal import MAX_REASON, Refused
 from services.deadletters.act.retire import NoService, going, retire
 from services.deadletters.service import deadletters
-from services.deadletters.show.parameters import reason_of, who_of
+from services.deadletters.show.parameters import form_reason, reason_of, who_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Retiring:
 
     async def do(self, request: web.Request) -> web.Response:
         """`POST /services/{name}/retire`, with a form: the act, then the page that says so."""
-        reason = str((await request.post()).get("reason", ""))[:MAX_REASON]
+        reason = await form_reason(request)
         try:
             await retire(request.match_info["name"], who=who_of(request), reason=reason)
         except NoService:

@@ -62,6 +62,14 @@ async def test_what_runs_or_is_unknown_is_not_retired(desk: RunningDesk) -> None
     assert await reports(desk) == []
 
 
+@pytest.mark.parametrize("path", ["/services/crm/retire", "/letters/letter-1/replay"])
+async def test_a_body_that_is_no_form_is_refused(desk: RunningDesk, path: str) -> None:
+    """A form without a boundary is 400 with a sentence, no failure of the page."""
+    headers = {**ACT, "Content-Type": "multipart/form-data"}
+    async with desk.http.post(path, data=b"x", headers=headers) as answer:
+        assert (answer.status, "is no form" in await answer.text()) == (400, True)
+
+
 @pytest.mark.chromium
 @pytest.mark.skipif(not CHROMIUM, reason="no chromium on the path")
 async def test_a_person_retires_a_service(tmp_path: Path) -> None:
