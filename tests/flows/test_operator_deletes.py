@@ -165,3 +165,21 @@ async def test_a_log_that_is_made_anew_is_read_from_its_start(trio: Trio) -> Non
         await _unbind(channel, trio)
     await band.sing(21, 5)
     await trio.all_once(26)
+
+
+async def test_a_log_that_is_made_anew_and_as_long_as_before_is_read_from_its_start(trio: Trio) -> None:
+    """RULES 4.8, 7.3: that it is another log is told by the message that was read last, not by its length."""
+    band = trio.band
+    await band.sing(0, 3)
+    await trio.all_once(3)
+    await band.until(lambda: band.workers[trio.tenor.name].log_check.compared >= 3)
+    compared = band.workers[trio.tenor.name].log_check.compared
+    await band.workers.pop(trio.tenor.name).stop()
+    async with band.admin() as channel:
+        await _unbind(channel, trio)
+        await channel.queue_delete(LOG)
+    await band.workers[band.lead.name].log_check.declare()
+    await band.sing(3, compared + 10)
+    await band.once(compared + 13)
+    await band.start(trio.tenor)
+    await trio.all_once(compared + 13)

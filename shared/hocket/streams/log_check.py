@@ -64,6 +64,7 @@ class LogCheck:
     _next: int = 0  # everything before this offset was passed on to `_events`, or is none of ours
     _gap: int | None = None  # what was said from here on was read in parts, and no part since was found complete
     _epoch: int = 0  # of the consumer; another one may read a log that was made anew
+    _anew: bool = False  # a message shows that the log was made anew: it is read from its start
     _whole: int = 0  # up to this offset everything is read, whatever the rate
     _read: int = 0  # messages of the current window
     _window: float = 0.0
@@ -114,7 +115,7 @@ class LogCheck:
 
     @property
     def _broken(self) -> bool:
-        return self._consumer is not None and self._consumer.epoch != self._epoch
+        return self._anew or (self._consumer is not None and self._consumer.epoch != self._epoch)
 
     async def _repeated(self, work: Callable[[], Awaitable[None]]) -> None:
         def failed(error: HocketError) -> None:
@@ -140,10 +141,13 @@ class LogCheck:
             await self._await_first()
             return
         self._whole = await end_of(self.runtime.transport, LOG)
-        stored = self._place.stored.next
-        if stored and not self._whole:  # read from its start, it would give what was said before the service
+        if self._place.stored.next and not self._whole:  # from its start it gives what was said before the service
             raise TransportError("the log shows no message: whether it was made anew is known with the first one")
-        self._next = stored if stored <= self._whole else 0  # a log made anew is shorter
+        start = self._place.start(self._whole)
+        if start is None or self._anew:
+            await self._place.begin_anew()
+            self._anew, start = False, 0
+        self._next = start
         self._events.clear()
         self._gap, self._resume = None, 0.0
         await self._read_from(self._next)
@@ -160,14 +164,15 @@ class LogCheck:
 
     def _deliver(self, delivery: Delivery) -> None:
         offset = delivery.offset or 0
-        self._place.came(offset)
+        if not self._place.read(delivery):
+            self._anew = True
         self._next = max(self._next, offset + 1)
         self._read += 1
         runners = self._heard.get(delivery.routing_key, ())
         for runner in runners:
             self._events.add(WaitingEvent(delivery, runner, offset, self.runtime.clock.monotonic()))
         self._acks.append(delivery.handle)
-        if runners or not self._place.known or len(self._acks) >= PREFETCH // 2:
+        if runners or self._anew or not self._place.known or len(self._acks) >= PREFETCH // 2:
             self._arrived.set()
 
     async def _until_due(self) -> None:

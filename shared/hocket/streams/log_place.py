@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass, field
 
+from hocket.broker.port import Delivery
 from hocket.broker.topology import LOG
 from hocket.runtime import Runtime
 from hocket.store.records import Offset
 from hocket.streams.end import end_of
+from hocket.streams.gap import mark_of
 
 #: Seconds after which a stream that counts no message held none before: the broker counts every 5 s.
 COUNT_SECONDS = 15.0
@@ -17,11 +19,17 @@ class LogPlace:
 
     A log that shows no message may hold some that show late. Then nothing is kept until the first message comes to who
     reads from now on, or the broker would have counted what was there before.
+
+    With the place goes the mark of the message that was read last: where another one stands there, the log was made
+    anew. The token is `boot/offset/mark`.
     """
 
     runtime: Runtime
     reader: str = ""
     stored: Offset = field(default_factory=Offset)
+    _marked: int = -1  # where the message stands that was read last when the place was stored, and its mark
+    _mark: str = ""
+    _last: Delivery | None = None  # the message that was read last
     _first: int | None = None  # the first message that came while no place was known
     _awaited: float = 0.0  # since when the first message is awaited, by the monotonic clock
 
@@ -44,6 +52,9 @@ class LogPlace:
         async with self.runtime.store.transaction() as tx:
             self.stored = await tx.offset(self.reader)
         if self.known:
+            _, _, rest = self.stored.token.partition("/")
+            offset, _, self._mark = rest.partition("/")
+            self._marked = int(offset) if offset.isdigit() else -1
             return
         end = 0 if self._first is not None else await end_of(self.runtime.transport, LOG)
         if self._first is not None:  # it may have come meanwhile
@@ -55,13 +66,30 @@ class LogPlace:
         """The log is read from now on."""
         self._awaited = self.runtime.clock.monotonic()
 
-    def came(self, offset: int) -> None:
-        """A message was read."""
+    def start(self, end: int) -> int | None:
+        """From where a log that ends at `end` is read on; None where it is shorter than it was: it was made anew."""
+        marked = self._marked if self._marked >= 0 else self.stored.next
+        return min(self.stored.next, marked) if max(self.stored.next, self._marked + 1) <= end else None
+
+    def read(self, delivery: Delivery) -> bool:
+        """A message was read; False where another one stood there when the place was stored: the log was made anew."""
+        offset = delivery.offset or 0
         if self._first is None and not self.known:
             self._first = offset
+        if offset == self._marked and self._mark != mark_of(delivery):
+            return False
+        if self._last is None or offset >= (self._last.offset or 0):
+            self._last = delivery
+        return True
+
+    async def begin_anew(self) -> None:
+        """The log is another one: all of it was said since."""
+        self._marked, self._last = -1, None
+        await self.keep(0)
 
     async def keep(self, place: int) -> None:
         """Store it, unless another replica has; then that is taken over."""
         async with self.runtime.store.transaction() as tx:
-            to = Offset(place, self.runtime.instance.boot)
+            last = f"/{self._last.offset}/{mark_of(self._last)}" if self._last is not None else ""
+            to = Offset(place, f"{self.runtime.instance.boot}{last}")
             self.stored = to if await tx.advance(self.reader, self.stored, to) else await tx.offset(self.reader)
