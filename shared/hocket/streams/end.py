@@ -14,7 +14,13 @@ ANSWER_SECONDS = 10.0
 
 
 async def end_of(transport: Transport, stream: str) -> int:
-    """The offset behind the last message of a stream; 0 where it shows none.
+    """The offset behind the last message of a stream; 0 where it shows none. Errors as `last_of`."""
+    last = await last_of(transport, stream)
+    return (last.offset or 0) + 1 if last is not None else 0
+
+
+async def last_of(transport: Transport, stream: str) -> Delivery | None:
+    """The last message of a stream; None where it shows none.
 
     `TransportError` where there is no such stream, or where it counts messages and sends none. The broker counts the
     messages of a stream some seconds late, from 0 after its own start: one that counts none and sends none at once may
@@ -23,11 +29,12 @@ async def end_of(transport: Transport, stream: str) -> int:
     depth = await transport.depth(stream)
     if depth is None:
         raise TransportError(f"stream {stream} does not exist")
-    last, came, arrived = -1, 0, asyncio.Event()
+    last: Delivery | None = None
+    came, arrived = 0, asyncio.Event()
 
     def deliver(delivery: Delivery) -> None:
         nonlocal last, came
-        last, came = max(last, delivery.offset or 0), came + 1
+        last, came = delivery, came + 1
         arrived.set()
 
     consumer = await transport.consume(stream, prefetch=LAST_CHUNK, deliver=deliver, offset=LAST)
@@ -42,6 +49,6 @@ async def end_of(transport: Transport, stream: str) -> int:
                     await arrived.wait()
     finally:
         await consumer.close()
-    if last < 0 and depth.messages:
+    if last is None and depth.messages:
         raise TransportError(f"stream {stream} holds messages and has sent none in {ANSWER_SECONDS:g} s")
-    return last + 1
+    return last

@@ -64,6 +64,7 @@ class LogCheck:
     _next: int = 0  # everything before this offset was passed on to `_events`, or is none of ours
     _gap: int | None = None  # what was said from here on was read in parts, and no part since was found complete
     _epoch: int = 0  # of the consumer; another one may read a log that was made anew
+    _from: int = 0  # what stands before it is read for its mark alone
     _anew: bool = False  # a message shows that the log was made anew: it is read from its start
     _whole: int = 0  # up to this offset everything is read, whatever the rate
     _read: int = 0  # messages of the current window
@@ -147,10 +148,10 @@ class LogCheck:
         if start is None or self._anew:
             await self._place.begin_anew()
             self._anew, start = False, 0
-        self._next = start
+        self._from = self._next = self._place.stored.next
         self._events.clear()
         self._gap, self._resume = None, 0.0
-        await self._read_from(self._next)
+        await self._read_from(start)
 
     async def _read_from(self, offset: int) -> None:
         if self._consumer is not None:
@@ -168,7 +169,7 @@ class LogCheck:
             self._anew = True
         self._next = max(self._next, offset + 1)
         self._read += 1
-        runners = self._heard.get(delivery.routing_key, ())
+        runners = self._heard.get(delivery.routing_key, ()) if offset >= self._from else ()
         for runner in runners:
             self._events.add(WaitingEvent(delivery, runner, offset, self.runtime.clock.monotonic()))
         self._acks.append(delivery.handle)

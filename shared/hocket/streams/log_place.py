@@ -6,7 +6,7 @@ from hocket.broker.port import Delivery
 from hocket.broker.topology import LOG
 from hocket.runtime import Runtime
 from hocket.store.records import Offset
-from hocket.streams.end import end_of
+from hocket.streams.end import last_of
 from hocket.streams.gap import mark_of
 
 #: Seconds after which a stream that counts no message held none before: the broker counts every 5 s.
@@ -56,11 +56,14 @@ class LogPlace:
             offset, _, self._mark = rest.partition("/")
             self._marked = int(offset) if offset.isdigit() else -1
             return
-        end = 0 if self._first is not None else await end_of(self.runtime.transport, LOG)
+        last = None if self._first is not None else await last_of(self.runtime.transport, LOG)
         if self._first is not None:  # it may have come meanwhile
             await self.keep(self._first)
-        elif end or self._counted:
-            await self.keep(end)
+        elif last is not None:
+            self._last = last
+            await self.keep((last.offset or 0) + 1)
+        elif self._counted:
+            await self.keep(0)
 
     def await_first(self) -> None:
         """The log is read from now on."""
