@@ -45,6 +45,7 @@ from hocket.worker import resource
 from hocket.worker.clock_watch import ClockWatch
 from hocket.worker.copies import CopyWatch
 from hocket.worker.health_watch import HealthWatch
+from hocket.worker.http.operator import Command
 from hocket.worker.lease import hold_lease
 from hocket.worker.removed_queues import RemovedQueues
 from hocket.worker.reporter import Reporter
@@ -97,14 +98,14 @@ class Worker:
             runtime, declared, builder, self.circuits, changed, self.full, self.backlog.add, self.blocking,
             unknown=unknown,
         )  # fmt: skip
-        readers = service.readers if isinstance(service, Observer) else {}
-        self.readers = [StreamReader(runtime, source, call, self.blocking) for source, call in readers.items()]
+        self.readers = self._readers()
         self.sweeper = RetentionSweeper(runtime)
         self.clock_watch = ClockWatch(runtime, self.circuits, self.backlog.claim_now)
         self.log_check = LogCheck(runtime, self.runners, lambda: self._topology().again())
         self.opening, self.copies = StoreOpening(runtime, service.tables), CopyWatch(runtime, self.runners)
         self.watch = HealthWatch(runtime, self._reasons)
         self._uses, self._started = AsyncExitStack(), False
+        self.commands: dict[str, Command] = {}  # of `hocket`, to the running service
         self._starting: asyncio.Task[None] | None = None
 
     def _builder(self) -> OutboxBuilder:
@@ -112,6 +113,10 @@ class Worker:
         older = self.service.declarations.older
         most, pseudonyms = config.max_event_bytes, config.pseudonyms()
         return OutboxBuilder(self.service.name, runtime.ids, runtime.clock, runtime.signals, most, pseudonyms, older)
+
+    def _readers(self) -> list[StreamReader]:
+        readers = self.service.readers if isinstance(self.service, Observer) else {}
+        return [StreamReader(self.runtime, source, call, self.blocking) for source, call in readers.items()]
 
     def _runners(self, admission: Admission) -> dict[str, SubscriptionRunner]:
         pipeline = Pipeline(
