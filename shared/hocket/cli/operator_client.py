@@ -13,6 +13,7 @@ from hocket.clock import SystemClock
 from hocket.config import Config
 from hocket.errors import ConfigError, StoreError
 from hocket.store.port import Store
+from hocket.store.records import COMMAND_OWNER
 from hocket.worker.http.operator import PATH, CommandRefused
 
 #: Seconds that a running service has to answer a command.
@@ -53,7 +54,7 @@ def operate(service: str, config: Config, command: str, body: Mapping[str, Any],
 async def _on_store(service: str, config: Config, alone: Alone) -> Mapping[str, Any]:
     from hocket.assembly import drivers
 
-    store = drivers.existing_store(service, config, SystemClock(), f"command-{os.getpid()}")
+    store = drivers.existing_store(service, config, SystemClock(), f"{COMMAND_OWNER}{os.getpid()}")
     await store.open()
     try:
         return await alone(store)

@@ -20,7 +20,8 @@ from hocket.delivery.intake import Intake, PrefetchBudget
 from hocket.errors import StoreError
 from hocket.masking.mask import ALWAYS
 from hocket.outcome import GiveBack
-from hocket.resilience.circuit import Circuit
+from hocket.resilience.breakers.registry import Breakers, Shown
+from hocket.resilience.breakers.view import SharedBreaker
 from hocket.resilience.retrying import until_done
 from hocket.resilience.time_limit import CLEAN_UP_SECONDS
 from hocket.runtime import Runtime
@@ -31,6 +32,8 @@ from hocket.store.records import OutboxRow
 ADMITTING = 2
 #: Seconds after which the reason of a pause (full outbox, failing store) is checked again.
 PAUSE_CHECK_SECONDS = 0.2
+#: States in which a breaker lets nobody pass.
+SHUT = frozenset({"open", "held"})
 #: Seconds that giving back deliveries at a stop may take.
 GIVE_BACK_SECONDS = 2.0
 
@@ -43,7 +46,7 @@ class Pipeline:
     admission: Admission
     handling: Handling
     committer: Committer
-    circuits: dict[str, Circuit]
+    breakers: Breakers
     full: Callable[[], bool]  # whether the outbox is at its bound of due events (RULES 4.6)
     finished: Callable[[Arrival, tuple[OutboxRow, ...]], None]  # the handler's own transaction has committed it all
 
@@ -60,6 +63,7 @@ class SubscriptionRunner:
     consumer: Consumer | None = None
     in_progress: int = 0
     former: FormerQueues = field(init=False)
+    shared: SharedBreaker | None = field(init=False)  # its breaker
     _ready: deque[Arrival] = field(default_factory=deque)
     _waiting: "deque[asyncio.Future[None]]" = field(default_factory=deque)
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
@@ -72,6 +76,8 @@ class SubscriptionRunner:
     def __post_init__(self) -> None:
         default = max(self.pipeline.runtime.config.prefetch, self.subscription.concurrency)
         self.prefetch = self.subscription.prefetch or default
+        breaker = self.subscription.breaker
+        self.shared = self.pipeline.breakers.of(breaker) if breaker is not None else None
         self.intake = Intake(PrefetchBudget(self.share, self.prefetch))
         self.former = FormerQueues(self.pipeline.runtime, self.subscription, self.intake, self.prefetch)
 
@@ -92,26 +98,32 @@ class SubscriptionRunner:
     def parked(self) -> bool:
         """Whether its breaker is open, or it is paused, and that period is not over: the buffer waits."""
         now = self.pipeline.runtime.clock.monotonic()
-        return any(each.state == "open" and each.wait(now) > 0 for each in self._circuits())
+        return any(each.state in SHUT and each.wait(now) > 0 for each in self._shown())
 
-    def _circuits(self) -> Iterator[Circuit]:
-        """The circuit of its breaker, and that of its pause."""
-        breaker = self.subscription.breaker
-        if breaker is not None and (circuit := self.pipeline.circuits.get(breaker.name)) is not None:
-            yield circuit
+    def _shown(self) -> Iterator[Shown]:
+        """Its breaker, and its pause."""
+        if self.shared is not None:
+            yield self.shared
         yield self.pipeline.handling.pause_of(self.subscription).circuit
 
     def _allowed(self) -> tuple[int, float | None]:
         pipeline = self.pipeline
         if pipeline.full() or pipeline.committer.failing:
             return 0, PAUSE_CHECK_SECONDS
-        open_ones = [each for each in self._circuits() if each.state != "closed"]
-        if open_ones:
-            wait = max(each.wait(pipeline.runtime.clock.monotonic()) for each in open_ones)
-            if wait > 0:
+        now = pipeline.runtime.clock.monotonic()
+        pause = pipeline.handling.pause_of(self.subscription).circuit
+        if pause.state != "closed":
+            if (wait := pause.wait(now)) > 0:
                 return 0, wait
-            return (0, PAUSE_CHECK_SECONDS) if self.in_progress else (1, None)
-        return self.prefetch, None
+            if self.in_progress:
+                return 0, PAUSE_CHECK_SECONDS
+        many = self.prefetch if pause.state == "closed" else 1
+        if self.shared is None:
+            return many, None
+        allowed, wait = self.shared.admits(now, self.in_progress)
+        if allowed is None:
+            return many, None
+        return (min(allowed, many), None) if allowed else (0, wait)
 
     async def _admit(self) -> None:
         while True:
