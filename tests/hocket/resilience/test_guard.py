@@ -101,6 +101,6 @@ async def test_a_cancelled_probe_gives_its_place_back() -> None:
         await _group(probe)
     await probe.end(found.value)
     async with asyncio.timeout(10):
-        while not await guard_of(breakers).begin(CARDS):
+        while not await guard_of(breakers).begin(CARDS):  # noqa: ASYNC110 -- bounded above
             await asyncio.sleep(0.01)
     assert breakers.of(CARDS).state == "half-open"

@@ -15,7 +15,7 @@ from hocket.errors import StoreError
 from hocket.resilience.breakers.row import BreakerRow, Decide, Sight
 from hocket.store.port import Announce
 from hocket.store.postgres import sql, statements
-from hocket.store.records import Ending, OutboxRow
+from hocket.store.records import Ending, OutboxRow, Written
 from hocket.store.sql import BREAKER_NAMES
 
 Run = Callable[[Callable[[asyncpg.Connection], Awaitable[Any]]], Awaitable[Any]]
@@ -42,6 +42,13 @@ class PostgresBreakers:
     def told(self, total: int) -> None:
         """An answer of the server has told this sum."""
         self._news = (total, self._clock.monotonic())
+
+    def heard(self, written: list[Written]) -> list[Written]:
+        """What a commit has written, without the news that the first answer carries."""
+        if not written or written[0].news is None:
+            return written
+        self.told(written[0].news)
+        return [written[0]._replace(news=None), *written[1:]]
 
     async def decide(self, name: str, decide: Decide, announce: Announce) -> tuple[Sight, tuple[OutboxRow, ...]]:
         """Change one row by a decision on what it is now, again where another replica was first."""

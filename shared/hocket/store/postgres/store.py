@@ -228,10 +228,7 @@ class PostgresStore:
         waits is `blocked`. Values that PostgreSQL refuses raise what it says of them, and nothing is written of them.
         """
         try:
-            written = await self._commit(endings)
-            if written and written[0].news is not None:
-                self.breakers.told(written[0].news)
-            return written
+            return self.breakers.heard(await self._commit(endings))
         except asyncpg.LockNotAvailableError as error:
             if len(endings) == 1 and not endings[0].inbox:
                 raise StoreError(sentence(self._name, error)) from error
