@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from hocket.broker.port import Consumer, Delivery
@@ -15,11 +15,12 @@ from hocket.delivery.commit import Committer
 from hocket.delivery.decode import decode
 from hocket.delivery.ending.error_text import text_of
 from hocket.delivery.former_queue import FormerQueues
+from hocket.delivery.gates.patience import Patience
 from hocket.delivery.handle import Handling, Readmit
-from hocket.delivery.intake import Intake, PrefetchBudget
+from hocket.delivery.intake import ADMIT_BATCH, Intake, PrefetchBudget
 from hocket.errors import StoreError
 from hocket.masking.mask import ALWAYS
-from hocket.outcome import GiveBack
+from hocket.outcome import Again, GiveBack
 from hocket.resilience.breakers.registry import Breakers, Shown
 from hocket.resilience.breakers.view import SharedBreaker
 from hocket.resilience.retrying import until_done
@@ -32,6 +33,8 @@ from hocket.store.records import OutboxRow
 ADMITTING = 2
 #: Seconds after which the reason of a pause (full outbox, failing store) is checked again.
 PAUSE_CHECK_SECONDS = 0.2
+#: Seconds between two looks at a breaker that is not closed.
+PATIENCE_LOOK_SECONDS = 1.0
 #: States in which a breaker lets nobody pass.
 SHUT = frozenset({"open", "held"})
 #: Seconds that giving back deliveries at a stop may take.
@@ -89,6 +92,8 @@ class SubscriptionRunner:
         self.intake.consumer = self.consumer
         self.former.start()
         self._admitters = [spawn(f"admit {queue} {n}", self._admit()) for n in range(ADMITTING)]
+        if self.shared is not None:
+            self._admitters.append(spawn(f"watch {queue}", self._watch(self.shared)))
         self._handlers = [spawn(f"handle {queue} {n}", self._handle()) for n in range(self.subscription.concurrency)]
 
     def idle(self) -> bool:
@@ -127,26 +132,46 @@ class SubscriptionRunner:
 
     async def _admit(self) -> None:
         while True:
-            batch = await self.intake.take(self._consumer_of, self._allowed)
-            self._admitting += 1
-            now = self.pipeline.runtime.clock.now()
-            arrivals = [self.arrival_of(delivery, now) for delivery in batch]
-            fresh = [each for each in arrivals if not self._is_copy(each)]
-            self.in_progress += len(fresh)
-            try:
-                await self._until_admitted(fresh)
-            except asyncio.CancelledError:
-                self._give_back(fresh)
-                raise
-            finally:
-                self._admitting -= 1
-            for each in fresh:
-                if each.outcome is not None:
-                    each.ended = self.pipeline.runtime.clock.now()
-                    self.pipeline.committer.submit(each)
-                else:
-                    self._ready.append(each)
-            self._wake(len(fresh))
+            await self._admitted(await self.intake.take(self._consumer_of, self._allowed))
+
+    async def _admitted(self, batch: list[Delivery], instead: Again | None = None) -> None:
+        """Admit these, and let them be handled; `instead` is the outcome of those that would be."""
+        self._admitting += 1
+        now = self.pipeline.runtime.clock.now()
+        arrivals = [self.arrival_of(delivery, now) for delivery in batch]
+        fresh = [each for each in arrivals if not self._is_copy(each)]
+        self.in_progress += len(fresh)
+        try:
+            await self._until_admitted(fresh)
+        except asyncio.CancelledError:
+            self._give_back(fresh)
+            raise
+        finally:
+            self._admitting -= 1
+        for each in fresh:
+            each.outcome = each.outcome or instead
+            if each.outcome is not None:
+                each.ended = self.pipeline.runtime.clock.now()
+                self.pipeline.committer.submit(each)
+            else:
+                self._ready.append(each)
+        self._wake(len(fresh))
+
+    async def _watch(self, shared: SharedBreaker) -> None:
+        """RULES 6.6: what is in hand waits a minute for the breaker; then it is deferred, the queue keeps the rest."""
+        patience, asked = Patience(), None
+        clock = self.pipeline.runtime.clock
+        while True:
+            await asyncio.sleep(PATIENCE_LOOK_SECONDS)
+            prefetch = patience.prefetch(shared, clock.monotonic())
+            if prefetch != asked:
+                asked = prefetch
+                for consumer in self.consumers():
+                    consumer.limit(self.prefetch if prefetch is None else prefetch)
+            while prefetch == 0 and (batch := self.intake.in_hand(ADMIT_BATCH)):
+                wait = timedelta(seconds=shared.wait(clock.monotonic()))
+                why = f"breaker {shared.breaker.name} is {shared.state}"
+                await self._admitted(batch, Again(wait, deferred=True, cause="breaker", error=why))
 
     def holds(self, arrival: Arrival) -> bool:
         """Whether this delivery, or another one of the same event, waits here or is in progress."""

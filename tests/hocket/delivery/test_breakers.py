@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from hocket import Tx
+from hocket.delivery.gates.patience import IN_HAND_SECONDS
 from hocket.resilience.guard import PROBES_PER_DELIVERY
 from tests.hocket.sample_services import LONG, Ill, Processes, Rung, World, rope, ropes
 
@@ -71,7 +72,9 @@ async def test_twenty_deferrals_as_probe_then_it_counts(tower: Processes) -> Non
     await tower.start(ropes.using(World(behave=outside.pull)))
     await tower.hear(Rung(name="a"), "k")
     await tower.advance(timedelta(hours=1))
-    seen = words(tower)
+    seen = [
+        each["outcome"] for each in tower.receipts() if each["cause"] != "breaker"
+    ]  # not what waited in hand too long
     assert seen[:3] == ["retry", "retry", "deferred"]  # the third opens it
     assert seen[3 : 3 + PROBES_PER_DELIVERY] == ["deferred"] * PROBES_PER_DELIVERY
     assert seen[3 + PROBES_PER_DELIVERY :] == ["retry", "retry", "dead"]
@@ -93,3 +96,28 @@ async def test_a_probe_that_calls_nobody_gives_its_place_back(tower: Processes) 
     states.append(worker.circuits["rope"].state)
     assert states == ["open", "half-open"]  # six probes are not enough for the whole ramp
     assert words(tower).count("handled") == 6
+
+
+async def test_what_is_in_hand_waits_a_minute_and_the_queue_keeps_the_rest(tower: Processes) -> None:
+    """RULES 6.6: then it is committed as deferred, and the consumer takes no more until the ramp allows it."""
+    outside = Ropes(tower)
+    worker = await tower.start(ropes.using(World(behave=outside.pull)))
+    shared = worker.breakers.of(rope)
+    await worker.commands["breaker"]({"do": "open", "name": "rope", "reason": "they migrate", "by": "ada"})
+    assert shared.state == "held"
+    for number in range(8):
+        await tower.hear(Rung(name=f"n{number}"), f"k{number}")
+    await asyncio.sleep(IN_HAND_SECONDS - 5)
+    assert words(tower) == []
+    await asyncio.sleep(20)
+    assert words(tower) == ["deferred"] * 8
+    for number in range(8, 12):
+        await tower.hear(Rung(name=f"n{number}"), f"k{number}")
+    await asyncio.sleep(300)
+    assert words(tower) == ["deferred"] * 8, "what comes later stays in the queue"
+    assert outside.calls == []
+    outside.ill = False
+    await worker.commands["breaker"]({"do": "close", "name": "rope", "reason": "done", "by": "ada"})
+    await tower.advance(LONG)
+    assert words(tower).count("handled") == 12
+    assert max(each["attempt"] for each in tower.receipts()) == 1
