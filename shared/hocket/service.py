@@ -213,6 +213,14 @@ class Service(Generic[D]):
             check_event(event, f"{self.name}.says")
         self.declarations.add_says(*events)
 
+    def says_breakers(self) -> type[Event]:
+        """Declare that each change of a breaker is said once, as the event `SERVICE.breaker_changed` (RULES 6.7).
+
+        Its subject is `breaker/SERVICE/NAME`, its data service, name, was, state, until, reason and by. Returns its
+        class.
+        """
+        return self.declarations.add_breaker_event()
+
     def tx(
         self, *, key: str | None = None, correlation_id: str | None = None, connection: AsyncConnection | None = None
     ) -> AbstractAsyncContextManager[Outside[D]]:

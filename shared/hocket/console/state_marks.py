@@ -51,6 +51,7 @@ MARKS: Mapping[tuple[str, str], Mark] = _marks(
     breaker closed switch-closed done
     breaker half-open switch-half wait half-open
     breaker open switch-open fail
+    breaker held switch-open fail held open
     service alive disc-tick done
     service silent ring-dotted-bar fail
     service retired ring-struck quiet

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from hocket.broker.topology import Topology, of_service, routing_key
+from hocket.declarations.breaker_changed import breaker_changed
 from hocket.declarations.scope import check_scope
 from hocket.declarations.subscription import EventName, Subscription, Undo, name_of
 from hocket.declarations.versions import (
@@ -28,6 +29,7 @@ class Declarations:
     subscriptions: dict[str, Subscription] = field(default_factory=dict)  # by queue
     says: dict[EventName, type[Event]] = field(default_factory=dict)  # in handlers and outside them
     outside: list[type[Event]] = field(default_factory=list)  # of these, what `Service.says` named
+    breaker_event: type[Event] | None = None  # said at each change of a breaker
     upcasts: dict[type[Heard], Upcast] = field(default_factory=dict)  # by the version they take
     downcasts: dict[type[Event], list[Downcast]] = field(default_factory=dict)  # by the version they take
 
@@ -113,6 +115,13 @@ class Declarations:
         self._check_says(self.service, events)
         self.outside.extend(event for event in events if event not in self.outside)
         self._say(events)
+
+    def add_breaker_event(self) -> type[Event]:
+        """Say each change of a breaker (RULES 6.7); the class of that event."""
+        if self.breaker_event is None:
+            self.breaker_event = breaker_changed(self.service)
+            self.add_says(self.breaker_event)
+        return self.breaker_event
 
     def add_upcast(self, old: type[Heard], made: Upcast, where: str) -> None:
         """Add how an old version is read (RULES 10.1)."""

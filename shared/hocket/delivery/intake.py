@@ -149,6 +149,10 @@ class Intake:
         except TimeoutError:
             return
 
+    def in_hand(self, most: int) -> list[Delivery]:
+        """The next deliveries, whatever pauses the intake; they stay held."""
+        return [self._buffer.popleft() for _ in range(min(most, len(self._buffer)))]
+
     def clear(self) -> list[Delivery]:
         """Remove every delivery that was not begun, for giving back."""
         removed = list(self._buffer)

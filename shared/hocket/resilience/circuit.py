@@ -102,7 +102,7 @@ class Circuit:
             self._open_until = now
             self._move("open")
 
-    def paused(self, now: float) -> None:
+    def paused(self, now: float, seconds: float) -> None:
         """This process did not run for a while: no call that was under way is a verdict (RULES 11.6)."""
         self._period += 1
         if self._probe is not None:

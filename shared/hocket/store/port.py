@@ -26,6 +26,7 @@ from typing import Protocol
 from sqlalchemy import MetaData
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hocket.resilience.breakers.row import BreakerRow, Decide, Sight
 from hocket.saga.ledger import LedgerRow
 from hocket.store.records import (
     Before,
@@ -147,8 +148,41 @@ class StoreClock(Protocol):
         ...
 
 
+#: What a change of a breaker leaves behind, by the row before and after; None: nothing.
+Announce = Callable[[BreakerRow, BreakerRow], Ending | None]
+
+
+class StoreBreakers(Protocol):
+    """The rows of the breakers, which all replicas share (RULES 6.3)."""
+
+    def news(self) -> tuple[int, float]:
+        """The sum of the rows' versions as the store last told it, and when (monotonic seconds).
+
+        It rides in the answers of `Store.commit` and `Store.renew`; whoever saw another sum reads its row again.
+        """
+        ...
+
+    async def decide(self, name: str, decide: Decide, announce: Announce) -> tuple[Sight, tuple[OutboxRow, ...]]:
+        """Change one row by a pure decision on what it is at that moment; a row that does not exist yet is made.
+
+        Where another replica is first, it is decided again on what that left. What `announce` makes of a change of the
+        version is written with it, whole or not at all, and its outbox rows are returned. `StoreError`: nothing is
+        known of it.
+        """
+        ...
+
+    async def all(self) -> list[Sight]:
+        """Every row, by name."""
+        ...
+
+
 class Store(Protocol):
     """A service's database."""
+
+    @property
+    def breakers(self) -> StoreBreakers:
+        """The rows of the breakers."""
+        ...
 
     @property
     def clock(self) -> StoreClock:

@@ -51,6 +51,10 @@ class InboxWrite(NamedTuple):
     won: bool = False  # this transaction already won the key: write without asking again
 
 
+#: How the boot id of a command begins that works on a store for a moment: it is no replica.
+COMMAND_OWNER = "command-"
+
+
 class RowKind(StrEnum):
     """Why a row stands in the outbox."""
 
@@ -166,6 +170,7 @@ class Written(NamedTuple):
     won: bool
     outbox: tuple[OutboxRow, ...] = ()
     blocked: bool = False
+    news: int | None = None  # of the breakers, in the first answer of a commit, for the store (RULES 6.3)
 
 
 class Waiting(NamedTuple):

@@ -30,7 +30,10 @@ def inbox_values(row: InboxRow, updated: float | None = None) -> tuple[Any, ...]
 
 
 def _attempt_values(line: Attempt) -> list[object]:
-    return [line.attempt, line.began, line.ended, line.word, line.cause, line.error, line.trace]
+    values: list[object] = [
+        line.attempt, line.began, line.ended, line.word, line.cause, line.error, line.trace
+    ]  # fmt: skip
+    return [*values, line.probes] if line.probes else values
 
 
 def inbox_row(values: tuple[Any, ...]) -> InboxRow:

@@ -8,7 +8,7 @@ import re
 
 from sqlalchemy import Table
 
-from hocket.store.schema import INBOX, LEDGER, OUTBOX
+from hocket.store.schema import BREAKERS, INBOX, LEDGER, OUTBOX
 
 
 def names_of(table: Table, *without: str) -> list[str]:
@@ -29,6 +29,7 @@ def question_marks(statement: str) -> str:
 INBOX_NAMES = names_of(INBOX)
 OUTBOX_NAMES = names_of(OUTBOX, "refused")
 LEDGER_NAMES = names_of(LEDGER)
+BREAKER_NAMES = names_of(BREAKERS)
 
 #: What `hocket_meta` says of the tables.
 META = "SELECT name, value FROM hocket_meta"

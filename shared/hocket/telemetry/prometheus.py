@@ -20,7 +20,7 @@ HANDLE_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 
 AGE_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0, 300.0, 3600.0, 86400.0)
 WAIT_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 300.0)
 
-_STATES = {"closed": 0, "half-open": 1, "open": 2}
+_STATES = {"closed": 0, "half-open": 1, "open": 2, "held": 3}
 _WORK = ("service", "subscription")
 _SENT = ("service", "kind")
 _RAN = frozenset({Word.HANDLED, Word.RETRY, Word.DEFERRED, Word.DEAD})
@@ -95,7 +95,9 @@ class PrometheusListener(Listener):
         )
         self._waiting = self._gauge("hocket_outbox_waiting", "Rows that wait in the outbox.", *_SENT)
         self._oldest = self._gauge("hocket_outbox_oldest_seconds", "Age of the oldest due row.", "service")
-        self._breaker = self._gauge("hocket_breaker_state", "0 closed, 1 half-open, 2 open.", "service", "breaker")
+        self._breaker = self._gauge(
+            "hocket_breaker_state", "0 closed, 1 half-open, 2 open, 3 held by a person.", "service", "breaker"
+        )
         self._link = self._gauge("hocket_link_up", "1 while the broker is reachable.", "service")
         self._in_hand = self._gauge("hocket_in_hand", "Deliveries taken and not yet settled.", *_WORK)
         self._held: dict[str, set[str]] = {}  # subscriptions seen with deliveries in progress, by service
@@ -129,7 +131,7 @@ class PrometheusListener(Listener):
             self._published.of(*labels).inc(amount)
 
     def breaker(self, service: str, name: str, state: str) -> None:
-        """0 closed, 1 half-open, 2 open."""
+        """0 closed, 1 half-open, 2 open, 3 held by a person."""
         self._breaker.of(service, name).set(_STATES[state])
 
     def link(self, service: str, ready: bool, reason: str) -> None:

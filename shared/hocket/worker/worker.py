@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -31,8 +32,7 @@ from hocket.outbox.outside_transactions import OutsideTransactions
 from hocket.outbox.relay import Relay
 from hocket.outcome import Seen
 from hocket.resilience.blocking import BlockingCalls
-from hocket.resilience.circuit import Circuit
-from hocket.resilience.guard import BreakerGuard
+from hocket.resilience.breakers.registry import Breakers, Shown
 from hocket.resilience.supervisor import END_SECONDS, Supervisor
 from hocket.runtime import Runtime, ServiceInstance
 from hocket.service import Service
@@ -42,9 +42,11 @@ from hocket.streams.log_check import LogCheck
 from hocket.streams.reader import StreamReader
 from hocket.telemetry.signals import Signals
 from hocket.worker import resource
+from hocket.worker.breaker_sync import BreakerSpeaker, StoreRows, ask_running, keep_fresh
 from hocket.worker.clock_watch import ClockWatch
 from hocket.worker.copies import CopyWatch
 from hocket.worker.health_watch import HealthWatch
+from hocket.worker.http.operator import Command
 from hocket.worker.lease import hold_lease
 from hocket.worker.removed_queues import RemovedQueues
 from hocket.worker.reporter import Reporter
@@ -81,30 +83,32 @@ class Worker:
             Supervisor(service.name, signals),
             config,
         )
-        self.circuits: dict[str, Circuit] = {}
+        self.circuits: dict[str, Shown] = {}
         declared = service.declarations
         self.backlog = Backlog(runtime)
         self.relay = Relay(runtime, self.backlog)
         self.reporter = Reporter(runtime, version, declared, self.relay, self.circuits, self._in_progress)
         builder = self._builder()
         recorder = Recorder(runtime.instance, builder, self._shed)
-        changed, unknown = self.reporter.breaker_changed, self.backlog.fetch_all
+        unknown = self.backlog.fetch_all
         self.blocking = BlockingCalls(config.blocking_threads, self._late)
-        self.handling = Handling(runtime, recorder, self.circuits, changed, self.blocking)
+        rows = StoreRows(runtime, BreakerSpeaker(declared, builder), self.backlog.add)
+        self.breakers = Breakers(rows, clock, self._breaker_changed, chance, self.circuits)
+        self.handling = Handling(runtime, recorder, self.breakers, self.blocking)
         self.committer = self._committer(recorder)
         self.runners = self._runners(Admission(runtime, declared.subscriptions))
         self.outside_transactions = OutsideTransactions(
-            runtime, declared, builder, self.circuits, changed, self.full, self.backlog.add, self.blocking,
-            unknown=unknown,
+            runtime, declared, builder, self.breakers, self.full, self.backlog.add, self.blocking, unknown=unknown,
         )  # fmt: skip
-        readers = service.readers if isinstance(service, Observer) else {}
-        self.readers = [StreamReader(runtime, source, call, self.blocking) for source, call in readers.items()]
+        self.readers = self._readers()
         self.sweeper = RetentionSweeper(runtime)
         self.clock_watch = ClockWatch(runtime, self.circuits, self.backlog.claim_now)
         self.log_check = LogCheck(runtime, self.runners, lambda: self._topology().again())
         self.opening, self.copies = StoreOpening(runtime, service.tables), CopyWatch(runtime, self.runners)
         self.watch = HealthWatch(runtime, self._reasons)
         self._uses, self._started = AsyncExitStack(), False
+        ask = partial(ask_running, self.breakers, rows, self._wake)
+        self.commands: dict[str, Command] = {"breaker": ask}  # of `hocket`, to the running service
         self._starting: asyncio.Task[None] | None = None
 
     def _builder(self) -> OutboxBuilder:
@@ -119,9 +123,13 @@ class Worker:
         won, lost, free = self._committed, self._superseded, self.handling.unwritable
         return Committer(self.runtime, recorder, won=won, lost=lost, unknown=self.backlog.fetch_all, free=free)
 
+    def _readers(self) -> list[StreamReader]:
+        readers = self.service.readers if isinstance(self.service, Observer) else {}
+        return [StreamReader(self.runtime, source, call, self.blocking) for source, call in readers.items()]
+
     def _runners(self, admission: Admission) -> dict[str, SubscriptionRunner]:
         pipeline = Pipeline(
-            self.runtime, admission, self.handling, self.committer, self.circuits, self.full, self.finished
+            self.runtime, admission, self.handling, self.committer, self.breakers, self.full, self.finished
         )
         every = self.service.declarations.subscriptions
         share = self.runtime.config.intake_bytes // max(len(every), 1)
@@ -153,21 +161,32 @@ class Worker:
         for reader in self.readers:
             reader.use = use
         await self.runtime.transport.open()
-        self._name_breakers()
+        await self._name_breakers()
         suspect, ask_clock = self.committer.suspect, self.clock_watch.ask_store
         self.runtime.tasks.spawn("lease", hold_lease(self.runtime, self.backlog.fetch_all, suspect, ask_clock))
+        self.runtime.tasks.spawn("breakers", keep_fresh(self.runtime, self.breakers, self._wake))
         self.runtime.tasks.spawn("clocks", self.clock_watch.run())
         self.runtime.tasks.spawn("commit", self.committer.run())
         self.runtime.tasks.spawn("sweep", self.sweeper.run())
         self.runtime.tasks.spawn("sample", self.reporter.sample())
         self._starting = self.runtime.tasks.spawn("start", self._declare_and_consume(), may_end=True)
 
-    def _name_breakers(self) -> None:
-        """Report the breakers of handlers as closed at the start: listeners know them before one opens."""
-        guard = BreakerGuard(self.circuits, self.runtime.clock, b"", self.reporter.breaker_changed)
+    async def _name_breakers(self) -> None:
+        """Read the breakers of handlers and report their states: listeners know them before one opens."""
         for runner in self.runners.values():
             if (breaker := runner.subscription.breaker) is not None:
-                self.runtime.signals.breaker(self.service.name, breaker.name, guard.circuit(breaker).state)
+                shared = self.breakers.of(breaker)
+                await shared.read()
+                self.runtime.signals.breaker(self.service.name, breaker.name, shared.state)
+
+    def _breaker_changed(self, name: str, state: str) -> None:
+        self.reporter.breaker_changed(name, state)
+        self._wake()
+
+    def _wake(self) -> None:
+        """What paused the intakes may be over."""
+        for runner in self.runners.values():
+            runner.intake.wake()
 
     def _topology(self) -> TopologyDeclaration:
         return TopologyDeclaration(self.runtime, kit() + self.service.declarations.topology())

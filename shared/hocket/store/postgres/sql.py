@@ -7,8 +7,9 @@ that won; ledger and outbox rows are written only for them.
 
 from hocket.store import sql as shared
 from hocket.store.purge import FINAL_RUNS_SQL, FURTHEST_SECONDS
+from hocket.store.records import COMMAND_OWNER
 from hocket.store.schema import INBOX, LEDGER, OUTBOX
-from hocket.store.sql import INBOX_NAMES, LEDGER_NAMES, OUTBOX_NAMES, overwritten
+from hocket.store.sql import BREAKER_NAMES, INBOX_NAMES, LEDGER_NAMES, OUTBOX_NAMES, overwritten
 
 _TYPES = {"BIGINT": "bigint", "TEXT": "text", "DOUBLE": "double precision", "BLOB": "bytea"}
 
@@ -81,7 +82,11 @@ FROM unnest({_arrays(_MOVED, _MOVED_KINDS)}) AS m(at, {_LED}) JOIN winners w ON 
 ON CONFLICT (run) DO UPDATE SET {overwritten(LEDGER_NAMES)}
 )"""
 
-_ANSWER = "SELECT ARRAY(SELECT at FROM winners) AS won, ARRAY(SELECT id FROM said ORDER BY id) AS ids"
+#: News of the breakers: each change of one makes the sum higher (RULES 6.3).
+_NEWS = "(SELECT coalesce(sum(version), 0)::bigint FROM hocket_breakers)"
+
+_ANSWER = f"""SELECT ARRAY(SELECT at FROM winners) AS won, ARRAY(SELECT id FROM said ORDER BY id) AS ids,
+{_NEWS} AS news"""
 
 WRITE = f"WITH {_PUT}, {_SAY} {_ANSWER}"
 WRITE_LEDGER = f"WITH {_PUT}, {_SAY}, {_MOVE} {_ANSWER}"
@@ -126,8 +131,22 @@ coalesce(greatest({NOW} - min(due), 0), 0) FROM waits"""
 BEGIN_LEASE = f"""INSERT INTO hocket_owners (boot, until, wait) VALUES ($1, {NOW} + $2, $2)
 ON CONFLICT (boot) DO UPDATE SET until = excluded.until, wait = excluded.wait"""
 RENEW = f"""WITH held AS (SELECT until > {NOW} AS yes FROM hocket_owners WHERE boot = $1) {BEGIN_LEASE}
-RETURNING coalesce((SELECT yes FROM held), false)"""
+RETURNING coalesce((SELECT yes FROM held), false), {_NEWS}"""
 END_LEASE = "DELETE FROM hocket_owners WHERE boot = $1"
+
+_BRK = ", ".join(BREAKER_NAMES)
+_LIVING = f"""ARRAY(SELECT boot FROM hocket_owners
+WHERE until > {NOW} AND NOT starts_with(boot, '{COMMAND_OWNER}') ORDER BY boot)"""
+#: A breaker, the store's clock, the owners that live, and the news.
+BREAKERS = f"SELECT {_BRK}, {NOW}, {_LIVING}, {_NEWS} FROM hocket_breakers ORDER BY name"
+BREAKER = f"SELECT {_BRK}, {NOW}, {_LIVING}, {_NEWS} FROM hocket_breakers WHERE name = $1"
+NEW_BREAKER = f"""INSERT INTO hocket_breakers ({_BRK})
+VALUES ({", ".join(f"${at}" for at, _ in enumerate(BREAKER_NAMES, 1))}) ON CONFLICT DO NOTHING"""
+#: Everything that was decided by is compared: PostgreSQL does so on the row that it waited for.
+CHANGE_BREAKER = f"""UPDATE hocket_breakers
+SET {", ".join(f"{name} = ${at}" for at, name in enumerate(BREAKER_NAMES[1:], 2))}
+WHERE name = $1 AND ({", ".join(BREAKER_NAMES[1:])}) IS NOT DISTINCT FROM
+({", ".join(f"${at}" for at, _ in enumerate(BREAKER_NAMES[1:], len(BREAKER_NAMES) + 1))})"""
 
 #: Owners of rows that have no lease (any more), each found by one step of the index.
 _GONE = f"""WITH RECURSIVE o(owner) AS (

@@ -99,7 +99,8 @@ async def _write(
     else:
         answer = await connection.fetchrow(sql.WRITE, *values)
     assert answer is not None
-    return _answers(endings, set(answer["won"]), list(answer["ids"]), now)
+    written = _answers(endings, set(answer["won"]), list(answer["ids"]), now)
+    return [written[0]._replace(news=answer["news"]), *written[1:]] if written else written
 
 
 def _answers(endings: Sequence[Ending], won: set[int], ids: list[int], now: float) -> list[Written]:

@@ -18,6 +18,7 @@ from hocket.errors import StoreError
 from hocket.setting_groups import TRANSACTION_SECONDS, PostgresSettings
 from hocket.store.postgres import purge, sql, statements
 from hocket.store.postgres import schema as postgres_schema
+from hocket.store.postgres.breakers import PostgresBreakers
 from hocket.store.postgres.clock import PostgresClock
 from hocket.store.postgres.errors import READ_ONLY, code_of, kit_error, opening_error, sentence
 from hocket.store.postgres.joined import JoinedTx, join
@@ -63,6 +64,7 @@ class PostgresStore:
         self._owner_lease = settings.owner_lease_seconds
         self._transaction_seconds = transaction_seconds
         self.clock = PostgresClock(self._run)
+        self.breakers = PostgresBreakers(clock, boot, self._run)
         self._refusing: str | None = f"database {self._name} is not open yet"
         self._purge_cursor = START
         self._open: set[PostgresTx] = set()
@@ -226,7 +228,7 @@ class PostgresStore:
         waits is `blocked`. Values that PostgreSQL refuses raise what it says of them, and nothing is written of them.
         """
         try:
-            return await self._commit(endings)
+            return self.breakers.heard(await self._commit(endings))
         except asyncpg.LockNotAvailableError as error:
             if len(endings) == 1 and not endings[0].inbox:
                 raise StoreError(sentence(self._name, error)) from error
@@ -266,7 +268,9 @@ class PostgresStore:
 
     async def renew(self) -> bool:
         """Extend the lease by the database's clock; False where it was over, and begins anew."""
-        return bool(await self._run(lambda kit: kit.fetchval(sql.RENEW, self._boot, self._owner_lease)))
+        held, news = await self._run(lambda kit: kit.fetchrow(sql.RENEW, self._boot, self._owner_lease))
+        self.breakers.told(news)
+        return bool(held)
 
     async def take_over(self) -> int:
         """Own the due rows of owners without a lease, in bounded steps; how many rows may be news to the caller."""

@@ -28,6 +28,7 @@ from hocket.store.handler_connection import READ_REFUSAL, HandlerConnection, Rea
 from hocket.store.purge import START
 from hocket.store.records import Before, Ending, InboxRow, OutboxRow, Purged, Waiting, Written
 from hocket.store.sqlite import purge, schema, statements
+from hocket.store.sqlite.breakers import SqliteBreakers
 from hocket.store.sqlite.clock import SqliteClock
 from hocket.store.sqlite.connection import PREPARED, InlineConnection, SqliteConnection, ThreadConnection
 from hocket.store.sqlite.errors import blames_file, blames_store, sentence, store_error
@@ -82,6 +83,7 @@ class SqliteStore:
         self._read_engine = SqliteEngine(self._reads, ReadConnection)
         self._lease = WriteLease()
         self.clock = SqliteClock(clock, self._lookup, self._write)
+        self.breakers = SqliteBreakers(clock, boot, self._lookup, self._write)
         self._lock = FileLock(Path(path))
         self._refusing: str | None = f"database {path} is not open yet"  # why new calls raise
         self._purge_cursor = START

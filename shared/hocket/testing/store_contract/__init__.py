@@ -9,6 +9,7 @@ class TestMyStore(StoreContract):
 It needs pytest, pytest-asyncio in auto mode, and hypothesis.
 """
 
+from hocket.testing.store_contract.breakers import BreakerContract
 from hocket.testing.store_contract.endings import EndingsContract
 from hocket.testing.store_contract.outbox import OutboxContract
 from hocket.testing.store_contract.purge import PurgeContract
@@ -16,5 +17,5 @@ from hocket.testing.store_contract.time import TimeContract
 from hocket.testing.store_contract.transactions import TransactionContract
 
 
-class StoreContract(EndingsContract, OutboxContract, PurgeContract, TimeContract, TransactionContract):
+class StoreContract(BreakerContract, EndingsContract, OutboxContract, PurgeContract, TimeContract, TransactionContract):
     """The promises of `hocket.store.port`, each as a test."""
