@@ -1,6 +1,5 @@
-"""Time-outs in a store (RULES 5.7): the part of the port that is theirs, their column values, and SQL of both drivers."""
-
 """Time-outs in a store (RULES 5.7): their part of the port, their column values, and the SQL of both drivers."""
+
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 

@@ -42,6 +42,7 @@ class Ended(NamedTuple):
     trace: str = ""
     subject: str = ""
     again_in: float | None = None  # seconds until the next attempt; None where there is none
+    timer: str = ""  # what it did to a time-out: armed, met, mark, fired or late
 
 
 class Sent(NamedTuple):

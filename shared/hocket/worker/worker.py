@@ -29,6 +29,7 @@ from hocket.outbox.backlog import Backlog
 from hocket.outbox.builder import OutboxBuilder
 from hocket.outbox.outside_transactions import OutsideTransactions
 from hocket.outbox.relay import Relay
+from hocket.outbox.timers import TimerCaller
 from hocket.outcome import Seen
 from hocket.resilience.blocking import BlockingCalls
 from hocket.resilience.circuit import Circuit
@@ -99,8 +100,9 @@ class Worker:
         )  # fmt: skip
         readers = service.readers if isinstance(service, Observer) else {}
         self.readers = [StreamReader(runtime, source, call, self.blocking) for source, call in readers.items()]
+        self.timers = TimerCaller(runtime, self.backlog, declared.subscriptions)
         self.sweeper = RetentionSweeper(runtime)
-        self.clock_watch = ClockWatch(runtime, self.circuits, self.backlog.claim_now)
+        self.clock_watch = ClockWatch(runtime, self.circuits, self._clock_moved)
         self.log_check = LogCheck(runtime, self.runners, lambda: self._topology().again())
         self.opening, self.copies = StoreOpening(runtime, service.tables), CopyWatch(runtime, self.runners)
         self.watch = HealthWatch(runtime, self._reasons)
@@ -139,6 +141,7 @@ class Worker:
         """What needs the store alone, and is begun again where the store fails."""
         await self.clock_watch.begin()
         await self.sweeper.begin()
+        await self.timers.begin()
         await self.backlog.start()
 
     async def _work(self) -> None:
@@ -169,6 +172,8 @@ class Worker:
     async def _declare_and_consume(self) -> None:
         await self._topology().start()
         self.relay.start()
+        if self.timers.mine:
+            self.runtime.tasks.spawn("timers", self.timers.run())
         for runner in self.runners.values():
             await until_linked(self.runtime, runner.start)
         for reader in self.readers:
@@ -265,7 +270,7 @@ class Worker:
         """Whether no delivery is in progress and nothing that is due waits."""
         runners = all(runner.idle() for runner in self.runners.values())
         readers = all(reader.idle for reader in self.readers)
-        return self._started and runners and readers and self.committer.idle and self.relay.idle
+        return self._started and runners and readers and self.committer.idle and self.timers.idle and self.relay.idle
 
     def parked(self) -> list[str]:
         """The queues whose deliveries wait only for an open breaker."""
@@ -309,6 +314,8 @@ class Worker:
             return
         if any(isinstance(each.outcome, Seen) for each in arrivals):
             self.backlog.claim_now()
+        if any(each.timer is not None and each.timer.wrote is not None for each in arrivals):
+            self.timers.look()
         settle(arrivals)
         by_queue: dict[str, list[Arrival]] = {}
         for each in arrivals:
@@ -317,6 +324,10 @@ class Worker:
             self.runners[queue].settled(some)
         self.log_check.settled(arrivals)
         self.runtime.signals.attempts([ended for each in arrivals if (ended := ended_of(each)) is not None])
+
+    def _clock_moved(self) -> None:
+        self.backlog.claim_now()
+        self.timers.look()
 
     def _superseded(self, arrival: Arrival) -> None:
         self.runners[arrival.subscription.queue].readmit(arrival)
