@@ -1,9 +1,9 @@
 """A shop that cancels what nobody pays in time, for the tests of time-outs."""
 
 from datetime import timedelta
-from typing import Any
 
 from hocket import Event, Heard, Retry, Service, Tx
+from hocket.declarations.subscription import Late
 
 
 class Placed(Heard, type="till.placed"):
@@ -42,12 +42,11 @@ WITHIN = timedelta(minutes=15)
 TWICE = Retry(retries=1, first=timedelta(minutes=5), longest=timedelta(minutes=5))
 
 
-def shop(fail: list[int] | None = None, **options: Any) -> Service[None]:
+def shop(fail: list[int] | None = None, *, across: bool = False, late: Late = "undone") -> Service[None]:
     """The shop; each number in `fail` makes one attempt for that order raise."""
     service = Service("shop", owner="tests")
-    options = {"unless": Paid, "by": "order", "retry": TWICE} | options
 
-    @service.overdue(WITHIN, **options)
+    @service.overdue(WITHIN, unless=Paid, by="order", across=across, late=late, retry=TWICE)
     async def unpaid(order: Placed, tx: Tx) -> Cancelled:
         if fail and order.order in fail:
             fail.remove(order.order)

@@ -117,7 +117,9 @@ async def test_a_fired_period_is_retried_and_dies_as_any_delivery() -> None:
     jammed = [1, 1]
     service, told = shop(jammed), list[Death]()
 
-    @service.on_dead(service.declarations.subscriptions["shop.unpaid"].call)
+    unpaid: Any = service.declarations.subscriptions["shop.unpaid"].call
+
+    @service.on_dead(unpaid)
     def gave_up(order: Placed, death: Death) -> Cancelled:
         told.append(death)
         return Cancelled(order=order.order, amount=-1)
