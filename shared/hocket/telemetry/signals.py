@@ -67,6 +67,8 @@ class Sample:
     outbox_oldest: float  # seconds
     in_hand: dict[str, int] = field(default_factory=dict)  # deliveries by subscription
     shed_receipts: int = 0
+    timers_armed: int = 0
+    timers_late: float = 0.0  # seconds since the oldest time-out was due that was not called yet
 
 
 class Processing(NamedTuple):

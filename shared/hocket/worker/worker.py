@@ -100,7 +100,7 @@ class Worker:
         )  # fmt: skip
         readers = service.readers if isinstance(service, Observer) else {}
         self.readers = [StreamReader(runtime, source, call, self.blocking) for source, call in readers.items()]
-        self.timers = TimerCaller(runtime, self.backlog, declared.subscriptions)
+        self.timers = self.reporter.timers = TimerCaller(runtime, self.backlog, declared.subscriptions)
         self.sweeper = RetentionSweeper(runtime)
         self.clock_watch = ClockWatch(runtime, self.circuits, self._clock_moved)
         self.log_check = LogCheck(runtime, self.runners, lambda: self._topology().again())
