@@ -37,8 +37,13 @@ class TimerCaller:
                 await self.runtime.store.timers.rename(former, queue)
 
     def look(self) -> None:
-        """Something was armed, or the clock has moved: ask when the next one is due."""
+        """Something was armed: ask when the next one is due."""
         self._look.set()
+
+    def look_at_all(self) -> None:
+        """What waits may be due earlier than it was thought: ask for all of it."""
+        self.backlog.claim_now()
+        self.look()
 
     @property
     def idle(self) -> bool:

@@ -14,6 +14,8 @@ TIMER_COLUMNS = ", ".join(TIMER_NAMES)
 COUNTED_TIMERS = 100_000
 #: States that are final: the flow's next arming is itself too old when they are forgotten (RULES 5.7 j).
 FINAL_TIMERS = ("mark", "met", "fired")
+#: Characters of the id of a time-out.
+RUN_CHARS = 40
 FINAL_TIMERS_SQL = ", ".join(f"'{state}'" for state in FINAL_TIMERS)
 
 
@@ -22,6 +24,32 @@ class TimersWaiting(NamedTuple):
 
     armed: int = 0
     lag: float = 0.0
+
+
+class WaitingEntry(NamedTuple):
+    """What waits for its time: a time-out, a scheduled event or a retry, as a person sees it."""
+
+    kind: str  # timeout, scheduled or retry
+    id: str
+    subscription: str  # "" of a scheduled event
+    subject: str
+    type: str  # of what armed it, of what will be said, of what is tried again
+    scope: str  # of a time-out
+    state: str  # of a time-out: armed or called; else later
+    n: int  # of a time-out: which period
+    due_in: float  # seconds, by the store's clock
+    correlation_id: str
+
+
+class Wanted(NamedTuple):
+    """Which of them to show; "" means all."""
+
+    kind: str = ""
+    subscription: str = ""
+    subject: str = ""
+    type: str = ""
+    id: str = ""
+    limit: int = 50
 
 
 class TimerStore(Protocol):
@@ -48,6 +76,21 @@ class TimerStore(Protocol):
 
     async def purge(self, before: float, limit: int) -> Purged:
         """One step of a purge: look at `limit` rows, remove those that are final since before this moment."""
+        ...
+
+    async def listed(self, wanted: Wanted) -> list[WaitingEntry]:
+        """What waits for its time and is wanted, the earliest first."""
+        ...
+
+    async def cancel(self, id: str, note: bytes) -> bool:
+        """End a time-out that has not fired as if it was answered, `note` being the answer; delete a scheduled event.
+
+        False where it does not wait any more.
+        """
+        ...
+
+    async def move(self, id: str, wait: float, note: bytes) -> bool:
+        """Let it be due so many seconds from now; one that was called is armed again. False where it does not wait."""
         ...
 
     async def waiting(self, subscriptions: Sequence[str]) -> TimersWaiting:
@@ -87,3 +130,29 @@ class TimerPurge:
         """Which of these rows (run, state, updated) may go; the next step begins behind them."""
         self.after = bytes(found[-1][0]) if len(found) == limit else b""
         return [bytes(run) for run, state, updated in found if state in FINAL_TIMERS and updated < before]
+
+
+#: What waits for its time, for people (`{subject}`, `{type}`: how a field of JSON in a column is read).
+LIST_TIMERS = """SELECT 'timeout' AS kind, {hex} AS id, subscription, {subject} AS subject, {type} AS type, scope,
+state, n, due - {now} AS due_in, correlation_id FROM hocket_timers WHERE state IN ('armed', 'called')"""
+LIST_OUTBOX = """SELECT CASE kind WHEN 'self' THEN 'retry' ELSE 'scheduled' END AS kind, CAST(id AS TEXT) AS id,
+CASE kind WHEN 'self' THEN routing_key ELSE '' END AS subscription, {body_subject} AS subject, type, '' AS scope,
+'later' AS state, 0 AS n, due - {now} AS due_in, correlation_id FROM hocket_outbox
+WHERE kind IN ('self', 'scheduled') AND owner IS NULL AND refused IS NULL"""
+LIST = f"""SELECT kind, id, subscription, coalesce(subject, ''), coalesce(type, ''), scope, state, n, due_in,
+correlation_id FROM ({LIST_TIMERS} UNION ALL {LIST_OUTBOX}) AS w
+WHERE $1 IN ('', kind) AND $2 IN ('', subscription) AND $3 IN ('', subject) AND $4 IN ('', type) AND $5 IN ('', id)
+ORDER BY due_in LIMIT $6"""  # noqa: S608 -- the two statements above
+CANCEL_TIMER = """UPDATE hocket_timers SET state = 'met', input = {empty}, answer = $1, version = version + 1,
+updated = {now} WHERE run = $2 AND state IN ('armed', 'called')"""
+CANCEL_SCHEDULED = """DELETE FROM hocket_outbox
+WHERE id = $1 AND kind = 'scheduled' AND owner IS NULL AND refused IS NULL"""
+MOVE_TIMER = """UPDATE hocket_timers SET state = 'armed', wait = $1, due = {now} + $2, answer = $3,
+version = version + 1, updated = {now} WHERE run = $4 AND state IN ('armed', 'called')"""
+MOVE_OUTBOX = """UPDATE hocket_outbox SET wait = $1, due = {now} + $2
+WHERE id = $3 AND kind IN ('self', 'scheduled') AND owner IS NULL AND refused IS NULL"""
+
+
+def run_of(id: str) -> bytes | None:
+    """The run that an id names; None: it is that of a row of the outbox. `ValueError` for what is neither."""
+    return None if id.isdecimal() and len(id) < RUN_CHARS else bytes.fromhex(id)

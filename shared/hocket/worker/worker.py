@@ -46,11 +46,13 @@ from hocket.worker import resource
 from hocket.worker.clock_watch import ClockWatch
 from hocket.worker.copies import CopyWatch
 from hocket.worker.health_watch import HealthWatch
+from hocket.worker.http.operator import Command
 from hocket.worker.lease import hold_lease
 from hocket.worker.removed_queues import RemovedQueues
 from hocket.worker.reporter import Reporter
 from hocket.worker.retention import RetentionSweeper
 from hocket.worker.store_opening import StoreOpening
+from hocket.worker.timers_command import TimersCommand
 from hocket.worker.topology import TopologyDeclaration, until_linked
 
 
@@ -98,15 +100,15 @@ class Worker:
             runtime, declared, builder, self.circuits, changed, self.full, self.backlog.add, self.blocking,
             unknown=unknown,
         )  # fmt: skip
-        readers = service.readers if isinstance(service, Observer) else {}
-        self.readers = [StreamReader(runtime, source, call, self.blocking) for source, call in readers.items()]
+        self.readers = self._readers()
         self.timers = self.reporter.timers = TimerCaller(runtime, self.backlog, declared.subscriptions)
         self.sweeper = RetentionSweeper(runtime)
-        self.clock_watch = ClockWatch(runtime, self.circuits, self._clock_moved)
+        self.clock_watch = ClockWatch(runtime, self.circuits, self.timers.look_at_all)
         self.log_check = LogCheck(runtime, self.runners, lambda: self._topology().again())
         self.opening, self.copies = StoreOpening(runtime, service.tables), CopyWatch(runtime, self.runners)
         self.watch = HealthWatch(runtime, self._reasons)
         self._uses, self._started = AsyncExitStack(), False
+        self.commands: dict[str, Command] = {"timers": TimersCommand(runtime.store, self.timers.look_at_all)}
         self._starting: asyncio.Task[None] | None = None
 
     def _builder(self) -> OutboxBuilder:
@@ -114,6 +116,10 @@ class Worker:
         older = self.service.declarations.older
         most, pseudonyms = config.max_event_bytes, config.pseudonyms()
         return OutboxBuilder(self.service.name, runtime.ids, runtime.clock, runtime.signals, most, pseudonyms, older)
+
+    def _readers(self) -> list[StreamReader]:
+        readers = self.service.readers if isinstance(self.service, Observer) else {}
+        return [StreamReader(self.runtime, source, call, self.blocking) for source, call in readers.items()]
 
     def _runners(self, admission: Admission) -> dict[str, SubscriptionRunner]:
         pipeline = Pipeline(
@@ -312,10 +318,8 @@ class Worker:
         self.backlog.add(rows)
         if not arrivals:
             return
-        if any(isinstance(each.outcome, Seen) for each in arrivals):
-            self.backlog.claim_now()
-        if any(each.timer is not None and each.timer.wrote is not None for each in arrivals):
-            self.timers.look()
+        if any(isinstance(each.outcome, Seen) or each.timer is not None for each in arrivals):
+            self.timers.look_at_all()
         settle(arrivals)
         by_queue: dict[str, list[Arrival]] = {}
         for each in arrivals:
@@ -324,10 +328,6 @@ class Worker:
             self.runners[queue].settled(some)
         self.log_check.settled(arrivals)
         self.runtime.signals.attempts([ended for each in arrivals if (ended := ended_of(each)) is not None])
-
-    def _clock_moved(self) -> None:
-        self.backlog.claim_now()
-        self.timers.look()
 
     def _superseded(self, arrival: Arrival) -> None:
         self.runners[arrival.subscription.queue].readmit(arrival)

@@ -1,6 +1,7 @@
 # ruff: noqa: S608 -- only names of the kit's own tables and columns are put together here
 """The time-outs of a PostgreSQL store: which are due, and the purge, by the server's clock (RULES 5.7)."""
 
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
@@ -13,14 +14,22 @@ from hocket.store.postgres.statements import outbox, rows_touched
 from hocket.store.records import OutboxRow, Purged
 from hocket.store.sql import OUTBOX_NAMES
 from hocket.store.timers import (
+    CANCEL_SCHEDULED,
+    CANCEL_TIMER,
     COUNTED_TIMERS,
     FINAL_TIMERS_SQL,
+    LIST,
+    MOVE_OUTBOX,
+    MOVE_TIMER,
     OLD_TIMERS,
     RENAME_TIMERS,
     TIMER_COLUMNS,
     TIMERS_PUT_RIGHT,
     TimerPurge,
     TimersWaiting,
+    WaitingEntry,
+    Wanted,
+    run_of,
     timer_row,
 )
 
@@ -60,7 +69,20 @@ _PURGE = f"""DELETE FROM hocket_timers
 WHERE run = ANY($1::bytea[]) AND state IN ({FINAL_TIMERS_SQL}) AND updated < $2"""
 PUT_RIGHT = TIMERS_PUT_RIGHT.format(now=NOW, limit="$1", lock="FOR UPDATE SKIP LOCKED")
 
+_JSON = "convert_from({}, 'UTF8')::jsonb"
+_LIST = LIST.format(
+    hex="encode(run, 'hex')", now=NOW, subject=f"{_JSON.format('input')} ->> 'subject'",
+    type=f"{_JSON.format('input')} #>> '{{data,armed,type}}'", body_subject=f"{_JSON.format('body')} ->> 'subject'",
+)  # fmt: skip
+_LIST = re.sub(r"\$([1-5]) IN", r"$\1::text IN", _LIST)
+_CANCEL = CANCEL_TIMER.format(empty="''::bytea", now=NOW)
+_MOVE, _MOVE_OUTBOX = MOVE_TIMER.format(now=NOW), MOVE_OUTBOX.format(now=NOW)
+
 Run = Callable[[Callable[[asyncpg.Connection], Awaitable[Any]]], Awaitable[Any]]
+
+
+def _asked(wanted: Wanted) -> tuple[str | int, ...]:
+    return wanted.kind, wanted.subscription, wanted.subject, wanted.type, wanted.id, wanted.limit
 
 
 class PostgresTimers:
@@ -101,6 +123,22 @@ class PostgresTimers:
         old = self._purge.seen(await self._run(lambda kit: kit.fetch(OLD_TIMERS, after, limit)), before, limit)
         removed = rows_touched(await self._run(lambda kit: kit.execute(_PURGE, old, before))) if old else 0
         return Purged(removed, not self._purge.after)
+
+    async def listed(self, wanted: Wanted) -> list[WaitingEntry]:
+        """What waits for its time and is wanted, the earliest first."""
+        return [WaitingEntry(*each) for each in await self._run(lambda kit: kit.fetch(_LIST, *_asked(wanted)))]
+
+    async def cancel(self, id: str, note: bytes) -> bool:
+        """End a time-out, delete a scheduled event; False where it does not wait any more."""
+        if (run := run_of(id)) is not None:
+            return rows_touched(await self._run(lambda kit: kit.execute(_CANCEL, note, run))) > 0
+        return rows_touched(await self._run(lambda kit: kit.execute(CANCEL_SCHEDULED, int(id)))) > 0
+
+    async def move(self, id: str, wait: float, note: bytes) -> bool:
+        """Let it be due so many seconds from now; False where it does not wait any more."""
+        if (run := run_of(id)) is not None:
+            return rows_touched(await self._run(lambda kit: kit.execute(_MOVE, wait, wait, note, run))) > 0
+        return rows_touched(await self._run(lambda kit: kit.execute(_MOVE_OUTBOX, wait, wait, int(id)))) > 0
 
     async def waiting(self, subscriptions: Sequence[str]) -> TimersWaiting:
         """Counts for metrics."""

@@ -14,14 +14,22 @@ from hocket.store.sqlite import statements
 from hocket.store.sqlite.connection import write_transaction
 from hocket.store.sqlite.timers.write import rows
 from hocket.store.timers import (
+    CANCEL_SCHEDULED,
+    CANCEL_TIMER,
     COUNTED_TIMERS,
     FINAL_TIMERS_SQL,
+    LIST,
+    MOVE_OUTBOX,
+    MOVE_TIMER,
     OLD_TIMERS,
     RENAME_TIMERS,
     TIMER_COLUMNS,
     TIMERS_PUT_RIGHT,
     TimerPurge,
     TimersWaiting,
+    WaitingEntry,
+    Wanted,
+    run_of,
     timer_row,
 )
 
@@ -38,6 +46,15 @@ _PUT_RIGHT = TIMERS_PUT_RIGHT.format(now="?", limit="?", lock="")
 _FAR = "SELECT 1 FROM hocket_timers WHERE state = 'armed' AND due - wait > ? + 0.001 LIMIT 1"
 _SHIFT = """UPDATE hocket_timers SET due = due + ?, version = version + 1 WHERE run IN (SELECT run FROM hocket_timers
 WHERE state = 'armed' AND run > ? ORDER BY run LIMIT ?) RETURNING run"""
+
+_LIST = question_marks(LIST).format(
+    hex="lower(hex(run))", now="?", subject="json_extract(CAST(input AS TEXT), '$.subject')",
+    type="json_extract(CAST(input AS TEXT), '$.data.armed.type')",
+    body_subject="json_extract(CAST(body AS TEXT), '$.subject')",
+)  # fmt: skip
+_CANCEL = question_marks(CANCEL_TIMER).format(empty="x''", now="?")
+_CANCEL_SCHEDULED = question_marks(CANCEL_SCHEDULED)
+_MOVE, _MOVE_OUTBOX = question_marks(MOVE_TIMER).format(now="?"), question_marks(MOVE_OUTBOX).format(now="?")
 
 Run = Callable[[Callable[[sqlite3.Connection], Any]], Awaitable[Any]]
 
@@ -86,6 +103,30 @@ class SqliteTimers:
         old = [(run, before) for run in self._purge.seen(found, before, limit)]
         removed = await self._write(lambda connection: _remove(connection, old)) if old else 0
         return Purged(removed, not self._purge.after)
+
+    async def listed(self, wanted: Wanted) -> list[WaitingEntry]:
+        """What waits for its time and is wanted, the earliest first."""
+        now = self._now()
+        asked = (wanted.kind, wanted.subscription, wanted.subject, wanted.type, wanted.id, wanted.limit)
+        found = await self._look(lambda connection: connection.execute(_LIST, (now, now, *asked)).fetchall())
+        return [WaitingEntry(*each) for each in found]
+
+    async def cancel(self, id: str, note: bytes) -> bool:
+        """End a time-out, delete a scheduled event; False where it does not wait any more."""
+        if (run := run_of(id)) is not None:
+            return await self._changed(_CANCEL, (note, self._now(), run))
+        return await self._changed(_CANCEL_SCHEDULED, (int(id),))
+
+    async def move(self, id: str, wait: float, note: bytes) -> bool:
+        """Let it be due so many seconds from now; False where it does not wait any more."""
+        now = self._now()
+        if (run := run_of(id)) is not None:
+            return await self._changed(_MOVE, (wait, now, wait, note, now, run))
+        return await self._changed(_MOVE_OUTBOX, (wait, now, wait, int(id)))
+
+    async def _changed(self, statement: str, values: tuple[object, ...]) -> bool:
+        changed: int = await self._write(lambda connection: connection.execute(statement, values).rowcount)
+        return changed > 0
 
     async def waiting(self, subscriptions: Sequence[str]) -> TimersWaiting:
         """Counts for metrics."""
