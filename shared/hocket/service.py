@@ -9,7 +9,7 @@ import inspect
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import timedelta
-from typing import Any, Generic, Self, overload
+from typing import Any, Generic, Self, TypedDict, Unpack, overload
 
 from aiohttp import web
 from pydantic import BaseModel
@@ -22,6 +22,7 @@ from hocket.declarations.choreography import Declarations
 from hocket.declarations.declare import Declarer
 from hocket.declarations.names import check_service
 from hocket.declarations.signature import check_event
+from hocket.declarations.subscription import Late
 from hocket.errors import DeclarationError, HocketError
 from hocket.event import Death, Event, Heard, Scheduled
 from hocket.resilience.isolation import running
@@ -43,6 +44,18 @@ Said = TypeVar(
     | tuple[Event | Scheduled[Event] | None, ...]
     | None,
 )
+
+
+class TimeoutOptions(TypedDict, total=False):
+    """Further options of a time-out: those of a handler."""
+
+    name: str
+    formerly: str | tuple[str, ...]
+    retry: Retry
+    breaker: Breaker
+    timeout: timedelta
+    concurrency: int
+    prefetch: int
 
 
 class Service(Generic[D]):
@@ -176,6 +189,35 @@ class Service(Generic[D]):
 
         def declare(fn: Callable[..., Any]) -> Callable[..., Any]:
             self._declarer.undo(fn, step, did, by, options)
+            return fn
+
+        return declare
+
+    def overdue(
+        self,
+        within: timedelta,
+        /,
+        *,
+        unless: type[Heard] | tuple[type[Heard], ...],
+        by: str | tuple[str, ...] = (),
+        across: bool = False,
+        late: Late = "undone",
+        **options: Unpack[TimeoutOptions],
+    ) -> Callable[[Callable[[H, Tx[D]], Coroutine[Any, Any, Said]]], Callable[[H, Tx[D]], Coroutine[Any, Any, Said]]]:
+        """Declare a time-out: run the handler once when none of `unless` came `within` the time (RULES 5.7).
+
+        The first parameter names what arms it. The time counts from the arming here, and a further arming begins it
+        anew. There is one for each flow and scope, `across=True`: for each scope. The scope is made by the fields `by`,
+        which all these events have; without it the subject is the scope. An answer that comes later than the decision
+        is `late` in its receipt, and is undone by what the handler says, or accepted. Further options are those of a
+        handler: name, formerly, retry, breaker, timeout, concurrency, prefetch.
+        """
+        given = {"unless": unless, "by": by, "across": across, "late": late, **options}
+
+        def declare(
+            fn: Callable[[H, Tx[D]], Coroutine[Any, Any, Said]],
+        ) -> Callable[[H, Tx[D]], Coroutine[Any, Any, Said]]:
+            self._declarer.overdue(fn, within, given)
             return fn
 
         return declare

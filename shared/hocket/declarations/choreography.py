@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from hocket.broker.topology import Topology, of_service, routing_key
 from hocket.declarations.breaker_changed import breaker_changed
+from hocket.declarations.overdue import described
 from hocket.declarations.scope import check_scope
 from hocket.declarations.subscription import EventName, Subscription, Undo, name_of
 from hocket.declarations.versions import (
@@ -56,7 +57,7 @@ class Declarations:
         sensitive: dict[str, list[str]] = {}
         models: list[type[Heard]] = list(self.says.values())
         for each in self.subscriptions.values():
-            models += [*each.heard, *(path.model for path in each.upcast_paths.values())]
+            models += [*each.wanted, *(path.model for path in each.upcast_paths.values())]
         for model in models:
             if model.__hocket_sensitive__:
                 name, version = name_of(model)
@@ -188,7 +189,7 @@ class Declarations:
         """
         for each in self.subscriptions.values():
             if each.undo is None:
-                each.upcast_paths = upcast_paths(each.heard, self.upcasts)
+                each.upcast_paths = upcast_paths(each.wanted, self.upcasts)
                 continue
             step = self.subscriptions[each.undo.step]
             elsewhere = {*self.outside, *step.scheduled}
@@ -211,6 +212,7 @@ class Declarations:
             "says": self._versions(subscription.says),
             "scheduled": self._versions(subscription.scheduled),
             "undo_of": undo.step if undo else None,
+            "overdue": described(subscription.overdue),
             "why": [list(name) for name in subscription.bound] if undo else [],
             "on_dead": self._versions(subscription.on_dead_says),
             "breaker": subscription.breaker.name if subscription.breaker else None,

@@ -11,6 +11,7 @@ from typing import Any, get_args, get_origin
 from hocket.declarations.annotations import heard_of, one_of
 from hocket.declarations.choreography import Declarations
 from hocket.declarations.names import check_handler
+from hocket.declarations.overdue import overdue_of
 from hocket.declarations.signature import (
     Signature,
     check_death,
@@ -52,12 +53,29 @@ class Declarer:
         heard = heard_of(signature.parameters[0], where)
         self.declarations.add(subscription_of(self.declarations.service, name, fn, heard, signature, options))
 
+    def overdue(self, fn: Callable[..., Any], within: object, options: Mapping[str, Any]) -> None:
+        """Add a time-out: a subscription to what its first parameter names, which arms it, and to what answers."""
+        name, where = self._name(fn, options)
+        signature = signature_of(fn, where, _HANDLER_FORM)
+        self._check_transaction(signature, where)
+        heard = heard_of(signature.parameters[0], where)
+        others = dict(options)
+        overdue = overdue_of(within, others, heard, where)
+        made = subscription_of(self.declarations.service, name, fn, heard, signature, others)
+        made.overdue = overdue
+        self.declarations.add(made)
+
     def undo(
         self, fn: Callable[..., Any], step: Callable[..., Any], did: type[Event], by: object, options: Mapping[str, Any]
     ) -> None:
         """Add the undo of `step`: a subscription to the failures that its third parameter names."""
         name, where = self._name(fn, options)
         of = self._step(step, where)
+        if of.overdue is not None:
+            raise DeclarationError(
+                f"{where}: {of.queue} is a time-out, which no undo undoes; let it say an event, and let a step that "
+                "hears this event do what can be undone"
+            )
         signature = signature_of(fn, where, _UNDO_FORM)
         self._check_transaction(signature, where)
         check_input(signature, of, where)

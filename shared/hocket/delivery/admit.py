@@ -16,6 +16,7 @@ from hocket.delivery import decide
 from hocket.delivery.arrival import Arrival, Role
 from hocket.delivery.decode import sentence
 from hocket.delivery.ending.error_text import text_of
+from hocket.delivery.overdue.admission import TimerAdmission
 from hocket.envelope.cloudevent import CONTENT_TYPE, Json, Received, canonical, encode, read
 from hocket.envelope.keys import digest, outside_key
 from hocket.errors import StoreError, Undecodable
@@ -45,6 +46,10 @@ class Admission:
 
     runtime: Runtime
     subscriptions: Mapping[str, Subscription]
+    timers: TimerAdmission = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.timers = TimerAdmission(self.runtime, judge)
 
     async def admit(self, arrivals: Sequence[Arrival]) -> None:
         """Set each arrival's inbox row and, where it goes no further, its outcome. `StoreError` admits none."""
@@ -56,6 +61,7 @@ class Admission:
             each.row = rows.get(each.key)
             judge(each)
             self._check_age(each)
+        await self.timers.admit([each for each in asked if each.outcome is None])
         steps = [each for each in asked if each.outcome is None and each.role in (Role.STEP, Role.UNDO)]
         if not steps:
             return
@@ -102,6 +108,8 @@ class Admission:
     def _check_age(self, arrival: Arrival) -> None:
         """RULES 2.7: what the inbox may have forgotten may have been handled; only a replay admits it."""
         if arrival.row is not None or arrival.replay or arrival.subscription.idempotent or arrival.role is Role.UNDO:
+            return
+        if arrival.alarm is not None:  # its row decides, whatever its age
             return
         oldest = self.runtime.store.clock.horizon + MARGIN
         if arrival.outcome is None and arrival.known.time.timestamp() < oldest:

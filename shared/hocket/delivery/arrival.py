@@ -7,6 +7,7 @@ from typing import Any
 
 from hocket.broker.port import Consumer, Delivery
 from hocket.declarations.subscription import Subscription
+from hocket.delivery.overdue.work import Alarm, TimerWork
 from hocket.envelope.cloudevent import CONTENT_TYPE, Envelope
 from hocket.envelope.keys import run_key
 from hocket.event import Heard, Scheduled
@@ -48,6 +49,8 @@ class Arrival:
     run: str = ""
     scope: str = ""
     generation: int = 0  # of an undo
+    timer: TimerWork | None = None  # it arms or answers a time-out
+    alarm: Alarm | None = None  # it is the alarm of one
     # admit
     row: InboxRow | None = None
     ledger: LedgerRow | None = None
@@ -81,10 +84,11 @@ class Arrival:
         said = self.outcome.said if isinstance(self.outcome, Done) else ()
         events = [each.event if isinstance(each, Scheduled) else each for each in said]
         did = self.did if isinstance(self.did, list) else [self.did]
-        if self.envelope is None:
+        envelope = self.alarm.armed if self.alarm is not None else self.envelope
+        if envelope is None:
             return mask_of()
-        path = self.subscription.upcast_path(self.envelope.type, self.envelope.version)
-        came = [(self.envelope.data, path.model)] if path is not None else []
+        path = self.subscription.upcast_path(envelope.type, envelope.version)
+        came = [(envelope.data, path.model)] if path is not None else []
         return mask_of(self.event, self.why, *did, *events, came=came)
 
     @property

@@ -136,7 +136,7 @@ class Committer(GroupCommit[Arrival]):
             self._suspected = True
 
     def _keys(self, entry: Arrival) -> tuple[bytes, str]:
-        return entry.key, entry.run
+        return entry.key, entry.run or (entry.timer.run.hex() if entry.timer is not None else "")
 
     def _ledger_run(self, entry: Arrival) -> str:
         needs = entry.role is not Role.EVENT and not isinstance(entry.outcome, Seen)

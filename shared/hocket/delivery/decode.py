@@ -7,8 +7,9 @@ from pydantic import ValidationError
 from hocket.broker.topology import EVENTS, HEARD, routing_key
 from hocket.delivery.arrival import FIRST_ATTEMPT, Arrival, Role, run_of
 from hocket.delivery.ending.error_text import clean, text_of
-from hocket.envelope.cloudevent import UNDO_TYPE, hash_of, read
-from hocket.envelope.keys import inbox_key
+from hocket.delivery.overdue.work import TimerWork, alarm_of
+from hocket.envelope.cloudevent import OVERDUE_TYPE, UNDO_TYPE, Received, hash_of, read
+from hocket.envelope.keys import inbox_key, timer_key
 from hocket.errors import Undecodable
 from hocket.event import Heard
 from hocket.event_data import identity
@@ -56,6 +57,15 @@ def decode(arrival: Arrival) -> None:
     if envelope.type == UNDO_TYPE:
         _set_undo(arrival)
         return
+    if envelope.type == OVERDUE_TYPE:
+        _set_alarm(arrival)
+        return
+    _set_event(arrival, received)
+
+
+def _set_event(arrival: Arrival, received: Received) -> None:
+    """Read the event that the handler gets: the one that came, or the one that armed a time-out that is due."""
+    subscription, envelope = arrival.subscription, received.envelope
     path = subscription.upcast_path(envelope.type, envelope.version)
     if path is None or (subscription.undo is not None and path.gives not in subscription.undo.why):
         reads = ", ".join(f"{type_} version {version}" for type_, version in subscription.bound)
@@ -75,6 +85,7 @@ def decode(arrival: Arrival) -> None:
         arrival.outcome = Bury("invalid", f"data does not fit {path.model.__name__}: {why}", row=False)
         return
     _set_step(arrival)
+    _set_timer(arrival, path.gives)
 
 
 def _set_step(arrival: Arrival) -> None:
@@ -87,6 +98,32 @@ def _set_step(arrival: Arrival) -> None:
         return
     arrival.scope = scope_of(arrival.event, by) if by else arrival.known.subject
     arrival.run = run_of(arrival)
+
+
+def _set_timer(arrival: Arrival, model: type[Heard]) -> None:
+    """Whether the event arms or answers a time-out, and which (RULES 5.7)."""
+    subscription, overdue = arrival.subscription, arrival.subscription.overdue
+    if overdue is None or arrival.alarm is not None:
+        return
+    scope = scope_of(arrival.event, overdue.by) if overdue.by else arrival.known.subject
+    flow = "" if overdue.across else arrival.known.correlation_id
+    run = timer_key(flow, subscription.identity, scope)
+    arrival.timer = TimerWork(run, scope, model in subscription.heard, model in overdue.unless)
+
+
+def _set_alarm(arrival: Arrival) -> None:
+    """The alarm of a time-out that is due: its handler gets the event that armed it."""
+    subscription = arrival.subscription
+    if subscription.overdue is None:
+        why = f"{subscription.queue} is no time-out any more: replay it once it is one again, or resolve it"
+        arrival.outcome = Bury("version", why, row=False)
+        return
+    try:
+        arrival.alarm, armed = alarm_of(arrival.known.data, lambda: arrival.began)
+    except Undecodable as broken:
+        arrival.outcome = Bury("undecodable", clean(str(broken)), row=False)
+        return
+    _set_event(arrival, armed)
 
 
 def scope_of(event: Heard | None, by: tuple[str, ...]) -> str:

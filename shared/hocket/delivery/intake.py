@@ -85,9 +85,12 @@ class Intake:
         self._adjust_prefetch()
         self.put_back(delivery)
 
-    def put_back(self, delivery: Delivery) -> None:
-        """Put a delivery into the buffer, to be looked up in the inbox (again)."""
-        self._buffer.append(delivery)
+    def put_back(self, delivery: Delivery, *, first: bool = False) -> None:
+        """Put a delivery into the buffer, to be looked up in the inbox (again); `first`: in front of all others."""
+        if first:
+            self._buffer.appendleft(delivery)
+        else:
+            self._buffer.append(delivery)
         self._changed.set()
 
     def settled(self, deliveries: Sequence[Delivery]) -> None:

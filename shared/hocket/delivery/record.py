@@ -17,6 +17,7 @@ from hocket.delivery.ending.error_text import clean, text_of
 from hocket.delivery.ending.history import HISTORY_ATTEMPTS, attempt_of, history_of
 from hocket.delivery.ending.ledger import UNCHANGED, LedgerChange
 from hocket.delivery.ending.receipt import receipt as receipt_of
+from hocket.delivery.overdue import ending as of_timer
 from hocket.delivery.poison import ALONE, STARTED
 from hocket.envelope.attributes import is_traceparent
 from hocket.envelope.canonical_json import MAX_WRITTEN_DEPTH, Json, read_json
@@ -73,6 +74,7 @@ class Recorder:
         self, arrival: Arrival, said: Sequence[Event | Scheduled[Any]], ledger: LedgerRow | None
     ) -> tuple[Ending, bool]:
         rows: tuple[OutboxRow, ...] = ()
+        timers = of_timer.heard(arrival) if arrival.timer is not None else ()
         if said:
             rows = self.builder.rows(said, self._cause(arrival), self._declared(arrival.subscription))
         ids = tuple([each.event_id for each in rows])
@@ -91,7 +93,7 @@ class Recorder:
         ending = self._ending(arrival, row, rows, change.rows, self._receipt(arrival, said=ids, ledger=state))
         if arrival.subscription.idempotent and arrival.row is None:
             ending = ending._replace(inbox=None)  # RULES 2.6
-        return ending, True
+        return ending if arrival.timer is None else ending._replace(timers=timers), True
 
     def _again(self, arrival: Arrival, again: Again, ledger: LedgerRow | None) -> tuple[Ending, bool]:
         if not of_ledger.is_owned(arrival, ledger, self.instance.boot):
@@ -145,7 +147,7 @@ class Recorder:
 
     def _last_event(self, arrival: Arrival, bury: Bury) -> tuple[tuple[OutboxRow, ...], Bury]:
         """The event of `on_dead`; where that raises, the letter says so and is sent all the same (RULES 5.5)."""
-        death = Death(cause=bury.cause, error=bury.error, attempts=arrival.used)
+        death = Death(bury.cause, bury.error, arrival.used, overdue=arrival.alarm is not None)
         subscription = arrival.subscription
         try:
             assert subscription.on_dead is not None

@@ -18,6 +18,7 @@ from hocket.delivery.former_queue import FormerQueues
 from hocket.delivery.gates.patience import Patience
 from hocket.delivery.handle import Handling, Readmit
 from hocket.delivery.intake import ADMIT_BATCH, Intake, PrefetchBudget
+from hocket.delivery.overdue.hands import TimerHands
 from hocket.errors import StoreError
 from hocket.masking.mask import ALWAYS
 from hocket.outcome import Again, GiveBack
@@ -73,6 +74,7 @@ class SubscriptionRunner:
     _waiting: "deque[asyncio.Future[None]]" = field(default_factory=deque)
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
     _copies: dict[bytes, list[Delivery]] = field(default_factory=dict)
+    _timers: TimerHands = field(default_factory=TimerHands)
     _admitting: int = 0
     _stopping: bool = False
     _admitters: "list[asyncio.Task[None]]" = field(default_factory=list)
@@ -159,6 +161,7 @@ class SubscriptionRunner:
         arrivals = [self.arrival_of(delivery, now) for delivery in batch]
         fresh = [each for each in arrivals if not self._is_copy(each)]
         self.in_progress += len(fresh)
+        fresh = self._timers.enter(fresh)
         try:
             await self._until_admitted(fresh)
         except asyncio.CancelledError:
@@ -280,11 +283,13 @@ class SubscriptionRunner:
 
     def readmit(self, arrival: Arrival) -> None:
         """Look the delivery up in the inbox again: another run ended it, or the outcome of its commit is unknown."""
-        self.intake.put_back(arrival.delivery)
+        self.intake.put_back(arrival.delivery, first=arrival.timer is not None)  # no alarm may overtake it
+        self._timers.lost(arrival)
         self._release([arrival])
 
     def settled(self, arrivals: Sequence[Arrival]) -> None:
         """These arrivals are settled."""
+        self._timers.committed(arrivals)
         self.intake.settled([each.delivery for each in arrivals])
         self._release(arrivals)
 
@@ -293,6 +298,8 @@ class SubscriptionRunner:
         for arrival in arrivals:
             for copy in self._copies.pop(arrival.key, ()):
                 self.intake.put_back(copy)
+            for alarm in self._timers.leave(arrival):
+                self.readmit(alarm)
         self.intake.wake()
         if not self.in_progress:
             self._idle.set()

@@ -47,6 +47,7 @@ from hocket.errors import Undecodable
 
 __all__ = [
     "CONTENT_TYPE",
+    "OVERDUE_TYPE",
     "UNDO_TYPE",
     "Envelope",
     "Json",
@@ -62,6 +63,10 @@ __all__ = [
 
 #: Type of the kit's own undo envelopes.
 UNDO_TYPE = "hocket.undo"
+#: Type of the alarm of a time-out that is due, which a service sends to itself (RULES 5.7).
+OVERDUE_TYPE = "hocket.overdue"
+#: The types that hocket has itself: their data contains an envelope.
+_OWN = frozenset({UNDO_TYPE, OVERDUE_TYPE})
 #: Types with this prefix belong to the kit.
 OWN_TYPES = "hocket."
 
@@ -138,7 +143,7 @@ def encode(envelope: Envelope, *, heard: bool = False) -> bytes:
         whole["tracestate"] = envelope.tracestate
     if envelope.extensions:
         whole.update(envelope.extensions)
-    return canonical(whole, MAX_WRITTEN_DEPTH if envelope.type == UNDO_TYPE else MAX_DEPTH + 1, heard=heard)
+    return canonical(whole, MAX_WRITTEN_DEPTH if envelope.type in _OWN else MAX_DEPTH + 1, heard=heard)
 
 
 def decode(body: bytes, content_type: str, headers: Mapping[str, object], now: datetime) -> Envelope:
@@ -193,7 +198,7 @@ def _read(body: bytes, content_type: str, headers: Mapping[str, object], now: da
         whole = read_json(body, "body", MAX_WRITTEN_DEPTH)
         if not isinstance(whole, dict):
             raise Undecodable("body", "is not a JSON object")
-        if body.count(b"{") + body.count(b"[") > MAX_DEPTH and whole.get("type") != UNDO_TYPE:
+        if body.count(b"{") + body.count(b"[") > MAX_DEPTH and whole.get("type") not in _OWN:
             _check_depth(whole.get("data"))
         return _envelope(whole, now, binary=False)
     return _envelope(_binary(body, content_type, headers), now, binary=True)
@@ -206,7 +211,7 @@ def _envelope(whole: dict[str, Any], now: datetime, *, binary: bool) -> Envelope
     check_texts(whole)
     text: dict[str, str | None] = whole  # what was checked
     id, source, type = whole["id"], whole["source"], whole["type"]
-    if type.startswith(OWN_TYPES) and type != UNDO_TYPE:
+    if type.startswith(OWN_TYPES) and type not in _OWN:
         raise Undecodable("type", f"types {OWN_TYPES}* belong to hocket, which has no such type")
     version, schema = version_of(text.get("dataschema") or "", type)
     data = _data(whole)

@@ -89,3 +89,16 @@ def death_id(*parts: str) -> str:
     """The id of a letter without an inbox row (RULES 8.1): a hash of the delivery, the same each time."""
     value = int.from_bytes(digest("death", *parts), "big")
     return as_uuid(value & ~(0xF << 76) & ~(0b11 << 62) | 0x8 << 76 | 0b10 << 62)
+
+
+def timer_key(correlation_id: str, subscription: str, scope: str) -> bytes:
+    """The key of a time-out: coarse time of the flow and a hash; across flows `correlation_id` is "" (RULES 5.7)."""
+    lead = (_time_bits(correlation_id) >> 16).to_bytes(4, "big")
+    return lead + digest("timer", correlation_id, subscription, scope)
+
+
+def alarm_key(run: bytes, n: int) -> str:
+    """Id and idempotency key of the alarm of a time-out's n-th period (RULES 5.7), a UUIDv8."""
+    tail = int.from_bytes(digest("overdue", run.hex(), str(n)), "big")
+    lead = int.from_bytes(run[:4], "big") << 16
+    return as_uuid(lead << 80 | 0x8 << 76 | (tail >> 64 & 0xFFF) << 64 | 0b10 << 62 | tail & (2**62 - 1))

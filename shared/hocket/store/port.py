@@ -40,6 +40,7 @@ from hocket.store.records import (
     Waiting,
     Written,
 )
+from hocket.store.timers import TimerStore
 
 
 class OpenTransaction(Protocol):
@@ -187,6 +188,11 @@ class Store(Protocol):
     @property
     def clock(self) -> StoreClock:
         """The clock by which it decides."""
+        ...
+
+    @property
+    def timers(self) -> TimerStore:
+        """Its time-outs."""
         ...
 
     @property

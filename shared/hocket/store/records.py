@@ -8,6 +8,7 @@ from hocket.broker.port import Message
 from hocket.broker.topology import RECEIPTS
 from hocket.outcome import Attempt
 from hocket.saga.ledger import LedgerRow
+from hocket.saga.overdue import TimerRow
 
 #: Most bytes of receipts that wait for each other and leave as one message, some hundred facts.
 JOINED_BYTES = 64 * 1024
@@ -106,13 +107,16 @@ class OutboxRow(NamedTuple):
 class Ending(NamedTuple):
     """What one attempt leaves behind, written whole or not at all; without `inbox` it always wins.
 
-    `receipt` is one JSON object; the winners' receipts of one call become one outbox row (RULES 3.4).
+    `receipt` is one JSON object; the winners' receipts of one call become one outbox row (RULES 3.4). A time-out's row
+    is written if the one that stands there has the version before (0: there is none); else the ending has lost. Such an
+    ending has an `inbox`.
     """
 
     inbox: InboxWrite | None = None
     outbox: tuple[OutboxRow, ...] = ()
     ledger: tuple[LedgerRow, ...] = ()
     receipt: bytes = b""
+    timers: tuple[TimerRow, ...] = ()
 
 
 def receipt_row(receipts: Sequence[bytes], now: float) -> OutboxRow:

@@ -100,6 +100,9 @@ class PrometheusListener(Listener):
         )
         self._link = self._gauge("hocket_link_up", "1 while the broker is reachable.", "service")
         self._in_hand = self._gauge("hocket_in_hand", "Deliveries taken and not yet settled.", *_WORK)
+        self._timers = self._counter("hocket_timers", "What became of time-outs.", *_WORK, "what")
+        self._armed = self._gauge("hocket_timers_armed", "Time-outs that are armed.", "service")
+        self._overdue = self._gauge("hocket_timers_due_seconds", "Age of the oldest due time-out.", "service")
         self._held: dict[str, set[str]] = {}  # subscriptions seen with deliveries in progress, by service
         self._shed_so_far: dict[str, int] = {}
 
@@ -118,6 +121,8 @@ class PrometheusListener(Listener):
                 self._age.observe((each.service, each.subscription), max(0.0, each.ended - each.said_at))
             elif each.word is Word.DEAD:
                 self._dead.of(each.service, each.subscription, each.cause).inc()
+            if each.timer:
+                self._timers.of(each.service, each.subscription, each.timer).inc()
         for labels, amount in words.items():
             self._attempts.of(*labels).inc(amount)
 
@@ -145,6 +150,8 @@ class PrometheusListener(Listener):
         for kind, count in zip(_WAITING, counts, strict=True):
             self._waiting.of(service, kind).set(count)
         self._oldest.of(service).set(sample.outbox_oldest)
+        self._armed.of(service).set(sample.timers_armed)
+        self._overdue.of(service).set(sample.timers_late)
         held = self._held.setdefault(service, set())
         held.update(sample.in_hand)
         for subscription in held:

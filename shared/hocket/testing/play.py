@@ -104,6 +104,18 @@ class Play:
         """All receipts and other facts that the services have reported."""
         return [fact for each in self.broker.messages(RECEIPTS) for fact in json.loads(each.body)]
 
+    @property
+    def timers(self) -> Sequence[str]:
+        """The time-outs that are armed: `SUBSCRIPTION SCOPE`, in the order in which they were first told."""
+        last: dict[str, tuple[str, str]] = {}
+        for fact in self.receipts:
+            timer = fact.get("timer")
+            if timer and "scope" in timer:
+                last[timer["run"]] = (timer["state"], f"{fact['subscription']} {timer['scope']}")
+            elif timer and timer["state"] == "fired":
+                last.pop(timer["run"], None)
+        return [name for state, name in last.values() if state == "armed"]
+
     async def hear(
         self, event: Heard, /, *, subject: str | None = None, key: str | None = None, correlation_id: str | None = None
     ) -> None:

@@ -12,9 +12,11 @@ from hocket.clock import rfc3339
 from hocket.declarations.choreography import Declarations
 from hocket.errors import StoreError
 from hocket.outbox.relay import Relay
+from hocket.outbox.timers import TimerCaller
 from hocket.resilience.breakers.registry import Shown
 from hocket.runtime import Runtime
 from hocket.store.records import OutboxRow, RowKind, Waiting
+from hocket.store.timers import TimersWaiting
 from hocket.telemetry.signals import Sample
 
 #: Seconds between two samples, heartbeats and manifests.
@@ -34,6 +36,7 @@ class Reporter:
     circuits: dict[str, Shown]
     in_progress: Callable[[], dict[str, int]]
     shed: int = 0
+    timers: TimerCaller | None = None
     waiting: Waiting = field(default_factory=Waiting)
     _since: dict[str, datetime] = field(default_factory=dict)
 
@@ -92,6 +95,7 @@ class Reporter:
     async def _sample(self) -> None:
         try:
             self.waiting = await self.runtime.store.waiting()
+            timers = await self.timers.count() if self.timers is not None else TimersWaiting()
         except StoreError:
             return
         self.relay.backlog.set_stored(self.waiting)
@@ -105,5 +109,7 @@ class Reporter:
                 self.waiting.oldest,
                 self.in_progress(),
                 self.shed,
+                timers.armed,
+                timers.lag,
             )
         )

@@ -1,4 +1,4 @@
-"""Deletes rows of inbox and ledger that are older than their retention (RULES 2.7).
+"""Deletes rows of inbox, ledger and time-outs that are older than their retention (RULES 2.7, 5.7).
 
 How far the inbox forgets is written first, as the horizon in `hocket_meta`. Only then, and after every replica has read
 it, rows are deleted: what is `too-old` is decided by what was forgotten, never by what time it is.
@@ -71,6 +71,13 @@ class RetentionSweeper:
         moments = cutoffs(self.runtime.config.retention(), horizon)
         while True:
             step = await self.runtime.store.purge(moments, STEP_ROWS)
+            removed += step.removed
+            self.purged += step.removed
+            if step.done:
+                break
+            await asyncio.sleep(STEP_WAIT)
+        while True:
+            step = await self.runtime.store.timers.purge(moments.ledger, STEP_ROWS)
             removed += step.removed
             self.purged += step.removed
             if step.done:

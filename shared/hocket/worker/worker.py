@@ -30,6 +30,7 @@ from hocket.outbox.backlog import Backlog
 from hocket.outbox.builder import OutboxBuilder
 from hocket.outbox.outside_transactions import OutsideTransactions
 from hocket.outbox.relay import Relay
+from hocket.outbox.timers import TimerCaller
 from hocket.outcome import Seen
 from hocket.resilience.blocking import BlockingCalls
 from hocket.resilience.breakers.registry import Breakers, Shown
@@ -52,6 +53,7 @@ from hocket.worker.removed_queues import RemovedQueues
 from hocket.worker.reporter import Reporter
 from hocket.worker.retention import RetentionSweeper
 from hocket.worker.store_opening import StoreOpening
+from hocket.worker.timers_command import TimersCommand
 from hocket.worker.topology import TopologyDeclaration, until_linked
 
 
@@ -101,14 +103,16 @@ class Worker:
             runtime, declared, builder, self.breakers, self.full, self.backlog.add, self.blocking, unknown=unknown,
         )  # fmt: skip
         self.readers = self._readers()
+        self.timers = self.reporter.timers = TimerCaller(runtime, self.backlog, declared.subscriptions)
         self.sweeper = RetentionSweeper(runtime)
-        self.clock_watch = ClockWatch(runtime, self.circuits, self.backlog.claim_now)
+        self.clock_watch = ClockWatch(runtime, self.circuits, self.timers.look_at_all)
         self.log_check = LogCheck(runtime, self.runners, lambda: self._topology().again())
         self.opening, self.copies = StoreOpening(runtime, service.tables), CopyWatch(runtime, self.runners)
         self.watch = HealthWatch(runtime, self._reasons)
         self._uses, self._started = AsyncExitStack(), False
         ask = partial(ask_running, self.breakers, rows, self._wake)
-        self.commands: dict[str, Command] = {"breaker": ask}  # of `hocket`, to the running service
+        timers = TimersCommand(runtime.store, self.timers.look_at_all)
+        self.commands: dict[str, Command] = {"breaker": ask, "timers": timers}  # of `hocket`, to the running service
         self._starting: asyncio.Task[None] | None = None
 
     def _builder(self) -> OutboxBuilder:
@@ -153,6 +157,7 @@ class Worker:
         """What needs the store alone, and is begun again where the store fails."""
         await self.clock_watch.begin()
         await self.sweeper.begin()
+        await self.timers.begin()
         await self.backlog.start()
 
     async def _work(self) -> None:
@@ -194,6 +199,8 @@ class Worker:
     async def _declare_and_consume(self) -> None:
         await self._topology().start()
         self.relay.start()
+        if self.timers.mine:
+            self.runtime.tasks.spawn("timers", self.timers.run())
         for runner in self.runners.values():
             await until_linked(self.runtime, runner.start)
         for reader in self.readers:
@@ -291,7 +298,7 @@ class Worker:
         """Whether no delivery is in progress and nothing that is due waits."""
         runners = all(runner.idle() for runner in self.runners.values())
         readers = all(reader.idle for reader in self.readers)
-        return self._started and runners and readers and self.committer.idle and self.relay.idle
+        return self._started and runners and readers and self.committer.idle and self.timers.idle and self.relay.idle
 
     def parked(self) -> list[str]:
         """The queues whose deliveries wait only for an open breaker."""
@@ -333,8 +340,8 @@ class Worker:
         self.backlog.add(rows)
         if not arrivals:
             return
-        if any(isinstance(each.outcome, Seen) for each in arrivals):
-            self.backlog.claim_now()
+        if any(isinstance(each.outcome, Seen) or each.timer is not None for each in arrivals):
+            self.timers.look_at_all()
         settle(arrivals)
         by_queue: dict[str, list[Arrival]] = {}
         for each in arrivals:

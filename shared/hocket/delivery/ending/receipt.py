@@ -61,6 +61,9 @@ def receipt(
         "run": arrival.run or None,
         "replay": arrival.replay or None,
     }
+    timer = arrival.timer or arrival.alarm
+    if timer is not None and timer.fact:
+        fact["timer"] = timer.fact
     if isinstance(outcome, Seen):
         fact["first"] = outcome.first
     elif arrival.delivery.redelivered:
@@ -90,7 +93,15 @@ def ended_of(arrival: Arrival) -> Ended | None:
         getattr(arrival.outcome, "trace", ""),
         envelope.subject if envelope else "",
         arrival.outcome.wait.total_seconds() if isinstance(arrival.outcome, Again) else None,
+        _timer_word(arrival),
     )
+
+
+def _timer_word(arrival: Arrival) -> str:
+    """What the attempt did to a time-out, for metrics; "": nothing."""
+    if arrival.timer is not None:
+        return arrival.timer.word if isinstance(arrival.outcome, Done) else ""
+    return "fired" if arrival.alarm is not None and arrival.alarm.fact.get("due") else ""
 
 
 def _event(envelope: Envelope) -> dict[str, object]:

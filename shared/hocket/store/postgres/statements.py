@@ -10,6 +10,7 @@ from hocket.broker.topology import RECEIPTS
 from hocket.saga.ledger import LedgerRow
 from hocket.store import row_codec as rows_of
 from hocket.store.postgres import sql
+from hocket.store.postgres.timers.write import write_timed
 from hocket.store.records import Ending, InboxRow, InboxWrite, OutboxRow, Written, receipt_row
 
 #: Number of arrays: inbox columns with position, attempt, replay, forced; outbox and ledger columns with position.
@@ -23,6 +24,8 @@ async def write(
 
     `now` dates the receipts' row in memory; the database dates what it stores.
     """
+    if any(ending.timers for ending in endings):
+        return await write_timed(connection, endings, boot, now, write)
     if fits_one_statement(endings):
         return await write_in_one(connection, endings, boot, now)
     return await write_one_by_one(connection, endings, boot, now)
@@ -51,10 +54,11 @@ async def plan(connection: asyncpg.Connection) -> None:
 
 
 def fits_one_statement(endings: Sequence[Ending]) -> bool:
-    """Whether one statement can write these: no inbox key and no step run comes twice."""
+    """Whether one statement can write these: no inbox key and no step run comes twice, and no time-out is changed."""
     keys = [ending.inbox.row.key for ending in endings if ending.inbox is not None]
     runs = [row.run for ending in endings for row in ending.ledger]
-    return len(set(keys)) == len(keys) and len(set(runs)) == len(runs)
+    timed = any(ending.timers for ending in endings)
+    return not timed and len(set(keys)) == len(keys) and len(set(runs)) == len(runs)
 
 
 async def write_one_by_one(

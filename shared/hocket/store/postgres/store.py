@@ -25,6 +25,7 @@ from hocket.store.postgres.joined import JoinedTx, join
 from hocket.store.postgres.kit_transaction import PostgresKitTx
 from hocket.store.postgres.pools import DEFAULTS, Pools
 from hocket.store.postgres.statements import rows_touched
+from hocket.store.postgres.timers.due import PostgresTimers
 from hocket.store.postgres.transaction import PostgresTx
 from hocket.store.purge import START
 from hocket.store.records import Before, Ending, InboxRow, OutboxRow, Purged, Waiting, Written
@@ -65,6 +66,7 @@ class PostgresStore:
         self._transaction_seconds = transaction_seconds
         self.clock = PostgresClock(self._run)
         self.breakers = PostgresBreakers(clock, boot, self._run)
+        self.timers = PostgresTimers(boot, self._run, self._lose_sight)
         self._refusing: str | None = f"database {self._name} is not open yet"
         self._purge_cursor = START
         self._open: set[PostgresTx] = set()
@@ -150,6 +152,10 @@ class PostgresStore:
         if code_of(error) == READ_ONLY:
             await self._pools.forsake()
         return kit_error(self._name, error)
+
+    def _lose_sight(self) -> None:
+        """A statement of unknown outcome may have stored rows that nobody has in memory."""
+        self._uncertain = True
 
     def _terminate(self, pid: int) -> None:
         """End a transaction on the server that its process no longer waits for."""
@@ -248,7 +254,7 @@ class PostgresStore:
 
         async def one_by_one(kit: asyncpg.Connection) -> list[Written]:
             async with kit.transaction():
-                return await statements.write_one_by_one(kit, endings, self._boot, now)
+                return await statements.write(kit, endings, self._boot, now)
 
         try:
             if statements.fits_one_statement(endings):

@@ -28,6 +28,7 @@ from hocket.store.sql import (
     question_marks,
 )
 from hocket.store.sqlite.connection import write_transaction
+from hocket.store.sqlite.timers.write import write_timed
 
 _IN, _OUT, _LED = ", ".join(INBOX_NAMES), ", ".join(OUTBOX_NAMES), ", ".join(LEDGER_NAMES)
 
@@ -95,6 +96,8 @@ def write(connection: sqlite3.Connection, endings: Sequence[Ending], boot: str |
 
     `boot` None: rows have no owner until somebody claims them.
     """
+    if any(ending.timers for ending in endings):
+        return write_timed(connection, endings, boot, now, write)
     keyed = [(ending.inbox.row.key, at) for at, ending in enumerate(endings) if ending.inbox is not None]
     won = [ending.inbox is None for ending in endings]
     taken: set[bytes] = set()

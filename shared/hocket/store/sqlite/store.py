@@ -35,6 +35,7 @@ from hocket.store.sqlite.errors import blames_file, blames_store, sentence, stor
 from hocket.store.sqlite.file_lock import FileLock
 from hocket.store.sqlite.joined import JoinedTx
 from hocket.store.sqlite.sqlalchemy_adapter import SqliteEngine
+from hocket.store.sqlite.timers.due import SqliteTimers
 from hocket.store.sqlite.transaction import SqliteKitTx, SqliteTx, WriteLease
 
 T = TypeVar("T")
@@ -84,6 +85,7 @@ class SqliteStore:
         self._lease = WriteLease()
         self.clock = SqliteClock(clock, self._lookup, self._write)
         self.breakers = SqliteBreakers(clock, boot, self._lookup, self._write)
+        self.timers = SqliteTimers(boot, self.clock.now, self._lookup, self._write)
         self._lock = FileLock(Path(path))
         self._refusing: str | None = f"database {path} is not open yet"  # why new calls raise
         self._purge_cursor = START

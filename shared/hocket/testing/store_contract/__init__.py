@@ -14,8 +14,11 @@ from hocket.testing.store_contract.endings import EndingsContract
 from hocket.testing.store_contract.outbox import OutboxContract
 from hocket.testing.store_contract.purge import PurgeContract
 from hocket.testing.store_contract.time import TimeContract
+from hocket.testing.store_contract.timers import TimersContract
 from hocket.testing.store_contract.transactions import TransactionContract
 
 
-class StoreContract(BreakerContract, EndingsContract, OutboxContract, PurgeContract, TimeContract, TransactionContract):
+class StoreContract(
+    BreakerContract, EndingsContract, OutboxContract, PurgeContract, TimeContract, TimersContract, TransactionContract
+):
     """The promises of `hocket.store.port`, each as a test."""
