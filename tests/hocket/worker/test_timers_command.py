@@ -25,7 +25,7 @@ RUN = b"r" * 20
 
 def alarm(subject: str) -> bytes:
     """The body of an alarm about this subject."""
-    armed = {"type": "till.placed", "id": "e"}
+    armed: Json = {"type": "till.placed", "id": "e"}
     return encode(Envelope("a", "/shop", OVERDUE_TYPE, 1, subject, NOW, "flow", "a", {"n": 1, "armed": armed}))
 
 
