@@ -43,7 +43,7 @@ def check_scope(
 
 
 def check_across(across: object, by: tuple[str, ...], where: str) -> bool:
-    """Whether failures of every flow reach the step. Raises `DeclarationError` where no field says what happens once."""
+    """Whether failures of every flow reach the step. `DeclarationError` where no field says what happens once."""
     if not isinstance(across, bool):
         raise DeclarationError(f"{where}: across={across!r} is not True or False; write across=True, or leave it out")
     if across and not by:

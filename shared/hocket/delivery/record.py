@@ -217,8 +217,7 @@ class Recorder:
         self, arrival: Arrival, *, said: tuple[str, ...] = (), death: str = "", ledger: LedgerRow | None = None
     ) -> bytes:
         assert arrival.outcome is not None
-        state = ledger.state.value if ledger else ""
-        return receipt_of(self.instance, arrival, arrival.outcome, said=said, death=death, ledger=state)
+        return receipt_of(self.instance, arrival, arrival.outcome, said=said, death=death, ledger=ledger)
 
     def _cause(self, arrival: Arrival) -> Causation:
         envelope = arrival.known

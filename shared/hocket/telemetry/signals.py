@@ -42,6 +42,7 @@ class Ended(NamedTuple):
     trace: str = ""
     subject: str = ""
     again_in: float | None = None  # seconds until the next attempt; None where there is none
+    reached: bool = True  # False: a failure that found no run of its step (RULES 5.3)
 
 
 class Sent(NamedTuple):
