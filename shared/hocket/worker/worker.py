@@ -48,7 +48,7 @@ from hocket.worker.health_watch import HealthWatch
 from hocket.worker.lease import hold_lease
 from hocket.worker.removed_queues import RemovedQueues
 from hocket.worker.reporter import Reporter
-from hocket.worker.retention import RetentionSweeper
+from hocket.worker.retention import RetentionSweeper, remembered
 from hocket.worker.store_opening import StoreOpening
 from hocket.worker.topology import TopologyDeclaration, until_linked
 
@@ -99,7 +99,7 @@ class Worker:
         )  # fmt: skip
         readers = service.readers if isinstance(service, Observer) else {}
         self.readers = [StreamReader(runtime, source, call, self.blocking) for source, call in readers.items()]
-        self.sweeper = RetentionSweeper(runtime)
+        self.sweeper = RetentionSweeper(runtime, remembered(declared.subscriptions.values()))
         self.clock_watch = ClockWatch(runtime, self.circuits, self.backlog.claim_now)
         self.log_check = LogCheck(runtime, self.runners, lambda: self._topology().again())
         self.opening, self.copies = StoreOpening(runtime, service.tables), CopyWatch(runtime, self.runners)

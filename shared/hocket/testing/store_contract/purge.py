@@ -1,5 +1,7 @@
 """The store contract on purging: deletes only what is final and old, in bounded steps."""
 
+from dataclasses import replace
+
 from hocket.envelope.keys import inbox_key
 from hocket.saga.ledger import LedgerState
 from hocket.store.port import CrashableStore
@@ -92,3 +94,21 @@ class PurgeContract(StoreSuite):
         async with store.transaction() as tx:
             left = await tx.ledger([*(state.value for state in LedgerState), "new"])
         assert set(left) == {"begun", "undoing", "unsure", "new"}
+
+    async def test_done_runs_of_a_step_that_is_remembered_for_longer_stay(self, house: StoreHouse) -> None:
+        """RULES 5.4: `remember=` keeps done runs of its step; what has no effect goes with the ledger's retention."""
+        store = await house.start()
+        runs = {
+            f"{step} {state}": replace(ledger_row(f"{step} {state}", state), step=step)
+            for step in ("kept", "plain")
+            for state in (LedgerState.DONE, LedgerState.VOID)
+        }
+        await store.commit([Ending(ledger=tuple(runs.values()))])
+        await house.step(LATER)
+        old, older = await ago(store, LATER / 2), await ago(store, LATER * 2)
+        await purge(store, Before(old, old, old, {"kept": older}))
+        async with store.transaction() as tx:
+            assert [run for run, row in (await tx.ledger([*runs])).items() if row] == ["kept done"]
+        await purge(store, Before(old, old, old, {"kept": old}))
+        async with store.transaction() as tx:
+            assert not any((await tx.ledger([*runs])).values())
