@@ -208,9 +208,9 @@ class Declarations:
                     f"too; add it to the third parameter: why: {' | '.join(each.__name__ for each in failures)} | "
                     f"{model.__name__}"
                 )
-        read = [self._versions_of(models) for models in (step.heard, failures, (undo.did,))]
+        heard, why, did = (self._versions_of(models) for models in (step.heard, failures, (undo.did,)))
         for name in undo.by:
-            check_scope(name, *read, undone_by.queue)
+            check_scope(name, heard, why, did, undone_by.queue)
 
     def _describe(self, subscription: Subscription) -> dict[str, object]:
         undo = subscription.undo
@@ -225,6 +225,7 @@ class Declarations:
             "on_dead": self._versions(subscription.on_dead_says),
             "breaker": subscription.breaker.name if subscription.breaker else None,
             "attempts": subscription.retry.attempts,
+            "budget": subscription.retry.budget(subscription.timeout).total_seconds(),
         }
 
     def _versions(self, said: Sequence[type[Event]]) -> list[list[str | int]]:

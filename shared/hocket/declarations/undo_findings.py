@@ -79,7 +79,7 @@ def _shared_scope(undone_by: Subscription, undo: Undo, step: Subscription, flows
         if set(undo.by) <= set(model.__hocket_named__) and not set(undo.by) <= named:
             yield (
                 f"scope-once: {undone_by.queue} is across=True by {', '.join(undo.by)}, which is the subject of "
-                f"{type_} of {service} too, so it may name something that comes again (a customer, not an order): the second "
-                f"input of {step.queue} with the same {', '.join(undo.by)} would be a conflict, and nothing runs after "
-                "an undo. Add the field that names what happens once to by="
+                f"{type_} of {service} too, so it may name something that comes again (a customer, not an order): the "
+                f"second input of {step.queue} with the same {', '.join(undo.by)} would be a conflict, and nothing "
+                "runs after an undo. Add the field that names what happens once to by="
             )

@@ -161,4 +161,4 @@ async def test_it_says_that_a_buried_step_was_undone() -> None:
         async with tracer.tx() as tx:
             db = await tx.read()
             known = await knowledge(db)
-            assert await needing(db, known) == []
+            assert await needing(db, known, tx.time) == []
