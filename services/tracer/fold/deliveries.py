@@ -75,8 +75,12 @@ class Delivery:
 
     @property
     def open_since(self) -> datetime:
-        """Since when it has been open: since its last death, where it was replayed."""
-        return max((each.over for each in self.receipts if each.outcome == "dead"), default=self.since)
+        """Since when it has been open: where it was replayed, since the first attempt after its last death."""
+        after = self.receipts
+        for at, each in enumerate(self.receipts):
+            if each.outcome == "dead":
+                after = self.receipts[at + 1 :]
+        return after[0].begun if after and after != self.receipts else self.since
 
     @property
     def given_up(self) -> bool:

@@ -126,6 +126,7 @@ class Recorder:
         said: tuple[OutboxRow, ...] = ()
         if bury.began and arrival.subscription.on_dead is not None:
             said, bury = self._last_event(arrival, bury)
+            arrival.spoke = bool(said)
         change = UNCHANGED
         if arrival.role is Role.STEP and ledger is not None and bury.began:
             spoken = said[0].message.body if said else None

@@ -1,72 +1,18 @@
 """RULES 5.1, 5.3 with `across=True`, through whole services: a failure of any flow reaches the step of its scope."""
 
 import itertools
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from hocket import Event, Heard, Retry, Sensitive, Service, Tx
+from hocket import Event, Heard, Sensitive, Service, Tx
 from hocket.envelope import decode
 from hocket.testing import Play, play
+from tests.hocket.across_bank import BOUGHT, DROPPED, Bank, Bought, Cancelled, GivenBack, bank
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 LATER = timedelta(minutes=5)
-HASTY = Retry(retries=1, first=timedelta(seconds=1), longest=timedelta(seconds=1))
-#: The flow of the purchase, and that in which somebody cancels it.
-BOUGHT, DROPPED = "0198c5b8-0000-7000-8000-000000000001", "0198c5b8-0000-7000-8000-000000000002"
-
-
-class Bought(Heard, type="shop.bought"):
-    order: str
-
-
-class Cancelled(Heard, type="shop.cancelled"):
-    order: str
-
-
-class Taken(Event, type="bank.taken", subject="order/{order}"):
-    order: str
-
-
-class GivenBack(Event, type="bank.given_back", subject="order/{order}"):
-    order: str
-
-
-@dataclass
-class Bank:
-    """What the handlers did."""
-
-    takes: bool = True
-    answers: bool = True
-    taken: list[str] = field(default_factory=list)
-    given: list[tuple[str, bool, str, str]] = field(default_factory=list)  # order, with a result, flow, the step's key
-
-
-@asynccontextmanager
-async def uses() -> AsyncIterator[Bank]:
-    """Never used: each test gives its own."""
-    yield Bank()
-
-
-bank = Service("bank", owner="team-money", uses=uses)
-
-
-@bank.handler(retry=HASTY)
-async def take(bought: Bought, tx: Tx[Bank]) -> Taken | None:
-    tx.use.taken.append(tx.idempotency_key)
-    return Taken(order=bought.order) if tx.use.takes else None
-
-
-@bank.undo(take, Taken, by="order", across=True, retry=HASTY)
-async def give_back(bought: Bought, did: Taken | None, why: Cancelled, tx: Tx[Bank]) -> GivenBack:
-    tx.use.given.append((bought.order, did is not None, tx.correlation_id, tx.step_key))
-    if not tx.use.answers:
-        raise ConnectionError("the card system does not answer")
-    return GivenBack(order=bought.order)
 
 
 def told(shop: Play, name: str) -> list[Any]:

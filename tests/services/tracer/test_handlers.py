@@ -90,7 +90,7 @@ async def test_stories_become_flows(tx: Tx[Settings]) -> None:
         await read_receipts([facts(*story.receipts)], tx)
     found = await lines(tx)
     assert [(each.subject, each.state, each.dead) for each in found] == [
-        ("order/3", "failed", 1),
+        ("order/3", "open-letter", 1),
         ("order/2", "compensated", 0),
         ("order/1", "done", 0),
     ]

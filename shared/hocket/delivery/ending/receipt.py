@@ -2,8 +2,9 @@
 
 import orjson
 
+from hocket import saga
 from hocket.clock import rfc3339
-from hocket.delivery.arrival import Arrival
+from hocket.delivery.arrival import Arrival, Role
 from hocket.delivery.ending.failure_trace import failure_of
 from hocket.envelope.cloudevent import Envelope
 from hocket.outcome import Again, Bury, Done, GiveBack, Obsolete, Outcome, Refused, Seen, Word
@@ -98,7 +99,15 @@ def ended_of(arrival: Arrival) -> Ended | None:
         envelope.subject if envelope else "",
         arrival.outcome.wait.total_seconds() if isinstance(arrival.outcome, Again) else None,
         arrival.reached != (),
+        _asks_for(arrival) if word is Word.DEAD else "",
     )
+
+
+def _asks_for(arrival: Arrival) -> str:
+    """What a delivery that was given up asks of a person (RULES 5.8)."""
+    if arrival.role is Role.UNDO:
+        return saga.standing(saga.LedgerState.UNDOING, undo=saga.UndoStand.DEAD).value
+    return saga.standing(None, letter=not arrival.spoke).value
 
 
 def _event(envelope: Envelope) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -27,9 +28,11 @@ async def test_list_shows_what_waits(hocket: Terminal, desk: RunningDesk) -> Non
     ended = await asyncio.to_thread(hocket, "dead", "list")
     head, *lines = ended.out.splitlines()
     assert ended.status == 0
-    assert head.split() == ["LETTER", "STATE", "SUBSCRIPTION", "SUBJECT", "ATTEMPTS", "DIED", "CAUSE"]
+    assert head.split() == ["LETTER", "STATE", "ASKS", "SUBSCRIPTION", "OWNER", "SUBJECT", "ATTEMPTS", "DIED", "CAUSE"]
     [line] = lines
-    assert line.split()[:5] == ["letter-1", "pending", "crm.record_order", "order/1", "5"]
+    assert re.split(" {2,}", line)[:7] == [
+        "letter-1", "pending", "open letter", "crm.record_order", "team-growth", "order/1", "5",
+    ]  # fmt: skip
     both = await asyncio.to_thread(hocket, "dead", "list", "--state", "any", "--limit", "1")
     assert "More: --after 1" in both.out
     none = await asyncio.to_thread(hocket, "dead", "list", "--state", "handled")
