@@ -1,5 +1,6 @@
 """A bank whose step can be undone from every flow, and what its tests say to it."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -34,6 +35,8 @@ class Bank:
 
     takes: bool = True
     answers: bool = True
+    hangs: bool = False  # the undo never ends
+    slow: bool = False  # the step never ends
     taken: list[str] = field(default_factory=list)
     given: list[tuple[str, bool, str, str]] = field(default_factory=list)  # order, with a result, flow, the step's key
 
@@ -50,12 +53,16 @@ bank = Service("bank", owner="team-money", uses=uses)
 @bank.handler(retry=HASTY)
 async def take(bought: Bought, tx: Tx[Bank]) -> Taken | None:
     tx.use.taken.append(tx.idempotency_key)
+    if tx.use.slow:
+        await asyncio.Event().wait()
     return Taken(order=bought.order) if tx.use.takes else None
 
 
 @bank.undo(take, Taken, by="order", across=True, retry=HASTY)
 async def give_back(bought: Bought, did: Taken | None, why: Cancelled, tx: Tx[Bank]) -> GivenBack:
     tx.use.given.append((bought.order, did is not None, tx.correlation_id, tx.step_key))
+    if tx.use.hangs:
+        await asyncio.Event().wait()
     if not tx.use.answers:
         raise ConnectionError("the card system does not answer")
     return GivenBack(order=bought.order)
