@@ -11,7 +11,7 @@ from hocket.event import Event
 
 
 def undo_findings(declared: Sequence[Declarations]) -> Iterator[str]:
-    """`undo-flow` and `scope-once` (SAGAS 2), a sentence each, by undo."""
+    """`undo-flow` and `scope-once`, a sentence each, by undo."""
     flows = _Flows(declared)
     for one in declared:
         for each in one.subscriptions.values():

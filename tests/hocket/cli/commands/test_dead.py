@@ -10,6 +10,7 @@ import pytest
 
 from tests.hocket.cli.terminal import Ended, Terminal
 from tests.services.deadletters.running_desk import RunningDesk, dead, manifest, running_desk
+from tests.services.deadletters.test_asks import UNDO
 
 
 @pytest.fixture
@@ -108,3 +109,13 @@ async def test_what_is_shown_cannot_command_the_terminal(hocket: Terminal, desk:
     ended = await asyncio.to_thread(hocket, "dead", "list")
     assert "U+001B[2JgoneU+202E" in ended.out
     assert "\x1b" not in ended.out
+
+
+async def test_list_names_zombies_and_their_owners(hocket: Terminal, desk: RunningDesk) -> None:
+    """RULES 5.8: the letter of an undo is a zombie, with the owner who mends it; `show` says so too."""
+    await desk.dead(dead(3, body=UNDO))
+    ended = await asyncio.to_thread(hocket, "dead", "list")
+    zombie = next(line for line in ended.out.splitlines() if line.startswith("letter-3"))
+    assert re.split(" {2,}", zombie)[2:5] == ["zombie", "crm.record_order", "team-growth"]
+    shown = await asyncio.to_thread(hocket, "dead", "show", "letter-3")
+    assert "asks         zombie" in shown.out
