@@ -82,7 +82,7 @@ def found(*services: Service[Any]) -> list[str]:
 
 
 def test_a_failure_said_outside_handlers_is_found() -> None:
-    """`undo-flow`: it comes in a flow of its own, and an undo without across= is never reached by it."""
+    """RULES 5.1, `undo-flow`: it comes in a flow of its own, and an undo without across= is never reached by it."""
     [line] = found(orders(Withdrawn), payments(by="order"))
     assert line.startswith(
         "undo-flow: payments.refund hears order.withdrawn, which orders says outside handlers: in a flow of its own it "
@@ -93,19 +93,19 @@ def test_a_failure_said_outside_handlers_is_found() -> None:
 
 
 def test_a_failure_that_comes_of_another_flow_is_found() -> None:
-    """`undo-flow`: a handler says it, in a flow that something else begins."""
+    """RULES 5.1, `undo-flow`: a handler says it, in a flow that something else begins."""
     [line] = found(orders(Complained, says=withdraw_complained), payments(by="order"))
     assert "order.withdrawn, which comes of customer.complained, with which orders begins a flow" in line
     assert found(orders(says=withdraw_placed), payments(by="order")) == []
 
 
 def test_what_other_services_say_is_no_finding() -> None:
-    """Alone a service does not know who says the failure where."""
+    """RULES 5.1: alone a service does not know who says the failure where."""
     assert found(payments(by="order")) == []
 
 
 def test_a_scope_that_comes_more_than_once_is_found() -> None:
-    """`scope-once`: across by the customer, who is the subject of other flows too."""
+    """RULES 5.1, `scope-once`: across by the customer, who is the subject of other flows too."""
     [line] = found(orders(Complained, says=withdraw_placed), payments(by="customer", across=True))
     assert line.startswith(
         "scope-once: payments.refund is across=True by customer, which is the subject of customer.complained of orders"
@@ -115,5 +115,5 @@ def test_a_scope_that_comes_more_than_once_is_found() -> None:
 
 @pytest.mark.parametrize("by", ["order", ("customer", "order")])
 def test_a_scope_that_names_what_happens_once_is_no_finding(by: str | tuple[str, ...]) -> None:
-    """The order is what its own flow is about; two fields are not the subject of a flow about one of them."""
+    """RULES 5.1: the order is what its own flow is about; two fields are no subject of a flow about one."""
     assert found(orders(Complained, says=withdraw_placed), payments(by=by, across=True)) == []

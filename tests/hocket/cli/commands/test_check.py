@@ -194,7 +194,7 @@ async def refund(placed: OrderPlaced, did: Charged | None, why: OrderWithdrawn, 
 
 
 def test_check_names_a_failure_of_another_flow(hocket: Terminal, folder: Path) -> None:
-    """A finding is a sentence that begins with its name; the services are valid, so the status is 0."""
+    """RULES 5.1: a finding is a sentence that begins with its name; the services are valid, so the status is 0."""
     (folder / "withdrawn_shop.py").write_text(WITHDRAWN)
     ended = hocket("check", "withdrawn_shop")
     assert ended.status == 0

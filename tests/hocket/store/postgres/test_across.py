@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
 import pytest
+from sqlalchemy import text
 
 from deploy.database.server import PostgresServer
 from hocket.broker.memory import MemoryBroker, MemoryTransport
@@ -34,7 +35,7 @@ async def ended(worker: Worker) -> int:
     """How many runs are undone or refused."""
     async with worker.runtime.store.read() as db:
         query = "SELECT count(*) FROM hocket_ledger WHERE state IN ('undone', 'refused')"
-        return int((await db.exec_driver_sql(query)).scalar_one())
+        return int((await db.execute(text(query))).scalar_one())
 
 
 async def test_replicas_undo_each_scope_once(replicas: Replicas) -> None:
