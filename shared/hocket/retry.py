@@ -115,6 +115,11 @@ class Retry:
         """How often a delivery is tried at most: once, and once for each retry."""
         return 1 + self.retries
 
+    def budget(self, timeout: timedelta) -> timedelta:
+        """The longest time that all attempts and the waits between them take, each attempt at most `timeout`."""
+        waits = sum((self.bound(used) for used in range(1, self.attempts)), timedelta())
+        return waits + self.attempts * timeout
+
     def bound(self, used: int) -> timedelta:
         """The longest wait after `used` runs (at least 1)."""
         return timedelta(seconds=self._backoff().bound(used))

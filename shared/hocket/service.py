@@ -19,7 +19,7 @@ from typing_extensions import TypeVar
 
 from hocket.breaker import Breaker
 from hocket.declarations.choreography import Declarations
-from hocket.declarations.declare import Declarer
+from hocket.declarations.declare import Declarer, ScopeAsked
 from hocket.declarations.names import check_service
 from hocket.declarations.signature import check_event
 from hocket.declarations.subscription import Late
@@ -155,6 +155,8 @@ class Service(Generic[D]):
         /,
         *,
         by: str | tuple[str, ...] = ...,
+        across: bool = ...,
+        remember: timedelta = ...,
         retry: Retry = ...,
         breaker: Breaker = ...,
     ) -> Callable[
@@ -170,6 +172,8 @@ class Service(Generic[D]):
         /,
         *,
         by: str | tuple[str, ...] = ...,
+        across: bool = ...,
+        remember: timedelta = ...,
         retry: Retry = ...,
         breaker: Breaker = ...,
     ) -> Callable[
@@ -178,17 +182,26 @@ class Service(Generic[D]):
     ]: ...
 
     def undo(
-        self, step: Callable[..., Any], did: type[Event], /, by: str | tuple[str, ...] = (), **options: Any
+        self,
+        step: Callable[..., Any],
+        did: type[Event],
+        /,
+        by: str | tuple[str, ...] = (),
+        across: bool = False,
+        remember: timedelta | None = None,
+        **options: Any,
     ) -> Any:
         """Declare the undo of `step`: a subscription of its own to the failures of the step's flow.
 
         The undo gets the step's input, the `did` that the step said, and the failure. `did` is None, or an empty list,
-        when nobody knows whether the step took effect. `by` names fields of input and failures that make the scope;
-        without it the subject is the scope (RULES 5.1).
+        when nobody knows whether the step took effect. `by` names fields of input, result and failures that make the
+        scope; without it the subject is the scope. With `across` a failure of that scope said in any flow reaches the
+        step; it needs `by`, which then names what happens once (RULES 5.1). Runs that may have taken effect are kept
+        for at least `remember`, as long as somebody may still cancel (RULES 5.4).
         """
 
         def declare(fn: Callable[..., Any]) -> Callable[..., Any]:
-            self._declarer.undo(fn, step, did, by, options)
+            self._declarer.undo(fn, step, did, ScopeAsked(by, across, remember), options)
             return fn
 
         return declare

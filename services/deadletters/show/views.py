@@ -13,7 +13,7 @@ from hocket.envelope.attributes import version_of
 from hocket.errors import Undecodable
 from services.deadletters.ask.letters import masks_of, owners_of
 from services.deadletters.ask.replay_plan import Planned
-from services.deadletters.fold.state import State, sentence
+from services.deadletters.fold.state import State, asks_for, sentence
 from services.deadletters.keep.letters import facts_of
 from services.deadletters.keep.tables import arrivals
 from services.deadletters.read.letter import envelope_of
@@ -50,6 +50,7 @@ def listed(row: Any, owners: Mapping[str, str], masks: Masks) -> dict[str, Any]:
         "no": row.no,
         "state": row.state,
         "says": sentence(State(row.state), row.again),
+        "asks": asks_for(State(row.state), row.type).value or None,
         "subscription": row.subscription,
         "service": row.service,
         "owner": owners.get(row.service),

@@ -11,7 +11,8 @@ from hocket.console import counted, day_and_clock, duration
 from hocket.console.facts import Receipt
 from services.tracer.ask.own import Own
 from services.tracer.ask.services import GONE, Around, ServiceSeen
-from services.tracer.fold.flow import Delivery, Flow, FlowState, Stand
+from services.tracer.fold.deliveries import Delivery, Stand
+from services.tracer.fold.flow import Flow, FlowState
 from services.tracer.read.facts import Said
 
 #: Characters of an error's text within a sentence.
@@ -55,6 +56,8 @@ def _where_is(subject: str, flow: Flow, now: datetime, around: Around) -> Senten
         case FlowState.COMPENSATED:
             return [Piece(f"{subject} {_is(subject, flow)}: "), *_undone(flow, now), *_but_dead(flow)]
         case FlowState.FAILED:
+            return [Piece(f"{subject} {_is(subject, flow)}: its flow failed, and nothing of it had to be undone")]
+        case FlowState.OPEN_LETTER:
             return [Piece(f"{subject} {_is(subject, flow)}, but "), *_dead(flow.dead)]
         case FlowState.DISCARDED:
             return [Piece(f"{subject} {_is(subject, flow)}, but "), *_discarded(flow.discarded)]

@@ -70,6 +70,15 @@ class About(_Fact):
     version: Number = 1
 
 
+class Failing(_Fact):
+    """The failure by which a step was refused, as its tombstone keeps it (RULES 5.3)."""
+
+    id: Name = ""
+    source: Name = ""
+    type: Name = ""
+    correlationid: Name = ""
+
+
 class Receipt(_Fact):
     """How one attempt ended, or (`discarded`) that a person settled its dead letter at the desk."""
 
@@ -93,6 +102,9 @@ class Receipt(_Fact):
     error: Text = ""
     ledger: Name = ""
     step: Name = ""
+    run: Name = ""
+    reached: Literal["none"] | Annotated[tuple[Name, ...], Field(max_length=MAX_SAID)] = ()  # of a failure: flows
+    failure: Failing | None = None  # of `refused`: the failure that came first
     replay: Name = ""
     first: Name = ""  # of a duplicate: how it ended then
     redelivered: bool = False  # an earlier run of this attempt left no end: its process died or was stopped
@@ -111,6 +123,11 @@ class Receipt(_Fact):
         return (
             self.subscription, self.event.source, self.event.id, self.attempt, self.outcome, self.boot, self.time
         )  # fmt: skip
+
+    @property
+    def flows_reached(self) -> tuple[str, ...]:
+        """The flows whose step run this failure found; none where it is no failure, or found no run."""
+        return self.reached if isinstance(self.reached, tuple) else ()
 
     @property
     def begun(self) -> datetime:
@@ -135,6 +152,7 @@ class Declared(_Fact):
     on_dead: tuple[EventName, ...] = ()
     breaker: Name = ""
     attempts: Number = 0
+    budget: float = Field(default=0.0, ge=0.0, le=MAX_NUMBER)  # seconds of all attempts and waits; 0: not told
 
 
 class Manifest(_Fact):

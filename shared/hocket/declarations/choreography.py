@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from hocket.broker.topology import Topology, of_service, routing_key
 from hocket.declarations.breaker_changed import breaker_changed
 from hocket.declarations.overdue import described
-from hocket.declarations.scope import check_scope
+from hocket.declarations.scope import check_scope, is_sensitive
 from hocket.declarations.subscription import EventName, Subscription, Undo, name_of
 from hocket.declarations.versions import (
     Downcast,
@@ -93,7 +93,7 @@ class Declarations:
                 raise DeclarationError(
                     f"{made.queue}: {step.queue} is undone by {step.undone_by.queue} already; keep one of them"
                 )
-            _check_step(step, made, made.undo)
+            self._check_step(step, made, made.undo)
             step.undone_by = made
         self.subscriptions[made.queue] = made
         self._say((*made.says, *made.scheduled))
@@ -106,7 +106,7 @@ class Declarations:
             raise DeclarationError(f"{where}: {of.queue} has an on_dead already; keep one of them")
         self._check_says(where, says)
         if of.undone_by and of.undone_by.undo:
-            _check_step(replace(of, on_dead_says=says), of.undone_by, of.undone_by.undo)
+            self._check_step(replace(of, on_dead_says=says), of.undone_by, of.undone_by.undo)
         of.on_dead = fn
         of.on_dead_says = says
         self._say(says)
@@ -172,7 +172,7 @@ class Declarations:
         self.settle()
         for each in self.subscriptions.values():
             if each.undo:
-                _check_step(self.subscriptions[each.undo.step], each, each.undo)
+                self._check_step(self.subscriptions[each.undo.step], each, each.undo)
         for new in self.downcasts:
             if self.says.get(name_of(new)) is not new:
                 raise DeclarationError(
@@ -199,9 +199,28 @@ class Declarations:
             failures = dict.fromkeys((*each.undo.why, *each.undo.spoken))
             spoken = tuple(model for model in step.on_dead_says if model in failures)
             bound = tuple(model for model in failures if model not in spoken or model in elsewhere)
-            each.undo = replace(each.undo, why=bound, spoken=spoken, identity=step.identity)
+            secret = is_sensitive(each.undo.by, self._versions_of((*step.heard, *failures, each.undo.did)))
+            each.undo = replace(each.undo, why=bound, spoken=spoken, identity=step.identity, secret=secret)
             each.upcast_paths = upcast_paths((*bound, *spoken), self.upcasts)
             each.results = upcast_paths((each.undo.did,), self.upcasts)
+
+    def _versions_of(self, models: Sequence[type[Heard]]) -> tuple[type[Heard], ...]:
+        """These models, and those of every older version that is read as one of them."""
+        return tuple(dict.fromkeys((*models, *(path.model for path in upcast_paths(models, self.upcasts).values()))))
+
+    def _check_step(self, step: Subscription, undone_by: Subscription, undo: Undo) -> None:
+        """Refuse a step, an undo and an `on_dead` that contradict each other (RULES 5.1, 5.5)."""
+        failures = tuple(dict.fromkeys((*undo.why, *undo.spoken)))
+        for model in step.on_dead_says:
+            if model not in failures:
+                raise DeclarationError(
+                    f"{undone_by.queue}: on_dead of {step.queue} says {model.__name__}, which must start this undo "
+                    f"too; add it to the third parameter: why: {' | '.join(each.__name__ for each in failures)} | "
+                    f"{model.__name__}"
+                )
+        heard, why, did = (self._versions_of(models) for models in (step.heard, failures, (undo.did,)))
+        for name in undo.by:
+            check_scope(name, heard, why, did, undone_by.queue)
 
     def _describe(self, subscription: Subscription) -> dict[str, object]:
         undo = subscription.undo
@@ -217,22 +236,9 @@ class Declarations:
             "on_dead": self._versions(subscription.on_dead_says),
             "breaker": subscription.breaker.name if subscription.breaker else None,
             "attempts": subscription.retry.attempts,
+            "budget": subscription.retry.budget(subscription.timeout).total_seconds(),
         }
 
     def _versions(self, said: Sequence[type[Event]]) -> list[list[str | int]]:
         every = [each for model in said for each in (model, *older_types(model, self.downcasts))]
         return [list(name_of(model)) for model in dict.fromkeys(every)]
-
-
-def _check_step(step: Subscription, undone_by: Subscription, undo: Undo) -> None:
-    """Refuse a step, an undo and an `on_dead` that contradict each other (RULES 5.1, 5.5)."""
-    failures = tuple(dict.fromkeys((*undo.why, *undo.spoken)))
-    for model in step.on_dead_says:
-        if model not in failures:
-            raise DeclarationError(
-                f"{undone_by.queue}: on_dead of {step.queue} says {model.__name__}, which must start this undo "
-                f"too; add it to the third parameter: why: {' | '.join(each.__name__ for each in failures)} | "
-                f"{model.__name__}"
-            )
-    for name in undo.by:
-        check_scope(name, step.heard, failures, undo.did, undone_by.queue)

@@ -6,12 +6,13 @@ it.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, get_args, get_origin
+from typing import Any, NamedTuple, get_args, get_origin
 
 from hocket.declarations.annotations import heard_of, one_of
 from hocket.declarations.choreography import Declarations
 from hocket.declarations.names import check_handler
 from hocket.declarations.overdue import overdue_of
+from hocket.declarations.scope import check_across, check_remember
 from hocket.declarations.signature import (
     Signature,
     check_death,
@@ -31,6 +32,14 @@ _HANDLER_FORM = "async def NAME(event: A | B, tx: Tx) -> C | None"
 _UNDO_FORM = "async def NAME(event: A, did: B | None, why: C | D, tx: Tx) -> E | None"
 _ON_DEAD_FORM = "def NAME(event: A, death: Death) -> B"
 _UPCAST_FORM = "def NAME(old: A) -> B"
+
+
+class ScopeAsked(NamedTuple):
+    """What an undo says of its scope, as it was given: `by=`, `across=` and `remember=`."""
+
+    by: object = ()
+    across: object = False
+    remember: object = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +75,12 @@ class Declarer:
         self.declarations.add(made)
 
     def undo(
-        self, fn: Callable[..., Any], step: Callable[..., Any], did: type[Event], by: object, options: Mapping[str, Any]
+        self,
+        fn: Callable[..., Any],
+        step: Callable[..., Any],
+        did: type[Event],
+        scope: ScopeAsked,
+        options: Mapping[str, Any],
     ) -> None:
         """Add the undo of `step`: a subscription to the failures that its third parameter names."""
         name, where = self._name(fn, options)
@@ -83,7 +97,9 @@ class Declarer:
         check_did(signature.parameters[1], did, many, where)
         subscription = subscription_of(self.declarations.service, name, fn, of.heard, signature, options)
         why = heard_of(signature.parameters[2], where)
-        subscription.undo = Undo(of.queue, did, many, fields_of(by, where), why)
+        by = fields_of(scope.by, where)
+        across, remember = check_across(scope.across, by, where), check_remember(scope.remember, where)
+        subscription.undo = Undo(of.queue, did, many, by, why, across=across, remember=remember)
         self.declarations.add(subscription)
 
     def on_dead(self, fn: Callable[..., Any], step: Callable[..., Any]) -> None:

@@ -34,6 +34,9 @@ class Undo:
     why: tuple[type[Heard], ...]  # failures that are bound to the queue
     spoken: tuple[type[Event], ...] = ()  # failures that the step's own on_dead says
     identity: str = ""  # `Subscription.identity` of the step
+    across: bool = False  # failures of the scope reach the step from every flow (RULES 5.1)
+    remember: timedelta | None = None  # how long done and unsure runs are kept; None: as long as the ledger (RULES 5.4)
+    secret: bool = False  # the scope has a Sensitive field: its key alone is stored (RULES 5.4)
 
 
 @dataclass(frozen=True, slots=True)

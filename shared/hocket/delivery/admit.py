@@ -13,7 +13,7 @@ from hocket import saga
 from hocket.clock import rfc3339
 from hocket.declarations.subscription import Subscription
 from hocket.delivery import decide
-from hocket.delivery.arrival import Arrival, Role
+from hocket.delivery.arrival import Arrival, Role, undo_of
 from hocket.delivery.decode import sentence
 from hocket.delivery.ending.error_text import text_of
 from hocket.delivery.overdue.admission import TimerAdmission
@@ -38,6 +38,15 @@ PROMISE = (
 BEGUN_WAIT = timedelta(seconds=1)
 #: What becomes of a copy: the run that began is in progress, or another transaction holds it.
 _BEGUN = Again(BEGUN_WAIT, deferred=True, cause="begun", error="its run is in progress")
+
+
+#: Why a second input of one scope is buried; True: the step is undone from every flow (RULES 5.1).
+_CONFLICT = {
+    False: "{step} has begun for this scope in this flow with another key: add a field to by= where one flow may do it "
+    "twice",
+    True: "{step} has begun for {scope} with another key, and across=True means that it happens once in all flows: add "
+    "a field to by= where it may happen again",
+}
 
 
 @dataclass(slots=True)
@@ -166,10 +175,10 @@ class Admission:
             case saga.Wait():
                 arrival.outcome = _BEGUN
             case saga.Conflict():
+                undo = undo_of(arrival.subscription)
                 arrival.outcome = Bury(
                     "conflict",
-                    f"{arrival.step} has begun for this scope in this flow with another key: "
-                    "add a field to by= where one flow may do it twice",
+                    _CONFLICT[undo is not None and undo.across].format(step=arrival.step, scope=arrival.scope),
                     row=False,
                 )
             case saga.Obsolete():

@@ -5,11 +5,11 @@ import json
 from pydantic import ValidationError
 
 from hocket.broker.topology import EVENTS, HEARD, routing_key
-from hocket.delivery.arrival import FIRST_ATTEMPT, Arrival, Role, run_of
+from hocket.delivery.arrival import FIRST_ATTEMPT, Arrival, Role, run_of, undo_of
 from hocket.delivery.ending.error_text import clean, text_of
 from hocket.delivery.overdue.work import TimerWork, alarm_of
 from hocket.envelope.cloudevent import OVERDUE_TYPE, UNDO_TYPE, Received, hash_of, read
-from hocket.envelope.keys import inbox_key, timer_key
+from hocket.envelope.keys import inbox_key, scope_key, timer_key
 from hocket.errors import Undecodable
 from hocket.event import Heard
 from hocket.event_data import identity
@@ -89,14 +89,13 @@ def _set_event(arrival: Arrival, received: Received) -> None:
 
 
 def _set_step(arrival: Arrival) -> None:
-    subscription = arrival.subscription
-    if subscription.undo is not None:
-        arrival.role, by = Role.FAILURE, subscription.undo.by
-    elif subscription.undone_by is not None and subscription.undone_by.undo is not None:
-        arrival.role, by = Role.STEP, subscription.undone_by.undo.by
-    else:
+    undo = undo_of(arrival.subscription)
+    if undo is None:
         return
-    arrival.scope = scope_of(arrival.event, by) if by else arrival.known.subject
+    arrival.role = Role.STEP if arrival.subscription.undo is None else Role.FAILURE
+    arrival.scope = scope_of(arrival.event, undo.by) if undo.by else arrival.known.subject
+    if undo.secret:
+        arrival.scope = scope_key(arrival.scope)
     arrival.run = run_of(arrival)
 
 

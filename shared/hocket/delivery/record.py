@@ -128,6 +128,7 @@ class Recorder:
         said: tuple[OutboxRow, ...] = ()
         if bury.began and arrival.subscription.on_dead is not None:
             said, bury = self._last_event(arrival, bury)
+            arrival.spoke = bool(said)
         change = UNCHANGED
         if arrival.role is Role.STEP and ledger is not None and bury.began:
             spoken = said[0].message.body if said else None
@@ -219,8 +220,7 @@ class Recorder:
         self, arrival: Arrival, *, said: tuple[str, ...] = (), death: str = "", ledger: LedgerRow | None = None
     ) -> bytes:
         assert arrival.outcome is not None
-        state = ledger.state.value if ledger else ""
-        return receipt_of(self.instance, arrival, arrival.outcome, said=said, death=death, ledger=state)
+        return receipt_of(self.instance, arrival, arrival.outcome, said=said, death=death, ledger=ledger)
 
     def _cause(self, arrival: Arrival) -> Causation:
         envelope = arrival.known

@@ -85,6 +85,11 @@ def run_key(correlation_id: str, step: str, scope: str) -> str:
     return digest("run", correlation_id, step, scope).hex()
 
 
+def scope_key(scope: str) -> str:
+    """What stands for a scope with a sensitive value: a hash, under which runs are found all the same (RULES 5.4)."""
+    return digest("scope", scope).hex()
+
+
 def death_id(*parts: str) -> str:
     """The id of a letter without an inbox row (RULES 8.1): a hash of the delivery, the same each time."""
     value = int.from_bytes(digest("death", *parts), "big")

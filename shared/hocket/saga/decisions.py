@@ -82,7 +82,13 @@ def begin(
         case LedgerState.TOMBSTONE | LedgerState.REFUSED:
             return Refused(
                 replace(
-                    row, state=LedgerState.REFUSED, inbox_key=inbox_key, step_key=step_key, input=input, updated=now
+                    row,
+                    state=LedgerState.REFUSED,
+                    correlation_id=correlation_id,
+                    inbox_key=inbox_key,
+                    step_key=step_key,
+                    input=input,
+                    updated=now,
                 )
             )
         case LedgerState.BEGUN:
@@ -155,4 +161,4 @@ def _undo(row: LedgerRow, why: bytes, now: float) -> tuple[LedgerRow, UndoOrder]
     """The row with its next undo started, and the order for it."""
     generation = row.generation + 1
     after = replace(row, state=LedgerState.UNDOING, owner="", boot="", failure=why, generation=generation, updated=now)
-    return after, UndoOrder(row.run, generation, why)
+    return after, UndoOrder(row.run, generation, why, row.correlation_id)

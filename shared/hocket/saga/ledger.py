@@ -39,8 +39,12 @@ class LedgerRow:
 
 @dataclass(frozen=True, slots=True)
 class UndoOrder:
-    """An order to write the `generation`-th undo of a run, for the failure `why` (an envelope)."""
+    """An order to write the `generation`-th undo of a run, for the failure `why` (an envelope).
+
+    It belongs to the flow of the step, `correlation_id`, in whatever flow the failure was said (RULES 5.3).
+    """
 
     run: str
     generation: int
     why: bytes
+    correlation_id: str

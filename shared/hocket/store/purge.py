@@ -49,9 +49,9 @@ def ceiling(before: Before) -> bytes:
 
 
 def expired_of(cursor: PurgeCursor, seen: Sequence[Any], runs: Sequence[Any], before: Before, limit: int) -> Expired:
-    """Which of these rows (key, state, updated) may be removed, and where the next step begins."""
+    """Which of these rows (key, state, updated; a run's step) may be removed, and where the next step begins."""
     inbox = [bytes(key) for key, state, updated in seen if updated < (before.dead if state == "dead" else before.inbox)]
-    ledger = [run for run, _, updated in runs if updated < before.ledger]
+    ledger = [run for run, state, updated, step in runs if updated < before.of_run(step, state)]
     key = bytes(seen[-1][0]) if len(seen) == limit else None
     run = runs[-1][0] if len(runs) == limit else None
     after = PurgeCursor(key if cursor.inbox is not None else None, run if cursor.ledger is not None else None)

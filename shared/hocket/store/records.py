@@ -1,7 +1,8 @@
 """The values that a store takes and returns: rows of inbox and outbox, endings of attempts, counts, retention."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from types import MappingProxyType
 from typing import NamedTuple
 
 from hocket.broker.port import Message
@@ -194,12 +195,24 @@ class StoreTime(NamedTuple):
     horizon: float
 
 
+#: Ledger states of runs that `remember=` keeps: their effect may still be undone.
+REMEMBERED = frozenset({"done", "unsure"})
+
+
 class Before(NamedTuple):
-    """The moments before which final rows may be purged, in seconds since 1970."""
+    """The moments before which final rows may be purged, in seconds since 1970.
+
+    `remembered` has an earlier one for done runs of steps that are remembered for longer (RULES 5.4).
+    """
 
     inbox: float
     dead: float
     ledger: float
+    remembered: Mapping[str, float] = MappingProxyType({})
+
+    def of_run(self, step: str, state: str) -> float:
+        """The moment before which a run of this step, in this state, may be purged."""
+        return self.remembered.get(step, self.ledger) if state in REMEMBERED else self.ledger
 
 
 class Purged(NamedTuple):

@@ -57,7 +57,7 @@ FIRST_OFFSET = "INSERT INTO hocket_offsets (next, token, reader) VALUES ($1, $2,
 
 #: The next rows of a purge, by their key.
 OLD_INBOX = "SELECT key, state, updated FROM hocket_inbox WHERE key > $1 AND key < $2 ORDER BY key LIMIT $3"
-OLD_LEDGER = "SELECT run, state, updated FROM hocket_ledger WHERE run > $1 ORDER BY run LIMIT $2"
+OLD_LEDGER = "SELECT run, state, updated, step FROM hocket_ledger WHERE run > $1 ORDER BY run LIMIT $2"
 
 #: The outbox as `hocket outbox` shows it.
 VIEW_COUNTS = """SELECT kind, CASE WHEN refused IS NOT NULL THEN 'refused' WHEN due > {now} THEN 'later' ELSE 'due' END,

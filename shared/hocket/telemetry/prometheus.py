@@ -78,7 +78,7 @@ class PrometheusListener(Listener):
         disable_created_metrics()  # type: ignore[no-untyped-call]  # the library leaves it untyped
         self._registry = registry
         self._attempts = self._counter("hocket_attempts", "Attempts that have ended, by outcome.", *_WORK, "outcome")
-        self._dead = self._counter("hocket_dead_letters", "Deliveries given up, by cause.", *_WORK, "cause")
+        self._dead = self._counter("hocket_dead_letters", "Deliveries given up, by cause.", *_WORK, "cause", "asks")
         self._published = self._counter("hocket_published", "The broker's answers to outbox rows.", *_SENT, "verdict")
         self._shed = self._counter("hocket_receipts_shed", "Receipts dropped at their bound.", "service")
         self._troubles = self._counter(
@@ -120,7 +120,7 @@ class PrometheusListener(Listener):
             if each.word is Word.HANDLED:
                 self._age.observe((each.service, each.subscription), max(0.0, each.ended - each.said_at))
             elif each.word is Word.DEAD:
-                self._dead.of(each.service, each.subscription, each.cause).inc()
+                self._dead.of(each.service, each.subscription, each.cause, each.asks).inc()
             if each.timer:
                 self._timers.of(each.service, each.subscription, each.timer).inc()
         for labels, amount in words.items():

@@ -43,6 +43,8 @@ class Ended(NamedTuple):
     subject: str = ""
     again_in: float | None = None  # seconds until the next attempt; None where there is none
     timer: str = ""  # what it did to a time-out: armed, met, mark, fired or late
+    reached: bool = True  # False: a failure that found no run of its step (RULES 5.3)
+    asks: str = ""  # of a dead letter: `zombie` or `open letter` (RULES 5.8); "": its `on_dead` said what follows
 
 
 class Sent(NamedTuple):

@@ -150,7 +150,7 @@ def test_what_on_dead_says_must_start_the_undo() -> None:
 def test_the_fields_of_a_scope_stand_in_input_and_failures(field: str, lacks: str) -> None:
     """RULES 5.1: `by` is checked when it is declared, in both events."""
     with pytest.raises(
-        DeclarationError, match=f"by='{field}' must be a field of the input and of every failure, but {lacks} has no"
+        DeclarationError, match=f"by='{field}' must be a field of .*, in every version that is read, but {lacks} has no"
     ):
         things(undo(Unplaced, by=(field,)))
 

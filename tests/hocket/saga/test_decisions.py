@@ -139,7 +139,7 @@ def test_a_marked_run_undoes_itself_at_its_end() -> None:
         after = ended(marked, how)
         assert (after.row.state, after.row.generation, after.won) == (LedgerState.UNDOING, 1, True)
         assert after.row.results == (b"result",)
-        assert after.undo == UndoOrder("run", 1, b"why")
+        assert after.undo == UndoOrder("run", 1, b"why", "flow")
     assert ended(marked, LedgerState.VOID).undo is None
     assert ended(marked, LedgerState.VOID).row.state is LedgerState.VOID
 
@@ -147,10 +147,10 @@ def test_a_marked_run_undoes_itself_at_its_end() -> None:
 def test_what_on_dead_said_undoes_the_step() -> None:
     """RULES 5.5: what `on_dead` says orders the step's own undo; a marked failure has precedence."""
     after = ended(ROW, LedgerState.UNSURE, results=(), spoken=b"spoken")
-    assert after.undo == UndoOrder("run", 1, b"spoken")
+    assert after.undo == UndoOrder("run", 1, b"spoken", "flow")
     assert (after.row.state, after.row.failure) == (LedgerState.UNDOING, b"spoken")
     both = ended(replace(ROW, failure=b"why"), LedgerState.UNSURE, spoken=b"spoken")
-    assert both.undo == UndoOrder("run", 1, b"why")
+    assert both.undo == UndoOrder("run", 1, b"why", "flow")
 
 
 def test_a_fenced_run_starts_the_next_undo() -> None:
@@ -159,7 +159,7 @@ def test_a_fenced_run_starts_the_next_undo() -> None:
         row = replace(FREE, state=state, generation=1, failure=b"why")
         for how in (LedgerState.DONE, LedgerState.UNSURE):
             after = ended(row, how)
-            assert after.undo == UndoOrder("run", 2, b"why")
+            assert after.undo == UndoOrder("run", 2, b"why", "flow")
             assert (after.row.state, after.row.generation, after.won) == (LedgerState.UNDOING, 2, False)
         assert ended(row, LedgerState.VOID) == Ended(row, None, won=False)
 
@@ -190,7 +190,7 @@ def test_a_failure_undoes_what_is_done_or_unsure() -> None:
     """RULES 5.3: the row becomes `undoing`, and the undo is ordered."""
     for state in (LedgerState.DONE, LedgerState.UNSURE):
         after = failed(replace(FREE, state=state, results=(b"result",)))
-        assert after.undo == UndoOrder("run", 1, b"why")
+        assert after.undo == UndoOrder("run", 1, b"why", "flow")
         assert after.row == replace(
             FREE, state=LedgerState.UNDOING, results=(b"result",), failure=b"why", generation=1, updated=9.0
         )

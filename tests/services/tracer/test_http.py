@@ -41,7 +41,7 @@ async def test_flows(shop: Tracing) -> None:
     assert await subjects("state=zombie") == {"order/3"}
     assert await subjects("state=waiting") == {"order/5"}
     assert await subjects("type=payment.refunded") == {"order/2"}
-    assert await subjects("service=notifications&state=failed") == {"order/4"}
+    assert await subjects("service=notifications&state=open-letter") == {"order/4"}
     assert await subjects("q=order/2") == {"order/2"}
     assert await subjects("q=order.cancelled") == {"order/2", "order/3"}
     assert await subjects("q=%25") == set()

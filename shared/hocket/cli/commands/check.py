@@ -11,6 +11,7 @@ from hocket.cli.text_table import table
 from hocket.declarations.choreography import Declarations
 from hocket.declarations.subscription import name_of
 from hocket.declarations.team_settings import read
+from hocket.declarations.undo_findings import undo_findings
 from hocket.errors import ConfigError, DeclarationError, HocketError
 from hocket.service import Service
 
@@ -22,7 +23,8 @@ def check(modules: tuple[str, ...], pipeline: bool) -> None:
     """Check what services declare, without starting them.
 
     Prints which events each service says and what each subscription hears. With several modules it also names events
-    that none of them says.
+    that none of them says. Findings are no errors: undo-flow, a failure that may come in another flow than the step
+    that it must undo, and scope-once, an undo across flows by a field that may come more than once.
     """
     if pipeline:
         _stations()
@@ -36,6 +38,8 @@ def check(modules: tuple[str, ...], pipeline: bool) -> None:
         if service.settings is not None:
             _look_at_settings(service.name, service.settings)
     for line in unsaid([service.declarations for service in found]):
+        click.echo(line)
+    for line in undo_findings([service.declarations for service in found]):
         click.echo(line)
     if errors:
         raise DeclarationError("; ".join(errors))

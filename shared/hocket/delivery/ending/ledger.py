@@ -7,6 +7,7 @@ from hocket import saga
 from hocket.broker.topology import routing_key
 from hocket.declarations.subscription import Subscription, name_of
 from hocket.delivery.arrival import Arrival, Role
+from hocket.delivery.ending.failure_trace import trace_of
 from hocket.envelope.cloudevent import encode
 from hocket.saga.ledger import LedgerRow, LedgerState, UndoOrder
 from hocket.store.records import OutboxRow
@@ -42,9 +43,10 @@ def handled(arrival: Arrival, row: LedgerRow | None, said: Sequence[OutboxRow], 
                 correlation_id=arrival.known.correlation_id,
                 step=arrival.step,
                 scope=arrival.scope,
-                failure=encode(arrival.known, heard=True),
+                failure=trace_of(arrival.known) if row is None else encode(arrival.known, heard=True),
                 now=now,
             )
+            arrival.reached = _reached(row)
             return LedgerChange((failure.row,) if failure.row else (), failure.undo)
         case Role.UNDO if row is not None:
             undone = saga.undone(row, arrival.generation, now)
@@ -77,6 +79,11 @@ def released(arrival: Arrival, row: LedgerRow | None) -> tuple[LedgerRow, ...]:
 def is_owned(arrival: Arrival, row: LedgerRow | None, boot: str) -> bool:
     """Whether the run still owns its step; also where it is about none."""
     return not arrival.token or row is None or saga.owns(row, arrival.token, boot)
+
+
+def _reached(row: LedgerRow | None) -> tuple[str, ...]:
+    """The flows whose step run a failure found: none where there is no row, or only the trace of another failure."""
+    return () if row is None or row.state is LedgerState.TOMBSTONE else (row.correlation_id,)
 
 
 def _change(ended: saga.Ended) -> LedgerChange:

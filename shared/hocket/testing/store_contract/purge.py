@@ -1,5 +1,7 @@
 """The store contract on purging: deletes only what is final and old, in bounded steps."""
 
+from dataclasses import replace
+
 from hocket.envelope.keys import inbox_key
 from hocket.saga.ledger import LedgerState
 from hocket.store.port import CrashableStore
@@ -10,6 +12,11 @@ from hocket.testing.store_contract.fixtures import StoreHouse, StoreSuite, endin
 #: Seconds between what is old and what is new.
 LATER = 2000.0
 _UUID7 = "019b76da-a800-7000-8000-00000000000{}"  # of the moment of `START`
+
+
+def _all_before(moment: float) -> Before:
+    """The same moment for every table."""
+    return Before(moment, moment, moment)
 
 
 async def purge(store: CrashableStore, before: Before, limit: int = 100) -> list[Purged]:
@@ -63,12 +70,12 @@ class PurgeContract(StoreSuite):
         store = await house.start()
         await store.commit([remembered(f"{n:03}", InboxState.HANDLED) for n in range(25)])
         await house.step(LATER)
-        before = Before(*[await ago(store, LATER / 2)] * 3)
+        before = _all_before(await ago(store, LATER / 2))
         steps = await purge(store, before, limit=10)
         assert [step.removed for step in steps] == [10, 10, 5]
         await store.commit([remembered("again", InboxState.HANDLED)])
         await house.step(LATER)
-        before = Before(*[await ago(store, LATER / 2)] * 3)
+        before = _all_before(await ago(store, LATER / 2))
         assert [step.removed for step in await purge(store, before)] == [1]
 
     async def test_a_row_is_remembered_from_the_later_of_two_moments(self, house: StoreHouse) -> None:
@@ -88,7 +95,25 @@ class PurgeContract(StoreSuite):
         await store.commit([Ending(ledger=tuple(ledger_row(state.value, state) for state in LedgerState))])
         await house.step(LATER)
         await store.commit([Ending(ledger=(ledger_row("new", LedgerState.DONE),))])
-        await purge(store, Before(*[await ago(store, LATER / 2)] * 3))
+        await purge(store, _all_before(await ago(store, LATER / 2)))
         async with store.transaction() as tx:
             left = await tx.ledger([*(state.value for state in LedgerState), "new"])
         assert set(left) == {"begun", "undoing", "unsure", "new"}
+
+    async def test_done_runs_of_a_step_that_is_remembered_for_longer_stay(self, house: StoreHouse) -> None:
+        """RULES 5.4: `remember=` keeps done runs of its step; what has no effect goes with the ledger's retention."""
+        store = await house.start()
+        runs = {
+            f"{step} {state}": replace(ledger_row(f"{step} {state}", state), step=step)
+            for step in ("kept", "plain")
+            for state in (LedgerState.DONE, LedgerState.VOID)
+        }
+        await store.commit([Ending(ledger=tuple(runs.values()))])
+        await house.step(LATER)
+        old, older = await ago(store, LATER / 2), await ago(store, LATER * 2)
+        await purge(store, Before(old, old, old, {"kept": older}))
+        async with store.transaction() as tx:
+            assert set(await tx.ledger([*runs])) == {"kept done"}
+        await purge(store, Before(old, old, old, {"kept": old}))
+        async with store.transaction() as tx:
+            assert set(await tx.ledger([*runs])) == set()
