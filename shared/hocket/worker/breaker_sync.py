@@ -44,6 +44,15 @@ class BreakerSpeaker:
         return Ending(outbox=self.builder.rows((said,), Causation(None, service, flow), self.declared.says))
 
 
+async def name_breakers(runtime: Runtime, breakers: Breakers, declared: Declarations) -> None:
+    """Read the breakers of handlers and report their states: listeners know them before one opens."""
+    for subscription in declared.subscriptions.values():
+        if (breaker := subscription.breaker) is not None:
+            shared = breakers.of(breaker)
+            await shared.read()
+            runtime.signals.breaker(declared.service, breaker.name, shared.state)
+
+
 @dataclass(slots=True)
 class StoreRows:
     """The rows of the breakers in the service's store, as the breakers of this process use them."""

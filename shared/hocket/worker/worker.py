@@ -2,29 +2,26 @@
 
 import asyncio
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from functools import partial
-from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hocket.broker.port import Message, Transport, Verdict
+from hocket.broker.port import Transport
 from hocket.broker.topology import kit
 from hocket.clock import Clock
 from hocket.config import Config
 from hocket.delivery.admit import Admission
 from hocket.delivery.arrival import Arrival
 from hocket.delivery.commit import Committer
-from hocket.delivery.ending.dead_letter import foreign_of
 from hocket.delivery.ending.receipt import ended_of
 from hocket.delivery.handle import Handling
 from hocket.delivery.record import Recorder
 from hocket.delivery.runner import Pipeline, SubscriptionRunner
 from hocket.delivery.settle import settle
 from hocket.envelope.ids import Ids
-from hocket.errors import TransportError
 from hocket.observe import Observer
 from hocket.outbox.backlog import Backlog
 from hocket.outbox.builder import OutboxBuilder
@@ -39,11 +36,12 @@ from hocket.runtime import Runtime, ServiceInstance
 from hocket.service import Service
 from hocket.store.port import Store
 from hocket.store.records import OutboxRow
+from hocket.streams import replay
 from hocket.streams.log_check import LogCheck
 from hocket.streams.reader import StreamReader
 from hocket.telemetry.signals import Signals
 from hocket.worker import resource
-from hocket.worker.breaker_sync import BreakerSpeaker, StoreRows, ask_running, keep_fresh
+from hocket.worker.breaker_sync import BreakerSpeaker, StoreRows, ask_running, keep_fresh, name_breakers
 from hocket.worker.clock_watch import ClockWatch
 from hocket.worker.copies import CopyWatch
 from hocket.worker.health_watch import HealthWatch
@@ -166,7 +164,7 @@ class Worker:
         for reader in self.readers:
             reader.use = use
         await self.runtime.transport.open()
-        await self._name_breakers()
+        await name_breakers(self.runtime, self.breakers, self.service.declarations)
         suspect, ask_clock = self.committer.suspect, self.clock_watch.ask_store
         self.runtime.tasks.spawn("lease", hold_lease(self.runtime, self.backlog.fetch_all, suspect, ask_clock))
         self.runtime.tasks.spawn("breakers", keep_fresh(self.runtime, self.breakers, self._wake))
@@ -175,14 +173,6 @@ class Worker:
         self.runtime.tasks.spawn("sweep", self.sweeper.run())
         self.runtime.tasks.spawn("sample", self.reporter.sample())
         self._starting = self.runtime.tasks.spawn("start", self._declare_and_consume(), may_end=True)
-
-    async def _name_breakers(self) -> None:
-        """Read the breakers of handlers and report their states: listeners know them before one opens."""
-        for runner in self.runners.values():
-            if (breaker := runner.subscription.breaker) is not None:
-                shared = self.breakers.of(breaker)
-                await shared.read()
-                self.runtime.signals.breaker(self.service.name, breaker.name, shared.state)
 
     def _breaker_changed(self, name: str, state: str) -> None:
         self.reporter.breaker_changed(name, state)
@@ -274,9 +264,7 @@ class Worker:
 
     def _reasons(self) -> list[str]:
         """Why the service is not ready, apart from its link to the broker."""
-        reasons = []
-        if self.runtime.tasks.failed:
-            reasons.append(self.runtime.tasks.failed)
+        reasons = [self.runtime.tasks.failed] if self.runtime.tasks.failed else []
         if self.opening.reason:
             return [*reasons, self.opening.reason]
         if not self._started and self.runtime.transport.link().ready:
@@ -317,20 +305,9 @@ class Worker:
             return self.outside_transactions.joined(key, correlation_id, connection, self.backlog.claim_now)
         return self.outside_transactions.transaction(key, correlation_id)
 
-    async def send(
-        self, subscription: str, body: bytes, content_type: str, *,
-        replay: str, attempt: int, headers: Mapping[str, object] = MappingProxyType({}),
-    ) -> None:  # fmt: skip
-        """Publish to one subscription and wait for the confirm (RULES 4.7, 8.4); foreign `headers` are sent along."""
-        service = subscription.partition(".")[0]
-        sent = {**foreign_of(headers), "hocket-attempt": attempt, "hocket-replay": replay}
-        message = Message(service, subscription, body, content_type, sent, app_id=self.service.name)
-        [answer] = await self.runtime.transport.publish([message])
-        if answer.verdict is not Verdict.CONFIRMED:
-            raise TransportError(
-                f"the replay to {subscription} is {answer.verdict.value}: {answer.reason or 'no reason given'}; "
-                "start the service once on this broker, then replay again"
-            )
+    async def send(self, subscription: str, body: bytes, content_type: str, **about: Any) -> None:
+        """Publish to one subscription and wait for the confirm, as `streams.replay.send` says."""
+        await replay.send(self.runtime.transport, self.service.name, subscription, body, content_type, **about)
 
     def finished(self, arrival: Arrival, rows: tuple[OutboxRow, ...]) -> None:
         """The handler's own transaction has committed everything that this attempt leaves behind."""

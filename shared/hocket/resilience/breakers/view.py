@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from random import Random
 from typing import Protocol
 
@@ -333,11 +334,7 @@ class SharedBreaker:
                     batch.set_result(None)
 
     async def _tell_now(self, report: Report) -> None:
-        chance, breaker, least = self.chance.random(), self.breaker, self.rows.least
-
-        def decide(sight: Sight) -> BreakerRow:
-            return told(sight, report, breaker, least=least, chance=chance)
-
+        decide = partial(told, report=report, breaker=self.breaker, least=self.rows.least, chance=self.chance.random())
         try:
             await self._decide(decide)
         except StoreError:  # closed stays closed by the own count (RULES 6.10); a slot ends by its bound
