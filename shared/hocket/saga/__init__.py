@@ -19,13 +19,14 @@ from hocket.saga.decisions import (
     release,
     undone,
 )
-from hocket.saga.ledger import LedgerRow, LedgerState, UndoOrder
+from hocket.saga.ledger import Kept, LedgerRow, LedgerState, UndoOrder
 
 __all__ = [
     "Begun",
     "Conflict",
     "Ended",
     "Failed",
+    "Kept",
     "LedgerRow",
     "LedgerState",
     "Obsolete",

@@ -1,6 +1,7 @@
 """The values that a store takes and returns: rows of inbox and outbox, endings of attempts, counts, retention."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -43,12 +44,17 @@ class InboxRow(NamedTuple):
 
 
 class InboxWrite(NamedTuple):
-    """A row to write, and the run that writes it: its attempt and whether it is a replay decide who wins."""
+    """A row to write, and the run that writes it: its attempt and whether it is a replay decide who wins.
+
+    With `owner` it also needs that the step run `run` is begun by the run with this token (RULES 3.3).
+    """
 
     row: InboxRow
     run_attempt: int
     replay: bool = False
     won: bool = False  # this transaction already won the key: write without asking again
+    run: str = ""
+    owner: str = ""
 
 
 class RowKind(StrEnum):
@@ -100,15 +106,24 @@ class OutboxRow(NamedTuple):
 
 
 class Ending(NamedTuple):
-    """What one attempt leaves behind, written whole or not at all; without `inbox` it always wins.
+    """What one attempt leaves behind, written whole or not at all; without `inbox` and `ledger` it always wins.
 
-    `receipt` is one JSON object; the winners' receipts of one call become one outbox row (RULES 3.4).
+    `ledger` has at most one row, decided from the row as it was read (RULES 3.1). `receipt` is one JSON object; the
+    winners' receipts of one call become one outbox row (RULES 3.4).
     """
 
     inbox: InboxWrite | None = None
     outbox: tuple[OutboxRow, ...] = ()
     ledger: tuple[LedgerRow, ...] = ()
     receipt: bytes = b""
+
+
+class Admitted(NamedTuple):
+    """What a store knows of deliveries of steps, and what it has begun for them (RULES 5.2)."""
+
+    inbox: Mapping[bytes, InboxRow]
+    ledger: Mapping[str, LedgerRow]  # owner and boot are blank where that owner's lease is over
+    begun: AbstractSet[str]  # runs that had no row: theirs is written now
 
 
 def receipt_row(receipts: Sequence[bytes], now: float) -> OutboxRow:
@@ -160,12 +175,14 @@ class Written(NamedTuple):
     """What became of one ending: whether it won, and its outbox rows with their ids (the receipts' row included).
 
     `blocked`: another open transaction holds its key, so that nothing is decided and nothing written; whoever asked
-    commits it again with a later group (RULES 3.3). Only `commit` answers so.
+    commits it again with a later group (RULES 3.3). Only `commit` answers so. `again`: its ledger row is not as it was
+    read, and nothing is written: it is to be decided again, by the row as it is under its lock (RULES 3.1).
     """
 
     won: bool
     outbox: tuple[OutboxRow, ...] = ()
     blocked: bool = False
+    again: bool = False
 
 
 class Waiting(NamedTuple):
@@ -186,11 +203,15 @@ class StoreTime(NamedTuple):
 
 
 class Before(NamedTuple):
-    """The moments before which final rows may be purged, in seconds since 1970."""
+    """The moments before which final rows may be purged, in seconds since 1970.
+
+    Ledger rows with nothing left to undo lose input, results and failure already before `emptied` (RULES 5.4).
+    """
 
     inbox: float
     dead: float
     ledger: float
+    emptied: float = 0.0
 
 
 class Purged(NamedTuple):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from hocket.errors import StoreError
 from hocket.runtime import Runtime
 from hocket.setting_groups import Retention
-from hocket.store.purge import MARGIN
+from hocket.store.purge import EMPTIED_SECONDS, MARGIN
 from hocket.store.records import Before
 
 #: Rows of each table that one step examines, and seconds between two steps, so that deliveries are not slowed down.
@@ -68,7 +68,8 @@ class RetentionSweeper:
         removed = 0
         horizon = await self._move_horizon(HORIZON_STEP)
         await asyncio.sleep(2 * self.runtime.config.owner_renew_seconds)
-        moments = cutoffs(self.runtime.config.retention(), horizon)
+        now = (await self.runtime.store.clock.time()).now
+        moments = cutoffs(self.runtime.config.retention(), horizon)._replace(emptied=now - EMPTIED_SECONDS)
         while True:
             step = await self.runtime.store.purge(moments, STEP_ROWS)
             removed += step.removed
