@@ -44,6 +44,7 @@ class Arrival:
     event: Heard | None = None
     key: bytes = b""
     hash: bytes = b""
+    body: bytes = b""  # the whole event as the kit writes one, where it came so
     attempt: int = FIRST_ATTEMPT
     replay: str = ""
     run: str = ""

@@ -1,6 +1,7 @@
 """Station decode: turns bytes into envelope and event in one pass; buries at once what cannot be read."""
 
 import json
+from typing import TypeGuard
 
 from pydantic import ValidationError
 
@@ -9,7 +10,7 @@ from hocket.delivery.arrival import FIRST_ATTEMPT, Arrival, Role, run_of, undo_o
 from hocket.delivery.ending.error_text import clean, text_of
 from hocket.delivery.overdue.work import TimerWork, alarm_of
 from hocket.envelope.cloudevent import OVERDUE_TYPE, UNDO_TYPE, Received, hash_of, read
-from hocket.envelope.keys import inbox_key, scope_key, timer_key
+from hocket.envelope.keys import HASH_DIGITS, RUN_DIGITS, inbox_key, scope_key, timed_run, timer_key
 from hocket.errors import Undecodable
 from hocket.event import Heard
 from hocket.event_data import identity
@@ -25,6 +26,7 @@ SAID = frozenset({EVENTS, HEARD})
 LAST_ATTEMPT = 1_000_000
 #: Characters of a replay's id.
 MAX_REPLAY_CHARS = 255
+_DIGITS = frozenset("0123456789abcdef")
 
 
 def decode(arrival: Arrival) -> None:
@@ -44,7 +46,7 @@ def decode(arrival: Arrival) -> None:
         arrival.outcome = Bury("undecodable", text_of(broken, arrival.mask()), row=False)
         return
     envelope, subscription = received.envelope, arrival.subscription
-    arrival.envelope, arrival.hash = envelope, hash_of(received.data)
+    arrival.envelope, arrival.hash, arrival.body = envelope, hash_of(received.data), received.body
     if delivery.exchange in SAID and delivery.routing_key != routing_key(envelope.type, envelope.version):
         arrival.outcome = Bury(
             "misrouted",
@@ -134,10 +136,16 @@ def scope_of(event: Heard | None, by: tuple[str, ...]) -> str:
 
 def _set_undo(arrival: Arrival) -> None:
     run, n = arrival.known.data.get("run"), arrival.known.data.get("n")
-    if arrival.subscription.undo is None or not isinstance(run, str) or not isinstance(n, int):
+    if isinstance(run, str) and len(run) == HASH_DIGITS:  # ordered before schema 4
+        run = timed_run(arrival.known.correlation_id, run)
+    if arrival.subscription.undo is None or not _names_run(run) or not isinstance(n, int):
         arrival.outcome = Bury("undecodable", "data: not an order to undo for this subscription", row=False)
         return
     arrival.role, arrival.run, arrival.generation = Role.UNDO, run, n
+
+
+def _names_run(run: object) -> TypeGuard[str]:
+    return isinstance(run, str) and len(run) == RUN_DIGITS and set(run) <= _DIGITS
 
 
 def _attempt_of(header: object) -> int:

@@ -59,9 +59,9 @@ class Recorder:
             case Seen() as seen:
                 return Ending(receipt=self._receipt(arrival, said=tuple(seen.said))), True
             case Refused():
-                row = self._row(arrival, InboxState.REFUSED)
-                kept = (ledger,) if ledger else ()
-                return self._ending(arrival, row, ledger=kept, receipt=self._receipt(arrival, ledger=ledger)), True
+                row, change = self._row(arrival, InboxState.REFUSED), of_ledger.refused(arrival, ledger)
+                receipt = self._receipt(arrival, ledger=change[0] if change else ledger)
+                return self._ending(arrival, row, ledger=change, receipt=receipt), True
             case Obsolete():
                 return Ending(receipt=self._receipt(arrival, death=_death(arrival), ledger=ledger)), True
             case GiveBack() | None:
@@ -163,6 +163,13 @@ class Recorder:
         return self._fenced(arrival, of_ledger.fenced(arrival, ledger, self.instance.boot))
 
     def _fenced(self, arrival: Arrival, change: LedgerChange) -> Ending:
+        if change.forgotten:
+            text = "it took effect after its step was undone, and the ledger has forgotten why: settle it by hand"
+            message = letter(
+                arrival, Bury("ledger", text, row=False), death=identity_of(arrival), spoke=False,
+                history=(attempt_of(arrival),),
+            )  # fmt: skip
+            return Ending(outbox=(self._letter_row(arrival, message),))
         undo = (self._undo(arrival, change.undo),) if change.undo else ()
         return Ending(ledger=change.rows, outbox=undo)
 

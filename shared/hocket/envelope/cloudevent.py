@@ -107,11 +107,15 @@ class Envelope(NamedTuple):
 
 
 class Received(NamedTuple):
-    """An event as it was read: the envelope, its data as canonical JSON, and what is in there."""
+    """An event as it was read: the envelope, its data as canonical JSON, and what is in there.
+
+    `body` is the whole, where it came as `encode` writes it.
+    """
 
     envelope: Envelope
     data: bytes
     long: bool = False  # a number in the data has more digits than a double holds
+    body: bytes = b""
 
 
 def encode(envelope: Envelope, *, heard: bool = False) -> bytes:
@@ -188,7 +192,7 @@ def read_ours(body: bytes) -> Received | None:
         id, source, type, version, subject, moment_of(time), correlation, key, data,
         causation or "", 0, traceparent or "", tracestate or "", {},
     )  # fmt: skip
-    return Received(envelope, raw)
+    return Received(envelope, raw, body=body)
 
 
 def _read(body: bytes, content_type: str, headers: Mapping[str, object], now: datetime) -> Envelope:

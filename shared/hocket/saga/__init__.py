@@ -19,7 +19,7 @@ from hocket.saga.decisions import (
     release,
     undone,
 )
-from hocket.saga.ledger import LedgerRow, LedgerState, UndoOrder
+from hocket.saga.ledger import Kept, LedgerRow, LedgerState, UndoOrder
 from hocket.saga.standing import Standing, UndoStand, has_failed, standing
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "Conflict",
     "Ended",
     "Failed",
+    "Kept",
     "LedgerRow",
     "LedgerState",
     "Obsolete",

@@ -11,6 +11,7 @@ from alembic.operations import Operations
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.schema import CreateColumn
 
+from hocket.store.ledger_migration import move_ledger
 from hocket.store.schema import BREAKERS, LEAST, OUTBOX, OWNERS, SCHEMA, TIMERS, index_statement, statements
 
 
@@ -30,9 +31,10 @@ def _waits(op: Operations) -> None:
 
 
 def _sagas(op: Operations) -> None:
-    """Schema 4: durable time-outs, and breakers whose state the replicas share."""
+    """Schema 4: durable time-outs, breakers whose state the replicas share, and a narrow ledger with versions."""
     for statement in statements(op.get_bind().dialect, (TIMERS, BREAKERS)):
         op.execute(statement)
+    move_ledger(op)
 
 
 #: For each schema, what migrates the one before to it.

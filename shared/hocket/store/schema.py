@@ -100,20 +100,28 @@ OUTBOX = Table(
     sqlite_autoincrement=True,
 )
 
+#: Step runs, narrow: it is written twice a run, and what is wide is appended to `hocket_kept` once (RULES 5.4).
 LEDGER = Table(
     "hocket_ledger",
     KIT,
-    *_texts("run", "correlation_id", "step", "scope", "state", "owner", "boot"),
-    _raw("inbox_key"),
-    *_texts("step_key"),
-    _raw("input"),
-    *_texts("results"),
-    _raw("failure"),
-    _whole("generation"),
+    _raw("run"),
+    *_texts("correlation_id", "step", "scope", "state", "owner", "boot"),
+    *(_raw(name) for name in ("inbox_key", "failure")),
+    *(_whole(name) for name in ("generation", "kept", "version")),
     _real("updated"),
     PrimaryKeyConstraint("run"),
     sqlite_strict=True,
     sqlite_with_rowid=False,
+)
+
+#: What an undo needs of a run that may be undone; the ledger's row has the id.
+KEPT = Table(
+    "hocket_kept",
+    KIT,
+    Column("id", _WHOLE, primary_key=True, autoincrement=True),
+    *(_raw(name) for name in ("run", "input")),
+    *_texts("results"),
+    sqlite_strict=True,
 )
 
 OFFSETS = Table(

@@ -14,7 +14,7 @@ from hocket.declarations.subscription import Subscription
 from hocket.errors import StoreError
 from hocket.runtime import Runtime
 from hocket.setting_groups import Retention
-from hocket.store.purge import MARGIN
+from hocket.store.purge import EMPTIED_SECONDS, MARGIN
 from hocket.store.records import Before
 
 #: Rows of each table that one step examines, and seconds between two steps, so that deliveries are not slowed down.
@@ -86,7 +86,9 @@ class RetentionSweeper:
         removed = 0
         horizon = await self._move_horizon(HORIZON_STEP)
         await asyncio.sleep(2 * self.runtime.config.owner_renew_seconds)
+        now = (await self.runtime.store.clock.time()).now
         moments = cutoffs(self.runtime.config.retention(), horizon, self.remembers)
+        moments = moments._replace(emptied=now - EMPTIED_SECONDS)
         while True:
             step = await self.runtime.store.purge(moments, STEP_ROWS)
             removed += step.removed

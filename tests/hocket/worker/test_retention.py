@@ -11,6 +11,7 @@ from hocket.clock import rfc3339
 from hocket.config import Config
 from hocket.setting_groups import Retention
 from hocket.store.purge import MARGIN
+from hocket.store.records import Before
 from hocket.worker.retention import FIRST_WAIT, HORIZON_STEP, STEP_ROWS, SWEEP_WAIT, cutoffs
 from tests.hocket.sample_services import (
     FLOW,
@@ -119,7 +120,7 @@ async def test_a_key_said_outside_handlers_is_forgotten_too(tower: Processes) ->
 def test_the_moments_lie_behind_the_retention() -> None:
     """RULES 2.7: rows that are kept longer than the inbox lie so much behind the horizon."""
     keep = Retention(timedelta(days=1), timedelta(days=3), timedelta(days=2))
-    assert cutoffs(keep, 9 * 86400, {}) == (9 * 86400, 7 * 86400, 8 * 86400, {})
+    assert cutoffs(keep, 9 * 86400, {}) == Before(9 * 86400, 7 * 86400, 8 * 86400)
 
 
 def test_remember_only_ever_lengthens_the_ledger() -> None:

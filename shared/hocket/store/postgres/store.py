@@ -15,20 +15,21 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.clock import Clock
 from hocket.errors import StoreError
+from hocket.saga.ledger import Kept, LedgerRow
 from hocket.setting_groups import TRANSACTION_SECONDS, PostgresSettings
-from hocket.store.postgres import purge, sql, statements
+from hocket.store.postgres import ledger, purge, sql, statements
 from hocket.store.postgres import schema as postgres_schema
 from hocket.store.postgres.breakers import PostgresBreakers
 from hocket.store.postgres.clock import PostgresClock
 from hocket.store.postgres.errors import READ_ONLY, code_of, kit_error, opening_error, sentence
 from hocket.store.postgres.joined import JoinedTx, join
-from hocket.store.postgres.kit_transaction import PostgresKitTx
+from hocket.store.postgres.ledger import PostgresKitTx
 from hocket.store.postgres.pools import DEFAULTS, Pools
 from hocket.store.postgres.statements import rows_touched
 from hocket.store.postgres.timers.due import PostgresTimers
 from hocket.store.postgres.transaction import PostgresTx
 from hocket.store.purge import START
-from hocket.store.records import Before, Ending, InboxRow, OutboxRow, Purged, Waiting, Written
+from hocket.store.records import Admitted, Before, Ending, InboxRow, OutboxRow, Purged, Waiting, Written
 from hocket.store.sql import REFUSE
 
 T = TypeVar("T")
@@ -37,6 +38,8 @@ T = TypeVar("T")
 TAKE_OVER_ROWS = 5000
 #: Waiting rows of one kind at which counting stops.
 COUNTED_ROWS = 100_000
+#: Another transaction holds a row, or has written one meanwhile that a run of the group was born for: one by one then.
+_LOCKED = (asyncpg.LockNotAvailableError, asyncpg.DivisionByZeroError)
 #: Above every id: as a ceiling, no limit.
 _NO_CEILING = 2**62
 
@@ -235,8 +238,8 @@ class PostgresStore:
         """
         try:
             return self.breakers.heard(await self._commit(endings))
-        except asyncpg.LockNotAvailableError as error:
-            if len(endings) == 1 and not endings[0].inbox:
+        except _LOCKED as error:
+            if len(endings) == 1 and not endings[0].inbox and not endings[0].ledger:
                 raise StoreError(sentence(self._name, error)) from error
             if len(endings) == 1:
                 return [Written(False, blocked=True)]
@@ -260,7 +263,7 @@ class PostgresStore:
             if statements.fits_one_statement(endings):
                 return await self._raw(lambda kit: statements.write_in_one(kit, endings, self._boot, now))
             return await self._raw(one_by_one)
-        except asyncpg.LockNotAvailableError:
+        except _LOCKED:
             raise
         except asyncio.CancelledError:
             self._uncertain = True
@@ -300,6 +303,14 @@ class PostgresStore:
         """The inbox rows that exist of these keys, committed state."""
         return statements.inbox(await self._run(lambda kit: kit.fetch(sql.LOOK, list(keys))))
 
+    async def admit(self, keys: Sequence[bytes], begins: Sequence[LedgerRow], runs: Sequence[str]) -> Admitted:
+        """Look inbox and ledger up, and begin what is in neither, in one statement."""
+        return await self._run(lambda kit: ledger.admit(kit, keys, begins, runs, self._boot))
+
+    async def kept(self, runs: Sequence[str]) -> Mapping[str, Kept]:
+        """What is kept of these runs for an undo."""
+        return await self._run(lambda kit: ledger.kept(kit, runs))
+
     async def due(self, after: int | None, limit: int) -> list[OutboxRow]:
         """Own due rows with id > `after`, and those claimed just now, oldest id first; at most `limit` of each kind.
 
@@ -336,7 +347,7 @@ class PostgresStore:
     async def purge(self, before: Before, limit: int) -> Purged:
         """One step of a purge: two looks, and a statement a table where something may go."""
         found = await self._run(lambda kit: purge.look(kit, self._purge_cursor, before, limit))
-        removed = await self._run(lambda kit: purge.remove(kit, found, before)) if found.inbox or found.ledger else 0
+        removed = await self._run(lambda kit: purge.remove(kit, found, before)) if found.some else 0
         self._purge_cursor = found.next
         return Purged(removed, found.next == START)
 

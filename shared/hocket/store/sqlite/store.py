@@ -23,11 +23,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.clock import Clock
 from hocket.errors import ConfigError, HocketError, StoreError
+from hocket.saga.ledger import Kept, LedgerRow
 from hocket.setting_groups import TRANSACTION_SECONDS
 from hocket.store.handler_connection import READ_REFUSAL, HandlerConnection, ReadConnection, Reader
 from hocket.store.purge import START
-from hocket.store.records import Before, Ending, InboxRow, OutboxRow, Purged, Waiting, Written
-from hocket.store.sqlite import purge, schema, statements
+from hocket.store.records import Admitted, Before, Ending, InboxRow, OutboxRow, Purged, Waiting, Written
+from hocket.store.sqlite import ledger, purge, schema, statements
 from hocket.store.sqlite.breakers import SqliteBreakers
 from hocket.store.sqlite.clock import SqliteClock
 from hocket.store.sqlite.connection import PREPARED, InlineConnection, SqliteConnection, ThreadConnection
@@ -49,10 +50,10 @@ MEMORY = ":memory:"
 
 
 class SqliteStore:
-    """A `hocket.store.port.Store` over one SQLite file.
+    """A `hocket.store.port.Store` over one SQLite file; `boot` names this start of the process and owns outbox rows.
 
-    `boot` names this start of the process and owns the outbox rows. `inline=True` runs every statement at once in the
-    event loop, for virtual time. `:memory:` is a private file that is deleted at the end.
+    `inline=True` runs every statement at once in the event loop, for virtual time. `:memory:` is a private file that is
+    deleted at the end.
     """
 
     def __init__(
@@ -280,12 +281,10 @@ class SqliteStore:
     async def commit(self, endings: Sequence[Ending]) -> list[Written]:
         """Write endings in a transaction of their own: one hop, one sync of the disk.
 
-        Values that SQLite cannot take raise what Python says of them (RULES 3.2: the row's own fault), and nothing is
-        written.
+        Values that SQLite cannot take raise what Python says of them, the row's own fault, and nothing is written.
         """
-        return await self._write(
-            lambda connection: statements.commit(connection, endings, self._boot, self.clock.now())
-        )
+        now, boot = self.clock.now, self._boot
+        return await self._write(lambda connection: statements.commit(connection, endings, boot, now()))
 
     async def inbox(self, keys: Sequence[bytes]) -> Mapping[bytes, InboxRow]:
         """The inbox rows that exist of these keys, committed state."""
@@ -294,6 +293,15 @@ class SqliteStore:
             with contextlib.suppress(sqlite3.Error):  # asked again in the thread, which can wait, and reports it
                 return await self._quick_lookups.call(lambda connection: statements.inbox(connection, keys))
         return await self._lookup(lambda connection: statements.inbox(connection, keys))
+
+    async def admit(self, keys: Sequence[bytes], begins: Sequence[LedgerRow], runs: Sequence[str]) -> Admitted:
+        """Look inbox and ledger up, and begin what is in neither: one hop, one sync of the disk."""
+        now, run = self.clock.now, self._write if begins else self._lookup
+        return await run(lambda connection: statements.admit(connection, keys, begins, runs, self._boot, now()))
+
+    async def kept(self, runs: Sequence[str]) -> Mapping[str, Kept]:
+        """What is kept of these runs for an undo."""
+        return await self._lookup(partial(ledger.kept, runs=runs))
 
     async def renew(self) -> bool:
         """Always true: the file's lock is the lease, and it is held as long as the process lives."""
@@ -307,8 +315,7 @@ class SqliteStore:
     async def due(self, after: int | None, limit: int) -> list[OutboxRow]:
         """Own due rows with id > `after`, and those claimed just now, oldest id first; at most `limit` of each kind.
 
-        Whoever goes on behind the highest id returned passes nobody by: where own rows are left over, only rows below
-        the last one returned are claimed.
+        Where own rows are left over, only rows below the last one returned are claimed: nobody is passed by.
         """
         now, boot = self.clock.now, self._boot
         async with self.clock.moving:
@@ -337,7 +344,7 @@ class SqliteStore:
         cursor = self._purge_cursor
         found = await self._lookup(lambda connection: purge.look(connection, cursor, before, limit))
         removed = 0
-        if found.inbox or found.ledger:
+        if found.some:
             removed = await self._write(lambda connection: purge.remove(connection, found, before))
         self._purge_cursor = found.next
         return Purged(removed, found.next == START)

@@ -13,12 +13,20 @@ from hocket.testing.store_contract.breakers import BreakerContract
 from hocket.testing.store_contract.endings import EndingsContract
 from hocket.testing.store_contract.outbox import OutboxContract
 from hocket.testing.store_contract.purge import PurgeContract
+from hocket.testing.store_contract.steps import StepContract
 from hocket.testing.store_contract.time import TimeContract
 from hocket.testing.store_contract.timers import TimersContract
 from hocket.testing.store_contract.transactions import TransactionContract
 
 
 class StoreContract(
-    BreakerContract, EndingsContract, OutboxContract, PurgeContract, TimeContract, TimersContract, TransactionContract
+    BreakerContract,
+    EndingsContract,
+    OutboxContract,
+    PurgeContract,
+    StepContract,
+    TimeContract,
+    TimersContract,
+    TransactionContract,
 ):
     """The promises of `hocket.store.port`, each as a test."""
