@@ -152,7 +152,8 @@ class Declared(_Fact):
     on_dead: tuple[EventName, ...] = ()
     breaker: Name = ""
     attempts: Number = 0
-    budget: float = Field(default=0.0, ge=0.0, le=MAX_NUMBER)  # seconds of all attempts and waits; 0: not told
+    #: Seconds that all attempts and the waits between them take; 0: not told.
+    budget: float = Field(default=0.0, ge=0.0, le=MAX_NUMBER, allow_inf_nan=False)
 
 
 class Manifest(_Fact):

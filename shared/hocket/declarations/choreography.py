@@ -236,7 +236,7 @@ class Declarations:
             "on_dead": self._versions(subscription.on_dead_says),
             "breaker": subscription.breaker.name if subscription.breaker else None,
             "attempts": subscription.retry.attempts,
-            "budget": subscription.retry.budget(subscription.timeout).total_seconds(),
+            "budget": subscription.retry.budget(subscription.timeout),
         }
 
     def _versions(self, said: Sequence[type[Event]]) -> list[list[str | int]]:

@@ -103,7 +103,7 @@ async def test_what_cannot_be_meant_is_refused(shop: Tracing, query: str) -> Non
 async def test_pages_say_it_first(shop: Tracing) -> None:
     """Every page opens with its sentence, under the policy; the overview names what needs a person and whose it is."""
     for path, said in [
-        ("/", "1 flow is a zombie, 1 flow has a dead letter"),
+        ("/", "1 flow is a zombie, 1 flow has an open letter"),
         ("/flows?state=zombie", "order/3"),
         (f"/flows/{rejected(2).flow}", "undid"),
         (f"/flows/{rejected(2).flow}?view=table&show=failed", "Failed 0"),

@@ -43,7 +43,9 @@ def test_an_undo_that_is_open_beyond_its_retry_budget_is_a_zombie() -> None:
     early, late = at(story, 30), at(story, 90)
     assert (early.state, early.turns) == (FlowState.RUNNING, story.at(60.98))
     assert (late.state, [each.name for each in late.zombies]) == (FlowState.ZOMBIE, ["payments.charge"])
-    assert "payments.charge is not undone" in plain(where_is(late.subject, late, story.at(90)))
+    said = plain(where_is(late.subject, late, story.at(90)))
+    assert "payments.charge is not undone (payments.refund is open since 14:05:00" in said
+    assert "longer than all its attempts take)" in said
     assert at(rejected(1), 90).state is FlowState.COMPENSATED
 
 
