@@ -42,7 +42,7 @@ from hocket.streams.log_check import LogCheck
 from hocket.streams.reader import StreamReader
 from hocket.telemetry.signals import Signals
 from hocket.worker import resource
-from hocket.worker.breaker_sync import BreakerSpeaker, StoreRows, ask_running, keep_fresh
+from hocket.worker.breaker_sync import BreakerSpeaker, StoreRows, ask_running, keep_fresh, name_breakers
 from hocket.worker.clock_watch import ClockWatch
 from hocket.worker.copies import CopyWatch
 from hocket.worker.health_watch import HealthWatch
@@ -92,8 +92,7 @@ class Worker:
         recorder = Recorder(runtime.instance, builder, self._shed)
         unknown = self.backlog.fetch_all
         self.blocking = BlockingCalls(config.blocking_threads, self._late)
-        rows = StoreRows(runtime, BreakerSpeaker(declared, builder), self.backlog.add)
-        self.breakers = Breakers(rows, clock, self._breaker_changed, chance, self.circuits)
+        self.breakers = self._shared(StoreRows(runtime, BreakerSpeaker(declared, builder), self.backlog.add))
         self.handling = Handling(runtime, recorder, self.breakers, self.blocking)
         self.committer = Committer(runtime, recorder, won=self._committed, lost=self._superseded, unknown=unknown)
         self.runners = self._runners(Admission(runtime, declared.subscriptions))
@@ -107,9 +106,12 @@ class Worker:
         self.opening, self.copies = StoreOpening(runtime, service.tables), CopyWatch(runtime, self.runners)
         self.watch = HealthWatch(runtime, self._reasons)
         self._uses, self._started = AsyncExitStack(), False
-        ask = partial(ask_running, self.breakers, rows, self._wake)
-        self.commands: dict[str, Command] = {"breaker": ask}  # of `hocket`, to the running service
         self._starting: asyncio.Task[None] | None = None
+
+    def _shared(self, rows: StoreRows) -> Breakers:
+        breakers = Breakers(rows, self.runtime.clock, self._breaker_changed, self.runtime.chance, self.circuits)
+        self.commands: dict[str, Command] = {"breaker": partial(ask_running, breakers, rows, self._wake)}  # of `hocket`
+        return breakers
 
     def _builder(self) -> OutboxBuilder:
         runtime, config = self.runtime, self.runtime.config
@@ -155,7 +157,7 @@ class Worker:
         for reader in self.readers:
             reader.use = use
         await self.runtime.transport.open()
-        await self._name_breakers()
+        await name_breakers(self.runtime, self.breakers, self.service.declarations)
         suspect, ask_clock = self.committer.suspect, self.clock_watch.ask_store
         self.runtime.tasks.spawn("lease", hold_lease(self.runtime, self.backlog.fetch_all, suspect, ask_clock))
         self.runtime.tasks.spawn("breakers", keep_fresh(self.runtime, self.breakers, self._wake))
@@ -165,20 +167,11 @@ class Worker:
         self.runtime.tasks.spawn("sample", self.reporter.sample())
         self._starting = self.runtime.tasks.spawn("start", self._declare_and_consume(), may_end=True)
 
-    async def _name_breakers(self) -> None:
-        """Read the breakers of handlers and report their states: listeners know them before one opens."""
-        for runner in self.runners.values():
-            if (breaker := runner.subscription.breaker) is not None:
-                shared = self.breakers.of(breaker)
-                await shared.read()
-                self.runtime.signals.breaker(self.service.name, breaker.name, shared.state)
-
     def _breaker_changed(self, name: str, state: str) -> None:
         self.reporter.breaker_changed(name, state)
         self._wake()
 
     def _wake(self) -> None:
-        """What paused the intakes may be over."""
         for runner in self.runners.values():
             runner.intake.wake()
 

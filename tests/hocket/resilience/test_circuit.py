@@ -179,6 +179,21 @@ def test_a_breaker_is_a_value() -> None:
         {"open_for": timedelta(days=2)},
         {"slow": timedelta(0)},
         {"slow": 1.0},
+        {"rate": 0},
+        {"rate": 1.5},
+        {"volume": 0},
+        {"window": timedelta(0)},
+        {"window": timedelta(hours=2)},
+        {"within": timedelta(0)},
+        {"slow": timedelta(seconds=5), "within": timedelta(seconds=5)},
+        {"open_for": timedelta(minutes=20)},  # longer than `longest`
+        {"longest": timedelta(days=2)},
+        {"ramp": 0},
+        {"ramp": 2000},
+        {"in_flight": 0},
+        {"per_second": 1.5},
+        {"per_second": 1, "per_minute": 61},
+        {"ill": 7},
     ],
 )
 def test_invalid_arguments_are_refused(words: dict[str, Any]) -> None:
