@@ -92,8 +92,7 @@ class Worker:
         recorder = Recorder(runtime.instance, builder, self._shed)
         unknown = self.backlog.fetch_all
         self.blocking = BlockingCalls(config.blocking_threads, self._late)
-        rows = StoreRows(runtime, BreakerSpeaker(declared, builder), self.backlog.add)
-        self.breakers = Breakers(rows, clock, self._breaker_changed, chance, self.circuits)
+        self.breakers = self._shared(StoreRows(runtime, BreakerSpeaker(declared, builder), self.backlog.add))
         self.handling = Handling(runtime, recorder, self.breakers, self.blocking)
         self.committer = self._committer(recorder)
         self.runners = self._runners(Admission(runtime, declared.subscriptions))
@@ -108,10 +107,13 @@ class Worker:
         self.opening, self.copies = StoreOpening(runtime, service.tables), CopyWatch(runtime, self.runners)
         self.watch = HealthWatch(runtime, self._reasons)
         self._uses, self._started = AsyncExitStack(), False
-        ask = partial(ask_running, self.breakers, rows, self._wake)
-        timers = TimersCommand(runtime.store, self.timers.look_at_all)
-        self.commands: dict[str, Command] = {"breaker": ask, "timers": timers}  # of `hocket`, to the running service
+        self.commands["timers"] = TimersCommand(runtime.store, self.timers.look_at_all)
         self._starting: asyncio.Task[None] | None = None
+
+    def _shared(self, rows: StoreRows) -> Breakers:
+        breakers = Breakers(rows, self.runtime.clock, self._breaker_changed, self.runtime.chance, self.circuits)
+        self.commands: dict[str, Command] = {"breaker": partial(ask_running, breakers, rows, self._wake)}  # of `hocket`
+        return breakers
 
     def _builder(self) -> OutboxBuilder:
         runtime, config = self.runtime, self.runtime.config
@@ -179,7 +181,6 @@ class Worker:
         self._wake()
 
     def _wake(self) -> None:
-        """What paused the intakes may be over."""
         for runner in self.runners.values():
             runner.intake.wake()
 

@@ -104,3 +104,26 @@ async def test_a_cancelled_probe_gives_its_place_back() -> None:
         while not await guard_of(breakers).begin(CARDS):  # noqa: ASYNC110 -- bounded above
             await asyncio.sleep(0.01)
     assert breakers.of(CARDS).state == "half-open"
+
+
+async def test_a_call_is_cut_and_counted() -> None:
+    """RULES 6.2: after its `within` a call ends with a TimeoutError, which is a failure whatever `failures` says."""
+    breakers = alone(SystemClock())
+    guard = guard_of(breakers)
+    with pytest.raises(TimeoutError):
+        async with guard.call(CARDS, timedelta(milliseconds=10)):
+            await asyncio.sleep(60)
+    await guard.end(TimeoutError())
+    assert guard.deferred
+    assert breakers.of(CARDS).state == "open"
+
+
+async def test_a_slow_success_is_a_failure() -> None:
+    """RULES 6.2: the call has its answer, and the breaker opens."""
+    breakers = alone(SystemClock())
+    guard = guard_of(breakers)
+    slow = Breaker("slow", failures=(Ill,), after=1, slow=timedelta(milliseconds=5))
+    async with guard.call(slow):
+        await asyncio.sleep(0.02)
+    await guard.end()
+    assert breakers.of(slow).state == "open"

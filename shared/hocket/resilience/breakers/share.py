@@ -6,6 +6,8 @@ that shrinks does so at once; one that grows waits until every replica has learn
 
 from collections.abc import Sequence
 
+from hocket.breaker import Breaker
+
 #: A bucket holds this part of what a window allows, at least one.
 BURST_PART = 10
 #: Tokens come this much slower than the window allows, so that no window sees one call more.
@@ -91,3 +93,64 @@ class Flight:
     def free(self, now: float) -> int:
         """How many more calls may begin now."""
         return max(0, self._part.have(now) - self.out)
+
+
+#: Seconds until the next look where as many calls are out as may be, and the longest wait for a token between two.
+FLIGHT_SECONDS = 0.1
+LOOK_SECONDS = 1.0
+
+
+class Limits:
+    """The limits of one breaker, as far as this replica goes: calls at once, in a second, in a minute."""
+
+    def __init__(self, breaker: Breaker, owner: str, settle: float) -> None:
+        self._flight: Flight | None = None
+        self._parts: list[Part] = []
+        self._buckets: list[Bucket] = []
+        if breaker.in_flight is not None:
+            self._parts.append(Part(breaker.in_flight, owner, settle))
+            self._flight = Flight(self._parts[0])
+        for limit, window in ((breaker.per_second, 1.0), (breaker.per_minute, 60.0)):
+            if limit is not None:
+                self._parts.append(Part(limit, owner, max(settle, window)))
+                self._buckets.append(Bucket(self._parts[-1], window))
+
+    def __bool__(self) -> bool:
+        """Whether there is one."""
+        return bool(self._parts)
+
+    def learn(self, living: Sequence[str], now: float) -> None:
+        """These owners live."""
+        for part in self._parts:
+            part.learn(living, now)
+
+    def wait(self, now: float) -> float:
+        """Seconds until a call may be tried."""
+        full = self._flight is not None and not self._flight.free(now)
+        return max([each.wait(now) for each in self._buckets] + [FLIGHT_SECONDS if full else 0.0])
+
+    def take(self) -> None:
+        """A call begins, for which there is nothing to wait."""
+        for each in self._buckets:
+            each.take()
+        if self._flight is not None:
+            self._flight.out += 1
+
+    def give_back(self) -> None:
+        """A call has ended."""
+        if self._flight is not None:
+            self._flight.out -= 1
+
+    def admits(self, now: float, in_progress: int) -> tuple[int | None, float]:
+        """How many deliveries may begin (None: as many as come), and seconds until the next look where none may."""
+        allowed: int | None = None
+        wait = 0.0
+        if self._flight is not None:
+            allowed = max(0, self._flight.free(now) - max(0, in_progress - self._flight.out))
+            wait = 0.0 if allowed else FLIGHT_SECONDS
+        for each in self._buckets:
+            if (due := each.wait(now)) > 0:
+                allowed, wait = 0, min(max(wait, due, 0.001), LOOK_SECONDS)
+            else:
+                allowed = min(each.ready(now), allowed if allowed is not None else each.ready(now))
+        return allowed, wait

@@ -136,7 +136,7 @@ def _stepped(row: BreakerRow, now: float, breaker: Breaker, least: float, chance
     if row.ok + row.bad < width:
         return row
     if width >= breaker.ramp:
-        return _turned(row, now, CLOSED, reason="its probes ended well")
+        return _turned(row, now, CLOSED, reason="its probes ended well")._replace(streak=row.bad)
     return row._replace(version=row.version + 1, step=row.step + 1, ok=0, bad=0)
 
 

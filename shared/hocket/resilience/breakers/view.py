@@ -17,7 +17,7 @@ from hocket.breaker import Breaker
 from hocket.clock import Clock
 from hocket.errors import BreakerOpen, LimitReached, StoreError
 from hocket.resilience.breakers.row import CLOSED, HALF, BreakerRow, Decide, Sight, State
-from hocket.resilience.breakers.share import Bucket, Flight, Part
+from hocket.resilience.breakers.share import Limits
 from hocket.resilience.breakers.transitions import Report, Verdict, asked, told, width_of
 
 #: Seconds in which reports are gathered before they are told together.
@@ -89,18 +89,7 @@ class SharedBreaker:
         self.row = BreakerRow(self.breaker.name)
         self._running: set[asyncio.Timeout] = set()
         self._turn = asyncio.Lock()  # who waits for a slot or a token, in order of asking
-        settle, boot = self.rows.least, self.rows.boot
-        limits = [(self.breaker.per_second, 1.0), (self.breaker.per_minute, 60.0)]
-        self.flight: Flight | None = None
-        self.parts: list[Part] = []
-        self.buckets: list[Bucket] = []
-        if self.breaker.in_flight is not None:
-            self.parts.append(Part(self.breaker.in_flight, boot, settle))
-            self.flight = Flight(self.parts[0])
-        for limit, window in limits:
-            if limit is not None:
-                self.parts.append(Part(limit, boot, max(settle, window)))
-                self.buckets.append(Bucket(self.parts[-1], window))
+        self._limits = Limits(self.breaker, self.rows.boot, self.rows.least)
 
     # -- what is known ---------------------------------------------------------------------------------------------
 
@@ -112,7 +101,7 @@ class SharedBreaker:
     @property
     def calm(self) -> bool:
         """Whether it is closed, that is believed, and nothing limits its calls: then nobody is asked."""
-        return self.row.state == CLOSED and not self.parts and self._is_believed()
+        return self.row.state == CLOSED and not self._limits and self._is_believed()
 
     def wait(self, now: float) -> float:
         """Seconds until a call may be tried: 0 closed; half-open 0 where a slot may be free."""
@@ -137,24 +126,11 @@ class SharedBreaker:
         """
         if (wait := self.wait(now)) > 0:
             return 0, wait
-        many, wait = self._limited(now, in_progress)
+        many, wait = self._limits.admits(now, in_progress)
         if self.row.state == CLOSED:
             return many, wait
         room = max(0, self.room(now) - max(0, in_progress - self._mine))
         return min(room, many if many is not None else room), max(wait, SHORT_POLL_SECONDS)
-
-    def _limited(self, now: float, in_progress: int) -> tuple[int | None, float]:
-        allowed: int | None = None
-        wait = 0.0
-        if self.flight is not None:
-            allowed = max(0, self.flight.free(now) - max(0, in_progress - self.flight.out))
-            wait = 0.0 if allowed else SHORT_POLL_SECONDS
-        for each in self.buckets:
-            if (due := each.wait(now)) > 0:
-                allowed, wait = 0, min(max(wait, due, 0.001), POLL_SECONDS)
-            else:
-                allowed = min(each.ready(now), allowed if allowed is not None else each.ready(now))
-        return allowed, wait
 
     def paused(self, now: float, seconds: float) -> None:
         """This process did not run for so long: no call under way is a verdict, and it gets the time (RULES 11.6)."""
@@ -207,8 +183,7 @@ class SharedBreaker:
         now, was = self.clock.monotonic(), self.row
         self.row, self._learnt, self._living = sight.row, now, sight.living
         self._ends, self._store_ahead = now + sight.remaining() + MARGIN_SECONDS, sight.now - now
-        for part in self.parts:
-            part.learn(sight.living, now)
+        self._limits.learn(sight.living, now)
         if self.row.version != was.version:
             self._report = Report(slots=self._report.slots, shut=self._report.shut)
         if self.row.state != was.state:
@@ -261,32 +236,23 @@ class SharedBreaker:
         return slot
 
     async def _token(self, until: float) -> bool:
-        if not self.parts:
+        if not self._limits:
             return False
         async with self._turn:
-            while True:
-                now = self.clock.monotonic()
-                wait = max((each.wait(now) for each in self.buckets), default=0.0)
-                if self.flight is not None and not self.flight.free(now):
-                    wait = max(wait, SHORT_POLL_SECONDS)
-                if wait <= 0:
-                    break
+            while (wait := self._limits.wait(now := self.clock.monotonic())) > 0:
                 if now + wait > until:
                     raise LimitReached(self.breaker.name, timedelta(seconds=min(max(wait, POLL_SECONDS), 60.0)))
                 await asyncio.sleep(wait)
-            for each in self.buckets:
-                each.take()
-            if self.flight is not None:
-                self.flight.out += 1
-        return self.flight is not None
+            self._limits.take()
+        return True
 
     def ended(self, permit: Permit, verdict: Verdict, shut: float = 0.0) -> Awaitable[None] | None:
         """The call has ended. What is returned is done when the row knows of it; None: nobody need know.
 
         A call of an earlier version, or one from before a pause of the process, is no verdict.
         """
-        if permit.lent and self.flight is not None:
-            self.flight.out -= 1
+        if permit.lent:
+            self._limits.give_back()
         valid = permit.epoch == self._epoch
         if permit.slot:
             self._mine -= 1
@@ -345,5 +311,5 @@ class SharedBreaker:
         """The lease was renewed: learn who lives, and tell successes where a rate counts them."""
         if self.breaker.rate is not None and self._report.calls:
             await self._tell(None)
-        elif self.parts or not self._is_believed():
+        elif self._limits or not self._is_believed():
             await self.read()

@@ -88,7 +88,7 @@ async def test_a_person_opens_and_closes_it_beside_the_running_service(hocket: T
 
 
 async def test_what_was_done_while_it_was_down_holds(hocket: Terminal, module: str, tmp_path: Path) -> None:
-    """RULES 6.7: the file is written, the change said with it; the service begins with the breaker as it was left."""
+    """RULES 6.3, 6.7: the file is written, the change said with it; the service begins with what was left."""
     async with running(module):
         pass
     ended = await asyncio.to_thread(hocket, "breaker", "open", module, "rope", "--reason", "night", "--json")

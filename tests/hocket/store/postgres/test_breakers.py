@@ -36,7 +36,7 @@ async def over(store: PostgresStore) -> None:
 
 
 async def test_two_replicas_at_once_get_one_slot(replicas: Replicas) -> None:
-    """RULES 6.4: of a step of width 1 one slot is granted, and the change to half-open is said once."""
+    """RULES 6.4, 6.7: of a step of width 1 one slot is granted, and the change to half-open is said once."""
     stores = [await replicas.start("one"), await replicas.start("two")]
     for turn in range(10):
         await over(stores[0])
