@@ -10,7 +10,7 @@ import pytest
 from deploy.database.server import PostgresServer
 from hocket.broker.port import Message
 from hocket.clock import SystemClock
-from hocket.envelope import OVERDUE_TYPE, Envelope, encode
+from hocket.envelope import OVERDUE_TYPE, Envelope, Json, encode
 from hocket.saga.overdue import TimerRow, TimerState
 from hocket.store.port import CrashableStore
 from hocket.store.postgres.store import PostgresStore
@@ -25,7 +25,7 @@ RUN = b"r" * 20
 
 def alarm(subject: str) -> bytes:
     """The body of an alarm about this subject."""
-    armed = {"type": "till.placed", "id": "e"}
+    armed: Json = {"type": "till.placed", "id": "e"}
     return encode(Envelope("a", "/shop", OVERDUE_TYPE, 1, subject, NOW, "flow", "a", {"n": 1, "armed": armed}))
 
 
