@@ -74,6 +74,7 @@ def _ended(delivery: Delivery, receipt: Receipt, began: datetime, names: dict[st
         receipt.error or receipt.cause,
         f"said {', '.join(names.get(each, 'hocket.undo') for each in receipt.said)}" if receipt.said else "",
         f"step {receipt.step}: {receipt.ledger}" if receipt.step and receipt.ledger else "",
+        receipt.timer.sentence if receipt.timer is not None else "",
         f"replay {receipt.replay}" if receipt.replay else "",
         "an earlier run left no end: its process died or was stopped" if receipt.redelivered else "",
         f"by {receipt.by}: {receipt.reason}" if receipt.outcome == "discarded" else "",
