@@ -75,6 +75,7 @@ def _ended(delivery: Delivery, receipt: Receipt, began: datetime, names: dict[st
         receipt.error or receipt.cause,
         f"said {', '.join(names.get(each, 'hocket.undo') for each in receipt.said)}" if receipt.said else "",
         f"step {receipt.step}: {receipt.ledger}" if receipt.step and receipt.ledger else "",
+        receipt.timer.sentence if receipt.timer is not None else "",
         f"replay {receipt.replay}" if receipt.replay else "",
         f"reached {', '.join(receipt.flows_reached) or 'none'}" if receipt.reached else "",
         f"refused by {receipt.failure.type} of flow {receipt.failure.correlationid}" if receipt.failure else "",

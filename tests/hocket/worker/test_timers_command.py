@@ -10,8 +10,7 @@ import pytest
 from deploy.database.server import PostgresServer
 from hocket.broker.port import Message
 from hocket.clock import SystemClock
-from hocket.envelope import OVERDUE_TYPE, Envelope, encode
-from hocket.envelope.cloudevent import Json
+from hocket.envelope import OVERDUE_TYPE, Envelope, Json, encode
 from hocket.saga.overdue import TimerRow, TimerState
 from hocket.store.port import CrashableStore
 from hocket.store.postgres.store import PostgresStore
