@@ -101,10 +101,6 @@ class GroupCommit(ABC, Generic[E]):
             try:
                 written = await (self._write_locked(group[0]) if locked else self._write(group))
                 again = self._answered(group, written)
-                if not locked:
-                    await self._one_by_one(again, locked=True)
-                    return
-                group = again
             except RowLocked:
                 await self._unblocked(group)
                 return
@@ -129,6 +125,11 @@ class GroupCommit(ABC, Generic[E]):
                     return
                 if not self._blame(group[0], error):
                     return
+            else:
+                if not locked:
+                    await self._one_by_one(again, locked=True)
+                    return
+                group = again
 
     async def _wait(self, error: StoreError, tries: int) -> bool:
         """Wait before the next try; whether the store takes other writes meanwhile."""
