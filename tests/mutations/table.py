@@ -190,13 +190,6 @@ MUTATIONS = (
         "if False:",
         "tests/hocket/saga/test_decisions.py::test_a_copy_waits_while_another_is_at_work",
     ),
-    Mutation(  # who decided from an older row of the ledger writes all the same
-        "3.1",
-        "store/sqlite/ledger.py",
-        "if row.run in taken or versions.get(row.run, 0) != row.version:",
-        "if row.run in taken:",
-        "tests/hocket/delivery/test_sagas.py::test_a_failure_while_the_step_works_is_marked_and_undone_at_its_end",
-    ),
     Mutation(  # a failure leaves no mark on a run at work
         "5.3",
         "saga/decisions.py",

@@ -120,10 +120,9 @@ def end(
             return Ended(row, None, won=False, forgotten=True)
         after = replace(row, keeps=keeps) if keeps.results or not row.kept else row
         return Ended(*_undo(after, row.failure, now), won=False)
-    ended = replace(row, state=end, owner="", boot="", updated=now)
     if end is LedgerState.VOID:
-        return Ended(ended, None, won=True)
-    ended = replace(ended, keeps=keeps)
+        return Ended(replace(row, state=end, owner="", boot="", updated=now), None, won=True)
+    ended = replace(row, state=end, owner="", boot="", updated=now, keeps=keeps)
     if why := row.failure or spoken:
         return Ended(*_undo(ended, why, now), won=True)
     return Ended(ended, None, won=True)

@@ -94,23 +94,26 @@ class GroupCommit(ABC, Generic[E]):
         self._waiting.extendleft(reversed(later))
         return group
 
-    async def _commit_group(self, group: list[E], *, locked: bool = False) -> None:
-        """Commit until each of the group has its answer; `locked`: of one, decided by its row under the lock."""
+    async def _commit_group(self, group: list[E]) -> None:
+        """Commit until each of the group has its answer."""
+        for each in await self._commit_until_answered(group, locked=False):
+            again = [each]
+            while again:
+                again = await self._commit_until_answered(again, locked=True)
+
+    async def _commit_until_answered(self, group: list[E], *, locked: bool) -> list[E]:
+        """The same, but for those that it returns: they are to be decided again, each by its row under the lock."""
         tries, alone = 0, 0
         while group:
             try:
                 written = await (self._write_locked(group[0]) if locked else self._write(group))
-                again = self._answered(group, written)
-                if not locked:
-                    await self._one_by_one(again, locked=True)
-                    return
-                group = again
+                return self._answered(group, written)
             except RowLocked:
                 await self._unblocked(group)
-                return
+                return []
             except StoreError as error:
                 if not self._unanswered(group, error):
-                    return
+                    return []
                 tries += 1
                 if not await self._wait(error, tries):
                     alone = 0
@@ -122,13 +125,14 @@ class GroupCommit(ABC, Generic[E]):
                 group = await self._still_open(group)
                 if len(group) > 1:
                     await self._one_by_one(group)
-                    return
+                    return []
             except Exception as error:  # noqa: BLE001 -- one bad neighbour must not take the others along
                 if len(group) > 1:
                     await self._one_by_one(group)
-                    return
+                    return []
                 if not self._blame(group[0], error):
-                    return
+                    return []
+        return []
 
     async def _wait(self, error: StoreError, tries: int) -> bool:
         """Wait before the next try; whether the store takes other writes meanwhile."""
@@ -145,9 +149,9 @@ class GroupCommit(ABC, Generic[E]):
         else:
             self._answer(group, [BLOCKED])
 
-    async def _one_by_one(self, group: Sequence[E], *, locked: bool = False) -> None:
+    async def _one_by_one(self, group: Sequence[E]) -> None:
         for each in group:
-            await self._commit_group([each], locked=locked)
+            await self._commit_group([each])
 
     def _answered(self, group: Sequence[E], written: Sequence[Written]) -> list[E]:
         """Give the answers; those that are to be decided again under the lock of their step run."""
