@@ -86,15 +86,6 @@ def least_period(store: Store, renew_seconds: float) -> float:
     return RENEWALS * renew_seconds if store.replicas else 0.0
 
 
-async def name_breakers(runtime: Runtime, breakers: Breakers, declared: Declarations) -> None:
-    """Read the breakers of handlers and report their states: listeners know them before one opens."""
-    for subscription in declared.subscriptions.values():
-        if subscription.breaker is not None:
-            shared = breakers.of(subscription.breaker)
-            await shared.read()
-            runtime.signals.breaker(runtime.service, subscription.breaker.name, shared.state)
-
-
 async def keep_fresh(runtime: Runtime, breakers: Breakers, wake: Callable[[], None]) -> None:
     """Learn what other replicas have changed, and who of them lives, until cancelled; `wake` is called after each."""
     renewed = runtime.clock.monotonic()
