@@ -88,16 +88,15 @@ class Worker:
         self.backlog = Backlog(runtime)
         self.relay = Relay(runtime, self.backlog)
         self.reporter = Reporter(runtime, version, declared, self.relay, self.circuits, self._in_progress)
-        builder = self._builder()
-        recorder = Recorder(runtime.instance, builder, self._shed)
-        unknown = self.backlog.fetch_all
+        recorder = Recorder(runtime.instance, builder := self._builder(), self._shed)
         self.blocking = BlockingCalls(config.blocking_threads, self._late)
         self.breakers = self._shared(StoreRows(runtime, BreakerSpeaker(declared, builder), self.backlog.add))
         self.handling = Handling(runtime, recorder, self.breakers, self.blocking)
         self.committer = self._committer(recorder)
         self.runners = self._runners(Admission(runtime, declared.subscriptions))
         self.outside_transactions = OutsideTransactions(
-            runtime, declared, builder, self.breakers, self.full, self.backlog.add, self.blocking, unknown=unknown,
+            runtime, declared, builder, self.breakers, self.full, self.backlog.add, self.blocking,
+            unknown=self.backlog.fetch_all,
         )  # fmt: skip
         self.readers = self._readers()
         self.timers = self.reporter.timers = TimerCaller(runtime, self.backlog, declared.subscriptions)
@@ -117,8 +116,7 @@ class Worker:
 
     def _builder(self) -> OutboxBuilder:
         runtime, config = self.runtime, self.runtime.config
-        older = self.service.declarations.older
-        most = config.max_event_bytes
+        older, most = self.service.declarations.older, config.max_event_bytes
         return OutboxBuilder(
             self.service.name, runtime.ids, runtime.clock, runtime.signals, most, self.pseudonyms, older
         )

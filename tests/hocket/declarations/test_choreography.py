@@ -229,6 +229,7 @@ def test_the_manifest_has_everything_that_is_declared() -> None:
                 "on_dead": [["thing.given_up", 1]],
                 "breaker": "api",
                 "attempts": 6,
+                "budget": 391.0,
             },
             {
                 "name": "things.unmake",
@@ -241,6 +242,7 @@ def test_the_manifest_has_everything_that_is_declared() -> None:
                 "on_dead": [],
                 "breaker": None,
                 "attempts": 6,
+                "budget": 391.0,
             },
         ],
         "says": [["thing.made", 1], ["thing.given_up", 1]],

@@ -2,7 +2,8 @@
 
 import asyncpg
 
-from hocket.store.postgres import ledger_sql, sql
+from hocket.store.postgres import sql
+from hocket.store.postgres.ledger import sql as ledger_sql
 from hocket.store.postgres.statements import rows_touched
 from hocket.store.purge import Expired, PurgeCursor, ceiling, expired_of
 from hocket.store.records import Before

@@ -15,6 +15,8 @@ from hocket.store.records import Ending, InboxRow, InboxWrite, OutboxRow, Writte
 #: Number of arrays: inbox columns with position, attempt, replay, forced; outbox and ledger columns with position, the
 #: latter with what is kept; claims of a step.
 _ASKED, _SAID, _MOVED, _CLAIMED = 19, 18, 17, 3
+#: Above every id: as a ceiling, no limit.
+_NO_CEILING = 2**62
 #: Nothing that is kept, where only the row is written.
 _NOTHING = Kept()
 
@@ -46,6 +48,22 @@ async def write_in_one(
     asked = [(at, ending.inbox) for at, ending in enumerate(endings) if ending.inbox is not None]
     free = [at for at, ending in enumerate(endings) if ending.inbox is None]
     return await _write(connection, endings, asked, free, boot, now)
+
+
+async def write_apart(
+    connection: asyncpg.Connection, endings: Sequence[Ending], boot: str | None, now: float
+) -> list[Written]:
+    """Write endings that do not fit one statement in a transaction of their own."""
+    async with connection.transaction():
+        return await write(connection, endings, boot, now)
+
+
+async def due(connection: asyncpg.Connection, boot: str, after: int | None, limit: int) -> list[OutboxRow]:
+    """Own due rows behind `after`, and those that are claimed now; the latter below the last of the former."""
+    rows = [] if after is None else outbox(await connection.fetch(sql.OWN, boot, after, limit))
+    ceiling = rows[-1].id if len(rows) == limit else _NO_CEILING
+    rows += outbox(await connection.fetch(sql.CLAIM, boot, ceiling, limit))
+    return sorted(rows, key=lambda row: row.id)
 
 
 async def plan(connection: asyncpg.Connection) -> None:

@@ -17,13 +17,14 @@ from hocket.clock import Clock
 from hocket.errors import StoreError
 from hocket.saga.ledger import Kept, LedgerRow
 from hocket.setting_groups import TRANSACTION_SECONDS, PostgresSettings
-from hocket.store.postgres import ledger, purge, sql, statements
+from hocket.store.postgres import purge, sql, statements
 from hocket.store.postgres import schema as postgres_schema
 from hocket.store.postgres.breakers import PostgresBreakers
 from hocket.store.postgres.clock import PostgresClock
 from hocket.store.postgres.errors import READ_ONLY, code_of, kit_error, opening_error, sentence
 from hocket.store.postgres.joined import JoinedTx, join
-from hocket.store.postgres.ledger import PostgresKitTx
+from hocket.store.postgres.ledger import runs as ledger
+from hocket.store.postgres.ledger.runs import PostgresKitTx
 from hocket.store.postgres.pools import DEFAULTS, Pools
 from hocket.store.postgres.statements import rows_touched
 from hocket.store.postgres.timers.due import PostgresTimers
@@ -40,8 +41,6 @@ TAKE_OVER_ROWS = 5000
 COUNTED_ROWS = 100_000
 #: Another transaction holds a row, or has written one meanwhile that a run of the group was born for: one by one then.
 _LOCKED = (asyncpg.LockNotAvailableError, asyncpg.DivisionByZeroError)
-#: Above every id: as a ceiling, no limit.
-_NO_CEILING = 2**62
 
 
 class PostgresStore:
@@ -254,15 +253,9 @@ class PostgresStore:
 
     async def _commit(self, endings: Sequence[Ending]) -> list[Written]:
         now = self._clock.now().timestamp()
-
-        async def one_by_one(kit: asyncpg.Connection) -> list[Written]:
-            async with kit.transaction():
-                return await statements.write(kit, endings, self._boot, now)
-
+        write = statements.write_in_one if statements.fits_one_statement(endings) else statements.write_apart
         try:
-            if statements.fits_one_statement(endings):
-                return await self._raw(lambda kit: statements.write_in_one(kit, endings, self._boot, now))
-            return await self._raw(one_by_one)
+            return await self._raw(lambda kit: write(kit, endings, self._boot, now))
         except _LOCKED:
             raise
         except asyncio.CancelledError:
@@ -317,16 +310,8 @@ class PostgresStore:
         Where own rows are left over, only rows below the last one returned are claimed, so that whoever goes on behind
         the highest id passes nobody by.
         """
-
-        async def claim(kit: asyncpg.Connection) -> list[OutboxRow]:
-            own = [] if after is None else await kit.fetch(sql.OWN, self._boot, after, limit)
-            rows = statements.outbox(own)
-            ceiling = rows[-1].id if len(rows) == limit else _NO_CEILING
-            rows += statements.outbox(await kit.fetch(sql.CLAIM, self._boot, ceiling, limit))
-            return sorted(rows, key=lambda row: row.id)
-
         try:
-            return await self._run(claim)
+            return await self._run(lambda kit: statements.due(kit, self._boot, after, limit))
         except BaseException:
             self._uncertain = True  # it may have claimed them
             raise

@@ -13,8 +13,10 @@ from hocket.errors import HocketError
 from hocket.saga.ledger import LedgerRow
 from hocket.store.errors import ClosedByHand, EndedByHand, MadeReadOnly, Spoilt
 from hocket.store.handler_connection import COMMITTED, ROLLED_BACK, Borrower, HandlerConnection
-from hocket.store.postgres import ledger, ledger_sql, sql, statements
+from hocket.store.postgres import sql, statements
 from hocket.store.postgres.errors import READ_ONLY, code_of, commit_error, kit_error
+from hocket.store.postgres.ledger import runs as ledger
+from hocket.store.postgres.ledger import sql as ledger_sql
 from hocket.store.postgres.pools import Pools
 from hocket.store.postgres.statements import rows_touched
 from hocket.store.records import Ending, Offset, Written

@@ -40,6 +40,7 @@ from hocket.store.sqlite.timers.due import SqliteTimers
 from hocket.store.sqlite.transaction import SqliteKitTx, SqliteTx, WriteLease
 
 T = TypeVar("T")
+_Kind = Callable[[Callable[[], sqlite3.Connection]], SqliteConnection]
 
 #: Milliseconds that SQLite waits for another program's lock (a shell, a backup) before it gives up.
 BUSY_MILLISECONDS = 1000
@@ -74,9 +75,7 @@ class SqliteStore:
         self._clock = clock
         self._boot = boot
         self._transaction_seconds = transaction_seconds
-        kind: Callable[[Callable[[], sqlite3.Connection]], SqliteConnection] = (
-            InlineConnection if inline else ThreadConnection
-        )
+        kind: _Kind = InlineConnection if inline else ThreadConnection
         self._writer = kind(self._connect_writer)
         self._lookups = kind(self._connect_reader)  # the kit's own look-ups: never behind a handler's long query
         self._quick_lookups: SqliteConnection = InlineConnection(self._connect_quick)  # in the event loop itself
@@ -322,8 +321,7 @@ class SqliteStore:
             rows, ceiling = await self._lookup(lambda connection: statements.own(connection, boot, now(), after, limit))
             if ceiling is None:
                 return rows
-            top = ceiling
-            claimed = await self._write(lambda connection: statements.claim(connection, boot, now(), top, limit))
+            claimed = await self._write(partial(statements.claim, boot=boot, now=now(), ceiling=ceiling, limit=limit))
         return sorted([*rows, *claimed], key=lambda row: row.id)
 
     async def next_due(self) -> float | None:

@@ -24,7 +24,7 @@ from hocket.testing.store_contract.fixtures import (
     undated,
     written,
 )
-from tests.hocket.store.earlier_ledger import TO_POSTGRES
+from tests.hocket.store.migrations.earlier_ledger import TO_POSTGRES
 from tests.hocket.store.postgres.replicas import PATIENCE, Replicas, insist
 
 #: Seconds of a lease that is meant to run out.

@@ -20,7 +20,7 @@ from hocket.store.port import Store
 from hocket.store.records import Ending
 from hocket.store.sqlite.store import QUICK_KEYS, SqliteStore
 from hocket.testing.store_contract.fixtures import TABLES, THINGS, ending, key_of, near, outbox_row, routing
-from tests.hocket.store.earlier_ledger import TO_SQLITE
+from tests.hocket.store.migrations.earlier_ledger import TO_SQLITE
 
 #: Seconds in which another process must have answered.
 PATIENCE = 60.0

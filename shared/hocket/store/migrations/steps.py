@@ -11,7 +11,7 @@ from alembic.operations import Operations
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.schema import CreateColumn
 
-from hocket.store.ledger_migration import move_ledger
+from hocket.store.migrations.ledger import move_ledger
 from hocket.store.schema import BREAKERS, LEAST, OUTBOX, OWNERS, SCHEMA, TIMERS, index_statement, statements
 
 

@@ -9,7 +9,8 @@ from hocket.clock import Clock
 from hocket.errors import RowLocked
 from hocket.saga.ledger import Kept, LedgerRow
 from hocket.store import row_codec as rows_of
-from hocket.store.postgres import ledger_sql, statements
+from hocket.store.postgres import statements
+from hocket.store.postgres.ledger import sql as ledger_sql
 from hocket.store.records import Admitted, Ending, InboxRow, Written
 
 _INBOX, _RUN = ledger_sql.ADMITTED_INBOX, ledger_sql.ADMITTED_RUN

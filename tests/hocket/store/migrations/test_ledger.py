@@ -16,7 +16,7 @@ from hocket.store import schema as schema_module
 from hocket.store.records import Ending
 from hocket.store.sqlite.store import SqliteStore
 from hocket.testing.store_contract.fixtures import TABLES, ledger_row
-from tests.hocket.store.earlier_ledger import PUT, TO_POSTGRES, TO_SQLITE, check_moved, old_rows
+from tests.hocket.store.migrations.earlier_ledger import PUT, TO_POSTGRES, TO_SQLITE, check_moved, old_rows
 from tests.hocket.store.postgres.replicas import Replicas
 
 
