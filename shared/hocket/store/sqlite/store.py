@@ -71,9 +71,7 @@ class SqliteStore:
             folder = tempfile.mkdtemp(prefix="hocket-")
             self._tidy: Callable[[], object] = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
             path = str(Path(folder) / "store.db")
-        self._path = path
-        self._clock = clock
-        self._boot = boot
+        self._path, self._clock, self._boot = path, clock, boot
         self._transaction_seconds = transaction_seconds
         kind: _Kind = InlineConnection if inline else ThreadConnection
         self._writer = kind(self._connect_writer)
