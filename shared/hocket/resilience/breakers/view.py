@@ -30,6 +30,8 @@ POLL_SECONDS = 1.0
 MARGIN_SECONDS = 0.005
 #: Seconds until the next look of a call that waits.
 SHORT_POLL_SECONDS = 0.1
+#: Shortest sleep: one that is less than the clock's grain would end at the same moment, for ever.
+SHORTEST_SECONDS = 0.001
 #: Longest wait that is told of a breaker which a person holds open.
 HELD_WAIT_SECONDS = 60.0
 
@@ -242,7 +244,7 @@ class SharedBreaker:
             while (wait := self._limits.wait(now := self.clock.monotonic())) > 0:
                 if now + wait > until:
                     raise LimitReached(self.breaker.name, timedelta(seconds=min(max(wait, POLL_SECONDS), 60.0)))
-                await asyncio.sleep(wait)
+                await asyncio.sleep(max(wait, SHORTEST_SECONDS))
             self._limits.take()
         return True
 
