@@ -38,17 +38,20 @@ class BreakerGuard:
     `bound` is the handler's time-out in seconds; None: there is no handler, and calls are cut after `OUTSIDE_SECONDS`.
     """
 
+    # Defaults of the class: most attempts call nobody, and set none of them.
+    run: LimitedRun | None = None  # of the handler
+    busy = False  # `end` has something to do
+    deferred = False  # a call failed, and the delivery is to be deferred
+    probed = False  # that call was a probe
+    wait = 0.0  # seconds until that breaker admits a call again
+    _held: tuple[SharedBreaker, Permit] | None = None  # given by `begin`, not used yet
+    _cancelled: tuple[_Cancelled, ...] = ()
+    _telling: tuple[tuple[SharedBreaker, Permit, Awaitable[None]], ...] = ()
+
     def __init__(self, breakers: Breakers, clock: Clock, bound: float | None = None) -> None:
         self._breakers = breakers
         self._clock = clock
         self._bound = bound
-        self.run: LimitedRun | None = None  # of the handler
-        self._held: tuple[SharedBreaker, Permit] | None = None  # given by `begin`, not used yet
-        self._cancelled: list[_Cancelled] = []
-        self._telling: list[tuple[SharedBreaker, Permit, Awaitable[None]]] = []
-        self.deferred = False  # a call failed, and the delivery is to be deferred
-        self.probed = False  # that call was a probe
-        self.wait = 0.0  # seconds until that breaker admits a call again
 
     async def begin(self, breaker: Breaker) -> bool:
         """Before the handler: whether it may run. If this run is a probe, its first call uses the slot."""
@@ -60,17 +63,12 @@ class BreakerGuard:
         except BreakerOpen as error:
             self.wait = error.wait.total_seconds()
             return False
-        self._held = (shared, permit)
+        self._held, self.busy = (shared, permit), True
         return True
 
     async def _is_closed(self, shared: SharedBreaker) -> bool:
         await shared.fresh()
         return shared.state == "closed"
-
-    @property
-    def busy(self) -> bool:
-        """Whether `end` has something to do."""
-        return bool(self._held or self._cancelled or self._telling)
 
     async def end(self, error: BaseException | None = None) -> None:
         """After the handler, which ended with `error`: give back what it did not use, and wait until failures are told.
@@ -85,13 +83,13 @@ class BreakerGuard:
         for each in self._cancelled:
             failed = over and (not whole or each.out >= LONG_ENOUGH * each.of)
             self._ended(each.shared, each.permit, "bad" if failed else "none")
-        self._cancelled.clear()
+        self._cancelled = ()
         for shared, permit, told in self._telling:
             await told
             if shared.state != "closed":
                 self.deferred, self.probed = True, self.probed or bool(permit.slot)
                 self.wait = max(self.wait, shared.wait(self._clock.monotonic()), POLL_SECONDS)
-        self._telling.clear()
+        self._telling, self.busy = (), False
 
     @asynccontextmanager
     async def call(self, breaker: Breaker, within: timedelta | None = None) -> AsyncIterator[None]:
@@ -109,12 +107,13 @@ class BreakerGuard:
                 yield
         except Exception as error:
             late = isinstance(error, TimeoutError) and limit.expired()
-            found = Judgement(True) if late else judged(error, breaker, self._clock.now())
-            verdict = self._verdict(breaker, began, ill=found.ill)
-            self._ended(shared, permit, verdict, found.shut)
+            said = Judgement(True) if late else judged(error, breaker, self._clock.now())
+            verdict = self._verdict(breaker, began, ill=said.ill)
+            self._ended(shared, permit, verdict, said.shut)
             raise
         except asyncio.CancelledError:
-            self._cancelled.append(_Cancelled(shared, permit, self._clock.monotonic() - began, bound))
+            found = _Cancelled(shared, permit, self._clock.monotonic() - began, bound)
+            self._cancelled, self.busy = (*self._cancelled, found), True
             raise
         except BaseException:
             self._ended(shared, permit, "none")
@@ -138,7 +137,7 @@ class BreakerGuard:
     def _ended(self, shared: SharedBreaker, permit: Permit, verdict: Verdict, shut: float = 0.0) -> None:
         told = shared.ended(permit, verdict, shut)
         if told is not None and verdict == "bad":
-            self._telling.append((shared, permit, told))
+            self._telling, self.busy = (*self._telling, (shared, permit, told)), True
 
 
 def _is_timeout(error: BaseException | None) -> bool:
