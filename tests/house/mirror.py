@@ -13,7 +13,6 @@ ACROSS: Mapping[str, str] = {
     "tests.hocket.console.test_script": "static/console.js in a browser",
     "tests.hocket.console.test_style": "static/console.css",
     "tests.hocket.delivery.test_across": "steps that are undone from every flow, through whole services",
-    "tests.hocket.delivery.overdue.test_accidents": "time-outs through outages and crashes, by whole services",
     "tests.hocket.delivery.test_breakers": "breakers over all stations",
     "tests.hocket.delivery.test_everything_once": "all stations under accidents",
     "tests.hocket.delivery.test_keys": "keys over all stations",

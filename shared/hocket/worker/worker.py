@@ -101,10 +101,10 @@ class Worker:
         self.readers = self._readers()
         self.timers = self.reporter.timers = TimerCaller(runtime, self.backlog, declared.subscriptions)
         self.sweeper = RetentionSweeper(runtime, remembered(declared.subscriptions.values()))
+        self.watch = HealthWatch(runtime, self._reasons)
         self.clock_watch = ClockWatch(runtime, self.circuits, self.timers.look_at_all)
         self.log_check = LogCheck(runtime, self.runners, lambda: self._topology().again())
         self.opening, self.copies = StoreOpening(runtime, service.tables), CopyWatch(runtime, self.runners)
-        self.watch = HealthWatch(runtime, self._reasons)
         self._uses, self._started = AsyncExitStack(), False
         self.commands["timers"] = TimersCommand(runtime.store, self.timers.look_at_all)
         self._starting: asyncio.Task[None] | None = None
