@@ -232,13 +232,6 @@ MUTATIONS = (
         "}",
         "tests/hocket/resilience/breakers/test_transitions.py::test_a_slot_dies_with_its_owner_or_after_its_bound",
     ),
-    Mutation(  # closed after one probe
-        "6.4",
-        "resilience/breakers/transitions.py",
-        "if width >= breaker.ramp:",
-        "if True:",
-        "tests/hocket/resilience/breakers/test_transitions.py::test_the_ramp_lets_more_and_more_out_and_closes",
-    ),
     Mutation(  # nothing pauses a subscription whose every delivery fails
         "6.11",
         "resilience/same_fault.py",

@@ -36,7 +36,7 @@ def value(metrics: PrometheusListener, name: str, **labels: str) -> float | None
 
 def every_moment(metrics: PrometheusListener) -> None:
     """Each moment once."""
-    metrics.attempts([ended(Word.HANDLED), ended(Word.DEAD, "ValueError")])
+    metrics.attempts([ended(Word.HANDLED)._replace(timer="armed"), ended(Word.DEAD, "ValueError")])
     metrics.published([Sent("payments", "event", "payment.charged", "confirmed", 0.1)])
     metrics.breaker("payments", "card-api", "open")
     metrics.link("payments", ready=True, reason="")
@@ -57,7 +57,7 @@ def test_the_names_and_labels_of_the_docs(metrics: PrometheusListener) -> None:
         name = f"{family.name}_total" if family.type == "counter" else family.name
         shown[name] = set().union(*(sample.labels for sample in family.samples)) - {"le"}
     assert shown == promised
-    assert len(promised) == 13
+    assert len(promised) == 16
 
 
 def test_attempts_are_counted_by_outcome(metrics: PrometheusListener) -> None:

@@ -49,11 +49,11 @@ async def test_a_state_of_a_past_moment_is_looked_for_until_the_page_is_full(
     later = [happy(number, START + timedelta(seconds=number)) for number in range(10, 16)]
     await shop.tell(*later)
     at = rfc3339(START + timedelta(seconds=600))
-    async with shop.http.get(f"/api/flows?state=failed&at={at}&limit=2") as answer:
+    async with shop.http.get(f"/api/flows?state=open-letter&at={at}&limit=2") as answer:
         found = await answer.json()
     assert [each["subject"] for each in found["flows"]] == ["order/4"]
     monkeypatch.setattr(asking, "MAX_LOOKED", 4)
-    path, subjects = f"/api/flows?state=failed&at={at}&limit=2", []
+    path, subjects = f"/api/flows?state=open-letter&at={at}&limit=2", []
     while path:
         async with shop.http.get(path) as answer:
             found = await answer.json()
@@ -242,5 +242,5 @@ async def test_what_waits_to_be_folded_is_folded_when_one_asks(shop: Tracing) ->
     async with asyncio.timeout(5):
         found: list[object] = []
         while len(found) != 41:
-            async with shop.http.get("/api/flows?state=failed&limit=200") as answer:
+            async with shop.http.get("/api/flows?state=open-letter&limit=200") as answer:
                 found = json.loads(await answer.text())["flows"]
