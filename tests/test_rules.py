@@ -13,10 +13,7 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs/rules.md"
 #: How many rules each section has.
 SECTIONS = {1: 7, 2: 8, 3: 6, 4: 8, 5: 8, 6: 11, 7: 6, 8: 4, 9: 1, 10: 3, 11: 7, 18: 3}
-#: Numbers between others that stand in the page's table of reserved ones.
-RESERVED = {f"6.{rule}" for rule in range(4, 11)}
-EVERY = [f"{section}.{rule}" for section, many in SECTIONS.items() for rule in range(1, many + 1)]
-NUMBERS = [number for number in EVERY if number not in RESERVED]
+NUMBERS = [f"{section}.{rule}" for section, many in SECTIONS.items() for rule in range(1, many + 1)]
 RULE = re.compile(r"^### (\d+\.\d+) (.+)\n((?:(?!#).*\n)*)", re.MULTILINE)
 TEST = re.compile(r"^- `([\w/.]+\.py)::(test_\w+)`$", re.MULTILINE)
 #: One or several numbers behind the word: `RULES 5`, `RULES 5.1, 5.2`, `RULES 3.1 and 5.2`, `RULES 5.1 to 5.6`.

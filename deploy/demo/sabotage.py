@@ -10,7 +10,8 @@ from typing import Any
 
 from hocket import cli, saga
 from hocket.outbox.builder import OutboxBuilder
-from hocket.resilience.circuit import Circuit
+from hocket.resilience.breakers import view
+from hocket.resilience.breakers.row import BreakerRow, Sight
 from hocket.store.records import InboxRow, OutboxRow
 from hocket.store.sqlite import statements
 from hocket.store.sqlite.store import SqliteStore
@@ -53,10 +54,10 @@ def _outbox() -> None:
 def _breaker() -> None:
     """Failures never open it."""
 
-    def never(*_: object) -> bool:
-        return True
+    def never(sight: Sight, *_: object, **__: object) -> BreakerRow:
+        return sight.row
 
-    _put(Circuit, "failed", never)
+    _put(view, "told", never)
 
 
 def _put(owner: object, name: str, value: object) -> None:

@@ -21,7 +21,7 @@ LOOK_TRIES = 3
 PAGE = 500
 
 #: The number of a breaker's state in the metrics, as a word.
-BREAKER = {"0": "closed", "1": "half-open", "2": "open"}
+BREAKER = {"0": "closed", "1": "half-open", "2": "open", "3": "held"}
 
 
 class Unanswered(StepFailed):

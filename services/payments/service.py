@@ -67,5 +67,7 @@ async def uses(settings: Settings) -> AsyncIterator[Cards]:
         yield HttpCards(http, settings.cards_url)
 
 
-card_api = Breaker("card-api", failures=(aiohttp.ClientError, TimeoutError), after=5, open_for=timedelta(seconds=5))
+card_api = Breaker(
+    "card-api", failures=(aiohttp.ClientError, TimeoutError), after=5, open_for=timedelta(seconds=5), ramp=4
+)
 payments = Service("payments", owner="team-money", settings=Settings, uses=uses, tables=tables)

@@ -76,5 +76,5 @@ async def _end(
     newest = max(times, default=None)
     await note_reading(db, stream, batch[-1].offset, newest, tx.time)
     await note_size(db, stream, [len(raw.body) for raw in batch], len(times), newest, tx.time)
-    await fold_unfolded(db, tx.time - QUIET if len(times) >= BUSY else None)
+    await fold_unfolded(db, tx.time, tx.time - QUIET if len(times) >= BUSY else None)
     await forget(db, tx.use.keep, tx.time)

@@ -40,12 +40,12 @@ async def reading_folded() -> AsyncIterator[AsyncConnection]:
     A bounded number: a reader that has more to do than it can says on the overview how many flows are left.
     """
     async with tracer.tx() as tx:
-        waits = await waiting_to_be_folded(await tx.read())
+        waits = await waiting_to_be_folded(await tx.read(), tx.time)
     if waits:
         async with tracer.tx() as tx:
             db = await tx.db()
             await tracer.take_turn(db)
-            await fold_unfolded(db)
+            await fold_unfolded(db, tx.time)
     async with reading() as db:
         yield db
 
@@ -100,12 +100,12 @@ async def flow(request: web.Request) -> web.Response:
     id = name_asked(request)
     async with reading() as db:
         known = await knowledge(db)
-        found = await flow_of(db, id, known, at)
+        found = await flow_of(db, id, known, at, SystemClock().now())
         reasons = NOTHING if at else await around(db, known, SystemClock().now())
     if found is None:
         raise web.HTTPNotFound(text=f"nothing is known of flow {id}")
     now = at or SystemClock().now()
-    return web.json_response(flow_json(found, known.masks, now, reasons))
+    return web.json_response(flow_json(found, known, now, reasons))
 
 
 async def subject(request: web.Request) -> web.Response:
@@ -114,7 +114,7 @@ async def subject(request: web.Request) -> web.Response:
     name = name_asked(request)
     async with reading() as db:
         known = await knowledge(db)
-        found = await flows_of_subject(db, name, known, at)
+        found = await flows_of_subject(db, name, known, at, SystemClock().now())
         reasons = NOTHING if at else await around(db, known, SystemClock().now())
     if not found:
         raise web.HTTPNotFound(text=f"nothing is known of {name}")

@@ -14,7 +14,8 @@ HocketError
 ├── OutboxFull            too many due events wait for the broker; try again later (HTTP answers 503)
 ├── KeyTaken              another transaction with the same key was first; what was joined must be rolled back
 ├── OutsideTooLate        `tx.outside` was entered while the transaction was open
-├── BreakerOpen           an open breaker refuses the call; the attempt is deferred
+├── BreakerOpen           an open breaker refuses the call; the attempt is deferred (HTTP answers 503)
+│   └── LimitReached      as many calls run or began as the breaker's limits allow; the attempt is deferred
 └── Control               a handler's decision about its attempt, not a failure
     ├── Reject            dead letter at once
     └── Defer             again later; costs no attempt
@@ -94,6 +95,14 @@ class BreakerOpen(HocketError):
         super().__init__(f"breaker {breaker} is open for another {wait.total_seconds():.1f} s")
         self.breaker = breaker
         self.wait = wait
+
+
+class LimitReached(BreakerOpen):
+    """As many calls run, or began, as the limits of the breaker allow; the delivery is deferred, at no attempt."""
+
+    def __init__(self, breaker: str, wait: timedelta) -> None:
+        super().__init__(breaker, wait)
+        self.args = (f"as many calls as {breaker} allows run or have begun",)
 
 
 class Control(HocketError):

@@ -207,6 +207,7 @@ class Death:
     cause: str
     error: str
     attempts: int
+    overdue: bool = False  # what died was a time-out that had fired
 
 
 def _refuse_unknown(cls: type[Heard], unknown: dict[str, object], known: str) -> None:

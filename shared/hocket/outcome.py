@@ -35,6 +35,7 @@ class Again:
     cause: str = ""
     error: str = ""
     trace: str = ""
+    probes: int = 0  # failed probes of this delivery so far, this one included (RULES 6.1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,7 @@ class Attempt:
     cause: str = ""
     error: str = ""
     trace: str = field(default="", repr=False)
+    probes: int = 0  # failed probes of the delivery so far that have used no attempt
 
 
 def words_beside(cause: str, error: str) -> str:

@@ -11,6 +11,8 @@ from hocket.errors import DeclarationError, Reject
 MAX_RETRIES = 999
 #: Longest wait.
 MAX_WAIT = timedelta(days=30)
+#: Largest budget that is told, in seconds: thirty years.
+MAX_BUDGET = 1e9
 #: Largest factor between two waits.
 MAX_FACTOR = 100.0
 
@@ -114,6 +116,15 @@ class Retry:
     def attempts(self) -> int:
         """How often a delivery is tried at most: once, and once for each retry."""
         return 1 + self.retries
+
+    def budget(self, timeout: timedelta) -> float:
+        """The seconds that all attempts and the waits between them take at most, at most `MAX_BUDGET`.
+
+        One attempt takes at most `timeout`.
+        """
+        backoff = self._backoff()
+        waits = sum(backoff.bound(used) for used in range(1, self.attempts))
+        return min(waits + self.attempts * timeout.total_seconds(), MAX_BUDGET)
 
     def bound(self, used: int) -> timedelta:
         """The longest wait after `used` runs (at least 1)."""

@@ -9,7 +9,7 @@ import inspect
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import timedelta
-from typing import Any, Generic, Self, overload
+from typing import Any, Generic, Self, TypedDict, Unpack, overload
 
 from aiohttp import web
 from pydantic import BaseModel
@@ -19,9 +19,10 @@ from typing_extensions import TypeVar
 
 from hocket.breaker import Breaker
 from hocket.declarations.choreography import Declarations
-from hocket.declarations.declare import Declarer
+from hocket.declarations.declare import Declarer, ScopeAsked
 from hocket.declarations.names import check_service
 from hocket.declarations.signature import check_event
+from hocket.declarations.subscription import Late
 from hocket.errors import DeclarationError, HocketError
 from hocket.event import Death, Event, Heard, Scheduled
 from hocket.resilience.isolation import running
@@ -43,6 +44,18 @@ Said = TypeVar(
     | tuple[Event | Scheduled[Event] | None, ...]
     | None,
 )
+
+
+class TimeoutOptions(TypedDict, total=False):
+    """Further options of a time-out: those of a handler."""
+
+    name: str
+    formerly: str | tuple[str, ...]
+    retry: Retry
+    breaker: Breaker
+    timeout: timedelta
+    concurrency: int
+    prefetch: int
 
 
 class Service(Generic[D]):
@@ -142,6 +155,8 @@ class Service(Generic[D]):
         /,
         *,
         by: str | tuple[str, ...] = ...,
+        across: bool = ...,
+        remember: timedelta = ...,
         retry: Retry = ...,
         breaker: Breaker = ...,
     ) -> Callable[
@@ -157,6 +172,8 @@ class Service(Generic[D]):
         /,
         *,
         by: str | tuple[str, ...] = ...,
+        across: bool = ...,
+        remember: timedelta = ...,
         retry: Retry = ...,
         breaker: Breaker = ...,
     ) -> Callable[
@@ -165,17 +182,55 @@ class Service(Generic[D]):
     ]: ...
 
     def undo(
-        self, step: Callable[..., Any], did: type[Event], /, by: str | tuple[str, ...] = (), **options: Any
+        self,
+        step: Callable[..., Any],
+        did: type[Event],
+        /,
+        by: str | tuple[str, ...] = (),
+        across: bool = False,
+        remember: timedelta | None = None,
+        **options: Any,
     ) -> Any:
         """Declare the undo of `step`: a subscription of its own to the failures of the step's flow.
 
         The undo gets the step's input, the `did` that the step said, and the failure. `did` is None, or an empty list,
-        when nobody knows whether the step took effect. `by` names fields of input and failures that make the scope;
-        without it the subject is the scope (RULES 5.1).
+        when nobody knows whether the step took effect. `by` names fields of input, result and failures that make the
+        scope; without it the subject is the scope. With `across` a failure of that scope said in any flow reaches the
+        step; it needs `by`, which then names what happens once (RULES 5.1). Runs that may have taken effect are kept
+        for at least `remember`, as long as somebody may still cancel (RULES 5.4).
         """
 
         def declare(fn: Callable[..., Any]) -> Callable[..., Any]:
-            self._declarer.undo(fn, step, did, by, options)
+            self._declarer.undo(fn, step, did, ScopeAsked(by, across, remember), options)
+            return fn
+
+        return declare
+
+    def overdue(
+        self,
+        within: timedelta,
+        /,
+        *,
+        unless: type[Heard] | tuple[type[Heard], ...],
+        by: str | tuple[str, ...] = (),
+        across: bool = False,
+        late: Late = "undone",
+        **options: Unpack[TimeoutOptions],
+    ) -> Callable[[Callable[[H, Tx[D]], Coroutine[Any, Any, Said]]], Callable[[H, Tx[D]], Coroutine[Any, Any, Said]]]:
+        """Declare a time-out: run the handler once when none of `unless` came `within` the time (RULES 5.7).
+
+        The first parameter names what arms it. The time counts from the arming here, and a further arming begins it
+        anew. There is one for each flow and scope, `across=True`: for each scope. The scope is made by the fields `by`,
+        which all these events have; without it the subject is the scope. An answer that comes later than the decision
+        is `late` in its receipt, and is undone by what the handler says, or accepted. Further options are those of a
+        handler: name, formerly, retry, breaker, timeout, concurrency, prefetch.
+        """
+        given = {"unless": unless, "by": by, "across": across, "late": late, **options}
+
+        def declare(
+            fn: Callable[[H, Tx[D]], Coroutine[Any, Any, Said]],
+        ) -> Callable[[H, Tx[D]], Coroutine[Any, Any, Said]]:
+            self._declarer.overdue(fn, within, given)
             return fn
 
         return declare
@@ -212,6 +267,14 @@ class Service(Generic[D]):
         for event in events:
             check_event(event, f"{self.name}.says")
         self.declarations.add_says(*events)
+
+    def says_breakers(self) -> type[Event]:
+        """Declare that each change of a breaker is said once, as the event `SERVICE.breaker_changed` (RULES 6.7).
+
+        Its subject is `breaker/SERVICE/NAME`, its data service, name, was, state, until, reason and by. Returns its
+        class.
+        """
+        return self.declarations.add_breaker_event()
 
     def tx(
         self, *, key: str | None = None, correlation_id: str | None = None, connection: AsyncConnection | None = None

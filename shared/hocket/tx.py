@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Generic, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -121,14 +121,19 @@ class Tx(Generic[D_co]):
         self._opened = True
         return await self._unit.cancel(schedule_name(name_of(event)[0], key))
 
-    def outside(self, breaker: Breaker, name: str = "") -> AbstractAsyncContextManager[str]:
+    def outside(
+        self, breaker: Breaker, name: str = "", *, within: timedelta | None = None
+    ) -> AbstractAsyncContextManager[str]:
         """A context around one outside call: the breaker counts its failures, and the context yields the stable key.
 
-        Raises `BreakerOpen` while the breaker is open, `OutsideTooLate` when the transaction is open, and `HocketError`
-        when one attempt uses the same name twice (RULES 2.4). A call that is cancelled is a failure only where the
-        handler then ends with a `TimeoutError`; put a timeout that you catch yourself inside the context.
+        The call is cut `within` (else by the breaker's, else with the handler): a `TimeoutError`, and a failure. Where
+        the breaker limits calls it waits up to a second for its turn. Raises `BreakerOpen` while the breaker is not
+        closed and this call is no probe, `LimitReached` (a `BreakerOpen`) where its turn does not come,
+        `OutsideTooLate` when the transaction is open, and `HocketError` when one attempt uses the same name twice
+        (RULES 2.4). Another call that is cancelled is a failure only where the handler then ends with a `TimeoutError`;
+        put a timeout that you catch yourself inside the context.
         """
-        return self._outside(breaker, name)
+        return self._outside(breaker, name, within)
 
     async def blocking(self, fn: Callable[..., T], *arguments: Any) -> T:
         """Call a function that blocks, in a thread: what it returns or raises.
@@ -140,7 +145,7 @@ class Tx(Generic[D_co]):
         return await self._blocking.call(self._limit, fn, *arguments)
 
     @asynccontextmanager
-    async def _outside(self, breaker: Breaker, name: str) -> AsyncIterator[str]:
+    async def _outside(self, breaker: Breaker, name: str, within: timedelta | None) -> AsyncIterator[str]:
         if self._opened:
             raise OutsideTooLate(
                 f"tx.outside({breaker.name}) was entered while the transaction is open; enter it before the first "
@@ -152,7 +157,7 @@ class Tx(Generic[D_co]):
                 f'name, tx.outside({breaker.name}, "…")'
             )
         self._called.add(name)
-        async with self._guard.call(breaker):
+        async with self._guard.call(breaker, within):
             yield self.key(name) if name else self.idempotency_key
 
 

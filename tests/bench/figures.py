@@ -66,7 +66,9 @@ class Field:
             self._rates("publish_pipelined", self._publish, (HOCKET, RAW, FASTSTREAM, "taskiq"), self._many(PIPELINED)),
             self._rates("publish_outbox_sqlite", partial(self._outbox, "sqlite"), (HOCKET, RAW), self._many(OUTBOX)),
             self._rates("consume_sqlite", partial(self._consume, "sqlite"), (HOCKET, *every), self._many(CONSUMED)),
-            self._rates("consume_step_sqlite", self._consume_step, (HOCKET,), self._many(CONSUMED // 2)),
+            self._rates(
+                "consume_step_sqlite", partial(self._consume_step, "sqlite"), (HOCKET,), self._many(CONSUMED // 2)
+            ),
         ]
         if self.databases.postgres:
             three = (HOCKET, RAW, FASTSTREAM)
@@ -74,6 +76,9 @@ class Field:
             figures += [
                 self._rates("publish_outbox", partial(self._outbox, "postgres"), systems, self._many(OUTBOX)),
                 self._rates("consume_postgres", partial(self._consume, "postgres"), three, self._many(CONSUMED)),
+                self._rates(
+                    "consume_step", partial(self._consume_step, "postgres"), (HOCKET,), self._many(CONSUMED // 2)
+                ),
             ]
         figures += [self._chain("chain_three", bare=False), self._chain("chain_three_bare", bare=True)]
         latency = {system: partial(self._latency, system) for system in (HOCKET, RAW, FASTSTREAM)}
@@ -135,10 +140,10 @@ class Field:
             share = bodies(count // queues, seed=number)
             asyncio.run(preload(amqp, f"bench.{handler}", share, content_type))
 
-    def _consume_step(self, name: str, system: str, count: int, window: int) -> Run:
+    def _consume_step(self, store: str, name: str, system: str, count: int, window: int) -> Run:
         amqp = self.ground.fresh()
         self._fill(amqp, count, CONTENT_TYPE)
-        task = Task(amqp, count=count, prefetch=window, database=self.databases.fresh("sqlite"))
+        task = Task(amqp, count=count, prefetch=window, database=self.databases.fresh(store))
         return measure(self.ground, MODULES[system], "consume_step", task, name)
 
     def _chain(self, name: str, *, bare: bool) -> Figure:

@@ -80,7 +80,7 @@ async def facts(task: Task) -> None:
         more = 1
         while more:
             async with store.transaction() as tx:
-                more = await fold_unfolded(await tx.db())
+                more = await fold_unfolded(await tx.db(), datetime.now(UTC))
         watch.stop()
     size = 0
     if address.startswith("sqlite:///"):

@@ -21,7 +21,8 @@ from hocket.config import Config
 from hocket.envelope import CONTENT_TYPE, Envelope, decode, encode
 from hocket.envelope.ids import Ids
 from hocket.errors import StoreError
-from hocket.store.records import Ending, InboxRow, Written
+from hocket.saga.ledger import LedgerRow
+from hocket.store.records import Admitted, Ending, InboxRow, Written
 from hocket.store.sqlite.store import SqliteStore
 from hocket.store.sqlite.transaction import SqliteTx
 from hocket.telemetry.signals import Listener, Sent, Signals
@@ -183,6 +184,10 @@ class FaultyStore(SqliteStore):
     async def inbox(self, keys: Sequence[bytes]) -> dict[bytes, InboxRow]:
         self._fail()
         return dict(await super().inbox(keys))
+
+    async def admit(self, keys: Sequence[bytes], begins: Sequence[LedgerRow], runs: Sequence[str]) -> Admitted:
+        self._fail()
+        return await super().admit(keys, begins, runs)
 
     @asynccontextmanager
     async def transaction(self, lease: float | None = None) -> AsyncIterator[SqliteTx]:

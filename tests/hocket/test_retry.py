@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hocket.errors import DeclarationError, Reject
-from hocket.retry import MAX_FACTOR, MAX_RETRIES, Retry
+from hocket.retry import MAX_BUDGET, MAX_FACTOR, MAX_RETRIES, Retry
 
 MICROSECOND = timedelta(microseconds=1)
 SPANS = st.timedeltas(min_value=timedelta(0), max_value=timedelta(days=30))
@@ -133,3 +133,12 @@ def test_invalid_arguments_are_refused(words: dict[str, Any]) -> None:
     """Invalid arguments raise `DeclarationError`; the message says what to give."""
     with pytest.raises(DeclarationError, match=r"give|raise"):
         Retry(**words)
+
+
+def test_the_budget_is_all_attempts_and_waits() -> None:
+    """RULES 5.8: an undo that is open for longer is late; it is bounded, whatever a team declares."""
+    minute = timedelta(minutes=1)
+    assert Retry(retries=0).budget(minute) == 60
+    patient = Retry(retries=3, first=timedelta(seconds=1), factor=2.0, longest=timedelta(seconds=3))
+    assert patient.budget(minute) == 4 * 60 + 1 + 2 + 3
+    assert Retry(retries=999, first=timedelta(days=30), longest=timedelta(days=30)).budget(timedelta.max) == MAX_BUDGET

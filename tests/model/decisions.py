@@ -11,11 +11,13 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from hocket import saga
-from hocket.saga import Begun, LedgerRow, LedgerState, Obsolete, Refused, Wait
+from hocket.saga import Begun, Kept, LedgerRow, LedgerState, Obsolete, Refused, Wait
 from tests.model.rules_left_out import Decisions, without_rules
 
 Move = tuple[str, int]  # S, F, R, U, RU and the number of the undo
 WHO = "AB"
+#: What a run leaves for its undo.
+KEEPS = Kept(b"S", (b"result",))
 #: What a run ends that was admitted without a row, where the rule that writes one is left out.
 NOTHING_WRITTEN = LedgerRow("run", "flow", "payments.charge", "order/1", LedgerState.BEGUN)
 
@@ -160,8 +162,6 @@ def admit(state: State, i: int, scenario: Scenario, *, replay: bool) -> Iterator
         token=who,
         boot=f"boot {state.boot}",
         inbox_key=b"S",
-        step_key="key",
-        input=b"S",
         replay=replay,
         now=0.0,
     )
@@ -199,7 +199,9 @@ def end(state: State, i: int, run: Run, scenario: Scenario) -> State:
         return put(state._replace(tries=state.tries + 1, row=released), ("S", 0))
     how = {"ok": LedgerState.DONE, "declined": LedgerState.VOID, "error": LedgerState.UNSURE}[run.got]
     spoken = b"spoken" if how is LedgerState.UNSURE and scenario.on_dead else None
-    ended = scenario.decisions.end(row, token=token, boot=boot, end=how, results=(b"result",), spoken=spoken, now=0.0)
+    ended = scenario.decisions.end(
+        row, token=token, boot=boot, end=how, keeps=Kept(b"S", (b"result",)), spoken=spoken, now=0.0
+    )
     after = ordered(state._replace(row=ended.row), ended.undo)
     if not ended.won:
         return after

@@ -19,8 +19,8 @@ from sqlalchemy.ext.asyncio import create_async_engine
 #: The columns that hold an event itself, which is kept whole by design: so that it can be sent, told and replayed.
 KEPT_WHOLE: Mapping[str, str] = {
     "hocket_outbox.body": "what waits to be published",
-    "hocket_ledger.input": "what a step received, for its undo",
-    "hocket_ledger.results": "what a step said, for its undo",
+    "hocket_kept.input": "what a step received, for its undo",
+    "hocket_kept.results": "what a step said, for its undo",
     "hocket_ledger.failure": "what the step failed by",
     "tracer.events.data": "the tracer's copy of the log; its pages mask it",
     "tracer.aside.body": "what the tracer could not read",

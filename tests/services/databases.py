@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from hocket.clock import SystemClock
 from hocket.envelope.keys import INBOX_KEY_BYTES
 from hocket.resilience.blocking import BlockingCalls
+from hocket.resilience.breakers.registry import alone
 from hocket.resilience.guard import BreakerGuard
 from hocket.store.port import Store, WriteTransaction
 from hocket.store.postgres.store import PostgresStore
@@ -55,5 +56,5 @@ def within(tx: WriteTransaction, uses: Any = None) -> Tx[Any]:
     about = AttemptInfo(
         bytes(INBOX_KEY_BYTES), "flow", "subject", clock.now(), idempotency_key="key", step_key="step-key", attempt=1
     )
-    guard = BreakerGuard({}, clock, b"", lambda name, state: None)
+    guard = BreakerGuard(alone(clock), clock)
     return Tx(about, uses, UnitOfWork.within(tx), guard, BlockingCalls(0))

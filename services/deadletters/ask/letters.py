@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.console import Masks
 from hocket.console.named_values import value_of
-from services.deadletters.fold.state import State
+from hocket.envelope import UNDO_TYPE
+from services.deadletters.fold.state import OPEN, State
 from services.deadletters.keep.counting import LETTERS
 from services.deadletters.keep.tables import aside, counts, desks, letters, marks, services
 
@@ -94,6 +95,8 @@ async def groups_of(db: AsyncConnection) -> list[Any]:
     """Letters grouped by cause: those with open ones first, then the newest."""
     pending = sa.func.sum(sa.case((letters.c.state.in_(["pending", "replaying"]), 1), else_=0))
     again = sa.func.sum(sa.case((sa.and_(letters.c.state == "pending", letters.c.again > 0), 1), else_=0))
+    undo = sa.and_(letters.c.state.in_([each.value for each in OPEN]), letters.c.type == UNDO_TYPE)
+    zombies = sa.func.sum(sa.case((undo, 1), else_=0))
     flows = sa.func.count(sa.distinct(sa.case((letters.c.correlation_id != "", letters.c.correlation_id))))
     query = (
         sa.select(
@@ -103,6 +106,7 @@ async def groups_of(db: AsyncConnection) -> list[Any]:
             sa.func.count().label("whole"),
             pending.label("open"),
             again.label("again"),
+            zombies.label("zombies"),
             flows.label("flows"),
             sa.func.min(letters.c.first_at).label("first_at"),
             sa.func.max(letters.c.last_at).label("last_at"),

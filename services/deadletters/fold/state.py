@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from hocket import saga
+from hocket.envelope import UNDO_TYPE
+
 
 class State(StrEnum):
     """Where a letter stands (docs/console.md §4); `replaying` is pending with a replay that is not answered yet."""
@@ -97,6 +100,17 @@ def standing(deaths: Sequence[Death], receipts: Sequence[Receipt], acts: Sequenc
     if replay is None:
         return Standing(State.PENDING, again)
     return Standing(State.REPLAYING, again, replay=replay)
+
+
+def asks_for(state: State, type: str) -> saga.Standing:
+    """What a letter of an event of this type asks of a person (RULES 5.8): that of an undo leaves a zombie.
+
+    A failure that died on the queue of an undo is an open letter here: whether its step ever ran stands in the flow.
+    """
+    if type != UNDO_TYPE:
+        return saga.standing(None, letter=state in OPEN)
+    undo = saga.UndoStand.DEAD if state in OPEN else saga.UndoStand.NONE
+    return saga.standing(saga.LedgerState.UNDOING, undo=undo)
 
 
 def _when(receipt: Receipt) -> tuple[int, str]:

@@ -35,7 +35,9 @@ def about_counts(groups: Sequence[Any], counts: Mapping[str, int]) -> str:
     if not pending:
         return f"Nothing waits for a person{asked}"
     verb = "waits" if pending == 1 else "wait"
-    return f"{counted(pending, 'letter')} {verb} for a person in {counted(len(open_), 'group')}{asked}"
+    zombies = sum(group.zombies for group in open_)
+    undone = f", {counted(zombies, 'of them a zombie', 'of them zombies')}" if zombies else ""
+    return f"{counted(pending, 'letter')} {verb} for a person in {counted(len(open_), 'group')}{undone}{asked}"
 
 
 def about_others(others: Sequence[str]) -> str:

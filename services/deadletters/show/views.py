@@ -8,12 +8,12 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.console import MASKED, Masks, control_marks
-from hocket.envelope import UNDO_TYPE, Envelope, Json
+from hocket.envelope import OVERDUE_TYPE, UNDO_TYPE, Envelope, Json
 from hocket.envelope.attributes import version_of
 from hocket.errors import Undecodable
 from services.deadletters.ask.letters import masks_of, owners_of
 from services.deadletters.ask.replay_plan import Planned
-from services.deadletters.fold.state import State, sentence
+from services.deadletters.fold.state import State, asks_for, sentence
 from services.deadletters.keep.letters import facts_of
 from services.deadletters.keep.tables import arrivals
 from services.deadletters.read.letter import envelope_of
@@ -50,6 +50,7 @@ def listed(row: Any, owners: Mapping[str, str], masks: Masks) -> dict[str, Any]:
         "no": row.no,
         "state": row.state,
         "says": sentence(State(row.state), row.again),
+        "asks": asks_for(State(row.state), row.type).value or None,
         "subscription": row.subscription,
         "service": row.service,
         "owner": owners.get(row.service),
@@ -87,16 +88,22 @@ class Secrets:
         return text
 
 
+#: Where the kit's own events contain the event that they are about.
+_INSIDE = {UNDO_TYPE: "why", OVERDUE_TYPE: "armed"}
+
+
 def _masked(
     type_: str, version: int, data: Mapping[str, Json], masks: Masks
 ) -> tuple[dict[str, Json], dict[str, Json]]:
-    """Masked data, and what was hidden by field; of an undo the failure inside it is masked by its own type."""
-    why = data.get("why")
-    if type_ == UNDO_TYPE and isinstance(why, Mapping):
-        name, inner = str(why.get("type", "")), why.get("data")
+    """Masked data, and what was hidden by field; the event inside an undo or an alarm is masked by its own type."""
+    place = _INSIDE.get(type_, "")
+    event = data.get(place)
+    if isinstance(event, Mapping):
+        name, inner = str(event.get("type", "")), event.get("data")
         if isinstance(inner, Mapping):
-            shown, hidden = _masked(name, _version(why, name), inner, masks)
-            return {**data, "why": {**why, "data": shown}}, {f"why.data.{field}": v for field, v in hidden.items()}
+            shown, hidden = _masked(name, _version(event, name), inner, masks)
+            under = {f"{place}.data.{field}": value for field, value in hidden.items()}
+            return {**data, place: {**event, "data": shown}}, under
     shown = masks.mask(type_, version, data)
     return shown, {name: value for name, value in data.items() if shown[name] == MASKED != value}
 

@@ -9,6 +9,7 @@ from sqlalchemy import RowMapping, Select, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.tracer.ask.knowledge import Knowledge
+from services.tracer.fold.beyond import Beyond
 from services.tracer.fold.flow import Flow, FlowState, fold
 from services.tracer.keep.facts import facts_of
 from services.tracer.keep.summaries import DEAD, ENDED
@@ -65,20 +66,30 @@ class Found(NamedTuple):
     after: tuple[float, str] | None
 
 
-async def flow_of(db: AsyncConnection, id: str, known: Knowledge, at: datetime | None = None) -> Flow | None:
-    """One flow folded from its facts; None where there is none (then)."""
-    [flow] = await folded(db, [id], known, at)
+async def flow_of(
+    db: AsyncConnection, id: str, known: Knowledge, at: datetime | None = None, now: datetime | None = None
+) -> Flow | None:
+    """One flow folded from its facts; None where there is none (then). `now`: an undo may be late (RULES 5.8)."""
+    [flow] = await folded(db, [id], known, at, now)
     return flow if flow.events or flow.deliveries else None
 
 
-async def folded(db: AsyncConnection, ids: Sequence[str], known: Knowledge, at: datetime | None = None) -> list[Flow]:
-    """These flows, each folded from its facts."""
+async def folded(
+    db: AsyncConnection, ids: Sequence[str], known: Knowledge, at: datetime | None = None, now: datetime | None = None
+) -> list[Flow]:
+    """These flows, each folded from its facts, as of `at`, else `now`."""
     facts = await facts_of(db, ids)
-    return [fold(id, *facts[id][:2], known.expected, at, left_out=facts[id].left_out) for id in ids]
+    return [
+        fold(
+            id, each.said, each.told, known.expected, at,
+            left_out=each.left_out, beyond=Beyond(each.reached_by, known.budgets, now),
+        )
+        for id, each in ((id, facts[id]) for id in ids)
+    ]  # fmt: skip
 
 
 async def flows_of_subject(
-    db: AsyncConnection, subject: str, known: Knowledge, at: datetime | None = None
+    db: AsyncConnection, subject: str, known: Knowledge, at: datetime | None = None, now: datetime | None = None
 ) -> list[Flow]:
     """The newest flows that touch a subject, the newest first."""
     ids: dict[str, float] = {}
@@ -90,7 +101,7 @@ async def flows_of_subject(
         for id, time in await db.execute(wanted.group_by(table.c.flow).order_by(newest).limit(MAX_SUBJECT_FLOWS)):
             ids[id] = min(time, ids.get(id, time))
     chosen = sorted(ids, key=lambda each: (ids[each], each), reverse=True)[:MAX_SUBJECT_FLOWS]
-    return await folded(db, chosen, known, at)
+    return await folded(db, chosen, known, at, now)
 
 
 async def list_flows(db: AsyncConnection, wanted: Filter, known: Knowledge) -> Found:
@@ -176,7 +187,7 @@ class Count(NamedTuple):
 #: States in the order of the overview: what needs a person comes first.
 ORDER = (
     FlowState.ZOMBIE, FlowState.WAITING, FlowState.RUNNING, FlowState.DONE, FlowState.COMPENSATED, FlowState.DISCARDED,
-    FlowState.FAILED,
+    FlowState.FAILED, FlowState.OPEN_LETTER,
 )  # fmt: skip
 
 
@@ -195,15 +206,15 @@ async def count_states(db: AsyncConnection, now: datetime) -> tuple[list[Count],
     return found, many.get(DEAD, 0)
 
 
-async def needing(db: AsyncConnection, known: Knowledge) -> list[Flow]:
+async def needing(db: AsyncConnection, known: Knowledge, now: datetime) -> list[Flow]:
     """Flows that need a person, zombies first, then those with dead letters, the oldest first, folded."""
     query = select(flows.c.id).where(flows.c.needs > 0).order_by(flows.c.needs, flows.c.began, flows.c.id)
-    return await folded(db, list((await db.execute(query.limit(MAX_NEEDS))).scalars()), known)
+    return await folded(db, list((await db.execute(query.limit(MAX_NEEDS))).scalars()), known, None, now)
 
 
 def telling(found: Sequence[Flow]) -> Flow:
     """Which of a subject's flows tells where it is: the newest that needs a person or is open, else the newest."""
-    for states in ({FlowState.ZOMBIE}, {FlowState.RUNNING, FlowState.WAITING}, {FlowState.FAILED}):
+    for states in ({FlowState.ZOMBIE}, {FlowState.RUNNING, FlowState.WAITING}, {FlowState.OPEN_LETTER}):
         for each in found:
             if each.state in states:
                 return each

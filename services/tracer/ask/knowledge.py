@@ -39,6 +39,11 @@ class Knowledge:
         return Masks(manifest.model_dump() for manifest, _ in self.manifests)
 
     @cached_property
+    def budgets(self) -> Mapping[str, float]:
+        """The seconds that all attempts and waits of each subscription take, as last declared."""
+        return {name: each.budget for name, each in self.subscriptions.items()}
+
+    @cached_property
     def subscriptions(self) -> Mapping[str, Declared]:
         """Every subscription as last declared, by name."""
         return {one.name: one for each, _ in self.manifests for one in each.subscriptions}

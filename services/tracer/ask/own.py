@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.tracer.ask.services import GONE
-from services.tracer.keep.tables import aside, hours, readings, unfolded
+from services.tracer.keep.tables import aside, hours, readings, turning, unfolded
 from services.tracer.read.facts import utc
 
 #: Rows that are counted of what is set aside and of flows to be folded.
@@ -75,9 +75,10 @@ async def own_state(db: AsyncConnection, now: datetime, bounds: Bounds) -> Own:
     return Own(late, utc(at) if at else None, streams, few[0], few[1], deaf)
 
 
-async def waiting_to_be_folded(db: AsyncConnection) -> bool:
-    """Whether a flow has facts that its summary does not have yet."""
-    return await db.scalar(select(unfolded.c.flow).limit(1)) is not None
+async def waiting_to_be_folded(db: AsyncConnection, now: datetime) -> bool:
+    """Whether a flow has facts that its summary does not have yet, or an undo that is late by now (RULES 5.8)."""
+    late = select(turning.c.flow).where(turning.c.at < now.timestamp()).limit(1)
+    return any([await db.scalar(query) is not None for query in (select(unfolded.c.flow).limit(1), late)])
 
 
 async def _stream(db: AsyncConnection, name: str, bounds: Bounds, behind: float) -> StreamSeen:

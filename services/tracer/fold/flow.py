@@ -1,22 +1,33 @@
 """Computes the state of one flow from the set of its facts; their order does not matter (RULES 7.4). Pure."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
 from hocket.console.facts import Receipt
 from hocket.envelope import UNDO_TYPE
+from hocket.saga import Standing, standing
+from services.tracer.fold.beyond import Beyond
+from services.tracer.fold.deliveries import Delivery, Stand, deliveries_of
 from services.tracer.fold.expectations import Expected
 from services.tracer.fold.steps import Step, fold_steps
+from services.tracer.fold.zombies import turns_at, zombies_of
 from services.tracer.read.facts import Said
+
+#: A flow of which nothing is known beyond its own facts.
+_NOTHING = Beyond()
+#: Of several receipts of one attempt the one with the highest rank decides.
+_RANK = {
+    "duplicate": 0, "deferred": 1, "retry": 2, "refused": 3, "dead": 4, "discarded": 5, "obsolete": 6, "handled": 7,
+}  # fmt: skip
 
 
 class FlowState(StrEnum):
     """Where a flow stands (docs/console.md §4); stuck and incomplete are not built yet.
 
-    A zombie is a flow with a step whose effect stands although a failure reached it, while its undo is dead or nothing
-    undoes it. A dead letter that no failure follows is `failed`: somebody's work, no zombie.
+    `hocket.saga.standing` says what is a zombie, an open letter and failed (RULES 5.8). A flow that has failed and is
+    none of the others is `failed` where nothing had to be undone, else `compensated`.
     """
 
     RUNNING = "running"
@@ -24,84 +35,9 @@ class FlowState(StrEnum):
     DONE = "done"
     COMPENSATED = "compensated"
     FAILED = "failed"
+    OPEN_LETTER = "open-letter"  # a delivery was given up, and no failure follows: somebody's work, no zombie
     ZOMBIE = "zombie"
     DISCARDED = "discarded"  # ended, and a person settled a dead letter by hand: nothing of it is done any more
-
-
-class Stand(StrEnum):
-    """Where one subscription stands with one event."""
-
-    EXPECTED = "expected"  # declared to hear it, no attempt has ended yet
-    RETRY = "retry"
-    DEFERRED = "deferred"
-    HANDLED = "handled"
-    DEAD = "dead"
-    DISCARDED = "discarded"
-    DUPLICATE = "duplicate"
-    REFUSED = "refused"
-    OBSOLETE = "obsolete"
-    UNDOING = "undoing"
-    UNDONE = "undone"
-
-
-OPEN = frozenset({Stand.EXPECTED, Stand.RETRY, Stand.DEFERRED, Stand.UNDOING})
-#: Of several receipts of one attempt the one with the highest rank decides.
-_RANK = {
-    "duplicate": 0, "deferred": 1, "retry": 2, "refused": 3, "dead": 4, "discarded": 5, "obsolete": 6, "handled": 7,
-}  # fmt: skip
-#: Outcomes of what is no run: a copy that was refused, a wait, an act at the desk.
-_NO_RUN = frozenset({"duplicate", "discarded"})
-#: Outcomes that use an attempt.
-ATTEMPTS = frozenset({"handled", "retry", "dead", "refused", "obsolete"})
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One event at one subscription, and everything known of it."""
-
-    subscription: str
-    event_id: str
-    event_type: str
-    subject: str
-    stand: Stand
-    since: datetime  # since when it is expected, or when its first attempt began
-    receipts: tuple[Receipt, ...] = ()  # in order of attempt
-    undo_of: str = ""  # the step this subscription undoes
-
-    @property
-    def last(self) -> Receipt | None:
-        """The receipt that decides its stand."""
-        return self.receipts[-1] if self.receipts else None
-
-    @property
-    def runs(self) -> tuple[Receipt, ...]:
-        """The receipts of real runs; duplicates count only where there are no others."""
-        return tuple(each for each in self.receipts if each.outcome not in _NO_RUN) or self.receipts
-
-    @property
-    def attempts(self) -> int:
-        """How many attempts ended: a refused copy, a deferral and an act at the desk are none."""
-        return sum(each.outcome in ATTEMPTS for each in self.receipts)
-
-    @property
-    def took(self) -> float:
-        """Seconds from the start of its first attempt to the end of its last."""
-        return (self.runs[-1].over - self.runs[0].begun).total_seconds() if self.receipts else 0.0
-
-    @property
-    def open(self) -> bool:
-        """Whether it will go on without a person."""
-        return self.stand in OPEN
-
-    @property
-    def given_up(self) -> bool:
-        """Whether it is dead and `on_dead` said nothing in its place (RULES 5.5)."""
-        return self.stand is Stand.DEAD and not (self.last and self.last.said)
-
-    @property
-    def service(self) -> str:
-        """The service of the subscription."""
-        return self.subscription.partition(".")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +52,9 @@ class Flow:
     unheard: frozenset[str]  # ids of events that nobody is expected to hear and nobody heard
     coming: frozenset[str]  # ids of events that a receipt names as said and that are not in the log yet
     zombies: tuple[Step, ...] = ()
+    reached: tuple[Receipt, ...] = ()  # of its failures, where they found a step run, also of other flows, or none
+    reached_by: tuple[Receipt, ...] = ()  # of failures of other flows that found a step run of this one
+    turns: datetime | None = None  # when it becomes a zombie if nothing more is heard of an undo
     left_out: int = 0  # facts that were not read, since there are too many
 
     @property
@@ -144,6 +83,11 @@ class Flow:
         return max(moments, default=None)
 
     @property
+    def failed(self) -> bool:
+        """Whether a failure reached a step of it, or `on_dead` spoke for one (RULES 5.8)."""
+        return any(each.failed for each in self.steps)
+
+    @property
     def attempts(self) -> int:
         """How many attempts ended."""
         return sum(each.attempts for each in self.deliveries)
@@ -166,23 +110,26 @@ class Flow:
 
 def fold(
     flow: str, events: Iterable[Said], receipts: Iterable[Receipt], expected: Expected, at: datetime | None = None, *,
-    left_out: int = 0,
+    left_out: int = 0, beyond: Beyond = _NOTHING,
 ) -> Flow:  # fmt: skip
     """The state of `flow` from its facts, given in any order and any number of times.
 
-    With `at` nothing later than that moment counts: facts carry their own time. `left_out` facts were not read.
+    With `at` nothing later than that moment counts: facts carry their own time. `left_out` facts were not read. At the
+    moment of `beyond` an undo may be late (RULES 5.8); with `at` it is that one.
     """
+    if at is not None:
+        known = [each for each in beyond.reached_by if each.time <= at]
+        beyond = replace(beyond, reached_by=known, now=at)
     said = _distinct(each for each in events if at is None or each.time <= at)
-    told: dict[tuple[object, ...], Receipt] = {}
-    for each in sorted(receipts, key=_order):
-        if at is None or each.time <= at:
-            told.setdefault(each.key, each)
-    kept = list(told.values())
-    deliveries = _deliveries(said, kept, expected)
-    steps = fold_steps(kept, {each.event_id for each in deliveries if each.undo_of and each.stand is Stand.UNDONE})
-    known = {each.id for each in said} | {each.event_id for each in deliveries if each.event_type == UNDO_TYPE}
-    coming = frozenset(id for each in kept for id in each.said if id not in known)
-    zombies = tuple(each for each in steps if _stands(each, said, deliveries, expected))
+    kept = _told(each for each in receipts if at is None or each.time <= at)
+    foreign = _told(beyond.reached_by)
+    deliveries = deliveries_of(flow, said, kept, foreign, expected)
+    undone = {each.event_id for each in deliveries if each.undo_of and each.stand is Stand.UNDONE}
+    steps = fold_steps(flow, (*kept, *foreign), undone)
+    known_ids = {each.id for each in said} | {each.event_id for each in deliveries if each.event_type == UNDO_TYPE}
+    here = [each for each in kept if not each.flows_reached or flow in each.flows_reached]
+    coming = frozenset(id for each in here for id in each.said if id not in known_ids)
+    zombies = zombies_of(steps, said, deliveries, expected, beyond)
     heard = {each.event_id for each in deliveries}
     return Flow(
         id=flow,
@@ -193,8 +140,19 @@ def fold(
         unheard=frozenset(each.id for each in said if each.id not in heard),
         coming=coming,
         zombies=zombies,
+        reached=tuple(each for each in kept if each.reached),
+        reached_by=foreign,
+        turns=turns_at(steps, said, deliveries, expected, beyond),
         left_out=left_out,
     )
+
+
+def _told(receipts: Iterable[Receipt]) -> tuple[Receipt, ...]:
+    """One of each receipt, by attempt."""
+    told: dict[tuple[object, ...], Receipt] = {}
+    for each in sorted(receipts, key=_order):
+        told.setdefault(each.key, each)
+    return tuple(told.values())
 
 
 def _distinct(events: Iterable[Said]) -> tuple[Said, ...]:
@@ -221,74 +179,6 @@ def _order(receipt: Receipt) -> tuple[bool, int, int, datetime, _Whole]:
     return first, receipt.attempt, _RANK[receipt.outcome], receipt.time, _Whole(receipt)
 
 
-def _deliveries(said: tuple[Said, ...], receipts: list[Receipt], expected: Expected) -> tuple[Delivery, ...]:
-    about = {each.id: each for each in said}
-    since: dict[tuple[str, str], datetime] = {}
-    undo_of: dict[tuple[str, str], str] = {}
-    kind: dict[tuple[str, str], tuple[str, str]] = {}
-    mine: dict[tuple[str, str], list[Receipt]] = {}
-    for event in said:
-        for hearer in expected.get(event.name, ()):
-            if hearer.holds(event.time):
-                since[hearer.subscription, event.id] = event.time
-                kind[hearer.subscription, event.id] = (event.type, event.subject)
-    for receipt in receipts:
-        key = (receipt.subscription, receipt.event.id)
-        mine.setdefault(key, []).append(receipt)
-        kind[key] = (receipt.event.type, receipt.subject)
-        start = about[receipt.event.id].time if receipt.event.id in about else receipt.begun
-        since[key] = min(start, since.get(key, start))
-        if receipt.event.type == UNDO_TYPE:
-            undo_of[key] = receipt.step
-        elif receipt.step and receipt.step != receipt.subscription:  # an undo heard a failure and wrote its undo
-            for undo in receipt.said:
-                begun = (receipt.subscription, undo)
-                undo_of.setdefault(begun, receipt.step)
-                kind.setdefault(begun, (UNDO_TYPE, receipt.subject))
-                since[begun] = min(receipt.over, since.get(begun, receipt.over))
-    made = [
-        Delivery(
-            subscription=key[0], event_id=key[1], event_type=kind[key][0], subject=kind[key][1],
-            stand=_stand(mine.get(key, []), undo=key in undo_of), since=since[key],
-            receipts=tuple(mine.get(key, ())), undo_of=undo_of.get(key, ""),
-        )
-        for key in since
-    ]  # fmt: skip
-    return tuple(sorted(made, key=lambda each: (each.since, each.subscription, each.event_id)))
-
-
-def _stand(receipts: list[Receipt], *, undo: bool) -> Stand:
-    """Where a delivery stands by its receipts, which are in order."""
-    if not receipts:
-        return Stand.UNDOING if undo else Stand.EXPECTED
-    last = receipts[-1]
-    word = last.outcome
-    if word == "duplicate":
-        word = "dead" if last.first == "dead" else "handled" if undo else "duplicate"
-    if not undo:
-        return Stand(word)
-    ends = {"handled": Stand.UNDONE, "dead": Stand.DEAD, "discarded": Stand.DISCARDED, "obsolete": Stand.OBSOLETE}
-    return ends.get(word, Stand.UNDOING)
-
-
-def _stands(step: Step, said: tuple[Said, ...], deliveries: tuple[Delivery, ...], expected: Expected) -> bool:
-    """Whether a step's effect stands although a failure reached it, and nothing is under way to undo it."""
-    undos = [each for each in deliveries if each.undo_of == step.name and each.subject == step.subject]
-    if any(each.stand is Stand.DEAD for each in undos):
-        return True
-    if not step.standing or any(each.open or each.stand is Stand.DISCARDED for each in undos):
-        return False
-    failures = {
-        each.id: hearer.subscription
-        for each in said
-        if each.subject == step.subject
-        for hearer in expected.get(each.name, ())
-        if hearer.undo_of == step.name and hearer.holds(each.time)
-    }
-    hearing = [each for each in deliveries if failures.get(each.event_id) == each.subscription]
-    return bool(hearing) and not any(each.open or each.stand is Stand.DISCARDED for each in hearing)
-
-
 def _state(
     deliveries: tuple[Delivery, ...], steps: tuple[Step, ...], zombies: tuple[Step, ...], coming: frozenset[str]
 ) -> FlowState:
@@ -301,8 +191,8 @@ def _state(
         return FlowState.WAITING if still and not coming and timed.issuperset(still) else FlowState.RUNNING
     if any(each.undone for each in steps):
         return FlowState.COMPENSATED
-    if any(each.given_up for each in deliveries):
-        return FlowState.FAILED
+    if any(standing(None, letter=each.given_up) is Standing.OPEN_LETTER for each in deliveries):
+        return FlowState.OPEN_LETTER
     if any(each.stand is Stand.DISCARDED for each in deliveries):
         return FlowState.DISCARDED
-    return FlowState.DONE
+    return FlowState.FAILED if any(each.failed for each in steps) else FlowState.DONE

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from uuid import uuid4
 
@@ -26,6 +26,7 @@ REMEMBERED = 4
 NAMES, MARKED = 200, 10_000
 
 _remembered: "OrderedDict[str, Expected]" = OrderedDict()
+_budgets: "OrderedDict[str, Mapping[str, float]]" = OrderedDict()
 
 
 async def keep_manifests(db: AsyncConnection, seen: Sequence[Manifest], at: datetime) -> None:
@@ -99,6 +100,17 @@ async def expected_of(db: AsyncConnection) -> Expected:
         while len(_remembered) > REMEMBERED:
             _remembered.popitem(last=False)
     return _remembered[mark] if mark else {}
+
+
+async def budgets_of(db: AsyncConnection) -> Mapping[str, float]:
+    """The seconds that all attempts and waits of each subscription take, as last declared; kept until one is new."""
+    mark = await value_of(db, marks, DECLARED)
+    if mark and mark not in _budgets:
+        manifests_seen = await all_manifests(db)
+        _budgets[mark] = {one.name: one.budget for each, _ in manifests_seen for one in each.subscriptions}
+        while len(_budgets) > REMEMBERED:
+            _budgets.popitem(last=False)
+    return _budgets[mark] if mark else {}
 
 
 async def all_manifests(db: AsyncConnection) -> list[tuple[Manifest, datetime]]:

@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Table, case, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.console.facts import Aside, Heartbeat, Receipt
 from hocket.console.named_values import insert_into
-from services.tracer.keep.tables import aside, events, heartbeats, receipts, unfolded
+from services.tracer.keep.tables import aside, events, heartbeats, reaches, receipts, unfolded
 from services.tracer.read.facts import Said, utc
 
 #: Events, and receipts, of one flow that are read; a flow with more says that some are left out.
@@ -49,7 +49,17 @@ async def keep_receipts(db: AsyncConnection, told: Sequence[Receipt], at: dateti
         for each in told
     ]  # fmt: skip
     await db.execute(insert_into(db, receipts).on_conflict_do_nothing(), rows)
-    await mark_unfolded(db, {each.correlationid for each in told if each.correlationid}, at)
+    others: list[dict[str, Any]] = [
+        {"flow": flow, "subscription": each.subscription, "event_source": each.event.source,
+         "event_id": each.event.id, "time": each.time.timestamp(), "fact": each.model_dump_json(exclude_defaults=True)}
+        for each in told
+        for flow in each.flows_reached
+        if flow != each.correlationid
+    ]  # fmt: skip
+    if others:
+        await db.execute(insert_into(db, reaches).on_conflict_do_nothing(), others)
+    concerned = {each.correlationid for each in told if each.correlationid} | {each["flow"] for each in others}
+    await mark_unfolded(db, concerned, at)
 
 
 async def keep_heartbeats(db: AsyncConnection, beats: Sequence[Heartbeat], at: datetime) -> None:
@@ -96,11 +106,15 @@ async def mark_unfolded(db: AsyncConnection, ids: set[str], at: datetime) -> Non
 
 
 class FactsOf(NamedTuple):
-    """The facts of one flow that were read, and how many were left out since there are more than `MAX_FACTS`."""
+    """The facts of one flow that were read, and how many were left out since there are more than `MAX_FACTS`.
+
+    `reached_by`: receipts of failures of other flows that found a step run of this one.
+    """
 
     said: Sequence[Said] = ()
     told: Sequence[Receipt] = ()
     left_out: int = 0
+    reached_by: Sequence[Receipt] = ()
 
 
 async def facts_of(db: AsyncConnection, ids: Sequence[str], *, payloads: bool = True) -> dict[str, FactsOf]:
@@ -112,17 +126,18 @@ async def facts_of(db: AsyncConnection, ids: Sequence[str], *, payloads: bool = 
     found: dict[str, FactsOf] = dict.fromkeys(ids, FactsOf())
     for start in range(0, len(ids), IN_LIMIT):
         some = ids[start : start + IN_LIMIT]
+        reaching = await _reaching(db, some)
         said, more_said = await _events(db, events.c.flow.in_(some), payloads=payloads)
         told, more_told = await _receipts(db, receipts.c.flow.in_(some))
         if not (more_said or more_told):
-            found |= {id: FactsOf(said.get(id, ()), told.get(id, ())) for id in some}
+            found |= {id: FactsOf(said.get(id, ()), told.get(id, ()), 0, reaching.get(id, ())) for id in some}
             continue
         for id in some:  # together they are too many: each by itself
             said, more_said = await _events(db, events.c.flow == id, payloads=payloads)
             told, more_told = await _receipts(db, receipts.c.flow == id)
             left_out = await _beyond(db, events, id) if more_said else 0
             left_out += await _beyond(db, receipts, id) if more_told else 0
-            found[id] = FactsOf(said.get(id, ()), told.get(id, ()), left_out)
+            found[id] = FactsOf(said.get(id, ()), told.get(id, ()), left_out, reaching.get(id, ()))
     return found
 
 
@@ -151,6 +166,15 @@ async def _receipts(db: AsyncConnection, which: ColumnElement[bool]) -> tuple[di
     for flow, fact in rows:
         found.setdefault(flow, []).append(Receipt.model_validate_json(fact))
     return found, len(rows) > MAX_FACTS
+
+
+async def _reaching(db: AsyncConnection, ids: Sequence[str]) -> dict[str, list[Receipt]]:
+    """Receipts of failures of other flows that found step runs of these, the earliest; at most `MAX_FACTS`."""
+    query = select(reaches.c.flow, reaches.c.fact).where(reaches.c.flow.in_(ids)).order_by(reaches.c.time)
+    found: dict[str, list[Receipt]] = {}
+    for flow, fact in await db.execute(query.limit(MAX_FACTS)):
+        found.setdefault(flow, []).append(Receipt.model_validate_json(fact))
+    return found
 
 
 async def _beyond(db: AsyncConnection, table: Table, flow: str) -> int:

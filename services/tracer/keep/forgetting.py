@@ -10,7 +10,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hocket.console.named_values import set_value, value_of
 from services.tracer.keep.readings import HOURS
 from services.tracer.keep.summaries import ENDED, count, counted
-from services.tracer.keep.tables import counts, events, flows, heartbeats, hours, marks, receipts, unfolded
+from services.tracer.keep.tables import (
+    counts,
+    events,
+    flows,
+    heartbeats,
+    hours,
+    marks,
+    reaches,
+    receipts,
+    turning,
+    unfolded,
+)
 
 #: Flows, and receipts without a flow, that one step forgets; seconds between two looks once nothing is left to forget.
 STEP, LOOK_SECONDS = 200, 60.0
@@ -35,8 +46,8 @@ async def forget(db: AsyncConnection, keep: Keep, at: datetime) -> int:
     rows = (await db.execute(select(flows).where(old).order_by(flows.c.ended).limit(STEP))).mappings().all()
     ids = [row["id"] for row in rows]
     if ids:
-        for table, column in ((events, "flow"), (receipts, "flow"), (unfolded, "flow"), (flows, "id")):
-            await db.execute(delete(table).where(table.c[column].in_(ids)))
+        for column in (*(table.c.flow for table in (events, receipts, reaches, turning, unfolded)), flows.c.id):
+            await db.execute(delete(column.table).where(column.in_(ids)))
         change = Counter(key for row in rows for key in counted(row))
         await count(db, Counter({key: -many for key, many in change.items()}))
     lonely = select(receipts.c.time).where(receipts.c.flow == "", receipts.c.time < over).order_by(receipts.c.time)

@@ -8,15 +8,16 @@ from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.console.named_values import insert_into
+from services.tracer.fold.beyond import Beyond
 from services.tracer.fold.flow import Flow, FlowState, fold
-from services.tracer.keep.declared import expected_of
+from services.tracer.keep.declared import budgets_of, expected_of
 from services.tracer.keep.facts import facts_of
-from services.tracer.keep.tables import counts, flows, unfolded
+from services.tracer.keep.tables import counts, flows, turning, unfolded
 
 #: Flows folded in one transaction; the rest follows with the next batch. The page of one flow does not depend on it.
 FOLD_LIMIT = 400
 #: States in which a flow has ended; they are counted by the minute of their end.
-ENDED = frozenset({FlowState.DONE, FlowState.COMPENSATED, FlowState.DISCARDED})
+ENDED = frozenset({FlowState.DONE, FlowState.COMPENSATED, FlowState.DISCARDED, FlowState.FAILED})
 #: The count of flows that are no zombie and have a dead letter; `needs` of such a row, and of a zombie's.
 DEAD = "dead"
 NEEDS_ZOMBIE, NEEDS_DEAD = 1, 2
@@ -24,20 +25,32 @@ NEEDS_ZOMBIE, NEEDS_DEAD = 1, 2
 Key = tuple[str, int]
 
 
-async def fold_unfolded(db: AsyncConnection, before: datetime | None = None) -> int:
+async def fold_unfolded(db: AsyncConnection, now: datetime, before: datetime | None = None) -> int:
     """Fold at most `FOLD_LIMIT` flows, those that wait longest first; returns how many.
 
-    With `before` only flows of which nothing was read since then: what is still under way is not folded at each fact.
+    Flows whose undo is late by `now` are folded too, though nothing of them was read (RULES 5.8). With `before` only
+    flows of which nothing was read since then: what is still under way is not folded at each fact.
     """
+    await db.execute(
+        insert_into(db, unfolded)
+        .from_select(["flow", "at"], select(turning.c.flow, turning.c.at).where(turning.c.at < now.timestamp()))
+        .on_conflict_do_nothing()
+    )
     query = select(unfolded.c.flow)
     if before is not None:
         query = query.where(unfolded.c.at <= before.timestamp())
     ids = list((await db.execute(query.order_by(unfolded.c.at).limit(FOLD_LIMIT))).scalars())
     if not ids:
         return 0
-    expected = await expected_of(db)
+    expected, budgets = await expected_of(db), await budgets_of(db)
     facts = await facts_of(db, ids, payloads=False)
-    rows = [_summary(fold(id, *found[:2], expected, left_out=found.left_out)) for id, found in facts.items()]
+    folded = [
+        fold(
+            id, found.said, found.told, expected, left_out=found.left_out, beyond=Beyond(found.reached_by, budgets, now)
+        )
+        for id, found in facts.items()
+    ]
+    rows = [_summary(each) for each in folded]
     old = (await db.execute(select(flows).where(flows.c.id.in_(ids)))).mappings().all()
     change = Counter(key for row in rows for key in counted(row))
     change.subtract(key for row in old for key in counted(row))
@@ -46,6 +59,10 @@ async def fold_unfolded(db: AsyncConnection, before: datetime | None = None) -> 
     await db.execute(adding.on_conflict_do_update(index_elements=["id"], set_=fresh), rows)
     await count(db, change)
     await db.execute(delete(unfolded).where(unfolded.c.flow.in_(ids)))
+    await db.execute(delete(turning).where(turning.c.flow.in_(ids)))
+    later = [{"flow": each.id, "at": each.turns.timestamp()} for each in folded if each.turns and each.turns >= now]
+    if later:
+        await db.execute(insert_into(db, turning), later)
     return len(ids)
 
 

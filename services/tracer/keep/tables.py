@@ -65,6 +65,17 @@ unfolded = Table(
     Column("flow", String, primary_key=True), Column("at", Float, nullable=False),
     Index("unfolded_at", "at"),
 )  # fmt: skip
+turning = Table(
+    "turning", tables,  # flows that become zombies then, if nothing more is heard of an undo (RULES 5.8)
+    Column("flow", String, primary_key=True), Column("at", Float, nullable=False),
+    Index("turning_at", "at"),
+)  # fmt: skip
+reaches = Table(
+    "reaches", tables,  # receipts of failures by the flow whose step run they found, where that is another (RULES 5.3)
+    Column("flow", String, primary_key=True), Column("subscription", String, primary_key=True),
+    Column("event_source", String, primary_key=True), Column("event_id", String, primary_key=True),
+    Column("time", Float, nullable=False), Column("fact", Text, nullable=False),
+)  # fmt: skip
 flows = Table(
     "summaries", tables,
     Column("id", String, primary_key=True),

@@ -1,12 +1,13 @@
 """Flows and lines of a list as programs get them, payloads masked. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
 from hocket.clock import rfc3339
-from hocket.console import Masks
+from hocket.console.facts import Receipt
 from services.tracer.ask.flows import Line
+from services.tracer.ask.knowledge import Knowledge
 from services.tracer.ask.own import Own
 from services.tracer.ask.services import Around, RetiredSeen, ServiceSeen
 from services.tracer.fold.flow import Flow
@@ -23,9 +24,9 @@ def line_json(line: Line) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def flow_json(flow: Flow, masks: Masks, now: datetime, around: Around = NOTHING) -> dict[str, Any]:
+def flow_json(flow: Flow, known: Knowledge, now: datetime, around: Around = NOTHING) -> dict[str, Any]:
     """A flow with every fact, for programs; payloads masked."""
-    began, ended = flow.began, flow.ended
+    began, ended, masks = flow.began, flow.ended, known.masks
     return {
         "id": flow.id,
         "state": flow.state.value,
@@ -57,7 +58,19 @@ def flow_json(flow: Flow, masks: Masks, now: datetime, around: Around = NOTHING)
             {"step": each.name, "subject": each.subject, "ledger": each.ledger, "time": rfc3339(each.time)}
             for each in flow.steps
         ],
+        "failed": flow.failed,
+        "zombies": [
+            {"step": each.name, "subject": each.subject, "owner": known.owner(each.name.partition(".")[0]) or None}
+            for each in flow.zombies
+        ],
+        "reached": [_failure(each, each.flows_reached) for each in flow.reached],
+        "reached_by": [_failure(each, (each.correlationid,)) for each in flow.reached_by],
     }  # fmt: skip
+
+
+def _failure(receipt: Receipt, flows: Sequence[str]) -> dict[str, Any]:
+    """A failure at the undo of a step, with the flows at the other end."""
+    return {"event": receipt.event.id, "type": receipt.event.type, "step": receipt.step, "flows": list(flows)}
 
 
 def own_json(own: Own, services: Iterable[ServiceSeen], retired: Iterable[RetiredSeen] = ()) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from hocket.console import duration
 from hocket.console.facts import Receipt
-from services.tracer.fold.flow import Delivery, Flow, Stand
+from services.tracer.fold.deliveries import Delivery, Stand
+from services.tracer.fold.flow import Flow
 from services.tracer.read.facts import Said
 from services.tracer.show.timescale import Fold, Scale, Tick, scale_of
 

@@ -57,7 +57,7 @@ class Pages:
         async with self._reading_folded() as db:
             known = await knowledge(db)
             counts, dead = await count_states(db, now)
-            needs = needs_of(await needing(db, known), known, now)
+            needs = needs_of(await needing(db, known, now), known, now)
             beats = await heartbeats_of(db)
             own = await own_state(db, now, self._bounds)
             retired = await retired_of(db, known)
@@ -92,7 +92,7 @@ class Pages:
         at = moment_asked(request.query)
         async with self._reading() as db:
             known = await knowledge(db)
-            flow = await flow_of(db, name_asked(request), known, at)
+            flow = await flow_of(db, name_asked(request), known, at, self._console.now())
             reasons = await _around(db, known, at, self._console)
         if flow is None:
             raise web.HTTPNotFound(text=f"Nothing is known of flow {name_asked(request)}.")
@@ -101,6 +101,7 @@ class Pages:
         rows = rows_of(flow)
         values: dict[str, Any] = {
             "flow": flow, "view": view, "at": at, "page": "flows", "moment": now,
+            "owners": [(each.name, known.owner(each.name.partition(".")[0])) for each in flow.zombies],
             "sentence": where_is("It", flow, now, reasons), "attempts": flow.attempts,
             "failed": sum(each.failed for each in rows),
             "views": [(each, with_query(request.path, request.query, view=each)) for each in ("lanes", "table")],
@@ -134,7 +135,7 @@ class Pages:
         name = name_asked(request)
         async with self._reading() as db:
             known = await knowledge(db)
-            found = await flows_of_subject(db, name, known, at)
+            found = await flows_of_subject(db, name, known, at, self._console.now())
             reasons = await _around(db, known, at, self._console)
             waiting = telling(found).waiting if found else ()
             others = await others_waiting(db, waiting[0].subscription, found) if waiting else 0

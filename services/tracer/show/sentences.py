@@ -11,7 +11,8 @@ from hocket.console import counted, day_and_clock, duration
 from hocket.console.facts import Receipt
 from services.tracer.ask.own import Own
 from services.tracer.ask.services import GONE, Around, ServiceSeen
-from services.tracer.fold.flow import Delivery, Flow, FlowState, Stand
+from services.tracer.fold.deliveries import Delivery, Stand
+from services.tracer.fold.flow import Flow, FlowState
 from services.tracer.read.facts import Said
 
 #: Characters of an error's text within a sentence.
@@ -49,12 +50,14 @@ def where_is(subject: str, flow: Flow, now: datetime, around: Around = NOTHING) 
 def _where_is(subject: str, flow: Flow, now: datetime, around: Around) -> Sentence:
     match flow.state:
         case FlowState.ZOMBIE:
-            return [Piece(f"{subject} is a zombie: "), *_zombie(flow)]
+            return [Piece(f"{subject} is a zombie: "), *_zombie(flow, now)]
         case FlowState.RUNNING | FlowState.WAITING:
             return _open(subject, flow, now, around)
         case FlowState.COMPENSATED:
             return [Piece(f"{subject} {_is(subject, flow)}: "), *_undone(flow, now), *_but_dead(flow)]
         case FlowState.FAILED:
+            return [Piece(f"{subject} {_is(subject, flow)}: its flow failed, and nothing of it had to be undone")]
+        case FlowState.OPEN_LETTER:
             return [Piece(f"{subject} {_is(subject, flow)}, but "), *_dead(flow.dead)]
         case FlowState.DISCARDED:
             return [Piece(f"{subject} {_is(subject, flow)}, but "), *_discarded(flow.discarded)]
@@ -153,7 +156,7 @@ def _deferred(last: Receipt) -> str:
     return f" after {kind}" if kind and last.cause != "deferred" else " by its own wish"
 
 
-def _zombie(flow: Flow) -> Sentence:
+def _zombie(flow: Flow, now: datetime) -> Sentence:
     pieces: list[Piece] = []
     for at, step in enumerate(flow.zombies):
         happened = "may have happened and is not undone" if step.unsure else "is not undone"
@@ -163,6 +166,10 @@ def _zombie(flow: Flow) -> Sentence:
         )  # fmt: skip
         if undo is not None:
             pieces += [Piece(" ("), *_died(undo), Piece(")")]
+        elif (late := next((each for each in flow.waiting if each.undo_of == step.name), None)) is not None:
+            since = day_and_clock(late.open_since, now)
+            pieces += [Piece(" ("), Piece(late.subscription, strong=True)]
+            pieces.append(Piece(f" is open since {since}, longer than all its attempts take)"))
     return pieces
 
 
@@ -220,7 +227,7 @@ def overview(counts: Iterable[tuple[str, int]], dead: int, unheard: str = "") ->
     if zombies := many.get("zombie", 0):
         parts.append(counted(zombies, "flow is a zombie", "flows are zombies"))
     if dead:
-        parts.append(counted(dead, "flow has a dead letter", "flows have dead letters"))
+        parts.append(counted(dead, "flow has an open letter", "flows have open letters"))
     if parts or unheard:
         return [Piece(". ".join(each for each in (unheard, ", ".join(parts)) if each), strong=True)]
     moving = many.get("running", 0) + many.get("waiting", 0)

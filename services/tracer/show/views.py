@@ -9,7 +9,8 @@ from hocket.console import Masks, duration
 from hocket.console.facts import Receipt
 from services.tracer.ask.flows import Line
 from services.tracer.ask.knowledge import Knowledge
-from services.tracer.fold.flow import ATTEMPTS, Delivery, Flow, Stand
+from services.tracer.fold.deliveries import ATTEMPTS, Delivery, Stand
+from services.tracer.fold.flow import Flow
 from services.tracer.read.facts import Said
 from services.tracer.show.lanes import Drawing
 
@@ -74,7 +75,10 @@ def _ended(delivery: Delivery, receipt: Receipt, began: datetime, names: dict[st
         receipt.error or receipt.cause,
         f"said {', '.join(names.get(each, 'hocket.undo') for each in receipt.said)}" if receipt.said else "",
         f"step {receipt.step}: {receipt.ledger}" if receipt.step and receipt.ledger else "",
+        receipt.timer.sentence if receipt.timer is not None else "",
         f"replay {receipt.replay}" if receipt.replay else "",
+        f"reached {', '.join(receipt.flows_reached) or 'none'}" if receipt.reached else "",
+        f"refused by {receipt.failure.type} of flow {receipt.failure.correlationid}" if receipt.failure else "",
         "an earlier run left no end: its process died or was stopped" if receipt.redelivered else "",
         f"by {receipt.by}: {receipt.reason}" if receipt.outcome == "discarded" else "",
     ]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,8 +14,9 @@ from hocket.config import Config
 from hocket.errors import ConfigError
 from hocket.service import Service
 from hocket.store.port import CrashableStore, OutboxView
+from hocket.store.sqlite.file_lock import is_held as _file_is_held
 from hocket.store.sqlite.outbox_view import SqliteOutboxView
-from hocket.store.sqlite.store import SqliteStore
+from hocket.store.sqlite.store import MEMORY, SqliteStore
 
 #: How the addresses of the two databases begin.
 POSTGRES = ("postgresql://", "postgresql+asyncpg://")
@@ -67,6 +69,36 @@ def store(name: str, config: Config, clock: Clock, boot: str) -> CrashableStore:
         )
     path = url.removeprefix(SQLITE)
     return SqliteStore(path, clock=clock, boot=boot, transaction_seconds=config.transaction_seconds)
+
+
+def _file(name: str, config: Config) -> Path | None:
+    """The SQLite file of this service; None where it has another database, or one that lives no longer than it."""
+    url = config.database_of(name)
+    path = url.removeprefix(SQLITE)
+    return Path(path) if url.startswith(SQLITE) and path != MEMORY else None
+
+
+def operator_file(name: str, config: Config) -> Path | None:
+    """The file beside the database that tells how to ask the service while it runs; None where nobody has to.
+
+    It is written by `hocket.worker.http.operator`.
+    """
+    path = _file(name, config)
+    return path.with_name(f"{path.name}.operator") if path is not None else None
+
+
+def is_held(name: str, config: Config) -> bool:
+    """Whether a process holds the SQLite file of this service, so that no other may write there."""
+    path = _file(name, config)
+    return path is not None and _file_is_held(path)
+
+
+def existing_store(name: str, config: Config, clock: Clock, boot: str) -> CrashableStore:
+    """The store of this service for a command, not open yet; `ConfigError` where its file does not exist."""
+    path = _file(name, config)
+    if path is not None and not path.exists():
+        raise ConfigError(f"there is no database {path}: service {name} has not run here, or has another name")
+    return store(name, config, clock, boot)
 
 
 def check(config: Config) -> None:

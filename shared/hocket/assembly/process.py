@@ -28,6 +28,7 @@ from hocket.telemetry import otel
 from hocket.telemetry.log_lines import LogsListener
 from hocket.telemetry.prometheus import PrometheusListener
 from hocket.telemetry.signals import Listener, Signals
+from hocket.worker.http.operator import Operator
 from hocket.worker.http.server import HttpServer
 from hocket.worker.worker import Worker
 
@@ -40,6 +41,7 @@ class StartedService:
     store: CrashableStore
     transport: Transport
     web: HttpServer
+    operator: Operator | None = None
     stack: ExitStack = field(default_factory=ExitStack)
 
 
@@ -77,11 +79,32 @@ class Assembly:
             version=__version__,
             config=self._config,
         )
-        web = HttpServer(
+        file = drivers.operator_file(service.name, self._config)
+        operator = Operator(file, worker.commands) if file is not None else None
+        web = self._web(service, port, worker, metrics, operator)
+        part = StartedService(worker, store, transport, web, operator)
+        self.supervisors[service.name] = worker.runtime.tasks
+        part.stack.enter_context(here({service.name: worker}))
+        try:
+            await web.start()
+            announce(service, self._config, web.port)
+            await worker.start()
+            await self._take_commands(part)
+        except BaseException:
+            await web.stop()
+            part.stack.close()
+            raise
+        self.parts[service.name] = part
+        return part
+
+    def _web(
+        self, service: Service[Any], port: int, worker: Worker, metrics: PrometheusListener, operator: Operator | None
+    ) -> HttpServer:
+        return HttpServer(
             service.name,
             self._config.http_host,
             port,
-            service.mounts,
+            [*service.mounts, *([operator.mount] if operator is not None else [])],
             worker.health,
             lambda: worker.live,
             metrics.text,
@@ -89,19 +112,16 @@ class Assembly:
             self._config.http_connections,
             self._config.allowed_hosts,
         )
-        part = StartedService(worker, store, transport, web)
-        self.supervisors[service.name] = worker.runtime.tasks
-        part.stack.enter_context(here({service.name: worker}))
+
+    async def _take_commands(self, part: StartedService) -> None:
+        """Tell where commands are taken, now that the database is held."""
+        if part.operator is None:
+            return
         try:
-            await web.start()
-            announce(service, self._config, web.port)
-            await worker.start()
-        except BaseException:
-            await web.stop()
-            part.stack.close()
+            part.operator.listening(self._config.http_host, part.web.port)
+        except ConfigError:
+            await part.worker.stop(0)
             raise
-        self.parts[service.name] = part
-        return part
 
     def _signals(self, metrics: PrometheusListener) -> Signals:
         """Each service has metrics of its own, so that a scraper of several ports counts nothing twice."""
@@ -114,6 +134,8 @@ class Assembly:
         """Stop one service in an order that loses nothing."""
         part = self.parts[name]
         try:
+            if part.operator is not None:
+                part.operator.close()
             await part.web.stop()
             await part.worker.stop()
         finally:

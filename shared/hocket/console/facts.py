@@ -70,6 +70,47 @@ class About(_Fact):
     version: Number = 1
 
 
+class Failing(_Fact):
+    """The failure by which a step was refused, as its tombstone keeps it (RULES 5.3)."""
+
+    id: Name = ""
+    source: Name = ""
+    type: Name = ""
+    correlationid: Name = ""
+
+
+class Timing(_Fact):
+    """What an attempt did to a time-out (RULES 5.7)."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    state: Name = ""
+    n: Number = 0
+    due: Moment | None = None
+    late: float | None = None  # seconds by which an answer was late
+    kept: Name = Field("", alias="as")  # what becomes of a late answer: undone or accepted
+    own: bool = False  # the time-out has said it itself
+
+    @property
+    def sentence(self) -> str:
+        """For people."""
+        if self.late is not None:
+            return f"answers a time-out {self.late:.0f} s late, which is {self.kept or 'accepted'}"
+        if self.own:
+            return "said by the time-out itself, no answer"
+        if self.state == "armed" and self.due is not None:
+            return f"arms a time-out, due {self.due:%Y-%m-%d %H:%M:%S} UTC"
+        return _TIMING.get(self.state, f"time-out {self.state}")
+
+
+_TIMING = {
+    "mark": "answers a time-out that is not armed yet",
+    "met": "answers a time-out",
+    "fired": "the time-out has fired",
+    "void": "the time-out was answered or armed again: its alarm is void",
+}
+
+
 class Receipt(_Fact):
     """How one attempt ended, or (`discarded`) that a person settled its dead letter at the desk."""
 
@@ -93,7 +134,11 @@ class Receipt(_Fact):
     error: Text = ""
     ledger: Name = ""
     step: Name = ""
+    run: Name = ""
+    reached: Literal["none"] | Annotated[tuple[Name, ...], Field(max_length=MAX_SAID)] = ()  # of a failure: flows
+    failure: Failing | None = None  # of `refused`: the failure that came first
     replay: Name = ""
+    timer: Timing | None = None
     first: Name = ""  # of a duplicate: how it ended then
     redelivered: bool = False  # an earlier run of this attempt left no end: its process died or was stopped
     by: Name = ""  # of `discarded`: who did it
@@ -111,6 +156,11 @@ class Receipt(_Fact):
         return (
             self.subscription, self.event.source, self.event.id, self.attempt, self.outcome, self.boot, self.time
         )  # fmt: skip
+
+    @property
+    def flows_reached(self) -> tuple[str, ...]:
+        """The flows whose step run this failure found; none where it is no failure, or found no run."""
+        return self.reached if isinstance(self.reached, tuple) else ()
 
     @property
     def begun(self) -> datetime:
@@ -135,6 +185,8 @@ class Declared(_Fact):
     on_dead: tuple[EventName, ...] = ()
     breaker: Name = ""
     attempts: Number = 0
+    #: Seconds that all attempts and the waits between them take; 0: not told.
+    budget: float = Field(default=0.0, ge=0.0, le=MAX_NUMBER, allow_inf_nan=False)
 
 
 class Manifest(_Fact):

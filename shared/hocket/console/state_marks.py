@@ -43,7 +43,8 @@ MARKS: Mapping[tuple[str, str], Mark] = _marks(
     flow waiting box-hatched wait
     flow done disc-tick done
     flow compensated disc-back comp
-    flow failed ring-cross fail
+    flow failed ring-cross quiet
+    flow open-letter square-cross fail open letter
     flow discarded ring-struck quiet
     flow stuck octagon-bar stuck
     flow zombie diamond-bang zombie
@@ -51,6 +52,7 @@ MARKS: Mapping[tuple[str, str], Mark] = _marks(
     breaker closed switch-closed done
     breaker half-open switch-half wait half-open
     breaker open switch-open fail
+    breaker held switch-open fail held open
     service alive disc-tick done
     service silent ring-dotted-bar fail
     service retired ring-struck quiet

@@ -4,7 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from hocket.broker.topology import Topology, of_service, routing_key
-from hocket.declarations.scope import check_scope
+from hocket.declarations.breaker_changed import breaker_changed
+from hocket.declarations.overdue import described
+from hocket.declarations.scope import check_scope, is_sensitive
 from hocket.declarations.subscription import EventName, Subscription, Undo, name_of
 from hocket.declarations.versions import (
     Downcast,
@@ -28,6 +30,7 @@ class Declarations:
     subscriptions: dict[str, Subscription] = field(default_factory=dict)  # by queue
     says: dict[EventName, type[Event]] = field(default_factory=dict)  # in handlers and outside them
     outside: list[type[Event]] = field(default_factory=list)  # of these, what `Service.says` named
+    breaker_event: type[Event] | None = None  # said at each change of a breaker
     upcasts: dict[type[Heard], Upcast] = field(default_factory=dict)  # by the version they take
     downcasts: dict[type[Event], list[Downcast]] = field(default_factory=dict)  # by the version they take
 
@@ -54,7 +57,7 @@ class Declarations:
         sensitive: dict[str, list[str]] = {}
         models: list[type[Heard]] = list(self.says.values())
         for each in self.subscriptions.values():
-            models += [*each.heard, *(path.model for path in each.upcast_paths.values())]
+            models += [*each.wanted, *(path.model for path in each.upcast_paths.values())]
         for model in models:
             if model.__hocket_sensitive__:
                 name, version = name_of(model)
@@ -90,7 +93,7 @@ class Declarations:
                 raise DeclarationError(
                     f"{made.queue}: {step.queue} is undone by {step.undone_by.queue} already; keep one of them"
                 )
-            _check_step(step, made, made.undo)
+            self._check_step(step, made, made.undo)
             step.undone_by = made
         self.subscriptions[made.queue] = made
         self._say((*made.says, *made.scheduled))
@@ -103,7 +106,7 @@ class Declarations:
             raise DeclarationError(f"{where}: {of.queue} has an on_dead already; keep one of them")
         self._check_says(where, says)
         if of.undone_by and of.undone_by.undo:
-            _check_step(replace(of, on_dead_says=says), of.undone_by, of.undone_by.undo)
+            self._check_step(replace(of, on_dead_says=says), of.undone_by, of.undone_by.undo)
         of.on_dead = fn
         of.on_dead_says = says
         self._say(says)
@@ -113,6 +116,13 @@ class Declarations:
         self._check_says(self.service, events)
         self.outside.extend(event for event in events if event not in self.outside)
         self._say(events)
+
+    def add_breaker_event(self) -> type[Event]:
+        """Say each change of a breaker (RULES 6.7); the class of that event."""
+        if self.breaker_event is None:
+            self.breaker_event = breaker_changed(self.service)
+            self.add_says(self.breaker_event)
+        return self.breaker_event
 
     def add_upcast(self, old: type[Heard], made: Upcast, where: str) -> None:
         """Add how an old version is read (RULES 10.1)."""
@@ -162,7 +172,7 @@ class Declarations:
         self.settle()
         for each in self.subscriptions.values():
             if each.undo:
-                _check_step(self.subscriptions[each.undo.step], each, each.undo)
+                self._check_step(self.subscriptions[each.undo.step], each, each.undo)
         for new in self.downcasts:
             if self.says.get(name_of(new)) is not new:
                 raise DeclarationError(
@@ -179,7 +189,7 @@ class Declarations:
         """
         for each in self.subscriptions.values():
             if each.undo is None:
-                each.upcast_paths = upcast_paths(each.heard, self.upcasts)
+                each.upcast_paths = upcast_paths(each.wanted, self.upcasts)
                 continue
             step = self.subscriptions[each.undo.step]
             elsewhere = {*self.outside, *step.scheduled}
@@ -189,9 +199,28 @@ class Declarations:
             failures = dict.fromkeys((*each.undo.why, *each.undo.spoken))
             spoken = tuple(model for model in step.on_dead_says if model in failures)
             bound = tuple(model for model in failures if model not in spoken or model in elsewhere)
-            each.undo = replace(each.undo, why=bound, spoken=spoken, identity=step.identity)
+            secret = is_sensitive(each.undo.by, self._versions_of((*step.heard, *failures, each.undo.did)))
+            each.undo = replace(each.undo, why=bound, spoken=spoken, identity=step.identity, secret=secret)
             each.upcast_paths = upcast_paths((*bound, *spoken), self.upcasts)
             each.results = upcast_paths((each.undo.did,), self.upcasts)
+
+    def _versions_of(self, models: Sequence[type[Heard]]) -> tuple[type[Heard], ...]:
+        """These models, and those of every older version that is read as one of them."""
+        return tuple(dict.fromkeys((*models, *(path.model for path in upcast_paths(models, self.upcasts).values()))))
+
+    def _check_step(self, step: Subscription, undone_by: Subscription, undo: Undo) -> None:
+        """Refuse a step, an undo and an `on_dead` that contradict each other (RULES 5.1, 5.5)."""
+        failures = tuple(dict.fromkeys((*undo.why, *undo.spoken)))
+        for model in step.on_dead_says:
+            if model not in failures:
+                raise DeclarationError(
+                    f"{undone_by.queue}: on_dead of {step.queue} says {model.__name__}, which must start this undo "
+                    f"too; add it to the third parameter: why: {' | '.join(each.__name__ for each in failures)} | "
+                    f"{model.__name__}"
+                )
+        heard, why, did = (self._versions_of(models) for models in (step.heard, failures, (undo.did,)))
+        for name in undo.by:
+            check_scope(name, heard, why, did, undone_by.queue)
 
     def _describe(self, subscription: Subscription) -> dict[str, object]:
         undo = subscription.undo
@@ -202,26 +231,14 @@ class Declarations:
             "says": self._versions(subscription.says),
             "scheduled": self._versions(subscription.scheduled),
             "undo_of": undo.step if undo else None,
+            "overdue": described(subscription.overdue),
             "why": [list(name) for name in subscription.bound] if undo else [],
             "on_dead": self._versions(subscription.on_dead_says),
             "breaker": subscription.breaker.name if subscription.breaker else None,
             "attempts": subscription.retry.attempts,
+            "budget": subscription.retry.budget(subscription.timeout),
         }
 
     def _versions(self, said: Sequence[type[Event]]) -> list[list[str | int]]:
         every = [each for model in said for each in (model, *older_types(model, self.downcasts))]
         return [list(name_of(model)) for model in dict.fromkeys(every)]
-
-
-def _check_step(step: Subscription, undone_by: Subscription, undo: Undo) -> None:
-    """Refuse a step, an undo and an `on_dead` that contradict each other (RULES 5.1, 5.5)."""
-    failures = tuple(dict.fromkeys((*undo.why, *undo.spoken)))
-    for model in step.on_dead_says:
-        if model not in failures:
-            raise DeclarationError(
-                f"{undone_by.queue}: on_dead of {step.queue} says {model.__name__}, which must start this undo "
-                f"too; add it to the third parameter: why: {' | '.join(each.__name__ for each in failures)} | "
-                f"{model.__name__}"
-            )
-    for name in undo.by:
-        check_scope(name, step.heard, failures, undo.did, undone_by.queue)

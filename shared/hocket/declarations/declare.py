@@ -6,11 +6,13 @@ it.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, get_args, get_origin
+from typing import Any, NamedTuple, get_args, get_origin
 
 from hocket.declarations.annotations import heard_of, one_of
 from hocket.declarations.choreography import Declarations
 from hocket.declarations.names import check_handler
+from hocket.declarations.overdue import overdue_of
+from hocket.declarations.scope import check_across, check_remember
 from hocket.declarations.signature import (
     Signature,
     check_death,
@@ -30,6 +32,14 @@ _HANDLER_FORM = "async def NAME(event: A | B, tx: Tx) -> C | None"
 _UNDO_FORM = "async def NAME(event: A, did: B | None, why: C | D, tx: Tx) -> E | None"
 _ON_DEAD_FORM = "def NAME(event: A, death: Death) -> B"
 _UPCAST_FORM = "def NAME(old: A) -> B"
+
+
+class ScopeAsked(NamedTuple):
+    """What an undo says of its scope, as it was given: `by=`, `across=` and `remember=`."""
+
+    by: object = ()
+    across: object = False
+    remember: object = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +62,34 @@ class Declarer:
         heard = heard_of(signature.parameters[0], where)
         self.declarations.add(subscription_of(self.declarations.service, name, fn, heard, signature, options))
 
+    def overdue(self, fn: Callable[..., Any], within: object, options: Mapping[str, Any]) -> None:
+        """Add a time-out: a subscription to what its first parameter names, which arms it, and to what answers."""
+        name, where = self._name(fn, options)
+        signature = signature_of(fn, where, _HANDLER_FORM)
+        self._check_transaction(signature, where)
+        heard = heard_of(signature.parameters[0], where)
+        others = dict(options)
+        overdue = overdue_of(within, others, heard, where)
+        made = subscription_of(self.declarations.service, name, fn, heard, signature, others)
+        made.overdue = overdue
+        self.declarations.add(made)
+
     def undo(
-        self, fn: Callable[..., Any], step: Callable[..., Any], did: type[Event], by: object, options: Mapping[str, Any]
+        self,
+        fn: Callable[..., Any],
+        step: Callable[..., Any],
+        did: type[Event],
+        scope: ScopeAsked,
+        options: Mapping[str, Any],
     ) -> None:
         """Add the undo of `step`: a subscription to the failures that its third parameter names."""
         name, where = self._name(fn, options)
         of = self._step(step, where)
+        if of.overdue is not None:
+            raise DeclarationError(
+                f"{where}: {of.queue} is a time-out, which no undo undoes; let it say an event, and let a step that "
+                "hears this event do what can be undone"
+            )
         signature = signature_of(fn, where, _UNDO_FORM)
         self._check_transaction(signature, where)
         check_input(signature, of, where)
@@ -65,7 +97,9 @@ class Declarer:
         check_did(signature.parameters[1], did, many, where)
         subscription = subscription_of(self.declarations.service, name, fn, of.heard, signature, options)
         why = heard_of(signature.parameters[2], where)
-        subscription.undo = Undo(of.queue, did, many, fields_of(by, where), why)
+        by = fields_of(scope.by, where)
+        across, remember = check_across(scope.across, by, where), check_remember(scope.remember, where)
+        subscription.undo = Undo(of.queue, did, many, by, why, across=across, remember=remember)
         self.declarations.add(subscription)
 
     def on_dead(self, fn: Callable[..., Any], step: Callable[..., Any]) -> None:

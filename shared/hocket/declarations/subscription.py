@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
 from hocket.breaker import Breaker
 from hocket.declarations.answer import Answer
@@ -19,6 +19,8 @@ CONCURRENCY = 32
 MAX_CONCURRENCY = 1000
 MAX_PREFETCH = 2000
 EventName = tuple[str, int]  # (type, version)
+#: What becomes of an answer that comes after a time-out has fired (RULES 5.7).
+Late = Literal["undone", "accepted"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,20 @@ class Undo:
     why: tuple[type[Heard], ...]  # failures that are bound to the queue
     spoken: tuple[type[Event], ...] = ()  # failures that the step's own on_dead says
     identity: str = ""  # `Subscription.identity` of the step
+    across: bool = False  # failures of the scope reach the step from every flow (RULES 5.1)
+    remember: timedelta | None = None  # how long done and unsure runs are kept; None: as long as the ledger (RULES 5.4)
+    secret: bool = False  # the scope has a Sensitive field: its key alone is stored (RULES 5.4)
+
+
+@dataclass(frozen=True, slots=True)
+class Overdue:
+    """What makes a subscription a time-out (RULES 5.7)."""
+
+    within: timedelta  # from the arming to the moment at which it is due
+    unless: tuple[type[Heard], ...]  # what answers it
+    by: tuple[str, ...] = ()  # fields of what arms and of what answers that make the scope; (): the subject
+    across: bool = False  # one for a scope in all flows
+    late: Late = "undone"
 
 
 @dataclass(slots=True)
@@ -53,6 +69,7 @@ class Subscription:
     prefetch: int | None = None  # None: `HOCKET_PREFETCH`, and never fewer than concurrency
     undo: Undo | None = None  # this subscription *is* the undo of a step
     undone_by: "Subscription | None" = None  # this subscription is a step
+    overdue: Overdue | None = None  # this subscription is a time-out: what it hears arms it
     on_dead: Callable[..., Event] | None = None
     on_dead_says: tuple[type[Event], ...] = ()
     former: tuple[str, ...] = ()  # former names, the oldest first
@@ -72,9 +89,14 @@ class Subscription:
         return tuple(f"{self.service}.{name}" for name in self.former)
 
     @property
+    def wanted(self) -> tuple[type[Heard], ...]:
+        """What a handler hears; what arms and what answers a time-out."""
+        return self.heard if self.overdue is None else tuple(dict.fromkeys((*self.heard, *self.overdue.unless)))
+
+    @property
     def bound(self) -> tuple[EventName, ...]:
         """The types and versions its queue is bound to."""
-        wanted = self.undo.why if self.undo else self.heard
+        wanted = self.undo.why if self.undo else self.wanted
         return tuple(name for name, path in self.upcast_paths.items() if path.gives in wanted)
 
     def upcast_path(self, type: str, version: int) -> UpcastPath | None:

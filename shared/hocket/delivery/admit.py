@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
@@ -13,17 +13,18 @@ from hocket import saga
 from hocket.clock import rfc3339
 from hocket.declarations.subscription import Subscription
 from hocket.delivery import decide
-from hocket.delivery.arrival import Arrival, Role
+from hocket.delivery.arrival import Arrival, Role, undo_of
 from hocket.delivery.decode import sentence
 from hocket.delivery.ending.error_text import text_of
-from hocket.envelope.cloudevent import CONTENT_TYPE, Json, Received, canonical, encode, read
+from hocket.delivery.overdue.admission import TimerAdmission
+from hocket.envelope.cloudevent import CONTENT_TYPE, Json, Received, canonical, read
 from hocket.envelope.keys import digest, outside_key
-from hocket.errors import StoreError, Undecodable
+from hocket.errors import RowLocked, StoreError, Undecodable
 from hocket.event import Heard
 from hocket.masking.mask import mask_of
 from hocket.outcome import Again, Bury, Obsolete, Refused, Seen
 from hocket.runtime import Runtime
-from hocket.saga.ledger import LedgerRow, LedgerState
+from hocket.saga.ledger import Kept, LedgerRow, LedgerState
 from hocket.store.group_commit import ALONE, STORE_BACKOFF, takes_a_write
 from hocket.store.purge import MARGIN
 from hocket.store.records import Ending, InboxRow, InboxState
@@ -39,27 +40,38 @@ BEGUN_WAIT = timedelta(seconds=1)
 _BEGUN = Again(BEGUN_WAIT, deferred=True, cause="begun", error="its run is in progress")
 
 
+#: Why a second input of one scope is buried; True: the step is undone from every flow (RULES 5.1).
+_CONFLICT = {
+    False: "{step} has begun for this scope in this flow with another key: add a field to by= where one flow may do it "
+    "twice",
+    True: "{step} has begun for {scope} with another key, and across=True means that it happens once in all flows: add "
+    "a field to by= where it may happen again",
+}
+
+
 @dataclass(slots=True)
 class Admission:
     """Admits the arrivals of one service."""
 
     runtime: Runtime
     subscriptions: Mapping[str, Subscription]
+    timers: TimerAdmission = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.timers = TimerAdmission(self.runtime, judge)
 
     async def admit(self, arrivals: Sequence[Arrival]) -> None:
         """Set each arrival's inbox row and, where it goes no further, its outcome. `StoreError` admits none."""
         asked = [each for each in arrivals if each.outcome is None]
         if not asked:
             return
+        if asked[0].role is not Role.EVENT:  # all are of one subscription
+            await self._begin_all(asked)
+            return
         rows = await self.runtime.store.inbox([each.key for each in asked])
         for each in asked:
-            each.row = rows.get(each.key)
-            judge(each)
-            self._check_age(each)
-        steps = [each for each in asked if each.outcome is None and each.role in (Role.STEP, Role.UNDO)]
-        if not steps:
-            return
-        await self._begin_all(steps)
+            self._judge(each, rows.get(each.key), self._too_old(each))
+        await self.timers.admit([each for each in asked if each.outcome is None])
 
     async def _begin_all(self, steps: Sequence[Arrival]) -> None:
         """Begin together; where the store takes other writes they begin one by one, so that no one stops the others."""
@@ -68,9 +80,12 @@ class Admission:
                 await self._begin(steps)
             except BaseException as error:
                 for each in steps:  # nothing was written, or it is unknown: it is decided again
-                    each.outcome, each.token, each.ledger = None, "", None
+                    each.outcome, each.token, each.ledger, each.row = None, "", None, None
                 if not isinstance(error, Exception):
                     raise
+                if len(steps) == 1 and isinstance(error, RowLocked):  # nobody waits for it (RULES 3.3)
+                    steps[0].outcome = _BEGUN
+                    return
                 if isinstance(error, StoreError) and not await takes_a_write(self.runtime.store):
                     raise
                 if len(steps) > 1:
@@ -99,69 +114,115 @@ class Admission:
         )
         arrival.outcome = replace(outcome, began=False) if isinstance(outcome, Bury) else outcome
 
-    def _check_age(self, arrival: Arrival) -> None:
+    def _judge(self, arrival: Arrival, row: InboxRow | None, too_old: Bury | None) -> None:
+        arrival.row = row
+        judge(arrival)
+        if row is None and arrival.outcome is None:
+            arrival.outcome = too_old
+
+    def _too_old(self, arrival: Arrival) -> Bury | None:
         """RULES 2.7: what the inbox may have forgotten may have been handled; only a replay admits it."""
-        if arrival.row is not None or arrival.replay or arrival.subscription.idempotent or arrival.role is Role.UNDO:
-            return
+        if arrival.replay or arrival.subscription.idempotent or arrival.role is Role.UNDO or arrival.alarm is not None:
+            return None  # the row of an alarm decides, whatever its age
         oldest = self.runtime.store.clock.horizon + MARGIN
-        if arrival.outcome is None and arrival.known.time.timestamp() < oldest:
+        if arrival.known.time.timestamp() < oldest:
             said, since = rfc3339(arrival.known.time), rfc3339(datetime.fromtimestamp(oldest, UTC))
-            arrival.outcome = Bury(
+            return Bury(
                 "too-old",
                 f"it was said at {said}, and the inbox of {self.runtime.service} may have forgotten what was "
                 f"said before {since}, so whether it was handled is not known: replay it if it was not. With a higher "
                 f"HOCKET_INBOX_DAYS, now {self.runtime.config.inbox_days:g}, the inbox forgets less from now on",
                 row=False,
             )
+        return None
 
     async def _begin(self, arrivals: Sequence[Arrival]) -> None:
-        async with self.runtime.store.kit_transaction() as tx:
-            known = await tx.ledger([each.run for each in arrivals])
-            for each in arrivals:
-                if each.run not in known:  # another transaction holds the run: nobody waits for it (RULES 3.3)
-                    each.outcome = _BEGUN
-                elif each.role is Role.UNDO:
-                    self._prepare(each, known.get(each.run))
-                elif (moved := self._begun(each, known.get(each.run))) is not None:
-                    known[each.run] = moved
-                    await tx.write([Ending(ledger=(moved,))])
+        """RULES 5.2: what is new begins in the statement that looks it up; the rest is decided by what was found."""
+        old = [self._too_old(each) for each in arrivals]
+        fresh: dict[str, LedgerRow] = {}
+        for each, too_old in zip(arrivals, old, strict=True):
+            if each.role is Role.STEP and too_old is None and each.run not in fresh and not self._forgotten(each):
+                verdict = self._verdict(each, None)
+                if isinstance(verdict, saga.Begun):
+                    fresh[each.run] = verdict.row
+        others = [run for run in dict.fromkeys(each.run for each in arrivals) if run not in fresh]
+        found = await self.runtime.store.admit([each.key for each in arrivals], list(fresh.values()), others)
+        known = dict(found.ledger) | {run: replace(fresh[run], version=1) for run in found.begun}
+        moved: list[tuple[Arrival, LedgerRow]] = []
+        for each, too_old in zip(arrivals, old, strict=True):
+            self._judge(each, found.inbox.get(each.key), too_old)
+            row = known.get(each.run)
+            if each.outcome is not None or each.role is not Role.STEP:
+                each.ledger = row
+            elif each.run in found.begun and row is not None and row.inbox_key == each.key:
+                each.token, each.ledger = row.owner, row
+            elif (after := self._begun(each, row)) is not None:
+                moved.append((each, after))
+                known[each.run] = after
+        if moved:
+            await self._move(moved)
+        if undos := [each for each in arrivals if each.outcome is None and each.role is Role.UNDO]:
+            await self._prepare_all(undos)
 
-    def _begun(self, arrival: Arrival, row: LedgerRow | None) -> LedgerRow | None:
-        """RULES 5.2: the row to write, or None and an outcome."""
-        now = self.runtime.clock.now()
+    async def _move(self, moved: Sequence[tuple[Arrival, LedgerRow]]) -> None:
+        """Runs that begin again; whose row is not as it was read is decided again under its lock (RULES 3.1)."""
+        written = await self.runtime.store.commit([Ending(ledger=(row,)) for _, row in moved])
+        for (each, row), one in zip(moved, written, strict=True):
+            if one.won:
+                each.token, each.ledger = row.owner, replace(row, version=row.version + 1)
+            elif one.blocked or not await self._begun_alone(each):
+                each.outcome, each.token = each.outcome or _BEGUN, ""
+
+    async def _begun_alone(self, arrival: Arrival) -> bool:
+        """Decide by the row as it is; False where another has just written one."""
+        async with self.runtime.store.kit_transaction() as tx:
+            row = self._begun(arrival, (await tx.ledger([arrival.run])).get(arrival.run))
+            if row is None:
+                return True
+            [written] = await tx.write([Ending(ledger=(row,))])
+        if written.won:
+            arrival.token, arrival.ledger = row.owner, replace(row, version=row.version + 1)
+        return written.won
+
+    def _forgotten(self, arrival: Arrival) -> bool:
+        """RULES 2.7: the replay of a step that is older than the ledger remembers: its failure may be forgotten too."""
+        return bool(arrival.replay) and arrival.known.time.timestamp() < self._ledger_horizon()
+
+    def _verdict(
+        self, arrival: Arrival, row: LedgerRow | None
+    ) -> saga.Begun | saga.Wait | saga.Refused | saga.Conflict | saga.Obsolete:
         boot = self.runtime.instance.boot
-        if row is None and arrival.replay and arrival.known.time.timestamp() < self._ledger_horizon():
-            arrival.outcome = Obsolete()  # RULES 2.7: its failure may be forgotten too
-            return None
-        token = digest("run", boot, arrival.key.hex()).hex()  # admitted again, it is still the same run
-        verdict = saga.begin(
+        return saga.begin(
             row,
             run=arrival.run,
             correlation_id=arrival.known.correlation_id,
             step=arrival.step,
             scope=arrival.scope,
-            token=token,
+            token=digest("run", boot, arrival.key.hex()).hex(),  # admitted again, it is still the same run
             boot=boot,
             inbox_key=arrival.key,
-            step_key=outside_key(arrival.key),
-            input=encode(arrival.known, heard=True),
             replay=bool(arrival.replay),
-            now=now.timestamp(),
+            now=self.runtime.clock.now().timestamp(),
         )
-        match verdict:
+
+    def _begun(self, arrival: Arrival, row: LedgerRow | None) -> LedgerRow | None:
+        """RULES 5.2: the row to write, or None and an outcome."""
+        arrival.ledger = row
+        if row is None and self._forgotten(arrival):
+            arrival.outcome = Obsolete()
+            return None
+        match self._verdict(arrival, row):
             case saga.Begun(row=begun):
-                arrival.token, arrival.ledger = token, begun
                 return begun
-            case saga.Refused(row=refused):
-                arrival.outcome, arrival.ledger = Refused(), refused
-                return refused
+            case saga.Refused():
+                arrival.outcome = Refused()
             case saga.Wait():
                 arrival.outcome = _BEGUN
             case saga.Conflict():
+                undo = undo_of(arrival.subscription)
                 arrival.outcome = Bury(
                     "conflict",
-                    f"{arrival.step} has begun for this scope in this flow with another key: "
-                    "add a field to by= where one flow may do it twice",
+                    _CONFLICT[undo is not None and undo.across].format(step=arrival.step, scope=arrival.scope),
                     row=False,
                 )
             case saga.Obsolete():
@@ -172,27 +233,35 @@ class Admission:
         keep = self.runtime.config.retention()
         return self.runtime.store.clock.horizon + MARGIN - (keep.ledger - keep.inbox).total_seconds()
 
-    def _prepare(self, arrival: Arrival, row: LedgerRow | None) -> None:
+    async def _prepare_all(self, undos: Sequence[Arrival]) -> None:
+        kept = await self.runtime.store.kept([each.run for each in undos])
+        for each in undos:
+            self._prepare(each, each.ledger, kept.get(each.run))
+
+    def _prepare(self, arrival: Arrival, row: LedgerRow | None, kept: Kept | None) -> None:
         """Set what an undo receives: the step's input, its result, and the reason (RULES 5.4)."""
         if row is None:
             arrival.outcome = Bury("ledger", f"the ledger has no step run {arrival.run}")
             return
-        arrival.ledger, arrival.step_key = row, row.step_key
+        arrival.step_key = outside_key(row.inbox_key)
         if row.state is not LedgerState.UNDOING:
             arrival.outcome = Obsolete() if arrival.replay else Seen(row.state.value)
             return
+        if kept is None:
+            arrival.outcome = Bury("ledger", f"the ledger keeps no input of step run {arrival.run}")
+            return
         try:
-            self._read_undo(arrival, row)
+            self._read_undo(arrival, kept)
         except Exception as broken:  # noqa: BLE001 -- data of an older version may make a team's model raise anything
-            mask = mask_of(came=self._kept(arrival, row))
+            mask = mask_of(came=self._kept(arrival, kept))
             why = sentence(broken, mask) if isinstance(broken, ValidationError) else text_of(broken, mask)
             arrival.outcome = Bury("invalid", f"what the ledger keeps of run {row.run} cannot be read: {why}")
 
-    def _read_undo(self, arrival: Arrival, row: LedgerRow) -> None:
+    def _read_undo(self, arrival: Arrival, kept: Kept) -> None:
         undo = arrival.subscription.undo
         assert undo is not None
-        arrival.event = _read(self.subscriptions[undo.step], self._open(row.input))
-        done = [_result(arrival.subscription, self._open(each)) for each in row.results]
+        arrival.event = _read(self.subscriptions[undo.step], self._open(kept.input))
+        done = [_result(arrival.subscription, self._open(each)) for each in kept.results]
         arrival.did = done if undo.many else (done[-1] if done else None)
         why = self._open(canonical(arrival.known.data["why"], heard=True))
         type_, version = why.envelope.type, why.envelope.version
@@ -202,15 +271,15 @@ class Admission:
             return
         arrival.outcome = Bury("version", f"{arrival.subscription.queue} reads no {type_} version {version}")
 
-    def _kept(self, arrival: Arrival, row: LedgerRow) -> Iterator[tuple[Mapping[str, Json], type[Heard]]]:
+    def _kept(self, arrival: Arrival, kept: Kept) -> Iterator[tuple[Mapping[str, Json], type[Heard]]]:
         """The data that an undo is made of, each with the model that reads it: what an error may quote."""
         undo, subscription = arrival.subscription.undo, arrival.subscription
         assert undo is not None
         step = self.subscriptions[undo.step]
         why = canonical(arrival.known.data.get("why"), heard=True)
         for body, path_of in (
-            (row.input, step.upcast_path),
-            *((each, lambda *name: subscription.results.get(name)) for each in row.results),
+            (kept.input, step.upcast_path),
+            *((each, lambda *name: subscription.results.get(name)) for each in kept.results),
             (why, subscription.upcast_path),
         ):
             with contextlib.suppress(Undecodable):

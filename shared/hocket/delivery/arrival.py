@@ -6,7 +6,8 @@ from enum import StrEnum
 from typing import Any
 
 from hocket.broker.port import Consumer, Delivery
-from hocket.declarations.subscription import Subscription
+from hocket.declarations.subscription import Subscription, Undo
+from hocket.delivery.overdue.work import Alarm, TimerWork
 from hocket.envelope.cloudevent import CONTENT_TYPE, Envelope
 from hocket.envelope.keys import run_key
 from hocket.event import Heard, Scheduled
@@ -43,11 +44,14 @@ class Arrival:
     event: Heard | None = None
     key: bytes = b""
     hash: bytes = b""
+    body: bytes = b""  # the whole event as the kit writes one, where it came so
     attempt: int = FIRST_ATTEMPT
     replay: str = ""
     run: str = ""
     scope: str = ""
     generation: int = 0  # of an undo
+    timer: TimerWork | None = None  # it arms or answers a time-out
+    alarm: Alarm | None = None  # it is the alarm of one
     # admit
     row: InboxRow | None = None
     ledger: LedgerRow | None = None
@@ -64,6 +68,8 @@ class Arrival:
     ended: datetime = field(default=datetime.fromtimestamp(0, UTC))
     fenced: bool = False  # another run ended the delivery while this handler ran
     blamed: int = 0  # how often its ending could not be written
+    reached: tuple[str, ...] | None = None  # of a failure: the flows whose step run it found (RULES 5.3)
+    spoke: bool = False  # its `on_dead` said what follows
     claimed: bool = False  # its handler ended the transaction by hand, and what it claimed may stand in the inbox
 
     @property
@@ -81,10 +87,11 @@ class Arrival:
         said = self.outcome.said if isinstance(self.outcome, Done) else ()
         events = [each.event if isinstance(each, Scheduled) else each for each in said]
         did = self.did if isinstance(self.did, list) else [self.did]
-        if self.envelope is None:
+        envelope = self.alarm.armed if self.alarm is not None else self.envelope
+        if envelope is None:
             return mask_of()
-        path = self.subscription.upcast_path(self.envelope.type, self.envelope.version)
-        came = [(self.envelope.data, path.model)] if path is not None else []
+        path = self.subscription.upcast_path(envelope.type, envelope.version)
+        came = [(envelope.data, path.model)] if path is not None else []
         return mask_of(self.event, self.why, *did, *events, came=came)
 
     @property
@@ -118,5 +125,14 @@ def step_identity(subscription: Subscription) -> str:
 
 
 def run_of(arrival: Arrival) -> str:
-    """The name of the step run that a decoded delivery is about."""
-    return run_key(arrival.known.correlation_id, step_identity(arrival.subscription), arrival.scope)
+    """The name of the step run that a decoded delivery is about; `across` it is the same in every flow (RULES 5.1)."""
+    undo = undo_of(arrival.subscription)
+    flow = "" if undo is not None and undo.across else arrival.known.correlation_id
+    return run_key(flow, step_identity(arrival.subscription), arrival.scope)
+
+
+def undo_of(subscription: Subscription) -> Undo | None:
+    """What makes this subscription an undo, or its step undone; None: it is neither."""
+    if subscription.undo is not None or subscription.undone_by is None:
+        return subscription.undo
+    return subscription.undone_by.undo

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from hocket.delivery.arrival import Arrival, Role
 from hocket.delivery.record import Recorder
 from hocket.outcome import Done
-from hocket.saga.ledger import LedgerRow, LedgerState
+from hocket.saga.ledger import LedgerRow
 from hocket.store.port import WriteTransaction
 from hocket.store.records import Ending
 
@@ -16,26 +16,28 @@ class HandlerClaim:
 
     recorder: Recorder
     arrival: Arrival
-    ledger: LedgerRow | None = None
 
     async def write(self, tx: WriteTransaction) -> bool:
-        """Lock the step run, write the inbox row; False where another run has ended the delivery or owns its step."""
+        """Write the inbox row; False where another run has ended the delivery or owns its step (RULES 3.3)."""
         arrival = self.arrival
-        if arrival.run:
-            self.ledger = (await tx.ledger([arrival.run])).get(arrival.run)
-            if arrival.role is Role.STEP and not self._owned():
-                return False
         claim, _ = self.recorder.ending(replace(arrival, outcome=Done(), role=Role.EVENT), None)
-        [written] = await tx.write([Ending(inbox=claim.inbox)])
+        inbox = claim.inbox
+        if arrival.role is Role.STEP and inbox is not None:
+            inbox = inbox._replace(run=arrival.run, owner=arrival.token)
+        [written] = await tx.write([Ending(inbox=inbox)])
         return written.won
 
-    def _owned(self) -> bool:
-        row = self.ledger
-        return row is not None and row.state is LedgerState.BEGUN and row.owner == self.arrival.token
+    async def again(self, tx: WriteTransaction) -> Ending | None:
+        """The ending by the ledger row as it is: a failure may have marked it while the handler ran."""
+        return self._decided((await tx.ledger([self.arrival.run])).get(self.arrival.run))
 
     def ending(self) -> Ending | None:
-        """What the arrival's outcome leaves behind, None where its run no longer owns the step."""
-        ending, owned = self.recorder.ending(self.arrival, self.ledger)
+        """What the arrival's outcome leaves behind, by the ledger row as it was read before the handler ran."""
+        return self._decided(self.arrival.ledger)
+
+    def _decided(self, ledger: LedgerRow | None) -> Ending | None:
+        """The ending, None where the run no longer owns the step."""
+        ending, owned = self.recorder.ending(self.arrival, ledger)
         if not owned:
             return None
         if ending.receipt and self.recorder.shed():

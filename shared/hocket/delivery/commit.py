@@ -4,7 +4,7 @@ It tries again until the store answers.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from hocket.delivery import decide
@@ -13,7 +13,7 @@ from hocket.delivery.ending.error_text import clean, text_of
 from hocket.delivery.record import Recorder
 from hocket.errors import StoreError
 from hocket.masking.mask import ALWAYS
-from hocket.outcome import Again, Bury, Done, GiveBack, Seen
+from hocket.outcome import Again, Bury, Done, GiveBack
 from hocket.runtime import Runtime
 from hocket.saga.ledger import LedgerRow
 from hocket.store.group_commit import STORE_BACKOFF, GroupCommit, takes_a_write
@@ -136,13 +136,13 @@ class Committer(GroupCommit[Arrival]):
             self._suspected = True
 
     def _keys(self, entry: Arrival) -> tuple[bytes, str]:
-        return entry.key, entry.run
+        return entry.key, entry.run or (entry.timer.run.hex() if entry.timer is not None else "")
 
-    def _ledger_run(self, entry: Arrival) -> str:
-        needs = entry.role is not Role.EVENT and not isinstance(entry.outcome, Seen)
-        return entry.run if needs else ""
+    def _needs_lock(self, entry: Arrival) -> bool:
+        return entry.fenced and entry.role is Role.STEP
 
-    def _ending(self, entry: Arrival, ledger: LedgerRow | None) -> tuple[Ending, bool]:
+    def _ending(self, entry: Arrival, rows: Mapping[str, LedgerRow] | None) -> tuple[Ending, bool]:
+        ledger = entry.ledger if rows is None else rows.get(entry.run)
         if entry.fenced:
             return self.recorder.fence(entry, ledger), False
         try:

@@ -8,7 +8,7 @@ from typing import Any
 
 from hocket.declarations.subscription import Subscription
 from hocket.delivery.ending.error_text import CAUSE_CHARS, clean, stack, text_of
-from hocket.errors import BreakerOpen, Defer, Reject, Unsayable
+from hocket.errors import BreakerOpen, Defer, LimitReached, Reject, Unsayable
 from hocket.event import Event, Scheduled
 from hocket.masking.mask import Mask
 from hocket.outbox.builder import undeclared
@@ -74,7 +74,8 @@ def failed(
         wait = min(max(error.wait, SHORTEST_DEFER), LONGEST_DEFER)
         return Again(wait, deferred=True, cause="deferred", error=text_of(error, mask))
     if isinstance(error, BreakerOpen):
-        return Again(error.wait, deferred=True, cause="breaker", error=text_of(error, mask))
+        cause = "limit" if isinstance(error, LimitReached) else "breaker"
+        return Again(error.wait, deferred=True, cause=cause, error=text_of(error, mask))
     name = clean(mask.hide(type(error).__name__))[:CAUSE_CHARS]
     cause = TIMEOUT if isinstance(error, TimeoutError) else name
     words = _words(error, mask)

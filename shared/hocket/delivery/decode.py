@@ -1,14 +1,16 @@
 """Station decode: turns bytes into envelope and event in one pass; buries at once what cannot be read."""
 
 import json
+from typing import TypeGuard
 
 from pydantic import ValidationError
 
 from hocket.broker.topology import EVENTS, HEARD, routing_key
-from hocket.delivery.arrival import FIRST_ATTEMPT, Arrival, Role, run_of
+from hocket.delivery.arrival import FIRST_ATTEMPT, Arrival, Role, run_of, undo_of
 from hocket.delivery.ending.error_text import clean, text_of
-from hocket.envelope.cloudevent import UNDO_TYPE, hash_of, read
-from hocket.envelope.keys import inbox_key
+from hocket.delivery.overdue.work import TimerWork, alarm_of
+from hocket.envelope.cloudevent import OVERDUE_TYPE, UNDO_TYPE, Received, hash_of, read
+from hocket.envelope.keys import HASH_DIGITS, RUN_DIGITS, inbox_key, scope_key, timed_run, timer_key
 from hocket.errors import Undecodable
 from hocket.event import Heard
 from hocket.event_data import identity
@@ -24,6 +26,7 @@ SAID = frozenset({EVENTS, HEARD})
 LAST_ATTEMPT = 1_000_000
 #: Characters of a replay's id.
 MAX_REPLAY_CHARS = 255
+_DIGITS = frozenset("0123456789abcdef")
 
 
 def decode(arrival: Arrival) -> None:
@@ -43,7 +46,7 @@ def decode(arrival: Arrival) -> None:
         arrival.outcome = Bury("undecodable", text_of(broken, arrival.mask()), row=False)
         return
     envelope, subscription = received.envelope, arrival.subscription
-    arrival.envelope, arrival.hash = envelope, hash_of(received.data)
+    arrival.envelope, arrival.hash, arrival.body = envelope, hash_of(received.data), received.body
     if delivery.exchange in SAID and delivery.routing_key != routing_key(envelope.type, envelope.version):
         arrival.outcome = Bury(
             "misrouted",
@@ -56,6 +59,15 @@ def decode(arrival: Arrival) -> None:
     if envelope.type == UNDO_TYPE:
         _set_undo(arrival)
         return
+    if envelope.type == OVERDUE_TYPE:
+        _set_alarm(arrival)
+        return
+    _set_event(arrival, received)
+
+
+def _set_event(arrival: Arrival, received: Received) -> None:
+    """Read the event that the handler gets: the one that came, or the one that armed a time-out that is due."""
+    subscription, envelope = arrival.subscription, received.envelope
     path = subscription.upcast_path(envelope.type, envelope.version)
     if path is None or (subscription.undo is not None and path.gives not in subscription.undo.why):
         reads = ", ".join(f"{type_} version {version}" for type_, version in subscription.bound)
@@ -75,18 +87,44 @@ def decode(arrival: Arrival) -> None:
         arrival.outcome = Bury("invalid", f"data does not fit {path.model.__name__}: {why}", row=False)
         return
     _set_step(arrival)
+    _set_timer(arrival, path.gives)
 
 
 def _set_step(arrival: Arrival) -> None:
-    subscription = arrival.subscription
-    if subscription.undo is not None:
-        arrival.role, by = Role.FAILURE, subscription.undo.by
-    elif subscription.undone_by is not None and subscription.undone_by.undo is not None:
-        arrival.role, by = Role.STEP, subscription.undone_by.undo.by
-    else:
+    undo = undo_of(arrival.subscription)
+    if undo is None:
         return
-    arrival.scope = scope_of(arrival.event, by) if by else arrival.known.subject
+    arrival.role = Role.STEP if arrival.subscription.undo is None else Role.FAILURE
+    arrival.scope = scope_of(arrival.event, undo.by) if undo.by else arrival.known.subject
+    if undo.secret:
+        arrival.scope = scope_key(arrival.scope)
     arrival.run = run_of(arrival)
+
+
+def _set_timer(arrival: Arrival, model: type[Heard]) -> None:
+    """Whether the event arms or answers a time-out, and which (RULES 5.7)."""
+    subscription, overdue = arrival.subscription, arrival.subscription.overdue
+    if overdue is None or arrival.alarm is not None:
+        return
+    scope = scope_of(arrival.event, overdue.by) if overdue.by else arrival.known.subject
+    flow = "" if overdue.across else arrival.known.correlation_id
+    run = timer_key(flow, subscription.identity, scope)
+    arrival.timer = TimerWork(run, scope, model in subscription.heard, model in overdue.unless)
+
+
+def _set_alarm(arrival: Arrival) -> None:
+    """The alarm of a time-out that is due: its handler gets the event that armed it."""
+    subscription = arrival.subscription
+    if subscription.overdue is None:
+        why = f"{subscription.queue} is no time-out any more: replay it once it is one again, or resolve it"
+        arrival.outcome = Bury("version", why, row=False)
+        return
+    try:
+        arrival.alarm, armed = alarm_of(arrival.known.data, lambda: arrival.began)
+    except Undecodable as broken:
+        arrival.outcome = Bury("undecodable", clean(str(broken)), row=False)
+        return
+    _set_event(arrival, armed)
 
 
 def scope_of(event: Heard | None, by: tuple[str, ...]) -> str:
@@ -98,10 +136,16 @@ def scope_of(event: Heard | None, by: tuple[str, ...]) -> str:
 
 def _set_undo(arrival: Arrival) -> None:
     run, n = arrival.known.data.get("run"), arrival.known.data.get("n")
-    if arrival.subscription.undo is None or not isinstance(run, str) or not isinstance(n, int):
+    if isinstance(run, str) and len(run) == HASH_DIGITS:  # ordered before schema 4
+        run = timed_run(arrival.known.correlation_id, run)
+    if arrival.subscription.undo is None or not _names_run(run) or not isinstance(n, int):
         arrival.outcome = Bury("undecodable", "data: not an order to undo for this subscription", row=False)
         return
     arrival.role, arrival.run, arrival.generation = Role.UNDO, run, n
+
+
+def _names_run(run: object) -> TypeGuard[str]:
+    return isinstance(run, str) and len(run) == RUN_DIGITS and set(run) <= _DIGITS
 
 
 def _attempt_of(header: object) -> int:

@@ -1,7 +1,7 @@
 """Station handle: runs the handler under timeout, breaker and span."""
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -11,14 +11,16 @@ from hocket.delivery.arrival import Arrival, Role
 from hocket.delivery.blame import Blame, Whose, ended_by_hand, name_handler
 from hocket.delivery.claim import HandlerClaim
 from hocket.delivery.ending.error_text import text_of
+from hocket.delivery.ending.history import probes_of
 from hocket.delivery.poison import ALONE_FROM, CRASH, STARTS, SharedExclusiveLock, alone_of, starts_of
 from hocket.delivery.record import Recorder
 from hocket.errors import BreakerOpen, Defer, HocketError, LeaseExpired, Reject, StoreError
 from hocket.masking.mask import take
 from hocket.outcome import Again, Bury, GiveBack
 from hocket.resilience.blocking import BlockingCalls
-from hocket.resilience.circuit import Circuit, Permit, State
-from hocket.resilience.guard import BreakerGuard, StateListener
+from hocket.resilience.breakers.registry import Breakers
+from hocket.resilience.circuit import Permit, State
+from hocket.resilience.guard import PROBES_PER_DELIVERY, BreakerGuard
 from hocket.resilience.isolation import TeamRun
 from hocket.resilience.own_frames import defined_at
 from hocket.resilience.same_fault import SameFault, fault_of
@@ -53,8 +55,7 @@ class Handling:
 
     runtime: Runtime
     recorder: Recorder
-    circuits: dict[str, Circuit]
-    breaker_changed: StateListener
+    breakers: Breakers
     blocking: BlockingCalls
     use: Any = None
     pauses: dict[str, SameFault] = field(default_factory=dict)  # by queue
@@ -116,8 +117,8 @@ class Handling:
         if permit is None:
             self._defer(arrival, pause.circuit.wait(clock.monotonic()), "paused", pause.sentence())
             return None
-        guard = BreakerGuard(self.circuits, clock, arrival.key, self.breaker_changed)
-        if subscription.breaker is not None and not guard.begin(subscription.breaker):
+        guard = BreakerGuard(self.breakers, clock, subscription.timeout.total_seconds())
+        if subscription.breaker is not None and not await guard.begin(subscription.breaker):
             pause.released(permit, clock.monotonic())
             self._defer(arrival, guard.wait, "breaker", f"breaker {subscription.breaker.name} is open")
             return None
@@ -131,7 +132,7 @@ class Handling:
             return rows
         except BaseException as error:
             arrival.ended = clock.now()
-            guard.end(error)
+            await guard.end(error)
             await self._leave(unit, error)
             if self.runtime.tasks.cancelling():
                 arrival.outcome = GiveBack()
@@ -148,7 +149,8 @@ class Handling:
                 await self._judge(arrival, HocketError(about), guard, permit)
             return None
         finally:
-            guard.end()
+            if guard.busy:
+                await guard.end()
             if permit.probe and arrival.permit is None:  # and nothing is decided yet
                 pause.released(permit, clock.monotonic())
 
@@ -165,6 +167,8 @@ class Handling:
             mask=arrival.mask(),
             whole=self.runtime.whole_stacks,
         )
+        if guard.probed and isinstance(arrival.outcome, Again):
+            arrival.outcome = replace(arrival.outcome, probes=probes_of(arrival.row) + 1)
 
     def _defer(self, arrival: Arrival, wait: float, cause: str, sentence: str) -> None:
         arrival.ended = self.runtime.clock.now()
@@ -172,7 +176,10 @@ class Handling:
 
     def _free(self, arrival: Arrival, error: BaseException, guard: BreakerGuard, permit: Permit) -> float | None:
         """Seconds to wait where the failure uses no attempt: a breaker is open, or the subscription is paused."""
-        return guard.wait if guard.deferred else self._paused_for(arrival, error, permit)
+        if guard.deferred:
+            costs = guard.probed and probes_of(arrival.row) >= PROBES_PER_DELIVERY
+            return None if costs else guard.wait
+        return self._paused_for(arrival, error, permit)
 
     def written(self, arrival: Arrival) -> None:
         """The end of its run is committed: where others fail at that, only now it has succeeded (RULES 6.11)."""
@@ -215,21 +222,21 @@ class Handling:
         return known
 
     def _paused(self, pause: SameFault, state: State) -> None:
-        if pause.queue not in self.circuits:  # from its first pause on it is reported as a breaker is
-            self.circuits[pause.queue] = pause.circuit
+        if pause.queue not in self.breakers.shown:  # from its first pause on it is reported as a breaker is
+            self.breakers.shown[pause.queue] = pause.circuit
             assert pause.fault is not None
             self.runtime.trouble(
                 "a subscription is paused: its deliveries fail the same way",
                 subscription=pause.queue, kind=pause.fault.kind, code=pause.fault.code, place=pause.fault.place,
             )  # fmt: skip
-        self.breaker_changed(pause.queue, state)
+        self.breakers.changed(pause.queue, state)
 
     async def _run(
         self, arrival: Arrival, unit: UnitOfWork, claim: HandlerClaim, guard: BreakerGuard
     ) -> tuple[OutboxRow, ...] | None:
         envelope, subscription = arrival.known, arrival.subscription
         queue = subscription.queue
-        limit = self._time_limit(queue, subscription).run()
+        guard.run = limit = self._time_limit(queue, subscription).run()
         tx = Tx(self._about(arrival), self.use, unit, guard, self.blocking, limit)
         take(arrival.mask)
         traceparent = arrival.delivery.headers.get("traceparent")

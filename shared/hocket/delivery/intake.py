@@ -85,9 +85,12 @@ class Intake:
         self._adjust_prefetch()
         self.put_back(delivery)
 
-    def put_back(self, delivery: Delivery) -> None:
-        """Put a delivery into the buffer, to be looked up in the inbox (again)."""
-        self._buffer.append(delivery)
+    def put_back(self, delivery: Delivery, *, first: bool = False) -> None:
+        """Put a delivery into the buffer, to be looked up in the inbox (again); `first`: in front of all others."""
+        if first:
+            self._buffer.appendleft(delivery)
+        else:
+            self._buffer.append(delivery)
         self._changed.set()
 
     def settled(self, deliveries: Sequence[Delivery]) -> None:
@@ -148,6 +151,10 @@ class Intake:
                 await self._changed.wait()
         except TimeoutError:
             return
+
+    def in_hand(self, most: int) -> list[Delivery]:
+        """The next deliveries, whatever pauses the intake; they stay held."""
+        return [self._buffer.popleft() for _ in range(min(most, len(self._buffer)))]
 
     def clear(self) -> list[Delivery]:
         """Remove every delivery that was not begun, for giving back."""

@@ -17,6 +17,7 @@ from hocket.delivery.ending.error_text import clean, text_of
 from hocket.delivery.ending.history import HISTORY_ATTEMPTS, attempt_of, history_of
 from hocket.delivery.ending.ledger import UNCHANGED, LedgerChange
 from hocket.delivery.ending.receipt import receipt as receipt_of
+from hocket.delivery.overdue import ending as of_timer
 from hocket.delivery.poison import ALONE, STARTED
 from hocket.envelope.attributes import is_traceparent
 from hocket.envelope.canonical_json import MAX_WRITTEN_DEPTH, Json, read_json
@@ -58,9 +59,9 @@ class Recorder:
             case Seen() as seen:
                 return Ending(receipt=self._receipt(arrival, said=tuple(seen.said))), True
             case Refused():
-                row = self._row(arrival, InboxState.REFUSED)
-                kept = (ledger,) if ledger else ()
-                return self._ending(arrival, row, ledger=kept, receipt=self._receipt(arrival, ledger=ledger)), True
+                row, change = self._row(arrival, InboxState.REFUSED), of_ledger.refused(arrival, ledger)
+                receipt = self._receipt(arrival, ledger=change[0] if change else ledger)
+                return self._ending(arrival, row, ledger=change, receipt=receipt), True
             case Obsolete():
                 return Ending(receipt=self._receipt(arrival, death=_death(arrival), ledger=ledger)), True
             case GiveBack() | None:
@@ -73,6 +74,7 @@ class Recorder:
         self, arrival: Arrival, said: Sequence[Event | Scheduled[Any]], ledger: LedgerRow | None
     ) -> tuple[Ending, bool]:
         rows: tuple[OutboxRow, ...] = ()
+        timers = of_timer.heard(arrival) if arrival.timer is not None else ()
         if said:
             rows = self.builder.rows(said, self._cause(arrival), self._declared(arrival.subscription))
         ids = tuple([each.event_id for each in rows])
@@ -91,7 +93,7 @@ class Recorder:
         ending = self._ending(arrival, row, rows, change.rows, self._receipt(arrival, said=ids, ledger=state))
         if arrival.subscription.idempotent and arrival.row is None:
             ending = ending._replace(inbox=None)  # RULES 2.6
-        return ending, True
+        return ending if arrival.timer is None else ending._replace(timers=timers), True
 
     def _again(self, arrival: Arrival, again: Again, ledger: LedgerRow | None) -> tuple[Ending, bool]:
         if not of_ledger.is_owned(arrival, ledger, self.instance.boot):
@@ -126,6 +128,7 @@ class Recorder:
         said: tuple[OutboxRow, ...] = ()
         if bury.began and arrival.subscription.on_dead is not None:
             said, bury = self._last_event(arrival, bury)
+            arrival.spoke = bool(said)
         change = UNCHANGED
         if arrival.role is Role.STEP and ledger is not None and bury.began:
             spoken = said[0].message.body if said else None
@@ -145,7 +148,7 @@ class Recorder:
 
     def _last_event(self, arrival: Arrival, bury: Bury) -> tuple[tuple[OutboxRow, ...], Bury]:
         """The event of `on_dead`; where that raises, the letter says so and is sent all the same (RULES 5.5)."""
-        death = Death(cause=bury.cause, error=bury.error, attempts=arrival.used)
+        death = Death(bury.cause, bury.error, arrival.used, overdue=arrival.alarm is not None)
         subscription = arrival.subscription
         try:
             assert subscription.on_dead is not None
@@ -160,6 +163,13 @@ class Recorder:
         return self._fenced(arrival, of_ledger.fenced(arrival, ledger, self.instance.boot))
 
     def _fenced(self, arrival: Arrival, change: LedgerChange) -> Ending:
+        if change.forgotten:
+            text = "it took effect after its step was undone, and the ledger has forgotten why: settle it by hand"
+            message = letter(
+                arrival, Bury("ledger", text, row=False), death=identity_of(arrival), spoke=False,
+                history=(attempt_of(arrival),),
+            )  # fmt: skip
+            return Ending(outbox=(self._letter_row(arrival, message),))
         undo = (self._undo(arrival, change.undo),) if change.undo else ()
         return Ending(ledger=change.rows, outbox=undo)
 
@@ -217,8 +227,7 @@ class Recorder:
         self, arrival: Arrival, *, said: tuple[str, ...] = (), death: str = "", ledger: LedgerRow | None = None
     ) -> bytes:
         assert arrival.outcome is not None
-        state = ledger.state.value if ledger else ""
-        return receipt_of(self.instance, arrival, arrival.outcome, said=said, death=death, ledger=state)
+        return receipt_of(self.instance, arrival, arrival.outcome, said=said, death=death, ledger=ledger)
 
     def _cause(self, arrival: Arrival) -> Causation:
         envelope = arrival.known

@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from hocket.broker.port import Consumer, Delivery
@@ -15,12 +15,15 @@ from hocket.delivery.commit import Committer
 from hocket.delivery.decode import decode
 from hocket.delivery.ending.error_text import text_of
 from hocket.delivery.former_queue import FormerQueues
+from hocket.delivery.gates.patience import Patience
 from hocket.delivery.handle import Handling, Readmit
-from hocket.delivery.intake import Intake, PrefetchBudget
+from hocket.delivery.intake import ADMIT_BATCH, Intake, PrefetchBudget
+from hocket.delivery.overdue.hands import TimerHands
 from hocket.errors import StoreError
 from hocket.masking.mask import ALWAYS
-from hocket.outcome import GiveBack
-from hocket.resilience.circuit import Circuit
+from hocket.outcome import Again, GiveBack
+from hocket.resilience.breakers.registry import Breakers, Shown
+from hocket.resilience.breakers.view import SharedBreaker
 from hocket.resilience.own_frames import defined_at
 from hocket.resilience.retrying import until_done
 from hocket.resilience.supervisor import MAX_LEFT
@@ -33,6 +36,10 @@ from hocket.store.records import OutboxRow
 ADMITTING = 2
 #: Seconds after which the reason of a pause (full outbox, failing store) is checked again.
 PAUSE_CHECK_SECONDS = 0.2
+#: Seconds between two looks at a breaker that is not closed.
+PATIENCE_LOOK_SECONDS = 1.0
+#: States in which a breaker lets nobody pass.
+SHUT = frozenset({"open", "held"})
 #: Seconds that giving back deliveries at a stop may take.
 GIVE_BACK_SECONDS = 2.0
 
@@ -45,7 +52,7 @@ class Pipeline:
     admission: Admission
     handling: Handling
     committer: Committer
-    circuits: dict[str, Circuit]
+    breakers: Breakers
     full: Callable[[], bool]  # whether the outbox is at its bound of due events (RULES 4.6)
     finished: Callable[[Arrival, tuple[OutboxRow, ...]], None]  # the handler's own transaction has committed it all
 
@@ -62,10 +69,12 @@ class SubscriptionRunner:
     consumer: Consumer | None = None
     in_progress: int = 0
     former: FormerQueues = field(init=False)
+    shared: SharedBreaker | None = field(init=False)  # its breaker
     _ready: deque[Arrival] = field(default_factory=deque)
     _waiting: "deque[asyncio.Future[None]]" = field(default_factory=deque)
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
     _copies: dict[bytes, list[Delivery]] = field(default_factory=dict)
+    _timers: TimerHands = field(default_factory=TimerHands)
     _admitting: int = 0
     _stopping: bool = False
     _admitters: "list[asyncio.Task[None]]" = field(default_factory=list)
@@ -74,6 +83,8 @@ class SubscriptionRunner:
     def __post_init__(self) -> None:
         default = max(self.pipeline.runtime.config.prefetch, self.subscription.concurrency)
         self.prefetch = self.subscription.prefetch or default
+        breaker = self.subscription.breaker
+        self.shared = self.pipeline.breakers.of(breaker) if breaker is not None else None
         self.intake = Intake(PrefetchBudget(self.share, self.prefetch))
         self.former = FormerQueues(self.pipeline.runtime, self.subscription, self.intake, self.prefetch)
 
@@ -86,6 +97,8 @@ class SubscriptionRunner:
         self.former.start()
         self.pipeline.runtime.tasks.end_of_left[queue] = self.unstuck
         self._admitters = [spawn(f"admit {queue} {n}", self._admit()) for n in range(ADMITTING)]
+        if self.shared is not None:
+            self._admitters.append(spawn(f"watch {queue}", self._watch(self.shared)))
         self._handlers = [spawn(f"handle {queue} {n}", self._handle()) for n in range(self.subscription.concurrency)]
 
     def idle(self) -> bool:
@@ -95,7 +108,7 @@ class SubscriptionRunner:
     def parked(self) -> bool:
         """Whether its breaker is open, or it is paused, and that period is not over: the buffer waits."""
         now = self.pipeline.runtime.clock.monotonic()
-        return any(each.state == "open" and each.wait(now) > 0 for each in self._circuits())
+        return any(each.state in SHUT and each.wait(now) > 0 for each in self._shown())
 
     def stuck(self) -> str:
         """Why nothing more begins: so many runs go on although they were cancelled; "" below the bound."""
@@ -112,47 +125,74 @@ class SubscriptionRunner:
         self._wake(len(self._ready))
         self.intake.wake()
 
-    def _circuits(self) -> Iterator[Circuit]:
-        """The circuit of its breaker, and that of its pause."""
-        breaker = self.subscription.breaker
-        if breaker is not None and (circuit := self.pipeline.circuits.get(breaker.name)) is not None:
-            yield circuit
+    def _shown(self) -> Iterator[Shown]:
+        """Its breaker, and its pause."""
+        if self.shared is not None:
+            yield self.shared
         yield self.pipeline.handling.pause_of(self.subscription).circuit
 
     def _allowed(self) -> tuple[int, float | None]:
         pipeline = self.pipeline
         if pipeline.full() or pipeline.committer.failing or self.stuck():
             return 0, PAUSE_CHECK_SECONDS
-        open_ones = [each for each in self._circuits() if each.state != "closed"]
-        if open_ones:
-            wait = max(each.wait(pipeline.runtime.clock.monotonic()) for each in open_ones)
-            if wait > 0:
+        now = pipeline.runtime.clock.monotonic()
+        pause = pipeline.handling.pause_of(self.subscription).circuit
+        if pause.state != "closed":
+            if (wait := pause.wait(now)) > 0:
                 return 0, wait
-            return (0, PAUSE_CHECK_SECONDS) if self.in_progress else (1, None)
-        return self.prefetch, None
+            if self.in_progress:
+                return 0, PAUSE_CHECK_SECONDS
+        many = self.prefetch if pause.state == "closed" else 1
+        if self.shared is None:
+            return many, None
+        allowed, wait = self.shared.admits(now, self.in_progress)
+        if allowed is None:
+            return many, None
+        return (min(allowed, many), None) if allowed else (0, wait)
 
     async def _admit(self) -> None:
         while True:
-            batch = await self.intake.take(self._consumer_of, self._allowed)
-            self._admitting += 1
-            now = self.pipeline.runtime.clock.now()
-            arrivals = [self.arrival_of(delivery, now) for delivery in batch]
-            fresh = [each for each in arrivals if not self._is_copy(each)]
-            self.in_progress += len(fresh)
-            try:
-                await self._until_admitted(fresh)
-            except asyncio.CancelledError:
-                self._give_back(fresh)
-                raise
-            finally:
-                self._admitting -= 1
-            for each in fresh:
-                if each.outcome is not None:
-                    each.ended = self.pipeline.runtime.clock.now()
-                    self.pipeline.committer.submit(each)
-                else:
-                    self._ready.append(each)
-            self._wake(len(fresh))
+            await self._admitted(await self.intake.take(self._consumer_of, self._allowed))
+
+    async def _admitted(self, batch: list[Delivery], instead: Again | None = None) -> None:
+        """Admit these, and let them be handled; `instead` is the outcome of those that would be."""
+        self._admitting += 1
+        now = self.pipeline.runtime.clock.now()
+        arrivals = [self.arrival_of(delivery, now) for delivery in batch]
+        fresh = [each for each in arrivals if not self._is_copy(each)]
+        self.in_progress += len(fresh)
+        fresh = self._timers.enter(fresh)
+        try:
+            await self._until_admitted(fresh)
+        except asyncio.CancelledError:
+            self._give_back(fresh)
+            raise
+        finally:
+            self._admitting -= 1
+        for each in fresh:
+            each.outcome = each.outcome or instead
+            if each.outcome is not None:
+                each.ended = self.pipeline.runtime.clock.now()
+                self.pipeline.committer.submit(each)
+            else:
+                self._ready.append(each)
+        self._wake(len(fresh))
+
+    async def _watch(self, shared: SharedBreaker) -> None:
+        """RULES 6.6: what is in hand waits a minute for the breaker; then it is deferred, the queue keeps the rest."""
+        patience, asked = Patience(), None
+        clock = self.pipeline.runtime.clock
+        while True:
+            await asyncio.sleep(PATIENCE_LOOK_SECONDS)
+            prefetch = patience.prefetch(shared, clock.monotonic())
+            if prefetch != asked:
+                asked = prefetch
+                for consumer in self.consumers():
+                    consumer.limit(self.prefetch if prefetch is None else prefetch)
+            while prefetch == 0 and (batch := self.intake.in_hand(ADMIT_BATCH)):
+                wait = timedelta(seconds=shared.wait(clock.monotonic()))
+                why = f"breaker {shared.breaker.name} is {shared.state}"
+                await self._admitted(batch, Again(wait, deferred=True, cause="breaker", error=why))
 
     def holds(self, arrival: Arrival) -> bool:
         """Whether this delivery, or another one of the same event, waits here or is in progress."""
@@ -243,11 +283,13 @@ class SubscriptionRunner:
 
     def readmit(self, arrival: Arrival) -> None:
         """Look the delivery up in the inbox again: another run ended it, or the outcome of its commit is unknown."""
-        self.intake.put_back(arrival.delivery)
+        self.intake.put_back(arrival.delivery, first=arrival.timer is not None)  # no alarm may overtake it
+        self._timers.lost(arrival)
         self._release([arrival])
 
     def settled(self, arrivals: Sequence[Arrival]) -> None:
         """These arrivals are settled."""
+        self._timers.committed(arrivals)
         self.intake.settled([each.delivery for each in arrivals])
         self._release(arrivals)
 
@@ -256,6 +298,8 @@ class SubscriptionRunner:
         for arrival in arrivals:
             for copy in self._copies.pop(arrival.key, ()):
                 self.intake.put_back(copy)
+            for alarm in self._timers.leave(arrival):
+                self.readmit(alarm)
         self.intake.wake()
         if not self.in_progress:
             self._idle.set()

@@ -5,6 +5,7 @@ Imports `errors` and `clock` alone. Used by every room that reads, writes or ide
 
 from hocket.envelope.cloudevent import (
     CONTENT_TYPE,
+    OVERDUE_TYPE,
     UNDO_TYPE,
     Envelope,
     Json,
@@ -20,6 +21,7 @@ from hocket.envelope.packing import ENCODING
 __all__ = [
     "CONTENT_TYPE",
     "ENCODING",
+    "OVERDUE_TYPE",
     "UNDO_TYPE",
     "Envelope",
     "Json",

@@ -47,6 +47,7 @@ from hocket.errors import Undecodable
 
 __all__ = [
     "CONTENT_TYPE",
+    "OVERDUE_TYPE",
     "UNDO_TYPE",
     "Envelope",
     "Json",
@@ -62,6 +63,10 @@ __all__ = [
 
 #: Type of the kit's own undo envelopes.
 UNDO_TYPE = "hocket.undo"
+#: Type of the alarm of a time-out that is due, which a service sends to itself (RULES 5.7).
+OVERDUE_TYPE = "hocket.overdue"
+#: The types that hocket has itself: their data contains an envelope.
+_OWN = frozenset({UNDO_TYPE, OVERDUE_TYPE})
 #: Types with this prefix belong to the kit.
 OWN_TYPES = "hocket."
 
@@ -102,11 +107,15 @@ class Envelope(NamedTuple):
 
 
 class Received(NamedTuple):
-    """An event as it was read: the envelope, its data as canonical JSON, and what is in there."""
+    """An event as it was read: the envelope, its data as canonical JSON, and what is in there.
+
+    `body` is the whole, where it came as `encode` writes it.
+    """
 
     envelope: Envelope
     data: bytes
     long: bool = False  # a number in the data has more digits than a double holds
+    body: bytes = b""
 
 
 def encode(envelope: Envelope, *, heard: bool = False) -> bytes:
@@ -138,7 +147,7 @@ def encode(envelope: Envelope, *, heard: bool = False) -> bytes:
         whole["tracestate"] = envelope.tracestate
     if envelope.extensions:
         whole.update(envelope.extensions)
-    return canonical(whole, MAX_WRITTEN_DEPTH if envelope.type == UNDO_TYPE else MAX_DEPTH + 1, heard=heard)
+    return canonical(whole, MAX_WRITTEN_DEPTH if envelope.type in _OWN else MAX_DEPTH + 1, heard=heard)
 
 
 def decode(body: bytes, content_type: str, headers: Mapping[str, object], now: datetime) -> Envelope:
@@ -183,7 +192,7 @@ def read_ours(body: bytes) -> Received | None:
         id, source, type, version, subject, moment_of(time), correlation, key, data,
         causation or "", 0, traceparent or "", tracestate or "", {},
     )  # fmt: skip
-    return Received(envelope, raw)
+    return Received(envelope, raw, body=body)
 
 
 def _read(body: bytes, content_type: str, headers: Mapping[str, object], now: datetime) -> Envelope:
@@ -193,7 +202,7 @@ def _read(body: bytes, content_type: str, headers: Mapping[str, object], now: da
         whole = read_json(body, "body", MAX_WRITTEN_DEPTH)
         if not isinstance(whole, dict):
             raise Undecodable("body", "is not a JSON object")
-        if body.count(b"{") + body.count(b"[") > MAX_DEPTH and whole.get("type") != UNDO_TYPE:
+        if body.count(b"{") + body.count(b"[") > MAX_DEPTH and whole.get("type") not in _OWN:
             _check_depth(whole.get("data"))
         return _envelope(whole, now, binary=False)
     return _envelope(_binary(body, content_type, headers), now, binary=True)
@@ -206,7 +215,7 @@ def _envelope(whole: dict[str, Any], now: datetime, *, binary: bool) -> Envelope
     check_texts(whole)
     text: dict[str, str | None] = whole  # what was checked
     id, source, type = whole["id"], whole["source"], whole["type"]
-    if type.startswith(OWN_TYPES) and type != UNDO_TYPE:
+    if type.startswith(OWN_TYPES) and type not in _OWN:
         raise Undecodable("type", f"types {OWN_TYPES}* belong to hocket, which has no such type")
     version, schema = version_of(text.get("dataschema") or "", type)
     data = _data(whole)

@@ -15,6 +15,10 @@ from hocket.envelope.ids import as_uuid
 NAMESPACE = UUID("5e2b7c1e-6f0a-5b52-9a36-0e7f3c1d8a44")
 #: Length of an inbox key in bytes: 4 of coarse time, 16 of a hash.
 INBOX_KEY_BYTES = 20
+#: Hexadecimal digits of the name of a step run: 4 bytes of coarse time, 16 of a hash.
+RUN_DIGITS = 40
+#: The same before schema 4, when a run had no time: orders to undo in queues and letters name it so.
+HASH_DIGITS = 32
 #: Kinds of events (subscription, source, type) whose partial hash is cached.
 KNOWN_CAUSES = 1024
 
@@ -50,9 +54,14 @@ def _time_bits(key: str) -> int:
         return 0
 
 
+def _coarse_time(key: str) -> bytes:
+    """4 bytes, so that rows that are written together stand together."""
+    return (_time_bits(key) >> 16).to_bytes(4, "big")
+
+
 def inbox_key(subscription: str, source: str, type: str, idempotency_key: str) -> bytes:
     """The inbox key (RULES 2.2); it begins with the coarse time (65.5 s) of the idempotency key (RULES 2.3)."""
-    lead = (_time_bits(idempotency_key) >> 16).to_bytes(4, "big")
+    lead = _coarse_time(idempotency_key)
     whole = _inbox_hash(subscription, source, type).copy()  # digest("inbox", subscription, source, type, key)
     key = idempotency_key.encode()
     whole.update(len(key).to_bytes(4, "big") + key)
@@ -81,11 +90,37 @@ def undo_key(run: str, generation: int) -> str:
 
 
 def run_key(correlation_id: str, step: str, scope: str) -> str:
-    """The key of a step run: a hash of (correlation id, subscription, scope) (RULES 5.1)."""
-    return digest("run", correlation_id, step, scope).hex()
+    """The name of a step run: coarse time of the correlation id, hash of (correlation id, subscription, scope).
+
+    RULES 5.1. In hexadecimal digits; the ledger keeps the bytes.
+    """
+    return timed_run(correlation_id, digest("run", correlation_id, step, scope).hex())
+
+
+def timed_run(correlation_id: str, digits: str) -> str:
+    """The name of the run that had this hash as its whole name before schema 4."""
+    return _coarse_time(correlation_id).hex() + digits
+
+
+def scope_key(scope: str) -> str:
+    """What stands for a scope with a sensitive value: a hash, under which runs are found all the same (RULES 5.4)."""
+    return digest("scope", scope).hex()
 
 
 def death_id(*parts: str) -> str:
     """The id of a letter without an inbox row (RULES 8.1): a hash of the delivery, the same each time."""
     value = int.from_bytes(digest("death", *parts), "big")
     return as_uuid(value & ~(0xF << 76) & ~(0b11 << 62) | 0x8 << 76 | 0b10 << 62)
+
+
+def timer_key(correlation_id: str, subscription: str, scope: str) -> bytes:
+    """The key of a time-out: coarse time of the flow and a hash; across flows `correlation_id` is "" (RULES 5.7)."""
+    lead = (_time_bits(correlation_id) >> 16).to_bytes(4, "big")
+    return lead + digest("timer", correlation_id, subscription, scope)
+
+
+def alarm_key(run: bytes, n: int) -> str:
+    """Id and idempotency key of the alarm of a time-out's n-th period (RULES 5.7), a UUIDv8."""
+    tail = int.from_bytes(digest("overdue", run.hex(), str(n)), "big")
+    lead = int.from_bytes(run[:4], "big") << 16
+    return as_uuid(lead << 80 | 0x8 << 76 | (tail >> 64 & 0xFFF) << 64 | 0b10 << 62 | tail & (2**62 - 1))

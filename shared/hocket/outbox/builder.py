@@ -153,7 +153,10 @@ class OutboxBuilder:
         )
 
     def undo(self, order: UndoOrder, queue: str, why: Mapping[str, Json], about: Envelope) -> OutboxRow:
-        """The service's order to itself to undo a step run (RULES 5.4)."""
+        """The service's order to itself to undo a step run (RULES 5.4), in the flow of the step, caused by `why`.
+
+        `about` is what was handled when it was ordered: the step's own input, or the failure.
+        """
         now = self.clock.now()
         cause = why.get("id")
         envelope = Envelope(
@@ -163,7 +166,7 @@ class OutboxBuilder:
             version=1,
             subject=about.subject,
             time=now,
-            correlation_id=about.correlation_id,
+            correlation_id=order.correlation_id,
             causation_id=cause if isinstance(cause, str) else "",
             idempotency_key=undo_key(order.run, order.generation),
             data={"run": order.run, "n": order.generation, "why": dict(why)},

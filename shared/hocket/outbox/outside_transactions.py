@@ -16,8 +16,8 @@ from hocket.errors import KeyTaken, OutboxFull, StoreError
 from hocket.masking.mask import take
 from hocket.outbox.builder import Causation, OutboxBuilder
 from hocket.resilience.blocking import BlockingCalls
-from hocket.resilience.circuit import Circuit
-from hocket.resilience.guard import BreakerGuard, StateListener
+from hocket.resilience.breakers.registry import Breakers
+from hocket.resilience.guard import BreakerGuard
 from hocket.runtime import Runtime
 from hocket.store.group_commit import CallerLedCommit
 from hocket.store.records import Ending, InboxRow, InboxState, InboxWrite, OutboxRow
@@ -36,8 +36,7 @@ class OutsideTransactions:
     runtime: Runtime
     declared: Declarations
     builder: OutboxBuilder
-    circuits: dict[str, Circuit]
-    breaker_changed: StateListener
+    breakers: Breakers
     full: Callable[[], bool]
     committed: Callable[[Iterable[OutboxRow]], None]
     blocking: BlockingCalls
@@ -64,7 +63,7 @@ class OutsideTransactions:
         flow = first.correlation_id if first else correlation_id or (name if key is None else ids.uuid7())
         claim = self._claim(row_key, key, flow) if first is None else None
         unit = UnitOfWork(store, claim, share=self._group_commit.commit)
-        guard = BreakerGuard(self.circuits, self.runtime.clock, row_key, self.breaker_changed)
+        guard = BreakerGuard(self.breakers, self.runtime.clock)
         tx = self._outside(row_key, flow, unit, guard, seen=first is not None)
         take(tx.mask)
         try:
@@ -77,11 +76,12 @@ class OutsideTransactions:
                 raise
             tx.found_seen((await store.inbox([row_key]))[row_key].correlation_id)
         except BaseException as error:
-            guard.end(error)
+            await guard.end(error)
             await unit.leave(error)
             raise
         finally:
-            guard.end()
+            if guard.busy:
+                await guard.end()
 
     @asynccontextmanager
     async def joined(
@@ -99,7 +99,7 @@ class OutsideTransactions:
             self._check_room()
         flow = first.correlation_id if first else (correlation_id or self.runtime.ids.uuid7())
         unit = UnitOfWork.within(joined, self.runtime.store)
-        guard = BreakerGuard(self.circuits, self.runtime.clock, row_key, self.breaker_changed)
+        guard = BreakerGuard(self.breakers, self.runtime.clock)
         tx = self._outside(row_key, flow, unit, guard, seen=first is not None)
         take(tx.mask)
         await tx.db()  # it is open already: calls to the outside come before

@@ -1,4 +1,4 @@
-"""The state machine of one breaker in one process: closed, open or half-open (RULES 6). Pure.
+"""The state of one subscription's pause in one process: closed, open or half-open (RULES 6.11). Pure.
 
 Time is monotonic seconds and is passed in.
 """
@@ -9,7 +9,7 @@ from typing import Literal
 
 from hocket.breaker import Breaker
 
-#: Failed probes of one delivery that use no attempt; each further one does (RULES 6.1).
+#: Failed probes of one delivery that use no attempt; each further one does.
 PROBES_PER_DELIVERY = 20
 #: Deliveries whose failed probes are counted; the oldest is forgotten first.
 MAX_PROBED = 1024
@@ -28,7 +28,7 @@ class Permit:
 
 
 class Circuit:
-    """The state of one breaker in one process. Calls `changed(state)` on each change."""
+    """One pause in one process. Calls `changed(state)` on each change."""
 
     def __init__(self, breaker: Breaker, changed: Callable[[State], None] = lambda _: None) -> None:
         self.breaker = breaker
@@ -102,7 +102,7 @@ class Circuit:
             self._open_until = now
             self._move("open")
 
-    def paused(self, now: float) -> None:
+    def paused(self, now: float, seconds: float) -> None:
         """This process did not run for a while: no call that was under way is a verdict (RULES 11.6)."""
         self._period += 1
         if self._probe is not None:

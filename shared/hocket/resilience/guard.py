@@ -1,115 +1,143 @@
-"""The breakers around one attempt: they refuse outside calls, count failures, and decide what is deferred."""
+"""The breakers around one attempt: they refuse outside calls, tell failures, and decide what is deferred."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Protocol
+from typing import NamedTuple
 
 from hocket.breaker import Breaker
 from hocket.clock import Clock
 from hocket.errors import BreakerOpen
-from hocket.resilience.circuit import Circuit, Permit
+from hocket.resilience.breakers.registry import Breakers
+from hocket.resilience.breakers.transitions import Verdict
+from hocket.resilience.breakers.verdict import Judgement, judged
+from hocket.resilience.breakers.view import POLL_SECONDS, Permit, SharedBreaker
+from hocket.resilience.time_limit import LimitedRun
+
+#: Failed probes of one delivery that use no attempt; each further one does (RULES 6.1).
+PROBES_PER_DELIVERY = 20
+#: Seconds after which a call outside a handler is cut where neither it nor its breaker has a `within`.
+OUTSIDE_SECONDS = 60.0
+#: Of the time that a call had, the part for which it was out when its handler was cut, if that is to be a failure.
+LONG_ENOUGH = 0.5
 
 
-class StateListener(Protocol):
-    """Called when a breaker changes its state."""
+class _Cancelled(NamedTuple):
+    """A call that was cancelled: `end` knows why."""
 
-    def __call__(self, name: str, state: str) -> None:
-        """Breaker `name` is now in `state`."""
-        ...
+    shared: SharedBreaker
+    permit: Permit
+    out: float  # seconds for which it was out
+    of: float  # seconds that it had
 
 
 class BreakerGuard:
-    """The breakers of one attempt, and whether its failure uses no attempt (RULES 6.1)."""
+    """The breakers of one attempt, and whether its failure uses no attempt (RULES 6.1).
 
-    def __init__(self, circuits: dict[str, Circuit], clock: Clock, key: bytes, changed: StateListener) -> None:
-        self._circuits = circuits
+    `bound` is the handler's time-out in seconds; None: there is no handler, and calls are cut after `OUTSIDE_SECONDS`.
+    """
+
+    # Defaults of the class: most attempts call nobody, and set none of them.
+    run: LimitedRun | None = None  # of the handler
+    busy = False  # `end` has something to do
+    deferred = False  # a call failed, and the delivery is to be deferred
+    probed = False  # that call was a probe
+    wait = 0.0  # seconds until that breaker admits a call again
+    _held: tuple[SharedBreaker, Permit] | None = None  # given by `begin`, not used yet
+    _cancelled: tuple[_Cancelled, ...] = ()
+    _telling: tuple[tuple[SharedBreaker, Permit, Awaitable[None]], ...] = ()
+
+    def __init__(self, breakers: Breakers, clock: Clock, bound: float | None = None) -> None:
+        self._breakers = breakers
         self._clock = clock
-        self._key = key
-        self._changed = changed
-        self._probe: tuple[str, Permit] | None = None  # given by `begin`, not used yet
-        self._cancelled: list[tuple[Circuit, Permit]] = []  # calls that were cancelled: `end` knows why
-        self.deferred = False  # a call failed, and the delivery is to be deferred
-        self.wait = 0.0  # seconds until that breaker admits a call again
+        self._bound = bound
 
-    def circuit(self, breaker: Breaker) -> Circuit:
-        """The state of this breaker in this process."""
-        found = self._circuits.get(breaker.name)
-        if found is None:
-            found = Circuit(breaker, lambda state: self._changed(breaker.name, state))
-            self._circuits[breaker.name] = found
-        return found
-
-    def enter(self, breaker: Breaker) -> Permit:
-        """A permit for one call: the probe that `begin` holds, else a new one. Raises `BreakerOpen`."""
-        if self._probe is not None and self._probe[0] == breaker.name:
-            probe = self._probe[1]
-            self._probe = None
-            return probe
-        circuit = self.circuit(breaker)
-        now = self._clock.monotonic()
-        permit = circuit.admit(now, self._key)
-        if permit is None:
-            raise BreakerOpen(breaker.name, timedelta(seconds=circuit.wait(now)))
-        return permit
-
-    def begin(self, breaker: Breaker) -> bool:
-        """Before the handler: whether it may run. If this run is the probe, its first call uses the permit."""
-        now = self._clock.monotonic()
-        circuit = self.circuit(breaker)
-        permit = circuit.admit(now, self._key)
-        if permit is None:
-            self.wait = circuit.wait(now)
+    async def begin(self, breaker: Breaker) -> bool:
+        """Before the handler: whether it may run. If this run is a probe, its first call uses the slot."""
+        shared = self._breakers.of(breaker)
+        if shared.state == "closed" and (shared.calm or await self._is_closed(shared)):
+            return True
+        try:
+            permit = await shared.enter(self._seconds(breaker, None)[1], patience=0.0)
+        except BreakerOpen as error:
+            self.wait = error.wait.total_seconds()
             return False
-        if permit.probe:
-            self._probe = (breaker.name, permit)
+        self._held, self.busy = (shared, permit), True
         return True
 
-    def end(self, error: BaseException | None = None) -> None:
-        """After the handler, which ended with `error`: release a probe that it did not use.
+    async def _is_closed(self, shared: SharedBreaker) -> bool:
+        await shared.fresh()
+        return shared.state == "closed"
 
-        A call that was cancelled failed where the time was over, the attempt's or one that the handler has set. Where
-        the handler ended otherwise (a sibling in its task group failed, the service stops) it tells nothing.
+    async def end(self, error: BaseException | None = None) -> None:
+        """After the handler, which ended with `error`: give back what it did not use, and wait until failures are told.
+
+        A call that was cancelled failed where the time was over: one that the handler has set, or the handler's own if
+        the call was out for half of what it had. Otherwise (a sibling failed, the service stops) it tells nothing.
         """
-        if self._probe is not None:
-            name, permit = self._probe
-            self._circuits[name].released(permit, self._clock.monotonic())
-            self._probe = None
-        for circuit, permit in self._cancelled:
-            if _is_timeout(error):
-                self._failed(circuit, permit)
-            else:
-                circuit.released(permit, self._clock.monotonic())
-        self._cancelled.clear()
+        if self._held is not None:
+            (shared, permit), self._held = self._held, None
+            shared.ended(permit, "none")
+        over, whole = _is_timeout(error), self.run is not None and self.run.expired
+        for each in self._cancelled:
+            failed = over and (not whole or each.out >= LONG_ENOUGH * each.of)
+            self._ended(each.shared, each.permit, "bad" if failed else "none")
+        self._cancelled = ()
+        for shared, permit, told in self._telling:
+            await told
+            if shared.state != "closed":
+                self.deferred, self.probed = True, self.probed or bool(permit.slot)
+                self.wait = max(self.wait, shared.wait(self._clock.monotonic()), POLL_SECONDS)
+        self._telling, self.busy = (), False
 
     @asynccontextmanager
-    async def call(self, breaker: Breaker) -> AsyncIterator[None]:
-        """A context around one outside call. Raises `BreakerOpen`."""
-        permit = self.enter(breaker)
-        circuit = self.circuit(breaker)
+    async def call(self, breaker: Breaker, within: timedelta | None = None) -> AsyncIterator[None]:
+        """A context around one outside call, cut after `within`. Raises `BreakerOpen` and `LimitReached`."""
+        shared = self._breakers.of(breaker)
+        cut, bound = self._seconds(breaker, within)
+        if self._held is not None and self._held[0] is shared:
+            permit, self._held = self._held[1], None
+        else:
+            permit = await shared.enter(bound)
         began = self._clock.monotonic()
+        limit = asyncio.timeout(cut)
         try:
-            yield
-        except breaker.failures:
-            self._failed(circuit, permit)
-            raise
-        except Exception:  # not a failure of the dependency: it answered
-            circuit.succeeded(permit, self._clock.monotonic(), self._clock.monotonic() - began)
+            async with shared.limited(limit):
+                yield
+        except Exception as error:
+            late = isinstance(error, TimeoutError) and limit.expired()
+            said = Judgement(True) if late else judged(error, breaker, self._clock.now())
+            verdict = self._verdict(breaker, began, ill=said.ill)
+            self._ended(shared, permit, verdict, said.shut)
             raise
         except asyncio.CancelledError:
-            self._cancelled.append((circuit, permit))
+            found = _Cancelled(shared, permit, self._clock.monotonic() - began, bound)
+            self._cancelled, self.busy = (*self._cancelled, found), True
             raise
         except BaseException:
-            circuit.released(permit, self._clock.monotonic())
+            self._ended(shared, permit, "none")
             raise
-        circuit.succeeded(permit, self._clock.monotonic(), self._clock.monotonic() - began)
+        self._ended(shared, permit, self._verdict(breaker, began, ill=False))
 
-    def _failed(self, circuit: Circuit, permit: Permit) -> None:
-        now = self._clock.monotonic()
-        if not circuit.failed(permit, now):
-            self.deferred = True
-            self.wait = circuit.wait(now)
+    def _verdict(self, breaker: Breaker, began: float, *, ill: bool) -> Verdict:
+        slow = breaker.slow is not None and self._clock.monotonic() - began > breaker.slow.total_seconds()
+        return "bad" if ill or slow else "ok"
+
+    def _seconds(self, breaker: Breaker, within: timedelta | None) -> tuple[float | None, float]:
+        """After how many seconds a call is cut (None: by the handler's time-out), and how long it lasts at most."""
+        given = within or breaker.within
+        if self._bound is None:
+            cut = given.total_seconds() if given is not None else OUTSIDE_SECONDS
+            return cut, cut
+        if given is None:
+            return None, self._bound
+        return given.total_seconds(), min(given.total_seconds(), self._bound)
+
+    def _ended(self, shared: SharedBreaker, permit: Permit, verdict: Verdict, shut: float = 0.0) -> None:
+        told = shared.ended(permit, verdict, shut)
+        if told is not None and verdict == "bad":
+            self._telling, self.busy = (*self._telling, (shared, permit, told)), True
 
 
 def _is_timeout(error: BaseException | None) -> bool:

@@ -13,7 +13,7 @@ F is a failure event of the flow; a row is marked when one arrives during the ru
 
 from dataclasses import dataclass, replace
 
-from hocket.saga.ledger import LedgerRow, LedgerState, UndoOrder
+from hocket.saga.ledger import Kept, LedgerRow, LedgerState, UndoOrder
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +47,15 @@ class Obsolete:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The row after a run has ended. `won` False: the run's writes and events are discarded (RULES 3.1)."""
+    """The row after a run has ended. `won` False: the run's writes and events are discarded (RULES 3.1).
+
+    `forgotten`: another undo is due, and the row no longer says by which failure (RULES 5.4).
+    """
 
     row: LedgerRow
     undo: UndoOrder | None
     won: bool
+    forgotten: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,33 +68,31 @@ class Failed:
 
 def begin(
     row: LedgerRow | None, *, run: str, correlation_id: str, step: str, scope: str, token: str, boot: str,
-    inbox_key: bytes, step_key: str, input: bytes, replay: bool, now: float,
+    inbox_key: bytes, replay: bool, now: float,
 ) -> Begun | Wait | Refused | Conflict | Obsolete:  # fmt: skip
     """Decide whether this delivery of a step may begin (RULES 5.1, 5.2, 5.6).
 
     `token` identifies the run, `boot` the process. A row with an owner is being handled, in whichever process: the
     store clears owners whose lease has expired.
     """
-    fresh = LedgerRow(
-        run, correlation_id, step, scope, LedgerState.BEGUN, token, boot, inbox_key, step_key, input, updated=now
-    )
+    fresh = LedgerRow(run, correlation_id, step, scope, LedgerState.BEGUN, token, boot, inbox_key, updated=now)
     if row is None:
         return Begun(fresh)
+    fresh = replace(fresh, generation=row.generation, kept=row.kept, version=row.version)
     if row.inbox_key and row.inbox_key != inbox_key:
         return Conflict()
     match row.state:
         case LedgerState.TOMBSTONE | LedgerState.REFUSED:
-            return Refused(
-                replace(
-                    row, state=LedgerState.REFUSED, inbox_key=inbox_key, step_key=step_key, input=input, updated=now
-                )
+            refused = replace(
+                row, state=LedgerState.REFUSED, correlation_id=correlation_id, inbox_key=inbox_key, updated=now
             )
+            return Refused(refused)
         case LedgerState.BEGUN:
             if row.owner and row.owner != token:
                 return Wait()
-            return Begun(replace(fresh, failure=row.failure, generation=row.generation))
+            return Begun(replace(fresh, failure=row.failure))
         case LedgerState.UNSURE if replay:
-            return Begun(replace(fresh, generation=row.generation))
+            return Begun(fresh)
         case _:
             return Obsolete()
 
@@ -101,23 +103,26 @@ def owns(row: LedgerRow, token: str, boot: str) -> bool:
 
 
 def end(
-    row: LedgerRow, *, token: str, boot: str, end: LedgerState, results: tuple[bytes, ...], spoken: bytes | None,
-    now: float,
+    row: LedgerRow, *, token: str, boot: str, end: LedgerState, keeps: Kept, spoken: bytes | None, now: float,
 ) -> Ended:  # fmt: skip
     """End a run as DONE, VOID or UNSURE; `spoken` is the envelope of what `on_dead` said (RULES 5.2 to 5.5).
 
+    `keeps` is kept for an undo; a run that ended VOID has none.
+
     A run that is done or unsure is undone if its row is marked with a failure, or if `on_dead` has said one. A fenced
-    run (see `owns`) may have taken effect after the undo of its row, so it orders the next undo. The caller ends a
-    fenced run as UNSURE also where its outcome would be another attempt.
+    run (see `owns`) may have taken effect after the undo of its row, so it orders the next undo, of its own result
+    where it has one. The caller ends a fenced run as UNSURE also where its outcome would be another attempt.
     """
     if not owns(row, token, boot):
-        if row.state in {LedgerState.UNDOING, LedgerState.UNDONE} and end is not LedgerState.VOID:
-            after = replace(row, results=row.results or results)
-            return Ended(*_undo(after, row.failure, now), won=False)
-        return Ended(row, None, won=False)
-    ended = replace(row, state=end, owner="", boot="", results=results, updated=now)
+        if row.state not in {LedgerState.UNDOING, LedgerState.UNDONE} or end is LedgerState.VOID:
+            return Ended(row, None, won=False)
+        if not row.failure:  # it was emptied: nobody knows why it was undone
+            return Ended(row, None, won=False, forgotten=True)
+        after = replace(row, keeps=keeps) if keeps.results or not row.kept else row
+        return Ended(*_undo(after, row.failure, now), won=False)
     if end is LedgerState.VOID:
-        return Ended(ended, None, won=True)
+        return Ended(replace(row, state=end, owner="", boot="", updated=now), None, won=True)
+    ended = replace(row, state=end, owner="", boot="", updated=now, keeps=keeps)
     if why := row.failure or spoken:
         return Ended(*_undo(ended, why, now), won=True)
     return Ended(ended, None, won=True)
@@ -155,4 +160,4 @@ def _undo(row: LedgerRow, why: bytes, now: float) -> tuple[LedgerRow, UndoOrder]
     """The row with its next undo started, and the order for it."""
     generation = row.generation + 1
     after = replace(row, state=LedgerState.UNDOING, owner="", boot="", failure=why, generation=generation, updated=now)
-    return after, UndoOrder(row.run, generation, why)
+    return after, UndoOrder(row.run, generation, why, row.correlation_id)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class LedgerState(StrEnum):
@@ -17,9 +18,20 @@ class LedgerState(StrEnum):
     UNDONE = "undone"
 
 
+class Kept(NamedTuple):
+    """What an undo of the run needs: an envelope, as each of the results is; structured JSON."""
+
+    input: bytes = b""
+    results: tuple[bytes, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class LedgerRow:
-    """One step run, kept until its flow can no longer fail (RULES 5.4)."""
+    """One step run, kept until its flow can no longer fail (RULES 5.4).
+
+    `version` is that of the row as it was read, 0 where there was none: what is written is won only where the row still
+    has it, and has one more then (RULES 3.1).
+    """
 
     run: str  # `envelope.keys.run_key(correlation_id, step, scope)`
     correlation_id: str
@@ -29,18 +41,22 @@ class LedgerRow:
     owner: str = ""  # token of the run that is being handled; "": none
     boot: str = ""  # boot id of the owner's process
     inbox_key: bytes = b""  # of the input
-    step_key: str = ""  # the step's key for outside calls
-    input: bytes = b""  # an envelope, as `results` and `failure`: structured JSON
-    results: tuple[bytes, ...] = ()
-    failure: bytes = b""  # the failure that the row is marked with
+    failure: bytes = b""  # the failure that the row is marked with: an envelope
     generation: int = 0  # number of undos ordered so far
+    kept: int = 0  # id of the row that keeps input and results; 0: none
+    version: int = 0
     updated: float = 0.0
+    keeps: Kept | None = None  # what is to be kept from this write on; it is not read back with the row
 
 
 @dataclass(frozen=True, slots=True)
 class UndoOrder:
-    """An order to write the `generation`-th undo of a run, for the failure `why` (an envelope)."""
+    """An order to write the `generation`-th undo of a run, for the failure `why` (an envelope).
+
+    It belongs to the flow of the step, `correlation_id`, in whatever flow the failure was said (RULES 5.3).
+    """
 
     run: str
     generation: int
     why: bytes
+    correlation_id: str

@@ -11,7 +11,7 @@ wants its answer at once, also when the store fails, while a delivery waits for 
 import asyncio
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -29,6 +29,8 @@ STORE_BACKOFF = Backoff(first=0.1, longest=5.0)
 ALONE = 3
 #: The answer of one that another transaction keeps from being written: it is tried again apart (RULES 3.3).
 BLOCKED = Written(False, blocked=True)
+#: The answer of one whose ledger row is not as it was read.
+AGAIN = Written(False, again=True)
 
 
 class GroupCommit(ABC, Generic[E]):
@@ -44,12 +46,15 @@ class GroupCommit(ABC, Generic[E]):
         """Inbox key and step run, each blank where there is none; None: nobody waits for this entry any more."""
 
     @abstractmethod
-    def _ledger_run(self, entry: E) -> str:
-        """The step run whose ledger row its ending is made from, "" where it needs none."""
+    def _ending(self, entry: E, rows: Mapping[str, LedgerRow] | None) -> tuple[Ending, bool]:
+        """What to write for it, and whether its run still owned its step.
 
-    @abstractmethod
-    def _ending(self, entry: E, ledger: LedgerRow | None) -> tuple[Ending, bool]:
-        """What to write for it, and whether its run still owned its step."""
+        By the ledger row as it is under its lock, among `rows`; None: as it was read before (RULES 3.1).
+        """
+
+    def _needs_lock(self, entry: E) -> bool:
+        """Whether what was read before is known to be wrong: it is decided under the lock at once."""
+        return False
 
     @abstractmethod
     def _answer(self, group: Sequence[E], written: Sequence[Written]) -> None:
@@ -91,17 +96,24 @@ class GroupCommit(ABC, Generic[E]):
 
     async def _commit_group(self, group: list[E]) -> None:
         """Commit until each of the group has its answer."""
+        for each in await self._commit_until_answered(group, locked=False):
+            again = [each]
+            while again:
+                again = await self._commit_until_answered(again, locked=True)
+
+    async def _commit_until_answered(self, group: list[E], *, locked: bool) -> list[E]:
+        """The same, but for those that it returns: they are to be decided again, each by its row under the lock."""
         tries, alone = 0, 0
         while group:
             try:
-                self._answer(group, await self._write(group))
-                return
+                written = await (self._write_locked(group[0]) if locked else self._write(group))
+                return self._answered(group, written)
             except RowLocked:
                 await self._unblocked(group)
-                return
+                return []
             except StoreError as error:
                 if not self._unanswered(group, error):
-                    return
+                    return []
                 tries += 1
                 if not await self._wait(error, tries):
                     alone = 0
@@ -113,13 +125,14 @@ class GroupCommit(ABC, Generic[E]):
                 group = await self._still_open(group)
                 if len(group) > 1:
                     await self._one_by_one(group)
-                    return
+                    return []
             except Exception as error:  # noqa: BLE001 -- one bad neighbour must not take the others along
                 if len(group) > 1:
                     await self._one_by_one(group)
-                    return
+                    return []
                 if not self._blame(group[0], error):
-                    return
+                    return []
+        return []
 
     async def _wait(self, error: StoreError, tries: int) -> bool:
         """Wait before the next try; whether the store takes other writes meanwhile."""
@@ -140,20 +153,33 @@ class GroupCommit(ABC, Generic[E]):
         for each in group:
             await self._commit_group([each])
 
+    def _answered(self, group: Sequence[E], written: Sequence[Written]) -> list[E]:
+        """Give the answers; those that are to be decided again under the lock of their step run."""
+        if not any(one.again for one in written):
+            self._answer(group, written)
+            return []
+        done = [(each, one) for each, one in zip(group, written, strict=True) if not one.again]
+        if done:
+            self._answer([each for each, _ in done], [one for _, one in done])
+        return [each for each, one in zip(group, written, strict=True) if one.again]
+
     async def _write(self, group: Sequence[E]) -> list[Written]:
         """All at once; the answers in order. A run that no longer owned its step has lost, whatever was written."""
-        runs = [self._ledger_run(each) for each in group]
-        if not any(runs):
-            endings = [self._ending(each, None) for each in group]
-            written = await self.store.commit([ending for ending, _ in endings])
+        free = [each for each in group if not self._needs_lock(each)]
+        endings = [self._ending(each, None) for each in free]
+        written = await self.store.commit([ending for ending, _ in endings]) if free else []
+        if len(free) == len(group):
             return [_owned(one, owned) for one, (_, owned) in zip(written, endings, strict=True)]
-        async with self.store.kit_transaction() as tx:
-            rows = await tx.ledger([run for run in runs if run])
-            free = [(each, run) for each, run in zip(group, runs, strict=True) if not run or run in rows]
-            endings = [self._ending(each, rows.get(run)) for each, run in free]
-            written = await tx.write([ending for ending, _ in endings])
         answers = iter([_owned(one, owned) for one, (_, owned) in zip(written, endings, strict=True)])
-        return [next(answers) if not run or run in rows else BLOCKED for run in runs]
+        return [AGAIN if self._needs_lock(each) else next(answers) for each in group]
+
+    async def _write_locked(self, entry: E) -> list[Written]:
+        """One, decided by its ledger row as it is, which nobody changes meanwhile (RULES 3.1)."""
+        keys = self._keys(entry)
+        async with self.store.kit_transaction() as tx:
+            rows = await tx.ledger([keys[1]] if keys is not None and keys[1] else [])
+            ending, owned = self._ending(entry, rows)
+            return [_owned(one, owned) for one in await tx.write([ending])]
 
 
 def _owned(written: Written, owned: bool) -> Written:
@@ -241,10 +267,7 @@ class CallerLedCommit(GroupCommit[_Call]):
             return None  # it gave up before anything was written
         return b"", ""  # several endings of one key may share a group: the store lets the first win
 
-    def _ledger_run(self, entry: _Call) -> str:
-        return ""
-
-    def _ending(self, entry: _Call, ledger: LedgerRow | None) -> tuple[Ending, bool]:
+    def _ending(self, entry: _Call, rows: Mapping[str, LedgerRow] | None) -> tuple[Ending, bool]:
         return entry.ending, True
 
     def _answer(self, group: Sequence[_Call], written: Sequence[Written]) -> None:

@@ -7,6 +7,8 @@ Promises every driver keeps (the contract suite is `hocket.testing.store_contrac
   where the row is not final and its attempt is lower than the run's, or where it is dead, the run is a replay and the
   row's attempt is lower than the run's. Of a loser nothing is written. Endings with the same key in one call: the
   first wins.
+- An ending with a ledger row is decided from the row as it was read: where the ledger has another version, nothing of
+  it is written, and its answer is `again`. So are later endings with the same run in one call.
 - A transaction holds the write lease at most `lease` seconds; then it is rolled back, fenced, and each further call
   and its exit raise `LeaseExpired`.
 - `StoreError` means nothing was written *or the outcome is unknown*; the caller looks the keys up again (RULES 3.2).
@@ -26,8 +28,10 @@ from typing import Protocol
 from sqlalchemy import MetaData
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hocket.saga.ledger import LedgerRow
+from hocket.resilience.breakers.row import BreakerRow, Decide, Sight
+from hocket.saga.ledger import Kept, LedgerRow
 from hocket.store.records import (
+    Admitted,
     Before,
     Ending,
     InboxRow,
@@ -39,6 +43,7 @@ from hocket.store.records import (
     Waiting,
     Written,
 )
+from hocket.store.timers import TimerStore
 
 
 class OpenTransaction(Protocol):
@@ -61,7 +66,7 @@ class WriteTransaction(OpenTransaction, Protocol):
     """One open write transaction. Left without an error it commits, otherwise it rolls back."""
 
     async def ledger(self, runs: Sequence[str]) -> dict[str, LedgerRow]:
-        """The ledger rows of these runs, locked until the end of the transaction, those that do not exist too.
+        """The ledger rows that exist of these runs, locked until the end of the transaction.
 
         Owner and boot are blank where that owner's lease is over (RULES 5.2).
         """
@@ -77,10 +82,10 @@ class WriteTransaction(OpenTransaction, Protocol):
 
 
 class KitTransaction(Protocol):
-    """One open write transaction of the kit's own, for a group: it waits for nobody longer than a batch may."""
+    """One open write transaction of the kit's own: it waits for nobody longer than a batch may."""
 
-    async def ledger(self, runs: Sequence[str]) -> dict[str, LedgerRow | None]:
-        """The ledger rows of those of these runs that no other transaction holds, locked; None where there is no row.
+    async def ledger(self, runs: Sequence[str]) -> dict[str, LedgerRow]:
+        """The ledger rows that exist of these runs, locked. `RowLocked` where another transaction holds one.
 
         Owner and boot are blank where that owner's lease is over (RULES 5.2).
         """
@@ -147,12 +152,50 @@ class StoreClock(Protocol):
         ...
 
 
+#: What a change of a breaker leaves behind, by the row before and after; None: nothing.
+Announce = Callable[[BreakerRow, BreakerRow], Ending | None]
+
+
+class StoreBreakers(Protocol):
+    """The rows of the breakers, which all replicas share (RULES 6.3)."""
+
+    def news(self) -> tuple[int, float]:
+        """The sum of the rows' versions as the store last told it, and when (monotonic seconds).
+
+        It rides in the answers of `Store.commit` and `Store.renew`; whoever saw another sum reads its row again.
+        """
+        ...
+
+    async def decide(self, name: str, decide: Decide, announce: Announce) -> tuple[Sight, tuple[OutboxRow, ...]]:
+        """Change one row by a pure decision on what it is at that moment; a row that does not exist yet is made.
+
+        Where another replica is first, it is decided again on what that left. What `announce` makes of a change of the
+        version is written with it, whole or not at all, and its outbox rows are returned. `StoreError`: nothing is
+        known of it.
+        """
+        ...
+
+    async def all(self) -> list[Sight]:
+        """Every row, by name."""
+        ...
+
+
 class Store(Protocol):
     """A service's database."""
 
     @property
+    def breakers(self) -> StoreBreakers:
+        """The rows of the breakers."""
+        ...
+
+    @property
     def clock(self) -> StoreClock:
         """The clock by which it decides."""
+        ...
+
+    @property
+    def timers(self) -> TimerStore:
+        """Its time-outs."""
         ...
 
     @property
@@ -199,6 +242,18 @@ class Store(Protocol):
 
     async def inbox(self, keys: Sequence[bytes]) -> Mapping[bytes, InboxRow]:
         """The inbox rows that exist of these keys, committed state."""
+        ...
+
+    async def admit(self, keys: Sequence[bytes], begins: Sequence[LedgerRow], runs: Sequence[str]) -> Admitted:
+        """Look inbox and ledger up, and write those rows of `begins` whose run and inbox key are both unknown.
+
+        `begins` are fresh rows of different runs; `runs` are looked up only. All in one round trip or hop, durably.
+        `RowLocked` where another transaction holds one of them: nothing was written.
+        """
+        ...
+
+    async def kept(self, runs: Sequence[str]) -> Mapping[str, Kept]:
+        """What is kept of these runs for an undo, committed state."""
         ...
 
     async def renew(self) -> bool:

@@ -17,28 +17,39 @@ LEAD_BYTES = 4
 MARGIN = 3600.0
 #: Seconds by which an event's `time` may lie ahead and still lengthen the memory of its inbox row.
 FURTHEST_SECONDS = 366 * 86400
+#: Seconds after which a step run with nothing left to undo is emptied.
+EMPTIED_SECONDS = 86400.0
 #: Ledger states that are final.
 FINAL_RUNS = ("tombstone", "done", "void", "refused", "undone")
 #: The same as a list for SQL.
 FINAL_RUNS_SQL = ", ".join(f"'{state}'" for state in FINAL_RUNS)
+#: Ledger states in which there is nothing to undo, now or later: input, results and failure are removed after a day.
+EMPTIED_RUNS = ("undone", "void", "refused")
+EMPTIED_RUNS_SQL = ", ".join(f"'{state}'" for state in EMPTIED_RUNS)
 
 
 class PurgeCursor(NamedTuple):
     """How far a purge has come: the last key seen of each table, None at the end of the table."""
 
     inbox: bytes | None
-    ledger: str | None
+    ledger: bytes | None
 
 
-START = PurgeCursor(b"", "")
+START = PurgeCursor(b"", b"")
 
 
 class Expired(NamedTuple):
-    """Keys that may be removed, and where the next step begins."""
+    """Keys that may be removed, runs of which nothing is needed but the row, and where the next step begins."""
 
     inbox: list[bytes]
-    ledger: list[str]
+    ledger: list[bytes]
+    emptied: list[bytes]
     next: PurgeCursor
+
+    @property
+    def some(self) -> bool:
+        """Whether there is something to do."""
+        return bool(self.inbox or self.ledger or self.emptied)
 
 
 def ceiling(before: Before) -> bytes:
@@ -49,10 +60,18 @@ def ceiling(before: Before) -> bytes:
 
 
 def expired_of(cursor: PurgeCursor, seen: Sequence[Any], runs: Sequence[Any], before: Before, limit: int) -> Expired:
-    """Which of these rows (key, state, updated) may be removed, and where the next step begins."""
+    """Which of these rows (key, state, updated) may be removed, and where the next step begins.
+
+    Rows of the ledger tell also their step, and whether there is something in them to be emptied.
+    """
     inbox = [bytes(key) for key, state, updated in seen if updated < (before.dead if state == "dead" else before.inbox)]
-    ledger = [run for run, _, updated in runs if updated < before.ledger]
+    ledger = [bytes(run) for run, state, updated, step, _ in runs if updated < before.of_run(step, state)]
+    emptied = [
+        bytes(run)
+        for run, state, updated, _, whole in runs
+        if whole and state in EMPTIED_RUNS and before.ledger <= updated < before.emptied
+    ]
     key = bytes(seen[-1][0]) if len(seen) == limit else None
-    run = runs[-1][0] if len(runs) == limit else None
+    run = bytes(runs[-1][0]) if len(runs) == limit else None
     after = PurgeCursor(key if cursor.inbox is not None else None, run if cursor.ledger is not None else None)
-    return Expired(inbox, ledger, START if after == PurgeCursor(None, None) else after)
+    return Expired(inbox, ledger, emptied, START if after == PurgeCursor(None, None) else after)

@@ -1,13 +1,16 @@
 """The values that a store takes and returns: rows of inbox and outbox, endings of attempts, counts, retention."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from enum import StrEnum
+from types import MappingProxyType
 from typing import NamedTuple
 
 from hocket.broker.port import Message
 from hocket.broker.topology import RECEIPTS
 from hocket.outcome import Attempt
 from hocket.saga.ledger import LedgerRow
+from hocket.saga.overdue import TimerRow
 
 #: Most bytes of receipts that wait for each other and leave as one message, some hundred facts.
 JOINED_BYTES = 64 * 1024
@@ -43,12 +46,21 @@ class InboxRow(NamedTuple):
 
 
 class InboxWrite(NamedTuple):
-    """A row to write, and the run that writes it: its attempt and whether it is a replay decide who wins."""
+    """A row to write, and the run that writes it: its attempt and whether it is a replay decide who wins.
+
+    With `owner` it also needs that the step run `run` is begun by the run with this token (RULES 3.3).
+    """
 
     row: InboxRow
     run_attempt: int
     replay: bool = False
     won: bool = False  # this transaction already won the key: write without asking again
+    run: str = ""
+    owner: str = ""
+
+
+#: How the boot id of a command begins that works on a store for a moment: it is no replica.
+COMMAND_OWNER = "command-"
 
 
 class RowKind(StrEnum):
@@ -100,15 +112,26 @@ class OutboxRow(NamedTuple):
 
 
 class Ending(NamedTuple):
-    """What one attempt leaves behind, written whole or not at all; without `inbox` it always wins.
+    """What one attempt leaves behind, written whole or not at all; without `inbox` and `ledger` it always wins.
 
-    `receipt` is one JSON object; the winners' receipts of one call become one outbox row (RULES 3.4).
+    `ledger` has at most one row, decided from the row as it was read (RULES 3.1). `receipt` is one JSON object; the
+    winners' receipts of one call become one outbox row (RULES 3.4). A time-out's row is written if the one that stands
+    there has the version before (0: there is none); else the ending has lost. Such an ending has an `inbox`.
     """
 
     inbox: InboxWrite | None = None
     outbox: tuple[OutboxRow, ...] = ()
     ledger: tuple[LedgerRow, ...] = ()
     receipt: bytes = b""
+    timers: tuple[TimerRow, ...] = ()
+
+
+class Admitted(NamedTuple):
+    """What a store knows of deliveries of steps, and what it has begun for them (RULES 5.2)."""
+
+    inbox: Mapping[bytes, InboxRow]
+    ledger: Mapping[str, LedgerRow]  # owner and boot are blank where that owner's lease is over
+    begun: AbstractSet[str]  # runs that had no row: theirs is written now
 
 
 def receipt_row(receipts: Sequence[bytes], now: float) -> OutboxRow:
@@ -160,12 +183,15 @@ class Written(NamedTuple):
     """What became of one ending: whether it won, and its outbox rows with their ids (the receipts' row included).
 
     `blocked`: another open transaction holds its key, so that nothing is decided and nothing written; whoever asked
-    commits it again with a later group (RULES 3.3). Only `commit` answers so.
+    commits it again with a later group (RULES 3.3). Only `commit` answers so. `again`: its ledger row is not as it was
+    read, and nothing is written: it is to be decided again, by the row as it is under its lock (RULES 3.1).
     """
 
     won: bool
     outbox: tuple[OutboxRow, ...] = ()
     blocked: bool = False
+    news: int | None = None  # of the breakers, in the first answer of a commit, for the store (RULES 6.3)
+    again: bool = False
 
 
 class Waiting(NamedTuple):
@@ -185,12 +211,26 @@ class StoreTime(NamedTuple):
     horizon: float
 
 
+#: Ledger states of runs that `remember=` keeps: their effect may still be undone.
+REMEMBERED = frozenset({"done", "unsure"})
+
+
 class Before(NamedTuple):
-    """The moments before which final rows may be purged, in seconds since 1970."""
+    """The moments before which final rows may be purged, in seconds since 1970.
+
+    `remembered` has an earlier one for done runs of steps that are remembered for longer. Ledger rows with nothing left
+    to undo lose input, results and failure already before `emptied` (RULES 5.4).
+    """
 
     inbox: float
     dead: float
     ledger: float
+    remembered: Mapping[str, float] = MappingProxyType({})
+    emptied: float = 0.0
+
+    def of_run(self, step: str, state: str) -> float:
+        """The moment before which a run of this step, in this state, may be purged."""
+        return self.remembered.get(step, self.ledger) if state in REMEMBERED else self.ledger
 
 
 class Purged(NamedTuple):

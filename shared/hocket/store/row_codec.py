@@ -5,7 +5,7 @@ from typing import Any
 
 from hocket.broker.port import Message
 from hocket.outcome import Attempt
-from hocket.saga.ledger import LedgerRow, LedgerState
+from hocket.saga.ledger import Kept, LedgerRow, LedgerState
 from hocket.store.records import InboxRow, InboxState, OutboxRow, RowKind
 
 
@@ -30,7 +30,10 @@ def inbox_values(row: InboxRow, updated: float | None = None) -> tuple[Any, ...]
 
 
 def _attempt_values(line: Attempt) -> list[object]:
-    return [line.attempt, line.began, line.ended, line.word, line.cause, line.error, line.trace]
+    values: list[object] = [
+        line.attempt, line.began, line.ended, line.word, line.cause, line.error, line.trace
+    ]  # fmt: skip
+    return [*values, line.probes] if line.probes else values
 
 
 def inbox_row(values: tuple[Any, ...]) -> InboxRow:
@@ -64,20 +67,25 @@ def outbox_row(values: tuple[Any, ...]) -> OutboxRow:
     return OutboxRow(RowKind(kind), message, due, event_id, subject, inbox_key, schedule, wait, id)
 
 
-def ledger_values(row: LedgerRow, updated: float | None = None) -> tuple[Any, ...]:
-    """A ledger row in the order of the columns; with `updated` in place of the row's own."""
+def ledger_values(row: LedgerRow, kept: int, updated: float) -> tuple[Any, ...]:
+    """A ledger row as it is written, in the order of the columns: in its next version."""
     return (
-        row.run, row.correlation_id, row.step, row.scope, row.state.value, row.owner, row.boot, row.inbox_key,
-        row.step_key, row.input, text_of(row.results), row.failure, row.generation,
-        row.updated if updated is None else updated,
+        bytes.fromhex(row.run), row.correlation_id, row.step, row.scope, row.state.value, row.owner, row.boot,
+        row.inbox_key, row.failure, row.generation, kept, row.version + 1, updated,
     )  # fmt: skip
 
 
 def ledger_row(values: tuple[Any, ...]) -> LedgerRow:
     """What `ledger_values` wrote."""
-    (run, correlation_id, step, scope, state, owner, boot, inbox_key, step_key, input, results, failure, generation,
+    (run, correlation_id, step, scope, state, owner, boot, inbox_key, failure, generation, kept, version,
      updated) = values  # fmt: skip
     return LedgerRow(
-        run, correlation_id, step, scope, LedgerState(state), owner, boot, inbox_key, step_key, input,
-        bytes_of(results), failure, generation, updated,
+        run.hex(), correlation_id, step, scope, LedgerState(state), owner, boot, inbox_key, failure, generation, kept,
+        version, updated,
     )  # fmt: skip
+
+
+def kept(values: tuple[Any, ...]) -> Kept:
+    """What an undo needs, of its two columns."""
+    input, results = values
+    return Kept(input, bytes_of(results))

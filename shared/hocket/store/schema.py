@@ -2,7 +2,7 @@
 
 `hocket_outbox_owned` holds what is due and unconfirmed, `hocket_outbox_later` what is due later. Both indexes
 cover the counts, so that a million timers cost the relay nothing. `hocket_outbox_waits` finds what a wrong clock has
-put further away than it waits (RULES 11.2).
+put further away than it waits (RULES 11.2); `hocket_timers_waits` does so for time-outs.
 """
 
 from sqlalchemy import (
@@ -25,9 +25,9 @@ from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.types import TypeEngine
 
 #: Version of the tables below, kept in `hocket_meta` as `schema`; the code of this version is known by the same number.
-SCHEMA = 3
+SCHEMA = 4
 #: The least version of the code that works with these tables, kept in `hocket_meta` as `least` (RULES 10.3).
-LEAST = 1
+LEAST = 4
 
 KIT = MetaData()
 _WHOLE: TypeEngine[int] = BigInteger().with_variant(INTEGER(), "sqlite")
@@ -100,20 +100,28 @@ OUTBOX = Table(
     sqlite_autoincrement=True,
 )
 
+#: Step runs, narrow: it is written twice a run, and what is wide is appended to `hocket_kept` once (RULES 5.4).
 LEDGER = Table(
     "hocket_ledger",
     KIT,
-    *_texts("run", "correlation_id", "step", "scope", "state", "owner", "boot"),
-    _raw("inbox_key"),
-    *_texts("step_key"),
-    _raw("input"),
-    *_texts("results"),
-    _raw("failure"),
-    _whole("generation"),
+    _raw("run"),
+    *_texts("correlation_id", "step", "scope", "state", "owner", "boot"),
+    *(_raw(name) for name in ("inbox_key", "failure")),
+    *(_whole(name) for name in ("generation", "kept", "version")),
     _real("updated"),
     PrimaryKeyConstraint("run"),
     sqlite_strict=True,
     sqlite_with_rowid=False,
+)
+
+#: What an undo needs of a run that may be undone; the ledger's row has the id.
+KEPT = Table(
+    "hocket_kept",
+    KIT,
+    Column("id", _WHOLE, primary_key=True, autoincrement=True),
+    *(_raw(name) for name in ("run", "input")),
+    *_texts("results"),
+    sqlite_strict=True,
 )
 
 OFFSETS = Table(
@@ -139,9 +147,48 @@ OWNERS = Table(
     sqlite_with_rowid=False,
 )
 
+#: Durable time-outs: one row of a flow, a subscription and a scope (RULES 5.7).
+TIMERS = Table(
+    "hocket_timers",
+    KIT,
+    _raw("run"),
+    *_texts("correlation_id", "subscription", "scope", "state"),
+    _whole("n"),
+    *(_real(name) for name in ("due", "wait")),
+    *(_raw(name) for name in ("armed_key", "input", "answer")),
+    _whole("version"),
+    _real("updated"),
+    PrimaryKeyConstraint("run"),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
 
-def _index(name: str, *columns: str | ColumnElement[float], where: ColumnElement[bool], only: str = "") -> None:
-    index = Index(name, *(OUTBOX.c[column] if isinstance(column, str) else column for column in columns))
+#: Breakers that are not as they began: one row a name, by which all replicas decide (RULES 6.3).
+BREAKERS = Table(
+    "hocket_breakers",
+    KIT,
+    *_texts("name", "state"),
+    _whole("version"),
+    *(_real(name) for name in ("until", "wait")),
+    *(_whole(name) for name in ("level", "step", "ok", "bad", "calls", "streak")),
+    *_texts("slots"),
+    _real("tokens_at"),
+    *_texts("reason", "by"),
+    _real("updated"),
+    PrimaryKeyConstraint("name"),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+
+
+def _index(
+    name: str,
+    *columns: str | ColumnElement[float],
+    where: ColumnElement[bool],
+    only: str = "",
+    table: Table = OUTBOX,
+) -> None:
+    index = Index(name, *(table.c[column] if isinstance(column, str) else column for column in columns))
     index.info["where"] = where  # for whichever dialect writes it: naming one here would import it
     if only:
         index.info["only"] = only
@@ -156,6 +203,9 @@ _index("hocket_outbox_later", "due", "id", "kind", "owner", "refused", where=_LA
 _index("hocket_outbox_waits", OUTBOX.c.due - OUTBOX.c.wait, where=and_(_LATER, OUTBOX.c.wait > 0))
 _index("hocket_outbox_schedule", "schedule", where=and_(OUTBOX.c.schedule != "", OUTBOX.c.owner.is_(None)))
 _index("hocket_outbox_refused", "id", where=OUTBOX.c.refused.is_not(None))
+_ARMED = TIMERS.c.state == "armed"
+_index("hocket_timers_due", "due", where=_ARMED, table=TIMERS)
+_index("hocket_timers_waits", TIMERS.c.due - TIMERS.c.wait, where=_ARMED, table=TIMERS)
 
 
 def statements(dialect: Dialect, tables: tuple[Table, ...] | None = None) -> list[str]:

@@ -8,7 +8,8 @@ import re
 
 from sqlalchemy import Table
 
-from hocket.store.schema import INBOX, LEDGER, OUTBOX
+from hocket.store.purge import EMPTIED_RUNS_SQL
+from hocket.store.schema import BREAKERS, INBOX, LEDGER, OUTBOX
 
 
 def names_of(table: Table, *without: str) -> list[str]:
@@ -29,6 +30,7 @@ def question_marks(statement: str) -> str:
 INBOX_NAMES = names_of(INBOX)
 OUTBOX_NAMES = names_of(OUTBOX, "refused")
 LEDGER_NAMES = names_of(LEDGER)
+BREAKER_NAMES = names_of(BREAKERS)
 
 #: What `hocket_meta` says of the tables.
 META = "SELECT name, value FROM hocket_meta"
@@ -56,7 +58,15 @@ FIRST_OFFSET = "INSERT INTO hocket_offsets (next, token, reader) VALUES ($1, $2,
 
 #: The next rows of a purge, by their key.
 OLD_INBOX = "SELECT key, state, updated FROM hocket_inbox WHERE key > $1 AND key < $2 ORDER BY key LIMIT $3"
-OLD_LEDGER = "SELECT run, state, updated FROM hocket_ledger WHERE run > $1 ORDER BY run LIMIT $2"
+OLD_LEDGER = """SELECT run, state, updated, step, kept > 0 OR length(failure) > 0 AS whole
+FROM hocket_ledger WHERE run > $1 ORDER BY run LIMIT $2"""
+
+#: What is kept of these runs for an undo.
+KEPT = """SELECT l.run, k.input, k.results FROM hocket_ledger l JOIN hocket_kept k ON k.id = l.kept
+WHERE l.run = {runs}"""
+
+#: Nothing of a run that has nothing left to undo is kept for long (RULES 5.4).
+EMPTIED = f"""state IN ({EMPTIED_RUNS_SQL}) AND updated < {{before}}"""
 
 #: The outbox as `hocket outbox` shows it.
 VIEW_COUNTS = """SELECT kind, CASE WHEN refused IS NOT NULL THEN 'refused' WHEN due > {now} THEN 'later' ELSE 'due' END,

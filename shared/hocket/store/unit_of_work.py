@@ -29,6 +29,10 @@ class Claim(Protocol):
         """Write it; False where another run or transaction was first."""
         ...
 
+    async def again(self, tx: WriteTransaction) -> Ending | None:
+        """The ending, decided by the ledger row as it is under its lock; None where its run has lost the step."""
+        ...
+
 
 class Superseded(BaseException):
     """Another run or transaction has taken this key: this one must stop, and nothing of it is kept (RULES 3.1)."""
@@ -108,14 +112,22 @@ class UnitOfWork:
         if self._tx is None and self._share is not None:
             return self._won(await self._share(ending)).outbox
         tx = self._tx or await self._opened()
-        if self._claim is not None and ending.inbox is not None:
-            ending = ending._replace(inbox=ending.inbox._replace(won=True))  # the claim has won it already
-        [written] = await tx.write([ending])
+        [written] = await tx.write([self._claimed(ending)])
+        if written.again and self._claim is not None and not isinstance(self._claim, InboxWrite):
+            later = await self._claim.again(cast("WriteTransaction", tx))
+            if later is not None:
+                [written] = await tx.write([self._claimed(later)])
         self._won(written)
         scope, self._scope, self._tx = self._scope, None, None
         assert scope is not None
         await scope.__aexit__(None, None, None)
         return written.outbox
+
+    def _claimed(self, ending: Ending) -> Ending:
+        """The ending, where the claim has won its inbox row already."""
+        if self._claim is None or ending.inbox is None:
+            return ending
+        return ending._replace(inbox=ending.inbox._replace(won=True))
 
     async def leave(self, error: BaseException | None = None) -> None:
         """Close what was read from and roll back what is open, because of `error`.

@@ -17,7 +17,7 @@ from hocket.outcome import Bury, Done
 from hocket.resilience.retrying import until_done
 from hocket.retry import Backoff
 from hocket.runtime import Runtime
-from hocket.streams.end import end_of
+from hocket.streams.end import ANSWER_SECONDS, end_of
 from hocket.streams.log_place import LogPlace
 from hocket.streams.waiting_events import WaitingEvent, WaitingEvents
 
@@ -65,6 +65,7 @@ class LogCheck:
     _gap: int | None = None  # what was said from here on was read in parts, and no part since was found complete
     _epoch: int = 0  # of the consumer; another one may read a log that was made anew
     _from: int = 0  # what stands before it is read for its mark alone
+    _silent: float = 0.0  # when a message that the log holds must have come; 0: none is due, or one came
     _anew: bool = False  # a message shows that the log was made anew: it is read from its start
     _whole: int = 0  # up to this offset everything is read, whatever the rate
     _read: int = 0  # messages of the current window
@@ -116,6 +117,8 @@ class LogCheck:
 
     @property
     def _broken(self) -> bool:
+        if self._silent and self.runtime.clock.monotonic() >= self._silent:
+            return True  # it was made anew before it was read: at an offset behind its end nothing comes
         return self._anew or (self._consumer is not None and self._consumer.epoch != self._epoch)
 
     async def _repeated(self, work: Callable[[], Awaitable[None]]) -> None:
@@ -152,12 +155,15 @@ class LogCheck:
         self._events.clear()
         self._gap, self._resume = None, 0.0
         await self._read_from(start)
+        if start < self._whole and not self._read:
+            self._silent = self.runtime.clock.monotonic() + ANSWER_SECONDS
 
     async def _read_from(self, offset: int) -> None:
         if self._consumer is not None:
             consumer, self._consumer = self._consumer, None
             await consumer.close()
         self._acks.clear()
+        self._silent = 0.0
         self._read, self._window = 0, self.runtime.clock.monotonic()
         consume = self.runtime.transport.consume
         self._consumer = await consume(LOG, prefetch=PREFETCH, deliver=self._deliver, offset=offset)
@@ -169,6 +175,7 @@ class LogCheck:
             self._anew = True
         self._next = max(self._next, offset + 1)
         self._read += 1
+        self._silent = 0.0
         runners = self._heard.get(delivery.routing_key, ()) if offset >= self._from else ()
         for runner in runners:
             self._events.add(WaitingEvent(delivery, runner, offset, self.runtime.clock.monotonic()))

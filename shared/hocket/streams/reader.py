@@ -12,6 +12,7 @@ from hocket.delivery.intake import PrefetchBudget
 from hocket.errors import TransportError
 from hocket.observe import QUEUES, Raw, Reader, Source
 from hocket.resilience.blocking import BlockingCalls
+from hocket.resilience.breakers.registry import alone
 from hocket.resilience.guard import BreakerGuard
 from hocket.resilience.isolation import TeamRun
 from hocket.resilience.retrying import until_done
@@ -309,7 +310,7 @@ class StreamReader:
 
     def _tx(self, tx: WriteTransaction) -> Tx[Any]:
         about = AttemptInfo(b"", "", "", self.runtime.clock.now())
-        guard = BreakerGuard({}, self.runtime.clock, b"", lambda name, state: None)
+        guard = BreakerGuard(alone(self.runtime.clock), self.runtime.clock)
         return Tx(about, self.use, UnitOfWork.within(tx), guard, self.blocking)
 
 

@@ -51,13 +51,14 @@ class LogsListener(Listener):
         self._traces = traces
         self._monotonic = monotonic
         self._retries: dict[tuple[str, ...], _Window] = {}
+        self._unreached: dict[tuple[str, ...], _Window] = {}
         self._troubles: dict[tuple[str, ...], _Window] = {}
         self._opened: dict[tuple[str, str], float] = {}  # breakers that are not closed, and since when
         self._down: dict[str, float] = {}  # services without a link, and since when
         self._failed_listeners: set[str] = set()
 
     def attempts(self, ended: Sequence[Ended]) -> None:
-        """A dead letter and a failed attempt are warnings; every other attempt is DEBUG."""
+        """A dead letter and a failed attempt are warnings, a failure that found no run is INFO, all else is DEBUG."""
         log = self._log.bind()
         every = log.is_enabled_for(logging.DEBUG)
         for each in ended:
@@ -67,6 +68,10 @@ class LogsListener(Listener):
                 missed = self._room(self._retries, (each.service, each.subscription), RETRY_LINES, RETRY_SECONDS)
                 if missed is not None:
                     log.warning("attempt failed", **self._about(each), **missed)
+            elif not each.reached:
+                missed = self._room(self._unreached, (each.service, each.subscription), RETRY_LINES, RETRY_SECONDS)
+                if missed is not None:
+                    log.info("a failure found no step run to undo", **self._about(each), **missed)
             elif every:
                 log.debug("attempt ended", **self._about(each))
 

@@ -20,7 +20,7 @@ HANDLE_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 
 AGE_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0, 300.0, 3600.0, 86400.0)
 WAIT_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 300.0)
 
-_STATES = {"closed": 0, "half-open": 1, "open": 2}
+_STATES = {"closed": 0, "half-open": 1, "open": 2, "held": 3}
 _WORK = ("service", "subscription")
 _SENT = ("service", "kind")
 _RAN = frozenset({Word.HANDLED, Word.RETRY, Word.DEFERRED, Word.DEAD})
@@ -78,7 +78,7 @@ class PrometheusListener(Listener):
         disable_created_metrics()  # type: ignore[no-untyped-call]  # the library leaves it untyped
         self._registry = registry
         self._attempts = self._counter("hocket_attempts", "Attempts that have ended, by outcome.", *_WORK, "outcome")
-        self._dead = self._counter("hocket_dead_letters", "Deliveries given up, by cause.", *_WORK, "cause")
+        self._dead = self._counter("hocket_dead_letters", "Deliveries given up, by cause.", *_WORK, "cause", "asks")
         self._published = self._counter("hocket_published", "The broker's answers to outbox rows.", *_SENT, "verdict")
         self._shed = self._counter("hocket_receipts_shed", "Receipts dropped at their bound.", "service")
         self._troubles = self._counter(
@@ -95,9 +95,14 @@ class PrometheusListener(Listener):
         )
         self._waiting = self._gauge("hocket_outbox_waiting", "Rows that wait in the outbox.", *_SENT)
         self._oldest = self._gauge("hocket_outbox_oldest_seconds", "Age of the oldest due row.", "service")
-        self._breaker = self._gauge("hocket_breaker_state", "0 closed, 1 half-open, 2 open.", "service", "breaker")
+        self._breaker = self._gauge(
+            "hocket_breaker_state", "0 closed, 1 half-open, 2 open, 3 held by a person.", "service", "breaker"
+        )
         self._link = self._gauge("hocket_link_up", "1 while the broker is reachable.", "service")
         self._in_hand = self._gauge("hocket_in_hand", "Deliveries taken and not yet settled.", *_WORK)
+        self._timers = self._counter("hocket_timers", "What became of time-outs.", *_WORK, "what")
+        self._armed = self._gauge("hocket_timers_armed", "Time-outs that are armed.", "service")
+        self._overdue = self._gauge("hocket_timers_due_seconds", "Age of the oldest due time-out.", "service")
         self._held: dict[str, set[str]] = {}  # subscriptions seen with deliveries in progress, by service
         self._shed_so_far: dict[str, int] = {}
 
@@ -115,7 +120,9 @@ class PrometheusListener(Listener):
             if each.word is Word.HANDLED:
                 self._age.observe((each.service, each.subscription), max(0.0, each.ended - each.said_at))
             elif each.word is Word.DEAD:
-                self._dead.of(each.service, each.subscription, each.cause).inc()
+                self._dead.of(each.service, each.subscription, each.cause, each.asks).inc()
+            if each.timer:
+                self._timers.of(each.service, each.subscription, each.timer).inc()
         for labels, amount in words.items():
             self._attempts.of(*labels).inc(amount)
 
@@ -129,7 +136,7 @@ class PrometheusListener(Listener):
             self._published.of(*labels).inc(amount)
 
     def breaker(self, service: str, name: str, state: str) -> None:
-        """0 closed, 1 half-open, 2 open."""
+        """0 closed, 1 half-open, 2 open, 3 held by a person."""
         self._breaker.of(service, name).set(_STATES[state])
 
     def link(self, service: str, ready: bool, reason: str) -> None:
@@ -143,6 +150,8 @@ class PrometheusListener(Listener):
         for kind, count in zip(_WAITING, counts, strict=True):
             self._waiting.of(service, kind).set(count)
         self._oldest.of(service).set(sample.outbox_oldest)
+        self._armed.of(service).set(sample.timers_armed)
+        self._overdue.of(service).set(sample.timers_late)
         held = self._held.setdefault(service, set())
         held.update(sample.in_hand)
         for subscription in held:

@@ -42,6 +42,9 @@ class Ended(NamedTuple):
     trace: str = ""
     subject: str = ""
     again_in: float | None = None  # seconds until the next attempt; None where there is none
+    timer: str = ""  # what it did to a time-out: armed, met, mark, fired or late
+    reached: bool = True  # False: a failure that found no run of its step (RULES 5.3)
+    asks: str = ""  # of a dead letter: `zombie` or `open letter` (RULES 5.8); "": its `on_dead` said what follows
 
 
 class Sent(NamedTuple):
@@ -66,6 +69,8 @@ class Sample:
     outbox_oldest: float  # seconds
     in_hand: dict[str, int] = field(default_factory=dict)  # deliveries by subscription
     shed_receipts: int = 0
+    timers_armed: int = 0
+    timers_late: float = 0.0  # seconds since the oldest time-out was due that was not called yet
 
 
 class Processing(NamedTuple):

@@ -7,7 +7,7 @@ from sqlalchemy import MetaData
 from hocket.clock import SystemClock
 from hocket.envelope.keys import INBOX_KEY_BYTES
 from hocket.resilience.blocking import BlockingCalls
-from hocket.resilience.circuit import Circuit
+from hocket.resilience.breakers.registry import alone
 from hocket.resilience.guard import BreakerGuard
 from hocket.store.port import WriteTransaction
 from hocket.store.sqlite.store import SqliteStore
@@ -36,7 +36,6 @@ def fake_tx(*, uses: D = None, attempt: int = 1, tables: MetaData | None = None)
         b"\x00" * INBOX_KEY_BYTES, "flow", "subject", clock.now(), idempotency_key="key", step_key="step-key",
         attempt=attempt,
     )  # fmt: skip
-    circuits: dict[str, Circuit] = {}
     unit = UnitOfWork(None, begin=lambda: _OwnDatabase(tables))
-    guard = BreakerGuard(circuits, clock, b"", lambda name, state: None)
+    guard = BreakerGuard(alone(clock), clock)
     return Tx(about, uses, unit, guard, BlockingCalls(0))

@@ -16,7 +16,7 @@ from hocket.broker.topology import DEAD, EVENTS, LOG, RECEIPTS, kit, routing_key
 from hocket.clock import Clock
 from hocket.config import Config
 from hocket.declarations.subscription import EventName, name_of
-from hocket.envelope.cloudevent import CONTENT_TYPE, Envelope, Received, encode, read
+from hocket.envelope.cloudevent import CONTENT_TYPE, UNDO_TYPE, Envelope, Received, encode, read
 from hocket.envelope.ids import Ids
 from hocket.errors import HocketError
 from hocket.event import Event, Heard
@@ -24,6 +24,7 @@ from hocket.event_data.reading import read as read_event
 from hocket.event_data.saying import heard_data_of
 from hocket.pseudonym import Pseudonyms
 from hocket.runtime import here
+from hocket.saga import LedgerState, Standing, UndoStand, standing
 from hocket.service import Service
 from hocket.store.sqlite.store import SqliteStore
 from hocket.telemetry.signals import Listener, Signals
@@ -41,8 +42,6 @@ PSEUDONYMS = Pseudonyms.of(PSEUDONYM_KEY)
 QUIET_SECONDS = 3600.0
 #: Virtual seconds between two checks of `quiet`.
 CHECK_SECONDS = 0.001
-#: Ledger states of a step that may have taken effect and is not undone.
-OPEN_STATES = frozenset({"undoing", "unsure"})
 
 
 class Play:
@@ -92,17 +91,40 @@ class Play:
 
     @property
     def zombies(self) -> Sequence[str]:
-        """Steps that may have taken effect although their flow failed, and are not undone: `STEP SUBJECT`."""
-        last: dict[str, tuple[str, str]] = {}
+        """Steps whose effect stands although their flow failed, and whose undo died: `STEP SUBJECT` (RULES 5.8)."""
+        last: dict[str, LedgerState] = {}
+        undo: dict[str, UndoStand] = {}
+        names: dict[str, str] = {}
         for fact in self.receipts:
-            if fact.get("ledger") and fact.get("run"):
-                last[fact["run"]] = (fact["ledger"], f"{fact['step']} {fact['subject']}")
-        return [name for state, name in last.values() if state in OPEN_STATES]
+            if not (fact.get("ledger") and fact.get("run")):
+                continue
+            run, own = fact["run"], fact["subscription"] == fact["step"]
+            last[run] = LedgerState(fact["ledger"])
+            if fact["event"]["type"] == UNDO_TYPE:
+                undo[run] = UndoStand.DEAD if fact["outcome"] == "dead" else UndoStand.OPEN
+            names[run] = f"{fact['step']} {fact['subject']}" if own else names.get(run, fact["step"])
+        return [
+            names[run]
+            for run, state in last.items()
+            if standing(state, undo=undo.get(run, UndoStand.NONE)) is Standing.ZOMBIE
+        ]
 
     @property
     def receipts(self) -> Sequence[dict[str, Any]]:
         """All receipts and other facts that the services have reported."""
         return [fact for each in self.broker.messages(RECEIPTS) for fact in json.loads(each.body)]
+
+    @property
+    def timers(self) -> Sequence[str]:
+        """The time-outs that are armed: `SUBSCRIPTION SCOPE`, in the order in which they were first told."""
+        last: dict[str, tuple[str, str]] = {}
+        for fact in self.receipts:
+            timer = fact.get("timer")
+            if timer and "scope" in timer:
+                last[timer["run"]] = (timer["state"], f"{fact['subscription']} {timer['scope']}")
+            elif timer and timer["state"] == "fired":
+                last.pop(timer["run"], None)
+        return [name for state, name in last.values() if state == "armed"]
 
     async def hear(
         self, event: Heard, /, *, subject: str | None = None, key: str | None = None, correlation_id: str | None = None

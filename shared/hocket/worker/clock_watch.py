@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from hocket.clock import KitClock
 from hocket.errors import StoreError
-from hocket.resilience.circuit import Circuit
+from hocket.resilience.breakers.registry import Shown
 from hocket.runtime import Runtime
 
 #: Seconds between two looks at the machine's clock, and the least step of it that is noticed.
@@ -30,7 +30,7 @@ class ClockWatch:
     """Watches the clocks of one service. `claim_now` makes the relay look when the next row is due."""
 
     runtime: Runtime
-    circuits: dict[str, Circuit]
+    circuits: dict[str, Shown]
     claim_now: Callable[[], None]
     _ahead: float = 0.0  # of the machine's clock, when last looked at
     _stepped: float = 0.0  # when it last stepped (monotonic seconds)
@@ -109,5 +109,5 @@ class ClockWatch:
     def _paused(self, seconds: float) -> None:
         now = self.runtime.clock.monotonic()
         for circuit in self.circuits.values():
-            circuit.paused(now)
+            circuit.paused(now, seconds)
         self.runtime.trouble("the process did not run for a while", seconds=round(seconds, 3))

@@ -12,9 +12,11 @@ from hocket.clock import rfc3339
 from hocket.declarations.choreography import Declarations
 from hocket.errors import StoreError
 from hocket.outbox.relay import Relay
-from hocket.resilience.circuit import Circuit
+from hocket.outbox.timers import TimerCaller
+from hocket.resilience.breakers.registry import Shown
 from hocket.runtime import Runtime
 from hocket.store.records import OutboxRow, RowKind, Waiting
+from hocket.store.timers import TimersWaiting
 from hocket.telemetry.signals import Sample
 
 #: Seconds between two samples, heartbeats and manifests.
@@ -31,9 +33,10 @@ class Reporter:
     version: str
     declared: Declarations
     relay: Relay
-    circuits: dict[str, Circuit]
+    circuits: dict[str, Shown]
     in_progress: Callable[[], dict[str, int]]
     shed: int = 0
+    timers: TimerCaller | None = None
     waiting: Waiting = field(default_factory=Waiting)
     _since: dict[str, datetime] = field(default_factory=dict)
 
@@ -55,11 +58,11 @@ class Reporter:
         self.runtime.signals.breaker(self.runtime.service, name, state)
         self.heartbeat()
 
-    def _breaker(self, name: str, circuit: Circuit) -> dict[str, str | None]:
+    def _breaker(self, name: str, circuit: Shown) -> dict[str, str | None]:
         now = self.runtime.clock.now()
         since = self._since.get(name)
         wait = circuit.wait(self.runtime.clock.monotonic())
-        until = rfc3339(now + timedelta(seconds=wait)) if circuit.state == "open" else None
+        until = rfc3339(now + timedelta(seconds=wait)) if circuit.state in {"open", "held"} else None
         return {"state": circuit.state, "since": rfc3339(since) if since else None, "until": until}
 
     def _publish(self, fact: dict[str, object]) -> bool:
@@ -92,6 +95,7 @@ class Reporter:
     async def _sample(self) -> None:
         try:
             self.waiting = await self.runtime.store.waiting()
+            timers = await self.timers.count() if self.timers is not None else TimersWaiting()
         except StoreError:
             return
         self.relay.backlog.set_stored(self.waiting)
@@ -105,5 +109,7 @@ class Reporter:
                 self.waiting.oldest,
                 self.in_progress(),
                 self.shed,
+                timers.armed,
+                timers.lag,
             )
         )

@@ -1,4 +1,4 @@
-"""Deletes rows of inbox and ledger that are older than their retention (RULES 2.7).
+"""Deletes rows of inbox, ledger and time-outs that are older than their retention (RULES 2.7, 5.7).
 
 How far the inbox forgets is written first, as the horizon in `hocket_meta`. Only then, and after every replica has read
 it, rows are deleted: what is `too-old` is decided by what was forgotten, never by what time it is.
@@ -6,12 +6,15 @@ it, rows are deleted: what is `too-old` is decided by what was forgotten, never 
 
 import asyncio
 import random
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
 
+from hocket.declarations.subscription import Subscription
 from hocket.errors import StoreError
 from hocket.runtime import Runtime
 from hocket.setting_groups import Retention
-from hocket.store.purge import MARGIN
+from hocket.store.purge import EMPTIED_SECONDS, MARGIN
 from hocket.store.records import Before
 
 #: Rows of each table that one step examines, and seconds between two steps, so that deliveries are not slowed down.
@@ -27,10 +30,24 @@ FIRST_WAIT = (5.0, 60.0)
 HORIZON_STEP = 4 * SWEEP_WAIT
 
 
-def cutoffs(keep: Retention, horizon: float) -> Before:
-    """The moments before which rows may be deleted, in seconds since 1970."""
-    more = {name: (kept - keep.inbox).total_seconds() for name, kept in keep._asdict().items()}
-    return Before(**{name: horizon - seconds for name, seconds in more.items()})
+def cutoffs(keep: Retention, horizon: float, remembers: Mapping[str, timedelta]) -> Before:
+    """The moments before which rows may be deleted, in seconds since 1970; `remembers` by step, never sooner."""
+
+    def moment(kept: timedelta) -> float:
+        return horizon - (kept - keep.inbox).total_seconds()
+
+    longer = {step: moment(kept) for step, kept in remembers.items() if kept > keep.ledger}
+    return Before(moment(keep.inbox), moment(keep.dead), moment(keep.ledger), longer)
+
+
+def remembered(subscriptions: Iterable[Subscription]) -> dict[str, timedelta]:
+    """How long runs that took effect are kept, by step and by each of its former names (RULES 5.4)."""
+    return {
+        name: each.undone_by.undo.remember
+        for each in subscriptions
+        if each.undone_by is not None and each.undone_by.undo is not None and each.undone_by.undo.remember is not None
+        for name in (each.queue, *each.former_queues)
+    }
 
 
 @dataclass(slots=True)
@@ -38,6 +55,7 @@ class RetentionSweeper:
     """Deletes old rows of one service's tables, step by step."""
 
     runtime: Runtime
+    remembers: Mapping[str, timedelta] = field(default_factory=dict)  # by step; see `remembered`
     purged: int = 0  # rows deleted so far
 
     async def begin(self) -> None:
@@ -68,9 +86,18 @@ class RetentionSweeper:
         removed = 0
         horizon = await self._move_horizon(HORIZON_STEP)
         await asyncio.sleep(2 * self.runtime.config.owner_renew_seconds)
-        moments = cutoffs(self.runtime.config.retention(), horizon)
+        now = (await self.runtime.store.clock.time()).now
+        moments = cutoffs(self.runtime.config.retention(), horizon, self.remembers)
+        moments = moments._replace(emptied=now - EMPTIED_SECONDS)
         while True:
             step = await self.runtime.store.purge(moments, STEP_ROWS)
+            removed += step.removed
+            self.purged += step.removed
+            if step.done:
+                break
+            await asyncio.sleep(STEP_WAIT)
+        while True:
+            step = await self.runtime.store.timers.purge(moments.ledger, STEP_ROWS)
             removed += step.removed
             self.purged += step.removed
             if step.done:

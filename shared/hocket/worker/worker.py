@@ -2,54 +2,56 @@
 
 import asyncio
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from types import MappingProxyType
+from functools import partial
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hocket.broker.port import Message, Transport, Verdict
+from hocket.broker.port import Transport
 from hocket.broker.topology import kit
 from hocket.clock import Clock
 from hocket.config import Config
 from hocket.delivery.admit import Admission
 from hocket.delivery.arrival import Arrival
 from hocket.delivery.commit import Committer
-from hocket.delivery.ending.dead_letter import foreign_of
 from hocket.delivery.ending.receipt import ended_of
 from hocket.delivery.handle import Handling
 from hocket.delivery.record import Recorder
 from hocket.delivery.runner import Pipeline, SubscriptionRunner
 from hocket.delivery.settle import settle
 from hocket.envelope.ids import Ids
-from hocket.errors import TransportError
 from hocket.observe import Observer
 from hocket.outbox.backlog import Backlog
 from hocket.outbox.builder import OutboxBuilder
 from hocket.outbox.outside_transactions import OutsideTransactions
 from hocket.outbox.relay import Relay
+from hocket.outbox.timers import TimerCaller
 from hocket.outcome import Seen
 from hocket.resilience.blocking import BlockingCalls
-from hocket.resilience.circuit import Circuit
-from hocket.resilience.guard import BreakerGuard
+from hocket.resilience.breakers.registry import Breakers, Shown
 from hocket.resilience.supervisor import END_SECONDS, Supervisor
 from hocket.runtime import Runtime, ServiceInstance
 from hocket.service import Service
 from hocket.store.port import Store
 from hocket.store.records import OutboxRow
+from hocket.streams import replay
 from hocket.streams.log_check import LogCheck
 from hocket.streams.reader import StreamReader
 from hocket.telemetry.signals import Signals
 from hocket.worker import resource
+from hocket.worker.breaker_sync import BreakerSpeaker, StoreRows, ask_running, keep_fresh, name_breakers
 from hocket.worker.clock_watch import ClockWatch
 from hocket.worker.copies import CopyWatch
 from hocket.worker.health_watch import HealthWatch
+from hocket.worker.http.operator import Command
 from hocket.worker.lease import hold_lease
 from hocket.worker.removed_queues import RemovedQueues
 from hocket.worker.reporter import Reporter
-from hocket.worker.retention import RetentionSweeper
+from hocket.worker.retention import RetentionSweeper, remembered
 from hocket.worker.store_opening import StoreOpening
+from hocket.worker.timers_command import TimersCommand
 from hocket.worker.topology import TopologyDeclaration, until_linked
 
 
@@ -81,36 +83,40 @@ class Worker:
             Supervisor(service.name, signals),
             config,
         )
-        self.circuits: dict[str, Circuit] = {}
+        self.circuits: dict[str, Shown] = {}
         declared = service.declarations
         self.backlog = Backlog(runtime)
         self.relay = Relay(runtime, self.backlog)
         self.reporter = Reporter(runtime, version, declared, self.relay, self.circuits, self._in_progress)
-        builder = self._builder()
-        recorder = Recorder(runtime.instance, builder, self._shed)
-        changed, unknown = self.reporter.breaker_changed, self.backlog.fetch_all
+        recorder = Recorder(runtime.instance, builder := self._builder(), self._shed)
         self.blocking = BlockingCalls(config.blocking_threads, self._late)
-        self.handling = Handling(runtime, recorder, self.circuits, changed, self.blocking)
+        self.breakers = self._shared(StoreRows(runtime, BreakerSpeaker(declared, builder), self.backlog.add))
+        self.handling = Handling(runtime, recorder, self.breakers, self.blocking)
         self.committer = self._committer(recorder)
         self.runners = self._runners(Admission(runtime, declared.subscriptions))
         self.outside_transactions = OutsideTransactions(
-            runtime, declared, builder, self.circuits, changed, self.full, self.backlog.add, self.blocking,
-            unknown=unknown,
+            runtime, declared, builder, self.breakers, self.full, self.backlog.add, self.blocking,
+            unknown=self.backlog.fetch_all,
         )  # fmt: skip
-        readers = service.readers if isinstance(service, Observer) else {}
-        self.readers = [StreamReader(runtime, source, call, self.blocking) for source, call in readers.items()]
-        self.sweeper = RetentionSweeper(runtime)
-        self.clock_watch = ClockWatch(runtime, self.circuits, self.backlog.claim_now)
+        self.readers = self._readers()
+        self.timers = self.reporter.timers = TimerCaller(runtime, self.backlog, declared.subscriptions)
+        self.sweeper = RetentionSweeper(runtime, remembered(declared.subscriptions.values()))
+        self.watch = HealthWatch(runtime, self._reasons)
+        self.clock_watch = ClockWatch(runtime, self.circuits, self.timers.look_at_all)
         self.log_check = LogCheck(runtime, self.runners, lambda: self._topology().again())
         self.opening, self.copies = StoreOpening(runtime, service.tables), CopyWatch(runtime, self.runners)
-        self.watch = HealthWatch(runtime, self._reasons)
         self._uses, self._started = AsyncExitStack(), False
+        self.commands["timers"] = TimersCommand(runtime.store, self.timers.look_at_all)
         self._starting: asyncio.Task[None] | None = None
+
+    def _shared(self, rows: StoreRows) -> Breakers:
+        breakers = Breakers(rows, self.runtime.clock, self._breaker_changed, self.runtime.chance, self.circuits)
+        self.commands: dict[str, Command] = {"breaker": partial(ask_running, breakers, rows, self._wake)}  # of `hocket`
+        return breakers
 
     def _builder(self) -> OutboxBuilder:
         runtime, config = self.runtime, self.runtime.config
-        older = self.service.declarations.older
-        most = config.max_event_bytes
+        older, most = self.service.declarations.older, config.max_event_bytes
         return OutboxBuilder(
             self.service.name, runtime.ids, runtime.clock, runtime.signals, most, self.pseudonyms, older
         )
@@ -119,9 +125,13 @@ class Worker:
         won, lost, free = self._committed, self._superseded, self.handling.unwritable
         return Committer(self.runtime, recorder, won=won, lost=lost, unknown=self.backlog.fetch_all, free=free)
 
+    def _readers(self) -> list[StreamReader]:
+        readers = self.service.readers if isinstance(self.service, Observer) else {}
+        return [StreamReader(self.runtime, source, call, self.blocking) for source, call in readers.items()]
+
     def _runners(self, admission: Admission) -> dict[str, SubscriptionRunner]:
         pipeline = Pipeline(
-            self.runtime, admission, self.handling, self.committer, self.circuits, self.full, self.finished
+            self.runtime, admission, self.handling, self.committer, self.breakers, self.full, self.finished
         )
         every = self.service.declarations.subscriptions
         share = self.runtime.config.intake_bytes // max(len(every), 1)
@@ -145,6 +155,7 @@ class Worker:
         """What needs the store alone, and is begun again where the store fails."""
         await self.clock_watch.begin()
         await self.sweeper.begin()
+        await self.timers.begin()
         await self.backlog.start()
 
     async def _work(self) -> None:
@@ -153,21 +164,23 @@ class Worker:
         for reader in self.readers:
             reader.use = use
         await self.runtime.transport.open()
-        self._name_breakers()
+        await name_breakers(self.runtime, self.breakers, self.service.declarations)
         suspect, ask_clock = self.committer.suspect, self.clock_watch.ask_store
         self.runtime.tasks.spawn("lease", hold_lease(self.runtime, self.backlog.fetch_all, suspect, ask_clock))
+        self.runtime.tasks.spawn("breakers", keep_fresh(self.runtime, self.breakers, self._wake))
         self.runtime.tasks.spawn("clocks", self.clock_watch.run())
         self.runtime.tasks.spawn("commit", self.committer.run())
         self.runtime.tasks.spawn("sweep", self.sweeper.run())
         self.runtime.tasks.spawn("sample", self.reporter.sample())
         self._starting = self.runtime.tasks.spawn("start", self._declare_and_consume(), may_end=True)
 
-    def _name_breakers(self) -> None:
-        """Report the breakers of handlers as closed at the start: listeners know them before one opens."""
-        guard = BreakerGuard(self.circuits, self.runtime.clock, b"", self.reporter.breaker_changed)
+    def _breaker_changed(self, name: str, state: str) -> None:
+        self.reporter.breaker_changed(name, state)
+        self._wake()
+
+    def _wake(self) -> None:
         for runner in self.runners.values():
-            if (breaker := runner.subscription.breaker) is not None:
-                self.runtime.signals.breaker(self.service.name, breaker.name, guard.circuit(breaker).state)
+            runner.intake.wake()
 
     def _topology(self) -> TopologyDeclaration:
         return TopologyDeclaration(self.runtime, kit() + self.service.declarations.topology())
@@ -175,6 +188,8 @@ class Worker:
     async def _declare_and_consume(self) -> None:
         await self._topology().start()
         self.relay.start()
+        if self.timers.mine:
+            self.runtime.tasks.spawn("timers", self.timers.run())
         for runner in self.runners.values():
             await until_linked(self.runtime, runner.start)
         for reader in self.readers:
@@ -248,9 +263,7 @@ class Worker:
 
     def _reasons(self) -> list[str]:
         """Why the service is not ready, apart from its link to the broker."""
-        reasons = []
-        if self.runtime.tasks.failed:
-            reasons.append(self.runtime.tasks.failed)
+        reasons = [self.runtime.tasks.failed] if self.runtime.tasks.failed else []
         if self.opening.reason:
             return [*reasons, self.opening.reason]
         if not self._started and self.runtime.transport.link().ready:
@@ -272,7 +285,7 @@ class Worker:
         """Whether no delivery is in progress and nothing that is due waits."""
         runners = all(runner.idle() for runner in self.runners.values())
         readers = all(reader.idle for reader in self.readers)
-        return self._started and runners and readers and self.committer.idle and self.relay.idle
+        return self._started and runners and readers and self.committer.idle and self.timers.idle and self.relay.idle
 
     def parked(self) -> list[str]:
         """The queues whose deliveries wait only for an open breaker."""
@@ -291,20 +304,9 @@ class Worker:
             return self.outside_transactions.joined(key, correlation_id, connection, self.backlog.claim_now)
         return self.outside_transactions.transaction(key, correlation_id)
 
-    async def send(
-        self, subscription: str, body: bytes, content_type: str, *,
-        replay: str, attempt: int, headers: Mapping[str, object] = MappingProxyType({}),
-    ) -> None:  # fmt: skip
-        """Publish to one subscription and wait for the confirm (RULES 4.7, 8.4); foreign `headers` are sent along."""
-        service = subscription.partition(".")[0]
-        sent = {**foreign_of(headers), "hocket-attempt": attempt, "hocket-replay": replay}
-        message = Message(service, subscription, body, content_type, sent, app_id=self.service.name)
-        [answer] = await self.runtime.transport.publish([message])
-        if answer.verdict is not Verdict.CONFIRMED:
-            raise TransportError(
-                f"the replay to {subscription} is {answer.verdict.value}: {answer.reason or 'no reason given'}; "
-                "start the service once on this broker, then replay again"
-            )
+    async def send(self, subscription: str, body: bytes, content_type: str, **about: Any) -> None:
+        """Publish to one subscription and wait for the confirm, as `streams.replay.send` says."""
+        await replay.send(self.runtime.transport, self.service.name, subscription, body, content_type, **about)
 
     def finished(self, arrival: Arrival, rows: tuple[OutboxRow, ...]) -> None:
         """The handler's own transaction has committed everything that this attempt leaves behind."""
@@ -314,8 +316,8 @@ class Worker:
         self.backlog.add(rows)
         if not arrivals:
             return
-        if any(isinstance(each.outcome, Seen) for each in arrivals):
-            self.backlog.claim_now()
+        if any(isinstance(each.outcome, Seen) or each.timer is not None for each in arrivals):
+            self.timers.look_at_all()
         settle(arrivals)
         by_queue: dict[str, list[Arrival]] = {}
         for each in arrivals:

@@ -43,3 +43,24 @@ def test_a_refusal_names_the_field() -> None:
     with pytest.raises(ValidationError) as raised:
         reported({**happy(1).receipts[0], "outcome": "sideways"})
     assert raised.value.errors()[0]["loc"] == ("outcome",)
+
+
+@pytest.mark.parametrize(
+    ("timer", "sentence"),
+    [
+        ({"state": "armed", "due": "2026-01-01T00:15:00Z"}, "arms a time-out, due 2026-01-01 00:15:00 UTC"),
+        ({"state": "mark"}, "answers a time-out that is not armed yet"),
+        ({"state": "met"}, "answers a time-out"),
+        ({"state": "fired"}, "the time-out has fired"),
+        ({"state": "fired", "late": 61.2, "as": "undone"}, "answers a time-out 61 s late, which is undone"),
+        ({"state": "fired", "own": True}, "said by the time-out itself, no answer"),
+        ({"state": "void"}, "the time-out was answered or armed again: its alarm is void"),
+    ],
+)
+def test_what_an_attempt_did_to_a_time_out_is_told(timer: dict[str, object], sentence: str) -> None:
+    """RULES 5.7: armed, answered, fired and late are shown with the attempt."""
+    fact = {"kind": "receipt", "service": "shop", "subscription": "shop.unpaid", "outcome": "handled", "timer": timer}
+    made = reported({**fact, "time": "2026-01-01T00:00:00Z"})
+    assert isinstance(made, Receipt)
+    assert made.timer is not None
+    assert made.timer.sentence == sentence

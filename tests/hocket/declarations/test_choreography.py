@@ -150,7 +150,7 @@ def test_what_on_dead_says_must_start_the_undo() -> None:
 def test_the_fields_of_a_scope_stand_in_input_and_failures(field: str, lacks: str) -> None:
     """RULES 5.1: `by` is checked when it is declared, in both events."""
     with pytest.raises(
-        DeclarationError, match=f"by='{field}' must be a field of the input and of every failure, but {lacks} has no"
+        DeclarationError, match=f"by='{field}' must be a field of .*, in every version that is read, but {lacks} has no"
     ):
         things(undo(Unplaced, by=(field,)))
 
@@ -224,10 +224,12 @@ def test_the_manifest_has_everything_that_is_declared() -> None:
                 "says": [["thing.made", 1]],
                 "scheduled": [["thing.made", 1]],
                 "undo_of": None,
+                "overdue": None,
                 "why": [],
                 "on_dead": [["thing.given_up", 1]],
                 "breaker": "api",
                 "attempts": 6,
+                "budget": 391.0,
             },
             {
                 "name": "things.unmake",
@@ -235,10 +237,12 @@ def test_the_manifest_has_everything_that_is_declared() -> None:
                 "says": [],
                 "scheduled": [],
                 "undo_of": "things.make",
+                "overdue": None,
                 "why": [["other.refused", 1]],
                 "on_dead": [],
                 "breaker": None,
                 "attempts": 6,
+                "budget": 391.0,
             },
         ],
         "says": [["thing.made", 1], ["thing.given_up", 1]],

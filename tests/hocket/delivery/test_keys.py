@@ -5,7 +5,8 @@ import pytest
 from hocket import Service, Tx
 from hocket.broker.port import Message
 from hocket.broker.topology import DEAD, EVENTS
-from hocket.envelope.keys import correlation_of, derived_key, inbox_key, run_key, undo_key
+from hocket.envelope.cloudevent import read_json
+from hocket.envelope.keys import HASH_DIGITS, correlation_of, derived_key, inbox_key, run_key, undo_key
 from hocket.errors import HocketError
 from tests.hocket.sample_services import (
     BRIEF,
@@ -242,3 +243,24 @@ async def test_a_revision_on_a_handled_row(tower: Processes, revision: int, outc
     expected = "duplicate" if revision == 0 else outcome
     assert [each["outcome"] for each in tower.receipts()] == ["handled", expected]
     assert world.attempts == [1]
+
+
+async def test_an_order_to_undo_of_an_earlier_hocket_finds_its_run(tower: Processes) -> None:
+    """RULES 5.4, 10.3: before schema 4 a run was named by its hash alone, in queues and in letters too."""
+
+    async def toll(rung: Rung, tx: Tx[World]) -> Tolled:
+        return Tolled(name=rung.name)
+
+    world = World(behave=toll)
+    worker = await tower.start(steps.using(world))
+    await tower.hear(Rung(name="a"), "k")
+    await tower.quiet()
+    async with worker.runtime.store.transaction() as tx:
+        await (await tx.db()).exec_driver_sql("UPDATE hocket_ledger SET state = 'undoing', generation = 1")
+    why = read_json(message_of(Shut(name="a"), "s", tower.clock).body)
+    data = {"run": run_key(FLOW, "steps.toll", '["a"]')[-HASH_DIGITS:], "n": 1, "why": why}
+    order = message_of(Rung(name="a"), "u1", tower.clock, type="hocket.undo", source="/steps", data=data)
+    await tower.post.publish([order._replace(exchange="steps", routing_key="steps.hush")])
+    await tower.advance(LONG)
+    assert [(name, did) for name, did, *_ in world.undone] == [("a", True)]
+    assert tower.receipts()[-1]["ledger"] == "undone"

@@ -266,7 +266,8 @@ async def test_a_run_that_was_taken_over_writes_and_says_nothing(tower: Processe
     async def give(owner: str) -> None:
         async with worker.runtime.store.transaction() as tx:
             db: Any = await tx.db()
-            await db.exec_driver_sql(f"UPDATE hocket_ledger SET owner = '{owner}'")  # noqa: S608 -- a test's own name
+            taken = f"UPDATE hocket_ledger SET owner = '{owner}', version = version + 1"  # noqa: S608 -- a test's own name
+            await db.exec_driver_sql(taken)
 
     async def late(rung: Rung, tx: Tx[World]) -> Tolled:
         if len(world.attempts) == 1:
@@ -286,6 +287,29 @@ async def test_a_run_that_was_taken_over_writes_and_says_nothing(tower: Processe
     assert world.attempts == [1, 1]
     assert said(tower, "bell.tolled") == ["a"]
     assert await booked(worker) == (["a"] if own else [])
+
+
+@pytest.mark.parametrize("own", [True, False])
+async def test_a_late_run_of_a_step_that_was_emptied_is_a_letter(tower: Processes, own: bool) -> None:
+    """RULES 5.4: its effect came after the undo, and the ledger has forgotten why there was one: somebody's work."""
+    world = World()
+    worker = await tower.start(steps.using(world))
+
+    async def late(rung: Rung, tx: Tx[World]) -> Tolled:
+        async with worker.runtime.store.transaction() as other:
+            undone = "UPDATE hocket_ledger SET state = 'undone', owner = '', generation = 1, version = version + 1"
+            await (await other.db()).exec_driver_sql(undone)
+        if own:
+            await book(rung, tx)
+        return Tolled(name=rung.name)
+
+    world.behave = late
+    await tower.hear(RUNG, "k")
+    await asyncio.sleep(5)
+    assert said(tower, "bell.tolled") == []
+    assert await booked(worker) == []
+    [letter] = tower.letters()
+    assert letter.headers["hocket-death-cause"] == "ledger"
 
 
 async def test_an_order_to_undo_that_cannot_be_read_harms_no_neighbour(tower: Processes) -> None:

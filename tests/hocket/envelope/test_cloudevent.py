@@ -204,12 +204,13 @@ def test_times_as_the_rfc_lists_them(text: str, moment: datetime) -> None:
 def test_the_hash_of_our_own_bytes_is_that_of_their_data(envelope: Envelope) -> None:
     """RULES 2.5: the hash of the bytes is that of the data, and the envelope is that of `decode`."""
     body = encode(envelope)
-    found, data, long = read_whole(body, CONTENT_TYPE, {}, NOW)
+    found, data, long, whole = read_whole(body, CONTENT_TYPE, {}, NOW)
     assert (
         data == canonical(dict(envelope.data)) == read_whole(body.replace(b"{", b"{ ", 1), CONTENT_TYPE, {}, NOW).data
     )
     assert hash_of(data) == data_hash(dict(envelope.data))
     assert not long
+    assert whole in {b"", body}
     assert found == decode(body.replace(b"{", b"{ ", 1), CONTENT_TYPE, {}, NOW)
 
 

@@ -127,6 +127,17 @@ def test_each_undo_has_a_key_of_its_own() -> None:
     assert run != ids.run_key(FLOW, "payments.charge", "order/4712")
 
 
+def test_a_run_begins_with_the_time_of_its_flow() -> None:
+    """RULES 5.1: as inbox keys do, so that the rows of one hour stand together; the hash is that of earlier schemas."""
+    flow = "019b76da-a800-7000-8000-000000000001"
+    run = ids.run_key(flow, "payments.charge", "order/4711")
+    digits = ids.digest("run", flow, "payments.charge", "order/4711").hex()
+    assert (run[: -ids.HASH_DIGITS], run[-ids.HASH_DIGITS :]) == ("019b76da", digits)
+    assert len(run) == ids.RUN_DIGITS
+    assert ids.timed_run(flow, digits) == run
+    assert ids.run_key("not a UUID", "payments.charge", "x")[:8] == "00000000"
+
+
 def test_a_letter_without_a_row_has_the_same_identity_each_time() -> None:
     """RULES 8.1: a hash of the delivery, as a UUIDv8."""
     one = ids.death_id("payments.charge", "body")

@@ -106,6 +106,6 @@ def test_an_undo_is_never_too_big() -> None:
     [row] = small.rows((Echoed(name="a" * 100),), CAUSE, ALLOWED)
     failure = decode(row.message.body, row.message.content_type, {}, datetime.now(UTC))
     why: dict[str, Json] = {"id": failure.id, "data": {"text": "x" * 990}}
-    undo = small.undo(UndoOrder("run", 1, b""), "bells.hush", why, failure)
+    undo = small.undo(UndoOrder("run", 1, b"", "flow"), "bells.hush", why, failure)
     assert len(undo.message.body) > 1000
     assert (undo.message.exchange, undo.message.routing_key, undo.message.type) == ("bells", "bells.hush", UNDO_TYPE)

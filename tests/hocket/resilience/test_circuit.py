@@ -44,7 +44,7 @@ def probe(circuit: Circuit, now: float, key: bytes = b"k") -> Permit:
 
 
 def test_failures_in_a_row_open_it() -> None:
-    """RULES 6.2: it opens also when no call ever succeeded; a success resets the count."""
+    """RULES 6.11: it opens also when no call ever succeeded; a success resets the count."""
     changes: list[str] = []
     circuit = Circuit(API, changes.append)
     for _ in range(2):
@@ -58,7 +58,7 @@ def test_failures_in_a_row_open_it() -> None:
 
 
 def test_one_probe_closes_it() -> None:
-    """RULES 6.1: after the period one delivery probes while the others wait; its success closes the breaker."""
+    """RULES 6.11: after the period one delivery probes while the others wait; its success closes the breaker."""
     changes: list[str] = []
     circuit = Circuit(API, changes.append)
     opened(circuit)
@@ -74,7 +74,7 @@ def test_one_probe_closes_it() -> None:
 
 
 def test_a_failed_probe_is_deferred_and_opens_it_again() -> None:
-    """RULES 6.1: while open or half-open a failure uses no attempt; another delivery may probe next."""
+    """RULES 6.11: while open or half-open a failure uses no attempt; another delivery may probe next."""
     circuit = Circuit(API)
     opened(circuit)
     assert not circuit.failed(probe(circuit, 10.0, b"poison"), 12.0)
@@ -84,7 +84,7 @@ def test_a_failed_probe_is_deferred_and_opens_it_again() -> None:
 
 
 def test_late_failures_of_calls_begun_before_the_opening_are_deferred() -> None:
-    """RULES 6.1: they neither close it nor extend the open period; a late success does not close it."""
+    """RULES 6.11: they neither close it nor extend the open period; a late success does not close it."""
     circuit = Circuit(API)
     late = [begun(circuit, 0.0, b"late") for _ in range(3)]
     opened(circuit)
@@ -108,7 +108,7 @@ def test_calls_of_an_earlier_closed_period_do_not_open_it() -> None:
 
 
 def test_a_poisonous_delivery_is_counted_in_the_end() -> None:
-    """RULES 6.1: after 20 deferrals as probe its failures use attempts; another delivery's do not."""
+    """RULES 6.11: after 20 deferrals as probe its failures use attempts; another delivery's do not."""
     circuit, now = Circuit(API), 10.0
     opened(circuit)
     for _ in range(PROBES_PER_DELIVERY):
@@ -146,7 +146,7 @@ def test_a_released_probe_lets_another_probe() -> None:
 
 
 def test_slow_calls_count_as_failures() -> None:
-    """RULES 6.2: a call that is slower than `slow` is a failure, also as a probe."""
+    """RULES 6.11: a call that is slower than `slow` is a failure, also as a probe."""
     circuit = Circuit(SLOW)
     for _ in range(2):
         circuit.succeeded(begun(circuit, 0.0, b"k"), 0.0, 1.5)
@@ -179,6 +179,21 @@ def test_a_breaker_is_a_value() -> None:
         {"open_for": timedelta(days=2)},
         {"slow": timedelta(0)},
         {"slow": 1.0},
+        {"rate": 0},
+        {"rate": 1.5},
+        {"volume": 0},
+        {"window": timedelta(0)},
+        {"window": timedelta(hours=2)},
+        {"within": timedelta(0)},
+        {"slow": timedelta(seconds=5), "within": timedelta(seconds=5)},
+        {"open_for": timedelta(minutes=20)},  # longer than `longest`
+        {"longest": timedelta(days=2)},
+        {"ramp": 0},
+        {"ramp": 2000},
+        {"in_flight": 0},
+        {"per_second": 1.5},
+        {"per_second": 1, "per_minute": 61},
+        {"ill": 7},
     ],
 )
 def test_invalid_arguments_are_refused(words: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from hocket.breaker import Breaker
 from hocket.clock import SystemClock
-from hocket.resilience.circuit import Circuit
+from hocket.resilience.breakers.registry import Breakers, alone
 from hocket.resilience.guard import BreakerGuard
 
 
@@ -18,9 +18,9 @@ class Ill(Exception):
 CARDS = Breaker("cards", failures=(Ill,), after=1, open_for=timedelta(seconds=30))
 
 
-def guard_of(circuits: dict[str, Circuit]) -> BreakerGuard:
+def guard_of(breakers: Breakers) -> BreakerGuard:
     """The guard of a new attempt."""
-    return BreakerGuard(circuits, SystemClock(), b"k", lambda name, state: None)
+    return BreakerGuard(breakers, SystemClock())
 
 
 async def _call(guard: BreakerGuard) -> None:
@@ -75,31 +75,55 @@ async def _stray(guard: BreakerGuard) -> None:
 )  # fmt: skip
 async def test_a_cancelled_call_counts_only_where_time_was_over(attempt: object, state: str) -> None:
     """RULES 6.1: a call that is cancelled because its sibling failed says nothing about a healthy dependency."""
-    circuits: dict[str, Circuit] = {}
-    guard = guard_of(circuits)
+    breakers = alone(SystemClock())
+    guard = guard_of(breakers)
     error: BaseException | None = None
     try:
         await attempt(guard)  # type: ignore[operator]
     except BaseException as raised:  # noqa: BLE001 -- as the handler's caller does
         error = raised
-    guard.end(error)
-    assert circuits["cards"].state == state
+    await guard.end(error)
+    assert breakers.of(CARDS).state == state
 
 
 async def test_a_cancelled_probe_gives_its_place_back() -> None:
     """RULES 6.1: where the probe's call was cancelled by its sibling, the next delivery may probe at once."""
-    circuits: dict[str, Circuit] = {}
-    first = guard_of(circuits)
+    breakers = alone(SystemClock())
+    first = guard_of(breakers)
     with pytest.raises(Ill):
         async with first.call(Breaker("cards", failures=(Ill,), after=1, open_for=timedelta(milliseconds=1))):
             raise Ill
-    first.end(Ill())
+    await first.end(Ill())
     await asyncio.sleep(0.01)
-    probe = guard_of(circuits)
-    assert probe.begin(CARDS)
+    probe = guard_of(breakers)
+    assert await probe.begin(CARDS)
     with pytest.raises(ExceptionGroup) as found:
         await _group(probe)
-    probe.end(found.value)
-    assert circuits["cards"].state == "open"
-    assert circuits["cards"].wait(SystemClock().monotonic()) == 0
-    assert guard_of(circuits).begin(CARDS)
+    await probe.end(found.value)
+    async with asyncio.timeout(10):
+        while not await guard_of(breakers).begin(CARDS):  # noqa: ASYNC110 -- bounded above
+            await asyncio.sleep(0.01)
+    assert breakers.of(CARDS).state == "half-open"
+
+
+async def test_a_call_is_cut_and_counted() -> None:
+    """RULES 6.2: after its `within` a call ends with a TimeoutError, which is a failure whatever `failures` says."""
+    breakers = alone(SystemClock())
+    guard = guard_of(breakers)
+    with pytest.raises(TimeoutError):
+        async with guard.call(CARDS, timedelta(milliseconds=10)):
+            await asyncio.sleep(60)
+    await guard.end(TimeoutError())
+    assert guard.deferred
+    assert breakers.of(CARDS).state == "open"
+
+
+async def test_a_slow_success_is_a_failure() -> None:
+    """RULES 6.2: the call has its answer, and the breaker opens."""
+    breakers = alone(SystemClock())
+    guard = guard_of(breakers)
+    slow = Breaker("slow", failures=(Ill,), after=1, slow=timedelta(milliseconds=5))
+    async with guard.call(slow):
+        await asyncio.sleep(0.02)
+    await guard.end()
+    assert breakers.of(slow).state == "open"

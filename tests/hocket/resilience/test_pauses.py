@@ -48,7 +48,7 @@ def test_a_call_over_a_pause_is_no_verdict() -> None:
     circuit = Circuit(Breaker("b", failures=(OSError,), after=1, open_for=timedelta(seconds=9)))
     before = circuit.admit(0.0, b"a")
     assert before is not None
-    circuit.paused(1.0)
+    circuit.paused(1.0, 1.0)
     assert circuit.failed(before, 1.0)
     assert str(circuit.state) == "closed"
     fresh = circuit.admit(1.0, b"b")
@@ -58,7 +58,7 @@ def test_a_call_over_a_pause_is_no_verdict() -> None:
     probe = circuit.admit(11.0, b"c")
     assert probe is not None
     assert probe.probe
-    circuit.paused(12.0)
+    circuit.paused(12.0, 1.0)
     assert str(circuit.state) == "open"
     circuit.succeeded(probe, 12.0, 1.0)
     assert str(circuit.state) == "open"

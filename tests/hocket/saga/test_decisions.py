@@ -10,6 +10,7 @@ from hocket.saga import (
     Conflict,
     Ended,
     Failed,
+    Kept,
     LedgerRow,
     LedgerState,
     Obsolete,
@@ -49,10 +50,9 @@ ROW = LedgerRow(
     "me",
     "boot",
     b"key",
-    "outside",
-    b"input",
     updated=5.0,
 )
+KEPT = Kept(b"input", (b"result",))
 FREE = replace(ROW, owner="", boot="")
 FINAL = (LedgerState.DONE, LedgerState.VOID, LedgerState.UNSURE, LedgerState.UNDOING, LedgerState.UNDONE)
 
@@ -61,14 +61,14 @@ def begun(row: LedgerRow | None, **other: Any) -> Begun | Wait | Refused | Confl
     """The delivery of `ROW` asks to begin, with its own token."""
     words: dict[str, Any] = {
         "run": "run", "correlation_id": "flow", "step": "payments.charge", "scope": "order/1", "token": "me",
-        "boot": "boot", "inbox_key": b"key", "step_key": "outside", "input": b"input", "replay": False, "now": 5.0,
+        "boot": "boot", "inbox_key": b"key", "replay": False, "now": 5.0,
     }  # fmt: skip
     return begin(row, **words | other)
 
 
 def ended(row: LedgerRow, how: LedgerState, **other: Any) -> Ended:
     """The run of token `me` ends."""
-    words: dict[str, Any] = {"token": "me", "boot": "boot", "results": (b"result",), "spoken": None, "now": 9.0}
+    words: dict[str, Any] = {"token": "me", "boot": "boot", "keeps": KEPT, "spoken": None, "now": 9.0}
     return end(row, end=how, **words | other)
 
 
@@ -78,7 +78,7 @@ def failed(row: LedgerRow | None) -> Failed:
 
 
 def test_the_first_copy_begins() -> None:
-    """RULES 5.2: the `begun` row has its owner, its run and its input."""
+    """RULES 5.2: the `begun` row has its owner and its run; a copy or a redelivery brings the input."""
     assert begun(None) == Begun(ROW)
 
 
@@ -117,17 +117,17 @@ def test_another_input_in_the_same_run_is_a_conflict(state: LedgerState) -> None
 @pytest.mark.parametrize("replay", [False, True])
 def test_what_has_ended_does_not_begin_again(state: LedgerState, replay: bool) -> None:
     """RULES 5.6: only the replay of an unsure run begins again; it keeps the number of its undos."""
-    row = replace(FREE, state=state, generation=2, results=(b"result",))
+    row = replace(FREE, state=state, generation=2, kept=7, version=3)
     if state is LedgerState.UNSURE and replay:
-        assert begun(row, replay=True) == Begun(replace(ROW, generation=2))
+        assert begun(row, replay=True) == Begun(replace(ROW, generation=2, kept=7, version=3))
     else:
         assert begun(row, replay=replay) == Obsolete()
 
 
 def test_an_unmarked_run_ends_as_it_ended() -> None:
-    """RULES 5.2: done, void or unsure, without an owner."""
+    """RULES 5.2: done, void or unsure, without an owner; what an undo needs is kept where there may be one."""
     for how in (LedgerState.DONE, LedgerState.VOID, LedgerState.UNSURE):
-        row = replace(FREE, state=how, results=(b"result",), updated=9.0)
+        row = replace(FREE, state=how, keeps=None if how is LedgerState.VOID else KEPT, updated=9.0)
         assert ended(ROW, how) == Ended(row, None, won=True)
 
 
@@ -138,19 +138,19 @@ def test_a_marked_run_undoes_itself_at_its_end() -> None:
     for how in (LedgerState.DONE, LedgerState.UNSURE):
         after = ended(marked, how)
         assert (after.row.state, after.row.generation, after.won) == (LedgerState.UNDOING, 1, True)
-        assert after.row.results == (b"result",)
-        assert after.undo == UndoOrder("run", 1, b"why")
+        assert after.row.keeps == KEPT
+        assert after.undo == UndoOrder("run", 1, b"why", "flow")
     assert ended(marked, LedgerState.VOID).undo is None
     assert ended(marked, LedgerState.VOID).row.state is LedgerState.VOID
 
 
 def test_what_on_dead_said_undoes_the_step() -> None:
     """RULES 5.5: what `on_dead` says orders the step's own undo; a marked failure has precedence."""
-    after = ended(ROW, LedgerState.UNSURE, results=(), spoken=b"spoken")
-    assert after.undo == UndoOrder("run", 1, b"spoken")
+    after = ended(ROW, LedgerState.UNSURE, keeps=Kept(b"input"), spoken=b"spoken")
+    assert after.undo == UndoOrder("run", 1, b"spoken", "flow")
     assert (after.row.state, after.row.failure) == (LedgerState.UNDOING, b"spoken")
     both = ended(replace(ROW, failure=b"why"), LedgerState.UNSURE, spoken=b"spoken")
-    assert both.undo == UndoOrder("run", 1, b"why")
+    assert both.undo == UndoOrder("run", 1, b"why", "flow")
 
 
 def test_a_fenced_run_starts_the_next_undo() -> None:
@@ -159,9 +159,25 @@ def test_a_fenced_run_starts_the_next_undo() -> None:
         row = replace(FREE, state=state, generation=1, failure=b"why")
         for how in (LedgerState.DONE, LedgerState.UNSURE):
             after = ended(row, how)
-            assert after.undo == UndoOrder("run", 2, b"why")
+            assert after.undo == UndoOrder("run", 2, b"why", "flow")
             assert (after.row.state, after.row.generation, after.won) == (LedgerState.UNDOING, 2, False)
         assert ended(row, LedgerState.VOID) == Ended(row, None, won=False)
+
+
+def test_a_fenced_run_is_undone_by_its_own_result() -> None:
+    """RULES 5.4: where it has none, what is kept stays; where nothing is kept, its input is."""
+    row = replace(FREE, state=LedgerState.UNDONE, failure=b"why", kept=7)
+    assert ended(row, LedgerState.DONE).row.keeps == KEPT
+    assert ended(row, LedgerState.UNSURE, keeps=Kept(b"input")).row.keeps is None
+    assert ended(replace(row, kept=0), LedgerState.UNSURE, keeps=Kept(b"input")).row.keeps == Kept(b"input")
+
+
+def test_a_fenced_run_finds_no_reason_in_an_emptied_row() -> None:
+    """RULES 5.4: no undo can be ordered; its caller is told, and writes no row."""
+    row = replace(FREE, state=LedgerState.UNDONE, generation=1)
+    for how in (LedgerState.DONE, LedgerState.UNSURE):
+        assert ended(row, how) == Ended(row, None, won=False, forgotten=True)
+    assert ended(row, LedgerState.VOID) == Ended(row, None, won=False)
 
 
 def test_a_fenced_run_changes_nothing_else() -> None:
@@ -189,10 +205,10 @@ def test_release_clears_only_its_own() -> None:
 def test_a_failure_undoes_what_is_done_or_unsure() -> None:
     """RULES 5.3: the row becomes `undoing`, and the undo is ordered."""
     for state in (LedgerState.DONE, LedgerState.UNSURE):
-        after = failed(replace(FREE, state=state, results=(b"result",)))
-        assert after.undo == UndoOrder("run", 1, b"why")
+        after = failed(replace(FREE, state=state, kept=7, version=3))
+        assert after.undo == UndoOrder("run", 1, b"why", "flow")
         assert after.row == replace(
-            FREE, state=LedgerState.UNDOING, results=(b"result",), failure=b"why", generation=1, updated=9.0
+            FREE, state=LedgerState.UNDOING, kept=7, version=3, failure=b"why", generation=1, updated=9.0
         )
 
 

@@ -1,15 +1,20 @@
 """Commits that callers share."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 
+from hocket.clock import SystemClock
 from hocket.errors import StoreError
-from hocket.store.group_commit import CallerLedCommit
+from hocket.saga.ledger import LedgerRow, LedgerState
+from hocket.store.group_commit import CallerLedCommit, GroupCommit
 from hocket.store.port import Store
 from hocket.store.records import Ending, InboxRow, InboxState, InboxWrite, Written
+from hocket.store.sqlite.store import SqliteStore
+from hocket.testing.store_contract.fixtures import ending, key_of, ledger_row, run_of
 
 #: Endings of one commit in these tests.
 GROUP = 5
@@ -132,3 +137,48 @@ async def test_a_caller_that_is_cut_as_it_is_asked_to_lead_hands_that_on() -> No
     tasks[0].add_done_callback(lambda _: tasks[1].cancel())
     await tasks[0]
     assert (await asyncio.wait_for(tasks[2], 1)).won
+
+
+class _Steps(GroupCommit[str]):
+    """Ends step runs, each as its row says what it is; `known` is what was read before."""
+
+    def __init__(self, store: Store, known: Mapping[str, LedgerRow]) -> None:
+        super().__init__(store, GROUP)
+        self.known = known
+        self.answers: dict[str, Written] = {}
+        self.decided: list[tuple[str, bytes]] = []
+
+    def _keys(self, entry: str) -> tuple[bytes, str]:
+        return key_of(entry), run_of(entry)
+
+    def _ending(self, entry: str, rows: Mapping[str, LedgerRow] | None) -> tuple[Ending, bool]:
+        row = (self.known if rows is None else rows)[run_of(entry)]
+        self.decided.append((entry, row.failure))
+        return ending(entry)._replace(ledger=(replace(row, state=LedgerState.DONE),)), True
+
+    def _answer(self, group: Sequence[str], written: Sequence[Written]) -> None:
+        self.answers.update(zip(group, written, strict=True))
+
+    def _blame(self, entry: str, error: Exception) -> bool:
+        raise error
+
+    def _unanswered(self, group: Sequence[str], error: StoreError) -> bool:
+        raise error
+
+
+async def test_who_is_not_as_it_was_read_is_decided_again_under_its_lock() -> None:
+    """RULES 3.1: it alone; its neighbours are written by what was read, in one commit."""
+    store = SqliteStore(":memory:", clock=SystemClock(), boot="boot-1")
+    await store.open()
+    rows = [replace(ledger_row(name), failure=b"", keeps=None) for name in "abc"]
+    await store.admit([], rows, [])
+    known = (await store.admit([], [], [row.run for row in rows])).ledger
+    await store.commit([Ending(ledger=(replace(known[run_of("b")], failure=b"marked"),))])
+    steps = _Steps(store, known)
+    await steps._commit_group(["a", "b", "c"])
+    assert steps.decided == [("a", b""), ("b", b""), ("c", b""), ("b", b"marked")]
+    assert {entry: one.won for entry, one in steps.answers.items()} == {"a": True, "b": True, "c": True}
+    after = (await store.admit([], [], list(known))).ledger
+    assert {row.failure for row in after.values() if row.state is LedgerState.DONE} == {b"", b"marked"}
+    assert len(after) == 3
+    await store.close()

@@ -44,6 +44,9 @@ class _FailsOnce:
         [written] = await tx.write([Ending(inbox=_claim())])
         return written.won
 
+    async def again(self, tx: WriteTransaction) -> Ending | None:
+        return None
+
 
 async def _tolls(store: SqliteStore) -> int:
     async with store.read() as connection:

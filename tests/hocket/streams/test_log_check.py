@@ -152,3 +152,27 @@ async def test_history_on_a_broker_that_has_not_counted_it_is_not_taken(
         await band.until(lambda: heard, lambda: "heard")
         await band.until(lambda: worker.log_check.compared >= 4)
         assert heard == [3]
+
+
+async def test_a_log_that_is_made_anew_before_it_is_read_is_noticed(
+    tower: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RULES 4.8, 7.3: at an offset behind the end of the new log nothing would ever come."""
+    world = World()
+    for number in range(3):
+        await tower.hear(Rung(name="a"), f"k{number}")
+    ends = [30]
+
+    async def before(transport: Transport, stream: str) -> int:
+        return ends.pop() if ends else await end_of(transport, stream)
+
+    async def last(transport: Transport, stream: str) -> Delivery | None:
+        found = await last_of(transport, stream)
+        return found._replace(offset=20) if found is not None else None
+
+    monkeypatch.setattr("hocket.streams.log_check.end_of", before)
+    monkeypatch.setattr("hocket.streams.log_place.last_of", last)
+    worker = await tower.start(bells.using(world))
+    await tower.advance(timedelta(minutes=1))
+    assert not ends
+    assert worker.log_check.compared == 3

@@ -146,3 +146,18 @@ def test_a_line_about_the_service_is_not_about_the_delivery_that_was_under_way(c
     assert list(breaker) == ["time", "level", "event", "service", "breaker"]
     assert list(trouble) == ["time", "level", "event", "service"]
     assert mine["event_id"] == "1"
+
+
+def test_a_failure_that_found_no_run_is_told(lines: list[Any], clock: Clock) -> None:
+    """RULES 5.3: once each, within a bound, with what it was about; one that found its run is no line."""
+    log = LogsListener(monotonic=clock)
+    missed = ended(Word.HANDLED)._replace(reached=False, cause="", error="")
+    log.attempts([missed, ended(Word.HANDLED)])
+    [line] = lines
+    assert (line["log_level"], line["event"]) == ("info", "a failure found no step run to undo")
+    assert (line["subscription"], line["event_id"], line["correlation_id"]) == ("payments.charge", "1", "flow")
+    log.attempts([missed] * 5000)
+    assert len(lines) == RETRY_LINES
+    clock.now += RETRY_SECONDS
+    log.attempts([missed])
+    assert lines[-1]["not_shown"] == 5001 - RETRY_LINES

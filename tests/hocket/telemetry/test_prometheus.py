@@ -36,7 +36,7 @@ def value(metrics: PrometheusListener, name: str, **labels: str) -> float | None
 
 def every_moment(metrics: PrometheusListener) -> None:
     """Each moment once."""
-    metrics.attempts([ended(Word.HANDLED), ended(Word.DEAD, "ValueError")])
+    metrics.attempts([ended(Word.HANDLED)._replace(timer="armed"), ended(Word.DEAD, "ValueError")])
     metrics.published([Sent("payments", "event", "payment.charged", "confirmed", 0.1)])
     metrics.breaker("payments", "card-api", "open")
     metrics.link("payments", ready=True, reason="")
@@ -57,7 +57,7 @@ def test_the_names_and_labels_of_the_docs(metrics: PrometheusListener) -> None:
         name = f"{family.name}_total" if family.type == "counter" else family.name
         shown[name] = set().union(*(sample.labels for sample in family.samples)) - {"le"}
     assert shown == promised
-    assert len(promised) == 13
+    assert len(promised) == 16
 
 
 def test_attempts_are_counted_by_outcome(metrics: PrometheusListener) -> None:
@@ -67,7 +67,7 @@ def test_attempts_are_counted_by_outcome(metrics: PrometheusListener) -> None:
     where = {"subscription": "payments.charge"}
     assert value(metrics, "hocket_attempts_total", outcome="handled", **where) == 3
     assert value(metrics, "hocket_attempts_total", outcome="dead", **where) == 1
-    assert value(metrics, "hocket_dead_letters_total", cause="ValueError", **where) == 1
+    assert value(metrics, "hocket_dead_letters_total", cause="ValueError", asks="", **where) == 1
 
 
 def test_only_runs_are_timed_and_only_the_handled_have_an_age(metrics: PrometheusListener) -> None:

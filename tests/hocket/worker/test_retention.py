@@ -6,12 +6,28 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import ValidationError
 
+from hocket import Service, Tx
 from hocket.clock import rfc3339
 from hocket.config import Config
 from hocket.setting_groups import Retention
 from hocket.store.purge import MARGIN
+from hocket.store.records import Before
 from hocket.worker.retention import FIRST_WAIT, HORIZON_STEP, STEP_ROWS, SWEEP_WAIT, cutoffs
-from tests.hocket.sample_services import FLOW, Processes, Rung, Shut, World, bells, echo, steps, until
+from tests.hocket.sample_services import (
+    FLOW,
+    LONG,
+    Processes,
+    Rung,
+    Shut,
+    Tolled,
+    World,
+    bells,
+    echo,
+    steps,
+    tables,
+    until,
+    uses,
+)
 
 HOUR = timedelta(hours=1)
 KEEP = Config(inbox_days=1 / 24, ledger_days=1 / 24, dead_days=1 / 24)
@@ -104,7 +120,56 @@ async def test_a_key_said_outside_handlers_is_forgotten_too(tower: Processes) ->
 def test_the_moments_lie_behind_the_retention() -> None:
     """RULES 2.7: rows that are kept longer than the inbox lie so much behind the horizon."""
     keep = Retention(timedelta(days=1), timedelta(days=3), timedelta(days=2))
-    assert cutoffs(keep, 9 * 86400) == (9 * 86400, 7 * 86400, 8 * 86400)
+    assert cutoffs(keep, 9 * 86400, {}) == Before(9 * 86400, 7 * 86400, 8 * 86400)
+
+
+def test_remember_only_ever_lengthens_the_ledger() -> None:
+    """RULES 5.4: runs are kept for `remember`, and never for less than the ledger's days."""
+    keep = Retention(timedelta(days=1), timedelta(days=3), timedelta(days=2))
+    moments = cutoffs(keep, 9 * 86400, {"a.long": timedelta(days=5), "a.short": timedelta(days=1)})
+    assert moments.of_run("a.long", "done") == 5 * 86400
+    assert moments.of_run("a.long", "void") == moments.of_run("a.short", "done") == 8 * 86400
+
+
+async def test_a_cancellation_reaches_a_run_for_as_long_as_it_is_remembered(tower: Processes) -> None:
+    """RULES 5.4: after the ledger's days `remember=` still knows what was done; then its receipt says `none`."""
+    world = World(behave=toll_it)
+    worker = await tower.start(patient(HOUR * 10).using(world), KEEP)
+    for key in ("a", "b"):
+        await tower.hear(Rung(name=key), key)
+    await tower.quiet()
+    await asyncio.sleep((HOUR * 3).total_seconds())
+    await worker.sweeper.sweep()
+    await tower.hear(Shut(name="a"), "s", correlation_id="0198c5b8-0000-7000-8000-000000000002")
+    await tower.advance(LONG)
+    assert [name for name, *_ in world.undone] == ["a"]
+    await asyncio.sleep((HOUR * 12).total_seconds())
+    await worker.sweeper.sweep()
+    await tower.hear(Shut(name="b"), "s2", correlation_id="0198c5b8-0000-7000-8000-000000000002")
+    await tower.advance(LONG)
+    assert [name for name, *_ in world.undone] == ["a"]
+    assert [each["reached"] for each in tower.receipts() if "reached" in each] == [[FLOW], "none"]
+
+
+async def toll_it(rung: Rung, tx: Tx[World]) -> Tolled:
+    """Take effect."""
+    return Tolled(name=rung.name)
+
+
+def patient(remember: timedelta) -> Service[World]:
+    """A service whose step can be undone from every flow, and is remembered for so long."""
+    made = Service("steps", owner="team-tower", uses=uses, tables=tables)
+
+    @made.handler
+    async def toll(rung: Rung, tx: Tx[World]) -> Tolled | None:
+        said: Tolled | None = await tx.use.behave(rung, tx)
+        return said
+
+    @made.undo(toll, Tolled, by="name", across=True, remember=remember)
+    async def hush(rung: Rung, did: Tolled | None, why: Shut, tx: Tx[World]) -> None:
+        tx.use.undone.append((rung.name, did is not None, type(why).__name__, tx.idempotency_key))
+
+    return made
 
 
 async def test_a_process_that_lives_shortly_purges_too(tower: Processes) -> None:

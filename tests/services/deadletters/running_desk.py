@@ -20,6 +20,7 @@ from hocket.outbox.builder import OutboxBuilder
 from hocket.outbox.outside_transactions import OutsideTransactions
 from hocket.pseudonym import Pseudonyms
 from hocket.resilience.blocking import BlockingCalls
+from hocket.resilience.breakers.registry import alone
 from hocket.runtime import here
 from hocket.setting_groups import MAX_EVENT_BYTES
 from hocket.store.port import Store
@@ -118,7 +119,7 @@ async def running_desk(address: str, key: str = "") -> AsyncIterator[RunningDesk
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(store_at(address, deadletters.tables))
         outside_transactions = OutsideTransactions(
-            runtime_of("deadletters", store, clock), deadletters.declarations, builder, {}, lambda name, state: None,
+            runtime_of("deadletters", store, clock), deadletters.declarations, builder, alone(clock),
             lambda: False, lambda rows: None, BlockingCalls(0),
         )  # fmt: skip
         made = RunningDesk(store, outside_transactions, pseudonyms=Pseudonyms.of(key))

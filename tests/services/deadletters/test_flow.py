@@ -118,7 +118,7 @@ async def test_a_discard_settles_the_flow_at_the_tracer() -> None:
         await stage.advance(timedelta(minutes=5))
         [letter] = await letters("mailer.welcome")
         flow = letter["event"]["correlationid"]
-        assert await needs(flow) == ("failed", 1)
+        assert await needs(flow) == ("open-letter", 1)
         await discard(letter["id"], who="mia", reason="called instead")
         await stage.advance(timedelta(seconds=30))
         assert await needs(flow) == ("discarded", 0)

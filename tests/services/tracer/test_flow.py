@@ -7,10 +7,13 @@ from datetime import timedelta
 from hocket import Death, Event, Heard, Retry, Service, Tx
 from hocket.testing import play
 from services.tracer import tracer
-from services.tracer.ask.flows import flows_of_subject, needing, telling
+from services.tracer.ask.flows import flow_of, flows_of_subject, needing, telling
 from services.tracer.ask.knowledge import knowledge
 from services.tracer.ask.own import Bounds, own_state
+from services.tracer.fold.flow import Flow, FlowState
+from services.tracer.show.as_json import flow_json
 from services.tracer.show.sentences import plain, where_is
+from tests.hocket.across_bank import BOUGHT, DROPPED, Bank, Bought, Cancelled, bank
 
 AFTERWARDS = timedelta(minutes=4)
 
@@ -161,4 +164,33 @@ async def test_it_says_that_a_buried_step_was_undone() -> None:
         async with tracer.tx() as tx:
             db = await tx.read()
             known = await knowledge(db)
-            assert await needing(db, known) == []
+            assert await needing(db, known, tx.time) == []
+
+
+async def test_a_failure_is_drawn_from_flow_to_flow() -> None:
+    """RULES 5.3: the flow of a cancellation names the flow that it reached, and that one names the cancellation."""
+    world = Bank()
+    async with play(bank.using(world), tracer) as stage:
+        await stage.hear(Bought(order="1"), subject="order/1", correlation_id=BOUGHT)
+        await stage.advance(AFTERWARDS)
+        assert (await flow_at(BOUGHT)).state is FlowState.DONE
+        for order in ("1", "unknown"):
+            await stage.hear(Cancelled(order=order), subject=f"order/{order}", correlation_id=DROPPED)
+        await stage.advance(AFTERWARDS)
+        bought, dropped = await flow_at(BOUGHT), await flow_at(DROPPED)
+        assert bought.state is FlowState.COMPENSATED
+        assert [(each.event.type, each.correlationid) for each in bought.reached_by] == [("shop.cancelled", DROPPED)]
+        assert [each.reached for each in dropped.reached] == [(BOUGHT,), "none"]
+        assert dropped.state is FlowState.DONE
+        async with tracer.tx() as tx:
+            told = flow_json(dropped, await knowledge(await tx.read()), tx.time)
+        assert [each["flows"] for each in told["reached"]] == [[BOUGHT], []]
+
+
+async def flow_at(id: str) -> Flow:
+    """A flow as the tracer shows it now."""
+    async with tracer.tx() as tx:
+        db = await tx.read()
+        found = await flow_of(db, id, await knowledge(db), now=tx.time)
+        assert found is not None
+        return found

@@ -4,7 +4,7 @@ import asyncio
 import json
 import random
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
@@ -90,7 +90,7 @@ async def test_stories_become_flows(tx: Tx[Settings]) -> None:
         await read_receipts([facts(*story.receipts)], tx)
     found = await lines(tx)
     assert [(each.subject, each.state, each.dead) for each in found] == [
-        ("order/3", "failed", 1),
+        ("order/3", "open-letter", 1),
         ("order/2", "compensated", 0),
         ("order/1", "done", 0),
     ]
@@ -261,7 +261,7 @@ async def test_both_readers_at_once_leave_no_flow_behind(address: str, monkeypat
         await asyncio.gather(read(read_log, said), read(read_receipts, [[facts(*MANIFESTS)], *told]))
         async with store.transaction() as tx:
             db = await tx.db()
-            while await fold_unfolded(db):
+            while await fold_unfolded(db, datetime.now(UTC)):
                 pass
             found = await lines(within(tx, Settings()))
     assert [each.state for each in found] == ["done"] * ROUNDS
@@ -289,6 +289,6 @@ async def test_no_fact_stops_the_reader(kind: str, field: str, value: object) ->
     for id in (await db.execute(select(flows.c.id))).scalars():
         flow = await flow_of(db, id, known)
         assert flow is not None
-        assert json.dumps(flow_json(flow, known.masks, tx.time))
+        assert json.dumps(flow_json(flow, known, tx.time))
         draw(flow, tx.time, known.owner)
     assert await heartbeats_of(db) is not None

@@ -41,7 +41,7 @@ async def test_flows(shop: Tracing) -> None:
     assert await subjects("state=zombie") == {"order/3"}
     assert await subjects("state=waiting") == {"order/5"}
     assert await subjects("type=payment.refunded") == {"order/2"}
-    assert await subjects("service=notifications&state=failed") == {"order/4"}
+    assert await subjects("service=notifications&state=open-letter") == {"order/4"}
     assert await subjects("q=order/2") == {"order/2"}
     assert await subjects("q=order.cancelled") == {"order/2", "order/3"}
     assert await subjects("q=%25") == set()
@@ -103,7 +103,7 @@ async def test_what_cannot_be_meant_is_refused(shop: Tracing, query: str) -> Non
 async def test_pages_say_it_first(shop: Tracing) -> None:
     """Every page opens with its sentence, under the policy; the overview names what needs a person and whose it is."""
     for path, said in [
-        ("/", "1 flow is a zombie, 1 flow has a dead letter"),
+        ("/", "1 flow is a zombie, 1 flow has an open letter"),
         ("/flows?state=zombie", "order/3"),
         (f"/flows/{rejected(2).flow}", "undid"),
         (f"/flows/{rejected(2).flow}?view=table&show=failed", "Failed 0"),

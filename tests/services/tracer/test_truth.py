@@ -49,11 +49,11 @@ async def test_a_state_of_a_past_moment_is_looked_for_until_the_page_is_full(
     later = [happy(number, START + timedelta(seconds=number)) for number in range(10, 16)]
     await shop.tell(*later)
     at = rfc3339(START + timedelta(seconds=600))
-    async with shop.http.get(f"/api/flows?state=failed&at={at}&limit=2") as answer:
+    async with shop.http.get(f"/api/flows?state=open-letter&at={at}&limit=2") as answer:
         found = await answer.json()
     assert [each["subject"] for each in found["flows"]] == ["order/4"]
     monkeypatch.setattr(asking, "MAX_LOOKED", 4)
-    path, subjects = f"/api/flows?state=failed&at={at}&limit=2", []
+    path, subjects = f"/api/flows?state=open-letter&at={at}&limit=2", []
     while path:
         async with shop.http.get(path) as answer:
             found = await answer.json()
@@ -116,7 +116,7 @@ async def test_a_dead_flow_is_not_hidden_by_a_large_one(monkeypatch: pytest.Monk
         await read_receipts([facts(*story.receipts)], tx)
     db = await tx.db()
     big, dead = await folded(db, [large.flow, lost.flow], await knowledge(db))
-    assert (dead.state, dead.left_out) == (FlowState.FAILED, 0)
+    assert (dead.state, dead.left_out) == (FlowState.OPEN_LETTER, 0)
     assert big.left_out == 180
     assert "180 of its facts are not read" in plain(where_is("order/1", big, tx.time))
 
@@ -153,13 +153,13 @@ async def test_counts_are_kept_and_old_flows_forgotten(monkeypatch: pytest.Monke
         found, dead = await count_states(db, now)
         return {each.state: each.many for each in found if each.many}, dead
 
-    assert await counts() == ({"zombie": 1, "waiting": 1, "done": 2, "compensated": 1, "failed": 1}, 1)
+    assert await counts() == ({"zombie": 1, "waiting": 1, "done": 2, "compensated": 1, "open-letter": 1}, 1)
     keep, gone = Keep(timedelta(days=30), timedelta(days=365)), []
     for days in (0, 31, 32, 33, 400, 401, 402):
         await set_value(db, marks, FORGOTTEN, "0")
         gone.append(await forget(db, keep, now + timedelta(days=days)))
         if days == 33:
-            assert (await counts())[0] == {"zombie": 1, "waiting": 1, "failed": 1}
+            assert (await counts())[0] == {"zombie": 1, "waiting": 1, "open-letter": 1}
     assert gone == [0, 2, 1, 0, 2, 1, 0]
     for table in (flows, events, receipts):
         assert await db.scalar(select(func.count()).select_from(table)) == 0
@@ -242,5 +242,5 @@ async def test_what_waits_to_be_folded_is_folded_when_one_asks(shop: Tracing) ->
     async with asyncio.timeout(5):
         found: list[object] = []
         while len(found) != 41:
-            async with shop.http.get("/api/flows?state=failed&limit=200") as answer:
+            async with shop.http.get("/api/flows?state=open-letter&limit=200") as answer:
                 found = json.loads(await answer.text())["flows"]

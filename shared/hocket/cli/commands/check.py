@@ -9,8 +9,10 @@ from pydantic import BaseModel
 from hocket.cli.targets import load, parse
 from hocket.cli.text_table import table
 from hocket.declarations.choreography import Declarations
+from hocket.declarations.overdue_findings import overdue_findings, overdue_refusals
 from hocket.declarations.subscription import name_of
 from hocket.declarations.team_settings import read
+from hocket.declarations.undo_findings import undo_findings
 from hocket.errors import ConfigError, DeclarationError, HocketError
 from hocket.service import Service
 
@@ -22,7 +24,10 @@ def check(modules: tuple[str, ...], pipeline: bool) -> None:
     """Check what services declare, without starting them.
 
     Prints which events each service says and what each subscription hears. With several modules it also names events
-    that none of them says.
+    that none of them says. Time-outs are refused where a late answer would stand beside what they say (late-standing).
+    Findings are no errors: undo-flow, a failure that may come in another flow than the step that it must undo;
+    scope-once, an undo across flows by a field that may come more than once; overdue-unended, overdue-short and
+    overdue-unheard.
     """
     if pipeline:
         _stations()
@@ -37,6 +42,11 @@ def check(modules: tuple[str, ...], pipeline: bool) -> None:
             _look_at_settings(service.name, service.settings)
     for line in unsaid([service.declarations for service in found]):
         click.echo(line)
+    for line in undo_findings([service.declarations for service in found]):
+        click.echo(line)
+    for line in overdue_findings([service.declarations for service in found]):
+        click.echo(line)
+    errors += overdue_refusals([service.declarations for service in found])
     if errors:
         raise DeclarationError("; ".join(errors))
 
@@ -69,7 +79,7 @@ def describe(declared: Declarations) -> Iterator[str]:
     yield f"{declared.service} ({declared.owner}) says {said}"
     for each in declared.subscriptions.values():
         heard = ", ".join(_dotted(name) for name in each.bound) or "what its step's on_dead says"
-        kind = f"undoes {each.undo.step} on" if each.undo else "hears"
+        kind = f"undoes {each.undo.step} on" if each.undo else "waits on" if each.overdue else "hears"
         says = ", ".join(_dotted(name_of(model)) for model in each.says) or "nothing"
         yield f"  {each.queue} {kind} {heard}, says {says}"
 

@@ -42,7 +42,10 @@ def dead() -> None:
 @_desk
 @_as_json
 def list_(state: str, cause: str, subscription: str, after: int, limit: int, desk: str, as_json: bool) -> None:
-    """List dead letters, the oldest first."""
+    """List dead letters, the oldest first.
+
+    ASKS: `zombie` where an undo was given up, so that an effect stands in a failed flow; else `open letter`.
+    """
     named = {"state": "" if state == "any" else state, "cause": cause, "subscription": subscription}
     query: Query = {name: value for name, value in named.items() if value}
     answer = _ask(desk, as_json, "GET", "", {**query, "after": after, "limit": limit})
@@ -52,7 +55,7 @@ def list_(state: str, cause: str, subscription: str, after: int, limit: int, des
     if not letters:
         click.echo(f"No letter is {state}." if state != "any" else "No letter matches.")
         return
-    head = ("LETTER", "STATE", "SUBSCRIPTION", "SUBJECT", "ATTEMPTS", "DIED", "CAUSE")
+    head = ("LETTER", "STATE", "ASKS", "SUBSCRIPTION", "OWNER", "SUBJECT", "ATTEMPTS", "DIED", "CAUSE")
     click.echo(table(head, [_row(letter) for letter in letters]))
     if answer["next"]:
         click.echo(f"More: --after {answer['next']}")
@@ -61,7 +64,8 @@ def list_(state: str, cause: str, subscription: str, after: int, limit: int, des
 def _row(letter: dict[str, Any]) -> tuple[object, ...]:
     about = letter["event"]["subject"] if letter["event"] else "not readable"
     cause = with_cause(letter["cause"], letter["error"])[:160]
-    return (letter["id"], letter["says"], letter["subscription"], about, letter["attempt"], letter["last"][:19], cause)
+    whose = (letter["asks"] or "-", letter["subscription"], letter["owner"] or "-")
+    return (letter["id"], letter["says"], *whose, about, letter["attempt"], letter["last"][:19], cause)
 
 
 @dead.command()
@@ -77,6 +81,7 @@ def show(letter: str, desk: str, as_json: bool) -> None:
     facts = (
         ("letter", found["id"]),
         ("state", found["says"]),
+        ("asks", found["asks"] or "nothing"),
         ("subscription", found["subscription"]),
         ("owner", found["owner"] or "not reported yet"),
         ("cause", with_cause(found["cause"], found["error"])),

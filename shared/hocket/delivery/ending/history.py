@@ -7,7 +7,8 @@ from hocket.delivery.arrival import Arrival
 from hocket.delivery.ending.receipt import word_of
 from hocket.delivery.poison import CRASH
 from hocket.delivery.poison import ended as without_starts
-from hocket.outcome import Attempt, Bury, Done
+from hocket.outcome import Again, Attempt, Bury, Done
+from hocket.store.records import InboxRow
 
 #: Attempts kept in an inbox row, and how many of them keep their stack.
 HISTORY_ATTEMPTS = 20
@@ -32,6 +33,11 @@ def history_of(arrival: Arrival) -> tuple[Attempt, ...]:
     return tuple(replace(each, trace="") if at < cut and each.trace else each for at, each in enumerate(kept))
 
 
+def probes_of(row: InboxRow | None) -> int:
+    """Failed probes of this delivery that have used no attempt (RULES 6.1)."""
+    return row.history[-1].probes if row is not None and row.history else 0
+
+
 def attempt_of(arrival: Arrival) -> Attempt:
     """This attempt as it is stored: when it began and ended, how, and why."""
     outcome = arrival.outcome
@@ -44,4 +50,5 @@ def attempt_of(arrival: Arrival) -> Attempt:
         getattr(outcome, "cause", ""),
         getattr(outcome, "error", ""),
         getattr(outcome, "trace", ""),
+        max(outcome.probes, probes_of(arrival.row)) if isinstance(outcome, Again) else 0,
     )

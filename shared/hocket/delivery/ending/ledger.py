@@ -1,14 +1,16 @@
 """What the end of an attempt does to the ledger row of its step (RULES 5.2, 5.4)."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from hocket import saga
 from hocket.broker.topology import routing_key
 from hocket.declarations.subscription import Subscription, name_of
 from hocket.delivery.arrival import Arrival, Role
+from hocket.delivery.ending.failure_trace import trace_of
 from hocket.envelope.cloudevent import encode
-from hocket.saga.ledger import LedgerRow, LedgerState, UndoOrder
+from hocket.saga.ledger import Kept, LedgerRow, LedgerState, UndoOrder
 from hocket.store.records import OutboxRow
 
 
@@ -18,6 +20,7 @@ class LedgerChange(NamedTuple):
     rows: tuple[LedgerRow, ...] = ()
     undo: UndoOrder | None = None
     owned: bool = True
+    forgotten: bool = False  # another undo is due, and its reason was removed from the row
 
 
 #: The end of an attempt that is about no step.
@@ -32,9 +35,8 @@ def handled(arrival: Arrival, row: LedgerRow | None, said: Sequence[OutboxRow], 
             did = _result_key(arrival.subscription)
             results = tuple(each.message.body for each in said if each.message.routing_key == did)
             end = LedgerState.DONE if results else LedgerState.VOID
-            return _change(
-                saga.end(row, token=arrival.token, boot=boot, end=end, results=results, spoken=None, now=now)
-            )
+            keeps = Kept(_input(arrival), results)
+            return _change(saga.end(row, token=arrival.token, boot=boot, end=end, keeps=keeps, spoken=None, now=now))
         case Role.FAILURE:
             failure = saga.fail(
                 row,
@@ -42,9 +44,10 @@ def handled(arrival: Arrival, row: LedgerRow | None, said: Sequence[OutboxRow], 
                 correlation_id=arrival.known.correlation_id,
                 step=arrival.step,
                 scope=arrival.scope,
-                failure=encode(arrival.known, heard=True),
+                failure=trace_of(arrival.known) if row is None else encode(arrival.known, heard=True),
                 now=now,
             )
+            arrival.reached = _reached(row)
             return LedgerChange((failure.row,) if failure.row else (), failure.undo)
         case Role.UNDO if row is not None:
             undone = saga.undone(row, arrival.generation, now)
@@ -55,8 +58,8 @@ def handled(arrival: Arrival, row: LedgerRow | None, said: Sequence[OutboxRow], 
 
 def buried(arrival: Arrival, row: LedgerRow, spoken: bytes | None, boot: str) -> LedgerChange:
     """A step was given up after it had begun: nobody knows whether it took effect. `spoken` is what `on_dead` said."""
-    now, end = arrival.ended.timestamp(), LedgerState.UNSURE
-    return _change(saga.end(row, token=arrival.token, boot=boot, end=end, results=(), spoken=spoken, now=now))
+    now, end, keeps = arrival.ended.timestamp(), LedgerState.UNSURE, Kept(_input(arrival))
+    return _change(saga.end(row, token=arrival.token, boot=boot, end=end, keeps=keeps, spoken=spoken, now=now))
 
 
 def fenced(arrival: Arrival, row: LedgerRow | None, boot: str) -> LedgerChange:
@@ -71,7 +74,16 @@ def released(arrival: Arrival, row: LedgerRow | None) -> tuple[LedgerRow, ...]:
     """A step that will run again releases its ledger row."""
     if row is None or arrival.role is not Role.STEP or not arrival.token:
         return ()
-    return (saga.release(row, arrival.token, arrival.ended.timestamp()),)
+    after = saga.release(row, arrival.token, arrival.ended.timestamp())
+    return (after,) if after is not row else ()
+
+
+def refused(arrival: Arrival, row: LedgerRow | None) -> tuple[LedgerRow, ...]:
+    """A step whose flow failed before it began: the tombstone becomes `refused` (RULES 5.3)."""
+    if row is None or row.state not in {LedgerState.TOMBSTONE, LedgerState.REFUSED}:
+        return ()
+    now = arrival.ended.timestamp()
+    return (replace(row, state=LedgerState.REFUSED, inbox_key=arrival.key, updated=now),)
 
 
 def is_owned(arrival: Arrival, row: LedgerRow | None, boot: str) -> bool:
@@ -79,9 +91,19 @@ def is_owned(arrival: Arrival, row: LedgerRow | None, boot: str) -> bool:
     return not arrival.token or row is None or saga.owns(row, arrival.token, boot)
 
 
+def _reached(row: LedgerRow | None) -> tuple[str, ...]:
+    """The flows whose step run a failure found: none where there is no row, or only the trace of another failure."""
+    return () if row is None or row.state is LedgerState.TOMBSTONE else (row.correlation_id,)
+
+
 def _change(ended: saga.Ended) -> LedgerChange:
     """A run that has lost its step writes the row only together with an order to undo."""
-    return LedgerChange((ended.row,) if ended.won or ended.undo else (), ended.undo, ended.won)
+    return LedgerChange((ended.row,) if ended.won or ended.undo else (), ended.undo, ended.won, ended.forgotten)
+
+
+def _input(arrival: Arrival) -> bytes:
+    """What the undo of the step will be given as its input: the body that came, where it is as the kit writes one."""
+    return arrival.body or encode(arrival.known, heard=True)
 
 
 def _result_key(subscription: Subscription) -> str:

@@ -2,11 +2,14 @@
 
 import orjson
 
+from hocket import saga
 from hocket.clock import rfc3339
-from hocket.delivery.arrival import Arrival
+from hocket.delivery.arrival import Arrival, Role
+from hocket.delivery.ending.failure_trace import failure_of
 from hocket.envelope.cloudevent import Envelope
 from hocket.outcome import Again, Bury, Done, GiveBack, Obsolete, Outcome, Refused, Seen, Word
 from hocket.runtime import ServiceInstance
+from hocket.saga.ledger import LedgerRow
 from hocket.telemetry.signals import Ended
 
 
@@ -30,9 +33,10 @@ def word_of(outcome: Outcome) -> Word | None:
 
 
 def receipt(
-    instance: ServiceInstance, arrival: Arrival, outcome: Outcome, *, said: tuple[str, ...], death: str, ledger: str
-) -> bytes:
-    """The receipt of one attempt; empty for what leaves none."""
+    instance: ServiceInstance, arrival: Arrival, outcome: Outcome, *, said: tuple[str, ...], death: str,
+    ledger: LedgerRow | None,
+) -> bytes:  # fmt: skip
+    """The receipt of one attempt; empty for what leaves none. `ledger` is the row of its step run."""
     word = word_of(outcome)
     if word is None:
         return b""
@@ -56,11 +60,18 @@ def receipt(
         "death": death or None,
         "cause": getattr(outcome, "cause", ""),
         "error": getattr(outcome, "error", ""),
-        "ledger": ledger or None,
+        "ledger": ledger.state.value if ledger else None,
         "step": arrival.step or None,
         "run": arrival.run or None,
         "replay": arrival.replay or None,
     }
+    timer = arrival.timer or arrival.alarm
+    if timer is not None and timer.fact:
+        fact["timer"] = timer.fact
+    if arrival.reached is not None:
+        fact["reached"] = list(arrival.reached) or "none"
+    if isinstance(outcome, Refused) and ledger is not None:
+        fact["failure"] = failure_of(ledger.failure)
     if isinstance(outcome, Seen):
         fact["first"] = outcome.first
     elif arrival.delivery.redelivered:
@@ -90,7 +101,24 @@ def ended_of(arrival: Arrival) -> Ended | None:
         getattr(arrival.outcome, "trace", ""),
         envelope.subject if envelope else "",
         arrival.outcome.wait.total_seconds() if isinstance(arrival.outcome, Again) else None,
+        _timer_word(arrival),
+        arrival.reached != (),
+        _asks_for(arrival) if word is Word.DEAD else "",
     )
+
+
+def _timer_word(arrival: Arrival) -> str:
+    """What the attempt did to a time-out, for metrics; "": nothing."""
+    if arrival.timer is not None:
+        return arrival.timer.word if isinstance(arrival.outcome, Done) else ""
+    return "fired" if arrival.alarm is not None and arrival.alarm.fact.get("due") else ""
+
+
+def _asks_for(arrival: Arrival) -> str:
+    """What a delivery that was given up asks of a person (RULES 5.8)."""
+    if arrival.role is Role.UNDO:
+        return saga.standing(saga.LedgerState.UNDOING, undo=saga.UndoStand.DEAD).value
+    return saga.standing(None, letter=not arrival.spoke).value
 
 
 def _event(envelope: Envelope) -> dict[str, object]:

@@ -7,6 +7,7 @@ import asyncpg
 
 from hocket.store.postgres import sql
 from hocket.store.postgres.statements import rows_touched
+from hocket.store.postgres.timers.due import PUT_RIGHT as PUT_TIMERS_RIGHT
 from hocket.store.records import StoreTime
 
 #: Rows that one statement brings near.
@@ -35,6 +36,8 @@ class PostgresClock:
         await self._run(lambda kit: kit.execute(sql.PUT_LEASES_RIGHT))
         moved = 0
         while step := rows_touched(await self._run(lambda kit: kit.execute(sql.PUT_RIGHT, PUT_RIGHT_ROWS))):
+            moved += step
+        while step := rows_touched(await self._run(lambda kit: kit.execute(PUT_TIMERS_RIGHT, PUT_RIGHT_ROWS))):
             moved += step
         return moved
 

@@ -21,7 +21,8 @@ _CANCELLED = "57014"
 #: Temporary errors, so that a start waits: the same, a lock, and a standby that accepts no writes.
 _PASSING = _MAY_PASS | {"25", "55"}
 READ_ONLY = "25006"
-_LOCK_TIMEOUT = "55P03"
+#: A row is held by another transaction; or its run was born meanwhile, and the statement undid itself by a division.
+_LOCKED = {"55P03", "22012"}
 #: The class of a broken constraint.
 _CONSTRAINT = "23"
 
@@ -99,9 +100,9 @@ def kit_error(database: str, error: Exception) -> Exception:
     code = code_of(error)
     if _in_use(error):
         return HocketError(BUSY)
-    if not code or code[:2] in _OF_THE_ROW:
+    if not code or (code[:2] in _OF_THE_ROW and code not in _LOCKED):
         return _innermost(error) if isinstance(error, asyncpg.InterfaceError | asyncpg.PostgresError) else error
-    kind = TransactionLost if _may_pass(code) else RowLocked if code == _LOCK_TIMEOUT else StoreError
+    kind = TransactionLost if _may_pass(code) else RowLocked if code in _LOCKED else StoreError
     return kind(sentence(database, error))
 
 

@@ -3,6 +3,7 @@
 import asyncpg
 
 from hocket.store.postgres import sql
+from hocket.store.postgres.ledger import sql as ledger_sql
 from hocket.store.postgres.statements import rows_touched
 from hocket.store.purge import Expired, PurgeCursor, ceiling, expired_of
 from hocket.store.records import Before
@@ -18,10 +19,12 @@ async def look(kit: asyncpg.Connection, cursor: PurgeCursor, before: Before, lim
 
 
 async def remove(kit: asyncpg.Connection, found: Expired, before: Before) -> int:
-    """Remove what is still final and old; how many rows."""
+    """Remove what is still final and old, and empty what has nothing left to undo; how many rows."""
     removed = 0
     if found.inbox:
         removed += rows_touched(await kit.execute(sql.PURGE_INBOX, found.inbox, before.inbox, before.dead))
     if found.ledger:
-        removed += rows_touched(await kit.execute(sql.PURGE_LEDGER, found.ledger, before.ledger))
+        removed += await kit.fetchval(ledger_sql.PURGE, found.ledger, before.ledger)
+    if found.emptied:
+        await kit.execute(ledger_sql.EMPTY, found.emptied, before.emptied)
     return removed

@@ -74,7 +74,7 @@ def _make_all(connection: Connection, pools: Pools, own: MetaData | None) -> Non
     if sentence := tables.refusal(database, found):
         raise ConfigError(sentence)
     if int(found["schema"]) < tables.SCHEMA:
-        from hocket.store.migrations import migrate
+        from hocket.store.migrations.steps import migrate
 
         migrate(connection, int(found["schema"]))
     if own is not None:

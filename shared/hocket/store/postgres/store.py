@@ -15,18 +15,22 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.clock import Clock
 from hocket.errors import StoreError
+from hocket.saga.ledger import Kept, LedgerRow
 from hocket.setting_groups import TRANSACTION_SECONDS, PostgresSettings
 from hocket.store.postgres import purge, sql, statements
 from hocket.store.postgres import schema as postgres_schema
+from hocket.store.postgres.breakers import PostgresBreakers
 from hocket.store.postgres.clock import PostgresClock
 from hocket.store.postgres.errors import READ_ONLY, code_of, kit_error, opening_error, sentence
 from hocket.store.postgres.joined import JoinedTx, join
-from hocket.store.postgres.kit_transaction import PostgresKitTx
+from hocket.store.postgres.ledger import runs as ledger
+from hocket.store.postgres.ledger.runs import PostgresKitTx
 from hocket.store.postgres.pools import DEFAULTS, Pools
 from hocket.store.postgres.statements import rows_touched
+from hocket.store.postgres.timers.due import PostgresTimers
 from hocket.store.postgres.transaction import PostgresTx
 from hocket.store.purge import START
-from hocket.store.records import Before, Ending, InboxRow, OutboxRow, Purged, Waiting, Written
+from hocket.store.records import Admitted, Before, Ending, InboxRow, OutboxRow, Purged, Waiting, Written
 from hocket.store.sql import REFUSE
 
 T = TypeVar("T")
@@ -35,8 +39,8 @@ T = TypeVar("T")
 TAKE_OVER_ROWS = 5000
 #: Waiting rows of one kind at which counting stops.
 COUNTED_ROWS = 100_000
-#: Above every id: as a ceiling, no limit.
-_NO_CEILING = 2**62
+#: Another transaction holds a row, or has written one meanwhile that a run of the group was born for: one by one then.
+_LOCKED = (asyncpg.LockNotAvailableError, asyncpg.DivisionByZeroError)
 
 
 class PostgresStore:
@@ -63,6 +67,8 @@ class PostgresStore:
         self._owner_lease = settings.owner_lease_seconds
         self._transaction_seconds = transaction_seconds
         self.clock = PostgresClock(self._run)
+        self.breakers = PostgresBreakers(clock, boot, self._run)
+        self.timers = PostgresTimers(boot, self._run, self._lose_sight)
         self._refusing: str | None = f"database {self._name} is not open yet"
         self._purge_cursor = START
         self._open: set[PostgresTx] = set()
@@ -149,6 +155,10 @@ class PostgresStore:
             await self._pools.forsake()
         return kit_error(self._name, error)
 
+    def _lose_sight(self) -> None:
+        """A statement of unknown outcome may have stored rows that nobody has in memory."""
+        self._uncertain = True
+
     def _terminate(self, pid: int) -> None:
         """End a transaction on the server that its process no longer waits for."""
 
@@ -226,9 +236,9 @@ class PostgresStore:
         waits is `blocked`. Values that PostgreSQL refuses raise what it says of them, and nothing is written of them.
         """
         try:
-            return await self._commit(endings)
-        except asyncpg.LockNotAvailableError as error:
-            if len(endings) == 1 and not endings[0].inbox:
+            return self.breakers.heard(await self._commit(endings))
+        except _LOCKED as error:
+            if len(endings) == 1 and not endings[0].inbox and not endings[0].ledger:
                 raise StoreError(sentence(self._name, error)) from error
             if len(endings) == 1:
                 return [Written(False, blocked=True)]
@@ -243,16 +253,10 @@ class PostgresStore:
 
     async def _commit(self, endings: Sequence[Ending]) -> list[Written]:
         now = self._clock.now().timestamp()
-
-        async def one_by_one(kit: asyncpg.Connection) -> list[Written]:
-            async with kit.transaction():
-                return await statements.write_one_by_one(kit, endings, self._boot, now)
-
+        write = statements.write_in_one if statements.fits_one_statement(endings) else statements.write_apart
         try:
-            if statements.fits_one_statement(endings):
-                return await self._raw(lambda kit: statements.write_in_one(kit, endings, self._boot, now))
-            return await self._raw(one_by_one)
-        except asyncpg.LockNotAvailableError:
+            return await self._raw(lambda kit: write(kit, endings, self._boot, now))
+        except _LOCKED:
             raise
         except asyncio.CancelledError:
             self._uncertain = True
@@ -266,7 +270,9 @@ class PostgresStore:
 
     async def renew(self) -> bool:
         """Extend the lease by the database's clock; False where it was over, and begins anew."""
-        return bool(await self._run(lambda kit: kit.fetchval(sql.RENEW, self._boot, self._owner_lease)))
+        held, news = await self._run(lambda kit: kit.fetchrow(sql.RENEW, self._boot, self._owner_lease))
+        self.breakers.told(news)
+        return bool(held)
 
     async def take_over(self) -> int:
         """Own the due rows of owners without a lease, in bounded steps; how many rows may be news to the caller."""
@@ -290,22 +296,22 @@ class PostgresStore:
         """The inbox rows that exist of these keys, committed state."""
         return statements.inbox(await self._run(lambda kit: kit.fetch(sql.LOOK, list(keys))))
 
+    async def admit(self, keys: Sequence[bytes], begins: Sequence[LedgerRow], runs: Sequence[str]) -> Admitted:
+        """Look inbox and ledger up, and begin what is in neither, in one statement."""
+        return await self._run(lambda kit: ledger.admit(kit, keys, begins, runs, self._boot))
+
+    async def kept(self, runs: Sequence[str]) -> Mapping[str, Kept]:
+        """What is kept of these runs for an undo."""
+        return await self._run(lambda kit: ledger.kept(kit, runs))
+
     async def due(self, after: int | None, limit: int) -> list[OutboxRow]:
         """Own due rows with id > `after`, and those claimed just now, oldest id first; at most `limit` of each kind.
 
         Where own rows are left over, only rows below the last one returned are claimed, so that whoever goes on behind
         the highest id passes nobody by.
         """
-
-        async def claim(kit: asyncpg.Connection) -> list[OutboxRow]:
-            own = [] if after is None else await kit.fetch(sql.OWN, self._boot, after, limit)
-            rows = statements.outbox(own)
-            ceiling = rows[-1].id if len(rows) == limit else _NO_CEILING
-            rows += statements.outbox(await kit.fetch(sql.CLAIM, self._boot, ceiling, limit))
-            return sorted(rows, key=lambda row: row.id)
-
         try:
-            return await self._run(claim)
+            return await self._run(lambda kit: statements.due(kit, self._boot, after, limit))
         except BaseException:
             self._uncertain = True  # it may have claimed them
             raise
@@ -326,7 +332,7 @@ class PostgresStore:
     async def purge(self, before: Before, limit: int) -> Purged:
         """One step of a purge: two looks, and a statement a table where something may go."""
         found = await self._run(lambda kit: purge.look(kit, self._purge_cursor, before, limit))
-        removed = await self._run(lambda kit: purge.remove(kit, found, before)) if found.inbox or found.ledger else 0
+        removed = await self._run(lambda kit: purge.remove(kit, found, before)) if found.some else 0
         self._purge_cursor = found.next
         return Purged(removed, found.next == START)
 

@@ -15,7 +15,8 @@ from hocket.store.errors import ClosedByHand, EndedByHand, MadeReadOnly, Spoilt
 from hocket.store.handler_connection import COMMITTED, ROLLED_BACK, Borrower, HandlerConnection
 from hocket.store.postgres import sql, statements
 from hocket.store.postgres.errors import READ_ONLY, code_of, commit_error, kit_error
-from hocket.store.postgres.kit_transaction import locks
+from hocket.store.postgres.ledger import runs as ledger
+from hocket.store.postgres.ledger import sql as ledger_sql
 from hocket.store.postgres.pools import Pools
 from hocket.store.postgres.statements import rows_touched
 from hocket.store.records import Ending, Offset, Written
@@ -75,15 +76,11 @@ class PostgresTx(Borrower):
             raise
 
     async def ledger(self, runs: Sequence[str]) -> dict[str, LedgerRow]:
-        """The ledger rows of these runs, locked, those that do not exist too; ended leases have no owner."""
+        """The ledger rows that exist of these runs, locked; ended leases have no owner."""
         self.check()
         if not runs:
             return {}
-        if self._raw is None:
-            await self._open(locks(runs))
-        else:
-            await self._own(lambda raw: raw.execute(locks(runs).removeprefix("; ")))
-        return statements.ledger(await self._own(lambda raw: raw.fetch(sql.RUNS, list(runs), self._boot)))
+        return ledger.rows(await self._own(lambda raw: raw.fetch(ledger_sql.LOCK, ledger.names(runs), self._boot)))
 
     async def cancel(self, schedule: str) -> bool:
         """Delete what was scheduled under this name and is not yet due."""
@@ -113,12 +110,12 @@ class PostgresTx(Borrower):
     async def _connection(self) -> asyncpg.Connection:
         self.check()
         if self._raw is None:
-            await self._open("")
+            await self._open()
         assert self._raw is not None
         return self._raw
 
-    async def _open(self, more: str) -> None:
-        """Begin, in one round trip with the statements `more`; the server ends what a lost process leaves open."""
+    async def _open(self) -> None:
+        """Begin; the server ends what a lost process leaves open."""
         async with self._opening:
             if self._raw is not None:
                 return
@@ -129,15 +126,10 @@ class PostgresTx(Borrower):
             )
             self._raw, self.raw_used = raw, False
             self._timer = asyncio.get_running_loop().call_later(self._lease, self.expire, self._lease)
-            if not self._pools.sessions.pooled:
-                self._pid = raw.get_server_pid()
-                await self._kit(lambda raw: raw.execute(begin + more))
-            else:
-                await self._kit(lambda raw: raw.execute(begin))
-                # The number that a pooler gives a connection names nothing at the server.
+            self._pid = 0 if self._pools.sessions.pooled else raw.get_server_pid()
+            await self._kit(lambda raw: raw.execute(begin))
+            if not self._pid:  # the number that a pooler gives a connection names nothing at the server
                 self._pid = await self._kit(lambda raw: raw.fetchval("SELECT pg_backend_pid()"))
-                if more:
-                    await self._kit(lambda raw: raw.execute(more.removeprefix("; ")))
             self._begun = True
 
     async def _kit(self, work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:

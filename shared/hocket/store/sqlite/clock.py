@@ -10,6 +10,7 @@ from hocket.clock import Clock
 from hocket.store.records import StoreTime
 from hocket.store.sql import HORIZON, SWEPT
 from hocket.store.sqlite import statements
+from hocket.store.sqlite.timers import due as timers
 
 #: Rows that one transaction moves.
 MOVED_ROWS = 5000
@@ -43,6 +44,8 @@ class SqliteClock:
         moved = 0
         while await self._look(lambda connection: statements.far(connection, self.now())):
             moved += await self._write(lambda connection: statements.put_right(connection, self.now(), MOVED_ROWS))
+        while await self._look(lambda connection: timers.far(connection, self.now())):
+            moved += await self._write(lambda connection: timers.put_right(connection, self.now(), MOVED_ROWS))
         return moved
 
     async def follow(self, seconds: float, adopt: Callable[[float], None]) -> None:
@@ -51,9 +54,12 @@ class SqliteClock:
         A process that dies between two steps leaves rows that are due too early or, until they are put right, too late.
         """
         after: int | None = 0
+        run: bytes | None = b""
         async with self.moving:
             while after is not None:
                 after = await self._write(partial(statements.shift, seconds=seconds, after=after, limit=MOVED_ROWS))
+            while run is not None:
+                run = await self._write(partial(timers.shift, seconds=seconds, after=run, limit=MOVED_ROWS))
             adopt(seconds)
 
     async def swept_within(self, seconds: float) -> bool:

@@ -12,12 +12,31 @@ from hocket.resilience import forks
 MAX_PID_BYTES = 20
 
 
+def is_held(path: Path) -> bool:
+    """Whether a process holds the lock of the SQLite file `path` now."""
+    try:
+        descriptor = os.open(_lock_of(path), os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _lock_of(path: Path) -> Path:
+    return path.with_name(path.name + ".lock")
+
+
 class FileLock:
     """The lock `PATH.lock` that one process holds as long as it lives (RULES 3.3); it carries the holder's pid."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._lock = path.with_name(path.name + ".lock")
+        self._lock = _lock_of(path)
         self._held: int | None = None
 
     def acquire(self) -> None:

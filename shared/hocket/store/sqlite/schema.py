@@ -38,7 +38,7 @@ def _migrate(connection: sqlite3.Connection, path: str) -> None:
         raise ConfigError(sentence)
     if int(found["schema"]) >= schema.SCHEMA:
         return
-    from hocket.store.migrations import migrate
+    from hocket.store.migrations.steps import migrate
 
     engine = create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool, pool_reset_on_return=None)
     session = engine.connect()  # rolls back as it begins, hence the next line

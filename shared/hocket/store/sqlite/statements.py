@@ -3,21 +3,30 @@
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cache
 from typing import Any
 
 from hocket.saga.ledger import LedgerRow
 from hocket.store import row_codec as rows_of
 from hocket.store.purge import FURTHEST_SECONDS
-from hocket.store.records import Ending, InboxRow, InboxWrite, Offset, OutboxRow, RowKind, Waiting, Written, receipt_row
+from hocket.store.records import (
+    Admitted,
+    Ending,
+    InboxRow,
+    InboxWrite,
+    Offset,
+    OutboxRow,
+    RowKind,
+    Waiting,
+    Written,
+    receipt_row,
+)
 from hocket.store.sql import (
     ADVANCE,
     CANCEL,
     FIRST_OFFSET,
     HORIZON,
     INBOX_NAMES,
-    LEDGER_NAMES,
     NEXT_DUE,
     OFFSET,
     OUTBOX_NAMES,
@@ -27,9 +36,11 @@ from hocket.store.sql import (
     overwritten,
     question_marks,
 )
+from hocket.store.sqlite import ledger as of_ledger
 from hocket.store.sqlite.connection import write_transaction
+from hocket.store.sqlite.timers.write import write_timed
 
-_IN, _OUT, _LED = ", ".join(INBOX_NAMES), ", ".join(OUTBOX_NAMES), ", ".join(LEDGER_NAMES)
+_IN, _OUT = ", ".join(INBOX_NAMES), ", ".join(OUTBOX_NAMES)
 
 
 def _marks(names: Sequence[str]) -> str:
@@ -83,9 +94,6 @@ SELECT coalesce(sum(kind IN (?, ?)), 0), coalesce(sum(kind = ?), 0),
 (SELECT count(*) FROM hocket_outbox WHERE owner IS NULL AND refused IS NULL AND due > ?),
 (SELECT count(*) FROM hocket_outbox WHERE refused IS NOT NULL), coalesce(max(? - min(due), 0.0), 0.0) FROM waits"""
 
-_LEDGER = f"SELECT {_LED} FROM hocket_ledger WHERE run = ?"
-_PUT_LEDGER = f"INSERT OR REPLACE INTO hocket_ledger ({_LED}) VALUES ({_marks(LEDGER_NAMES)})"
-
 #: Greater than every id: no ceiling.
 _NO_CEILING = 2**63 - 1
 
@@ -95,12 +103,17 @@ def write(connection: sqlite3.Connection, endings: Sequence[Ending], boot: str |
 
     `boot` None: rows have no owner until somebody claims them.
     """
-    keyed = [(ending.inbox.row.key, at) for at, ending in enumerate(endings) if ending.inbox is not None]
-    won = [ending.inbox is None for ending in endings]
+    if any(ending.timers for ending in endings):
+        return write_timed(connection, endings, boot, now, write)
+    again = of_ledger.changed(connection, endings)
+    keyed = [
+        (ending.inbox.row.key, at) for at, ending in enumerate(endings) if ending.inbox is not None and at not in again
+    ]
+    won = [ending.inbox is None and at not in again for at, ending in enumerate(endings)]
     taken: set[bytes] = set()
     keyed.sort()
     if _all_new(connection, [inbox for _, at in keyed if (inbox := endings[at].inbox) is not None], now):
-        won = [True] * len(endings)
+        won = [at not in again for at in range(len(endings))]
         keyed = []
     for key, at in keyed:
         inbox = endings[at].inbox
@@ -108,20 +121,18 @@ def write(connection: sqlite3.Connection, endings: Sequence[Ending], boot: str |
             taken.add(key)
             won[at] = True
     winners = [ending for ending, wins in zip(endings, won, strict=True) if wins]
-    ledger = [rows_of.ledger_values(row, now) for ending in winners for row in ending.ledger]
-    if ledger:
-        connection.executemany(_PUT_LEDGER, ledger)
+    of_ledger.write(connection, [row for ending in winners for row in ending.ledger], now)
     said = [list(ending.outbox) for ending in winners]
     if receipts := [ending.receipt for ending in winners if ending.receipt]:
         said[0].append(receipt_row(receipts, now))
     stored = iter(_put_outbox(connection, [row for rows in said for row in rows], boot, now))
     written = iter([Written(True, tuple(next(stored) for _ in rows)) for rows in said])
-    return [next(written) if wins else Written(False) for wins in won]
+    return [next(written) if wins else Written(False, again=at in again) for at, wins in enumerate(won)]
 
 
 def _all_new(connection: sqlite3.Connection, writes: Sequence[InboxWrite], now: float) -> bool:
     """Insert all, in one statement, if the inbox knows none of the keys; else nothing, and each is asked for alone."""
-    if not 1 < len(writes) <= ROWS_AT_ONCE or any(write.won for write in writes):
+    if not 1 < len(writes) <= ROWS_AT_ONCE or any(write.won or write.owner for write in writes):
         return False
     values = [value for write in writes for value in rows_of.inbox_values(write.row, _updated(write.row, now))]
     connection.execute("SAVEPOINT hocket_new")
@@ -149,6 +160,8 @@ def _updated(row: InboxRow, now: float) -> float:
 
 
 def _wins(connection: sqlite3.Connection, inbox: InboxWrite, now: float) -> bool:
+    if not of_ledger.owns(connection, inbox):
+        return False
     values = rows_of.inbox_values(inbox.row, _updated(inbox.row, now))
     if inbox.won:
         return connection.execute(_PUT_INBOX, values).rowcount == 1
@@ -188,11 +201,19 @@ def inbox(connection: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, 
     return found
 
 
-def ledger(connection: sqlite3.Connection, runs: Sequence[str], boot: str) -> dict[str, LedgerRow]:
-    """The ledger rows that exist; of another boot's rows without their owner: one process holds the file."""
-    found = (connection.execute(_LEDGER, (run,)).fetchone() for run in runs)
-    rows = (rows_of.ledger_row(values) for values in found if values is not None)
-    return {row.run: row if row.boot == boot else replace(row, owner="", boot="") for row in rows}
+def admit(
+    connection: sqlite3.Connection,
+    keys: Sequence[bytes],
+    begins: Sequence[LedgerRow],
+    runs: Sequence[str],
+    boot: str,
+    now: float,
+) -> Admitted:
+    """Look up, and begin what is not known, in a transaction of its own; a look alone writes nothing."""
+    if not begins:
+        return Admitted(inbox(connection, keys), of_ledger.ledger(connection, runs, boot), frozenset())
+    with write_transaction(connection):
+        return of_ledger.begin(connection, inbox(connection, keys), begins, runs, boot, now)
 
 
 def cancel(connection: sqlite3.Connection, schedule: str, now: float) -> bool:

@@ -23,20 +23,24 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.clock import Clock
 from hocket.errors import ConfigError, HocketError, StoreError
+from hocket.saga.ledger import Kept, LedgerRow
 from hocket.setting_groups import TRANSACTION_SECONDS
 from hocket.store.handler_connection import READ_REFUSAL, HandlerConnection, ReadConnection, Reader
 from hocket.store.purge import START
-from hocket.store.records import Before, Ending, InboxRow, OutboxRow, Purged, Waiting, Written
-from hocket.store.sqlite import purge, schema, statements
+from hocket.store.records import Admitted, Before, Ending, InboxRow, OutboxRow, Purged, Waiting, Written
+from hocket.store.sqlite import ledger, purge, schema, statements
+from hocket.store.sqlite.breakers import SqliteBreakers
 from hocket.store.sqlite.clock import SqliteClock
 from hocket.store.sqlite.connection import PREPARED, InlineConnection, SqliteConnection, ThreadConnection
 from hocket.store.sqlite.errors import blames_file, blames_store, sentence, store_error
 from hocket.store.sqlite.file_lock import FileLock
 from hocket.store.sqlite.joined import JoinedTx
 from hocket.store.sqlite.sqlalchemy_adapter import SqliteEngine
+from hocket.store.sqlite.timers.due import SqliteTimers
 from hocket.store.sqlite.transaction import SqliteKitTx, SqliteTx, WriteLease
 
 T = TypeVar("T")
+_Kind = Callable[[Callable[[], sqlite3.Connection]], SqliteConnection]
 
 #: Milliseconds that SQLite waits for another program's lock (a shell, a backup) before it gives up.
 BUSY_MILLISECONDS = 1000
@@ -47,10 +51,10 @@ MEMORY = ":memory:"
 
 
 class SqliteStore:
-    """A `hocket.store.port.Store` over one SQLite file.
+    """A `hocket.store.port.Store` over one SQLite file; `boot` names this start of the process and owns outbox rows.
 
-    `boot` names this start of the process and owns the outbox rows. `inline=True` runs every statement at once in the
-    event loop, for virtual time. `:memory:` is a private file that is deleted at the end.
+    `inline=True` runs every statement at once in the event loop, for virtual time. `:memory:` is a private file that is
+    deleted at the end.
     """
 
     def __init__(
@@ -67,13 +71,9 @@ class SqliteStore:
             folder = tempfile.mkdtemp(prefix="hocket-")
             self._tidy: Callable[[], object] = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
             path = str(Path(folder) / "store.db")
-        self._path = path
-        self._clock = clock
-        self._boot = boot
+        self._path, self._clock, self._boot = path, clock, boot
         self._transaction_seconds = transaction_seconds
-        kind: Callable[[Callable[[], sqlite3.Connection]], SqliteConnection] = (
-            InlineConnection if inline else ThreadConnection
-        )
+        kind: _Kind = InlineConnection if inline else ThreadConnection
         self._writer = kind(self._connect_writer)
         self._lookups = kind(self._connect_reader)  # the kit's own look-ups: never behind a handler's long query
         self._quick_lookups: SqliteConnection = InlineConnection(self._connect_quick)  # in the event loop itself
@@ -82,6 +82,8 @@ class SqliteStore:
         self._read_engine = SqliteEngine(self._reads, ReadConnection)
         self._lease = WriteLease()
         self.clock = SqliteClock(clock, self._lookup, self._write)
+        self.breakers = SqliteBreakers(clock, boot, self._lookup, self._write)
+        self.timers = SqliteTimers(boot, self.clock.now, self._lookup, self._write)
         self._lock = FileLock(Path(path))
         self._refusing: str | None = f"database {path} is not open yet"  # why new calls raise
         self._purge_cursor = START
@@ -276,12 +278,10 @@ class SqliteStore:
     async def commit(self, endings: Sequence[Ending]) -> list[Written]:
         """Write endings in a transaction of their own: one hop, one sync of the disk.
 
-        Values that SQLite cannot take raise what Python says of them (RULES 3.2: the row's own fault), and nothing is
-        written.
+        Values that SQLite cannot take raise what Python says of them, the row's own fault, and nothing is written.
         """
-        return await self._write(
-            lambda connection: statements.commit(connection, endings, self._boot, self.clock.now())
-        )
+        now, boot = self.clock.now, self._boot
+        return await self._write(lambda connection: statements.commit(connection, endings, boot, now()))
 
     async def inbox(self, keys: Sequence[bytes]) -> Mapping[bytes, InboxRow]:
         """The inbox rows that exist of these keys, committed state."""
@@ -290,6 +290,15 @@ class SqliteStore:
             with contextlib.suppress(sqlite3.Error):  # asked again in the thread, which can wait, and reports it
                 return await self._quick_lookups.call(lambda connection: statements.inbox(connection, keys))
         return await self._lookup(lambda connection: statements.inbox(connection, keys))
+
+    async def admit(self, keys: Sequence[bytes], begins: Sequence[LedgerRow], runs: Sequence[str]) -> Admitted:
+        """Look inbox and ledger up, and begin what is in neither: one hop, one sync of the disk."""
+        now, run = self.clock.now, self._write if begins else self._lookup
+        return await run(lambda connection: statements.admit(connection, keys, begins, runs, self._boot, now()))
+
+    async def kept(self, runs: Sequence[str]) -> Mapping[str, Kept]:
+        """What is kept of these runs for an undo."""
+        return await self._lookup(partial(ledger.kept, runs=runs))
 
     async def renew(self) -> bool:
         """Always true: the file's lock is the lease, and it is held as long as the process lives."""
@@ -303,16 +312,14 @@ class SqliteStore:
     async def due(self, after: int | None, limit: int) -> list[OutboxRow]:
         """Own due rows with id > `after`, and those claimed just now, oldest id first; at most `limit` of each kind.
 
-        Whoever goes on behind the highest id returned passes nobody by: where own rows are left over, only rows below
-        the last one returned are claimed.
+        Where own rows are left over, only rows below the last one returned are claimed: nobody is passed by.
         """
         now, boot = self.clock.now, self._boot
         async with self.clock.moving:
             rows, ceiling = await self._lookup(lambda connection: statements.own(connection, boot, now(), after, limit))
             if ceiling is None:
                 return rows
-            top = ceiling
-            claimed = await self._write(lambda connection: statements.claim(connection, boot, now(), top, limit))
+            claimed = await self._write(partial(statements.claim, boot=boot, now=now(), ceiling=ceiling, limit=limit))
         return sorted([*rows, *claimed], key=lambda row: row.id)
 
     async def next_due(self) -> float | None:
@@ -333,7 +340,7 @@ class SqliteStore:
         cursor = self._purge_cursor
         found = await self._lookup(lambda connection: purge.look(connection, cursor, before, limit))
         removed = 0
-        if found.inbox or found.ledger:
+        if found.some:
             removed = await self._write(lambda connection: purge.remove(connection, found, before))
         self._purge_cursor = found.next
         return Purged(removed, found.next == START)

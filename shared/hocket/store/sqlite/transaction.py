@@ -14,7 +14,7 @@ from hocket.saga.ledger import LedgerRow
 from hocket.store.errors import EndedByHand, commit_refused
 from hocket.store.handler_connection import COMMITTED, ROLLED_BACK, Borrower, HandlerConnection
 from hocket.store.records import Ending, Offset, Written
-from hocket.store.sqlite import statements
+from hocket.store.sqlite import ledger, statements
 from hocket.store.sqlite.connection import SqliteConnection, begin, commit, drop_temporary, roll_back
 from hocket.store.sqlite.errors import blames_file, blames_store, may_pass, store_error
 from hocket.store.sqlite.sqlalchemy_adapter import SqliteEngine
@@ -50,7 +50,7 @@ class SqliteTx(Borrower):
 
     async def ledger(self, runs: Sequence[str]) -> dict[str, LedgerRow]:
         """The ledger rows of these runs, of earlier boots without owner; nobody else writes until the end."""
-        return await self._kit(lambda connection: statements.ledger(connection, runs, self._boot))
+        return await self._kit(lambda connection: ledger.ledger(connection, runs, self._boot))
 
     async def cancel(self, schedule: str) -> bool:
         """Delete what was scheduled under this name and is not yet due."""
@@ -195,15 +195,14 @@ class WriteLease:
 
 
 class SqliteKitTx:
-    """A `hocket.store.port.KitTransaction`: nobody else writes meanwhile, so every run is free."""
+    """A `hocket.store.port.KitTransaction`: nobody else writes meanwhile, so every row is free."""
 
     def __init__(self, tx: SqliteTx) -> None:
         self._tx = tx
 
-    async def ledger(self, runs: Sequence[str]) -> dict[str, LedgerRow | None]:
-        """The rows of these runs; None where there is none."""
-        known = await self._tx.ledger(runs)
-        return {run: known.get(run) for run in runs}
+    async def ledger(self, runs: Sequence[str]) -> dict[str, LedgerRow]:
+        """The rows that exist of these runs."""
+        return await self._tx.ledger(runs)
 
     async def write(self, endings: Sequence[Ending]) -> list[Written]:
         """Write the endings; one answer each, in order."""

@@ -9,12 +9,24 @@ class TestMyStore(StoreContract):
 It needs pytest, pytest-asyncio in auto mode, and hypothesis.
 """
 
+from hocket.testing.store_contract.breakers import BreakerContract
 from hocket.testing.store_contract.endings import EndingsContract
 from hocket.testing.store_contract.outbox import OutboxContract
 from hocket.testing.store_contract.purge import PurgeContract
+from hocket.testing.store_contract.steps import StepContract
 from hocket.testing.store_contract.time import TimeContract
+from hocket.testing.store_contract.timers import TimersContract
 from hocket.testing.store_contract.transactions import TransactionContract
 
 
-class StoreContract(EndingsContract, OutboxContract, PurgeContract, TimeContract, TransactionContract):
+class StoreContract(
+    BreakerContract,
+    EndingsContract,
+    OutboxContract,
+    PurgeContract,
+    StepContract,
+    TimeContract,
+    TimersContract,
+    TransactionContract,
+):
     """The promises of `hocket.store.port`, each as a test."""

@@ -17,6 +17,7 @@ from hocket.testing.store_contract.fixtures import (
     ledger_row,
     outbox_row,
     routing,
+    run_of,
 )
 
 
@@ -96,7 +97,7 @@ class EndingsContract(StoreSuite):
         assert [w.won for w in await store.commit([lost, kept])] == [False, True]
         assert routing(await store.due(0, 10)) == ["kept"]
         async with store.transaction() as tx:
-            assert set(await tx.ledger(["run-lost", "run-kept"])) == {"run-kept"}
+            assert set(await tx.ledger([run_of("run-lost"), run_of("run-kept")])) == {run_of("run-kept")}
 
     async def test_receipts_ride_in_one_row(self, house: StoreHouse) -> None:
         """RULES 3.4: the winners' receipts of one call are one outbox row, among those of the first winner."""

@@ -11,7 +11,7 @@ from sqlalchemy import Column, Integer, MetaData, String, Table
 
 from hocket.broker.port import Message
 from hocket.clock import Clock
-from hocket.saga.ledger import LedgerRow, LedgerState
+from hocket.saga.ledger import Kept, LedgerRow, LedgerState
 from hocket.store.port import CrashableStore
 from hocket.store.records import Ending, InboxRow, InboxState, InboxWrite, OutboxRow, RowKind
 
@@ -82,17 +82,31 @@ def near(seconds: float) -> Any:
     return pytest.approx(seconds, abs=5.0)
 
 
-def ledger_row(run: str, state: LedgerState = LedgerState.BEGUN) -> LedgerRow:
-    """A ledger row with everything in it, bytes that are no UTF-8 included."""
+#: What a run keeps, bytes that are no UTF-8 included.
+KEPT = Kept(b'{"in":1}\x00\xff', (b'{"out":1}', b"\xff\x00"))
+
+
+def run_of(name: str) -> str:
+    """A step run's name as long as the real ones."""
+    return key_of(name).hex()
+
+
+def ledger_row(name: str, state: LedgerState = LedgerState.BEGUN, *, version: int = 0) -> LedgerRow:
+    """The ledger row of run `name` with everything in it, decided from the row of this version."""
     return LedgerRow(
-        run, "flow", "payments.charge", "order/1", state, "token", "boot-1", key_of("a"), "outside-key",
-        b'{"in":1}\x00\xff', (b'{"out":1}', b"\xff\x00"), b'{"failed":1}', 2, START + 0.125,
+        run_of(name), "flow", "payments.charge", "order/1", state, "token", "boot-1", key_of(name), b'{"failed":1}', 2,
+        version=version, updated=START + 0.125, keeps=KEPT,
     )  # fmt: skip
 
 
+def written(row: LedgerRow) -> LedgerRow:
+    """The row as it is read after it was written; what it keeps is asked for apart."""
+    return replace(row, version=row.version + 1, keeps=None)
+
+
 def undated(rows: Mapping[str, LedgerRow]) -> dict[str, LedgerRow]:
-    """The rows as they were written: the store dates them by its own clock."""
-    return {run: replace(row, updated=ledger_row(run).updated) for run, row in rows.items()}
+    """The rows without what only the store knows: its clock, and where it keeps what belongs to them."""
+    return {run: replace(row, updated=START + 0.125, kept=0) for run, row in rows.items()}
 
 
 class StoreHouse:

@@ -1,15 +1,24 @@
 """The store contract on purging: deletes only what is final and old, in bounded steps."""
 
+from dataclasses import replace
+
+from sqlalchemy import text
+
 from hocket.envelope.keys import inbox_key
 from hocket.saga.ledger import LedgerState
 from hocket.store.port import CrashableStore
 from hocket.store.purge import FURTHEST_SECONDS
 from hocket.store.records import Before, Ending, InboxState, Purged
-from hocket.testing.store_contract.fixtures import StoreHouse, StoreSuite, ending, key_of, ledger_row, near
+from hocket.testing.store_contract.fixtures import StoreHouse, StoreSuite, ending, key_of, ledger_row, near, run_of
 
 #: Seconds between what is old and what is new.
 LATER = 2000.0
 _UUID7 = "019b76da-a800-7000-8000-00000000000{}"  # of the moment of `START`
+
+
+def _all_before(moment: float) -> Before:
+    """The same moment for every table."""
+    return Before(moment, moment, moment)
 
 
 async def purge(store: CrashableStore, before: Before, limit: int = 100) -> list[Purged]:
@@ -23,6 +32,12 @@ async def purge(store: CrashableStore, before: Before, limit: int = 100) -> list
 async def ago(store: CrashableStore, seconds: float) -> float:
     """The moment so many seconds ago, by the store's clock."""
     return (await store.clock.time()).now - seconds
+
+
+async def kept_rows(store: CrashableStore) -> int:
+    """How many rows of what is kept there are."""
+    async with store.read() as db:
+        return int((await db.execute(text("SELECT count(*) FROM hocket_kept"))).scalar_one())
 
 
 def remembered(name: str, state: InboxState, key: str = "", time: float = 0.0) -> Ending:
@@ -63,12 +78,12 @@ class PurgeContract(StoreSuite):
         store = await house.start()
         await store.commit([remembered(f"{n:03}", InboxState.HANDLED) for n in range(25)])
         await house.step(LATER)
-        before = Before(*[await ago(store, LATER / 2)] * 3)
+        before = _all_before(await ago(store, LATER / 2))
         steps = await purge(store, before, limit=10)
         assert [step.removed for step in steps] == [10, 10, 5]
         await store.commit([remembered("again", InboxState.HANDLED)])
         await house.step(LATER)
-        before = Before(*[await ago(store, LATER / 2)] * 3)
+        before = _all_before(await ago(store, LATER / 2))
         assert [step.removed for step in await purge(store, before)] == [1]
 
     async def test_a_row_is_remembered_from_the_later_of_two_moments(self, house: StoreHouse) -> None:
@@ -85,10 +100,49 @@ class PurgeContract(StoreSuite):
     async def test_step_runs_that_may_still_be_undone_stay(self, house: StoreHouse) -> None:
         """RULES 2.7: begun, undoing and unsure runs are not final; tombstones go with the ledger's retention."""
         store = await house.start()
-        await store.commit([Ending(ledger=tuple(ledger_row(state.value, state) for state in LedgerState))])
+        await store.commit([Ending(ledger=(ledger_row(state.value, state),)) for state in LedgerState])
         await house.step(LATER)
         await store.commit([Ending(ledger=(ledger_row("new", LedgerState.DONE),))])
-        await purge(store, Before(*[await ago(store, LATER / 2)] * 3))
+        await purge(store, _all_before(await ago(store, LATER / 2)))
         async with store.transaction() as tx:
-            left = await tx.ledger([*(state.value for state in LedgerState), "new"])
-        assert set(left) == {"begun", "undoing", "unsure", "new"}
+            left = await tx.ledger([run_of(name) for name in (*LedgerState, "new")])
+        still = {run_of(name) for name in ("begun", "undoing", "unsure", "new")}
+        assert set(left) == still
+        assert set(await store.kept([run_of(name) for name in (*LedgerState, "new")])) == still
+        assert await kept_rows(store) == len(still)
+
+    async def test_done_runs_of_a_step_that_is_remembered_for_longer_stay(self, house: StoreHouse) -> None:
+        """RULES 5.4: `remember=` keeps done runs of its step; what has no effect goes with the ledger's retention."""
+        store = await house.start()
+        made = {
+            f"{step} {state}": replace(ledger_row(f"{step} {state}", state), step=step)
+            for step in ("kept", "plain")
+            for state in (LedgerState.DONE, LedgerState.VOID)
+        }
+        runs = [run_of(name) for name in made]
+        await store.commit([Ending(ledger=(row,)) for row in made.values()])
+        await house.step(LATER)
+        old, older = await ago(store, LATER / 2), await ago(store, LATER * 2)
+        await purge(store, Before(old, old, old, {"kept": older}))
+        async with store.transaction() as tx:
+            assert set(await tx.ledger(runs)) == {run_of("kept done")}
+        await purge(store, Before(old, old, old, {"kept": old}))
+        async with store.transaction() as tx:
+            assert set(await tx.ledger(runs)) == set()
+
+    async def test_what_has_nothing_left_to_undo_is_emptied(self, house: StoreHouse) -> None:
+        """RULES 5.4: undone, void and refused runs lose input, results and failure long before their row goes."""
+        store = await house.start()
+        await store.commit([Ending(ledger=(ledger_row(state.value, state),)) for state in LedgerState])
+        await house.step(LATER)
+        await store.commit([Ending(ledger=(ledger_row("new", LedgerState.VOID),))])
+        long_ago, lately = await ago(store, LATER * 2), await ago(store, LATER / 2)
+        for _ in range(2):
+            await purge(store, Before(long_ago, long_ago, long_ago, emptied=lately))
+            names = {run_of(name): name for name in (*LedgerState, "new")}
+            async with store.transaction() as tx:
+                rows = await tx.ledger(list(names))
+            assert {names[run] for run, row in rows.items() if not row.failure} == {"undone", "void", "refused"}
+            assert {names[run] for run, row in rows.items() if not row.kept} == {"undone", "void", "refused"}
+            assert {names[run] for run, row in rows.items() if row.version == 2} == {"undone", "void", "refused"}
+            assert len(await store.kept(list(names))) == await kept_rows(store) == len(names) - 3

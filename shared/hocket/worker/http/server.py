@@ -2,6 +2,7 @@
 
 import errno
 import json
+import math
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -11,7 +12,15 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 from pydantic import ValidationError
 
-from hocket.errors import RETRY_AFTER_SECONDS, ConfigError, OutboxFull, StoreError, TransportError, Undecodable
+from hocket.errors import (
+    RETRY_AFTER_SECONDS,
+    BreakerOpen,
+    ConfigError,
+    OutboxFull,
+    StoreError,
+    TransportError,
+    Undecodable,
+)
 from hocket.event_data.invalid_fields import invalid_fields
 from hocket.masking.mask import ALWAYS
 from hocket.resilience.own_frames import from_own
@@ -154,6 +163,9 @@ class HttpServer:
                 return _later("the database does not answer now; try again later")
             case TransportError():
                 return _later("the broker does not answer now; try again later")
+            case BreakerOpen():
+                sentence = f"{error.breaker} is not asked now; try again later"
+                return _later(sentence, max(math.ceil(error.wait.total_seconds()), 1))
             case ValidationError():
                 return _invalid(_fields(error))
             case Undecodable():
@@ -211,7 +223,7 @@ def _invalid(fields: list[dict[str, str]]) -> web.Response:
     return _json({"error": "the data is invalid", "fields": fields}, 422)
 
 
-def _later(sentence: str) -> web.Response:
+def _later(sentence: str, seconds: int = RETRY_AFTER_SECONDS) -> web.Response:
     response = _json({"error": sentence}, 503)
-    response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    response.headers["Retry-After"] = str(seconds)
     return response

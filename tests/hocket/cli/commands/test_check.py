@@ -207,3 +207,47 @@ def test_a_teams_settings_are_one_sentence(
     assert sentence in ended.stderr
     for wrong in ("Traceback", "hunter2", "input_value"):
         assert wrong not in ended.stderr
+
+
+WITHDRAWN = '''"""A shop whose customers withdraw orders outside its handlers."""
+
+from hocket import Event, Heard, Service, Tx
+
+
+class Withdrawn(Event, type="order.withdrawn", subject="order/{order}"):
+    order: str
+
+
+class OrderPlaced(Heard, type="order.placed"):
+    order: str
+
+
+class OrderWithdrawn(Heard, type="order.withdrawn"):
+    order: str
+
+
+class Charged(Event, type="payment.charged", subject="order/{order}"):
+    order: str
+
+
+shop = Service("shop", owner="team-shop")
+shop.says(Withdrawn)
+
+
+@shop.handler
+async def charge(placed: OrderPlaced, tx: Tx) -> Charged:
+    return Charged(order=placed.order)
+
+
+@shop.undo(charge, Charged, by="order")
+async def refund(placed: OrderPlaced, did: Charged | None, why: OrderWithdrawn, tx: Tx) -> None:
+    pass
+'''
+
+
+def test_check_names_a_failure_of_another_flow(hocket: Terminal, folder: Path) -> None:
+    """RULES 5.1: a finding is a sentence that begins with its name; the services are valid, so the status is 0."""
+    (folder / "withdrawn_shop.py").write_text(WITHDRAWN)
+    ended = hocket("check", "withdrawn_shop")
+    assert ended.status == 0
+    assert "undo-flow: shop.refund hears order.withdrawn, which shop says outside handlers" in ended.out

@@ -10,6 +10,7 @@ import pytest
 
 from tests.hocket.cli.terminal import Ended, Terminal
 from tests.services.deadletters.running_desk import RunningDesk, dead, manifest, running_desk
+from tests.services.deadletters.test_asks import UNDO
 
 
 @pytest.fixture
@@ -28,9 +29,11 @@ async def test_list_shows_what_waits(hocket: Terminal, desk: RunningDesk) -> Non
     ended = await asyncio.to_thread(hocket, "dead", "list")
     head, *lines = ended.out.splitlines()
     assert ended.status == 0
-    assert head.split() == ["LETTER", "STATE", "SUBSCRIPTION", "SUBJECT", "ATTEMPTS", "DIED", "CAUSE"]
+    assert head.split() == ["LETTER", "STATE", "ASKS", "SUBSCRIPTION", "OWNER", "SUBJECT", "ATTEMPTS", "DIED", "CAUSE"]
     [line] = lines
-    assert line.split()[:5] == ["letter-1", "pending", "crm.record_order", "order/1", "5"]
+    assert re.split(" {2,}", line)[:7] == [
+        "letter-1", "pending", "open letter", "crm.record_order", "team-growth", "order/1", "5",
+    ]  # fmt: skip
     both = await asyncio.to_thread(hocket, "dead", "list", "--state", "any", "--limit", "1")
     assert "More: --after 1" in both.out
     none = await asyncio.to_thread(hocket, "dead", "list", "--state", "handled")
@@ -132,3 +135,13 @@ def test_an_address_that_is_none_is_one_sentence(
     ended = hocket("dead", "list", "--desk", address)
     assert ended.status == 2
     assert f"the desk's address {address or 'http://[::1'!r} is invalid; give http://HOST:PORT" in ended.err
+
+
+async def test_list_names_zombies_and_their_owners(hocket: Terminal, desk: RunningDesk) -> None:
+    """RULES 5.8: the letter of an undo is a zombie, with the owner who mends it; `show` says so too."""
+    await desk.dead(dead(3, body=UNDO))
+    ended = await asyncio.to_thread(hocket, "dead", "list")
+    zombie = next(line for line in ended.out.splitlines() if line.startswith("letter-3"))
+    assert re.split(" {2,}", zombie)[2:5] == ["zombie", "crm.record_order", "team-growth"]
+    shown = await asyncio.to_thread(hocket, "dead", "show", "letter-3")
+    assert "asks         zombie" in shown.out

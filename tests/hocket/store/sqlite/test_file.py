@@ -20,6 +20,7 @@ from hocket.store.port import Store
 from hocket.store.records import Ending
 from hocket.store.sqlite.store import QUICK_KEYS, SqliteStore
 from hocket.testing.store_contract.fixtures import TABLES, THINGS, ending, key_of, near, outbox_row, routing
+from tests.hocket.store.migrations.earlier_ledger import TO_SQLITE
 
 #: Seconds in which another process must have answered.
 PATIENCE = 60.0
@@ -205,9 +206,7 @@ async def test_tables_of_a_later_hocket(tmp_path: Path) -> None:
 
 
 def _shape(path: Path) -> list[object]:
-    columns = (
-        "SELECT m.name, t.name, t.type FROM sqlite_master m JOIN pragma_table_info(m.name) t ORDER BY m.name, t.cid"
-    )
+    columns = "SELECT m.name, t.name, t.type FROM sqlite_master m JOIN pragma_table_info(m.name) t ORDER BY 1, t.cid"
     with sqlite3.connect(path) as shell:
         shape: list[object] = shell.execute(columns).fetchall()
     shell.close()
@@ -219,7 +218,7 @@ EARLIER = {
     1: "DROP TABLE hocket_owners; UPDATE hocket_meta SET value = 1; DELETE FROM hocket_meta WHERE name = 'least';",
     2: "ALTER TABLE hocket_owners DROP COLUMN wait; UPDATE hocket_meta SET value = 2 WHERE name = 'schema';",
 }
-WITHOUT_WAITS = "DROP INDEX hocket_outbox_waits; ALTER TABLE hocket_outbox DROP COLUMN wait;"
+BACK = TO_SQLITE + "DROP INDEX hocket_outbox_waits; ALTER TABLE hocket_outbox DROP COLUMN wait;"
 
 
 @pytest.mark.parametrize("schema", EARLIER)
@@ -229,7 +228,7 @@ async def test_tables_of_an_earlier_hocket(tmp_path: Path, schema: int) -> None:
     async with opened(path) as store:
         await store.commit([ending("kept", outbox=[outbox_row("kept"), outbox_row("later", wait=90)])])
     shell = sqlite3.connect(path)
-    shell.executescript(WITHOUT_WAITS + EARLIER[schema])
+    shell.executescript(BACK + EARLIER[schema])
     shell.close()
     for _ in range(2):
         async with opened(path, "next") as store:

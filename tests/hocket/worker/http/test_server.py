@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
+from datetime import timedelta
 from io import BytesIO, StringIO
 from types import MappingProxyType
 from typing import Any
@@ -14,7 +15,7 @@ from aiohttp import ClientSession, web
 from pydantic import BaseModel, field_validator
 from yarl import URL
 
-from hocket.errors import ConfigError, OutboxFull, StoreError, TransportError, Undecodable
+from hocket.errors import BreakerOpen, ConfigError, OutboxFull, StoreError, TransportError, Undecodable
 from hocket.pseudonym import Pseudonyms
 from hocket.runtime import current, here
 from hocket.worker.http.server import HttpServer
@@ -136,6 +137,19 @@ def log() -> Iterator[StringIO]:
     )
     yield stream
     structlog.reset_defaults()
+
+
+async def test_a_breaker_that_refuses_is_answered_with_its_wait() -> None:
+    """RULES 6.7: 503, and when to come again."""
+    shop = Shop()
+    await shop.web.start()
+    shop.error = BreakerOpen("card-api", timedelta(seconds=12.5))
+    try:
+        async with ClientSession() as http, http.get(f"http://127.0.0.1:{shop.web.port}/fail") as answer:
+            assert (answer.status, answer.headers["Retry-After"]) == (503, "13")
+            assert (await answer.json())["error"] == "card-api is not asked now; try again later"
+    finally:
+        await shop.web.stop()
 
 
 async def test_health(shop: Shop) -> None:

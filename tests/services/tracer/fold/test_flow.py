@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.tracer.fold.deliveries import Stand
 from services.tracer.fold.expectations import Expectation
-from services.tracer.fold.flow import FlowState, Stand, fold
+from services.tracer.fold.flow import FlowState, fold
 from services.tracer.show.sentences import plain, where_is
 from tests.services.tracer.sample_facts import STEP, Story, expected, folded, happy, mail_dead, placed, rejected
 
@@ -109,7 +110,7 @@ def test_a_step_given_up_without_a_failure_is_an_open_letter() -> None:
     """RULES 5.8: a buried step may have happened, but no failure reached it: somebody's work, no zombie."""
     told = placed(1).end("payments.charge", "order.placed", "dead", 0.1, 0.2, 5, ledger="unsure", **STEP)
     flow = folded(told)
-    assert flow.state is FlowState.FAILED
+    assert flow.state is FlowState.OPEN_LETTER
     assert flow.zombies == ()
 
 
@@ -122,7 +123,7 @@ def test_a_dead_leaf_makes_no_zombie_of_its_neighbours() -> None:
         ledger="unsure", step="notifications.confirmation",
     )  # fmt: skip
     flow = folded(told)
-    assert flow.state is FlowState.FAILED
+    assert flow.state is FlowState.OPEN_LETTER
     assert [each.subscription for each in flow.dead] == ["notifications.confirmation"]
 
 
@@ -150,7 +151,7 @@ def test_a_dead_letter_fails_the_flow_until_it_is_replayed() -> None:
     """RULES 8.2: a later handled receipt settles what was dead."""
     told = mail_dead(1)
     flow = folded(told)
-    assert flow.state is FlowState.FAILED
+    assert flow.state is FlowState.OPEN_LETTER
     assert [each.subscription for each in flow.dead] == ["notifications.confirmation"]
     told.end("notifications.confirmation", "order.confirmed", "handled", 90, 91, 4, replay="r1")
     assert folded(told).state is FlowState.DONE
@@ -216,7 +217,7 @@ def test_a_discarded_letter_is_settled() -> None:
     assert flow.dead == ()
     assert "notifications.confirmation was discarded by mia: old" in plain(where_is("order/1", flow, told.at(100)))
     told.end("notifications.confirmation", "order.confirmed", "dead", 95, 96, 8, error="MailDown: again")
-    assert folded(told).state is FlowState.FAILED
+    assert folded(told).state is FlowState.OPEN_LETTER
 
 
 def test_a_discarded_undo_leaves_no_zombie() -> None:

@@ -69,7 +69,7 @@ async def test_the_overview_says_what_needs_a_person(driver: webdriver.Chrome, s
     """The first line, the strip, the causes with their owners, the open breaker."""
     person = Person(driver, shop.url)
     await person.open("/")
-    text = await person.see("1 flow is a zombie, 1 flow has a dead letter")
+    text = await person.see("1 flow is a zombie, 1 flow has an open letter")
     for said in ("team-money", "notifications.confirmation gave up: MailDown", "card-api", "compensated", "Behind"):
         assert said in text
 

@@ -86,8 +86,8 @@ def test_where_an_order_with_a_dead_mail_is() -> None:
         ({}, 0, "No event has been said yet"),
         ({"done": 3}, 0, "Nothing needs a person, and nothing is under way"),
         ({"running": 1}, 0, "Nothing needs a person; 1 flow is under way"),
-        ({"zombie": 1, "running": 9}, 14, "1 flow is a zombie, 14 flows have dead letters"),
-        ({"zombie": 2000}, 1, "2,000 flows are zombies, 1 flow has a dead letter"),
+        ({"zombie": 1, "running": 9}, 14, "1 flow is a zombie, 14 flows have open letters"),
+        ({"zombie": 2000}, 1, "2,000 flows are zombies, 1 flow has an open letter"),
     ],
 )
 def test_what_the_overview_says(counts: dict[str, int], dead: int, said: str) -> None:

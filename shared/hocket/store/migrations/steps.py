@@ -11,7 +11,8 @@ from alembic.operations import Operations
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.schema import CreateColumn
 
-from hocket.store.schema import LEAST, OUTBOX, OWNERS, SCHEMA, index_statement, statements
+from hocket.store.migrations.ledger import move_ledger
+from hocket.store.schema import BREAKERS, LEAST, OUTBOX, OWNERS, SCHEMA, TIMERS, index_statement, statements
 
 
 def _owners(op: Operations) -> None:
@@ -29,8 +30,15 @@ def _waits(op: Operations) -> None:
     op.execute(index_statement(op.get_bind().dialect, index))
 
 
+def _sagas(op: Operations) -> None:
+    """Schema 4: durable time-outs, breakers whose state the replicas share, and a narrow ledger with versions."""
+    for statement in statements(op.get_bind().dialect, (TIMERS, BREAKERS)):
+        op.execute(statement)
+    move_ledger(op)
+
+
 #: For each schema, what migrates the one before to it.
-STEPS: dict[int, Callable[[Operations], None]] = {2: _owners, 3: _waits}
+STEPS: dict[int, Callable[[Operations], None]] = {2: _owners, 3: _waits, 4: _sagas}
 
 
 def migrate(connection: Connection, found: int) -> None:

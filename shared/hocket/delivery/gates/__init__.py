@@ -1,0 +1,1 @@
+"""What pauses the intake of a subscription."""

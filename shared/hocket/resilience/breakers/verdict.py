@@ -1,0 +1,70 @@
+"""Whether an error of a call says that the dependency is ill, and for how long it asks to be left alone. Pure.
+
+Errors of HTTP clients are told by what they carry, not by their class, so that no client is imported: a `status` as
+aiohttp's have, or a `response` with `status_code` and `headers` as httpx's and requests' have (RULES 6.2, 6.7).
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any, NamedTuple
+
+from hocket.breaker import Breaker
+
+#: Statuses below 500 that say that the dependency is ill or overloaded; every other one is an answer.
+ILL_STATUSES = frozenset({408, 425, 429})
+#: Statuses with which a `Retry-After` is believed.
+BUSY_STATUSES = frozenset({429, 503})
+
+
+class Judgement(NamedTuple):
+    """Whether the call failed, and for how many seconds the dependency asks to be left alone (0: it does not)."""
+
+    ill: bool
+    shut: float = 0.0
+
+
+def judged(error: Exception, breaker: Breaker, now: datetime) -> Judgement:
+    """What an error that left a call says; `now` is to be compared with a date in `Retry-After`."""
+    if not isinstance(error, breaker.failures):
+        return Judgement(False)
+    if breaker.ill is not None:
+        said = breaker.ill(error)
+        return Judgement(True, max(said.total_seconds(), 0.0)) if isinstance(said, timedelta) else Judgement(bool(said))
+    status = _status(error)
+    if status is None:
+        return Judgement(True)
+    ill = status in ILL_STATUSES or status >= 500
+    return Judgement(ill, retry_after(error, now) if status in BUSY_STATUSES else 0.0)
+
+
+def retry_after(error: Exception, now: datetime) -> float:
+    """The seconds of the error's `Retry-After`, given as seconds or as an HTTP date; 0 where it has none."""
+    text = _header(error, "Retry-After").strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:9])
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, TypeError):
+        return 0.0
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return max((moment - now).total_seconds(), 0.0)
+
+
+def _status(error: Exception) -> int | None:
+    response = getattr(error, "response", None)
+    for found in (getattr(error, "status", None), getattr(response, "status_code", None),
+                  getattr(response, "status", None), getattr(error, "status_code", None)):  # fmt: skip
+        if type(found) is int and found > 0:
+            return found
+    return None
+
+
+def _header(error: Exception, name: str) -> str:
+    for holder in (error, getattr(error, "response", None)):
+        headers: Any = getattr(holder, "headers", None)
+        if isinstance(headers, Mapping):
+            for each, value in headers.items():
+                if str(each).lower() == name.lower():
+                    return str(value)
+    return ""

@@ -1,0 +1,109 @@
+"""What `hocket check` finds in time-outs of services that are checked together."""
+
+from datetime import timedelta
+from typing import Any
+
+from hocket import Event, Heard, Retry, Service, Tx
+from hocket.declarations.choreography import Declarations
+from hocket.declarations.overdue_findings import overdue_findings, overdue_refusals
+from hocket.declarations.subscription import Late
+
+
+class Placed(Event, type="till.placed", subject="order/{order}"):
+    """Begins the flow."""
+
+    order: int
+
+
+class Paid(Event, type="bank.paid", subject="order/{order}"):
+    """Answers."""
+
+    order: int
+
+
+class Refunded(Event, type="bank.refunded", subject="order/{order}"):
+    """Undone."""
+
+    order: int
+
+
+class Missing(Event, type="stock.missing", subject="order/{order}"):
+    """A failure of the flow."""
+
+    order: int
+
+
+class Cancelled(Event, type="shop.cancelled", subject="order/{order}"):
+    """What the time-out says."""
+
+    order: int
+
+
+class CancelledHeard(Heard, type="shop.cancelled"):
+    """The same, as it is heard."""
+
+    order: int
+
+
+def services(
+    *, late: Late = "undone", unless: Any = (Paid, Missing), within: float = 36_000, why: Any = CancelledHeard | Missing
+) -> list[Declarations]:
+    """A bank whose charge is undone by `why`, a stock, and a shop with a time-out."""
+    bank, shop, stock = (Service(name, owner="tests") for name in ("bank", "shop", "stock"))
+    brief = Retry(retries=1, first=timedelta(seconds=10), longest=timedelta(seconds=10))
+
+    @bank.handler(retry=brief, timeout=timedelta(seconds=30))
+    async def charge(order: Placed, tx: Tx) -> Paid:
+        return Paid(order=order.order)
+
+    if why is not None:
+
+        async def refund(order: Placed, did: Paid | None, why: Any, tx: Tx) -> Refunded:
+            return Refunded(order=order.order)
+
+        refund.__annotations__["why"] = why
+        bank.undo(charge, Paid, by="order")(refund)
+
+    @stock.handler
+    async def reserve(order: Placed, tx: Tx) -> Missing:
+        return Missing(order=order.order)
+
+    @shop.overdue(timedelta(seconds=within), unless=unless, by="order", late=late)
+    async def unpaid(order: Placed, tx: Tx) -> Cancelled:
+        return Cancelled(order=order.order)
+
+    return [bank.declarations, shop.declarations, stock.declarations]
+
+
+def test_all_is_well_where_the_ledger_undoes_a_late_answer() -> None:
+    """RULES 5.7: the step that answers is undone by what the time-out says, in either order."""
+    declared = services(unless=Paid, why=CancelledHeard)
+    assert [*overdue_refusals(declared), *overdue_findings(declared)] == []
+
+
+def test_a_late_answer_that_would_stand_is_refused() -> None:
+    """RULES 5.7: unless it is accepted."""
+    for why, how in ((Missing, "is undone by other events"), (None, "has no undo")):
+        [first, *_] = overdue_refusals(services(why=why))
+        assert first.startswith(
+            f"late-standing: shop.unpaid goes on when bank.paid is late, and bank.charge, which says it, {how}"
+        )
+        assert list(overdue_refusals(services(why=why, late="accepted"))) == []
+
+
+def test_a_failure_that_does_not_answer_is_named() -> None:
+    """RULES 5.7: it would fire in a flow that was undone."""
+    [line] = overdue_findings(services(unless=Paid))
+    assert line.startswith("overdue-unended: shop.unpaid fires also in a flow that stock.missing has undone")
+
+
+def test_a_time_out_shorter_than_the_retries_is_named() -> None:
+    """RULES 5.7: two attempts of 30 s with 10 s between them."""
+    [line] = overdue_findings(services(unless=Paid, why=CancelledHeard, within=69))
+    assert line.startswith("overdue-short: shop.unpaid waits 69 s for bank.paid, and bank.charge may need 70 s")
+
+
+def test_what_nobody_hears_is_named() -> None:
+    """RULES 5.7: the time-out fires, and nothing follows."""
+    [line] = overdue_findings(services(unless=Paid, why=None, late="accepted"))
+    assert line == "overdue-unheard: shop.unpaid says shop.cancelled, and none of these services hears it"

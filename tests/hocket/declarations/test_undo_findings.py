@@ -1,0 +1,119 @@
+"""Findings of `hocket check` about undos: failures that come in another flow, scopes that come more than once."""
+
+from typing import Any
+
+import pytest
+
+from hocket import Event, Heard, Service, Tx
+from hocket.declarations.undo_findings import undo_findings
+
+
+class Placed(Event, type="order.placed", subject="order/{order}"):
+    order: str
+    customer: str
+
+
+class Withdrawn(Event, type="order.withdrawn", subject="order/{order}"):
+    order: str
+    customer: str
+
+
+class Complained(Event, type="customer.complained", subject="customer/{customer}"):
+    order: str
+    customer: str
+
+
+class OrderPlaced(Heard, type="order.placed"):
+    order: str
+    customer: str
+
+
+class OrderWithdrawn(Heard, type="order.withdrawn"):
+    order: str
+    customer: str
+
+
+class CustomerComplained(Heard, type="customer.complained"):
+    order: str
+    customer: str
+
+
+class Charged(Event, type="payment.charged", subject="order/{order}"):
+    order: str
+    customer: str
+
+
+async def charge(placed: OrderPlaced, tx: Tx) -> Charged | None:
+    """The step."""
+
+
+async def refund(placed: OrderPlaced, did: Charged | None, why: OrderWithdrawn, tx: Tx) -> None:
+    """Its undo."""
+
+
+async def withdraw_placed(placed: OrderPlaced, tx: Tx) -> Withdrawn | None:
+    """Says the failure in the step's own flow."""
+
+
+async def withdraw_complained(complained: CustomerComplained, tx: Tx) -> Withdrawn | None:
+    """Says the failure in the flow of a complaint."""
+
+
+def payments(**words: Any) -> Service:
+    """The service with the step and its undo."""
+    made = Service("payments", owner="team-money")
+    made.handler(charge)
+    made.undo(charge, Charged, **words)(refund)
+    return made
+
+
+def orders(*outside: type[Event], says: Any = None) -> Service:
+    """The service that says the rest: `outside` handlers, or by a handler."""
+    made = Service("orders", owner="team-shop")
+    made.says(Placed, *outside)
+    if says is not None:
+        made.handler(says)
+    return made
+
+
+def found(*services: Service[Any]) -> list[str]:
+    """The findings of these services together."""
+    return list(undo_findings([each.declarations for each in services]))
+
+
+def test_a_failure_said_outside_handlers_is_found() -> None:
+    """RULES 5.1, `undo-flow`: it comes in a flow of its own, and an undo without across= is never reached by it."""
+    [line] = found(orders(Withdrawn), payments(by="order"))
+    assert line.startswith(
+        "undo-flow: payments.refund hears order.withdrawn, which orders says outside handlers: in a flow of its own it "
+        "does not reach payments.charge"
+    )
+    assert "Add across=True" in line
+    assert found(orders(Withdrawn), payments(by="order", across=True)) == []
+
+
+def test_a_failure_that_comes_of_another_flow_is_found() -> None:
+    """RULES 5.1, `undo-flow`: a handler says it, in a flow that something else begins."""
+    [line] = found(orders(Complained, says=withdraw_complained), payments(by="order"))
+    assert "order.withdrawn, which comes of customer.complained, with which orders begins a flow" in line
+    assert found(orders(says=withdraw_placed), payments(by="order")) == []
+
+
+def test_what_other_services_say_is_no_finding() -> None:
+    """RULES 5.1: alone a service does not know who says the failure where."""
+    assert found(payments(by="order")) == []
+
+
+def test_a_scope_that_comes_more_than_once_is_found() -> None:
+    """RULES 5.1, `scope-once`: across by the customer, who is the subject of other flows too."""
+    [line] = found(orders(Complained, says=withdraw_placed), payments(by="customer", across=True))
+    assert line.startswith(
+        "scope-once: payments.refund is across=True by customer, which is the subject of customer.complained of orders"
+    )
+    assert "Add the field that names what happens once to by=" in line
+
+
+@pytest.mark.parametrize("by", ["order", ("customer", "order")])
+def test_a_scope_that_names_what_happens_once_is_no_finding(by: str | tuple[str, ...]) -> None:
+    """RULES 5.1: the order is what its own flow is about; two fields are no subject of a flow about one."""
+    assert found(orders(Complained, says=withdraw_placed), payments(by=by, across=True)) == []

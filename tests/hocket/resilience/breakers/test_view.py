@@ -1,0 +1,73 @@
+"""What one process does with a breaker: waits for its turn, counts alone while the store is away."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from hocket.breaker import Breaker
+from hocket.clock import SystemClock
+from hocket.errors import BreakerOpen, LimitReached, StoreError
+from hocket.resilience.breakers.registry import Breakers, OwnRows, alone
+from hocket.resilience.breakers.row import Decide, Sight
+
+
+class AwayRows(OwnRows):
+    """Rows of a store that may be away."""
+
+    away = False
+
+    async def decide(self, name: str, decide: Decide) -> Sight:
+        """Fails while it is away."""
+        if self.away:
+            raise StoreError("it is away")
+        return await super().decide(name, decide)
+
+
+async def test_a_call_waits_for_its_turn_and_is_deferred() -> None:
+    """RULES 6.9: a token that comes within a second is waited for; else the delivery is deferred, cause `limit`."""
+    often = alone(SystemClock()).of(Breaker("api", failures=(OSError,), per_second=2))
+    await often.enter(60.0)
+    await often.enter(60.0)  # after half a second
+    rare = alone(SystemClock()).of(Breaker("api", failures=(OSError,), per_minute=1))
+    await rare.enter(60.0)
+    with pytest.raises(LimitReached, match="as many calls as api allows") as found:
+        await rare.enter(60.0)
+    assert found.value.wait >= timedelta(seconds=1)
+    assert rare.admits(SystemClock().monotonic(), 0)[0] == 0
+
+
+async def test_calls_at_once_are_bounded() -> None:
+    """RULES 6.9: the next begins when one has ended; intake of declared handlers takes no more meanwhile."""
+    clock = SystemClock()
+    api = alone(clock).of(Breaker("api", failures=(OSError,), in_flight=2))
+    first, _ = await api.enter(60.0), await api.enter(60.0)
+    assert api.admits(clock.monotonic(), 2) == (0, 0.1)
+    waiting = asyncio.ensure_future(api.enter(60.0))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    api.ended(first, "ok")
+    await waiting
+    with pytest.raises(LimitReached):
+        await api.enter(60.0, patience=0.0)
+
+
+async def test_without_the_store_the_own_count_decides() -> None:
+    """RULES 6.10: closed stays closed until the own failures open it; open stays shut, until the store answers."""
+    clock = SystemClock()
+    rows = AwayRows(clock.monotonic)
+    breaker = Breaker("api", failures=(OSError,), after=2, open_for=timedelta(milliseconds=20))
+    api = Breakers(rows, clock, lambda name, state: None).of(breaker)
+    await api.enter(60.0)
+    rows.away = True
+    for _ in range(2):
+        told = api.ended(await api.enter(60.0), "bad")
+        assert told is not None
+        await told
+    assert str(api.state) == "open"
+    await asyncio.sleep(0.05)
+    with pytest.raises(BreakerOpen):
+        await api.enter(60.0, patience=0.0)
+    rows.away = False
+    await api.read()
+    assert api.state == "closed", "nobody else has seen a failure"

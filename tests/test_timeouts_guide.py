@@ -1,0 +1,23 @@
+"""The samples of docs/timeouts.md are run as they stand."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+GUIDE = (ROOT / "docs/timeouts.md").read_text(encoding="utf-8")
+#: Seconds that the test of the guide may take, start of Python included.
+SECONDS = 120
+
+
+def test_the_samples_of_the_guide_pass(tmp_path: Path) -> None:
+    """RULES 5.7: a reader who copies both samples into an empty folder sees a passing test."""
+    for name, text in zip(
+        ("desk.py", "test_desk.py"), re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL), strict=True
+    ):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    words = [sys.executable, "-m", "pytest", "-q", "-o", "asyncio_mode=auto", "-p", "no:cacheprovider", str(tmp_path)]
+    ended = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=SECONDS, check=False)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "1 passed" in ended.stdout
