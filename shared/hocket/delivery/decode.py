@@ -108,6 +108,8 @@ def _set_timer(arrival: Arrival, model: type[Heard]) -> None:
         return
     scope = scope_of(arrival.event, overdue.by) if overdue.by else arrival.known.subject
     flow = "" if overdue.across else arrival.known.correlation_id
+    if overdue.secret:
+        scope = scope_key(scope)
     run = timer_key(flow, subscription.identity, scope)
     arrival.timer = TimerWork(run, scope, model in subscription.heard, model in overdue.unless)
 
