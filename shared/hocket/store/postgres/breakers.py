@@ -27,12 +27,16 @@ _WIDTH = len(BREAKER_NAMES)
 
 
 class PostgresBreakers:
-    """A `hocket.store.port.StoreBreakers`; `run` runs on a connection of the kit's pool."""
+    """A `hocket.store.port.StoreBreakers`; `run` runs on a connection of the kit's pool.
 
-    def __init__(self, clock: Clock, boot: str, run: Run) -> None:
+    `uncertain` is called where a change may have stored an event that nobody has in memory.
+    """
+
+    def __init__(self, clock: Clock, boot: str, run: Run, uncertain: Callable[[], None]) -> None:
         self._clock = clock
         self._boot = boot
         self._run = run
+        self._uncertain = uncertain
         self._news = (0, float("-inf"))
 
     def news(self) -> tuple[int, float]:
@@ -90,5 +94,10 @@ class PostgresBreakers:
                 [written] = await statements.write(kit, [ending], self._boot, now)
                 return written.outbox
 
-        said: tuple[OutboxRow, ...] | None = await self._run(change)
+        try:
+            said: tuple[OutboxRow, ...] | None = await self._run(change)
+        except BaseException:
+            if ending is not None:
+                self._uncertain()
+            raise
         return said
