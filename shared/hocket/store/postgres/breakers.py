@@ -48,11 +48,12 @@ class PostgresBreakers:
         self._news = (total, self._clock.monotonic())
 
     def heard(self, written: list[Written]) -> list[Written]:
-        """What a commit has written, without the news that the first answer carries."""
-        if not written or written[0].news is None:
+        """What a commit has written, without the news: of each statement the first answer carries them."""
+        told = [one.news for one in written if one.news is not None]
+        if not told:
             return written
-        self.told(written[0].news)
-        return [written[0]._replace(news=None), *written[1:]]
+        self.told(told[-1])
+        return [one if one.news is None else one._replace(news=None) for one in written]
 
     async def decide(self, name: str, decide: Decide, announce: Announce) -> tuple[Sight, tuple[OutboxRow, ...]]:
         """Change one row by a decision on what it is now, again where another replica was first."""

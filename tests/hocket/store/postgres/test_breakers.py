@@ -16,6 +16,7 @@ from hocket.store.postgres.store import PostgresStore
 from hocket.store.records import COMMAND_OWNER, Ending, Written
 from hocket.testing.store_contract.breakers import CARDS
 from hocket.testing.store_contract.fixtures import ending, outbox_row, routing
+from hocket.testing.store_contract.timers import MET, timed
 from tests.hocket.store.postgres.replicas import Replicas
 
 
@@ -73,6 +74,10 @@ async def test_news_rides_in_the_answers(replicas: Replicas) -> None:
     await two.renew()
     await one.commit([ending("b")])
     assert (one.breakers.news()[0], two.breakers.news()[0]) == (1, 1)
+    await two.breakers.decide("cards", lambda seen: held(seen, None, "", "", least=0.0), lambda *_: None)
+    lost, won = await one.commit([timed("late", MET), ending("c")])
+    assert (lost.won, won.won) == (False, True)
+    assert one.breakers.news()[0] == 2, "the first of the group has lost its time-out"
 
 
 async def test_slots_of_the_dead_and_commands_do_not_count(replicas: Replicas) -> None:
