@@ -332,8 +332,11 @@ class SubscriptionRunner:
 
     def _return_buffered(self) -> None:
         """Give back deliveries that were not begun, and copies that waited for a delivery that has just ended."""
+        returned: dict[str, list[Delivery]] = {}
         for each in self.intake.clear():
-            self._consumer_of(each).give_back([each.handle])
+            returned.setdefault(each.queue, []).append(each)
+        for some in returned.values():  # at once: an alarm must stand behind its answer in the queue again
+            self._consumer_of(some[0]).give_back([each.handle for each in some])
 
     def _give_back(self, arrivals: list[Arrival]) -> None:
         """A stop came before these deliveries began."""
