@@ -182,12 +182,12 @@ async def test_runs_of_before_a_field_was_sensitive_are_found(tower: Processes) 
     """RULES 5.4: only what is shown of a scope changes with the mark; the run is the same, as after a migration."""
     before = Service("door", owner="team-door")
 
-    @before.handler(name="admit")
-    async def let_in(hired: HiredBefore, tx: Tx) -> BadgeBefore:
+    @before.handler
+    async def admit(hired: HiredBefore, tx: Tx) -> BadgeBefore:
         return BadgeBefore(person=hired.person)
 
-    @before.undo(let_in, BadgeBefore, by="person", across=True, name="lock")
-    async def shut_out(hired: HiredBefore, did: BadgeBefore | None, why: Left, tx: Tx) -> None:
+    @before.undo(admit, BadgeBefore, by="person", across=True)
+    async def lock(hired: HiredBefore, did: BadgeBefore | None, why: Left, tx: Tx) -> None:
         """Nothing to do outside."""
 
     await tower.start(before)

@@ -31,6 +31,8 @@ async def test_a_change_whose_caller_is_cancelled_is_said_once(
     """RULES 6.7: a handler may be cut while its change is being written; what is decided next sees it as it is."""
     worker = await tower.start(bell)
     rows, written, hold = worker.breakers.rows, asyncio.Event(), asyncio.Event()
+    store = worker.runtime.store
+    assert isinstance(store, SqliteStore)
     write = SqliteStore._write  # noqa: SLF001 -- the moment between the write and its answer is inside
 
     async def slowly(self: SqliteStore, work: Any) -> Any:
@@ -39,7 +41,7 @@ async def test_a_change_whose_caller_is_cancelled_is_said_once(
         await hold.wait()
         return done
 
-    monkeypatch.setattr(worker.runtime.store.breakers, "_write", partial(slowly, worker.runtime.store))
+    monkeypatch.setattr(store.breakers, "_write", partial(slowly, store))
     change = partial(held, seconds=None, reason="they migrate", by="ada", least=0.0)
     caller = asyncio.ensure_future(rows.decide("rope", change))
     await written.wait()
@@ -49,4 +51,4 @@ async def test_a_change_whose_caller_is_cancelled_is_said_once(
     await rows.decide("rope", lambda seen: change(seen) if seen.row.state == "closed" else seen.row)
     await tower.quiet()
     assert [each.type for each in tower.log() if each.source == "/bell"] == ["bell.breaker_changed"]
-    assert await worker.runtime.store.due(0, 10) == [], "what was written is published too"
+    assert await store.due(0, 10) == [], "what was written is published too"
