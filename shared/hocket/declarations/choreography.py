@@ -190,6 +190,9 @@ class Declarations:
         for each in self.subscriptions.values():
             if each.undo is None:
                 each.upcast_paths = upcast_paths(each.wanted, self.upcasts)
+                if each.overdue is not None:
+                    secret = is_sensitive(each.overdue.by, self._versions_of(each.wanted))
+                    each.overdue = replace(each.overdue, secret=secret)
                 continue
             step = self.subscriptions[each.undo.step]
             elsewhere = {*self.outside, *step.scheduled}

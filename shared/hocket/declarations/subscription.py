@@ -48,6 +48,7 @@ class Overdue:
     by: tuple[str, ...] = ()  # fields of what arms and of what answers that make the scope; (): the subject
     across: bool = False  # one for a scope in all flows
     late: Late = "undone"
+    secret: bool = False  # the scope has a Sensitive field: its key alone is stored (RULES 5.4)
 
 
 @dataclass(slots=True)

@@ -96,9 +96,9 @@ def _set_step(arrival: Arrival) -> None:
         return
     arrival.role = Role.STEP if arrival.subscription.undo is None else Role.FAILURE
     arrival.scope = scope_of(arrival.event, undo.by) if undo.by else arrival.known.subject
+    arrival.run = run_of(arrival)  # by the scope as it is: a mark that is set later makes no other run
     if undo.secret:
         arrival.scope = scope_key(arrival.scope)
-    arrival.run = run_of(arrival)
 
 
 def _set_timer(arrival: Arrival, model: type[Heard]) -> None:
@@ -109,7 +109,8 @@ def _set_timer(arrival: Arrival, model: type[Heard]) -> None:
     scope = scope_of(arrival.event, overdue.by) if overdue.by else arrival.known.subject
     flow = "" if overdue.across else arrival.known.correlation_id
     run = timer_key(flow, subscription.identity, scope)
-    arrival.timer = TimerWork(run, scope, model in subscription.heard, model in overdue.unless)
+    shown = scope_key(scope) if overdue.secret else scope
+    arrival.timer = TimerWork(run, shown, model in subscription.heard, model in overdue.unless)
 
 
 def _set_alarm(arrival: Arrival) -> None:

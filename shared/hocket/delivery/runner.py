@@ -10,7 +10,7 @@ from functools import partial
 from hocket.broker.port import Consumer, Delivery
 from hocket.declarations.subscription import Subscription
 from hocket.delivery.admit import Admission
-from hocket.delivery.arrival import Arrival
+from hocket.delivery.arrival import Arrival, Role
 from hocket.delivery.commit import Committer
 from hocket.delivery.decode import decode
 from hocket.delivery.ending.error_text import text_of
@@ -155,7 +155,7 @@ class SubscriptionRunner:
             await self._admitted(await self.intake.take(self._consumer_of, self._allowed))
 
     async def _admitted(self, batch: list[Delivery], instead: Again | None = None) -> None:
-        """Admit these, and let them be handled; `instead` is the outcome of those that would be."""
+        """Admit these, and let them be handled; `instead` is the outcome of those that would call."""
         self._admitting += 1
         now = self.pipeline.runtime.clock.now()
         arrivals = [self.arrival_of(delivery, now) for delivery in batch]
@@ -170,7 +170,7 @@ class SubscriptionRunner:
         finally:
             self._admitting -= 1
         for each in fresh:
-            each.outcome = each.outcome or instead
+            each.outcome = each.outcome or (None if each.role is Role.FAILURE else instead)
             if each.outcome is not None:
                 each.ended = self.pipeline.runtime.clock.now()
                 self.pipeline.committer.submit(each)
@@ -332,8 +332,11 @@ class SubscriptionRunner:
 
     def _return_buffered(self) -> None:
         """Give back deliveries that were not begun, and copies that waited for a delivery that has just ended."""
+        returned: dict[str, list[Delivery]] = {}
         for each in self.intake.clear():
-            self._consumer_of(each).give_back([each.handle])
+            returned.setdefault(each.queue, []).append(each)
+        for some in returned.values():  # at once: an alarm must stand behind its answer in the queue again
+            self._consumer_of(some[0]).give_back([each.handle for each in some])
 
     def _give_back(self, arrivals: list[Arrival]) -> None:
         """A stop came before these deliveries began."""

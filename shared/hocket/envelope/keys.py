@@ -103,7 +103,7 @@ def timed_run(correlation_id: str, digits: str) -> str:
 
 
 def scope_key(scope: str) -> str:
-    """What stands for a scope with a sensitive value: a hash, under which runs are found all the same (RULES 5.4)."""
+    """What is shown in place of a scope with a sensitive value: a hash, the same for the same scope (RULES 5.4)."""
     return digest("scope", scope).hex()
 
 

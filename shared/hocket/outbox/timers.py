@@ -57,7 +57,7 @@ class TimerCaller:
             self._look.clear()
             self._calling = True
             try:
-                wait = await self._call()
+                wait = await self.call()
             except StoreError:
                 wait = WRITE_BACKOFF.first
             self._calling = False
@@ -65,7 +65,7 @@ class TimerCaller:
                 async with asyncio.timeout(look if wait is None else min(wait, look)):
                     await self._look.wait()
 
-    async def _call(self) -> float | None:
+    async def call(self) -> float | None:
         """Call in steps of `CALL_ROWS`; the seconds until the next one is due, None: none is armed."""
         timers = self.runtime.store.timers
         alarms = await timers.call_due(self.mine, CALL_ROWS)

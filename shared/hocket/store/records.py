@@ -190,7 +190,7 @@ class Written(NamedTuple):
     won: bool
     outbox: tuple[OutboxRow, ...] = ()
     blocked: bool = False
-    news: int | None = None  # of the breakers, in the first answer of a commit, for the store (RULES 6.3)
+    news: int | None = None  # of the breakers, in the first answer of a statement, for the store (RULES 6.3)
     again: bool = False
 
 

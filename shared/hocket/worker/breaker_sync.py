@@ -74,7 +74,10 @@ class StoreRows:
         return self.runtime.store.breakers.news()
 
     async def decide(self, name: str, decide: Decide) -> Sight:
-        """Change one row; what is said of it goes to the relay."""
+        """Change one row; what is said of it goes to the relay, also where the caller is cancelled meanwhile."""
+        return await asyncio.shield(asyncio.ensure_future(self._decided(name, decide)))
+
+    async def _decided(self, name: str, decide: Decide) -> Sight:
         sight, rows = await self.runtime.store.breakers.decide(name, decide, self.speaker.ending)
         if rows:
             self.said(rows)

@@ -10,6 +10,7 @@ from hocket import Event, Heard, Sensitive, Service, Tx
 from hocket.envelope import decode
 from hocket.testing import Play, play
 from tests.hocket.across_bank import BOUGHT, DROPPED, Bank, Bought, Cancelled, GivenBack, bank
+from tests.hocket.sample_services import Processes
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 LATER = timedelta(minutes=5)
@@ -163,3 +164,38 @@ async def test_a_sensitive_scope_is_stored_as_its_key() -> None:
             rows = (await db.exec_driver_sql("SELECT scope, state FROM hocket_ledger")).all()
         assert sorted(row.state for row in rows) == ["tombstone", "undone"]
         assert not [row for row in rows if "example" in row.scope]
+
+
+class HiredBefore(Heard, type="desk.hired"):
+    """As it was before anybody marked the field."""
+
+    person: str
+
+
+class BadgeBefore(Event, type="door.badge", subject="badge"):
+    """The same."""
+
+    person: str
+
+
+async def test_runs_of_before_a_field_was_sensitive_are_found(tower: Processes) -> None:
+    """RULES 5.4: only what is shown of a scope changes with the mark; the run is the same, as after a migration."""
+    before = Service("door", owner="team-door")
+
+    @before.handler
+    async def admit(hired: HiredBefore, tx: Tx) -> BadgeBefore:
+        return BadgeBefore(person=hired.person)
+
+    @before.undo(admit, BadgeBefore, by="person", across=True)
+    async def lock(hired: HiredBefore, did: BadgeBefore | None, why: Left, tx: Tx) -> None:
+        """Nothing to do outside."""
+
+    await tower.start(before)
+    await tower.hear(HiredBefore(person="ada"), "h")
+    await tower.quiet()
+    await tower.stop("door")
+    worker = await tower.start(door)
+    await tower.hear(Left(person="ada"), "l")
+    await tower.quiet()
+    async with worker.runtime.store.read() as db:
+        assert (await db.exec_driver_sql("SELECT state FROM hocket_ledger")).scalars().all() == ["undone"]

@@ -5,10 +5,10 @@ import itertools
 from datetime import timedelta
 from typing import Any
 
-from hocket import Tx
+from hocket import Service, Tx
 from hocket.delivery.gates.patience import IN_HAND_SECONDS
 from hocket.resilience.guard import PROBES_PER_DELIVERY
-from tests.hocket.sample_services import LONG, Ill, Processes, Rung, World, rope, ropes
+from tests.hocket.sample_services import LONG, Ill, Processes, Rung, Shut, Tolled, World, rope, ropes
 
 
 class Ropes:
@@ -121,3 +121,26 @@ async def test_what_is_in_hand_waits_a_minute_and_the_queue_keeps_the_rest(tower
     await tower.advance(LONG)
     assert words(tower).count("handled") == 12
     assert max(each["attempt"] for each in tower.receipts()) == 1
+
+
+async def test_a_failure_in_hand_is_not_deferred_with_the_undos(tower: Processes) -> None:
+    """RULES 5.3, 6.6: it calls nobody: noted while the undo's breaker is shut, it refuses a step that comes later."""
+    guarded, ran = Service("guarded", owner="tests"), list[str]()
+
+    @guarded.handler
+    async def ring(rung: Rung, tx: Tx) -> Tolled:
+        ran.append(rung.name)
+        return Tolled(name=rung.name)
+
+    @guarded.undo(ring, Tolled, by="name", breaker=rope)
+    async def hush(rung: Rung, did: Tolled | None, why: Shut, tx: Tx) -> None:
+        """Nothing to do."""
+
+    worker = await tower.start(guarded)
+    await worker.commands["breaker"]({"do": "open", "name": "rope", "reason": "they migrate", "by": "ada"})
+    await tower.hear(Shut(name="a"), "s")
+    await asyncio.sleep(IN_HAND_SECONDS + 5)
+    await tower.hear(Rung(name="a"), "k")
+    await tower.advance(LONG)
+    assert words(tower) == ["handled", "refused"]
+    assert ran == []

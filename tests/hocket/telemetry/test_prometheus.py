@@ -70,6 +70,17 @@ def test_attempts_are_counted_by_outcome(metrics: PrometheusListener) -> None:
     assert value(metrics, "hocket_dead_letters_total", cause="ValueError", asks="", **where) == 1
 
 
+def test_time_outs_are_counted_by_what_became_of_them(metrics: PrometheusListener) -> None:
+    """Fired and late ones are told apart; what is armed and how late the oldest is called comes with the sample."""
+    metrics.attempts([ended(Word.HANDLED)._replace(timer=word) for word in ("armed", "armed", "fired", "late")])
+    metrics.sampled(Sample("payments", 0, 0, 0, 0, 0.0, timers_armed=2, timers_late=1.5))
+    where = {"subscription": "payments.charge"}
+    assert value(metrics, "hocket_timers_total", what="armed", **where) == 2
+    assert value(metrics, "hocket_timers_total", what="late", **where) == 1
+    assert value(metrics, "hocket_timers_armed") == 2
+    assert value(metrics, "hocket_timers_due_seconds") == 1.5
+
+
 def test_only_runs_are_timed_and_only_the_handled_have_an_age(metrics: PrometheusListener) -> None:
     """A duplicate did not run, so it has no time; a failed attempt has no event age."""
     metrics.attempts([ended(Word.HANDLED), ended(Word.RETRY, "ValueError"), ended(Word.DUPLICATE)])

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from hocket.delivery.arrival import Arrival
 from hocket.delivery.overdue.work import Slot
+from hocket.outcome import Done
 
 
 @dataclass(slots=True)
@@ -32,9 +33,9 @@ class TimerHands:
         return going
 
     def committed(self, arrivals: Iterable[Arrival]) -> None:
-        """What these have written is what the row is now."""
+        """What these have written is what the row is now; one that ended otherwise has written none."""
         for each in arrivals:
-            if each.timer is not None and each.timer.wrote is not None:
+            if each.timer is not None and each.timer.wrote is not None and isinstance(each.outcome, Done):
                 each.timer.slot.row = each.timer.wrote
 
     def lost(self, arrival: Arrival) -> None:

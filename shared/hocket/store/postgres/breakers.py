@@ -27,12 +27,16 @@ _WIDTH = len(BREAKER_NAMES)
 
 
 class PostgresBreakers:
-    """A `hocket.store.port.StoreBreakers`; `run` runs on a connection of the kit's pool."""
+    """A `hocket.store.port.StoreBreakers`; `run` runs on a connection of the kit's pool.
 
-    def __init__(self, clock: Clock, boot: str, run: Run) -> None:
+    `uncertain` is called where a change may have stored an event that nobody has in memory.
+    """
+
+    def __init__(self, clock: Clock, boot: str, run: Run, uncertain: Callable[[], None]) -> None:
         self._clock = clock
         self._boot = boot
         self._run = run
+        self._uncertain = uncertain
         self._news = (0, float("-inf"))
 
     def news(self) -> tuple[int, float]:
@@ -44,11 +48,12 @@ class PostgresBreakers:
         self._news = (total, self._clock.monotonic())
 
     def heard(self, written: list[Written]) -> list[Written]:
-        """What a commit has written, without the news that the first answer carries."""
-        if not written or written[0].news is None:
+        """What a commit has written, without the news: of each statement the first answer carries them."""
+        told = [one.news for one in written if one.news is not None]
+        if not told:
             return written
-        self.told(written[0].news)
-        return [written[0]._replace(news=None), *written[1:]]
+        self.told(told[-1])
+        return [one if one.news is None else one._replace(news=None) for one in written]
 
     async def decide(self, name: str, decide: Decide, announce: Announce) -> tuple[Sight, tuple[OutboxRow, ...]]:
         """Change one row by a decision on what it is now, again where another replica was first."""
@@ -90,5 +95,10 @@ class PostgresBreakers:
                 [written] = await statements.write(kit, [ending], self._boot, now)
                 return written.outbox
 
-        said: tuple[OutboxRow, ...] | None = await self._run(change)
+        try:
+            said: tuple[OutboxRow, ...] | None = await self._run(change)
+        except BaseException:
+            if ending is not None:
+                self._uncertain()
+            raise
         return said

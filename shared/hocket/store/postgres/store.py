@@ -67,7 +67,7 @@ class PostgresStore:
         self._owner_lease = settings.owner_lease_seconds
         self._transaction_seconds = transaction_seconds
         self.clock = PostgresClock(self._run)
-        self.breakers = PostgresBreakers(clock, boot, self._run)
+        self.breakers = PostgresBreakers(clock, boot, self._run, self._lose_sight)
         self.timers = PostgresTimers(boot, self._run, self._lose_sight)
         self._refusing: str | None = f"database {self._name} is not open yet"
         self._purge_cursor = START

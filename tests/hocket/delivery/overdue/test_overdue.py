@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from hocket import Event, Heard, Sensitive, Service, Tx
 from hocket.event import Death
 from hocket.testing import Play, play
 from tests.hocket.delivery.overdue.shop import WITHIN, Cancelled, Lost, Paid, Pinged, Placed, shop, watch
@@ -144,3 +145,42 @@ async def test_a_fired_period_runs_on_whatever_comes() -> None:
         await running.advance(WITHIN)
         assert running.said == [Cancelled(order=1, amount=3)]
         assert "late" in timers(running)[-2]
+
+
+class Invited(Heard, type="door.invited"):
+    """Somebody was invited: arms."""
+
+    person: Sensitive[str]
+
+
+class Came(Heard, type="door.came"):
+    """Came: answers."""
+
+    person: Sensitive[str]
+
+
+class Missed(Event, type="door.missed", subject="door"):
+    """Nobody came in time."""
+
+
+door = Service("door", owner="tests")
+
+
+@door.overdue(WITHIN, unless=Came, by="person")
+async def absent(who: Invited, tx: Tx) -> Missed:
+    """Say it."""
+    return Missed()
+
+
+async def test_a_sensitive_scope_is_stored_as_its_key() -> None:
+    """RULES 5.4: neither the row nor a receipt shows whom a time-out is about, and its answer finds it all the same."""
+    async with play(door) as running:
+        await running.hear(Invited(person="ada@example.com"), correlation_id=FLOW)
+        await running.hear(Invited(person="grace@example.com"), correlation_id=FLOW)
+        await running.hear(Came(person="ada@example.com"), correlation_id=FLOW)
+        await running.quiet()
+        async with running.workers["door"].runtime.store.read() as db:
+            rows = (await db.exec_driver_sql("SELECT scope, state FROM hocket_timers")).all()
+        assert sorted(row.state for row in rows) == ["armed", "met"]
+        shown = [each["scope"] for each in timers(running, "door.absent")]
+        assert not [each for each in (*shown, *(row.scope for row in rows)) if "example" in each]

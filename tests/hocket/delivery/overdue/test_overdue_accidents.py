@@ -48,8 +48,11 @@ async def test_an_answer_that_came_during_an_outage_wins(tower: Processes) -> No
     assert "met" in told(tower)
 
 
-async def test_an_alarm_waits_for_an_answer_in_hand(tower: Processes, monkeypatch: pytest.MonkeyPatch) -> None:
-    """RULES 5.7: both in the hands of one process, and the commit of the answer takes its time: the alarm waits."""
+@pytest.mark.parametrize("stopped", [False, True])
+async def test_an_alarm_waits_for_an_answer_in_hand(
+    tower: Processes, monkeypatch: pytest.MonkeyPatch, stopped: bool
+) -> None:
+    """RULES 5.7: the commit of the answer takes its time: the alarm waits, and goes back behind it at a stop."""
     worker = await tower.start(shop())
     await tower.hear(Placed(order=1), "placed")
     await tower.advance(WITHIN / 2)
@@ -65,7 +68,12 @@ async def test_an_alarm_waits_for_an_answer_in_hand(tower: Processes, monkeypatc
     await asyncio.sleep(WITHIN.total_seconds())
     assert await row_state(worker) == ["called"]
     assert said(tower) == []
+    stop = asyncio.ensure_future(tower.stop("shop")) if stopped else None
+    await asyncio.sleep(1)
     hold.set()
+    if stop is not None:
+        await stop
+        await tower.start(shop())
     await tower.advance(WITHIN)
     assert said(tower) == []
     assert told(tower) == ["armed", "met", "void"]

@@ -2,16 +2,21 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
+import asyncpg
 import pytest
 
 from deploy.database.server import PostgresServer
+from hocket.errors import StoreError
 from hocket.resilience.breakers.row import BreakerRow, Sight
 from hocket.resilience.breakers.transitions import asked, held
+from hocket.store.postgres import statements
 from hocket.store.postgres.store import PostgresStore
-from hocket.store.records import COMMAND_OWNER, Ending
+from hocket.store.records import COMMAND_OWNER, Ending, Written
 from hocket.testing.store_contract.breakers import CARDS
-from hocket.testing.store_contract.fixtures import ending, outbox_row
+from hocket.testing.store_contract.fixtures import ending, outbox_row, routing
+from hocket.testing.store_contract.timers import MET, timed
 from tests.hocket.store.postgres.replicas import Replicas
 
 
@@ -69,6 +74,10 @@ async def test_news_rides_in_the_answers(replicas: Replicas) -> None:
     await two.renew()
     await one.commit([ending("b")])
     assert (one.breakers.news()[0], two.breakers.news()[0]) == (1, 1)
+    await two.breakers.decide("cards", lambda seen: held(seen, None, "", "", least=0.0), lambda *_: None)
+    lost, won = await one.commit([timed("late", MET), ending("c")])
+    assert (lost.won, won.won) == (False, True)
+    assert one.breakers.news()[0] == 2, "the first of the group has lost its time-out"
 
 
 async def test_slots_of_the_dead_and_commands_do_not_count(replicas: Replicas) -> None:
@@ -86,3 +95,23 @@ async def test_slots_of_the_dead_and_commands_do_not_count(replicas: Replicas) -
     assert list((await ask(two, "two/1")).row.granted()) == ["one/1"]
     await replicas.lapse("one")
     assert list((await ask(two, "two/2")).row.granted()) == ["two/2"]
+
+
+async def test_what_was_said_and_never_answered_is_fetched(replicas: Replicas, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RULES 3.2: the change may be committed without an answer; then its event is looked for, not left to a restart."""
+    one = await replicas.start("one")
+    await one.breakers.decide("cards", lambda seen: seen.row, said)
+    write = statements.write
+
+    async def cut(kit: asyncpg.Connection, *values: Any) -> list[Written]:
+        written = await write(kit, *values)
+        await kit.execute("COMMIT")  # the server has committed, and the answer never comes
+        kit.terminate()
+        return written
+
+    with monkeypatch.context() as patch:
+        patch.setattr(statements, "write", cut)
+        with pytest.raises(StoreError):
+            await one.breakers.decide("cards", lambda seen: held(seen, None, "", "", least=0.0), said)
+    assert routing(await one.due(0, 10)) == ["closed.held"]
+    assert await one.take_over() > 0

@@ -52,6 +52,7 @@ OWNERS = {
     Use("hocket.store.sqlite.connection", "_tx"): "aiosqlite.Connection",
     Use("hocket.testing.virtual_time", "_selector"): "asyncio.SelectorEventLoop",
     Use("hocket.assembly.exit_bound", "_current_frames"): "sys",
+    Use("hocket.resilience.forks", "_ready"): "asyncio.SelectorEventLoop",
     Use("hocket.resilience.forks", "_selector"): "asyncio.SelectorEventLoop",
     Use("hocket.resilience.forks", "_transports"): "asyncio.SelectorEventLoop",
 }
