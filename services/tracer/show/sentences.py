@@ -128,8 +128,12 @@ def because(delivery: Delivery, now: datetime, around: Around = NOTHING) -> str:
     breaker = around.breakers.get(delivery.subscription)
     if breaker is not None:
         since = f" since {day_and_clock(breaker.since, now)}" if breaker.since else ""
-        probe = f", next probe at {day_and_clock(breaker.until, now)}" if breaker.until and breaker.until > now else ""
-        parts.append(f"breaker {breaker.name} is {breaker.state}{since}{probe}")
+        ahead = (
+            breaker.until is not None and breaker.until > now and breaker.state != "held"
+        )  # held: until a person says
+        probe = f", next probe at {day_and_clock(breaker.until, now)}" if breaker.until and ahead else ""
+        state = "held open by a person" if breaker.state == "held" else breaker.state
+        parts.append(f"breaker {breaker.name} is {state}{since}{probe}")
     last = delivery.last
     if last is not None and not (breaker is not None and last.cause == "breaker"):
         parts.append(_told(last, now))

@@ -49,8 +49,8 @@ class TimersCommand:
         found = await self._listed(Wanted(id=id, limit=1)) if id else []
         if not found:
             raise CommandRefused(
-                f"nothing waits under the id {id}: it was answered, has fired or was sent; `hocket timers list` shows "
-                "what waits"
+                f"nothing waits under the id {id}: it was answered, has fired or was sent, or the id is not whole; "
+                "`hocket timers list` shows what waits"
             )
         return found[0]
 

@@ -103,6 +103,20 @@ async def test_the_breaker_is_named_where_its_flows_wait(shop: Tracing) -> None:
     assert "next probe at" in found["sentence"]
 
 
+async def test_a_breaker_that_a_person_holds_is_told_as_such(shop: Tracing) -> None:
+    """It announces no probe, and the overview does not say that no breaker is open."""
+    now = datetime.now(UTC)
+    held = {"state": "held", "since": rfc3339(now), "until": rfc3339(now + timedelta(hours=2))}
+    await shop.report(heartbeats(**{"card-api": held}))
+    await shop.tell(placed(9, now))
+    async with shop.http.get("/api/subjects/order/9") as answer:
+        found = await answer.json()
+    assert "breaker card-api is held open by a person since" in found["sentence"]
+    assert "probe" not in found["sentence"]
+    async with shop.http.get("/") as answer:
+        assert "No breaker is open" not in await answer.text()
+
+
 async def test_a_dead_flow_is_not_hidden_by_a_large_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """The bound of facts is one a flow: a flow beyond it takes nothing from others, and says how many it lacks."""
     monkeypatch.setattr(keeping, "MAX_FACTS", 20)

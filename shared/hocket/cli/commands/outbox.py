@@ -35,7 +35,11 @@ def outbox(target: str, refused: bool, retry: tuple[int, ...], retry_all: bool, 
     there = outbox_view(target, settings())
     if retry or retry_all:
         freed = there.retry(retry)
-        click.echo(json.dumps({"freed": freed}) if as_json else f"{freed} rows will be published again.")
+        said = f"{freed} rows will be published again." if freed else (
+            "No row is published again: none of these is refused by the broker; `hocket outbox --refused` lists those "
+            "that are."
+        )  # fmt: skip
+        click.echo(json.dumps({"freed": freed}) if as_json else said)
         if not freed:
             raise Exit(NOT_SO)
         return

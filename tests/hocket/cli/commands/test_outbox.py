@@ -46,7 +46,9 @@ async def test_it_shows_what_waits_and_why(hocket: Terminal, store: SqliteStore)
 
 async def test_a_refused_row_is_published_again(hocket: Terminal, store: SqliteStore) -> None:
     """RULES 4.3: it has no owner any more, so that the running service claims it at its next poll."""
-    assert hocket("outbox", "orders", "--retry", "1").status == 1
+    none = hocket("outbox", "orders", "--retry", "1")
+    assert none.status == 1
+    assert "none of these is refused by the broker; `hocket outbox --refused` lists those that are" in none.out
     ended = hocket("outbox", "orders", "--retry", "3")
     assert (ended.status, ended.out) == (0, "1 rows will be published again.\n")
     claimed = await store.due(None, 10)
