@@ -5,11 +5,11 @@ from datetime import timedelta
 from typing import Any, cast, get_args
 
 from hocket.declarations.annotations import is_model, text_of
+from hocket.declarations.scope import check_read_alike
 from hocket.declarations.signature import fields_of
 from hocket.declarations.subscription import Late, Overdue, name_of
 from hocket.errors import DeclarationError
-from hocket.event import SENSITIVE, Heard
-from hocket.event_data import identity
+from hocket.event import Heard
 
 #: The shortest and the longest time-out.
 SHORTEST = timedelta(milliseconds=1)
@@ -43,7 +43,7 @@ def overdue_of(within: object, options: dict[str, Any], heard: tuple[type[Heard]
             'says, or "accepted" where it stands'
         )
     for name in by:
-        _check_scope(name, heard, unless, where)
+        check_read_alike(name, (*heard, *unless), "what arms and of what answers", where)
     return Overdue(within, unless, by, across, cast("Late", late))
 
 
@@ -68,31 +68,6 @@ def _unless(given: object, heard: tuple[type[Heard], ...], where: str) -> tuple[
                 "keep one of them"
             )
     return tuple(dict.fromkeys(models))
-
-
-def _check_scope(name: str, heard: tuple[type[Heard], ...], unless: tuple[type[Heard], ...], where: str) -> None:
-    """Refuse a field of `by=` that what arms and what answers do not read alike (RULES 5.1)."""
-    first = heard[0]
-    for model in (*heard, *unless):
-        if name not in model.model_fields:
-            raise DeclarationError(
-                f"{where}: by={name!r} must be a field of what arms and of what answers, but {model.__name__} has no "
-                "such field; add it there or name another"
-            )
-        info = model.model_fields[name]
-        both = f"{where}: by={name!r} compares {first.__name__}.{name} with {model.__name__}.{name}"
-        if fault := identity.fault_of(info):
-            raise DeclarationError(f"{both}, and {model.__name__}.{name} {fault}")
-        if not info.is_required():
-            raise DeclarationError(
-                f"{both}, and {model.__name__}.{name} has a default, so that all events without it would have one "
-                "scope; make it required"
-            )
-        if not identity.reads_alike(first, model, name, SENSITIVE):
-            raise DeclarationError(
-                f"{both}, which are declared differently; equal values might look different: declare both with one "
-                "annotation, with its validators and constraints"
-            )
 
 
 def described(overdue: Overdue | None) -> Mapping[str, object] | None:

@@ -18,14 +18,20 @@ def check_scope(
 
     Raises `DeclarationError`, which names both fields.
     """
-    for model in (*heard, *failures, *did):
+    whose = "the input, of the result and of every failure, in every version that is read"
+    check_read_alike(name, (*heard, *failures, *did), whose, where)
+
+
+def check_read_alike(name: str, models: Sequence[type[Heard]], whose: str, where: str) -> None:
+    """Refuse a field that these models do not all have and read alike. Raises `DeclarationError`, which names both."""
+    for model in models:
         if name not in model.model_fields:
             raise DeclarationError(
-                f"{where}: by={name!r} must be a field of the input, of the result and of every failure, in every "
-                f"version that is read, but {model.__name__} has no such field; add it there or name another"
+                f"{where}: by={name!r} must be a field of {whose}, but {model.__name__} has no such field; add it "
+                "there or name another"
             )
-    first = heard[0]
-    for model in (*heard, *failures, *did):
+    first = models[0]
+    for model in models:
         info = model.model_fields[name]
         both = f"{where}: by={name!r} compares {first.__name__}.{name} with {model.__name__}.{name}"
         if fault := identity.fault_of(info):
