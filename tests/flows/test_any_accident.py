@@ -21,7 +21,7 @@ ORDERS = 25
 TROUBLE_SECONDS = 90.0
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(6))
 async def test_the_books_balance(seed: int) -> None:
     """Every order ends once, and what stands is what was shipped; no key acted twice; nobody is a zombie."""
     chance = random.Random(seed)
