@@ -140,15 +140,15 @@ def _lost_leads(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _untold(evidence: Evidence) -> Iterator[Finding]:
-    """An order that ended well has its confirmation, a cancelled one its apology."""
+    """An order that ended well has its confirmation; a cancelled one an apology, or what its customer asked for."""
     confirmed = {mail["about"] for mail in _mails(evidence, "confirmation")}
-    sorry = {mail["about"] for mail in _mails(evidence, "apology")}
+    cancelled = {mail["about"] for mail in (*_mails(evidence, "apology"), *_mails(evidence, "cancellation"))}
     for order in evidence.orders:
         name = f"order/{order['order_id']}"
         if order["state"] in WELL and name not in confirmed:
             yield _lost(order["order_id"], f"it is {order['state']} and its confirmation was never mailed")
-        if order["state"] == CANCELLED and name not in sorry:
-            yield _lost(order["order_id"], "it is cancelled and its apology was never mailed")
+        if order["state"] == CANCELLED and name not in cancelled:
+            yield _lost(order["order_id"], "it is cancelled and nobody was told by mail")
 
 
 # -- doubled ------------------------------------------------------------------------------------------------------
@@ -177,6 +177,7 @@ def _doubled(evidence: Evidence) -> Iterator[Finding]:
             for kind, words in (
                 ("confirmation", "sent a confirmation"),
                 ("apology", "sent an apology"),
+                ("cancellation", "told of its cancellation"),
                 ("welcome", "sent a welcome"),
             )
         ),

@@ -51,7 +51,8 @@ class Books:
         for name, state in ORDERS.items():
             self.posts.append(order_post(name))
             self.orders.append({"order_id": name, "state": state, "total_cents": CENTS})
-            self.mails.append(sent("apology" if state == "cancelled" else "confirmation", f"order/{name}"))
+            last = "confirmation" if state != "cancelled" else "cancellation" if name == "F" else "apology"
+            self.mails.append(sent(last, f"order/{name}"))
         self.line("C", "declined", status=402)
         for name in "ABDEF":
             self.line(name, "authorised")
@@ -74,7 +75,7 @@ class Books:
 
     def line(
         self, order: str, did: str, *, again: str = "", status: int = 201, cents: int = CENTS, at: float | None = None,
-        took: float = 0.01, api: str = "",
+        took: float = 0.01, api: str = "", fault: str = "",
     ) -> None:  # fmt: skip
         """One more line in the books; `again`: under another key than the order's first one."""
         its_api, prefix = (api, "") if api else APIS[did]
@@ -90,7 +91,7 @@ class Books:
         keys = {"key": f"un{key}", "original": key} if did in UNDOES else {"key": key, "original": ""}
         books.append(
             {"id": len(books) + 1, "api": its_api, "did": did, "status": status, "began": began, "ended": began + took}
-            | {"request": request, "answer": answer, **keys}
+            | {"request": request, "answer": answer, "fault": fault, **keys}
         )
 
     def failures(self, system: str, seconds: range) -> None:

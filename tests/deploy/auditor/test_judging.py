@@ -96,6 +96,16 @@ def no_apology(books: Books) -> None:
     books.mails.remove(sent("apology", "order/D"))
 
 
+def nobody_told(books: Books) -> None:
+    """The customer who cancelled never heard that it was done."""
+    books.mails.remove(sent("cancellation", "order/F"))
+
+
+def told_twice(books: Books) -> None:
+    """The customer who cancelled heard of it twice."""
+    books.mails.append(sent("cancellation", "order/F"))
+
+
 def confirmed_twice(books: Books) -> None:
     """One order has two confirmations."""
     books.mails.append(sent("confirmation", "order/A"))
@@ -198,6 +208,8 @@ PLANTED: list[tuple[Callable[[Books], None], Kind, str]] = [
     (lost_welcome, Kind.LOST, "lead/bob@example.com"),
     (untold, Kind.LOST, "order/A"),
     (no_apology, Kind.LOST, "order/D"),
+    (nobody_told, Kind.LOST, "order/F"),
+    (told_twice, Kind.DOUBLED, "order/F"),
     (confirmed_twice, Kind.DOUBLED, "order/A"),
     (welcomed_twice, Kind.DOUBLED, "lead/ada@example.com"),
     (entered_twice, Kind.DOUBLED, "lead/ada@example.com"),
