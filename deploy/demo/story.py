@@ -87,7 +87,7 @@ async def stay(place: Place, broker: Broker, stage: Stage) -> None:
         plain("To run a service of your own beside these, in another shell (the address has the broker's password):")
         for name, value in outside(broker).items():
             plain(f"     export {name}={shlex.quote(value)}")
-        plain(f"     {Path(sys.executable).parent}/hocket run shipping:8010")
+        plain(f"     {Path(sys.executable).parent}/hocket run loyalty:8010")
     plain()
     plain("It stays until Ctrl-C.")
     await _watch(stage)
