@@ -13,8 +13,12 @@ from deploy.auditor.evidence import Evidence, Row
 WELL = frozenset({"shipped", "delivered"})
 #: The state in which nothing of it may stand.
 CANCELLED = "cancelled"
+#: The shop system's answer where goods cannot be had.
+SOLD_OUT = 409
 #: What a taken post asks for, and the states in which an order may end that had it: a return cancels a delivered one.
 ASKED_FOR = {"cancellation": frozenset({CANCELLED}), "delivery": frozenset({"delivered", CANCELLED})}
+#: The reason of an order that its time-out cancelled.
+TOO_LATE = "it could not be shipped in time"
 #: States of a letter that nobody has to look at.
 EXPLAINED = frozenset({"obsolete", "handled", "discarded"})
 
@@ -82,7 +86,8 @@ def _count(evidence: Evidence, findings: Iterable[Finding]) -> dict[str, int]:
         "recalls": given_back(evidence, PARCEL).total(),
         "told": len(evidence.orders) - len(list(_untold(evidence))),
         "declined": len({order_of(line) for line in did(evidence.cards, "declined")}),
-        "out_of_stock": len({order_of(line) for line in did(evidence.stock, "rejected")}),
+        "out_of_stock": len({order_of(line) for line in did(evidence.stock, "rejected") if line["status"] == SOLD_OUT}),
+        "timed_out": sum(order["reason"] == TOO_LATE for order in evidence.orders),
         "customers_cancelled": len({post["order_id"] for post in _taken(evidence.posts, "cancellation")}),
         "authorisation_requests_repeated": repeated["cards/authorisations"],
         "requests_while_open": wrong[Kind.HAMMERED],

@@ -10,10 +10,11 @@ from typing import Any
 from aiohttp import web
 
 from deploy.auditor.evidence import Evidence, Places
+from deploy.auditor.judging import TOO_LATE
 
 #: Seconds since 1970 of the first line.
 START = 1_800_000_000.0
-#: How each order ended: two well, one declined, one out of stock, one refused by the carrier, one returned.
+#: How each order ended: two well, one declined, one out of stock, one not shipped in time, one returned.
 ORDERS = {"A": "shipped", "B": "delivered", "C": "cancelled", "D": "cancelled", "E": "cancelled", "F": "cancelled"}
 LEADS = ("ada@example.com", "bob@example.com")
 CENTS = 1000
@@ -50,7 +51,8 @@ class Books:
         self.closings: list[dict[str, Any]] = []
         for name, state in ORDERS.items():
             self.posts.append(order_post(name))
-            self.orders.append({"order_id": name, "state": state, "total_cents": CENTS})
+            reason = TOO_LATE if name == "E" else ""
+            self.orders.append({"order_id": name, "state": state, "total_cents": CENTS, "reason": reason})
             last = "confirmation" if state != "cancelled" else "cancellation" if name == "F" else "apology"
             self.mails.append(sent(last, f"order/{name}"))
         self.line("C", "declined", status=402)
