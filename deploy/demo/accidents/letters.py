@@ -113,6 +113,6 @@ async def _replay(scene: Scene, letters: Sequence[dict[str, Any]], reason: str) 
         return all(states.get(id) == "handled" for id in ids)
 
     if await until(handled, REPLAY_SECONDS):
-        told.say(f"{len(ids)} replayed letters of {letters[0]['service'] if letters else 'nobody'} are handled.")
+        told.say(f"Replayed and handled: {', '.join(sorted({letter['subscription'] for letter in letters}))}.")
     else:
         told.miss(f"not every replayed letter was handled in {REPLAY_SECONDS:.0f} s")

@@ -28,16 +28,16 @@ def asked(books: Books, at: float, status: int = 201, took: float = 0.01) -> Non
     ("planned", "wrong"),
     [
         pytest.param(OPENED, [], id="opening is no wrong"),
-        pytest.param([*OPENED, (14.05, 500)], [], id="on its way when it opened"),
-        pytest.param([*OPENED, (14.2, 500)], [6], id="begun after it opened"),
+        pytest.param([*OPENED, (14.4, 500)], [], id="on its way when it opened"),
+        pytest.param([*OPENED, (14.6, 500)], [6], id="begun after it opened"),
         pytest.param([*OPENED, (18.9, 500)], [6], id="a probe before the period is over"),
         pytest.param([*OPENED, (19.02, 500)], [], id="a probe"),
         pytest.param([*OPENED, (19.02, 500), (20.0, 500)], [7], id="a request after a failed probe"),
         pytest.param([*OPENED, (19.02, 500), (24.04, 201), (24.06, 201)], [], id="closed by a success"),
         pytest.param([*OPENED, (19.02, 500), (19.025, 500)], [7], id="two probes at once"),
-        pytest.param([*OPENED[:4], (14.0, 408), (14.2, 500)], [6], id="a 408 is a failure"),
+        pytest.param([*OPENED[:4], (14.0, 408), (14.6, 500)], [6], id="a 408 is a failure"),
         pytest.param([*OPENED[:4], (14.0, 429), (14.5, 429)], [], id="a 429 says itself for how long"),
-        pytest.param([*OPENED[:4], (14.0, 429), (14.5, 500), (14.6, 500)], [7], id="and one may try then"),
+        pytest.param([*OPENED[:4], (14.0, 429), (14.6, 500), (14.7, 500)], [7], id="and one may try then"),
         pytest.param([*OPENED[:4], (14.0, 402), (14.1, 500), (14.2, 500)], [], id="a decline is an answer"),
         pytest.param([*OPENED, (19.02, 201), *[(20.0 + each, 500) for each in range(4)]], [], id="four are too few"),
     ],
@@ -105,7 +105,7 @@ def test_what_began_before_the_breaker_closed_says_nothing() -> None:
     books = lines(OPENED)
     for each in range(5):
         asked(books, 14.02 + each / 1000, took=7.0)  # failed at 15.02, for the shop waits a second
-    asked(books, 15.5)
+    asked(books, 15.6)
     closed_at = books.cards[0]["began"] + 4.5
     assert while_open(books.cards, closed_at=[closed_at]) == []
     assert while_open(books.cards, closed_at=[closed_at - 1.0]) == [11]
