@@ -27,7 +27,7 @@ STORIES = (
     "orders were cancelled by their time-out",
     "is sent back, and the card system refuses its refund",
     "It is a zombie, and team-money's work",
-    "is a zombie no more: compensated",
+    "is a zombie no more: its flow is compensated",
     "of them were sent back",
     "Retry-After",
 )
