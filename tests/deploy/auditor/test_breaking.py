@@ -2,12 +2,28 @@
 
 import pytest
 
-from deploy.auditor.breaking import call_of, while_open
+from deploy.auditor.breaking import CLIENT_SECONDS, GUARDED, OPEN_SECONDS, OPENS_AFTER, call_of, while_open
+from hocket import Breaker
+from services.crm import service as crm
+from services.inventory import service as inventory
+from services.notifications import service as notifications
+from services.payments import service as payments
+from services.shipping import service as shipping
 from tests.deploy.auditor.books import Books
 
 Planned = list[tuple[float, int]]
 #: Five failures, a second apart; the breaker is open from 14.01 to 19.01.
 OPENED: Planned = [(10.0 + each, 500) for each in range(5)]
+
+
+#: The breaker around each outside system, and how long its service waits for an answer.
+SHOP: dict[str, tuple[Breaker, float]] = {
+    "cards": (payments.card_api, payments.Settings().timeout_seconds),
+    "stock": (inventory.stock_api, inventory.Settings().timeout_seconds),
+    "carrier": (shipping.carrier_api, shipping.Settings().timeout_seconds),
+    "crm": (crm.crm_api, crm.Settings().timeout_seconds),
+    "mail": (notifications.mail_api, notifications.Settings().timeout_seconds),
+}
 
 
 def lines(planned: Planned) -> Books:
@@ -22,6 +38,13 @@ def lines(planned: Planned) -> Books:
 def asked(books: Books, at: float, status: int = 201, took: float = 0.01) -> None:
     """One more request."""
     books.line("A", "none", api="cards/any", status=status, at=at, took=took)
+
+
+@pytest.mark.parametrize("system", GUARDED)
+def test_the_auditor_knows_the_shops_breakers(system: str) -> None:
+    """The auditor shares no code with the shop; the numbers by which it judges are those of each breaker."""
+    breaker, waits = SHOP[system]
+    assert (breaker.after, breaker.open_for.total_seconds(), waits) == (OPENS_AFTER, OPEN_SECONDS, CLIENT_SECONDS)
 
 
 @pytest.mark.parametrize(
