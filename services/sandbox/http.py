@@ -33,7 +33,7 @@ from services.sandbox import storage
 from services.sandbox.bodies import BODIES
 from services.sandbox.clerk import Clerk, now
 from services.sandbox.domain import Api, Asked, Did, Entry, Slip, Target, Verdict
-from services.sandbox.faults import MAX_FAULTS, Faults, Kind, NewFault
+from services.sandbox.faults import LATE, LIE, MAX_FAULTS, REFUSED, Faults, Kind, NewFault
 from services.sandbox.service import sandbox
 
 #: Longest Idempotency-Key, in characters.
@@ -67,11 +67,13 @@ async def ask(request: web.Request) -> web.Response:
         await asyncio.sleep(delay)
     asked = Asked(api, "" if mistake else key, body, began, kind or "", kind is Kind.DECLINE)
     clerk = request.app[CLERK]
-    line = await clerk.book(Slip(asked, _refusal(kind) or mistake, late=kind is Kind.TIMEOUT_AFTER))
-    if kind is Kind.TIMEOUT_AFTER:
+    line = await clerk.book(Slip(asked, (REFUSED.get(kind) if kind else None) or mistake, late=kind in LATE))
+    if kind in LATE:
         await asyncio.sleep(delay)
         await clerk.answered(line.id)
-    return web.json_response(line.verdict.answer, status=line.verdict.status)
+    said = LIE if kind is Kind.LIE else line.verdict
+    headers = {"Retry-After": str(fault.retry_after)} if fault and kind is Kind.LIMIT else None
+    return web.json_response(said.answer, status=said.status, headers=headers)
 
 
 async def get_books(request: web.Request) -> web.Response:
@@ -151,17 +153,6 @@ def _read(api: Api, key: str, raw: bytes) -> tuple[Mapping[str, object], Verdict
         fields = [{"field": ".".join(map(str, each["loc"])), "cause": each["msg"]} for each in error.errors()]
         return body, Verdict(422, Did.NONE, {"error": "the request is malformed", "fields": fields})
     return body, None
-
-
-def _refusal(kind: Kind | None) -> Verdict | None:
-    """The answer of a system that does nothing at all."""
-    match kind:
-        case Kind.ERROR:
-            return Verdict(500, Did.NONE, {"error": "internal error"})
-        case Kind.DOWN:
-            return Verdict(503, Did.NONE, {"error": "down"})
-        case _:
-            return None
 
 
 async def _page(request: web.Request, target: Target, did: Did | None = None) -> tuple[list[Entry], int | None]:

@@ -71,3 +71,27 @@ def test_a_malformed_fault_is_refused(fault: dict[str, object]) -> None:
     """A misspelt field would be a fault that does something else than was meant."""
     with pytest.raises(ValidationError):
         NewFault.model_validate(fault)
+
+
+def test_a_limit_lets_so_many_through_in_each_second() -> None:
+    """The first ones of a second pass, the others are limited, and a new second begins anew."""
+    faults = Faults()
+    faults.add(NewFault(target=Target.CRM, kind=Kind.LIMIT, per_second=2), 10.0)
+    asked = [faults.befall(Api.LEADS, {}, now) for now in (10.0, 10.3, 10.6, 10.9, 11.0)]
+    assert [each and each.kind for each in asked] == [None, None, Kind.LIMIT, Kind.LIMIT, None]
+    assert all(faults.befall(Api.LEADS, {}, 12.0 + each) is None for each in range(3))
+
+
+def test_a_limit_that_lets_nobody_through_befalls_all() -> None:
+    """Without `per_second` every request is limited; one that gets through uses up none of `times`."""
+    faults = Faults()
+    faults.add(NewFault(target=Target.CRM, kind=Kind.LIMIT, times=1), 0.0)
+    assert [bool(faults.befall(Api.LEADS, {}, 0.0)) for _ in range(2)] == [True, False]
+    faults.add(NewFault(target=Target.CRM, kind=Kind.LIMIT, times=1, per_second=1), 0.0)
+    assert [bool(faults.befall(Api.LEADS, {}, 5.0)) for _ in range(3)] == [False, True, False]
+
+
+def test_every_kind_is_told() -> None:
+    """The module's table names each kind."""
+    for kind in Kind:
+        assert f"| `{kind}` |" in (module.__doc__ or "")

@@ -162,6 +162,44 @@ async def test_a_system_that_fails_does_nothing(client: SandboxClient, kind: str
     assert [line["fault"] for line in await client.books("mail")] == [kind, "", ""]
 
 
+async def test_a_system_that_hangs_does_nothing_and_answers_too_late(client: SandboxClient) -> None:
+    """The caller has given up; nothing was done, so the same key acts once the fault is gone."""
+    await client.fault(target="mail", kind="hang", times=1, delay_ms=400)
+    with pytest.raises(TimeoutError):
+        await client.post("/mail/messages", MAIL, "m1", timeout=aiohttp.ClientTimeout(total=0.1))
+    assert (await client.post("/mail/messages", MAIL, "m1"))[0] == 201
+    async with asyncio.timeout(5):
+        while (books := await client.books("mail"))[0]["ended"] is None:  # noqa: ASYNC110 - it stands behind HTTP
+            await asyncio.sleep(0.02)
+    assert [(line["status"], line["did"], line["fault"]) for line in books] == [
+        (503, "none", "hang"),
+        (201, "sent", ""),
+    ]
+    assert books[0]["ended"] - books[0]["began"] >= 0.4
+
+
+async def test_a_lie_is_a_deed_that_is_denied(client: SandboxClient) -> None:
+    """500 is answered although it was done; asked again under its key it tells the first answer."""
+    await client.fault(target="mail", kind="lie", times=2)
+    assert [(await client.post("/mail/messages", MAIL, "m1"))[0] for _ in range(3)] == [500, 500, 201]
+    books = await client.books("mail")
+    assert [(line["status"], line["did"], line["fault"]) for line in books] == [
+        (201, "sent", "lie"),
+        (201, "repeated", "lie"),
+        (201, "repeated", ""),
+    ]
+
+
+async def test_a_limit_tells_when_to_come_again(client: SandboxClient) -> None:
+    """429 with `Retry-After`, and nothing is done."""
+    await client.fault(target="mail", kind="limit", times=1, retry_after=7)
+    headers = {"Idempotency-Key": "m1"}
+    async with client.http.post("/mail/messages", json=MAIL, headers=headers) as answer:
+        assert (answer.status, answer.headers["Retry-After"]) == (429, "7")
+    assert (await client.post("/mail/messages", MAIL, "m1"))[0] == 201
+    assert await client.did("mail") == [("m1", 429, "none"), ("m1", 201, "sent")]
+
+
 async def test_a_decline_on_demand(client: SandboxClient) -> None:
     """A card that would pay is declined, and stays so under its key."""
     await client.fault(target="cards", kind="decline", times=1)
