@@ -1,7 +1,8 @@
-"""Whether the card system was left alone while the shop's breaker had to be open, told from its books alone. Pure.
+"""Whether an outside system was left alone while the shop's breaker had to be open, told from its books alone. Pure.
 
 After as many failed answers in a row as open the breaker, it is open from the end of the last one. From then on only
-one request may begin, and not before the period is over; each failed one begins the period anew, a success ends it.
+one request may begin, and not before the period is over; each failed one begins the period anew, a success ends it, and
+so does a person who closes the breaker by hand.
 """
 
 from collections.abc import Iterable
@@ -10,7 +11,9 @@ from typing import Any
 
 from deploy.auditor.evidence import Row
 
-#: Failed answers in a row that open the shop's breaker around its card system.
+#: The outside systems around which the shop has a breaker, as their books are named.
+GUARDED = ("cards", "stock", "carrier", "crm", "mail")
+#: Failed answers in a row that open each of the shop's breakers.
 OPENS_AFTER = 5
 #: Seconds for which it stays open before one request may try.
 OPEN_SECONDS = 5.0
@@ -20,15 +23,19 @@ CLIENT_SECONDS = 1.0
 TRIP_SECONDS = 0.2
 #: Seconds for requests that were on their way already when the breaker opened.
 GRACE_SECONDS = 0.1
+#: Seconds within which another replica of the service learns that the breaker has opened.
+NEWS_SECONDS = 5.0
 #: Seconds by which two readings of the books' clock may differ: it is rounded to milliseconds.
 CLOCK_GRAIN = 0.002
 #: Seconds that a call takes at least, so that it ends after it began also where both fall into one millisecond.
 SHORTEST_SECONDS = 0.0005
+#: Statuses below 500 that tell of an ill system; every other is an answer.
+ILL = frozenset({408, 425, 429})
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request to the card system, as the shop saw it."""
+    """One request to an outside system, as the shop saw it."""
 
     line: int
     began: float
@@ -44,35 +51,44 @@ def call_of(row: Row) -> Call:
     late = told is None or float(told) - began > CLIENT_SECONDS
     ended = began + CLIENT_SECONDS if late else max(float(told), began + SHORTEST_SECONDS)
     since = ended - TRIP_SECONDS if late else ended
-    return Call(int(row["id"]), began, since, ended, late or int(row["status"]) >= 500)
+    status = int(row["status"])
+    return Call(int(row["id"]), began, since, ended, late or status >= 500 or status in ILL)
 
 
-def while_open(rows: Iterable[Row]) -> list[int]:
-    """The lines of requests that began while the breaker had to be open."""
+def while_open(rows: Iterable[Row], *, replicas: int = 1, closed_at: Iterable[float] = ()) -> list[int]:
+    """The lines of requests that began while the breaker had to be open; `closed_at`: when a person closed it."""
     calls = [call_of(row) for row in rows]
-    moments = [(call.ended, 0, call) for call in calls] + [(call.began, 1, call) for call in calls]
-    watch = _Watch()
-    for _, begins, call in sorted(moments, key=lambda each: (each[0], each[1], each[2].line)):
-        if begins:
-            watch.began(call)
-        else:
+    moments: list[tuple[float, int, Call | None]] = [(at, 0, None) for at in closed_at]
+    moments += [(call.ended, 1, call) for call in calls] + [(call.began, 2, call) for call in calls]
+    watch = _Watch(GRACE_SECONDS if replicas == 1 else NEWS_SECONDS)
+    for at, what, call in sorted(moments, key=lambda each: (each[0], each[1], each[2].line if each[2] else 0)):
+        if call is None:
+            watch.close(at)
+        elif what == 1:
             watch.ended(call)
+        else:
+            watch.began(call)
     return sorted(watch.wrong)
 
 
 class _Watch:
     """The breaker as it had to be, moment by moment."""
 
-    def __init__(self) -> None:
+    def __init__(self, grace: float) -> None:
         self.wrong: set[int] = set()
+        self._grace = grace
         self._failures = 0
         self._good = 0.0  # end of the last success
+        self._closed = 0.0  # a call that began before the breaker was closed says nothing
         self._opened: float | None = None  # None: closed
         self._until = 0.0
         self._probe: int | None = None  # line of the request that tries
 
+    def close(self, at: float) -> None:
+        self._opened, self._failures, self._probe, self._closed = None, 0, None, at
+
     def began(self, call: Call) -> None:
-        if self._opened is None or call.began <= self._opened + GRACE_SECONDS:
+        if self._opened is None or call.began <= self._opened + self._grace:
             return
         if self._probe is None and call.began >= self._until - CLOCK_GRAIN:
             self._probe = call.line
@@ -89,11 +105,12 @@ class _Watch:
             if call.failed:
                 self._until = call.since + OPEN_SECONDS
             else:
-                self._opened, self._failures, self._good = None, 0, call.ended
+                self.close(call.ended)
+                self._good = call.ended
 
     def _count(self, call: Call) -> None:
         """Failures in a row; one that may have been known before the last success is not surely in it."""
         if not call.failed:
             self._failures, self._good = 0, call.ended
-        elif call.since >= self._good:
+        elif call.since >= self._good and call.began >= self._closed:
             self._failures += 1

@@ -28,15 +28,19 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Everything the auditor knows, as it was told."""
+    """Everything the auditor knows, as it was told: records, answers of the shop, the books of each outside system."""
 
     posts: tuple[Row, ...] = ()
     orders: tuple[Row, ...] = ()
     cards: tuple[Row, ...] = ()
     stock: tuple[Row, ...] = ()
+    carrier: tuple[Row, ...] = ()
     crm: tuple[Row, ...] = ()
-    mails: tuple[Row, ...] = ()
+    mail: tuple[Row, ...] = ()
+    mails: tuple[Row, ...] = ()  # each mail that was sent, once
     letters: tuple[Row, ...] = ()
+    closings: tuple[Row, ...] = ()  # {"target", "at"}: a person closed the breaker around this system
+    replicas: int = 1  # of each service
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,9 @@ async def read(places: Places) -> Evidence:
             orders=await _all(http, f"{places.orders}/orders", "orders"),
             cards=await _all(http, f"{places.sandbox}/books/cards", "books"),
             stock=await _all(http, f"{places.sandbox}/books/stock", "books"),
+            carrier=await _all(http, f"{places.sandbox}/books/carrier", "books"),
             crm=await _all(http, f"{places.sandbox}/books/crm", "books"),
+            mail=await _all(http, f"{places.sandbox}/books/mail", "books"),
             mails=await _all(http, f"{places.sandbox}/mailbox", "mails"),
             letters=await _all(http, f"{places.desk}/api/dead", "letters"),
         )

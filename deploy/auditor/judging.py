@@ -5,11 +5,18 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from deploy.auditor.breaking import while_open
+from deploy.auditor.breaking import GUARDED, while_open
+from deploy.auditor.effects import CAPTURE, EFFECTS, GOODS, HOLD, PARCEL, acts, did, given_back, order_of, standing
 from deploy.auditor.evidence import Evidence, Row
 
-#: Where an order may end.
-FINAL = frozenset({"confirmed", "cancelled"})
+#: States in which an order has ended well: paid, its goods taken, its parcel with the carrier.
+WELL = frozenset({"shipped", "delivered"})
+#: The state in which nothing of it may stand.
+CANCELLED = "cancelled"
+#: What a taken post asks for, and the states in which an order may end that had it: a return cancels a delivered one.
+ASKED_FOR = {"cancellation": frozenset({CANCELLED}), "delivery": frozenset({"delivered", CANCELLED})}
+#: States of a letter that nobody has to look at.
+EXPLAINED = frozenset({"obsolete", "handled", "discarded"})
 
 
 class Kind(StrEnum):
@@ -37,13 +44,15 @@ def judge(evidence: Evidence) -> tuple[dict[str, int], list[Finding]]:
     """The counts of the report, and every finding."""
     findings = [
         *_lost_orders(evidence),
+        *_lost_asks(evidence),
         *_lost_leads(evidence),
         *_untold(evidence),
         *_other_answers(evidence.posts),
         *_doubled(evidence),
         *_open(evidence.orders),
         *_zombies(evidence),
-        *_unpaid(evidence),
+        *_incomplete(evidence),
+        *_other_amounts(evidence),
         *_hammered(evidence),
         *_letters(evidence.letters),
     ]
@@ -52,34 +61,43 @@ def judge(evidence: Evidence) -> tuple[dict[str, int], list[Finding]]:
 
 def _count(evidence: Evidence, findings: Iterable[Finding]) -> dict[str, int]:
     states = Counter(order["state"] for order in evidence.orders)
-    did = Counter((line["api"], line["did"]) for line in (*evidence.cards, *evidence.stock, *evidence.crm))
     wrong = Counter(each.kind for each in findings)
-    charged = Counter(_order(line) for line in _did(evidence.cards, "charged"))
-    dead = [letter for letter in evidence.letters if letter["state"] != "obsolete"]
+    repeated = Counter(line["api"] for line in did(evidence.cards, "repeated"))
+    dead = [letter for letter in evidence.letters if letter["state"] not in {"obsolete", "discarded"}]
     replayed = [letter for letter in dead if letter["replays"]]
     leads = _leads(evidence.posts)
     return {
         "orders": len(evidence.orders),
-        "confirmed": states["confirmed"],
-        "cancelled": states["cancelled"],
+        "confirmed": sum(states[state] for state in WELL),
+        "delivered": states["delivered"],
+        "cancelled": states[CANCELLED],
         "open": wrong[Kind.OPEN],
-        "charges": did["cards/charges", "charged"],
-        "refunds": did["cards/refunds", "refunded"],
-        "mails": len(_mails(evidence, "confirmation")),
-        "declined": len({_order(line) for line in _did(evidence.cards, "declined")}),
-        "out_of_stock": len({_order(line) for line in _did(evidence.stock, "rejected")}),
-        "charge_requests_repeated": did["cards/charges", "repeated"],
+        "authorisations": acts(evidence, HOLD).total(),
+        "voids": given_back(evidence, HOLD).total(),
+        "captures": acts(evidence, CAPTURE).total(),
+        "refunds": given_back(evidence, CAPTURE).total(),
+        "reservations": acts(evidence, GOODS).total(),
+        "releases": given_back(evidence, GOODS).total(),
+        "parcels": acts(evidence, PARCEL).total(),
+        "recalls": given_back(evidence, PARCEL).total(),
+        "told": len(evidence.orders) - len(list(_untold(evidence))),
+        "declined": len({order_of(line) for line in did(evidence.cards, "declined")}),
+        "out_of_stock": len({order_of(line) for line in did(evidence.stock, "rejected")}),
+        "customers_cancelled": len({post["order_id"] for post in _taken(evidence.posts, "cancellation")}),
+        "authorisation_requests_repeated": repeated["cards/authorisations"],
         "requests_while_open": wrong[Kind.HAMMERED],
-        "double_charges": sum(count - 1 for count in charged.values()),
+        "double_charges": sum(count - 1 for count in acts(evidence, CAPTURE).values()),
         "doubled": wrong[Kind.DOUBLED],
         "zombies": wrong[Kind.ZOMBIE],
         "lost": wrong[Kind.LOST],
+        "unpaid": wrong[Kind.UNPAID],
+        "letters_unexplained": wrong[Kind.LETTER],
         "dead_letters": len(dead),
         "replayed": len(replayed),
         "handled_after_replay": sum(letter["state"] == "handled" for letter in replayed),
         "leads": len(leads),
         "leads_welcomed": len(leads & {mail["to"] for mail in _mails(evidence, "welcome")}),
-        "leads_synced": len(leads & {line["request"]["email"] for line in _did(evidence.crm, "entered")}),
+        "leads_synced": len(leads & {line["request"]["email"] for line in did(evidence.crm, "entered")}),
     }
 
 
@@ -87,19 +105,30 @@ def _count(evidence: Evidence, findings: Iterable[Finding]) -> dict[str, int]:
 
 
 def _lost_orders(evidence: Evidence) -> Iterator[Finding]:
-    known = {order["order_id"]: order["state"] for order in evidence.orders}
+    states = _states(evidence)
     for order_id in dict.fromkeys(post["answer"]["order_id"] for post in _taken(evidence.posts, "order")):
-        if order_id not in known:
-            yield Finding(Kind.LOST, f"order/{order_id}", "it was taken with a 2xx and GET /orders does not know it")
-        elif known[order_id] not in FINAL:
-            yield Finding(
-                Kind.LOST, f"order/{order_id}", f"it was taken with a 2xx and never ended: it is {known[order_id]}"
-            )
+        if order_id not in states:
+            yield _lost(order_id, "it was taken with a 2xx and GET /orders does not know it")
+        elif states[order_id] not in {*WELL, CANCELLED}:
+            yield _lost(order_id, f"it was taken with a 2xx and never ended: it is {states[order_id]}")
+
+
+def _lost_asks(evidence: Evidence) -> Iterator[Finding]:
+    """A cancellation or a delivery that was taken shows in the order's state."""
+    states = _states(evidence)
+    for kind, ends in ASKED_FOR.items():
+        for order_id in dict.fromkeys(post["order_id"] for post in _taken(evidence.posts, kind)):
+            if states.get(order_id) not in ends:
+                yield _lost(order_id, f"its {kind} was taken with a 2xx, and it is {states.get(order_id, 'unknown')}")
+
+
+def _lost(order_id: str, text: str) -> Finding:
+    return Finding(Kind.LOST, f"order/{order_id}", text)
 
 
 def _lost_leads(evidence: Evidence) -> Iterator[Finding]:
     welcomed = {mail["to"] for mail in _mails(evidence, "welcome")}
-    synced = {line["request"]["email"] for line in _did(evidence.crm, "entered")}
+    synced = {line["request"]["email"] for line in did(evidence.crm, "entered")}
     for email in sorted(_leads(evidence.posts)):
         missing = [
             text
@@ -111,11 +140,15 @@ def _lost_leads(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _untold(evidence: Evidence) -> Iterator[Finding]:
-    told = {mail["about"] for mail in _mails(evidence, "confirmation")}
+    """An order that ended well has its confirmation, a cancelled one its apology."""
+    confirmed = {mail["about"] for mail in _mails(evidence, "confirmation")}
+    sorry = {mail["about"] for mail in _mails(evidence, "apology")}
     for order in evidence.orders:
         name = f"order/{order['order_id']}"
-        if order["state"] == "confirmed" and name not in told:
-            yield Finding(Kind.LOST, name, "it is confirmed and its confirmation was never mailed")
+        if order["state"] in WELL and name not in confirmed:
+            yield _lost(order["order_id"], f"it is {order['state']} and its confirmation was never mailed")
+        if order["state"] == CANCELLED and name not in sorry:
+            yield _lost(order["order_id"], "it is cancelled and its apology was never mailed")
 
 
 # -- doubled ------------------------------------------------------------------------------------------------------
@@ -136,22 +169,27 @@ def _other_answers(posts: Iterable[Row]) -> Iterator[Finding]:
 
 
 def _doubled(evidence: Evidence) -> Iterator[Finding]:
-    def of_orders(rows: Iterable[Row]) -> Counter[str]:
-        return Counter(f"order/{_order(row)}" for row in rows)
-
-    counted = (
-        ("charged", of_orders(_did(evidence.cards, "charged"))),
-        ("refunded", of_orders(_did(evidence.cards, "refunded"))),
-        ("given goods", of_orders(_did(evidence.stock, "reserved"))),
-        ("sent a confirmation", Counter(str(mail["about"]) for mail in _mails(evidence, "confirmation"))),
-        ("sent an apology", Counter(str(mail["about"]) for mail in _mails(evidence, "apology"))),
-        ("sent a welcome", Counter(str(mail["about"]) for mail in _mails(evidence, "welcome"))),
-        ("entered at the CRM", Counter(f"lead/{line['request']['email']}" for line in _did(evidence.crm, "entered"))),
-    )
+    counted = [
+        *((effect.done_words, _named(acts(evidence, effect))) for effect in EFFECTS),
+        *((effect.undone_words, _named(given_back(evidence, effect))) for effect in EFFECTS),
+        *(
+            (words, Counter(str(mail["about"]) for mail in _mails(evidence, kind)))
+            for kind, words in (
+                ("confirmation", "sent a confirmation"),
+                ("apology", "sent an apology"),
+                ("welcome", "sent a welcome"),
+            )
+        ),
+        ("entered at the CRM", Counter(f"lead/{line['request']['email']}" for line in did(evidence.crm, "entered"))),
+    ]
     for what, times in counted:
         for name, count in times.items():
             if count > 1:
                 yield Finding(Kind.DOUBLED, name, f"it was {what} {count} times")
+
+
+def _named(times: Counter[str]) -> Counter[str]:
+    return Counter({f"order/{order_id}": count for order_id, count in times.items()})
 
 
 # -- open, zombie, unpaid, hammered, letters ------------------------------------------------------------------------
@@ -159,58 +197,71 @@ def _doubled(evidence: Evidence) -> Iterator[Finding]:
 
 def _open(orders: Iterable[Row]) -> Iterator[Finding]:
     for order in orders:
-        if order["state"] not in FINAL:
+        if order["state"] not in {*WELL, CANCELLED}:
             yield Finding(Kind.OPEN, f"order/{order['order_id']}", f"it is {order['state']} and nothing more comes")
 
 
 def _zombies(evidence: Evidence) -> Iterator[Finding]:
-    state = {order["order_id"]: order["state"] for order in evidence.orders}
-    refunded = {_order(line) for line in _did(evidence.cards, "refunded")}
-    for order_id in dict.fromkeys(_order(line) for line in _did(evidence.cards, "charged")):
-        if order_id not in refunded and state.get(order_id) != "confirmed":
-            text = f"its card was charged and never refunded, and the order is {state.get(order_id, 'unknown')}"
-            yield Finding(Kind.ZOMBIE, f"order/{order_id}", text)
-    released = {_order(line) for line in _did(evidence.stock, "released")}
-    for order_id in dict.fromkeys(_order(line) for line in _did(evidence.stock, "reserved")):
-        if order_id not in released and state.get(order_id) == "cancelled":
-            yield Finding(Kind.ZOMBIE, f"order/{order_id}", "it is cancelled and its goods are still held")
+    """What stands of an order that is cancelled, or that the shop does not know."""
+    states = _states(evidence)
+    for effect, left in standing(evidence).items():
+        for order_id, count in left.items():
+            if count and states.get(order_id, CANCELLED) == CANCELLED:
+                text = f"it is {states.get(order_id, 'unknown')} and {effect.stands}"
+                yield Finding(Kind.ZOMBIE, f"order/{order_id}", text)
 
 
-def _unpaid(evidence: Evidence) -> Iterator[Finding]:
-    paid = Counter(_order(line) for line in _did(evidence.cards, "charged"))
-    paid.subtract(_order(line) for line in _did(evidence.cards, "refunded"))
+def _incomplete(evidence: Evidence) -> Iterator[Finding]:
+    """An order that ended well is paid, has its goods, and its parcel is with the carrier."""
+    stand = standing(evidence)
     for order in evidence.orders:
-        if order["state"] == "confirmed" and paid[order["order_id"]] < 1:
-            yield Finding(Kind.UNPAID, f"order/{order['order_id']}", "it is confirmed and nothing is charged for it")
+        if order["state"] in WELL:
+            for effect, kind in ((CAPTURE, Kind.UNPAID), (GOODS, Kind.LOST), (PARCEL, Kind.LOST)):
+                if not stand[effect][order["order_id"]]:
+                    text = f"it is {order['state']} and {effect.missing}"
+                    yield Finding(kind, f"order/{order['order_id']}", text)
+
+
+def _other_amounts(evidence: Evidence) -> Iterator[Finding]:
+    """What was captured is what was ordered, what was given back is what was captured."""
+    ordered = {order["order_id"]: order["total_cents"] for order in evidence.orders}
+    for line in did(evidence.cards, CAPTURE.did):
+        cents, due = line["request"]["total_cents"], ordered.get(order_of(line))
+        if due is not None and cents != due:
+            yield Finding(Kind.UNPAID, f"order/{order_of(line)}", f"{cents} cents were captured in place of {due}")
+    captured = {line["key"]: line["request"]["total_cents"] for line in did(evidence.cards, CAPTURE.did)}
+    for line in did(evidence.cards, CAPTURE.undone):
+        cents, due = line["answer"]["refunded_cents"], captured.get(line["original"])
+        if cents != due:
+            yield Finding(Kind.ZOMBIE, f"order/{order_of(line)}", f"{cents} cents were refunded in place of {due}")
 
 
 def _hammered(evidence: Evidence) -> Iterator[Finding]:
-    lines = {line["id"]: line for line in evidence.cards}
-    for id in while_open(evidence.cards):
-        line = lines[id]
-        text = f"{line['api']} for order/{_order(line)} was asked while the breaker had to be open"
-        yield Finding(Kind.HAMMERED, f"line {id} of the cards' books", text)
+    for system in GUARDED:
+        books: tuple[Row, ...] = getattr(evidence, system)
+        lines = {line["id"]: line for line in books}
+        closings = [float(each["at"]) for each in evidence.closings if each["target"] == system]
+        for id in while_open(books, replicas=evidence.replicas, closed_at=closings):
+            about = order_of(lines[id]) or lines[id]["key"]
+            text = f"{lines[id]['api']} for {about} was asked while the breaker had to be open"
+            yield Finding(Kind.HAMMERED, f"line {id} of the books of {system}", text)
 
 
 def _letters(letters: Iterable[Row]) -> Iterator[Finding]:
+    """A letter is explained when its replay was handled, its flow ended otherwise, or a person discarded it."""
     for letter in letters:
-        if letter["state"] not in {"obsolete", "handled"}:
-            text = f"{letter['subscription']} gave up ({letter['cause']}) and the letter is {letter['state']}"
-            yield Finding(Kind.LETTER, f"letter {letter['id']}", text)
+        gave_up = f"{letter['subscription']} gave up ({letter['cause']})"
+        if letter["state"] not in EXPLAINED:
+            yield Finding(Kind.LETTER, f"letter {letter['id']}", f"{gave_up} and the letter is {letter['state']}")
         elif letter["state"] == "handled" and not letter["replays"]:
-            text = f"{letter['subscription']} gave up ({letter['cause']}) and nobody replayed it"
-            yield Finding(Kind.LETTER, f"letter {letter['id']}", text)
+            yield Finding(Kind.LETTER, f"letter {letter['id']}", f"{gave_up} and nobody replayed it")
 
 
 # -- reading rows -------------------------------------------------------------------------------------------------
 
 
-def _order(line: Row) -> str:
-    return str(line["request"].get("order_id", ""))
-
-
-def _did(lines: Iterable[Row], did: str) -> list[Row]:
-    return [line for line in lines if line["did"] == did]
+def _states(evidence: Evidence) -> dict[str, str]:
+    return {order["order_id"]: order["state"] for order in evidence.orders}
 
 
 def _mails(evidence: Evidence, kind: str) -> list[Row]:

@@ -13,58 +13,110 @@ from deploy.auditor.evidence import Evidence, Places
 
 #: Seconds since 1970 of the first line.
 START = 1_800_000_000.0
-ORDERS = {"A": "confirmed", "B": "confirmed", "C": "cancelled", "D": "cancelled"}
+#: How each order ended: two well, one declined, one out of stock, one refused by the carrier, one returned.
+ORDERS = {"A": "shipped", "B": "delivered", "C": "cancelled", "D": "cancelled", "E": "cancelled", "F": "cancelled"}
 LEADS = ("ada@example.com", "bob@example.com")
+CENTS = 1000
+#: The api of each thing that can be done, and the prefix of its keys: what gives back shares the act's.
+APIS = {
+    "authorised": ("cards/authorisations", "a"),
+    "declined": ("cards/authorisations", "a"),
+    "voided": ("cards/voids", "a"),
+    "captured": ("cards/captures", "c"),
+    "refunded": ("cards/refunds", "c"),
+    "reserved": ("stock/reservations", "r"),
+    "rejected": ("stock/reservations", "r"),
+    "released": ("stock/releases", "r"),
+    "booked": ("carrier/parcels", "p"),
+    "recalled": ("carrier/recalls", "p"),
+}
+UNDOES = frozenset({"voided", "refunded", "released", "recalled"})
+SYSTEMS = ("cards", "stock", "carrier", "crm", "mail")
 
 
 class Books:
-    """A shop that did everything right: two confirmed orders, one declined, one out of stock, two leads, a letter."""
+    """A shop that did everything right, for six orders and two leads, with one letter that was replayed."""
 
     def __init__(self) -> None:
         self.posts: list[dict[str, Any]] = []
         self.orders: list[dict[str, Any]] = []
         self.cards: list[dict[str, Any]] = []
         self.stock: list[dict[str, Any]] = []
+        self.carrier: list[dict[str, Any]] = []
         self.crm: list[dict[str, Any]] = []
+        self.mail: list[dict[str, Any]] = []
         self.mails: list[dict[str, Any]] = []
         self.letters: list[dict[str, Any]] = [letter("L1", "handled", 1)]
+        self.closings: list[dict[str, Any]] = []
         for name, state in ORDERS.items():
             self.posts.append(order_post(name))
-            self.orders.append({"order_id": name, "state": state})
-        for name in "ABD":
-            self.card(name, "charged")
-        self.card("C", "declined", status=402)
-        self.card("D", "refunded", api="cards/refunds", status=200)
-        for name in "AB":
-            self.stock.append(stock_line(name, "reserved"))
-            self.mails.append(mail("confirmation", f"{name}@example.com", f"order/{name}"))
-        self.stock.append(stock_line("D", "rejected"))
+            self.orders.append({"order_id": name, "state": state, "total_cents": CENTS})
+            self.mails.append(sent("apology" if state == "cancelled" else "confirmation", f"order/{name}"))
+        self.line("C", "declined", status=402)
+        for name in "ABDEF":
+            self.line(name, "authorised")
+        for name in "ABEF":
+            self.line(name, "reserved")
+        self.line("D", "rejected", status=409)
+        for name in "ABF":
+            self.line(name, "booked")
+            self.line(name, "captured")
+        self.posts += [asked("delivery", "B"), asked("delivery", "F"), asked("cancellation", "F")]
+        self.mails.append(sent("confirmation", "order/F"))
+        for name, given_back in (("D", "voided"), ("E", "voided"), ("E", "released")):
+            self.line(name, given_back, status=200)
+        for given_back in ("refunded", "released", "recalled"):
+            self.line("F", given_back, status=200)
         for email in LEADS:
             self.posts.append(lead_post(email))
-            self.crm.append({"api": "crm/leads", "did": "entered", "request": {"email": email}})
-            self.mails.append(mail("welcome", email, f"lead/{email}"))
+            self.entered(email)
+            self.mails.append(sent("welcome", f"lead/{email}", email))
 
-    def card(
-        self, order: str, did: str, *, api: str = "cards/charges", status: int = 201, at: float | None = None,
-        took: float = 0.01,
+    def line(
+        self, order: str, did: str, *, again: str = "", status: int = 201, cents: int = CENTS, at: float | None = None,
+        took: float = 0.01, api: str = "",
     ) -> None:  # fmt: skip
-        """One more line in the cards' books."""
-        id = len(self.cards) + 1
-        began = START + id if at is None else START + at
-        line = {"id": id, "api": api, "did": did, "status": status, "began": began, "ended": began + took}
-        self.cards.append({**line, "request": {"order_id": order}})
-
-    def evidence(self) -> Evidence:
-        """As the auditor gets it."""
-        return Evidence(
-            posts=tuple(self.posts),
-            orders=tuple(self.orders),
-            cards=tuple(self.cards),
-            stock=tuple(self.stock),
-            crm=tuple(self.crm),
-            mails=tuple(self.mails),
-            letters=tuple(self.letters),
+        """One more line in the books; `again`: under another key than the order's first one."""
+        its_api, prefix = (api, "") if api else APIS[did]
+        books: list[dict[str, Any]] = getattr(self, its_api.partition("/")[0])
+        key = f"{prefix}-{order}{again}"
+        request: dict[str, Any] = {"order_id": order}
+        answer: dict[str, Any] = {"id": f"id-{key}"}
+        if did == "captured":
+            request |= {"total_cents": cents, "authorisation_id": f"id-a-{order}"}
+        if did == "refunded":
+            answer |= {"refunded_cents": cents}
+        began = START + len(books) + 1 if at is None else START + at
+        keys = {"key": f"un{key}", "original": key} if did in UNDOES else {"key": key, "original": ""}
+        books.append(
+            {"id": len(books) + 1, "api": its_api, "did": did, "status": status, "began": began, "ended": began + took}
+            | {"request": request, "answer": answer, **keys}
         )
+
+    def failures(self, system: str, seconds: range) -> None:
+        """Requests that were answered 500 at these seconds."""
+        for second in seconds:
+            self.line("C", "none", api=f"{system}/any", status=500, at=second)
+
+    def entered(self, email: str) -> None:
+        """One more lead at the CRM."""
+        began = START + len(self.crm)
+        line = {"id": len(self.crm) + 1, "api": "crm/leads", "did": "entered", "status": 201, "key": f"l-{email}"}
+        self.crm.append({**line, "began": began, "ended": began + 0.01, "request": {"email": email}})
+
+    def without(self, system: str, did: str, order: str) -> None:
+        """Strike the lines that did this for the order."""
+        books: list[dict[str, Any]] = getattr(self, system)
+        books[:] = [line for line in books if (line["did"], line["request"]["order_id"]) != (did, order)]
+
+    def state(self, order: str, state: str) -> None:
+        """Let the shop say something else of an order."""
+        next(each for each in self.orders if each["order_id"] == order)["state"] = state
+
+    def evidence(self, replicas: int = 1) -> Evidence:
+        """As the auditor gets it."""
+        told = {name: tuple(getattr(self, name)) for name in (*SYSTEMS, "posts", "orders", "mails", "letters")}
+        return Evidence(**told, closings=tuple(self.closings), replicas=replicas)
 
 
 def letter(id: str, state: str, replays: int) -> dict[str, Any]:
@@ -78,17 +130,17 @@ def order_post(name: str, status: int = 202, order_id: str = "") -> dict[str, An
     return {"kind": "order", "key": f"key-{name}", "email": f"{name}@example.com", "status": status, "answer": answer}
 
 
+def asked(kind: str, name: str, status: int = 202) -> dict[str, Any]:
+    """A cancellation or a delivery of an order that was posted, and its answer."""
+    return {"kind": kind, "key": name, "order_id": name, "email": "", "status": status, "answer": {}}
+
+
 def lead_post(email: str, flow: str = "f") -> dict[str, Any]:
     """A post of a lead and its answer."""
     return {"kind": "lead", "key": f"key-{email}", "email": email, "status": 202, "answer": {"flow": flow}}
 
 
-def stock_line(order: str, did: str) -> dict[str, Any]:
-    """A line in the stock's books."""
-    return {"api": "stock/reservations", "did": did, "request": {"order_id": order}}
-
-
-def mail(kind: str, to: str, about: str) -> dict[str, Any]:
+def sent(kind: str, about: str, to: str = "somebody@example.com") -> dict[str, Any]:
     """A mail that was sent."""
     return {"kind": kind, "to": to, "about": about}
 
@@ -110,7 +162,7 @@ async def served(books: Books, folder: Path, page: int = 3) -> AsyncIterator[Pla
     app.router.add_get("/orders", pages(books.orders, "orders"))
     app.router.add_get("/mailbox", pages(books.mails, "mails"))
     app.router.add_get("/api/dead", pages(books.letters, "letters"))
-    for target in ("cards", "stock", "crm"):
+    for target in SYSTEMS:
         app.router.add_get(f"/books/{target}", pages(getattr(books, target), "books"))
     runner = web.AppRunner(app)
     await runner.setup()

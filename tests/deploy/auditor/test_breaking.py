@@ -15,8 +15,13 @@ def lines(planned: Planned) -> Books:
     books = Books()
     books.cards.clear()
     for at, status in planned:
-        books.card("A", "none", status=status, at=at)
+        asked(books, at, status)
     return books
+
+
+def asked(books: Books, at: float, status: int = 201, took: float = 0.01) -> None:
+    """One more request."""
+    books.line("A", "none", api="cards/any", status=status, at=at, took=took)
 
 
 @pytest.mark.parametrize(
@@ -30,6 +35,7 @@ def lines(planned: Planned) -> Books:
         pytest.param([*OPENED, (19.02, 500), (20.0, 500)], [7], id="a request after a failed probe"),
         pytest.param([*OPENED, (19.02, 500), (24.04, 201), (24.06, 201)], [], id="closed by a success"),
         pytest.param([*OPENED, (19.02, 500), (19.025, 500)], [7], id="two probes at once"),
+        pytest.param([(10.0 + each, 429) for each in range(6)], [6], id="too many requests is a failure"),
         pytest.param([*OPENED[:4], (14.0, 402), (14.1, 500), (14.2, 500)], [], id="a decline is an answer"),
         pytest.param([*OPENED, (19.02, 201), *[(20.0 + each, 500) for each in range(4)]], [], id="four are too few"),
     ],
@@ -42,7 +48,7 @@ def test_requests_while_open(planned: Planned, wrong: list[int]) -> None:
 def test_a_late_answer_is_a_failure_when_the_caller_gives_up() -> None:
     """An answer that takes longer than the caller waits has failed, at the moment the caller gave up."""
     books = lines([])
-    books.card("A", "charged", at=10.0, took=3.0)
+    asked(books, 10.0, took=3.0)
     call = call_of(books.cards[0])
     assert call.failed
     assert call.ended == pytest.approx(call.began + 1.0)
@@ -58,8 +64,8 @@ def test_an_answer_that_never_came_is_a_failure() -> None:
 def test_a_probe_within_one_millisecond_closes() -> None:
     """A request that begins and ends in the same millisecond of the books still ends after it began."""
     books = lines(OPENED)
-    books.card("A", "charged", at=19.02, took=0.0)
-    books.card("A", "charged", at=19.03)
+    asked(books, 19.02, took=0.0)
+    asked(books, 19.03)
     assert while_open(books.cards) == []
 
 
@@ -67,8 +73,8 @@ def test_a_time_out_may_be_known_earlier() -> None:
     """The caller's clock runs before its request arrives: after timeouts the period may begin a little earlier."""
     books = lines([])
     for at in range(5):
-        books.card("A", "charged", at=10.0 + at, took=3.0)
-    books.card("A", "charged", at=19.85)
+        asked(books, 10.0 + at, took=3.0)
+    asked(books, 19.85)
     assert while_open(books.cards) == []
     books.cards[-1]["began"] -= 0.1
     assert while_open(books.cards) == [6]
@@ -78,7 +84,34 @@ def test_a_time_out_beside_a_success_is_not_surely_in_a_row() -> None:
     """A timeout that may have been known before a success does not count as the first failure after it."""
     books = lines([])
     for at in (10.0, 10.01, 10.02, 10.03, 10.04):
-        books.card("A", "charged", at=at, took=3.0)
-    books.card("A", "charged", at=10.95)
-    books.card("A", "charged", at=11.5)
+        asked(books, at, took=3.0)
+    asked(books, 10.95)
+    asked(books, 11.5)
     assert while_open(books.cards) == []
+
+
+def test_what_began_before_the_breaker_closed_says_nothing() -> None:
+    """Failures of calls that began before it was closed do not count towards the next opening."""
+    books = lines(OPENED)
+    for each in range(5):
+        asked(books, 14.02 + each / 1000, took=7.0)  # failed at 15.02, for the shop waits a second
+    asked(books, 15.5)
+    closed_at = books.cards[0]["began"] + 4.5
+    assert while_open(books.cards, closed_at=[closed_at]) == []
+    assert while_open(books.cards, closed_at=[closed_at - 1.0]) == [11]
+
+
+def test_another_replica_learns_within_its_time() -> None:
+    """With two replicas a request may begin until the other one has the news, and not later."""
+    books = lines([*OPENED, (18.0, 500), (18.5, 500)])
+    assert while_open(books.cards) == [6, 7]
+    assert while_open(books.cards, replicas=2) == []
+    books = lines([*OPENED, (19.2, 500), (19.3, 500)])
+    assert while_open(books.cards, replicas=2) == [7]
+
+
+def test_a_person_closes_it() -> None:
+    """From the moment at which a person closed it, failures are counted anew."""
+    books = lines([*OPENED, (15.0, 500), (15.1, 500)])
+    assert while_open(books.cards) == [6, 7]
+    assert while_open(books.cards, closed_at=[books.cards[5]["began"] - 0.5]) == []
