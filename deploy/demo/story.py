@@ -103,7 +103,7 @@ async def _act(plan: Plan, stage: Stage, world: World, load: Load, told: Told) -
     await accidents.prepare()
     load.begun = asyncio.get_running_loop().time()
     told.say(f"{plan.orders} orders and {plan.leads} leads are on their way.")
-    async with _beside(_watch(stage), _progress(world, load, told)), asyncio.TaskGroup() as tasks:
+    async with beside(_watch(stage), _progress(world, load, told)), asyncio.TaskGroup() as tasks:
         tasks.create_task(load.post_orders())
         tasks.create_task(load.post_leads())
         for accident in accidents.all():
@@ -112,7 +112,7 @@ async def _act(plan: Plan, stage: Stage, world: World, load: Load, told: Told) -
 
 
 @asynccontextmanager
-async def _beside(*others: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+async def beside(*others: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     """These run as long as the block does; the first error of either ends both."""
     async with asyncio.TaskGroup() as tasks:
         running = [tasks.create_task(each) for each in others]

@@ -1,6 +1,7 @@
 """The customers and the carrier's driver: post, ask again until answered, cancel, deliver, send back."""
 
 import asyncio
+import contextlib
 import itertools
 import json
 import time
@@ -35,7 +36,7 @@ class Customers:
         }
         self._record = site.posts.open("w", encoding="utf-8")
         self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TRY_SECONDS))
-        self._closed = False
+        self._stopped = asyncio.Event()
         self.placed: dict[str, Order] = {}  # by order id
         self.cancelled: set[str] = set()
         self.delivered: set[str] = set()
@@ -61,10 +62,16 @@ class Customers:
                     tasks.create_task(self._lead(int(number * LEADS)))
 
     async def carry(self) -> None:
-        """The carrier's driver and those who send back: deliver what is shipped, return what was delivered."""
-        while True:
-            await asyncio.sleep(LOOK_SECONDS)
+        """The carrier's driver and those who send back: deliver what is shipped, return it, until told to stop."""
+        while not self._stopped.is_set():
             await self._delivered(await self._known())
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self._stopped.wait()
+
+    def stop(self) -> None:
+        """Deliver nothing more, send nothing back."""
+        self._stopped.set()
 
     async def _delivered(self, known: Iterable[Mapping[str, Any]]) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -99,18 +106,27 @@ class Customers:
     async def _cancel(self, order_id: str, reason: str) -> None:
         self.cancelled.add(order_id)
         path = f"/orders/{order_id}/cancellations"
-        await self._post("cancellation", "orders", path, {}, f"cancel-{order_id}", {"reason": reason})
+        await self._post("cancellation", "orders", path, {}, f"cancel-{order_id}", {"reason": reason}, order_id)
 
     async def _deliver(self, order_id: str) -> None:
         self.delivered.add(order_id)
-        await self._post("delivery", "shipping", "/deliveries", {}, f"deliver-{order_id}", {"order_id": order_id})
+        key = f"deliver-{order_id}"
+        await self._post("delivery", "shipping", "/deliveries", {}, key, {"order_id": order_id}, order_id)
 
     async def _post(
-        self, kind: str, service: str, path: str, headers: Mapping[str, str], key: str, body: Mapping[str, object]
+        self,
+        kind: str,
+        service: str,
+        path: str,
+        headers: Mapping[str, str],
+        key: str,
+        body: Mapping[str, object],
+        order_id: str = "",
     ) -> dict[str, Any]:
         """Post, to one replica after the other, until it is answered below 500; the answer."""
+        about = {"kind": kind, "key": key, "email": body.get("email", ""), "order_id": order_id}
         while True:
-            post = {"kind": kind, "key": key, "email": body.get("email", ""), "at": round(time.time(), 3), "body": body}
+            post = {**about, "at": round(time.time(), 3)}
             try:
                 url = next(self._urls[service]) + path
                 async with self._http.post(url, json=body, headers=headers) as answer:

@@ -21,7 +21,7 @@ MODES: Mapping[str, Mapping[str, int]] = {
     "delay": {"delay_ms": 700},
     "limit": {"retry_after": 3, "per_second": 1},
 }
-#: Boundaries between stations at which a process ends itself; where a service never passes one it is killed all the same.
+#: Boundaries between stations at which a process ends itself; a service that never passes one is killed all the same.
 POINTS = (*EVERYWHERE, "begun", "before group", "after group", "claimed", "before say", "after say")
 #: Passes of a boundary before the process ends there, and seconds that it gets for them.
 MOST_PASSES = 12
