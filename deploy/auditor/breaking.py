@@ -31,6 +31,8 @@ CLOCK_GRAIN = 0.002
 SHORTEST_SECONDS = 0.0005
 #: Statuses below 500 that tell of an ill system; every other is an answer.
 ILL = frozenset({408, 425, 429})
+#: The fault by which the outside answers 500 although its books hold what was done.
+LIE = "lie"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,8 @@ def call_of(row: Row) -> Call:
     ended = began + CLIENT_SECONDS if late else max(float(told), began + SHORTEST_SECONDS)
     since = ended - TRIP_SECONDS if late else ended
     status = int(row["status"])
-    return Call(int(row["id"]), began, since, ended, late or status >= 500 or status in ILL)
+    failed = late or status >= 500 or status in ILL or row.get("fault") == LIE
+    return Call(int(row["id"]), began, since, ended, failed)
 
 
 def while_open(rows: Iterable[Row], *, replicas: int = 1, closed_at: Iterable[float] = ()) -> list[int]:

@@ -13,6 +13,7 @@ from hocket.broker.port import NEXT, Delivery, Message, Transport, Verdict
 from hocket.broker.rabbitmq import RabbitTransport
 from hocket.broker.topology import EVENTS, LOG
 from hocket.cli.targets import load
+from hocket.telemetry import logs
 from tests.chaos.shop import TEAMS
 
 #: Latest events of the log that may be doubled, and deliveries of it that may be on their way.
@@ -96,6 +97,7 @@ async def _move(channel: AbstractChannel, name: str, chance: random.Random, most
 @asynccontextmanager
 async def hands(broker_url: str) -> AsyncIterator[Hands]:
     """Hands at the broker that read along with the log, for as long as this lasts."""
+    logs.quiet()  # the chaos breaks connections on purpose
     transport = RabbitTransport(broker_url, "chaos")
     await transport.open()
     try:

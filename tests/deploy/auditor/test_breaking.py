@@ -115,3 +115,12 @@ def test_a_person_closes_it() -> None:
     books = lines([*OPENED, (15.0, 500), (15.1, 500)])
     assert while_open(books.cards) == [6, 7]
     assert while_open(books.cards, closed_at=[books.cards[5]["began"] - 0.5]) == []
+
+
+def test_a_lie_is_a_failure() -> None:
+    """The books hold what was done; the shop was answered 500."""
+    books = lines([(10.0 + each, 201) for each in range(5)] + [(14.2, 201)])
+    assert while_open(books.cards) == []
+    for line in books.cards:
+        line["fault"] = "lie"
+    assert while_open(books.cards) == [6]
