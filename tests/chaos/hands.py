@@ -61,12 +61,12 @@ class Hands:
 
     async def reorder(self, chance: random.Random, most: int, names: Sequence[str]) -> None:
         """Take what waits in each queue and put it back behind all others, in another order."""
-        for queue in names:
-            try:
-                async with asyncio.timeout(ACT_SECONDS), await aio_pika.connect(self._broker_url) as connection:
-                    self.moved += await _move(await connection.channel(), queue, chance, most)
-            except (aio_pika.exceptions.AMQPError, OSError, TimeoutError, RuntimeError):
-                continue  # the broker is away: what was taken and not settled goes back
+        with suppress(aio_pika.exceptions.AMQPError, OSError, TimeoutError, RuntimeError):
+            # Where the broker goes away, what was taken and not settled goes back.
+            async with asyncio.timeout(ACT_SECONDS), await aio_pika.connect(self._broker_url) as connection:
+                channel = await connection.channel()
+                for queue in names:
+                    self.moved += await _move(channel, queue, chance, most)
 
 
 async def _move(channel: AbstractChannel, name: str, chance: random.Random, most: int) -> int:

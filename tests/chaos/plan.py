@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from tests.chaos.shop import BREAKERS, TARGETS, TEAMS
+from tests.chaos.shop import BREAKERS, OBSERVERS, TARGETS, TEAMS
 from tests.crash.plan import EVERYWHERE, JUMPS, ONCE
 
 #: Seconds that one fault outside has for itself, with the peace behind it; shorter runs have several faults at once.
@@ -134,7 +134,8 @@ def _processes(replicas: int) -> Next:
     ways = (Do.FUSE, Do.KILL, Do.LONG_PAUSE, Do.FUSE, Do.PAUSE, Do.KILL)
 
     def following(chance: random.Random, number: int, at: float) -> Act:
-        do, who, replica = ways[number % len(ways)], chance.choice(TEAMS), chance.randint(1, replicas)
+        do, who = ways[number % len(ways)], chance.choice((*TEAMS, *OBSERVERS))
+        replica = chance.randint(1, replicas if who in TEAMS else 1)
         match do:
             case Do.FUSE:
                 point = chance.choice(POINTS)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-#: The services of teams, which are killed, paused and have wrong clocks, each with the names of its breakers.
+#: The services of teams, each with the names of its breakers.
 BREAKERS: Mapping[str, tuple[str, ...]] = {
     "ingress": (),
     "orders": (),
@@ -13,8 +13,10 @@ BREAKERS: Mapping[str, tuple[str, ...]] = {
     "crm": ("crm-api",),
 }
 TEAMS = tuple(BREAKERS)
-#: The outside world, the tracer and the desk: one process each, which are left alone.
-WATCHERS = ("sandbox", "tracer", "deadletters")
+#: The tracer and the desk: one process each, killed and paused like the others.
+OBSERVERS = ("tracer", "deadletters")
+#: The outside world, which is left alone but for its faults.
+OUTSIDE = "sandbox"
 #: Whose system of the outside world each service calls.
 CALLS: Mapping[str, str] = {
     "payments": "cards",

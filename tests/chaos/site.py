@@ -7,7 +7,7 @@ from pathlib import Path
 
 from deploy.broker.node import free_ports
 from deploy.demo.place import Place
-from tests.chaos.shop import TEAMS, WATCHERS
+from tests.chaos.shop import OBSERVERS, OUTSIDE, TEAMS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -67,7 +67,7 @@ class Site(Place):
 
 def site(name: str, replicas: int) -> Site:
     """A place of its own, made afresh, on ports that nobody uses."""
-    names = [*WATCHERS, *(replica_of(each, number) for each in TEAMS for number in range(1, replicas + 1))]
+    names = [OUTSIDE, *OBSERVERS, *(replica_of(each, number) for each in TEAMS for number in range(1, replicas + 1))]
     found = Site(ROOT, name=name, ports=dict(zip(names, free_ports(len(names)), strict=True)))
     shutil.rmtree(found.folder, ignore_errors=True)
     for folder in ("logs", "data", "clocks"):

@@ -7,7 +7,7 @@ import pytest
 from services.sandbox.faults import Kind, NewFault
 from tests.chaos.customers_plan import RETURNED, Sort, orders
 from tests.chaos.plan import FAULT_SECONDS, MODES, POINTS, Do, plan_of
-from tests.chaos.shop import BREAKERS, TARGETS, TEAMS
+from tests.chaos.shop import BREAKERS, OBSERVERS, TARGETS, TEAMS
 from tests.crash.plan import JUMPS
 
 #: A whole run, and the lease that a long pause outlasts.
@@ -51,8 +51,10 @@ def test_nobody_is_spared() -> None:
     """Over some seeds each service and replica is ended and paused, each boundary and each breaker is met."""
     acts = [act for seed in range(30) for act in plan_of(seed, SECONDS, 2, clocks=True).acts()]
     everybody = {(service, replica) for service in TEAMS for replica in (1, 2)}
-    for kinds in ({Do.KILL, Do.FUSE}, {Do.PAUSE, Do.LONG_PAUSE}, {Do.CLOCK}):
-        assert {(act.who, act.replica) for act in acts if act.do in kinds} == everybody
+    observers = {(service, 1) for service in OBSERVERS}
+    for kinds in ({Do.KILL, Do.FUSE}, {Do.PAUSE, Do.LONG_PAUSE}):
+        assert {(act.who, act.replica) for act in acts if act.do in kinds} == everybody | observers
+    assert {(act.who, act.replica) for act in acts if act.do is Do.CLOCK} == everybody
     assert {act.what for act in acts if act.do is Do.FUSE} == set(POINTS)
     breakers = {(service, name) for service, names in BREAKERS.items() for name in names}
     assert {(act.who, act.what) for act in acts if act.do is Do.HOLD} == breakers
