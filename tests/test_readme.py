@@ -24,7 +24,7 @@ def blocks(language: str) -> list[str]:
 
 def test_the_subscriber_of_the_readme_passes_the_test_of_the_readme(tmp_path: Path) -> None:
     """A reader who copies both snippets into an empty folder and runs the command sees a passing test."""
-    for name, text in zip(("shipping.py", "test_shipping.py"), blocks("python"), strict=True):
+    for name, text in zip(("loyalty.py", "test_loyalty.py"), blocks("python"), strict=True):
         (tmp_path / name).write_text(text)
     [command] = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("pytest ")]
     words = [sys.executable, "-m", *shlex.split(command)]

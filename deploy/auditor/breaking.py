@@ -31,7 +31,9 @@ CLOCK_GRAIN = 0.002
 SHORTEST_SECONDS = 0.0005
 #: Statuses below 500 that tell of an ill system; every other is an answer.
 ILL = frozenset({408, 425, 429})
-#: The fault by which the outside answers 500 although its books hold what was done.
+#: The status of a system that says itself for how long it is to be left alone; the books do not tell how long.
+TOO_MANY = 429
+#: What the books call it when a request was done and answered with an error.
 LIE = "lie"
 
 
@@ -44,6 +46,7 @@ class Call:
     since: float  # earliest moment at which the shop may have known its end
     ended: float
     failed: bool
+    period: float  # seconds for which the breaker is open at least, where this failure opens it
 
 
 def call_of(row: Row) -> Call:
@@ -55,7 +58,7 @@ def call_of(row: Row) -> Call:
     since = ended - TRIP_SECONDS if late else ended
     status = int(row["status"])
     failed = late or status >= 500 or status in ILL or row.get("fault") == LIE
-    return Call(int(row["id"]), began, since, ended, failed)
+    return Call(int(row["id"]), began, since, ended, failed, 0.0 if status == TOO_MANY else OPEN_SECONDS)
 
 
 def while_open(rows: Iterable[Row], *, replicas: int = 1, closed_at: Iterable[float] = ()) -> list[int]:
@@ -102,11 +105,11 @@ class _Watch:
         if self._opened is None:
             self._count(call)
             if self._failures >= OPENS_AFTER:
-                self._opened, self._until = call.ended, call.since + OPEN_SECONDS
+                self._opened, self._until = call.ended, call.since + call.period
         elif call.line == self._probe:
             self._probe = None
             if call.failed:
-                self._until = call.since + OPEN_SECONDS
+                self._until = call.since + call.period
             else:
                 self.close(call.ended)
                 self._good = call.ended

@@ -13,8 +13,12 @@ from deploy.auditor.evidence import Evidence, Row
 WELL = frozenset({"shipped", "delivered"})
 #: The state in which nothing of it may stand.
 CANCELLED = "cancelled"
+#: The shop system's answer where goods cannot be had.
+SOLD_OUT = 409
 #: What a taken post asks for, and the states in which an order may end that had it: a return cancels a delivered one.
 ASKED_FOR = {"cancellation": frozenset({CANCELLED}), "delivery": frozenset({"delivered", CANCELLED})}
+#: The reason of an order that its time-out cancelled.
+TOO_LATE = "it could not be shipped in time"
 #: States of a letter that nobody has to look at.
 EXPLAINED = frozenset({"obsolete", "handled", "discarded"})
 
@@ -82,7 +86,8 @@ def _count(evidence: Evidence, findings: Iterable[Finding]) -> dict[str, int]:
         "recalls": given_back(evidence, PARCEL).total(),
         "told": len(evidence.orders) - len(list(_untold(evidence))),
         "declined": len({order_of(line) for line in did(evidence.cards, "declined")}),
-        "out_of_stock": len({order_of(line) for line in did(evidence.stock, "rejected")}),
+        "out_of_stock": len({order_of(line) for line in did(evidence.stock, "rejected") if line["status"] == SOLD_OUT}),
+        "timed_out": sum(order["reason"] == TOO_LATE for order in evidence.orders),
         "customers_cancelled": len({post["order_id"] for post in _taken(evidence.posts, "cancellation")}),
         "authorisation_requests_repeated": repeated["cards/authorisations"],
         "requests_while_open": wrong[Kind.HAMMERED],
@@ -140,15 +145,15 @@ def _lost_leads(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _untold(evidence: Evidence) -> Iterator[Finding]:
-    """An order that ended well has its confirmation, a cancelled one its apology."""
+    """An order that ended well has its confirmation; a cancelled one an apology, or what its customer asked for."""
     confirmed = {mail["about"] for mail in _mails(evidence, "confirmation")}
-    sorry = {mail["about"] for mail in _mails(evidence, "apology")}
+    cancelled = {mail["about"] for mail in (*_mails(evidence, "apology"), *_mails(evidence, "cancellation"))}
     for order in evidence.orders:
         name = f"order/{order['order_id']}"
         if order["state"] in WELL and name not in confirmed:
             yield _lost(order["order_id"], f"it is {order['state']} and its confirmation was never mailed")
-        if order["state"] == CANCELLED and name not in sorry:
-            yield _lost(order["order_id"], "it is cancelled and its apology was never mailed")
+        if order["state"] == CANCELLED and name not in cancelled:
+            yield _lost(order["order_id"], "it is cancelled and nobody was told by mail")
 
 
 # -- doubled ------------------------------------------------------------------------------------------------------
@@ -177,6 +182,7 @@ def _doubled(evidence: Evidence) -> Iterator[Finding]:
             for kind, words in (
                 ("confirmation", "sent a confirmation"),
                 ("apology", "sent an apology"),
+                ("cancellation", "told of its cancellation"),
                 ("welcome", "sent a welcome"),
             )
         ),

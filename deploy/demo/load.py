@@ -1,24 +1,23 @@
-"""The customers: post orders and leads at a steady pace, some twice, and write down each post and its answer."""
+"""The customers: post orders and leads at a steady pace, some twice; some change their mind at once."""
 
 import asyncio
-import json
 import secrets
-import time
+from collections.abc import Mapping
 from typing import Any
 
 from deploy.demo.plan import Plan, Sort
+from deploy.demo.posting import TRIES, Answer, Post, Posting
 from deploy.demo.progress import Told
-from deploy.demo.world import Unanswered, World
+from deploy.demo.world import World
 
-#: Times that one post is tried, and seconds between two tries.
-TRIES = 6
-TRY_SECONDS = 0.5
 #: Posts under way at once.
 UNDER_WAY = 50
-#: Milliseconds after which the card system answers a slow charge: longer than anybody waits.
+#: Milliseconds after which the card system answers a slow authorisation: longer than anybody waits.
 SLOW_MS = 3000
 #: Different goods in the shop.
 GOODS = 12
+#: Seconds until customers change their mind, in turn: before, while and after the shop works on their order.
+SECOND_THOUGHTS = (0.0, 0.2, 0.5, 3.0)
 
 
 def customer(number: int) -> str:
@@ -34,32 +33,34 @@ def interested(number: int) -> str:
 class Load:
     """Posts the plan."""
 
-    def __init__(self, plan: Plan, world: World, told: Told) -> None:
+    def __init__(self, plan: Plan, world: World, posting: Posting, told: Told) -> None:
         self._plan = plan
         self._world = world
+        self._posting = posting
         self._told = told
         self._run = secrets.token_hex(4)
-        self._record = world.place.posts.open("w", encoding="utf-8")
         self._slots = asyncio.Semaphore(UNDER_WAY)
-        self._keys: set[str] = set()
-        self.order_ids: list[str] = []
+        self.sorts = plan.sorts()
+        self.numbers: dict[str, int] = {}  # of each order that was taken, by its id
         self.leads: set[str] = set()
+        self.posted = False  # every order
         self.begun = 0.0  # loop time of the first post
-
-    def close(self) -> None:
-        """Close the record."""
-        self._record.close()
 
     async def at(self, seconds: float) -> None:
         """Wait until so many seconds after the first post."""
         await asyncio.sleep(max(0.0, self.begun + seconds - asyncio.get_running_loop().time()))
 
+    def order_id(self, number: int) -> str:
+        """The id of an order; "" where it was not taken."""
+        return next((order_id for order_id, its in self.numbers.items() if its == number), "")
+
     async def post_orders(self) -> None:
         """Post every order."""
         async with asyncio.TaskGroup() as tasks:
-            for number, sort in enumerate(self._plan.sorts()):
+            for number, sort in enumerate(self.sorts):
                 await self.at(number * self._plan.order_gap)
                 tasks.create_task(self._order(number, sort))
+        self.posted = True
         self._told.say(f"All {self._plan.orders} orders are posted.")
 
     async def post_leads(self) -> None:
@@ -80,55 +81,42 @@ class Load:
             "total_cents": 1000 + 137 * number,
         }
         if sort is Sort.SLOW:
-            await self._world.fault("cards", "timeout_after", match={"card": card}, times=1, delay_ms=SLOW_MS)
+            await self._world.fault(
+                "cards", "timeout_after", api="cards/authorisations", match={"card": card}, times=1, delay_ms=SLOW_MS
+            )
         key = f"order-{self._run}-{number}"
-        await self._twice(number, "order", "orders", {"Idempotency-Key": key}, key, body)
+        for answer in await self._twice(number, "order", "orders", {"Idempotency-Key": key}, key, body):
+            self.numbers[answer.body["order_id"]] = number
+        if sort is Sort.CHANGED_MIND and (order_id := self.order_id(number)):
+            await self._change_mind(number, order_id)
+
+    async def _change_mind(self, number: int, order_id: str) -> None:
+        await asyncio.sleep(SECOND_THOUGHTS[number % len(SECOND_THOUGHTS)])
+        for _ in range(2 if self._plan.twice(number) else 1):
+            answer, why = await self._posting.cancel(order_id, "I changed my mind")
+            if answer is None:
+                self._told.miss(f"the cancellation of order/{order_id} was not taken in {TRIES} tries ({why})")
 
     async def _lead(self, number: int) -> None:
         body = {"email": interested(number), "campaign": f"campaign {number % 4}"}
         key = f"delivery-{self._run}-{number}"
-        await self._twice(number, "lead", "ingress", {"X-Delivery-Id": key}, key, body)
+        if await self._twice(number, "lead", "ingress", {"X-Delivery-Id": key}, key, body):
+            self.leads.add(body["email"])
 
     async def _twice(
-        self, number: int, kind: str, service: str, headers: dict[str, str], key: str, body: dict[str, Any]
-    ) -> None:
-        """Post it; of some a second time, at once or after the first answer."""
+        self, number: int, kind: str, service: str, headers: dict[str, str], key: str, body: Mapping[str, Any]
+    ) -> list[Answer]:
+        """Post it; of some a second time, at once or after the first answer. Those answers that said yes."""
+        post = Post(kind, key, service, f"/{kind}s", body, {"email": body["email"]}, headers)
         async with self._slots:
             if not self._plan.twice(number):
-                await self._post(kind, service, headers, key, body)
+                answers = [await self._posting.post(post)]
             elif number % 2:
-                await self._post(kind, service, headers, key, body)
-                await self._post(kind, service, headers, key, body)
+                answers = [await self._posting.post(post), await self._posting.post(post)]
             else:
-                await asyncio.gather(*(self._post(kind, service, headers, key, body) for _ in range(2)))
-
-    async def _post(self, kind: str, service: str, headers: dict[str, str], key: str, body: dict[str, Any]) -> None:
-        said = ""
-        for _ in range(TRIES):
-            post: dict[str, Any] = {"kind": kind, "key": key, "email": body["email"], "at": round(time.time(), 3)}
-            try:
-                status, answer = await self._world.ask("POST", service, f"/{kind}s", body=body, headers=headers)
-            except Unanswered as failed:
-                said = str(failed)
-                self._write({**post, "status": None, "answer": {}, "error": said})
-            else:
-                said = f"status {status}"
-                self._write({**post, "status": status, "answer": answer, "error": ""})
-                if status < 300:
-                    self._taken(kind, key, body["email"], answer)
-                if status < 500:
-                    return
-            await asyncio.sleep(TRY_SECONDS)
-        if key not in self._keys:  # one that was taken before and not again is the auditor's to name
-            self._told.miss(f"the {kind} {key} was not taken in {TRIES} tries ({said})")
-
-    def _taken(self, kind: str, key: str, email: str, answer: dict[str, Any]) -> None:
-        self._keys.add(key)
-        if kind == "lead":
-            self.leads.add(email)
-        elif answer["order_id"] not in self.order_ids:
-            self.order_ids.append(answer["order_id"])
-
-    def _write(self, line: dict[str, Any]) -> None:
-        self._record.write(json.dumps(line) + "\n")
-        self._record.flush()
+                answers = list(await asyncio.gather(*(self._posting.post(post) for _ in range(2))))
+        taken = [answer for answer, _ in answers if answer is not None and answer.taken]
+        if not taken:  # one that was taken once and not again is the auditor's to name
+            why = answers[0][1] or f"status {answers[0][0].status if answers[0][0] else None}"
+            self._told.miss(f"the {kind} {key} was not taken in {TRIES} tries ({why})")
+        return taken

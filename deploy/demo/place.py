@@ -16,6 +16,7 @@ PORTS: Mapping[str, int] = {
     "inventory": 8004,
     "notifications": 8005,
     "crm": 8006,
+    "shipping": 8008,
     "payments": 8003,
     "orders": 8002,
     "ingress": 8001,
@@ -80,6 +81,7 @@ class Place:
             "INVENTORY_STOCK_URL": f"{world}/stock",
             "NOTIFICATIONS_MAIL_URL": f"{world}/mail",
             "CRM_URL": f"{world}/crm",
+            "SHIPPING_CARRIER_URL": f"{world}/carrier",
             "TRACER_DESK_URL": self.url("deadletters"),
             "DESK_TRACER_URL": self.url("tracer"),
         }

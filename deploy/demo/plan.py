@@ -7,9 +7,13 @@ from enum import StrEnum
 from deploy.demo.place import StepFailed
 
 #: Orders of the whole demo, and of the shortest one that still has every accident.
-WHOLE, SHORTEST = 320, 60
+WHOLE, SHORTEST = 400, 60
 #: From so many orders on, the demo takes the whole time and judges by the whole measure.
 WHOLE_FROM = 300
+#: Seconds around an outage and a kill in which no call may time out by itself.
+CLEAR_SECONDS = 2.0
+#: Seconds after an outage until the breaker is surely closed.
+CLOSING_SECONDS = 10.0
 
 
 class Sort(StrEnum):
@@ -18,8 +22,15 @@ class Sort(StrEnum):
     PLAIN = "plain"
     DECLINED = "declined"
     SOLD_OUT = "sold-out"
-    SLOW = "slow"  # its charge is done, its answer comes too late, and it is asked again
+    SLOW = "slow"  # its card is authorised, the answer comes too late, and it is asked again
     MAIL_DOWN = "mail-down"  # its confirmation is not taken until somebody mends that
+    CHANGED_MIND = "changed-mind"  # its customer cancels it while it is under way
+    RETURNED = "returned"  # it is delivered, and its customer sends it back
+    UNREFUNDED = "unrefunded"  # the same, and its refund is refused until somebody mends that
+
+
+#: Sorts that are delivered for sure, so that their customer can send them back.
+SENT_BACK = frozenset({Sort.RETURNED, Sort.UNREFUNDED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,35 +41,58 @@ class Plan:
     order_gap: float
     leads: int
     lead_gap: float
-    each: int  # how many declined, sold out and slow ones there are, of each
+    each: int  # how many declined, sold out and slow ones there are, of each; half as many cancelled and returned
+    mails_down_at: tuple[int, ...]  # orders, apart from each other, so that no breaker opens for them; one lead more
+    unrefunded: int  # the order whose refund is refused
     crm_at: float
     crm_seconds: float
+    limit_at: float
+    limit_seconds: float
+    retry_after: int  # seconds for which the mail system wants to be left alone
     cards_at: float
     cards_seconds: float
+    carrier_at: float
+    carrier_seconds: float
+    refund_at: float
     kill_at: float
     doubles_at: tuple[float, ...]
+    delivered_seconds: float  # after the last order, until every parcel must have arrived
     settle_seconds: float
     least: Mapping[str, int]
-    mails_down: int = 3  # customers; one lead more
 
     def sorts(self) -> list[Sort]:
-        """The sort of each order, in order. Slow ones stay clear of the time in which the cards are down."""
+        """The sort of each order, in order."""
         found = [Sort.PLAIN] * self.orders
-        for at in range(1, 1 + self.mails_down):
+        for at in self.mails_down_at:
             found[at] = Sort.MAIL_DOWN
-        down_from = (self.cards_at - 2.0) / self.order_gap
-        down_to = (self.kill_at + 2.0) / self.order_gap
-        clear = [at for at in range(5, self.orders) if not down_from <= at <= down_to]
-        for at in _spread(clear, self.each):
-            found[at] = Sort.SLOW
-        free = [at for at in range(5, self.orders) if found[at] is Sort.PLAIN]
-        for number, at in enumerate(_spread(free, 2 * self.each)):
-            found[at] = Sort.DECLINED if number % 2 else Sort.SOLD_OUT
+        found[self.unrefunded] = Sort.UNREFUNDED
+
+        def put(count: int, sort: Sort, may: list[bool]) -> None:
+            free = [at for at in range(5, self.orders) if found[at] is Sort.PLAIN and may[at]]
+            for at in _spread(free, count):
+                found[at] = sort
+
+        anywhere = [True] * self.orders
+        put(self.each, Sort.SLOW, [self._may_be_slow(at * self.order_gap) for at in range(self.orders)])
+        put(self.each // 2, Sort.RETURNED, [at * self.order_gap < self.cards_at for at in range(self.orders)])
+        put(self.each // 2, Sort.CHANGED_MIND, anywhere)
+        put(self.each, Sort.DECLINED, anywhere)
+        put(self.each, Sort.SOLD_OUT, anywhere)
         return found
+
+    def _may_be_slow(self, at: float) -> bool:
+        """No call times out while the cards are down, the breaker closes, or payments is killed."""
+        ill = self.cards_at - CLEAR_SECONDS <= at <= self.cards_at + self.cards_seconds + CLOSING_SECONDS
+        return not ill and abs(at - self.kill_at) > CLEAR_SECONDS
+
+    @staticmethod
+    def delivered(number: int, sort: Sort) -> bool:
+        """Whether the carrier brings this order, once it is shipped, before the demo ends."""
+        return sort in SENT_BACK or number % 2 == 0
 
     def mail_down_lead(self, number: int) -> bool:
         """Whether the welcome of this lead is not taken until somebody mends that."""
-        return number == 1
+        return number == self.mails_down_at[0]
 
     @staticmethod
     def twice(number: int) -> bool:
@@ -76,16 +110,25 @@ def whole(orders: int = WHOLE) -> Plan:
     """The demo as it is meant."""
     return Plan(
         orders=orders,
-        order_gap=0.25,
-        leads=120,
-        lead_gap=0.6,
+        order_gap=0.3,
+        leads=150,
+        lead_gap=0.7,
         each=24,
-        crm_at=5.0,
-        crm_seconds=15.0,
-        cards_at=24.0,
-        cards_seconds=30.0,
-        kill_at=66.0,
-        doubles_at=(15.0, 62.0),
+        mails_down_at=(6, 16, 26),
+        unrefunded=40,
+        crm_at=4.0,
+        crm_seconds=12.0,
+        limit_at=18.0,
+        limit_seconds=8.0,
+        retry_after=3,
+        cards_at=30.0,
+        cards_seconds=14.0,
+        carrier_at=58.0,
+        carrier_seconds=36.0,
+        refund_at=64.0,
+        kill_at=106.0,
+        doubles_at=(12.0, 54.0),
+        delivered_seconds=60.0,
         settle_seconds=90.0,
         least={},
     )
@@ -101,19 +144,33 @@ def short(orders: int) -> Plan:
         leads=leads,
         lead_gap=22.0 / leads,
         each=each,
+        mails_down_at=(1, 4, 7),
+        unrefunded=8,
         crm_at=0.5,
         crm_seconds=3.0,
+        limit_at=4.5,
+        limit_seconds=1.0,
+        retry_after=1,
         cards_at=6.0,
-        cards_seconds=8.0,
+        cards_seconds=6.0,
+        carrier_at=15.0,
+        carrier_seconds=33.0,
+        refund_at=23.0,
         kill_at=19.5,
         doubles_at=(5.0,),
-        settle_seconds=15.0,
+        delivered_seconds=45.0,
+        settle_seconds=30.0,
         least={
             "orders": orders,
+            "delivered": each,
             "declined": each,
             "out_of_stock": each,
-            "charge_requests_repeated": each,
-            "dead_letters": 4,
+            "timed_out": 1,
+            "customers_cancelled": each,
+            "refunds": 1,
+            "recalls": 1,
+            "authorisation_requests_repeated": each,
+            "dead_letters": 5,
             "leads": leads,
         },
     )

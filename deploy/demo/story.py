@@ -13,15 +13,18 @@ from typing import Any
 from deploy.auditor.evidence import Places, Unreadable, read
 from deploy.auditor.judging import judge
 from deploy.auditor.verdict import LEAST, checks, green
-from deploy.demo.accidents import Accidents
+from deploy.demo.accidents.every import prepared
+from deploy.demo.accidents.scene import Scene
+from deploy.demo.afterwards import Afterwards
 from deploy.demo.broker import Broker
 from deploy.demo.in_one import InOne
 from deploy.demo.load import Load
 from deploy.demo.place import Place, StepFailed
 from deploy.demo.plan import Plan
+from deploy.demo.posting import Posting
 from deploy.demo.progress import Told, plain
 from deploy.demo.stage import Processes, Stage, begin
-from deploy.demo.world import Unanswered, World, until
+from deploy.demo.world import BREAKERS, Unanswered, World, until
 
 #: Seconds between two lines of progress, and between two looks whether a service has ended by itself.
 PROGRESS_SECONDS = 4.0
@@ -51,11 +54,12 @@ async def staged(place: Place, broker: Broker, sabotage: str) -> AsyncIterator[t
 async def tell(place: Place, broker: Broker, plan: Plan, stage: Stage, world: World, told: Told) -> int:
     """Start everything, let it all happen, judge; the exit status. `StepFailed` where it cannot go on."""
     await begin(stage, world, told)
-    load = Load(plan, world, told)
+    posting = Posting(world)
+    load = Load(plan, world, posting, told)
     try:
-        await _act(plan, stage, world, load, told)
+        await _act(Scene(plan, world, stage, load, posting, told))
     finally:
-        load.close()
+        posting.close()
     await _settle(place, plan, told)
     told.say("The auditor judges from the outside:")
     status = await _judge(place, broker, plan)
@@ -74,12 +78,14 @@ async def stay(place: Place, broker: Broker, stage: Stage) -> None:
     plain(f"  desk    {desk}")
     plain(f"  orders  {orders}/orders")
     plain()
-    plain("Three things to try:")
+    plain("Four things to try:")
     plain(f"  1. Open {tracer}/flows?state=compensated and look at one: what each service did, and what was undone.")
     plain(f"  2. Open {desk}/letters and read one of the mails that died and was replayed.")
     plain("  3. Place an order that will be declined, then look at order/ID in the tracer:")
     plain(f"     curl -X POST {orders}/orders -d '{order}\"total_cents\":1200}}'")
     plain(f"     {tracer}/subjects/order/ID")
+    plain(f"  4. Cancel an order that is shipped ({orders}/orders lists them), and see how its flow is reached:")
+    plain(f"     curl -X POST {orders}/orders/ID/cancellations")
     plain()
     if broker.memory:
         plain("A service of your own cannot join: this broker is memory://, inside one process. Install a RabbitMQ.")
@@ -87,7 +93,7 @@ async def stay(place: Place, broker: Broker, stage: Stage) -> None:
         plain("To run a service of your own beside these, in another shell (the address has the broker's password):")
         for name, value in outside(broker).items():
             plain(f"     export {name}={shlex.quote(value)}")
-        plain(f"     {Path(sys.executable).parent}/hocket run shipping:8010")
+        plain(f"     {Path(sys.executable).parent}/hocket run loyalty:8010")
     plain()
     plain("It stays until Ctrl-C.")
     await _watch(stage)
@@ -98,16 +104,15 @@ def outside(broker: Broker) -> dict[str, str]:
     return {"HOCKET_BROKER_URL": broker.url}
 
 
-async def _act(plan: Plan, stage: Stage, world: World, load: Load, told: Told) -> None:
-    accidents = Accidents(plan, world, stage, load, told)
-    await accidents.prepare()
+async def _act(scene: Scene) -> None:
+    plan, load, told = scene.plan, scene.load, scene.told
+    afterwards = Afterwards(plan, scene.world, load, scene.posting, told)
+    accidents = await prepared(scene)
     load.begun = asyncio.get_running_loop().time()
     told.say(f"{plan.orders} orders and {plan.leads} leads are on their way.")
-    async with beside(_watch(stage), _progress(world, load, told)), asyncio.TaskGroup() as tasks:
-        tasks.create_task(load.post_orders())
-        tasks.create_task(load.post_leads())
-        for accident in accidents.all():
-            tasks.create_task(accident())
+    async with beside(_watch(scene.stage), _progress(scene.world, load, told)), asyncio.TaskGroup() as tasks:
+        for happens in (load.post_orders, load.post_leads, afterwards.happen, *accidents):
+            tasks.create_task(happens())
     told.say("Everything that was to happen has happened.")
 
 
@@ -135,16 +140,26 @@ async def _progress(world: World, load: Load, told: Told) -> None:
         with contextlib.suppress(StepFailed):
             states = await world.states()
             letters = [letter for letter in await world.letters() if letter["state"] != "obsolete"]
-            try:
-                breaker = await world.breaker()
-            except Unanswered:
-                breaker = "unknown: payments is away"
             settled = sum(letter["state"] == "handled" for letter in letters)
             told.say(
-                f"orders: {sum(states.values())} posted, {states['confirmed']} confirmed, "
-                f"{states['cancelled']} cancelled · leads: {len(load.leads)} · breaker: {breaker} · "
+                f"orders: {states.total()} posted, {states['placed'] + states['confirmed']} under way, "
+                f"{states['shipped']} shipped, {states['delivered']} delivered, {states['cancelled']} cancelled · "
+                f"leads: {len(load.leads)} · breakers: {await _breakers(world)} · "
                 f"letters: {len(letters)}, {settled} settled"
             )
+
+
+async def _breakers(world: World) -> str:
+    """Those that are not closed."""
+    told = []
+    for service, breaker in BREAKERS.items():
+        try:
+            state = await world.breaker(service)
+        except Unanswered:
+            state = f"unknown, for {service} is away"
+        if state != "closed":
+            told.append(f"{breaker} {state}")
+    return ", ".join(told) or "closed"
 
 
 async def _settle(place: Place, plan: Plan, told: Told) -> None:

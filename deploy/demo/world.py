@@ -20,8 +20,16 @@ LOOK_TRIES = 3
 #: Longest page that services give.
 PAGE = 500
 
+#: The breaker of each service that calls an outside system.
+BREAKERS = {
+    "payments": "card-api",
+    "inventory": "stock-api",
+    "shipping": "carrier-api",
+    "crm": "crm-api",
+    "notifications": "mail-api",
+}
 #: The number of a breaker's state in the metrics, as a word.
-BREAKER = {"0": "closed", "1": "half-open", "2": "open", "3": "held"}
+STATES = {"0": "closed", "1": "half-open", "2": "open", "3": "held"}
 
 
 class Unanswered(StepFailed):
@@ -114,17 +122,30 @@ class World:
         """How many mails of this kind were sent."""
         return sum(mail.get("kind") == kind for mail in await self.rows("sandbox", "/mailbox", "mails"))
 
-    async def breaker(self) -> str:
-        """The state of the breaker around the cards: closed, half-open or open."""
-        url = self.place.url("payments") + "/metrics"
+    async def order(self, order_id: str) -> dict[str, Any]:
+        """One order. `StepFailed` where there is none."""
+        status, order = await self.ask("GET", "orders", f"/orders/{order_id}")
+        if status != 200:
+            raise StepFailed(f"GET /orders/{order_id} answered {status}; {self.log_of('orders')}.")
+        return order
+
+    async def flow_state(self, flow: str) -> str:
+        """What the tracer says of a flow; "" where it knows nothing of it yet."""
+        _, found = await self.ask("GET", "tracer", f"/api/flows/{flow}")
+        return str(found.get("state", ""))
+
+    async def breaker(self, service: str) -> str:
+        """The state of a service's breaker: closed, half-open, open or held."""
+        url = self.place.url(service) + "/metrics"
         try:
             async with self._http.get(url) as answer:
                 lines = (await answer.text()).splitlines()
         except (aiohttp.ClientError, TimeoutError) as failed:
-            raise Unanswered(f"payments told no metrics; {self.log_of('payments')}.") from failed
+            raise Unanswered(f"{service} told no metrics; {self.log_of(service)}.") from failed
+        named = f'breaker="{BREAKERS[service]}"'
         for line in lines:
-            if line.startswith("hocket_breaker_state{") and 'breaker="card-api"' in line:
-                return BREAKER.get(line.rpartition(" ")[2].split(".")[0], "unknown")
+            if line.startswith("hocket_breaker_state{") and named in line:
+                return STATES.get(line.rpartition(" ")[2].split(".")[0], "unknown")
         return "closed"
 
     async def letters(self, state: str = "") -> list[dict[str, Any]]:

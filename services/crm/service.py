@@ -2,13 +2,14 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Protocol
 
 import aiohttp
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from hocket import Service
+from hocket import Breaker, Service
 from services.crm.domain import contact_of, entry_of
 from services.crm.events import LeadCaptured
 from services.crm.storage import tables
@@ -54,4 +55,12 @@ async def uses(settings: Settings) -> AsyncIterator[Customers]:
         yield HttpCustomers(http, settings.url)
 
 
+crm_api = Breaker(
+    "crm-api",
+    failures=(aiohttp.ClientError, TimeoutError),
+    after=5,
+    open_for=timedelta(seconds=5),
+    longest=timedelta(seconds=30),
+    ramp=4,
+)
 crm = Service("crm", owner="team-crm", settings=Settings, uses=uses, tables=tables)

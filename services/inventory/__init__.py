@@ -1,4 +1,4 @@
-"""Inventory: takes an order's goods at the shop system, gives them back when that went wrong half-way."""
+"""Inventory: takes an order's goods at the shop system, gives them back when the order fails."""
 
 from services.inventory import handlers
 from services.inventory.service import inventory

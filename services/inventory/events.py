@@ -3,12 +3,26 @@
 from hocket import Event, Heard
 
 
-class PaymentCharged(Heard, type="payment.charged"):
-    """A paid order, whose goods are to be taken."""
+class PaymentAuthorised(Heard, type="payment.authorised"):
+    """An order whose money is held and whose goods are to be taken."""
 
     order_id: str
     sku: str
     quantity: int
+
+
+class ParcelRefused(Heard, type="parcel.refused"):
+    """The goods are carried by nobody: they stay in stock."""
+
+    order_id: str
+    reason: str
+
+
+class OrderCancelled(Heard, type="order.cancelled"):
+    """The order came to nothing, said in any flow and at any time: the goods go back into stock."""
+
+    order_id: str
+    reason: str
 
 
 class StockReserved(Event, type="stock.reserved", subject="order/{order_id}"):

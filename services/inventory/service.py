@@ -2,14 +2,15 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Protocol
 
 import aiohttp
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from hocket import Service
-from services.inventory.domain import Refused, Reserved, SoldOut, read_reservation
+from hocket import Breaker, Service
+from services.inventory.domain import Refused, Reserved, SoldOut, is_failure, read_release, read_reservation
 from services.inventory.storage import tables
 
 
@@ -29,7 +30,7 @@ class Stock(Protocol):
         """Take goods, at most once per key."""
         ...
 
-    async def release(self, order_id: str, *, key: str, original: str) -> None:
+    async def release(self, order_id: str, *, key: str, original: str) -> Refused | None:
         """Give back whatever was taken under the key `original`, and refuse that key from now on."""
         ...
 
@@ -44,16 +45,17 @@ class HttpStock:
     async def reserve(self, order_id: str, sku: str, quantity: int, *, key: str) -> Reserved | SoldOut | Refused:
         """See `Stock`."""
         body = {"order_id": order_id, "sku": sku, "quantity": quantity}
-        async with self._http.post(f"{self._url}/reservations", json=body, headers={"Idempotency-Key": key}) as answer:
-            if answer.status >= 500:
-                answer.raise_for_status()
-            return read_reservation(answer.status, await answer.json())
+        return read_reservation(*await self._post("/reservations", body, key))
 
-    async def release(self, order_id: str, *, key: str, original: str) -> None:
+    async def release(self, order_id: str, *, key: str, original: str) -> Refused | None:
         """See `Stock`."""
-        body = {"order_id": order_id, "original": original}
-        async with self._http.post(f"{self._url}/releases", json=body, headers={"Idempotency-Key": key}) as answer:
-            answer.raise_for_status()
+        return read_release(*await self._post("/releases", {"order_id": order_id, "original": original}, key))
+
+    async def _post(self, path: str, body: dict[str, object], key: str) -> tuple[int, dict[str, object]]:
+        async with self._http.post(self._url + path, json=body, headers={"Idempotency-Key": key}) as answer:
+            if is_failure(answer.status):
+                answer.raise_for_status()
+            return answer.status, await answer.json()
 
 
 @asynccontextmanager
@@ -64,4 +66,12 @@ async def uses(settings: Settings) -> AsyncIterator[Stock]:
         yield HttpStock(http, settings.stock_url)
 
 
+stock_api = Breaker(
+    "stock-api",
+    failures=(aiohttp.ClientError, TimeoutError),
+    after=5,
+    open_for=timedelta(seconds=5),
+    longest=timedelta(seconds=30),
+    ramp=4,
+)
 inventory = Service("inventory", owner="team-stock", settings=Settings, uses=uses, tables=tables)

@@ -1,4 +1,4 @@
-"""Notifications: one mail for each order that ended and each lead that came, never two."""
+"""Notifications: one mail for each turn that an order takes and each lead that came, never two."""
 
 from services.notifications import handlers
 from services.notifications.service import notifications

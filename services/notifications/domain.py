@@ -11,7 +11,7 @@ class Mail:
     """One mail to one person."""
 
     to: str
-    kind: Literal["confirmation", "apology", "welcome"]
+    kind: Literal["confirmation", "apology", "cancellation", "welcome"]
     about: str  # the subject of the event it tells of
     title: str
     text: str
@@ -22,8 +22,12 @@ def mail_of(event: OrderConfirmed | OrderCancelled | LeadCaptured) -> Mail:
     match event:
         case OrderConfirmed():
             title = f"Your order {event.order_id} is confirmed"
-            text = f"Thank you. Your order {event.order_id} is paid and on its way."
+            text = f"Thank you. Your order {event.order_id} is confirmed; you pay when it is on its way."
             return Mail(event.email, "confirmation", f"order/{event.order_id}", title, text)
+        case OrderCancelled(by="customer"):
+            title = f"Your order {event.order_id} is cancelled"
+            text = f"You have cancelled your order {event.order_id}. What you paid comes back."
+            return Mail(event.email, "cancellation", f"order/{event.order_id}", title, text)
         case OrderCancelled():
             title = f"Your order {event.order_id} is cancelled"
             text = f"We are sorry: your order {event.order_id} is cancelled ({event.reason}). You pay nothing."

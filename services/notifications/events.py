@@ -1,10 +1,12 @@
 """What notifications hears; it says nothing."""
 
+from typing import Literal
+
 from hocket import Heard, Sensitive
 
 
 class OrderConfirmed(Heard, type="order.confirmed"):
-    """An order came to a good end."""
+    """An order can be kept: its money is held and its goods are taken."""
 
     order_id: str
     email: Sensitive[str]
@@ -16,6 +18,7 @@ class OrderCancelled(Heard, type="order.cancelled"):
     order_id: str
     email: Sensitive[str]
     reason: str
+    by: Literal["customer", "shop"]
 
 
 class LeadCaptured(Heard, type="lead.captured"):

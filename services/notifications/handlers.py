@@ -6,18 +6,18 @@ from hocket import Retry, Tx
 from services.notifications import storage
 from services.notifications.domain import mail_of
 from services.notifications.events import LeadCaptured, OrderCancelled, OrderConfirmed
-from services.notifications.service import Post, notifications
+from services.notifications.service import Post, mail_api, notifications
 
 MAIL_RETRY = Retry(retries=5, first=timedelta(seconds=0.3), longest=timedelta(seconds=3))
 
 
-@notifications.handler(retry=MAIL_RETRY)
+@notifications.handler(retry=MAIL_RETRY, breaker=mail_api)
 async def tell_customer(event: OrderConfirmed | OrderCancelled, tx: Tx[Post]) -> None:
-    """Mail the confirmation or the apology."""
+    """Mail that the order is confirmed, or that it is cancelled."""
     await _mail(event, tx)
 
 
-@notifications.handler(retry=MAIL_RETRY)
+@notifications.handler(retry=MAIL_RETRY, breaker=mail_api)
 async def welcome(lead: LeadCaptured, tx: Tx[Post]) -> None:
     """Mail a welcome."""
     await _mail(lead, tx)
@@ -25,5 +25,6 @@ async def welcome(lead: LeadCaptured, tx: Tx[Post]) -> None:
 
 async def _mail(event: OrderConfirmed | OrderCancelled | LeadCaptured, tx: Tx[Post]) -> None:
     mail = mail_of(event)
-    await tx.use.send(mail, key=tx.idempotency_key)
-    await storage.note_mail(await tx.db(), tx.idempotency_key, mail)
+    async with tx.outside(mail_api) as key:
+        await tx.use.send(mail, key=key)
+    await storage.note_mail(await tx.db(), key, mail)

@@ -3,13 +3,14 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
+from datetime import timedelta
 from typing import Protocol
 
 import aiohttp
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from hocket import Service
+from hocket import Breaker, Service
 from services.notifications.domain import Mail
 from services.notifications.storage import tables
 
@@ -53,4 +54,12 @@ async def uses(settings: Settings) -> AsyncIterator[Post]:
         yield HttpPost(http, settings.mail_url)
 
 
+mail_api = Breaker(
+    "mail-api",
+    failures=(aiohttp.ClientError, TimeoutError),
+    after=5,
+    open_for=timedelta(seconds=5),
+    longest=timedelta(seconds=30),
+    ramp=4,
+)
 notifications = Service("notifications", owner="team-crm", settings=Settings, uses=uses, tables=tables)

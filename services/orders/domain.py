@@ -1,6 +1,7 @@
 """What an order is, when its state moves, and how it gets its id. Pure."""
 
 import hashlib
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated
 
@@ -21,11 +22,28 @@ Email = Annotated[str, StringConstraints(max_length=254, pattern=r"^[^@\s\x00-\x
 
 
 class OrderState(StrEnum):
-    """Where an order stands."""
+    """Where an order stands; a later state of this list is never left for an earlier one."""
 
     PLACED = "placed"
     CONFIRMED = "confirmed"
+    SHIPPED = "shipped"
+    DELIVERED = "delivered"
     CANCELLED = "cancelled"
+
+
+class Cancelling(StrEnum):
+    """Who cancelled an order."""
+
+    CUSTOMER = "customer"
+    SHOP = "shop"
+
+
+class NewCancellation(BaseModel):
+    """A cancellation as a customer posts it."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    reason: Text = "the customer asked"
 
 
 class NewOrder(BaseModel):
@@ -51,6 +69,7 @@ def order_id_of(key: str) -> str:
     return "".join(ALPHABET[bits >> (5 * place) & 31] for place in range(ID_LENGTH))
 
 
-def moves(now: OrderState, to: OrderState) -> bool:
-    """Whether a fact moves an order on: facts overtake each other, and a cancellation always has the last word."""
-    return now is not to and (now is OrderState.PLACED or to is OrderState.CANCELLED)
+def before(state: OrderState) -> Sequence[OrderState]:
+    """The states from which a fact moves an order to this one: facts overtake each other, none a cancellation."""
+    every = list(OrderState)
+    return every[: every.index(state)]

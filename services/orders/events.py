@@ -1,10 +1,12 @@
 """What orders says, and what it hears of the others."""
 
+from typing import Literal
+
 from hocket import Event, Heard, Sensitive
 
 
 class OrderPlaced(Event, type="order.placed", subject="order/{order_id}"):
-    """A customer placed an order; nothing has been charged yet."""
+    """A customer placed an order; no money is held yet."""
 
     order_id: str
     customer: str
@@ -16,17 +18,28 @@ class OrderPlaced(Event, type="order.placed", subject="order/{order_id}"):
 
 
 class OrderConfirmed(Event, type="order.confirmed", subject="order/{order_id}"):
-    """The order is paid and its goods are taken from stock."""
+    """The order's money is held and its goods are taken from stock; carries what shipping needs to go on."""
 
     order_id: str
     email: Sensitive[str]
+    sku: str
+    quantity: int
+    total_cents: int
 
 
 class OrderCancelled(Event, type="order.cancelled", subject="order/{order_id}"):
-    """The order came to nothing; what was charged is given back by payments."""
+    """The order came to nothing: whoever did something for it undoes that."""
 
     order_id: str
     email: Sensitive[str]
+    reason: str
+    by: Literal["customer", "shop"]
+
+
+class PaymentDeclined(Heard, type="payment.declined"):
+    """No money is held for the order."""
+
+    order_id: str
     reason: str
 
 
@@ -43,8 +56,20 @@ class StockRejected(Heard, type="stock.rejected"):
     reason: str
 
 
-class PaymentDeclined(Heard, type="payment.declined"):
-    """The card of the order was not charged."""
+class ParcelShipped(Heard, type="parcel.shipped"):
+    """The goods of the order are on their way."""
+
+    order_id: str
+
+
+class ParcelRefused(Heard, type="parcel.refused"):
+    """The goods of the order are carried by nobody."""
 
     order_id: str
     reason: str
+
+
+class ParcelDelivered(Heard, type="parcel.delivered"):
+    """The customer has the goods."""
+
+    order_id: str

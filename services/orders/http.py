@@ -1,13 +1,17 @@
-"""Orders over HTTP: place one, read one, read them all by pages.
+"""Orders over HTTP: place one, cancel one, read one, read them all by pages.
 
 | route | answer |
 |---|---|
 | `POST /orders`, header `Idempotency-Key` (optional) | 202 `{"order_id", "flow", "state"}` |
+| `POST /orders/{order_id}/cancellations` `{"reason"}` (optional) | 202 `{"order_id", "flow", "state"}` |
 | `GET /orders?after=&limit=` | `{"orders": [...], "next": number or null}` in order of arrival |
 | `GET /orders/{order_id}` | the order, or 404 |
 
 The same key again gives the same answer and no second order; a key used for another order is 409. A malformed order is
 422 `{"error", "fields": [{"field", "cause"}]}`.
+
+A customer may cancel at any time, also what was delivered. A cancellation is a flow of its own; posted again it gives
+the same answer and says nothing more. 404 where there is no such order, 409 where the shop has cancelled it already.
 """
 
 import uuid
@@ -17,8 +21,8 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.orders import storage
-from services.orders.domain import NewOrder, OrderState, order_id_of
-from services.orders.events import OrderPlaced
+from services.orders.domain import Cancelling, NewCancellation, NewOrder, OrderState, order_id_of
+from services.orders.events import OrderCancelled, OrderPlaced
 from services.orders.service import orders
 
 #: Longest Idempotency-Key, in characters.
@@ -26,7 +30,7 @@ MAX_KEY_LENGTH = 255
 #: Most orders on one page.
 MAX_PAGE = 500
 
-orders.says(OrderPlaced)
+orders.says(OrderPlaced, OrderCancelled)
 
 
 class KeyUsedOtherwiseError(Exception):
@@ -78,6 +82,30 @@ async def post_order(request: web.Request) -> web.Response:
     return web.json_response({"order_id": order_id, "flow": flow, "state": OrderState.PLACED}, status=202)
 
 
+async def cancel(order_id: str, reason: str) -> storage.Order | None:
+    """Cancel an order for its customer, once, and return it as it stands now; None where there is none."""
+    async with orders.tx() as tx:
+        db = await tx.db()
+        order = await storage.cancel(db, order_id, Cancelling.CUSTOMER, reason, flow=tx.correlation_id)
+        if order is None:
+            return await storage.find(db, order_id)
+        tx.say(OrderCancelled(order_id=order_id, email=order.email, reason=reason, by="customer"))
+    return order
+
+
+async def post_cancellation(request: web.Request) -> web.Response:
+    """`POST /orders/{order_id}/cancellations`."""
+    order_id = request.match_info["order_id"]
+    new = NewCancellation.model_validate_json(await request.read() or b"{}")
+    order = await cancel(order_id, new.reason)
+    if order is None:
+        return web.json_response({"error": f"there is no order {order_id}"}, status=404)
+    if order.cancelled_by != Cancelling.CUSTOMER:
+        return web.json_response({"error": f"order {order_id} is cancelled already: {order.reason}"}, status=409)
+    answer = {"order_id": order_id, "flow": order.cancelled_in, "state": order.state}
+    return web.json_response(answer, status=202)
+
+
 async def get_orders(request: web.Request) -> web.Response:
     """`GET /orders`."""
     query = PageQuery.model_validate(dict(request.query))
@@ -100,6 +128,7 @@ async def get_order(request: web.Request) -> web.Response:
 def mount(app: web.Application) -> None:
     """Put the routes on the service's port."""
     app.router.add_post("/orders", post_order)
+    app.router.add_post("/orders/{order_id}/cancellations", post_cancellation)
     app.router.add_get("/orders", get_orders)
     app.router.add_get("/orders/{order_id}", get_order)
 
@@ -115,6 +144,8 @@ def _shown(order: storage.Order) -> dict[str, object]:
         "order_id": order.order_id,
         "state": order.state,
         "reason": order.reason,
+        "cancelled_by": order.cancelled_by,
+        "cancelled_in": order.cancelled_in,
         "flow": order.flow,
         "placed_at": order.placed_at,
         "customer": order.customer,

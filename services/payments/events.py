@@ -4,7 +4,7 @@ from hocket import Event, Heard, Sensitive
 
 
 class OrderPlaced(Heard, type="order.placed"):
-    """An order to charge."""
+    """An order whose money is to be held."""
 
     order_id: str
     card: Sensitive[str]
@@ -13,32 +13,69 @@ class OrderPlaced(Heard, type="order.placed"):
     total_cents: int
 
 
+class ParcelShipped(Heard, type="parcel.shipped"):
+    """The goods are on their way: the money is to be taken."""
+
+    order_id: str
+
+
 class StockRejected(Heard, type="stock.rejected"):
-    """The goods cannot be had: the money goes back."""
+    """The goods cannot be had: the money is held no longer."""
 
     order_id: str
     reason: str
 
 
-class PaymentCharged(Event, type="payment.charged", subject="order/{order_id}"):
-    """The card was charged; carries what stock needs to go on."""
+class ParcelRefused(Heard, type="parcel.refused"):
+    """The goods are carried by nobody: the money is held no longer."""
 
     order_id: str
-    charge_id: str
+    reason: str
+
+
+class OrderCancelled(Heard, type="order.cancelled"):
+    """The order came to nothing, said in any flow and at any time: the money goes back."""
+
+    order_id: str
+    reason: str
+
+
+class PaymentAuthorised(Event, type="payment.authorised", subject="order/{order_id}"):
+    """The money is held, and not taken yet; carries what stock needs to go on."""
+
+    order_id: str
+    authorisation_id: str
     sku: str
     quantity: int
     total_cents: int
 
 
 class PaymentDeclined(Event, type="payment.declined", subject="order/{order_id}"):
-    """The card was not charged, or whatever was charged is being given back."""
+    """No money is held for the order, or whatever is held is being given back."""
 
     order_id: str
     reason: str
 
 
+class PaymentVoided(Event, type="payment.voided", subject="order/{order_id}"):
+    """What was held for a failed order is held no longer."""
+
+    order_id: str
+    void_id: str
+    voided_cents: int
+    reason: str
+
+
+class PaymentCaptured(Event, type="payment.captured", subject="order/{order_id}"):
+    """The money of a shipped order is taken."""
+
+    order_id: str
+    capture_id: str
+    total_cents: int
+
+
 class PaymentRefunded(Event, type="payment.refunded", subject="order/{order_id}"):
-    """The charge of a failed order was given back."""
+    """What was taken for a failed order was given back."""
 
     order_id: str
     refund_id: str

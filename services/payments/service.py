@@ -10,7 +10,19 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from hocket import Breaker, Service
-from services.payments.domain import Charged, Declined, Refunded, Refused, read_charge, read_refund
+from services.payments.domain import (
+    Authorised,
+    Captured,
+    Declined,
+    GivenBack,
+    Lapsed,
+    Refused,
+    is_failure,
+    read_authorisation,
+    read_capture,
+    read_refund,
+    read_void,
+)
 from services.payments.storage import tables
 
 
@@ -26,12 +38,24 @@ class Settings(BaseSettings):
 class Cards(Protocol):
     """The card system; a call that fails raises `aiohttp.ClientError` or `TimeoutError`: it may have happened."""
 
-    async def charge(self, order_id: str, card: str, total_cents: int, *, key: str) -> Charged | Declined | Refused:
-        """Charge a card, at most once per key."""
+    async def authorise(
+        self, order_id: str, card: str, total_cents: int, *, key: str
+    ) -> Authorised | Declined | Refused:
+        """Hold money of a card, at most once per key."""
         ...
 
-    async def refund(self, order_id: str, *, key: str, original: str) -> Refunded | Refused:
-        """Give back whatever was charged under the key `original`, and refuse that key from now on."""
+    async def void(self, order_id: str, *, key: str, original: str) -> GivenBack | Refused:
+        """Let go what is held under the key `original` and was not taken, and refuse that key from now on."""
+        ...
+
+    async def capture(
+        self, order_id: str, authorisation_id: str, total_cents: int, *, key: str
+    ) -> Captured | Lapsed | Refused:
+        """Take the money that is held, at most once."""
+        ...
+
+    async def refund(self, order_id: str, *, key: str, original: str) -> GivenBack | Refused:
+        """Give back whatever was taken under the key `original`, and refuse that key from now on."""
         ...
 
 
@@ -42,19 +66,31 @@ class HttpCards:
         self._http = http
         self._url = url
 
-    async def charge(self, order_id: str, card: str, total_cents: int, *, key: str) -> Charged | Declined | Refused:
+    async def authorise(
+        self, order_id: str, card: str, total_cents: int, *, key: str
+    ) -> Authorised | Declined | Refused:
         """See `Cards`."""
-        return read_charge(
-            *await self._post("/charges", {"order_id": order_id, "card": card, "total_cents": total_cents}, key)
-        )
+        body = {"order_id": order_id, "card": card, "total_cents": total_cents}
+        return read_authorisation(*await self._post("/authorisations", body, key))
 
-    async def refund(self, order_id: str, *, key: str, original: str) -> Refunded | Refused:
+    async def void(self, order_id: str, *, key: str, original: str) -> GivenBack | Refused:
+        """See `Cards`."""
+        return read_void(*await self._post("/voids", {"order_id": order_id, "original": original}, key))
+
+    async def capture(
+        self, order_id: str, authorisation_id: str, total_cents: int, *, key: str
+    ) -> Captured | Lapsed | Refused:
+        """See `Cards`."""
+        body = {"order_id": order_id, "authorisation_id": authorisation_id, "total_cents": total_cents}
+        return read_capture(*await self._post("/captures", body, key))
+
+    async def refund(self, order_id: str, *, key: str, original: str) -> GivenBack | Refused:
         """See `Cards`."""
         return read_refund(*await self._post("/refunds", {"order_id": order_id, "original": original}, key))
 
     async def _post(self, path: str, body: dict[str, object], key: str) -> tuple[int, dict[str, object]]:
         async with self._http.post(self._url + path, json=body, headers={"Idempotency-Key": key}) as answer:
-            if answer.status >= 500:
+            if is_failure(answer.status):
                 answer.raise_for_status()
             return answer.status, await answer.json()
 
@@ -68,6 +104,11 @@ async def uses(settings: Settings) -> AsyncIterator[Cards]:
 
 
 card_api = Breaker(
-    "card-api", failures=(aiohttp.ClientError, TimeoutError), after=5, open_for=timedelta(seconds=5), ramp=4
+    "card-api",
+    failures=(aiohttp.ClientError, TimeoutError),
+    after=5,
+    open_for=timedelta(seconds=5),
+    longest=timedelta(seconds=30),
+    ramp=4,
 )
 payments = Service("payments", owner="team-money", settings=Settings, uses=uses, tables=tables)

@@ -16,16 +16,24 @@ class Asking(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow")
 
 
-class Charge(Asking):
-    """`cards/charges`."""
+class Authorisation(Asking):
+    """`cards/authorisations`."""
 
     order_id: Text
     card: Text
     total_cents: int = Field(ge=1)
 
 
-class Reservation(Asking):
-    """`stock/reservations`."""
+class Capture(Asking):
+    """`cards/captures`."""
+
+    order_id: Text
+    authorisation_id: Text
+    total_cents: int = Field(ge=1)
+
+
+class Goods(Asking):
+    """`stock/reservations` and `carrier/parcels`."""
 
     order_id: Text
     sku: Text
@@ -33,7 +41,7 @@ class Reservation(Asking):
 
 
 class Undoing(Asking):
-    """`cards/refunds` and `stock/releases`."""
+    """What gives back: `cards/voids`, `cards/refunds`, `stock/releases` and `carrier/recalls`."""
 
     order_id: Text
     original: Text
@@ -54,10 +62,14 @@ class Message(Asking):
 
 
 BODIES: Mapping[Api, type[Asking]] = {
-    Api.CHARGES: Charge,
+    Api.AUTHORISATIONS: Authorisation,
+    Api.VOIDS: Undoing,
+    Api.CAPTURES: Capture,
     Api.REFUNDS: Undoing,
-    Api.RESERVATIONS: Reservation,
+    Api.RESERVATIONS: Goods,
     Api.RELEASES: Undoing,
+    Api.PARCELS: Goods,
+    Api.RECALLS: Undoing,
     Api.LEADS: Lead,
     Api.MESSAGES: Message,
 }

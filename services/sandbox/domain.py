@@ -2,7 +2,8 @@
 
 One key acts at most once: asked again, it gives its first answer; with other data it is refused. Undoing names the
 `original` key: what that key did is given back once, and the key is refused from then on, also when it had done
-nothing yet.
+nothing yet. Money that an authorisation holds is captured once or given back by a void, whichever is asked first; what
+was captured is given back by a refund of the capture.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,10 @@ from enum import StrEnum
 DECLINED_CARD = "declined"
 #: Goods whose sku begins so are never there.
 SOLD_OUT_SKU = "sold-out"
+#: Goods whose sku begins so are carried by nobody.
+REFUSED_SKU = "too-big"
+#: What an authorisation's id begins with; its key follows, so that a capture shares its lines in the books.
+AUTHORISATION = "au_"
 
 
 class Target(StrEnum):
@@ -20,6 +25,7 @@ class Target(StrEnum):
 
     CARDS = "cards"
     STOCK = "stock"
+    CARRIER = "carrier"
     CRM = "crm"
     MAIL = "mail"
 
@@ -27,10 +33,14 @@ class Target(StrEnum):
 class Api(StrEnum):
     """What can be asked, as the path under which it is posted."""
 
-    CHARGES = "cards/charges"
+    AUTHORISATIONS = "cards/authorisations"
+    VOIDS = "cards/voids"
+    CAPTURES = "cards/captures"
     REFUNDS = "cards/refunds"
     RESERVATIONS = "stock/reservations"
     RELEASES = "stock/releases"
+    PARCELS = "carrier/parcels"
+    RECALLS = "carrier/recalls"
     LEADS = "crm/leads"
     MESSAGES = "mail/messages"
 
@@ -43,12 +53,16 @@ class Api(StrEnum):
 class Did(StrEnum):
     """What a request did in the world."""
 
-    CHARGED = "charged"
+    AUTHORISED = "authorised"
     DECLINED = "declined"
+    VOIDED = "voided"
+    CAPTURED = "captured"
     REFUNDED = "refunded"
     RESERVED = "reserved"
     REJECTED = "rejected"
     RELEASED = "released"
+    BOOKED = "booked"
+    RECALLED = "recalled"
     ENTERED = "entered"
     SENT = "sent"
     BLOCKED = "blocked"  # an undo of what had not happened: its original key is refused from now on
@@ -56,19 +70,34 @@ class Did(StrEnum):
     NONE = "none"
 
 
-UNDONE_BY: Mapping[Api, Api] = {Api.CHARGES: Api.REFUNDS, Api.RESERVATIONS: Api.RELEASES}
+UNDONE_BY: Mapping[Api, Api] = {
+    Api.AUTHORISATIONS: Api.VOIDS,
+    Api.CAPTURES: Api.REFUNDS,
+    Api.RESERVATIONS: Api.RELEASES,
+    Api.PARCELS: Api.RECALLS,
+}
 UNDOES: Mapping[Api, Api] = {undo: act for act, undo in UNDONE_BY.items()}
 #: What stands for an act that can be given back, and the word for giving it back.
-GIVEN_BACK: Mapping[Did, Did] = {Did.CHARGED: Did.REFUNDED, Did.RESERVED: Did.RELEASED}
+GIVEN_BACK: Mapping[Did, Did] = {
+    Did.AUTHORISED: Did.VOIDED,
+    Did.CAPTURED: Did.REFUNDED,
+    Did.RESERVED: Did.RELEASED,
+    Did.BOOKED: Did.RECALLED,
+}
 #: What an undo did that settles its original key for good.
-SETTLED = frozenset({Did.REFUNDED, Did.RELEASED, Did.BLOCKED})
+SETTLED = frozenset({*GIVEN_BACK.values(), Did.BLOCKED})
+#: The field in which an undo's answer says how much went back.
+CENTS: Mapping[Api, str] = {Api.VOIDS: "voided_cents", Api.REFUNDS: "refunded_cents"}
 PREFIX: Mapping[Api, str] = {
-    Api.CHARGES: "ch",
-    Api.REFUNDS: "re",
-    Api.RESERVATIONS: "rs",
-    Api.RELEASES: "rl",
-    Api.LEADS: "ct",
-    Api.MESSAGES: "ml",
+    Api.VOIDS: "vo_",
+    Api.CAPTURES: "ca_",
+    Api.REFUNDS: "re_",
+    Api.RESERVATIONS: "rs_",
+    Api.RELEASES: "rl_",
+    Api.PARCELS: "pa_",
+    Api.RECALLS: "rc_",
+    Api.LEADS: "ct_",
+    Api.MESSAGES: "ml_",
 }
 
 
@@ -85,10 +114,14 @@ class Asked:
 
     @property
     def original(self) -> str:
-        """The key whose act is to be given back; "" where nothing is."""
-        if self.api not in UNDOES:
+        """The key whose act is to be given back, or whose authorisation is captured; "" where it is about no other."""
+        if self.api in UNDOES:
+            named = str(self.request.get("original", ""))
+        elif self.api is Api.CAPTURES:
+            named = str(self.request.get("authorisation_id", "")).removeprefix(AUTHORISATION)
+        else:
             return ""
-        return str(self.request.get("original", "")).encode(errors="replace").decode()
+        return named.encode(errors="replace").decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,35 +158,66 @@ def decide(id: int, asked: Asked, known: Sequence[Entry]) -> Verdict:
     if undo is not None and _given_back(undo, asked.key, known):
         return Verdict(409, Did.NONE, {"error": "this key was given back: it acts no more"})
     for each in known:
-        if each.asked.api is asked.api and each.asked.key == asked.key and _final(each.verdict):
+        if each.asked.api is asked.api and each.asked.key == asked.key and _final(each.asked, each.verdict):
             if each.asked.request != asked.request:
                 return Verdict(409, Did.NONE, {"error": "this key was used with other data"})
             return Verdict(each.verdict.status, Did.REPEATED, each.verdict.answer)
-    name = f"{PREFIX[asked.api]}_{id}"
+    return _act(id, asked, known)
+
+
+def _act(id: int, asked: Asked, known: Sequence[Entry]) -> Verdict:  # the first time under this key
+    name = AUTHORISATION + asked.key if asked.api is Api.AUTHORISATIONS else f"{PREFIX[asked.api]}{id}"
     match asked.api:
-        case Api.CHARGES:
+        case Api.AUTHORISATIONS:
             if asked.decline or str(asked.request["card"]).startswith(DECLINED_CARD):
                 return Verdict(402, Did.DECLINED, {"error": "the card was declined"})
-            return Verdict(201, Did.CHARGED, {"id": name})
+            return Verdict(201, Did.AUTHORISED, {"id": name})
+        case Api.CAPTURES:
+            refusal = "declined" if asked.decline else _not_captured(asked, known)
+            return Verdict(409, Did.REJECTED, {"error": refusal}) if refusal else _done(Did.CAPTURED, name)
         case Api.RESERVATIONS:
             if asked.decline or str(asked.request["sku"]).startswith(SOLD_OUT_SKU):
                 return Verdict(409, Did.REJECTED, {"error": "sold-out"})
-            return Verdict(201, Did.RESERVED, {"id": name})
-        case Api.REFUNDS | Api.RELEASES:
-            return _give_back(name, asked, known)
+            return _done(Did.RESERVED, name)
+        case Api.PARCELS:
+            if asked.decline or str(asked.request["sku"]).startswith(REFUSED_SKU):
+                return Verdict(422, Did.REJECTED, {"error": "refused"})
+            return _done(Did.BOOKED, name)
         case Api.LEADS | Api.MESSAGES:
             if asked.decline:
                 return Verdict(422, Did.REJECTED, {"error": "not taken"})
-            return Verdict(201, Did.ENTERED if asked.api is Api.LEADS else Did.SENT, {"id": name})
+            return _done(Did.ENTERED if asked.api is Api.LEADS else Did.SENT, name)
+        case Api.VOIDS | Api.REFUNDS | Api.RELEASES | Api.RECALLS:
+            return _give_back(name, asked, known)
+
+
+def _done(did: Did, name: str) -> Verdict:
+    return Verdict(201, did, {"id": name})
+
+
+def _not_captured(asked: Asked, known: Sequence[Entry]) -> str:
+    """Why an authorisation cannot be captured; "": it can."""
+    if _captured(asked.original, known):
+        return "captured"
+    if _given_back(Api.VOIDS, asked.original, known):
+        return "voided"
+    held = any(each.asked.key == asked.original and each.verdict.did is Did.AUTHORISED for each in known)
+    return "" if held else "unknown"
+
+
+def _captured(authorisation: str, known: Sequence[Entry]) -> bool:
+    """Whether the money that was held under this key was captured."""
+    return any(each.asked.original == authorisation and each.verdict.did is Did.CAPTURED for each in known)
 
 
 def _give_back(name: str, asked: Asked, known: Sequence[Entry]) -> Verdict:
     if asked.decline:
         return Verdict(422, Did.REJECTED, {"error": "not given back"})
-    if _given_back(asked.api, asked.original, known):
+    if _given_back(asked.api, asked.original, known) or (asked.api is Api.VOIDS and _captured(asked.original, known)):
         return Verdict(200, Did.NONE, _receipt(asked.api, name, 0))
     for each in known:
-        if each.asked.key == asked.original and each.verdict.did in GIVEN_BACK:
+        act = each.asked.api is UNDOES[asked.api] and each.asked.key == asked.original
+        if act and each.verdict.did in GIVEN_BACK:
             cents = int(str(each.asked.request.get("total_cents", 0)))
             return Verdict(200, GIVEN_BACK[each.verdict.did], _receipt(asked.api, name, cents))
     return Verdict(200, Did.BLOCKED, _receipt(asked.api, name, 0))
@@ -167,9 +231,11 @@ def _given_back(undo: Api, original: str, known: Sequence[Entry]) -> bool:
 
 
 def _receipt(api: Api, name: str, cents: int) -> Mapping[str, object]:
-    return {"id": name, "refunded_cents": cents} if api is Api.REFUNDS else {"id": name}
+    return {"id": name, CENTS[api]: cents} if api in CENTS else {"id": name}
 
 
-def _final(verdict: Verdict) -> bool:
-    """Whether this verdict is the first answer of its key: something was done or said no to."""
+def _final(asked: Asked, verdict: Verdict) -> bool:
+    """Whether this verdict is the first answer of its key; who would not give back today may do so tomorrow."""
+    if asked.api in UNDOES and verdict.did is Did.REJECTED:
+        return False
     return verdict.did not in {Did.NONE, Did.REPEATED}

@@ -2,19 +2,24 @@
 
 | route | answer |
 |---|---|
-| `POST /cards/charges` `{order_id, card, total_cents}` | 201 `{id}`, 402 declined |
-| `POST /cards/refunds` `{order_id, original}` | 200 `{id, refunded_cents}`; 0: nothing had been charged |
+| `POST /cards/authorisations` `{order_id, card, total_cents}` | 201 `{id}`, 402 declined |
+| `POST /cards/voids` `{order_id, original}` | 200 `{id, voided_cents}`; 0: nothing was held |
+| `POST /cards/captures` `{order_id, authorisation_id, total_cents}` | 201 `{id}`, 409 `{error}` |
+| `POST /cards/refunds` `{order_id, original}` | 200 `{id, refunded_cents}`; 0: nothing had been captured |
 | `POST /stock/reservations` `{order_id, sku, quantity}` | 201 `{id}`, 409 `{error: "sold-out"}` |
 | `POST /stock/releases` `{order_id, original}` | 200 `{id}` |
+| `POST /carrier/parcels` `{order_id, sku, quantity}` | 201 `{id}`, 422 `{error: "refused"}` |
+| `POST /carrier/recalls` `{order_id, original}` | 200 `{id}` |
 | `POST /crm/leads` `{email, …}`, `POST /mail/messages` `{to, title, text, …}` | 201 `{id}` |
 | `GET /books/{target}?after=&limit=` | `{books: [line], next: id or null}` in order |
 | `GET /mailbox?after=&limit=` | `{mails: [mail], next: id or null}`: each mail that was sent, once |
 | `POST /faults` (see `faults`), `GET /faults` | 201 the fault, `{faults: [fault]}` |
 | `DELETE /faults/{id}`, `DELETE /faults?target=` | 204, `{removed: number}` |
 
-What acts needs the header `Idempotency-Key`; a key used with other data, or given back, is 409. A line of the books is
-`{id, target, api, key, original, request, began, ended, status, did, fault, answer}`, times in seconds since 1970,
-`ended` null while an answer is held back.
+What acts needs the header `Idempotency-Key`; a key used with other data, or given back, is 409. `original` is the key
+of the act that is given back; a capture is 409 "voided", "captured" or "unknown" where its authorisation is so. A line
+of the books is `{id, target, api, key, original, request, began, ended, status, did, fault, answer}`, times in seconds
+since 1970, `ended` null while an answer is held back, `original` in a capture the key of its authorisation.
 """
 
 import asyncio

@@ -31,7 +31,7 @@ books = Table(
     Column("target", String, nullable=False),
     Column("api", String, nullable=False),
     Column("key", String, nullable=False, index=True),
-    Column("original", String, nullable=False, index=True),  # the key to be given back
+    Column("original", String, nullable=False, index=True),  # the key of the act that it is about
     Column("request", String, nullable=False),  # JSON
     Column("began", Float, nullable=False),  # seconds since 1970
     Column("ended", Float),

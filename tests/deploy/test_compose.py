@@ -30,6 +30,7 @@ PORTS = {
     "inventory": 8004,
     "notifications": 8005,
     "crm": 8006,
+    "shipping": 8008,
     "sandbox": 8009,
     "tracer": 8080,
     "deadletters": 8081,

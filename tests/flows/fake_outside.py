@@ -8,11 +8,24 @@ import aiohttp
 from services.crm.domain import contact_of, entry_of
 from services.crm.events import LeadCaptured
 from services.inventory.domain import Refused as StockRefused
-from services.inventory.domain import Reserved, SoldOut, read_reservation
+from services.inventory.domain import Reserved, SoldOut, read_release, read_reservation
 from services.notifications.domain import Mail
-from services.payments.domain import Charged, Declined, Refunded, Refused, read_charge, read_refund
+from services.payments.domain import (
+    Authorised,
+    Captured,
+    Declined,
+    GivenBack,
+    Lapsed,
+    Refused,
+    read_authorisation,
+    read_capture,
+    read_refund,
+    read_void,
+)
 from services.sandbox.domain import Api, Asked, Did, Entry, Target, Verdict, decide
 from services.sandbox.faults import Faults, Kind, NewFault
+from services.shipping.domain import Booked, NotCarried, read_parcel, read_recall
+from services.shipping.domain import Refused as ParcelRefused
 
 
 class FakeOutside:
@@ -67,12 +80,27 @@ class FakeCards:
     def __init__(self, outside: FakeOutside) -> None:
         self._outside = outside
 
-    async def charge(self, order_id: str, card: str, total_cents: int, *, key: str) -> Charged | Declined | Refused:
+    async def authorise(
+        self, order_id: str, card: str, total_cents: int, *, key: str
+    ) -> Authorised | Declined | Refused:
         """See `services.payments.service.Cards`."""
         body: dict[str, object] = {"order_id": order_id, "card": card, "total_cents": total_cents}
-        return read_charge(*self._outside.ask(Api.CHARGES, key, body))
+        return read_authorisation(*self._outside.ask(Api.AUTHORISATIONS, key, body))
 
-    async def refund(self, order_id: str, *, key: str, original: str) -> Refunded | Refused:
+    async def void(self, order_id: str, *, key: str, original: str) -> GivenBack | Refused:
+        """See `services.payments.service.Cards`."""
+        return read_void(*self._outside.ask(Api.VOIDS, key, {"order_id": order_id, "original": original}))
+
+    async def capture(
+        self, order_id: str, authorisation_id: str, total_cents: int, *, key: str
+    ) -> Captured | Lapsed | Refused:
+        """See `services.payments.service.Cards`."""
+        body: dict[str, object] = {
+            "order_id": order_id, "authorisation_id": authorisation_id, "total_cents": total_cents,
+        }  # fmt: skip
+        return read_capture(*self._outside.ask(Api.CAPTURES, key, body))
+
+    async def refund(self, order_id: str, *, key: str, original: str) -> GivenBack | Refused:
         """See `services.payments.service.Cards`."""
         return read_refund(*self._outside.ask(Api.REFUNDS, key, {"order_id": order_id, "original": original}))
 
@@ -88,9 +116,25 @@ class FakeStock:
         body: dict[str, object] = {"order_id": order_id, "sku": sku, "quantity": quantity}
         return read_reservation(*self._outside.ask(Api.RESERVATIONS, key, body))
 
-    async def release(self, order_id: str, *, key: str, original: str) -> None:
+    async def release(self, order_id: str, *, key: str, original: str) -> StockRefused | None:
         """See `services.inventory.service.Stock`."""
-        self._outside.ask(Api.RELEASES, key, {"order_id": order_id, "original": original})
+        return read_release(*self._outside.ask(Api.RELEASES, key, {"order_id": order_id, "original": original}))
+
+
+class FakeCarrier:
+    """The carrier outside."""
+
+    def __init__(self, outside: FakeOutside) -> None:
+        self._outside = outside
+
+    async def book(self, order_id: str, sku: str, quantity: int, *, key: str) -> Booked | NotCarried | ParcelRefused:
+        """See `services.shipping.service.Carrier`."""
+        body: dict[str, object] = {"order_id": order_id, "sku": sku, "quantity": quantity}
+        return read_parcel(*self._outside.ask(Api.PARCELS, key, body))
+
+    async def recall(self, order_id: str, *, key: str, original: str) -> str | ParcelRefused:
+        """See `services.shipping.service.Carrier`."""
+        return read_recall(*self._outside.ask(Api.RECALLS, key, {"order_id": order_id, "original": original}))
 
 
 class FakePost:

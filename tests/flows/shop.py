@@ -8,10 +8,11 @@ from services.crm import crm
 from services.ingress import ingress
 from services.inventory import inventory
 from services.notifications import notifications
-from services.orders import orders
+from services.orders import orders, storage
 from services.orders.domain import NewOrder
 from services.payments import payments
-from tests.flows.fake_outside import FakeCards, FakeCustomers, FakeOutside, FakePost, FakeStock
+from services.shipping import shipping
+from tests.flows.fake_outside import FakeCards, FakeCarrier, FakeCustomers, FakeOutside, FakePost, FakeStock
 
 #: Longer than the retries of any handler of the shop take together, undos included.
 LONG = timedelta(minutes=20)
@@ -23,6 +24,7 @@ def shop(outside: FakeOutside, *, seed: int = 0) -> AbstractAsyncContextManager[
         orders,
         payments.using(FakeCards(outside)),
         inventory.using(FakeStock(outside)),
+        shipping.using(FakeCarrier(outside)),
         notifications.using(FakePost(outside)),
         ingress,
         crm.using(FakeCustomers(outside)),
@@ -33,3 +35,11 @@ def shop(outside: FakeOutside, *, seed: int = 0) -> AbstractAsyncContextManager[
 def order(*, card: str = "tok_1", sku: str = "lamp", email: str = "ada@example.com") -> NewOrder:
     """An order of one lamp."""
     return NewOrder(customer="Ada", email=email, card=card, sku=sku, quantity=1, total_cents=999)
+
+
+async def state(order_id: str) -> str:
+    """Where an order stands."""
+    async with orders.tx() as tx:
+        found = await storage.find(await tx.read(), order_id)
+    assert found is not None
+    return found.state

@@ -10,10 +10,11 @@ from typing import Any
 from aiohttp import web
 
 from deploy.auditor.evidence import Evidence, Places
+from deploy.auditor.judging import TOO_LATE
 
 #: Seconds since 1970 of the first line.
 START = 1_800_000_000.0
-#: How each order ended: two well, one declined, one out of stock, one refused by the carrier, one returned.
+#: How each order ended: two well, one declined, one out of stock, one not shipped in time, one returned.
 ORDERS = {"A": "shipped", "B": "delivered", "C": "cancelled", "D": "cancelled", "E": "cancelled", "F": "cancelled"}
 LEADS = ("ada@example.com", "bob@example.com")
 CENTS = 1000
@@ -50,8 +51,10 @@ class Books:
         self.closings: list[dict[str, Any]] = []
         for name, state in ORDERS.items():
             self.posts.append(order_post(name))
-            self.orders.append({"order_id": name, "state": state, "total_cents": CENTS})
-            self.mails.append(sent("apology" if state == "cancelled" else "confirmation", f"order/{name}"))
+            reason = TOO_LATE if name == "E" else ""
+            self.orders.append({"order_id": name, "state": state, "total_cents": CENTS, "reason": reason})
+            last = "confirmation" if state != "cancelled" else "cancellation" if name == "F" else "apology"
+            self.mails.append(sent(last, f"order/{name}"))
         self.line("C", "declined", status=402)
         for name in "ABDEF":
             self.line(name, "authorised")
@@ -74,7 +77,7 @@ class Books:
 
     def line(
         self, order: str, did: str, *, again: str = "", status: int = 201, cents: int = CENTS, at: float | None = None,
-        took: float = 0.01, api: str = "",
+        took: float = 0.01, api: str = "", fault: str = "",
     ) -> None:  # fmt: skip
         """One more line in the books; `again`: under another key than the order's first one."""
         its_api, prefix = (api, "") if api else APIS[did]
@@ -90,7 +93,7 @@ class Books:
         keys = {"key": f"un{key}", "original": key} if did in UNDOES else {"key": key, "original": ""}
         books.append(
             {"id": len(books) + 1, "api": its_api, "did": did, "status": status, "began": began, "ended": began + took}
-            | {"request": request, "answer": answer, **keys}
+            | {"request": request, "answer": answer, "fault": fault, **keys}
         )
 
     def failures(self, system: str, seconds: range) -> None:

@@ -35,7 +35,9 @@ def asked(books: Books, at: float, status: int = 201, took: float = 0.01) -> Non
         pytest.param([*OPENED, (19.02, 500), (20.0, 500)], [7], id="a request after a failed probe"),
         pytest.param([*OPENED, (19.02, 500), (24.04, 201), (24.06, 201)], [], id="closed by a success"),
         pytest.param([*OPENED, (19.02, 500), (19.025, 500)], [7], id="two probes at once"),
-        pytest.param([(10.0 + each, 429) for each in range(6)], [6], id="too many requests is a failure"),
+        pytest.param([*OPENED[:4], (14.0, 408), (14.2, 500)], [6], id="a 408 is a failure"),
+        pytest.param([*OPENED[:4], (14.0, 429), (14.5, 429)], [], id="a 429 says itself for how long"),
+        pytest.param([*OPENED[:4], (14.0, 429), (14.5, 500), (14.6, 500)], [7], id="and one may try then"),
         pytest.param([*OPENED[:4], (14.0, 402), (14.1, 500), (14.2, 500)], [], id="a decline is an answer"),
         pytest.param([*OPENED, (19.02, 201), *[(20.0 + each, 500) for each in range(4)]], [], id="four are too few"),
     ],
@@ -59,6 +61,14 @@ def test_an_answer_that_never_came_is_a_failure() -> None:
     books = lines([(10.0, 201)])
     books.cards[0]["ended"] = None
     assert call_of(books.cards[0]).failed
+
+
+def test_a_lie_is_a_failure() -> None:
+    """What was done and answered with an error has failed for the shop."""
+    books = lines([])
+    books.line("A", "captured", fault="lie")
+    books.line("B", "captured")
+    assert [call_of(row).failed for row in books.cards] == [True, False]
 
 
 def test_a_probe_within_one_millisecond_closes() -> None:
@@ -115,12 +125,3 @@ def test_a_person_closes_it() -> None:
     books = lines([*OPENED, (15.0, 500), (15.1, 500)])
     assert while_open(books.cards) == [6, 7]
     assert while_open(books.cards, closed_at=[books.cards[5]["began"] - 0.5]) == []
-
-
-def test_a_lie_is_a_failure() -> None:
-    """The books hold what was done; the shop was answered 500."""
-    books = lines([(10.0 + each, 201) for each in range(5)] + [(14.2, 201)])
-    assert while_open(books.cards) == []
-    for line in books.cards:
-        line["fault"] = "lie"
-    assert while_open(books.cards) == [6]

@@ -5,8 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from deploy.auditor.effects import EFFECTS
-from deploy.auditor.judging import Kind, judge
+from deploy.auditor.judging import TOO_LATE, Kind, judge
 from deploy.auditor.verdict import checks, green, last_line, told
+from services.orders import handlers
 from tests.deploy.auditor.books import SYSTEMS, UNDOES, Books, asked, lead_post, letter, order_post, sent
 
 SMALL: dict[str, int] = {"orders": 6, "leads": 2, "dead_letters": 1}
@@ -19,8 +20,8 @@ def test_good_books_balance() -> None:
     assert counts == {
         "orders": 6, "confirmed": 2, "delivered": 1, "cancelled": 4, "open": 0, "authorisations": 5, "voids": 2,
         "captures": 3, "refunds": 1, "reservations": 4, "releases": 2, "parcels": 3, "recalls": 1, "told": 6,
-        "declined": 1, "out_of_stock": 1, "customers_cancelled": 1, "authorisation_requests_repeated": 0,
-        "requests_while_open": 0, "double_charges": 0, "doubled": 0, "zombies": 0, "lost": 0, "unpaid": 0,
+        "declined": 1, "out_of_stock": 1, "timed_out": 1, "customers_cancelled": 1,
+        "authorisation_requests_repeated": 0, "requests_while_open": 0, "double_charges": 0, "doubled": 0, "zombies": 0, "lost": 0, "unpaid": 0,
         "letters_unexplained": 0, "dead_letters": 1, "replayed": 1, "handled_after_replay": 1, "leads": 2,
         "leads_welcomed": 2, "leads_synced": 2,
     }  # fmt: skip
@@ -96,6 +97,16 @@ def no_apology(books: Books) -> None:
     books.mails.remove(sent("apology", "order/D"))
 
 
+def nobody_told(books: Books) -> None:
+    """The customer who cancelled never heard that it was done."""
+    books.mails.remove(sent("cancellation", "order/F"))
+
+
+def told_twice(books: Books) -> None:
+    """The customer who cancelled heard of it twice."""
+    books.mails.append(sent("cancellation", "order/F"))
+
+
 def confirmed_twice(books: Books) -> None:
     """One order has two confirmations."""
     books.mails.append(sent("confirmation", "order/A"))
@@ -114,7 +125,7 @@ def entered_twice(books: Books) -> None:
 def answered_otherwise(books: Books) -> None:
     """The same key again was answered with another order."""
     books.posts.append(order_post("A", order_id="Z"))
-    books.orders.append({"order_id": "Z", "state": "cancelled", "total_cents": 1})
+    books.orders.append({"order_id": "Z", "state": "cancelled", "total_cents": 1, "reason": ""})
 
 
 def answered_badly(books: Books) -> None:
@@ -198,6 +209,8 @@ PLANTED: list[tuple[Callable[[Books], None], Kind, str]] = [
     (lost_welcome, Kind.LOST, "lead/bob@example.com"),
     (untold, Kind.LOST, "order/A"),
     (no_apology, Kind.LOST, "order/D"),
+    (nobody_told, Kind.LOST, "order/F"),
+    (told_twice, Kind.DOUBLED, "order/F"),
     (confirmed_twice, Kind.DOUBLED, "order/A"),
     (welcomed_twice, Kind.DOUBLED, "lead/ada@example.com"),
     (entered_twice, Kind.DOUBLED, "lead/ada@example.com"),
@@ -255,6 +268,11 @@ def test_each_outside_system_is_watched(system: str) -> None:
     books.failures(system, range(100, 106))
     line = len(getattr(books, system))
     assert_found(books, Kind.HAMMERED, f"line {line} of the books of {system}")
+
+
+def test_a_time_out_is_known_by_what_the_customer_reads() -> None:
+    """The auditor shares no code with the shop; the words by which it tells a time-out are the shop's."""
+    assert TOO_LATE == handlers.TOO_LATE
 
 
 def test_a_person_may_close_a_breaker() -> None:

@@ -14,7 +14,8 @@ ROOT = Path(__file__).parents[3]
 #: Seconds that the program may take.
 PROGRAM_SECONDS = 30.0
 LEAST = (
-    "orders=6", "declined=1", "out_of_stock=1", "customers_cancelled=1", "authorisation_requests_repeated=0",
+    "orders=6", "delivered=1", "declined=1", "out_of_stock=1", "timed_out=1", "customers_cancelled=1", "voids=2",
+    "refunds=1", "releases=2", "recalls=1", "authorisation_requests_repeated=0",
     "dead_letters=1", "leads=2",
 )  # fmt: skip
 

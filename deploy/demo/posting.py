@@ -1,0 +1,88 @@
+"""Posts as customers do: again where no answer came, and each try and its answer written down for the auditor."""
+
+import asyncio
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from deploy.demo.world import Unanswered, World
+
+#: Times that one post is tried, and seconds between two tries.
+TRIES = 6
+TRY_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """One thing to be posted; `about` names it in the record beside its key."""
+
+    kind: str
+    key: str
+    service: str
+    path: str
+    body: Mapping[str, Any]
+    about: Mapping[str, str]
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer that counts: the last one that was not an error of the service."""
+
+    status: int
+    body: Mapping[str, Any]
+
+    @property
+    def taken(self) -> bool:
+        """Whether the service said yes."""
+        return 200 <= self.status < 300
+
+
+class Posting:
+    """The record of one demo, and the way into it."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._record = world.place.posts.open("w", encoding="utf-8")
+
+    def close(self) -> None:
+        """Close the record."""
+        self._record.close()
+
+    async def post(self, post: Post) -> tuple[Answer | None, str]:
+        """Post it; the answer, or None and the sentence why none came in all tries."""
+        said = ""
+        for _ in range(TRIES):
+            line = {"kind": post.kind, "key": post.key, **post.about, "at": round(time.time(), 3)}
+            try:
+                status, body = await self._world.ask(
+                    "POST", post.service, post.path, body=post.body, headers=post.headers
+                )
+            except Unanswered as failed:
+                said = str(failed)
+                self._write({**line, "status": None, "answer": {}, "error": said})
+            else:
+                said = f"status {status}"
+                self._write({**line, "status": status, "answer": body, "error": ""})
+                if status < 500:
+                    return Answer(status, body), ""
+            await asyncio.sleep(TRY_SECONDS)
+        return None, said
+
+    async def cancel(self, order_id: str, reason: str) -> tuple[Answer | None, str]:
+        """A customer cancels an order."""
+        path = f"/orders/{order_id}/cancellations"
+        return await self.post(
+            Post("cancellation", order_id, "orders", path, {"reason": reason}, {"order_id": order_id})
+        )
+
+    async def deliver(self, order_id: str) -> tuple[Answer | None, str]:
+        """The carrier tells that a parcel arrived."""
+        body = {"order_id": order_id}
+        return await self.post(Post("delivery", order_id, "shipping", "/deliveries", body, body))
+
+    def _write(self, line: Mapping[str, Any]) -> None:
+        self._record.write(json.dumps(line) + "\n")
+        self._record.flush()
