@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 from deploy.demo.stage import GUARD
@@ -77,6 +77,18 @@ class Fleet:
             await self._kill(replica)
             await asyncio.sleep(away)
             await self.start(name)
+
+    @asynccontextmanager
+    async def away(self, service: str) -> AsyncIterator[None]:
+        """All replicas of a service are killed, and started again at the end."""
+        names = sorted(name for name in self._replicas if service_of(name) == service)
+        async with AsyncExitStack() as hands:
+            replicas = [await hands.enter_async_context(self.held(name)) for name in names]
+            for replica in replicas:
+                await self._kill(replica)
+            yield
+            for replica in replicas:
+                await self.start(replica.name)
 
     async def burn(self, name: str, point: str, passes: int, seconds: float) -> bool:
         """End one at a boundary; whether it came there within so many seconds: else it is killed all the same."""

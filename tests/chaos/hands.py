@@ -14,7 +14,6 @@ from hocket.broker.rabbitmq import RabbitTransport
 from hocket.broker.topology import EVENTS, LOG
 from hocket.cli.targets import load
 from hocket.telemetry import logs
-from tests.chaos.shop import TEAMS
 
 #: Latest events of the log that may be doubled, and deliveries of it that may be on their way.
 REMEMBERED, PREFETCH = 2000, 200
@@ -22,9 +21,9 @@ REMEMBERED, PREFETCH = 2000, 200
 ACT_SECONDS = 10.0
 
 
-def queues() -> list[str]:
-    """The queue of each subscription of the teams' services."""
-    return [queue for service in TEAMS for queue in load(f"services.{service}").declarations.subscriptions]
+def queues(service: str) -> list[str]:
+    """The queue of each subscription of a service."""
+    return list(load(f"services.{service}").declarations.subscriptions)
 
 
 def kept(headers: Mapping[str, object]) -> dict[str, str | int]:

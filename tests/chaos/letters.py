@@ -20,7 +20,7 @@ NO_ANSWER = frozenset(
         "timeout",
     }
 )
-ENDS = frozenset({Do.KILL, Do.FUSE})
+ENDS = frozenset({Do.KILL, Do.FUSE, Do.REORDER})
 PAUSES = frozenset({Do.PAUSE, Do.LONG_PAUSE})
 
 Letter = Mapping[str, Any]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from tests.chaos.shop import BREAKERS, OBSERVERS, TARGETS, TEAMS
+from tests.chaos.shop import BREAKERS, HEARS_NOTHING, OBSERVERS, TARGETS, TEAMS
 from tests.crash.plan import EVERYWHERE, JUMPS, ONCE
 
 #: Seconds that one fault outside has for itself, with the peace behind it; shorter runs have several faults at once.
@@ -38,6 +38,8 @@ WRONG, HELD, AWAY = (4.0, 15.0), (3.0, 12.0), (0.5, 3.0)
 PROCESS_GAP, CLOCK_GAP, DELIVERY_GAP, BREAKER_GAP = (2.0, 7.0), (3.0, 10.0), (4.0, 12.0), (5.0, 15.0)
 #: Times that the broker ends in one run.
 BROKER_ENDS = 3
+#: Seconds for which a service is away, so that deliveries gather in its queues before they are moved.
+GATHER = (3.0, 8.0)
 #: Most deliveries that are doubled at once, and moved in one queue.
 MOST_DOUBLED, MOST_MOVED = 60, 30
 
@@ -67,8 +69,8 @@ class Act:
     who: str = ""  # a service, or a system of the outside world
     replica: int = 1
     seconds: float = 0.0
-    what: str = ""  # the kind of a fault, a boundary, how far a clock steps, the name of a breaker
-    number: int = 0  # passes of a boundary, deliveries, the seed of a shuffle
+    what: str = ""  # the kind of a fault, a boundary, how far a clock steps, the name of a breaker, a shuffle's seed
+    number: int = 0  # passes of a boundary, deliveries
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,8 +174,14 @@ def _broker(chance: random.Random, seconds: float) -> tuple[Act, ...]:
 
 def _deliveries(chance: random.Random, number: int, at: float) -> Act:
     if number % 2:
-        return Act(at, Do.REORDER, what=str(chance.randrange(2**32)), number=MOST_MOVED)
-    return Act(at, Do.DOUBLE, what=str(chance.randrange(2**32)), number=chance.randint(1, MOST_DOUBLED))
+        who = chance.choice([service for service in TEAMS if service not in HEARS_NOTHING])
+        return Act(at, Do.REORDER, who, seconds=chance.uniform(*GATHER), what=_seed(chance), number=MOST_MOVED)
+    return Act(at, Do.DOUBLE, what=_seed(chance), number=chance.randint(1, MOST_DOUBLED))
+
+
+def _seed(chance: random.Random) -> str:
+    """What a shuffle begins with."""
+    return str(chance.randrange(2**32))
 
 
 def _breakers(chance: random.Random, _: int, at: float) -> Act:

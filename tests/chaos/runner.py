@@ -38,7 +38,7 @@ class Runner:
     done: Counter[str] = field(default_factory=Counter)
     refused: list[str] = field(default_factory=list)  # commands that an operator was not answered
     held: set[tuple[str, str]] = field(default_factory=set)  # service and breaker: opened by hand, not closed since
-    _broker: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _broker: asyncio.Lock = field(default_factory=asyncio.Lock)  # of whoever needs it to stay as it is
 
     async def run(self) -> None:
         """Everything, to the end of the plan's time."""
@@ -100,10 +100,14 @@ class Runner:
             await asyncio.to_thread(self.node.start)
 
     async def _double(self, act: Act) -> None:
-        await self.hands.double(random.Random(act.what), act.number)
+        async with self._broker:
+            await self.hands.double(random.Random(act.what), act.number)
 
     async def _reorder(self, act: Act) -> None:
-        await self.hands.reorder(random.Random(act.what), act.number, queues())
+        async with self.fleet.away(act.who):
+            await asyncio.sleep(act.seconds)
+            async with self._broker:
+                await self.hands.reorder(random.Random(act.what), act.number, queues(act.who))
 
     async def _hold(self, act: Act) -> None:
         await self.operate(act.who, "open", act.what, "--for", f"{int(act.seconds) + LONGER_SECONDS}s")

@@ -13,6 +13,8 @@ BREAKERS: Mapping[str, tuple[str, ...]] = {
     "crm": ("crm-api",),
 }
 TEAMS = tuple(BREAKERS)
+#: The one that only says events: there is no queue of its.
+HEARS_NOTHING = frozenset({"ingress"})
 #: The tracer and the desk: one process each, killed and paused like the others.
 OBSERVERS = ("tracer", "deadletters")
 #: The outside world, which is left alone but for its faults.
