@@ -21,8 +21,8 @@ OPEN_SECONDS = 5.0
 CLIENT_SECONDS = 1.0
 #: Seconds by which the shop may have given up earlier than the books tell: its clock runs before the request arrives.
 TRIP_SECONDS = 0.2
-#: Seconds for requests that were on their way already when the breaker opened.
-GRACE_SECONDS = 0.1
+#: Seconds for requests that were on their way already when the breaker opened, and until the shop has noted it.
+GRACE_SECONDS = 0.5
 #: Seconds within which another replica of the service learns that the breaker has opened.
 NEWS_SECONDS = 5.0
 #: Seconds by which two readings of the books' clock may differ: it is rounded to milliseconds.

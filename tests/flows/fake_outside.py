@@ -1,7 +1,9 @@
 """The outside world inside the test's own process: the sandbox's rules and faults, without HTTP and without waiting."""
 
 import asyncio
+from collections import Counter
 from dataclasses import asdict
+from typing import NamedTuple
 
 import aiohttp
 
@@ -28,6 +30,15 @@ from services.shipping.domain import Booked, NotCarried, read_parcel, read_recal
 from services.shipping.domain import Refused as ParcelRefused
 
 
+class Stands(NamedTuple):
+    """What stands after all that was done and given back: money held, money taken, goods, parcels."""
+
+    held: int
+    taken: int
+    goods: int
+    parcels: int
+
+
 class FakeOutside:
     """Books and faults, in the running loop's time.
 
@@ -52,6 +63,16 @@ class FakeOutside:
         return [
             line.verdict.did for line in self.lines if line.asked.api.target is target and line.verdict.status < 500
         ]
+
+    def stands(self) -> Stands:
+        """What stands now."""
+        did = Counter(line.verdict.did for line in self.lines)
+        return Stands(
+            held=did[Did.AUTHORISED] - did[Did.VOIDED] - did[Did.CAPTURED],
+            taken=did[Did.CAPTURED] - did[Did.REFUNDED],
+            goods=did[Did.RESERVED] - did[Did.RELEASED],
+            parcels=did[Did.BOOKED] - did[Did.RECALLED],
+        )
 
     def mailbox(self) -> list[tuple[object, object]]:
         """(address, kind) of each mail that was sent."""

@@ -12,8 +12,12 @@ from services.orders import orders, storage
 from services.orders.domain import NewOrder
 from services.payments import payments
 from services.shipping import shipping
-from tests.flows.fake_outside import FakeCards, FakeCarrier, FakeCustomers, FakeOutside, FakePost, FakeStock
+from tests.flows.fake_outside import FakeCards, FakeCarrier, FakeCustomers, FakeOutside, FakePost, FakeStock, Stands
 
+#: What stands in the world of one order that was shipped, and of one that was cancelled.
+SHIPPED, NOTHING = Stands(held=0, taken=1, goods=1, parcels=1), Stands(0, 0, 0, 0)
+#: Longer than an order may wait and than a breaker stays open, taken together twice.
+SOON = timedelta(minutes=2)
 #: Longer than the retries of any handler of the shop take together, undos included.
 LONG = timedelta(minutes=20)
 

@@ -7,7 +7,7 @@ from services.sandbox.domain import Did, Target
 from services.shipping.events import ParcelDelivered, ParcelRecalled, ParcelShipped
 from services.shipping.http import deliver
 from tests.flows.fake_outside import FakeOutside
-from tests.flows.shop import LONG, order, shop, state
+from tests.flows.shop import SHIPPED, SOON, order, shop, state
 
 
 async def test_an_order_is_delivered_and_paid() -> None:
@@ -25,11 +25,12 @@ async def test_an_order_is_delivered_and_paid() -> None:
             await stage.quiet()
         assert [each.order_id for each in stage.said_of(ParcelDelivered)] == [order_id]
         assert await state(order_id) == "delivered"
-        await stage.advance(LONG)
+        await stage.advance(SOON)
         for never in (OrderCancelled, PaymentVoided, PaymentRefunded, ParcelRecalled):
             assert not stage.said_of(never)
         assert (list(stage.dead), list(stage.zombies), list(stage.timers)) == ([], [], [])
     assert outside.did(Target.CARDS) == [Did.AUTHORISED, Did.CAPTURED]
+    assert outside.stands() == SHIPPED
     assert outside.did(Target.STOCK) == [Did.RESERVED]
     assert outside.did(Target.CARRIER) == [Did.BOOKED]
     assert outside.mailbox() == [("ada@example.com", "confirmation")]

@@ -15,10 +15,11 @@ from services.deadletters import deadletters
 from services.ingress import ingress
 from services.orders import orders
 from services.sandbox import sandbox
+from services.shipping import shipping
 from services.tracer import tracer
 from tests.services.running_service import serving
 
-FACING = (orders, ingress, sandbox, deadletters, tracer)
+FACING = (orders, shipping, ingress, sandbox, deadletters, tracer)
 #: Odd values, as they stand in an address: not UTF-8, a NUL, control characters, long, numbers beyond every bound.
 ODD = (
     "%ff", "%c3%28", "%00", "a%0d%0ab", "%", "%zz", "..%2f..", "%2e%2e", "%ed%a0%80", quote("\u202ex"), "x" * 3000,

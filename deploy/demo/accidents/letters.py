@@ -85,12 +85,12 @@ async def refund_refused(scene: Scene) -> None:
     await _replay(scene, letters, "the card system gives refunds again")
 
     async def settled() -> bool:
-        return await world.flow_state(flow) != "zombie"
+        return await world.flow_state(flow) == "compensated"
 
     if await until(settled, TRACER_SECONDS):
-        told.say(f"order/{order_id} is a zombie no more: {await world.flow_state(flow)}.")
+        told.say(f"order/{order_id} is a zombie no more: its flow is compensated.")
     else:
-        told.miss(f"flow {flow} is still a zombie after its replay")
+        told.miss(f"flow {flow} is {await world.flow_state(flow)} after its replay, and not compensated")
 
 
 async def _pending(scene: Scene, service: str) -> list[dict[str, Any]]:
@@ -113,6 +113,6 @@ async def _replay(scene: Scene, letters: Sequence[dict[str, Any]], reason: str) 
         return all(states.get(id) == "handled" for id in ids)
 
     if await until(handled, REPLAY_SECONDS):
-        told.say(f"{len(ids)} replayed letters of {letters[0]['service'] if letters else 'nobody'} are handled.")
+        told.say(f"Replayed and handled: {', '.join(sorted({letter['subscription'] for letter in letters}))}.")
     else:
         told.miss(f"not every replayed letter was handled in {REPLAY_SECONDS:.0f} s")

@@ -7,6 +7,9 @@ from deploy.demo.world import BREAKERS, until
 #: Seconds to wait for a breaker to close after the end of an outage, and for the first time-out to fire within one.
 CLOSE_SECONDS = 40.0
 TIMED_OUT_SECONDS = 45.0
+#: Confirmed orders that are no backlog any more, and seconds to wait for that after the carrier came back.
+CALM_ORDERS = 5
+CALM_SECONDS = 10.0
 
 
 async def cards_ill(scene: Scene) -> None:
@@ -39,6 +42,11 @@ async def carrier_down(scene: Scene) -> None:
         told.miss("no order was cancelled by its time-out while the carrier was down")
     await scene.load.at(plan.carrier_at + plan.carrier_seconds)
     await _closed(scene, "shipping", "carrier", "down")
+
+    async def shipped() -> bool:
+        return (await world.states())["confirmed"] <= CALM_ORDERS
+
+    await until(shipped, CALM_SECONDS)
     told.say(f"{await _timed_out(scene)} orders were cancelled by their time-out; the others are on their way.")
 
 

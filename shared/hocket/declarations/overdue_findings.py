@@ -19,7 +19,7 @@ def overdue_refusals(declared: Sequence[Declarations]) -> Iterator[str]:
             continue
         says = _types(each.says)
         for speaker in every:
-            answers = sorted(_types(speaker.says) & _types(overdue.unless))
+            answers = sorted(_answers(speaker, each, overdue))
             if not answers or speaker is each or says & _undone_by(speaker):
                 continue
             how = "is undone by other events" if speaker.undone_by else "has no undo"
@@ -54,7 +54,7 @@ def _unended(each: Subscription, overdue: Overdue, every: Sequence[Subscription]
 def _short(each: Subscription, overdue: Overdue, every: Sequence[Subscription]) -> Iterator[str]:
     """A time-out that is over while what it waits for may still be tried again."""
     for speaker in every:
-        answers = sorted(_types(speaker.says) & _types(overdue.unless))
+        answers = sorted(_answers(speaker, each, overdue))
         if answers and speaker is not each and (longest := _longest(speaker)) > overdue.within:
             yield (
                 f"overdue-short: {each.queue} waits {_seconds(overdue.within)} for {answers[0]}, and {speaker.queue} "
@@ -77,6 +77,11 @@ def _overdue(every: Sequence[Subscription]) -> Iterator[tuple[Subscription, Over
     for each in every:
         if each.overdue is not None:
             yield each, each.overdue
+
+
+def _answers(speaker: Subscription, each: Subscription, overdue: Overdue) -> set[str]:
+    """What a subscription says that answers the time-out; what the time-out says itself stands beside nothing."""
+    return _types(speaker.says) & _types(overdue.unless) - _types(each.says)
 
 
 def _types(models: Sequence[type[Heard]]) -> set[str]:

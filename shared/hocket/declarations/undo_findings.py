@@ -71,12 +71,13 @@ def _missed(undone_by: Subscription, undo: Undo, step: Subscription, flows: _Flo
 
 def _shared_scope(undone_by: Subscription, undo: Undo, step: Subscription, flows: _Flows) -> Iterator[str]:
     """A scope across flows that is the subject of flows in which this step does not run: it may come more than once."""
-    heard = [model.__hocket_type__ for model in step.heard]
-    own = flows.of(*heard, *(model.__hocket_type__ for model in (*undo.why, *undo.spoken)))
-    named = {name for type_ in own & set(heard) for name in flows.begins[type_][1].__hocket_named__}
+    roots = flows.of(*(model.__hocket_type__ for model in step.heard))
+    if all(set(undo.by) <= set(flows.begins[type_][1].__hocket_named__) for type_ in roots):
+        return  # it is what the step's own flows are about, or nothing is known of them
+    own = roots | flows.of(*(model.__hocket_type__ for model in (*undo.why, *undo.spoken)))
     for type_ in sorted(flows.begins.keys() - own):
         service, model = flows.begins[type_]
-        if set(undo.by) <= set(model.__hocket_named__) and not set(undo.by) <= named:
+        if set(undo.by) <= set(model.__hocket_named__):
             yield (
                 f"scope-once: {undone_by.queue} is across=True by {', '.join(undo.by)}, which is the subject of "
                 f"{type_} of {service} too, so it may name something that comes again (a customer, not an order): the "

@@ -2,12 +2,28 @@
 
 import pytest
 
-from deploy.auditor.breaking import call_of, while_open
+from deploy.auditor.breaking import CLIENT_SECONDS, GUARDED, OPEN_SECONDS, OPENS_AFTER, call_of, while_open
+from hocket import Breaker
+from services.crm import service as crm
+from services.inventory import service as inventory
+from services.notifications import service as notifications
+from services.payments import service as payments
+from services.shipping import service as shipping
 from tests.deploy.auditor.books import Books
 
 Planned = list[tuple[float, int]]
 #: Five failures, a second apart; the breaker is open from 14.01 to 19.01.
 OPENED: Planned = [(10.0 + each, 500) for each in range(5)]
+
+
+#: The breaker around each outside system, and how long its service waits for an answer.
+SHOP: dict[str, tuple[Breaker, float]] = {
+    "cards": (payments.card_api, payments.Settings().timeout_seconds),
+    "stock": (inventory.stock_api, inventory.Settings().timeout_seconds),
+    "carrier": (shipping.carrier_api, shipping.Settings().timeout_seconds),
+    "crm": (crm.crm_api, crm.Settings().timeout_seconds),
+    "mail": (notifications.mail_api, notifications.Settings().timeout_seconds),
+}
 
 
 def lines(planned: Planned) -> Books:
@@ -24,20 +40,27 @@ def asked(books: Books, at: float, status: int = 201, took: float = 0.01) -> Non
     books.line("A", "none", api="cards/any", status=status, at=at, took=took)
 
 
+@pytest.mark.parametrize("system", GUARDED)
+def test_the_auditor_knows_the_shops_breakers(system: str) -> None:
+    """The auditor shares no code with the shop; the numbers by which it judges are those of each breaker."""
+    breaker, waits = SHOP[system]
+    assert (breaker.after, breaker.open_for.total_seconds(), waits) == (OPENS_AFTER, OPEN_SECONDS, CLIENT_SECONDS)
+
+
 @pytest.mark.parametrize(
     ("planned", "wrong"),
     [
         pytest.param(OPENED, [], id="opening is no wrong"),
-        pytest.param([*OPENED, (14.05, 500)], [], id="on its way when it opened"),
-        pytest.param([*OPENED, (14.2, 500)], [6], id="begun after it opened"),
+        pytest.param([*OPENED, (14.4, 500)], [], id="on its way when it opened"),
+        pytest.param([*OPENED, (14.6, 500)], [6], id="begun after it opened"),
         pytest.param([*OPENED, (18.9, 500)], [6], id="a probe before the period is over"),
         pytest.param([*OPENED, (19.02, 500)], [], id="a probe"),
         pytest.param([*OPENED, (19.02, 500), (20.0, 500)], [7], id="a request after a failed probe"),
         pytest.param([*OPENED, (19.02, 500), (24.04, 201), (24.06, 201)], [], id="closed by a success"),
         pytest.param([*OPENED, (19.02, 500), (19.025, 500)], [7], id="two probes at once"),
-        pytest.param([*OPENED[:4], (14.0, 408), (14.2, 500)], [6], id="a 408 is a failure"),
+        pytest.param([*OPENED[:4], (14.0, 408), (14.6, 500)], [6], id="a 408 is a failure"),
         pytest.param([*OPENED[:4], (14.0, 429), (14.5, 429)], [], id="a 429 says itself for how long"),
-        pytest.param([*OPENED[:4], (14.0, 429), (14.5, 500), (14.6, 500)], [7], id="and one may try then"),
+        pytest.param([*OPENED[:4], (14.0, 429), (14.6, 500), (14.7, 500)], [7], id="and one may try then"),
         pytest.param([*OPENED[:4], (14.0, 402), (14.1, 500), (14.2, 500)], [], id="a decline is an answer"),
         pytest.param([*OPENED, (19.02, 201), *[(20.0 + each, 500) for each in range(4)]], [], id="four are too few"),
     ],
@@ -105,7 +128,7 @@ def test_what_began_before_the_breaker_closed_says_nothing() -> None:
     books = lines(OPENED)
     for each in range(5):
         asked(books, 14.02 + each / 1000, took=7.0)  # failed at 15.02, for the shop waits a second
-    asked(books, 15.5)
+    asked(books, 15.6)
     closed_at = books.cards[0]["began"] + 4.5
     assert while_open(books.cards, closed_at=[closed_at]) == []
     assert while_open(books.cards, closed_at=[closed_at - 1.0]) == [11]

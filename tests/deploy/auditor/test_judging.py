@@ -21,7 +21,8 @@ def test_good_books_balance() -> None:
         "orders": 6, "confirmed": 2, "delivered": 1, "cancelled": 4, "open": 0, "authorisations": 5, "voids": 2,
         "captures": 3, "refunds": 1, "reservations": 4, "releases": 2, "parcels": 3, "recalls": 1, "told": 6,
         "declined": 1, "out_of_stock": 1, "timed_out": 1, "customers_cancelled": 1,
-        "authorisation_requests_repeated": 0, "requests_while_open": 0, "double_charges": 0, "doubled": 0, "zombies": 0, "lost": 0, "unpaid": 0,
+        "authorisation_requests_repeated": 0,
+        "requests_while_open": 0, "double_charges": 0, "doubled": 0, "zombies": 0, "lost": 0, "unpaid": 0,
         "letters_unexplained": 0, "dead_letters": 1, "replayed": 1, "handled_after_replay": 1, "leads": 2,
         "leads_welcomed": 2, "leads_synced": 2,
     }  # fmt: skip

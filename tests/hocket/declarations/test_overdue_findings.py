@@ -91,6 +91,26 @@ def test_a_late_answer_that_would_stand_is_refused() -> None:
         assert list(overdue_refusals(services(why=why, late="accepted"))) == []
 
 
+def test_who_says_the_same_as_the_time_out_says_no_late_answer() -> None:
+    """RULES 5.7: a cancellation that is late agrees with the time-out's own; nothing of it stands beside that."""
+    shop, stock = Service("shop", owner="tests"), Service("stock", owner="tests")
+
+    @stock.handler
+    async def reserve(order: Placed, tx: Tx) -> Missing:
+        return Missing(order=order.order)
+
+    @shop.handler
+    async def cancel(missing: Missing, tx: Tx) -> Cancelled:
+        return Cancelled(order=missing.order)
+
+    @shop.overdue(timedelta(seconds=60), unless=CancelledHeard, by="order")
+    async def unpaid(order: Placed, tx: Tx) -> Cancelled:
+        return Cancelled(order=order.order)
+
+    declared = [shop.declarations, stock.declarations]
+    assert [*overdue_refusals(declared), *overdue_findings(declared)] == []
+
+
 def test_a_failure_that_does_not_answer_is_named() -> None:
     """RULES 5.7: it would fire in a flow that was undone."""
     [line] = overdue_findings(services(unless=Paid))

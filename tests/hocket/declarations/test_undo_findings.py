@@ -47,6 +47,24 @@ async def charge(placed: OrderPlaced, tx: Tx) -> Charged | None:
     """The step."""
 
 
+class Sent(Event, type="parcel.sent", subject="order/{order}"):
+    order: str
+    customer: str
+
+
+class Arrived(Event, type="parcel.arrived", subject="order/{order}"):
+    order: str
+    customer: str
+
+
+async def send(charged: Charged, tx: Tx) -> Sent | None:
+    """A step further on in the flow."""
+
+
+async def recall(charged: Charged, did: Sent | None, why: OrderWithdrawn, tx: Tx) -> None:
+    """Its undo."""
+
+
 async def refund(placed: OrderPlaced, did: Charged | None, why: OrderWithdrawn, tx: Tx) -> None:
     """Its undo."""
 
@@ -117,3 +135,22 @@ def test_a_scope_that_comes_more_than_once_is_found() -> None:
 def test_a_scope_that_names_what_happens_once_is_no_finding(by: str | tuple[str, ...]) -> None:
     """RULES 5.1: the order is what its own flow is about; two fields are no subject of a flow about one."""
     assert found(orders(Complained, says=withdraw_placed), payments(by=by, across=True)) == []
+
+
+@pytest.mark.parametrize(("by", "lines"), [("order", 0), ("customer", 1)])
+def test_a_step_further_on_belongs_to_what_its_flow_began_with(by: str, lines: int) -> None:
+    """RULES 5.1, `scope-once`: its input comes of the order, so another flow about that order is no second input."""
+    parcels = Service("parcels", owner="team-parcels")
+    parcels.handler(send)
+    parcels.undo(send, Sent, by=by, across=True)(recall)
+    parcels.says(Arrived)
+    assert len(found(orders(Withdrawn, Complained), payments(by="order", across=True), parcels)) == lines
+
+
+def test_where_the_input_comes_from_nowhere_it_knows_of_no_second() -> None:
+    """RULES 5.1: alone a service does not know what begins the flows of its step."""
+    parcels = Service("parcels", owner="team-parcels")
+    parcels.handler(send)
+    parcels.undo(send, Sent, by="order", across=True)(recall)
+    parcels.says(Arrived)
+    assert found(parcels) == []

@@ -7,18 +7,19 @@ from hocket import Death, Reject
 from hocket.testing import fake_tx
 from services.inventory import storage
 from services.inventory.domain import NO_ANSWER, NO_STOCK, Refused, Reserved, SoldOut
-from services.inventory.events import PaymentCharged, StockRejected, StockReserved
+from services.inventory.events import OrderCancelled, PaymentAuthorised, StockRejected, StockReserved
 from services.inventory.handlers import release, reserve, reserve_gave_up
 
-PAID = PaymentCharged(order_id="A1", sku="lamp", quantity=2)
+PAID = PaymentAuthorised(order_id="A1", sku="lamp", quantity=2)
 REJECTED = StockRejected(order_id="A1", sku="lamp", reason=NO_ANSWER)
 
 
 class Shop:
     """A shop system that always gives the same answer, and remembers what it was asked."""
 
-    def __init__(self, answer: Reserved | SoldOut | Refused) -> None:
+    def __init__(self, answer: Reserved | SoldOut | Refused, released: Refused | None = None) -> None:
         self.answer = answer
+        self.released = released
         self.asked: list[tuple[object, ...]] = []
 
     async def reserve(self, order_id: str, sku: str, quantity: int, *, key: str) -> Reserved | SoldOut | Refused:
@@ -26,9 +27,10 @@ class Shop:
         self.asked.append((order_id, sku, quantity, key))
         return self.answer
 
-    async def release(self, order_id: str, *, key: str, original: str) -> None:
+    async def release(self, order_id: str, *, key: str, original: str) -> Refused | None:
         """See `services.inventory.service.Stock`."""
         self.asked.append((order_id, key, original))
+        return self.released
 
 
 async def test_goods_that_are_there_are_said_and_noted() -> None:
@@ -58,5 +60,14 @@ async def test_a_release_names_the_key_of_its_reservation() -> None:
     """RULES 5.4: undone by the step's own key, and noted."""
     shop = Shop(Reserved("rs_1"))
     tx = fake_tx(uses=shop, tables=storage.tables)
+    await storage.note_reservation(await tx.read(), "A1", "rs_1", "lamp", 2)
     await release(PAID, None, REJECTED, tx)
     assert shop.asked == [("A1", tx.idempotency_key, tx.step_key)]
+    assert (await (await tx.db()).execute(select(storage.reservations.c.released))).scalar_one() is True
+
+
+async def test_a_refused_release_is_for_a_person() -> None:
+    """It is dead at once and stays a zombie until a person settles it."""
+    shop = Shop(Reserved("rs_1"), Refused("not given back"))
+    with pytest.raises(Reject, match="A1"):
+        await release(PAID, None, OrderCancelled(order_id="A1", reason="x"), fake_tx(uses=shop, tables=storage.tables))

@@ -9,7 +9,8 @@ import aiohttp
 import pytest
 import sqlalchemy as sa
 
-from services.orders import orders
+from services.orders import orders, storage
+from services.orders.domain import Cancelling
 from tests.services.running_service import serving
 
 ORDER: dict[str, object] = {
@@ -100,3 +101,43 @@ async def test_a_key_that_the_inbox_has_forgotten_is_still_that_order(http: aioh
     assert await _post(http, ORDER, "old") == first
     assert (await _post(http, {**ORDER, "quantity": 3}, "old"))[0] == 409
     assert len((await _get(http, "/orders"))[1]["orders"]) == 1
+
+
+async def _cancel(http: aiohttp.ClientSession, order_id: str, body: object = None) -> tuple[int, Any]:
+    async with http.post(f"/orders/{order_id}/cancellations", json=body) as answer:
+        return answer.status, await answer.json()
+
+
+async def test_a_customer_cancels_in_a_flow_of_its_own(http: aiohttp.ClientSession) -> None:
+    """202 with that flow; posted again, also at the same moment, the same answer; the order shows who and why."""
+    _, placed = await _post(http, ORDER)
+    order_id = placed["order_id"]
+    answers = await asyncio.gather(*(_cancel(http, order_id, {"reason": "too dark"}) for _ in range(20)))
+    first = answers[0][1]
+    assert answers == [(202, first)] * 20
+    assert (first["order_id"], first["state"]) == (order_id, "cancelled")
+    assert first["flow"] != placed["flow"]
+    assert await _cancel(http, order_id, {"reason": "another"}) == (202, first)
+    _, shown = await _get(http, f"/orders/{order_id}")
+    expected = {"state": "cancelled", "reason": "too dark", "cancelled_by": "customer", "cancelled_in": first["flow"]}
+    assert shown.items() >= expected.items()
+
+
+async def test_a_reason_is_not_needed(http: aiohttp.ClientSession) -> None:
+    """No body at all, or one without a reason; a malformed one is 422 and cancels nothing."""
+    one, two = [(await _post(http, ORDER))[1]["order_id"] for _ in range(2)]
+    async with http.post(f"/orders/{one}/cancellations") as answer:
+        assert answer.status == 202
+    assert (await _cancel(http, two, {"reason": ""}))[0] == 422
+    assert (await _get(http, f"/orders/{two}"))[1]["state"] == "placed"
+    assert (await _cancel(http, two, {}))[0] == 202
+
+
+async def test_what_cannot_be_cancelled_says_so(http: aiohttp.ClientSession) -> None:
+    """404 where there is no such order, 409 with the reason where the shop has cancelled it already."""
+    assert (await _cancel(http, "NONE", {}))[0] == 404
+    order_id = (await _post(http, ORDER))[1]["order_id"]
+    async with orders.tx() as tx:
+        await storage.cancel(await tx.db(), order_id, Cancelling.SHOP, "no stock", flow="f")
+    status, answer = await _cancel(http, order_id, {})
+    assert (status, "no stock" in answer["error"]) == (409, True)

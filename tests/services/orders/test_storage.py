@@ -1,7 +1,7 @@
 """The orders table."""
 
 from services.orders import storage
-from services.orders.domain import NewOrder, OrderState
+from services.orders.domain import Cancelling, NewOrder, OrderState
 from tests.services.databases import database
 
 NEW = NewOrder(customer="Ada", email="ada@example.com", card="tok_1", sku="lamp", quantity=2, total_cents=999)
@@ -20,12 +20,38 @@ async def test_an_order_is_read_as_it_was_written(address: str) -> None:
         assert await storage.find(db, "A2") is None
 
 
+async def test_an_order_moves_on_and_never_back(address: str) -> None:
+    """Each state once, with the row as it stands afterwards; an order that is not there does not move."""
+    async with database(storage.tables, address) as db:
+        await storage.add(db, "A1", NEW, flow="f", placed_at="t")
+        moved = [await storage.move(db, "A1", to) for to in (OrderState.SHIPPED, OrderState.CONFIRMED)]
+        assert [each and each.state for each in moved] == [OrderState.SHIPPED, None]
+        assert await storage.move(db, "A1", OrderState.SHIPPED) is None
+        assert await storage.move(db, "A2", OrderState.SHIPPED) is None
+
+
+async def test_an_order_is_cancelled_once(address: str) -> None:
+    """With the first reason; not where it has come as far as `unless`, and nothing moves it afterwards."""
+    async with database(storage.tables, address) as db:
+        await storage.add(db, "A1", NEW, flow="f", placed_at="t")
+        await storage.move(db, "A1", OrderState.SHIPPED)
+        late = await storage.cancel(db, "A1", Cancelling.SHOP, "too late", flow="f", unless=OrderState.SHIPPED)
+        assert late is None
+        cancelled = await storage.cancel(db, "A1", Cancelling.CUSTOMER, "too dark", flow="f-2")
+        assert await storage.cancel(db, "A1", Cancelling.SHOP, "later", flow="f") is None
+        assert await storage.move(db, "A1", OrderState.DELIVERED) is None
+        assert cancelled is not None
+        assert cancelled == await storage.find(db, "A1")
+        assert (cancelled.state, cancelled.reason) == (OrderState.CANCELLED, "too dark")
+        assert (cancelled.cancelled_by, cancelled.cancelled_in) == ("customer", "f-2")
+
+
 async def test_an_order_moves_alone(address: str) -> None:
     """Moving one order leaves the others as they are."""
     async with database(storage.tables, address) as db:
         for number in range(3):
             await storage.add(db, f"A{number}", NEW, flow="f", placed_at="t")
-        await storage.move(db, "A1", OrderState.CANCELLED, "no stock")
+        await storage.cancel(db, "A1", Cancelling.SHOP, "no stock", flow="f")
         found = [await storage.find(db, f"A{number}") for number in range(3)]
         assert [(each.state, each.reason) for each in found if each] == [
             (OrderState.PLACED, ""),

@@ -1,17 +1,19 @@
-"""The charges table."""
-
-from sqlalchemy import select
+"""The payments table."""
 
 from services.payments import storage
+from services.payments.storage import Payment
 from tests.services.databases import database
 
 
-async def test_a_refund_is_noted_at_its_charge(address: str) -> None:
-    """A refund of a charge that was never noted leaves no row."""
+async def test_what_happens_is_noted_at_its_payment(address: str) -> None:
+    """Each beside the others; what belongs to money that was never noted leaves no row."""
     async with database(storage.tables, address) as db:
-        await storage.note_charge(db, "A1", "ch_1", 999)
-        await storage.note_charge(db, "A2", "ch_2", 500)
+        for number in (1, 2):
+            await storage.note_authorisation(db, f"A{number}", f"au_{number}", 999)
+        await storage.note_capture(db, "A1", "ca_1")
         await storage.note_refund(db, "A1", "re_1")
-        await storage.note_refund(db, "A3", "re_3")
-        rows = (await db.execute(select(storage.charges).order_by(storage.charges.c.order_id))).all()
-        assert [tuple(row) for row in rows] == [("A1", "ch_1", 999, "re_1"), ("A2", "ch_2", 500, "")]
+        await storage.note_void(db, "A2", "vo_2")
+        await storage.note_void(db, "A3", "vo_3")
+        assert await storage.find(db, "A1") == Payment("A1", "au_1", 999, "", "ca_1", "re_1")
+        assert await storage.find(db, "A2") == Payment("A2", "au_2", 999, "vo_2", "", "")
+        assert await storage.find(db, "A3") is None
