@@ -108,11 +108,13 @@ class Run:
     async def _progress(self, world: World, runner: Runner, customers: Customers) -> None:
         while True:
             await asyncio.sleep(PROGRESS_SECONDS)
+            states, letters = "orders is away", "the desk is away"
             with contextlib.suppress(StepFailed):
                 states = ", ".join(f"{number} {state}" for state, number in sorted((await world.states()).items()))
-                letters = [each for each in await world.letters() if each["state"] != "obsolete"]
-                acts = runner.done.total()
-                self._say(f"{len(customers.placed)} orders answered: {states}; letters {len(letters)}; acts {acts}")
+            with contextlib.suppress(StepFailed):
+                letters = str(sum(each["state"] != "obsolete" for each in await world.letters()))
+            done = f"{len(customers.placed)} orders answered, {runner.done.total()} acts"
+            self._say(f"{done}; {states or 'no order'}; letters: {letters}")
 
     async def _judge(self, world: World, fleet: Fleet, customers: Customers) -> tuple[int, Verdict | None]:
         try:
