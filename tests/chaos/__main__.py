@@ -6,6 +6,7 @@
 | `STORE` | `sqlite` (default), or `postgres` with two replicas of each service |
 | `MINUTES` | minutes of chaos (5); two minutes of peace follow |
 | `RATE` | orders a second (2) |
+| `SABOTAGE` | takes one promise away (`deploy/demo/sabotage.py`), to see that the books no longer balance |
 | `STAY=1` | a red shop stays up until Ctrl-C, to be looked at in the tracer |
 """
 
@@ -17,6 +18,7 @@ from dataclasses import replace
 
 from deploy.broker.node import BrokerFailed, RabbitNode, find_programs
 from deploy.demo.place import StepFailed
+from deploy.demo.sabotage import SABOTAGES
 from tests.chaos.plan import plan_of
 from tests.chaos.run import Run
 from tests.chaos.shop import TEAMS
@@ -50,7 +52,8 @@ def once(seed: int, store: str, seconds: float, rate: float, *, stay: bool) -> i
         if server is not None:
             server.start()
             place = replace(place, database_url=server.url_template())
-        return asyncio.run(Run(plan, place, node, rate, say, clocks=clocks).run(stay=stay))
+        sabotage = os.environ.get("SABOTAGE", "")
+        return asyncio.run(Run(plan, place, node, rate, say, clocks=clocks, sabotage=sabotage).run(stay=stay))
     finally:
         node.kill()
         node.stop()
@@ -66,6 +69,9 @@ def main() -> int:
     store = os.environ.get("STORE", "sqlite")
     if store not in REPLICAS:
         say(f"STORE={store}: there are sqlite and postgres")
+        return 2
+    if (sabotage := os.environ.get("SABOTAGE", "")) and sabotage not in SABOTAGES:
+        say(f"SABOTAGE={sabotage}: there are {', '.join(SABOTAGES)}")
         return 2
     seed = int(os.environ.get("SEED") or random.SystemRandom().randrange(MOST_SEEDS))
     seconds = 60.0 * float(os.environ.get("MINUTES", MINUTES))

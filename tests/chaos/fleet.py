@@ -32,9 +32,10 @@ class Replica:
 class Fleet:
     """Every process of one run; `fallen` tells of those that ended although nobody ended them."""
 
-    def __init__(self, site: Site, broker_url: str, *, clocks: bool) -> None:
+    def __init__(self, site: Site, broker_url: str, *, clocks: bool, sabotage: str = "") -> None:
         self._site = site
         self._broker_url = broker_url
+        self._program = ["deploy.demo.sabotage", sabotage] if sabotage else ["hocket.cli", "run"]
         self._guard = subprocess.Popen(["/bin/sh", "-c", GUARD], stdin=subprocess.PIPE, start_new_session=True)
         self.fallen: list[str] = []
         self._replicas = {
@@ -48,7 +49,7 @@ class Fleet:
     async def start(self, name: str, fuse: Sequence[str] = ()) -> None:
         """Start one, with a fuse where there is one (boundary, passes); returns before it is ready."""
         replica = self._replicas[name]
-        program = ["tests.chaos.spoilt", *fuse] if fuse else ["hocket.cli", "run"]
+        program = ["tests.chaos.spoilt", *fuse] if fuse else self._program
         target = f"services.{service_of(name)}:{self._site.port(name)}"
         with self._site.log(name).open("ab") as log:
             replica.process = await asyncio.create_subprocess_exec(

@@ -38,17 +38,20 @@ Say = Callable[[str], None]
 class Run:
     """One plan against one site; `stay` keeps a red shop up until it is ended by hand."""
 
-    def __init__(self, plan: Plan, site: Site, node: RabbitNode, rate: float, say: Say, *, clocks: bool) -> None:
+    def __init__(
+        self, plan: Plan, site: Site, node: RabbitNode, rate: float, say: Say, *, clocks: bool, sabotage: str = ""
+    ) -> None:
         self._plan = plan
         self._site = site
         self._node = node
         self._rate = rate
         self._say = say
         self._clocks = clocks
+        self._sabotage = sabotage
 
     async def run(self, *, stay: bool) -> int:
         """The exit status."""
-        fleet = Fleet(self._site, self._node.url(), clocks=self._clocks)
+        fleet = Fleet(self._site, self._node.url(), clocks=self._clocks, sabotage=self._sabotage)
         world = World(self._site)
         customers = Customers(self._plan.seed, self._rate, self._site)
         try:
