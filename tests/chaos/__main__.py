@@ -20,9 +20,9 @@ from deploy.broker.node import BrokerFailed, RabbitNode, find_programs
 from deploy.demo.place import StepFailed
 from deploy.demo.sabotage import SABOTAGES
 from tests.chaos.plan import plan_of
+from tests.chaos.play.site import site
 from tests.chaos.run import Run
 from tests.chaos.shop import TEAMS
-from tests.chaos.site import site
 from tests.crash.databases import PostgresDatabases
 from tests.faked_clock import library
 

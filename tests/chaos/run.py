@@ -9,13 +9,13 @@ from deploy.broker.node import RabbitNode
 from deploy.demo.place import StepFailed
 from deploy.demo.story import beside
 from deploy.demo.world import World
-from tests.chaos.customers import Customers
-from tests.chaos.fleet import Fleet
-from tests.chaos.hands import hands
-from tests.chaos.peace import Operator, close_breakers
 from tests.chaos.plan import Plan
-from tests.chaos.runner import Runner
-from tests.chaos.site import Site
+from tests.chaos.play.customers import Customers
+from tests.chaos.play.fleet import Fleet
+from tests.chaos.play.hands import hands
+from tests.chaos.play.peace import Operator, close_breakers
+from tests.chaos.play.runner import Runner
+from tests.chaos.play.site import Site
 from tests.chaos.verdict import Verdict, evidence_of, leave, told, verdict_of
 
 #: Seconds of peace, within which everything must have come to its end.

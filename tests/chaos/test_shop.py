@@ -4,7 +4,7 @@ import pytest
 
 from hocket.cli.targets import load
 from services.sandbox.domain import Target
-from tests.chaos.hands import kept, queues
+from tests.chaos.play.hands import kept, queues
 from tests.chaos.shop import BREAKERS, HEARS_NOTHING, TARGETS, TEAMS
 
 

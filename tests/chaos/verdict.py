@@ -12,7 +12,7 @@ from deploy.demo.place import StepFailed
 from deploy.demo.world import World
 from tests.chaos.letters import unexplained
 from tests.chaos.plan import Act
-from tests.chaos.site import Site
+from tests.chaos.play.site import Site
 
 #: Findings printed; all stand in the file. Flows whose timeline is kept.
 SHOWN, MOST_FLOWS = 20, 200

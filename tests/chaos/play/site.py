@@ -9,7 +9,7 @@ from deploy.broker.node import free_ports
 from deploy.demo.place import Place
 from tests.chaos.shop import OBSERVERS, OUTSIDE, TEAMS
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def replica_of(service: str, number: int) -> str:

@@ -8,7 +8,7 @@ from deploy.demo.place import StepFailed
 from deploy.demo.world import World
 from tests.chaos.letters import explanation
 from tests.chaos.plan import Act
-from tests.chaos.runner import Runner
+from tests.chaos.play.runner import Runner
 
 #: Seconds between two looks at the desk.
 LOOK_SECONDS = 5.0

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from deploy.broker.node import RabbitNode
 from deploy.demo.place import StepFailed
 from deploy.demo.world import World
-from tests.chaos.fleet import Fleet
-from tests.chaos.hands import Hands, queues
 from tests.chaos.plan import MODES, Act, Do, Plan
-from tests.chaos.site import Site, replica_of
+from tests.chaos.play.fleet import Fleet
+from tests.chaos.play.hands import Hands, queues
+from tests.chaos.play.site import Site, replica_of
 
 #: Seconds that one command of an operator may take.
 COMMAND_SECONDS = 60.0

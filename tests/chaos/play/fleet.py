@@ -11,8 +11,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 from deploy.demo.stage import GUARD
+from tests.chaos.play.site import Site, service_of
 from tests.chaos.shop import TEAMS
-from tests.chaos.site import Site, service_of
 from tests.faked_clock import FakedClock
 
 #: Seconds that an orderly stop may take.
@@ -49,7 +49,7 @@ class Fleet:
     async def start(self, name: str, fuse: Sequence[str] = ()) -> None:
         """Start one, with a fuse where there is one (boundary, passes); returns before it is ready."""
         replica = self._replicas[name]
-        program = ["tests.chaos.spoilt", *fuse] if fuse else self._program
+        program = ["tests.chaos.play.spoilt", *fuse] if fuse else self._program
         target = f"services.{service_of(name)}:{self._site.port(name)}"
         with self._site.log(name).open("ab") as log:
             replica.process = await asyncio.create_subprocess_exec(

@@ -1,4 +1,4 @@
-"""`python -m tests.chaos.spoilt POINT PASSES MODULE:PORT`: `hocket run` that ends itself at a boundary's n-th pass."""
+"""`python -m tests.chaos.play.spoilt POINT PASSES MODULE:PORT`: `hocket run` that ends itself at a boundary."""
 
 import sys
 

@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 
 from tests.chaos.customers_plan import Order, lead, orders
-from tests.chaos.site import Site
+from tests.chaos.play.site import Site
 
 #: Seconds between two tries of one request, and that one try may take.
 AGAIN_SECONDS, TRY_SECONDS = 0.5, 5.0

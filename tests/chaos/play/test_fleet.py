@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from deploy.demo.world import Unanswered, World
-from tests.chaos.fleet import Fleet
-from tests.chaos.site import Site, site
+from tests.chaos.play.fleet import Fleet
+from tests.chaos.play.site import Site, site
 from tests.faked_clock import library
 
 READY_SECONDS = 60.0
