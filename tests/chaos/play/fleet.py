@@ -15,8 +15,10 @@ from tests.chaos.play.site import Site, service_of
 from tests.chaos.shop import TEAMS
 from tests.faked_clock import FakedClock
 
-#: Seconds that an orderly stop may take.
-STOP_SECONDS = 30.0
+#: Seconds that an orderly stop may take: longer than the kit's own bound, after which it says what did not stop.
+STOP_SECONDS = 75.0
+#: Seconds for the stacks of all threads, which a process that hangs is made to write into its log.
+DUMP_SECONDS = 5.0
 
 
 @dataclass(slots=True)
@@ -63,7 +65,7 @@ class Fleet:
     def _environment(self, replica: Replica) -> Mapping[str, str]:
         told = self._site.environment if service_of(replica.name) in TEAMS else self._site.watcher_environment
         clock = replica.clock.environment() if replica.clock is not None else {}
-        return {**os.environ, **told(self._broker_url), **clock}
+        return {**os.environ, "PYTHONFAULTHANDLER": "1", **told(self._broker_url), **clock}
 
     @asynccontextmanager
     async def held(self, name: str) -> AsyncIterator[Replica]:
@@ -156,6 +158,10 @@ class Fleet:
                 await process.wait()
         if process.returncode != 0:
             self.fallen.append(f"{replica.name} did not stop in order: status {process.returncode}")
+        with contextlib.suppress(ProcessLookupError, TimeoutError):
+            process.send_signal(signal.SIGABRT)
+            async with asyncio.timeout(DUMP_SECONDS):
+                await process.wait()
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         await process.wait()

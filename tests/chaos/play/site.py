@@ -2,12 +2,15 @@
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from deploy.broker.node import free_ports
 from deploy.demo.place import Place
 from tests.chaos.shop import OBSERVERS, OUTSIDE, TEAMS
+
+#: Connections of one replica to PostgreSQL: all of them together are fewer than the server takes.
+POOLS = {"HOCKET_POSTGRES_POOL": "6", "HOCKET_POSTGRES_KIT_POOL": "2", "HOCKET_POSTGRES_READ_POOL": "2"}
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -52,13 +55,11 @@ class Site(Place):
     def environment(self, broker_url: str) -> dict[str, str]:
         """What each service of this run is told; tracer, desk and the outside world keep their own files."""
         told = Place.environment(self, broker_url) | {"HOCKET_LOG_LEVEL": "INFO", "HOCKET_LOG_FORMAT": "json"}
-        return told | ({"HOCKET_DATABASE_URL": self.database_url} if self.database_url else {})
+        return told | ({"HOCKET_DATABASE_URL": self.database_url} | POOLS if self.database_url else {})
 
     def watcher_environment(self, broker_url: str) -> dict[str, str]:
         """What the outside world, the tracer and the desk are told."""
-        return self.environment(broker_url) | {
-            "HOCKET_DATABASE_URL": Place.environment(self, broker_url)["HOCKET_DATABASE_URL"]
-        }
+        return replace(self, database_url="").environment(broker_url)
 
     def addresses(self, service: str) -> list[str]:
         """The addresses of all replicas of a service."""
