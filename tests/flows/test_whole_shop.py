@@ -21,9 +21,15 @@ from services.notifications import notifications
 from services.orders import orders
 from services.payments import payments
 from services.sandbox import sandbox
+from services.shipping import shipping
 
+SHOP = (orders, payments, inventory, shipping, notifications, ingress, crm)
 #: Seconds in which everything must come to its end.
 PATIENCE = 40.0
+
+ENDS = {"shipped", "cancelled"}
+#: Fourteen were confirmed, two of these nobody would carry; four were cancelled by their customers.
+MAILS = Counter({"confirmation": 14, "apology": 8, "cancellation": 4, "welcome": 5})
 
 Settled = Callable[[list[Any]], bool]
 
@@ -74,9 +80,10 @@ async def town(
         outside = f"http://127.0.0.1:{(await assembly.start(sandbox, 0)).web.port}"
         monkeypatch.setenv("PAYMENTS_CARDS_URL", f"{outside}/cards")
         monkeypatch.setenv("INVENTORY_STOCK_URL", f"{outside}/stock")
+        monkeypatch.setenv("SHIPPING_CARRIER_URL", f"{outside}/carrier")
         monkeypatch.setenv("NOTIFICATIONS_MAIL_URL", f"{outside}/mail")
         monkeypatch.setenv("CRM_URL", f"{outside}/crm")
-        for service in (orders, payments, inventory, notifications, ingress, crm):
+        for service in SHOP:
             await assembly.start(service, 0)
         async with asyncio.timeout(PATIENCE):  # what is said before a queue is bound is not heard there
             while any(part.worker.health() for part in assembly.parts.values()):  # noqa: ASYNC110 - no moment to wait for
@@ -88,7 +95,7 @@ async def town(
 
 
 async def test_the_books_balance_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Good orders, declined, sold out, ones whose charge times out: charges less refunds are confirmations."""
+    """Good orders, declined, sold out, too big, ones whose card times out, some returned: what stands was shipped."""
     async with town(tmp_path, monkeypatch, "memory://") as shop:
         await _books_balance(shop)
 
@@ -103,7 +110,7 @@ async def test_the_books_balance_on_postgresql(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres: PostgresServer
 ) -> None:
     """The same with every service on a PostgreSQL database of its own."""
-    for service in (sandbox, orders, payments, inventory, notifications, ingress, crm):
+    for service in (sandbox, *SHOP):
         postgres.add_database(service.name)
     async with town(
         tmp_path, monkeypatch, "memory://", postgres.url("SERVICE").replace("SERVICE", "{service}")
@@ -115,26 +122,50 @@ async def _books_balance(shop: Town) -> None:
     fault = {"target": "cards", "kind": "timeout_after", "delay_ms": 1500, "times": 1}
     for number in range(3):
         await shop.post("sandbox", "/faults", {**fault, "match": {"card": f"tok-{number}"}})
-    kinds = [("tok-{}", "lamp")] * 12 + [("declined-{}", "lamp")] * 4 + [("tok-{}", "sold-out")] * 4
+    kinds = (
+        [("tok-{}", "lamp")] * 12 + [("declined-{}", "lamp")] * 4 + [("tok-{}", "sold-out"), ("tok-{}", "too-big")] * 2
+    )
+    placed = list[str]()
     for number, (card, sku) in enumerate(kinds):
         order = {"customer": "Ada", "email": f"c{number}@example.com", "card": card.format(number), "sku": sku}
-        await shop.post("orders", "/orders", {**order, "quantity": 1, "total_cents": 100 + number})
+        answer = await shop.post("orders", "/orders", {**order, "quantity": 1, "total_cents": 100 + number})
+        placed.append(answer["order_id"])
     for number in range(5):
         for _ in range(2):
             lead = {"email": f"l{number}@example.com", "campaign": "spring"}
             await shop.post("ingress", "/leads", lead, X_Delivery_Id=f"d{number}")
-    ended = await shop.until(
-        "orders", "/orders", "orders", lambda all_: all(each["state"] != "placed" for each in all_)
-    )
-    mails = await shop.until("sandbox", "/mailbox", "mails", lambda all_: len(all_) >= len(kinds) + 5)
+    await shop.until("orders", "/orders", "orders", lambda all_: all(each["state"] in ENDS for each in all_))
+    await shop.until("sandbox", "/books/cards", "books", lambda all_: _count(all_, "captured") == 12)
+    for order_id in placed[:6]:
+        await shop.post("shipping", "/deliveries", {"order_id": order_id})
+    for order_id in placed[4:8]:  # two of them were delivered, two are on their way
+        for _ in range(2):
+            await shop.post("orders", f"/orders/{order_id}/cancellations", {"reason": "too dark"})
+    await _settled(shop)
+
+
+async def _settled(shop: Town) -> None:
+    """Four of twelve came back; eight that failed left nothing behind."""
+    mails = await shop.until("sandbox", "/mailbox", "mails", lambda all_: len(all_) >= MAILS.total())
     cards = await shop.until(
-        "sandbox", "/books/cards", "books", lambda all_: Counter(each["did"] for each in all_)["refunded"] == 4
+        "sandbox",
+        "/books/cards",
+        "books",
+        lambda all_: _count(all_, "voided") == 4 and _count(all_, "refunded") == 4,
     )
+    stock = await shop.until("sandbox", "/books/stock", "books", lambda all_: _count(all_, "released") == 6)
+    parcels = await shop.until("sandbox", "/books/carrier", "books", lambda all_: _count(all_, "recalled") == 4)
     contacts = await shop.until("sandbox", "/books/crm", "books", lambda all_: len(all_) >= 5)
-    states = Counter(each["state"] for each in ended)
-    did = Counter(each["did"] for each in cards)
-    assert states == {"confirmed": 12, "cancelled": 8}
-    assert did["charged"] - did["refunded"] == states["confirmed"]
-    assert (did["declined"], did["repeated"]) == (4, 3)
-    assert Counter(each["kind"] for each in mails) == {"confirmation": 12, "apology": 8, "welcome": 5}
+    ended = await shop.until(
+        "orders", "/orders", "orders", lambda all_: sum(each["state"] == "delivered" for each in all_) == 4
+    )
+    assert Counter(each["state"] for each in ended) == {"shipped": 4, "delivered": 4, "cancelled": 12}
+    assert [_count(cards, did) for did in ("authorised", "captured", "declined", "repeated")] == [16, 12, 4, 3]
+    assert [_count(stock, did) for did in ("reserved", "rejected")] == [14, 2]
+    assert [_count(parcels, did) for did in ("booked", "rejected")] == [12, 2]
+    assert Counter(each["kind"] for each in mails) == MAILS
     assert Counter(each["did"] for each in contacts) == {"entered": 5}
+
+
+def _count(lines: list[Any], did: str) -> int:
+    return sum(each["did"] == did for each in lines)
