@@ -16,7 +16,7 @@ from tests.chaos.play.hands import hands
 from tests.chaos.play.peace import Operator, close_breakers
 from tests.chaos.play.runner import Runner
 from tests.chaos.play.site import Site
-from tests.chaos.verdict import Verdict, evidence_of, leave, told, verdict_of
+from tests.chaos.verdict import Verdict, evidence_of, leave, told, traced, verdict_of
 
 #: Seconds of peace, within which everything must have come to its end.
 PEACE_SECONDS = 120.0
@@ -125,7 +125,7 @@ class Run:
         except Unreadable as failed:
             self._say(f"the auditor cannot judge: {failed}")
             return UNREADABLE, None
-        verdict = verdict_of(evidence, self._plan.acts(), fleet.fallen)
+        verdict = verdict_of(evidence, self._plan.acts(), fleet.fallen, await traced(world))
         for line in told(verdict):
             self._say(line)
         if not verdict.green:

@@ -42,6 +42,12 @@ def test_a_handled_letter_that_nothing_explains_is_red() -> None:
     assert verdict_of(made.evidence(), MAIL_DOWN, ()).line.endswith("letters unexplained 1")
 
 
+def test_a_flow_that_the_tracer_shows_otherwise_is_red() -> None:
+    """The tracer must tell what the books tell."""
+    verdict = verdict_of(books().evidence(), MAIL_DOWN, (), {"zombie": ["order/A (f1)"], "waiting": ["order/B (f2)"]})
+    assert [(each.kind, each.name) for each in verdict.findings] == [("zombie", "order/A"), ("open", "order/B")]
+
+
 def test_a_process_that_ended_by_itself_is_red() -> None:
     """Although the books balance."""
     assert not verdict_of(books().evidence(), MAIL_DOWN, ["crm ended by itself with status 1: KeyError"]).green

@@ -1,7 +1,8 @@
 """The judgement: the auditor's findings, the letters nobody can explain, and the timelines of whatever is wrong."""
 
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +15,12 @@ from tests.chaos.letters import unexplained
 from tests.chaos.plan import Act
 from tests.chaos.play.site import Site
 
+#: States of a flow in the tracer that must not be left after the peace.
+UNSETTLED = ("running", "waiting", "open-letter", "zombie")
 #: Findings printed; all stand in the file. Flows whose timeline is kept.
 SHOWN, MOST_FLOWS = 20, 200
+
+NOTHING: Mapping[str, Sequence[str]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +36,12 @@ class Verdict:
         return not self.findings
 
 
-def verdict_of(evidence: Evidence, acts: Sequence[Act], fallen: Sequence[str]) -> Verdict:
-    """Judge the books. Calls while a breaker had to be open are not judged: the chaos closes breakers by hand."""
+def verdict_of(
+    evidence: Evidence, acts: Sequence[Act], fallen: Sequence[str], unsettled: Mapping[str, Sequence[str]] = NOTHING
+) -> Verdict:
+    """Judge the books, and that the tracer agrees (`unsettled`: flows by state).
+
+    Calls while a breaker had to be open are not judged: the chaos closes breakers by hand."""
     counts, found = judge(evidence)
     findings = [each for each in found if each.kind is not Kind.HAMMERED]
     named = {each.name for each in findings}
@@ -40,9 +49,26 @@ def verdict_of(evidence: Evidence, acts: Sequence[Act], fallen: Sequence[str]) -
         if (name := f"letter {letter['id']}") not in named:
             text = f"{letter['subscription']} gave up ({letter['cause']}: {letter['error']}), which no act explains"
             findings.append(Finding(Kind.LETTER, name, text))
-    letters = sum(each.kind is Kind.LETTER for each in findings)
+    for state, flows in unsettled.items():
+        kind = Kind.ZOMBIE if state == "zombie" else Kind.OPEN
+        findings += [
+            Finding(kind, each.partition(" ")[0], f"its flow is {state} in the tracer: {each}") for each in flows
+        ]
     findings += [Finding(Kind.LOST, "process", each) for each in fallen]
-    return Verdict(tuple(findings), last_line({**counts, "letters_unexplained": letters}))
+    wrong = Counter(each.kind for each in findings)
+    counted = {"open": Kind.OPEN, "zombies": Kind.ZOMBIE, "letters_unexplained": Kind.LETTER}
+    line = last_line({**counts, **{name: wrong[kind] for name, kind in counted.items()}})
+    return Verdict(tuple(findings), line)
+
+
+async def traced(world: World) -> dict[str, list[str]]:
+    """The flows that the tracer does not show as ended, by their state."""
+    found: dict[str, list[str]] = {}
+    for state in UNSETTLED:
+        _, page = await world.ask("GET", "tracer", f"/api/flows?state={state}&limit={SHOWN}")
+        if flows := page.get("flows"):
+            found[state] = [f"{each['subject']} ({each['id']})" for each in flows]
+    return found
 
 
 async def evidence_of(site: Site) -> Evidence:
@@ -73,7 +99,7 @@ async def _timeline(world: World, subject: str) -> Any:
     """The flows of a subject as the tracer tells them, or why it does not."""
     try:
         _, found = await world.ask("GET", "tracer", f"/api/subjects/{subject}")
-        named = [str(each.get("correlation_id") or each.get("id")) for each in found.get("flows", [])]
+        named = [each["id"] for each in found.get("flows", [])]
         return [(await world.ask("GET", "tracer", f"/api/flows/{name}"))[1] for name in named] or found
     except StepFailed as failed:
         return str(failed)
