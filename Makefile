@@ -22,7 +22,7 @@ help: ## list the targets
 	@echo "  Environment of make test: PYTEST='…' hands words to pytest, WORKERS=N runs it in N processes (2; 0: in one)."
 	@echo "  Environment of make crash: SEED=N repeats a run's plan, KILLS=N, STORE=sqlite or postgres, RATE=N sales a second."
 	@echo "  Environment of make chaos: SEED=N repeats a run's plan, STORE=sqlite or postgres (two replicas), MINUTES=N of"
-	@echo "  chaos, RATE=N orders a second; STAY=1 keeps a red shop up."
+	@echo "  chaos, RATE=N orders a second; STAY=1 keeps a red shop up, SABOTAGE=inbox spoils it."
 	@echo "  Environment of make soak: MINUTES=N how long, RATE=N sales a second instead of half of the maximum."
 
 $(STAMP): locks/dev.txt shared/pyproject.toml
