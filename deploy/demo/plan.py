@@ -47,7 +47,7 @@ class Plan:
     crm_at: float
     crm_seconds: float
     limit_at: float
-    limit_seconds: float
+    limit_seconds: float  # after its breaker has opened
     retry_after: int  # seconds for which the mail system wants to be left alone
     cards_at: float
     cards_seconds: float
@@ -148,8 +148,8 @@ def short(orders: int) -> Plan:
         unrefunded=8,
         crm_at=0.5,
         crm_seconds=3.0,
-        limit_at=40.0,  # when apologies are mailed: earlier there are too few mails to notice
-        limit_seconds=3.0,
+        limit_at=21.0,
+        limit_seconds=2.0,
         retry_after=1,
         cards_at=6.0,
         cards_seconds=5.0,
@@ -167,7 +167,9 @@ def short(orders: int) -> Plan:
             "out_of_stock": each,
             "timed_out": 1,
             "customers_cancelled": each,
+            "voids": 1,
             "refunds": 1,
+            "releases": 1,
             "recalls": 1,
             "authorisation_requests_repeated": each,
             "dead_letters": 5,

@@ -17,7 +17,7 @@ from services.inventory.service import Stock, inventory, stock_api
 #: All attempts together take less than the time-out of an order.
 RESERVE_RETRY = Retry(retries=5, first=timedelta(seconds=0.3), longest=timedelta(seconds=3))
 #: Longest time of one attempt; each makes one call, which has a bound of its own.
-ATTEMPT = timedelta(seconds=2)
+ATTEMPT = timedelta(seconds=2.5)
 #: Goods that must go back are given back for long before a person has to look.
 RELEASE_RETRY = Retry(retries=20, first=timedelta(seconds=0.5), longest=timedelta(seconds=30))
 #: How long an order can still be cancelled: a customer may return what was delivered.

@@ -22,7 +22,7 @@ from services.payments.service import Cards, card_api, payments
 #: All attempts together take less than the time-out of an order.
 AUTHORISE_RETRY = Retry(retries=5, first=timedelta(seconds=0.5), longest=timedelta(seconds=5))
 #: Longest time of one attempt; each makes one call, which has a bound of its own.
-ATTEMPT = timedelta(seconds=2)
+ATTEMPT = timedelta(seconds=2.5)
 #: Money that is owed, or must go back, is asked for long before a person has to look.
 OWED_RETRY = Retry(retries=20, first=timedelta(seconds=0.5), longest=timedelta(seconds=30))
 #: How long an order can still be cancelled: a customer may return what was delivered.
@@ -78,7 +78,7 @@ async def void(
     )
 
 
-@payments.handler(retry=OWED_RETRY, timeout=ATTEMPT, breaker=card_api)
+@payments.handler(retry=OWED_RETRY, breaker=card_api)
 async def capture(parcel: ParcelShipped, tx: Tx[Cards]) -> PaymentCaptured | None:
     """Take the money that is held; nothing where it is held no longer, because the order was cancelled meanwhile."""
     payment = await storage.find(await tx.read(), parcel.order_id)

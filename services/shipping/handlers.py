@@ -11,7 +11,7 @@ from services.shipping.service import Carrier, carrier_api, shipping
 #: All attempts together take less than the time-out of an order.
 SHIP_RETRY = Retry(retries=5, first=timedelta(seconds=0.3), longest=timedelta(seconds=3))
 #: Longest time of one attempt; each makes one call, which has a bound of its own.
-ATTEMPT = timedelta(seconds=2)
+ATTEMPT = timedelta(seconds=2.5)
 #: A parcel that must come back is called back for long before a person has to look.
 RECALL_RETRY = Retry(retries=20, first=timedelta(seconds=0.5), longest=timedelta(seconds=30))
 #: How long an order can still be cancelled: a customer may return what was delivered.

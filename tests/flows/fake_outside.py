@@ -6,6 +6,8 @@ from dataclasses import asdict
 from typing import NamedTuple
 
 import aiohttp
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
 
 from services.crm.domain import contact_of, entry_of
 from services.crm.events import LeadCaptured
@@ -38,16 +40,22 @@ class Stands(NamedTuple):
     goods: int
     parcels: int
 
+    def times(self, count: int) -> "Stands":
+        """The same of so many orders."""
+        return Stands(*(count * each for each in self))
+
 
 class FakeOutside:
     """Books and faults, in the running loop's time.
 
-    `error` and `down` raise `aiohttp.ClientError`, `timeout_after` acts and raises `TimeoutError`.
+    `error` and `down` raise `aiohttp.ClientError`, `timeout_after` acts and raises `TimeoutError`, and a system that is
+    `busy` raises what aiohttp does for a 429.
     """
 
     def __init__(self) -> None:
         self.lines: list[Entry] = []
         self.faults = Faults()
+        self.busy: dict[Target, int] = {}  # the systems that answer 429, and the seconds of their Retry-After
 
     def fault(
         self, target: Target, kind: Kind, *, api: Api | None = None, times: int | None = None, **match: str
@@ -61,7 +69,7 @@ class FakeOutside:
     def did(self, target: Target) -> list[Did]:
         """What the requests to one system did, in order, those aside that failed."""
         return [
-            line.verdict.did for line in self.lines if line.asked.api.target is target and line.verdict.status < 500
+            line.verdict.did for line in self.lines if line.asked.api.target is target and line.verdict.status < 429
         ]
 
     def stands(self) -> Stands:
@@ -82,6 +90,9 @@ class FakeOutside:
     def ask(self, api: Api, key: str, request: dict[str, object]) -> tuple[int, dict[str, object]]:
         """One request, booked."""
         now = asyncio.get_running_loop().time()
+        if api.target in self.busy:
+            self.lines.append(Entry(len(self.lines) + 1, Asked(api, key, request, now), Verdict(429, Did.NONE), now))
+            raise _busy(self.busy[api.target])
         fault = self.faults.befall(api, request, 0.0)
         kind = fault.kind if fault else None
         asked = Asked(api, key, request, now, kind or "", kind is Kind.DECLINE)
@@ -93,6 +104,12 @@ class FakeOutside:
         if kind is Kind.TIMEOUT_AFTER:
             raise TimeoutError
         return verdict.status, dict(verdict.answer)
+
+
+def _busy(seconds: int) -> aiohttp.ClientResponseError:
+    url = URL("http://outside.example")
+    about = aiohttp.RequestInfo(url, "POST", CIMultiDictProxy(CIMultiDict()), url)
+    return aiohttp.ClientResponseError(about, (), status=429, headers=CIMultiDict({"Retry-After": str(seconds)}))
 
 
 class FakeCards:

@@ -67,4 +67,4 @@ async def test_what_nobody_heard_of_goes_back(target: Target, retry: Retry, step
         assert list(stage.dead) == [step]
         assert list(stage.zombies) == []
         assert {await state(each) for each in others} == {"shipped"}
-    assert outside.stands() == SHIPPED._make(OTHERS * each for each in SHIPPED)
+    assert outside.stands() == SHIPPED.times(OTHERS)

@@ -31,7 +31,7 @@ async def test_orders_wait_for_the_cards_and_lose_no_attempt() -> None:
         assert len(stage.said_of(OrderConfirmed)) == ORDERS
         assert not stage.said_of(OrderCancelled)
         assert (list(stage.dead), list(stage.zombies)) == ([], [])
-    assert outside.stands() == SHIPPED._make(ORDERS * each for each in SHIPPED)
+    assert outside.stands() == SHIPPED.times(ORDERS)
     assert outside.did(Target.CARDS).count(Did.AUTHORISED) == ORDERS
     _only_probes(outside)
     assert len(outside.mailbox()) == ORDERS

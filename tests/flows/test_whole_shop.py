@@ -160,7 +160,8 @@ async def _settled(shop: Town) -> None:
         "orders", "/orders", "orders", lambda all_: sum(each["state"] == "delivered" for each in all_) == 4
     )
     assert Counter(each["state"] for each in ended) == {"shipped": 4, "delivered": 4, "cancelled": 12}
-    assert [_count(cards, did) for did in ("authorised", "captured", "declined", "repeated")] == [16, 12, 4, 3]
+    assert [_count(cards, did) for did in ("authorised", "captured", "declined")] == [16, 12, 4]
+    assert _count(cards, "repeated") >= 3  # more where the machine is busy, and an answer comes later than a second
     assert [_count(stock, did) for did in ("reserved", "rejected")] == [14, 2]
     assert [_count(parcels, did) for did in ("booked", "rejected")] == [12, 2]
     assert Counter(each["kind"] for each in mails) == MAILS

@@ -31,7 +31,8 @@ OWN_TABLES: Mapping[str, str] = {
     "orders": "orders it took, with the address to write to",
     "inventory": "its stock",
     "notifications": "whom it wrote to",
-    "payments": "its charges",
+    "payments": "what it holds and took",
+    "shipping": "its parcels",
     "crm": "contacts",
     "sandbox": "what it was asked: it plays the world outside, which gets the data in clear",
 }

@@ -23,10 +23,11 @@ from services.notifications import notifications
 from services.orders import orders
 from services.payments import payments
 from services.sandbox import sandbox
+from services.shipping import shipping
 from services.tracer import tracer
 
 #: In the order in which they are started.
-SERVICES = (sandbox, tracer, deadletters, orders, payments, inventory, notifications, ingress, crm)
+SERVICES = (sandbox, tracer, deadletters, orders, payments, inventory, shipping, notifications, ingress, crm)
 #: A card or address with this in it is never handled.
 DOOMED = "doomed"
 

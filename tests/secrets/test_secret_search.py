@@ -83,6 +83,7 @@ async def running(config: Config, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
                     outside = f"http://shop:{PASSWORD}@127.0.0.1:{part.web.port}"
                     for name, path in (("PAYMENTS_CARDS", "cards"), ("INVENTORY_STOCK", "stock"), ("CRM", "crm")):
                         monkeypatch.setenv(f"{name}_URL", f"{outside}/{path}")
+                    monkeypatch.setenv("SHIPPING_CARRIER_URL", f"{outside}/carrier")
                     monkeypatch.setenv("NOTIFICATIONS_MAIL_URL", f"{outside}/mail")
             channel = await connection.channel()
             queue = await channel.declare_queue(exclusive=True)

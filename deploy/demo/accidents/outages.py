@@ -1,5 +1,7 @@
 """Outside systems that are ill: the cards fail, the carrier is down, the mail system asks to be left alone."""
 
+import asyncio
+
 from deploy.auditor.judging import TOO_LATE
 from deploy.demo.accidents.scene import Scene
 from deploy.demo.world import BREAKERS, until
@@ -7,6 +9,8 @@ from deploy.demo.world import BREAKERS, until
 #: Seconds to wait for a breaker to close after the end of an outage, and for the first time-out to fire within one.
 CLOSE_SECONDS = 40.0
 TIMED_OUT_SECONDS = 45.0
+#: Seconds within which some mail must be sent, so that a breaker opens for its answer.
+LIMITED_SECONDS = 30.0
 #: Confirmed orders that are no backlog any more, and seconds to wait for that after the carrier came back.
 CALM_ORDERS = 5
 CALM_SECONDS = 10.0
@@ -21,7 +25,7 @@ async def cards_ill(scene: Scene) -> None:
     await _opened(scene, "payments", plan.cards_seconds, "new orders wait, the cards are left alone")
     await scene.load.at(plan.cards_at + plan.cards_seconds)
     waiting = (await world.states())["placed"]
-    told.say(f"The cards are well again; {waiting} orders wait for the breaker, none has used an attempt for it.")
+    told.say(f"The cards are well again; {waiting} orders wait for the breaker, which costs no attempts.")
     await _closed(scene, "payments", "cards", "error")
 
 
@@ -54,10 +58,11 @@ async def mail_limited(scene: Scene) -> None:
     """The mail system answers 429 with Retry-After, and is left alone for so long."""
     plan, world, told = scene.plan, scene.world, scene.told
     await scene.load.at(plan.limit_at)
-    await world.fault("mail", "limit", seconds=plan.limit_seconds, retry_after=plan.retry_after)
-    told.say(f"The mail system answers 429 for {plan.limit_seconds:.0f} s: Retry-After {plan.retry_after} s.")
-    await _opened(scene, "notifications", plan.limit_seconds, "at the first such answer; mails wait")
-    await scene.load.at(plan.limit_at + plan.limit_seconds)
+    fault = await world.fault("mail", "limit", retry_after=plan.retry_after)
+    told.say(f"The mail system answers 429, Retry-After {plan.retry_after} s.")
+    await _opened(scene, "notifications", LIMITED_SECONDS, "at the first such answer; mails wait")
+    await asyncio.sleep(plan.limit_seconds)
+    await world.mend(fault)
     await _closed(scene, "notifications", "mail", "limit")
 
 

@@ -59,15 +59,15 @@ def test_the_books_balance_and_it_stays(demos: dict[str, Demo]) -> None:
     """A sound demo ends green, stays with its addresses open until Ctrl-C, and leaves no process and no port."""
     demo = demos[""]
     demo.until("It stays until Ctrl-C")
-    assert "Verdict: the books balance." in demo.printed
-    assert "NOT" not in demo.printed
+    assert "Verdict: the books balance." in demo.printed, demo.printed
+    assert "NOT" not in demo.printed, demo.printed
     found = report(demo)
     assert found["broker"] == "memory"
     assert found["confirmed"] + found["cancelled"] == found["orders"]
     assert found["captures"] - found["refunds"] == found["parcels"] - found["recalls"] == found["confirmed"]
     assert min(found["timed_out"], found["refunds"], found["recalls"]) > 0
     for seen in STORIES:
-        assert seen in demo.printed
+        assert seen in demo.printed, demo.printed
     for service in ("tracer", "deadletters"):
         with urllib.request.urlopen(demo.place.url(service), timeout=10) as page:
             assert page.status == 200

@@ -24,9 +24,9 @@ ORDER: dict[str, object] = {
 
 
 @pytest.fixture
-async def http(tmp_path: Path) -> AsyncIterator[aiohttp.ClientSession]:
-    """An orders service that runs."""
-    async with serving(orders, tmp_path) as session:
+async def http(tmp_path: Path, address: str) -> AsyncIterator[aiohttp.ClientSession]:
+    """An orders service that runs, once on SQLite and once on PostgreSQL."""
+    async with serving(orders, tmp_path, address) as session:
         yield session
 
 

@@ -15,9 +15,9 @@ FLOW = "0198c5b8-0000-7000-8000-000000000001"
 
 
 @pytest.fixture
-async def http(tmp_path: Path) -> AsyncIterator[aiohttp.ClientSession]:
-    """A shipping service that runs, and whose carrier has the parcel of order A1."""
-    async with serving(shipping, tmp_path) as session:
+async def http(tmp_path: Path, address: str) -> AsyncIterator[aiohttp.ClientSession]:
+    """A shipping service that runs, on SQLite and on PostgreSQL; its carrier has the parcel of order A1."""
+    async with serving(shipping, tmp_path, address) as session:
         async with shipping.tx() as tx:
             await storage.note_parcel(await tx.db(), "A1", "pa_1", FLOW)
         yield session
