@@ -48,6 +48,7 @@ class Run:
         self._say = say
         self._clocks = clocks
         self._sabotage = sabotage
+        self._missed: list[str] = []
 
     async def run(self, *, stay: bool) -> int:
         """The exit status."""
@@ -97,7 +98,7 @@ class Run:
                 async with asyncio.timeout(ANSWER_SECONDS):
                     await shopping
             except TimeoutError:
-                self._say(f"customers were not all answered {ANSWER_SECONDS:.0f} s after it was peace")
+                self._missed.append(f"customers were not all answered {ANSWER_SECONDS:.0f} s after it was peace")
             await asyncio.sleep(max(0.0, calm + DELIVERY_SECONDS - loop.time()))
             customers.stop()
             await carrying
@@ -125,7 +126,7 @@ class Run:
         except Unreadable as failed:
             self._say(f"the auditor cannot judge: {failed}")
             return UNREADABLE, None
-        verdict = verdict_of(evidence, self._plan.acts(), fleet.fallen, await traced(world))
+        verdict = verdict_of(evidence, self._plan.acts(), [*fleet.fallen, *self._missed], await traced(world))
         for line in told(verdict):
             self._say(line)
         if not verdict.green:

@@ -37,11 +37,12 @@ class Verdict:
 
 
 def verdict_of(
-    evidence: Evidence, acts: Sequence[Act], fallen: Sequence[str], unsettled: Mapping[str, Sequence[str]] = NOTHING
+    evidence: Evidence, acts: Sequence[Act], missed: Sequence[str], unsettled: Mapping[str, Sequence[str]] = NOTHING
 ) -> Verdict:
-    """Judge the books, and that the tracer agrees (`unsettled`: flows by state).
+    """Judge the books, and that the tracer agrees (`unsettled`: flows by state); `missed` is red whatever they say.
 
-    Calls while a breaker had to be open are not judged: the chaos closes breakers by hand."""
+    Calls while a breaker had to be open are not judged: the chaos closes breakers by hand.
+    """
     counts, found = judge(evidence)
     findings = [each for each in found if each.kind is not Kind.HAMMERED]
     named = {each.name for each in findings}
@@ -54,7 +55,7 @@ def verdict_of(
         findings += [
             Finding(kind, each.partition(" ")[0], f"its flow is {state} in the tracer: {each}") for each in flows
         ]
-    findings += [Finding(Kind.LOST, "process", each) for each in fallen]
+    findings += [Finding(Kind.LOST, "the run", each) for each in missed]
     wrong = Counter(each.kind for each in findings)
     counted = {"open": Kind.OPEN, "zombies": Kind.ZOMBIE, "letters_unexplained": Kind.LETTER}
     line = last_line({**counts, **{name: wrong[kind] for name, kind in counted.items()}})
