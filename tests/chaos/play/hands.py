@@ -39,16 +39,16 @@ class Hands:
     def __init__(self, broker_url: str, transport: Transport) -> None:
         self._broker_url = broker_url
         self._transport = transport
-        self._latest: deque[Delivery] = deque(maxlen=REMEMBERED)
+        self.latest: deque[Delivery] = deque(maxlen=REMEMBERED)
         self.doubled = self.moved = 0
 
     def note(self, delivery: Delivery) -> None:
         """An event of the log."""
-        self._latest.append(delivery)
+        self.latest.append(delivery)
 
     async def double(self, chance: random.Random, count: int) -> None:
         """Publish some of the latest events once more, same id and source, in another order."""
-        among = [each for each in self._latest if each.routing_key]
+        among = [each for each in self.latest if each.routing_key]
         chosen = chance.sample(among, min(count, len(among)))
         copies = [
             Message(EVENTS, each.routing_key, each.body, each.content_type, kept(each.headers)) for each in chosen
