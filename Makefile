@@ -21,6 +21,8 @@ help: ## list the targets
 	@echo "  HOCKET_BROKER_URL=amqp://… or memory:// names the broker."
 	@echo "  Environment of make test: PYTEST='…' hands words to pytest, WORKERS=N runs it in N processes (2; 0: in one)."
 	@echo "  Environment of make crash: SEED=N repeats a run's plan, KILLS=N, STORE=sqlite or postgres, RATE=N sales a second."
+	@echo "  Environment of make chaos: SEED=N repeats a run's plan, STORE=sqlite or postgres (two replicas), MINUTES=N of"
+	@echo "  chaos, RATE=N orders a second; STAY=1 keeps a red shop up, SABOTAGE=inbox spoils it."
 	@echo "  Environment of make soak: MINUTES=N how long, RATE=N sales a second instead of half of the maximum."
 
 $(STAMP): locks/dev.txt shared/pyproject.toml
@@ -60,6 +62,11 @@ crash: $(STAMP) ## kill real services again and again; nothing is lost, nothing 
 crash-long: $(STAMP) ## the same, seed after seed, until it is stopped or not clean
 	@$(BIN)/python -m deploy.setup crash
 	@FOREVER=1 exec $(BIN)/python -m tests.crash
+
+.PHONY: chaos
+chaos: $(STAMP) ## the shop under every fault at once, then two minutes of peace; the books must balance
+	@$(BIN)/python -m deploy.setup crash
+	@exec $(BIN)/python -m tests.chaos
 
 .PHONY: soak
 soak: $(STAMP) ## two replicas of each service at half their maximum rate, 20 minutes

@@ -110,14 +110,14 @@ async def _act(scene: Scene) -> None:
     accidents = await prepared(scene)
     load.begun = asyncio.get_running_loop().time()
     told.say(f"{plan.orders} orders and {plan.leads} leads are on their way.")
-    async with _beside(_watch(scene.stage), _progress(scene.world, load, told)), asyncio.TaskGroup() as tasks:
+    async with beside(_watch(scene.stage), _progress(scene.world, load, told)), asyncio.TaskGroup() as tasks:
         for happens in (load.post_orders, load.post_leads, afterwards.happen, *accidents):
             tasks.create_task(happens())
     told.say("Everything that was to happen has happened.")
 
 
 @asynccontextmanager
-async def _beside(*others: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+async def beside(*others: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     """These run as long as the block does; the first error of either ends both."""
     async with asyncio.TaskGroup() as tasks:
         running = [tasks.create_task(each) for each in others]

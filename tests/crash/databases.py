@@ -1,5 +1,6 @@
 """Where the services of a run keep their data, and how an outsider reads it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -67,8 +68,9 @@ class PostgresDatabases:
     name = "postgres"
     server = True
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, services: Sequence[str] = SERVICES) -> None:
         self._server = PostgresServer(folder / "postgres")
+        self._services = services
         self._made = False
 
     def start(self) -> None:
@@ -76,7 +78,7 @@ class PostgresDatabases:
         self._server.start()
         if not self._made:
             self._made = True
-            for service in SERVICES:
+            for service in self._services:
                 self._server.add_database(service)
 
     def stop(self) -> None:
@@ -100,7 +102,7 @@ class PostgresDatabases:
         """How many deadlocks the server has broken in each service's database."""
         rows = self._server.sql("SELECT datname, deadlocks FROM pg_stat_database WHERE datname IS NOT NULL").split()
         found = dict(row.split("|") for row in rows)
-        return {service: int(found[service]) for service in SERVICES}
+        return {service: int(found[service]) for service in self._services}
 
     def outside_url(self, service: str) -> str:
         """The same database, as SQLAlchemy names it."""

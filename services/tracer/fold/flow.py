@@ -121,7 +121,7 @@ def fold(
         known = [each for each in beyond.reached_by if each.time <= at]
         beyond = replace(beyond, reached_by=known, now=at)
     said = _distinct(each for each in events if at is None or each.time <= at)
-    kept = _told(each for each in receipts if at is None or each.time <= at)
+    kept = _as_first(_told(each for each in receipts if at is None or each.time <= at))
     foreign = _told(beyond.reached_by)
     deliveries = deliveries_of(flow, said, kept, foreign, expected)
     undone = {each.event_id for each in deliveries if each.undo_of and each.stand is Stand.UNDONE}
@@ -140,7 +140,7 @@ def fold(
         unheard=frozenset(each.id for each in said if each.id not in heard),
         coming=coming,
         zombies=zombies,
-        reached=tuple(each for each in kept if each.reached),
+        reached=tuple(each for each in kept if each.reached and each.outcome != "duplicate"),
         reached_by=foreign,
         turns=turns_at(steps, said, deliveries, expected, beyond),
         left_out=left_out,
@@ -153,6 +153,17 @@ def _told(receipts: Iterable[Receipt]) -> tuple[Receipt, ...]:
     for each in sorted(receipts, key=_order):
         told.setdefault(each.key, each)
     return tuple(told.values())
+
+
+def _as_first(receipts: tuple[Receipt, ...]) -> tuple[Receipt, ...]:
+    """Refused copies of a failure reach what its first delivery reached: they tell what that said, not where."""
+    reached = {(each.subscription, each.event.id): each.reached for each in receipts if each.reached}
+    return tuple(
+        each.model_copy(update={"reached": reached.get((each.subscription, each.event.id), ())})
+        if each.outcome == "duplicate" and not each.reached
+        else each
+        for each in receipts
+    )
 
 
 def _distinct(events: Iterable[Said]) -> tuple[Said, ...]:

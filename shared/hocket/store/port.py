@@ -179,6 +179,10 @@ class StoreBreakers(Protocol):
         """Every row, by name."""
         ...
 
+    async def living(self) -> Sequence[str]:
+        """The processes of this service whose lease lasts."""
+        ...
+
 
 class Store(Protocol):
     """A service's database."""

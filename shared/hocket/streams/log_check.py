@@ -17,6 +17,7 @@ from hocket.outcome import Bury, Done
 from hocket.resilience.retrying import until_done
 from hocket.retry import Backoff
 from hocket.runtime import Runtime
+from hocket.streams.elsewhere import not_elsewhere
 from hocket.streams.end import ANSWER_SECONDS, end_of
 from hocket.streams.log_place import LogPlace
 from hocket.streams.waiting_events import WaitingEvent, WaitingEvents
@@ -178,7 +179,8 @@ class LogCheck:
         self._silent = 0.0
         runners = self._heard.get(delivery.routing_key, ()) if offset >= self._from else ()
         for runner in runners:
-            self._events.add(WaitingEvent(delivery, runner, offset, self.runtime.clock.monotonic()))
+            now = self.runtime.clock.monotonic()
+            self._events.add(WaitingEvent(delivery, runner, offset, now, now))
         self._acks.append(delivery.handle)
         if runners or self._anew or not self._place.known or len(self._acks) >= PREFETCH // 2:
             self._arrived.set()
@@ -235,7 +237,7 @@ class LogCheck:
         for each in unknown:
             each.since = now - GRACE_SECONDS + LOOK_SECONDS
         for each in lost:  # it is believed to have arrived when the inbox has it: a queue may be removed once more
-            each.sent, each.since = each.sent + 1, now
+            each.sent, each.since, each.sent_at = each.sent + 1, now, now
         waits = {each for each in unknown if each.sent < MOST_SENT}
         self._events.remove(set(due) - waits)
         if lost:
@@ -273,7 +275,8 @@ class LogCheck:
         return [each for each in events if each.arrival.key not in rows and each.arrival.key not in self._rowless]
 
     async def _certain(self, events: Sequence[WaitingEvent]) -> list[WaitingEvent]:
-        """Those that are neither in their queue nor in progress here, and have no inbox row afterwards either."""
+        """Those that are neither in their queue nor in progress, and have no inbox row afterwards either."""
+        events = await not_elsewhere(events, self.runtime.store, self.runtime.clock.monotonic())
         empty: dict[str, bool] = {}
         for each in events:
             queue = each.arrival.subscription.queue

@@ -17,7 +17,8 @@ class WaitingEvent:
     delivery: Delivery
     runner: SubscriptionRunner
     offset: int
-    since: float
+    since: float  # when it is looked for again, less the grace
+    sent_at: float  # when it was said, or sent to its queue by this check
     sent: int = 0  # how often it was sent to its queue
     arrived: bool = False  # by its queue, and its ending is written
     _read: Arrival | None = None

@@ -26,7 +26,7 @@ def _event(delivery: Delivery, since: float = 0.0, outcome: Outcome | None = Non
     runner: Any = SimpleNamespace(
         subscription=SimpleNamespace(queue=QUEUE), arrival_of=lambda delivery, now: _arrival(delivery, outcome)
     )
-    return WaitingEvent(delivery, runner, 7, since)
+    return WaitingEvent(delivery, runner, 7, since, since)
 
 
 @pytest.mark.parametrize(

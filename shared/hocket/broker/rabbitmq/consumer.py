@@ -13,7 +13,7 @@ from pamqp.common import FieldValue
 from hocket.broker.port import LAST, NEXT, Deliver, Delivery, Handle
 from hocket.broker.rabbitmq.ack_tags import Ack, AckTags
 from hocket.broker.rabbitmq.connection import LastingConnection, backoff
-from hocket.broker.rabbitmq.errors import Broken, Refused, client_call, missing
+from hocket.broker.rabbitmq.errors import Broken, Refused, client_call, missing, not_yet
 from hocket.broker.rabbitmq.protocol.delivery_codec import ContentHeader, DeliverMethod
 from hocket.broker.rabbitmq.protocol.delivery_tap import DeliveryTap
 from hocket.errors import TransportError
@@ -165,9 +165,9 @@ class RabbitConsumer:
             except (Broken, Refused) as failed:
                 self._lose()
                 self.reason = f"queue {self._queue} cannot be consumed: {failed}"
-                if isinstance(failed, Refused) and not self._started.done():
+                if isinstance(failed, Refused) and not self._started.done() and not not_yet(failed):
                     raise TransportError(self.reason) from failed
-                if missing(failed):
+                if missing(failed) and not not_yet(failed):
                     await self._redeclare()
                 attempt += 1
             else:

@@ -9,7 +9,7 @@ from aiormq.abc import AbstractChannel
 from hocket.broker.mismatch import mismatch, missing
 from hocket.broker.port import Depth
 from hocket.broker.rabbitmq.connection import OpenConnection
-from hocket.broker.rabbitmq.errors import Broken, Refused, client_call
+from hocket.broker.rabbitmq.errors import Broken, Refused, client_call, not_yet
 from hocket.broker.rabbitmq.errors import missing as is_missing
 from hocket.broker.topology import Binding, Exchange, Queue, Topology
 from hocket.errors import ConfigError, TransportError
@@ -20,8 +20,6 @@ _INEQUIVALENT = re.compile(
 )
 #: Longest wait for what a queue holds, in seconds.
 ANSWER_SECONDS = 20.0
-#: How the words of a node end that has just started, or has lost its cluster; this usually passes.
-NOT_YET = "is down or inaccessible"
 #: How the words of a refusal by permissions begin.
 FORBIDDEN = "ACCESS_REFUSED"
 _DOWN = re.compile(r"durable queue '(?P<name>[^']+)'")
@@ -93,7 +91,7 @@ async def depth(session: OpenConnection, queue: str, where: str) -> Depth | None
         found = await client_call(channel.queue_declare(queue=queue, passive=True), ANSWER_SECONDS)
         await client_call(channel.close())
     except Refused as refused:
-        if is_missing(refused):
+        if is_missing(refused) and not not_yet(refused):
             return None
         raise TransportError(f"the broker at {where} does not show queue {queue}: {refused}") from refused
     except Broken as broken:
@@ -203,7 +201,7 @@ class _Declaring:
         except Refused as refused:
             self._channel = None
             said = str(refused)
-            if said.endswith(NOT_YET):
+            if not_yet(refused):
                 raise QueueDown(down(said, self.where)) from refused
             if said.startswith(FORBIDDEN):
                 raise _NoRight(said) from refused

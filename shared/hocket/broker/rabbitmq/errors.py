@@ -11,6 +11,8 @@ T = TypeVar("T")
 
 #: How the broker's words begin when something does not exist.
 NOT_FOUND = "NOT_FOUND"
+#: How the words of a node end that has just started, or has lost its cluster; this usually passes.
+NOT_YET = "is down or inaccessible"
 
 
 class Broken(Exception):
@@ -31,6 +33,11 @@ def refusal(error: BaseException | None) -> str | None:
 def missing(said: str | BaseException | None) -> bool:
     """Whether the broker's words say that an exchange or queue does not exist."""
     return str(said or "").startswith(NOT_FOUND)
+
+
+def not_yet(said: str | BaseException) -> bool:
+    """Whether the broker's words say that a queue exists and is not up yet."""
+    return missing(said) and str(said).endswith(NOT_YET)
 
 
 def words(error: BaseException) -> str:

@@ -5,7 +5,7 @@ replica was first, the row is read and decided again. So no row is locked while 
 never both get the last slot.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import asyncpg
@@ -75,6 +75,10 @@ class PostgresBreakers:
     async def all(self) -> list[Sight]:
         """Every row, by name."""
         return [self._sight(found) for found in await self._run(lambda kit: kit.fetch(sql.BREAKERS))]
+
+    async def living(self) -> Sequence[str]:
+        """The processes whose lease lasts."""
+        return tuple(await self._run(lambda kit: kit.fetchval(sql.LIVING)))
 
     def _sight(self, found: Any) -> Sight:
         values = tuple(found)

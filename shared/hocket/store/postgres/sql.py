@@ -180,6 +180,7 @@ END_LEASE = "DELETE FROM hocket_owners WHERE boot = $1"
 _BRK = ", ".join(BREAKER_NAMES)
 _LIVING = f"""ARRAY(SELECT boot FROM hocket_owners
 WHERE until > {NOW} AND NOT starts_with(boot, '{COMMAND_OWNER}') ORDER BY boot)"""
+LIVING = f"SELECT {_LIVING}"
 #: A breaker, the store's clock, the owners that live, and the news.
 BREAKERS = f"SELECT {_BRK}, {NOW}, {_LIVING}, {_NEWS} FROM hocket_breakers ORDER BY name"
 BREAKER = f"SELECT {_BRK}, {NOW}, {_LIVING}, {_NEWS} FROM hocket_breakers WHERE name = $1"

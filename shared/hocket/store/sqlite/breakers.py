@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -58,6 +58,10 @@ class SqliteBreakers:
         now = self._clock.now().timestamp()
         async with self._changing:
             return [Sight(row, now, (self._boot,)) for _, row in sorted((await self._loaded()).items())]
+
+    async def living(self) -> Sequence[str]:
+        """This process: no other may open the file."""
+        return (self._boot,)
 
     async def _loaded(self) -> dict[str, BreakerRow]:
         if self._rows is None:

@@ -40,6 +40,15 @@ class BreakerContract(StoreSuite):
         assert found.row == sight.row
         assert 0 < found.remaining() <= 30
 
+    async def test_a_process_that_runs_lives(self, house: StoreHouse) -> None:
+        """RULES 4.8: whoever asks for the processes of this service finds itself, with or without a breaker."""
+        store = await house.start()
+        living = await store.breakers.living()
+        await store.breakers.decide("cards", _failed, _nothing)
+        [sight] = await store.breakers.all()
+        assert len(living) == 1
+        assert tuple(sight.living) == tuple(living)
+
     async def test_a_change_is_said_once_with_the_change(self, house: StoreHouse) -> None:
         """RULES 6.7: what is said of a change is written with it; a decision that changes nothing says nothing."""
         store = await house.start()

@@ -115,3 +115,12 @@ async def test_what_was_said_and_never_answered_is_fetched(replicas: Replicas, m
             await one.breakers.decide("cards", lambda seen: held(seen, None, "", "", least=0.0), said)
     assert routing(await one.due(0, 10)) == ["closed.held"]
     assert await one.take_over() > 0
+
+
+async def test_each_replica_is_seen_to_live(replicas: Replicas) -> None:
+    """RULES 4.8: until it stops, or its lease is over."""
+    one, two = await replicas.start("one"), await replicas.start("two")
+    assert sorted(await one.breakers.living()) == sorted(await two.breakers.living())
+    assert len(await one.breakers.living()) == 2
+    await two.close()
+    assert len(await one.breakers.living()) == 1

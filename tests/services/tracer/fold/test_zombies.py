@@ -115,6 +115,20 @@ def test_the_flow_of_that_failure_has_no_step_of_its_own() -> None:
     assert [each.flows_reached for each in flow.reached] == [(story.flow,)]
 
 
+def test_a_copy_of_that_failure_orders_nothing_in_its_own_flow() -> None:
+    """RULES 5.3: a refused copy tells what the first delivery said, and not again which flows that reached."""
+    story = charged(1)
+    failure = cancellation(story, [story.flow])
+    copied = {"outcome": "duplicate", "first": "handled", "reached": (), "ledger": "", "time": story.at(6)}
+    copy = failure.model_copy(update={**copied, "began": story.at(6), "ended": story.at(6)})
+    other = Story(51).say("desk", "stock.rejected", 5)
+    other.end("orders.cancel", "stock.rejected", "handled", 5, 5.2)
+    for receipts in ([failure, copy, *other.told], [copy, *other.told, failure]):
+        flow = fold(other.flow, other.said, receipts, expected())
+        assert (flow.state, flow.steps, flow.coming) == (FlowState.DONE, (), frozenset())
+        assert [each.outcome for each in flow.reached] == ["handled"]
+
+
 def test_a_zombie_stands_with_its_owner() -> None:
     """RULES 5.8: who mends it is the owner of the step."""
     story = rejected(1, undo="dead")

@@ -1,0 +1,75 @@
+"""What customers do: which orders and leads they post, and which orders they cancel when. Pure."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tests.chaos.shop import DECLINED_CARD, REFUSED_SKU, SOLD_OUT_SKU
+
+#: Different goods in the shop.
+GOODS = 12
+#: Parts of the orders whose card is declined, whose goods are sold out, whose goods no carrier takes.
+DECLINED, SOLD_OUT, REFUSED = 0.06, 0.06, 0.06
+#: Parts of the orders that are posted twice under one key, cancelled, and delivered once they are shipped.
+TWICE, CANCELLED, DELIVERED = 0.2, 0.2, 0.6
+#: Seconds from the answer to the cancellation: most while the order is under way.
+SOONEST_CANCEL, LATEST_CANCEL = 0.05, 25.0
+#: Part of the delivered orders that come back.
+RETURNED = 0.3
+
+
+class Sort(StrEnum):
+    """What the outside world makes of an order."""
+
+    PLAIN = "plain"
+    DECLINED = "declined"
+    SOLD_OUT = "sold-out"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One order, and what its customer does about it."""
+
+    number: int
+    sort: Sort
+    twice: bool
+    cancel_after: float | None  # seconds after the answer
+    delivered: bool  # the carrier tells so once it is shipped
+    returned: bool  # cancelled after it was delivered
+
+    def body(self) -> dict[str, object]:
+        """What is posted."""
+        sku = {Sort.SOLD_OUT: f"{SOLD_OUT_SKU}-", Sort.REFUSED: f"{REFUSED_SKU}-"}.get(self.sort, "sku-")
+        card = f"{DECLINED_CARD}-" if self.sort is Sort.DECLINED else "card-"
+        return {
+            "customer": f"Customer {self.number}",
+            "email": f"customer{self.number:05}@example.com",
+            "card": f"{card}{self.number:05}",
+            "sku": f"{sku}{self.number % GOODS}",
+            "quantity": 1 + self.number % 3,
+            "total_cents": 1000 + 137 * (self.number % 1000),
+        }
+
+
+def orders(seed: int) -> Iterator[Order]:
+    """The orders, without end."""
+    chance = random.Random(f"{seed} orders")
+    sorts = (Sort.DECLINED, Sort.SOLD_OUT, Sort.REFUSED, Sort.PLAIN)
+    weights = (DECLINED, SOLD_OUT, REFUSED, 1.0 - DECLINED - SOLD_OUT - REFUSED)
+    number = 0
+    while True:
+        [sort] = chance.choices(sorts, weights)
+        cancel = SOONEST_CANCEL * (LATEST_CANCEL / SOONEST_CANCEL) ** chance.random()
+        twice, cancelled = chance.random() < TWICE, chance.random() < CANCELLED
+        delivered, returned = chance.random() < DELIVERED, chance.random() < RETURNED
+        yield Order(
+            number, sort, twice, cancel if cancelled else None, delivered, delivered and returned and not cancelled
+        )
+        number += 1
+
+
+def lead(number: int) -> dict[str, object]:
+    """What is posted for lead `number`."""
+    return {"email": f"lead{number:05}@example.com", "campaign": f"campaign {number % 4}"}
