@@ -66,9 +66,7 @@ class Field:
             self._rates("publish_pipelined", self._publish, (HOCKET, RAW, FASTSTREAM, "taskiq"), self._many(PIPELINED)),
             self._rates("publish_outbox_sqlite", partial(self._outbox, "sqlite"), (HOCKET, RAW), self._many(OUTBOX)),
             self._rates("consume_sqlite", partial(self._consume, "sqlite"), (HOCKET, *every), self._many(CONSUMED)),
-            self._rates(
-                "consume_step_sqlite", partial(self._consume_step, "sqlite"), (HOCKET,), self._many(CONSUMED // 2)
-            ),
+            self._steps("sqlite"),
         ]
         if self.databases.postgres:
             three = (HOCKET, RAW, FASTSTREAM)
@@ -76,9 +74,7 @@ class Field:
             figures += [
                 self._rates("publish_outbox", partial(self._outbox, "postgres"), systems, self._many(OUTBOX)),
                 self._rates("consume_postgres", partial(self._consume, "postgres"), three, self._many(CONSUMED)),
-                self._rates(
-                    "consume_step", partial(self._consume_step, "postgres"), (HOCKET,), self._many(CONSUMED // 2)
-                ),
+                self._steps("postgres"),
             ]
         figures += [self._chain("chain_three", bare=False), self._chain("chain_three_bare", bare=True)]
         latency = {system: partial(self._latency, system) for system in (HOCKET, RAW, FASTSTREAM)}
@@ -97,6 +93,11 @@ class Field:
         self, name: str, run: Callable[..., Run], systems: tuple[str, ...], count: int, window: int = 256
     ) -> Figure:
         return Figure((name,), {system: partial(run, name, system, count, window) for system in systems})
+
+    def _steps(self, store: str) -> Figure:
+        """A step of hocket, which says an event and can be undone, beside a raw consumer, which does neither."""
+        run = partial(self._consume, store, command="consume_step")
+        return self._rates(f"consume_step_{store}", run, (HOCKET, RAW), self._many(CONSUMED))
 
     def _publish(self, name: str, system: str, count: int, window: int) -> Run:
         amqp = self.ground.fresh()
@@ -120,7 +121,7 @@ class Field:
         task = Task(amqp, count=min(count, SLOW_CONSUMED), queue="peer.q", database=database)
         return measure(self.ground, MODULES[system], "publish", task, name)
 
-    def _consume(self, store: str, name: str, system: str, count: int, window: int) -> Run:
+    def _consume(self, store: str, name: str, system: str, count: int, window: int, command: str = "consume") -> Run:
         amqp = self.ground.fresh()
         task = Task(amqp, count=count, prefetch=window, database=self.databases.fresh(store))
         if system in OWN_KIND:
@@ -132,19 +133,13 @@ class Field:
             asyncio.run(copies(amqp, task.queue, task.count))
         else:
             self._fill(amqp, count, CONTENT_TYPE if system == HOCKET else PEERS_TYPE)
-        return measure(self.ground, MODULES[system], "consume", task, name)
+        return measure(self.ground, MODULES[system], command if system == HOCKET else "consume", task, name)
 
     def _fill(self, amqp: str, count: int, content_type: str, queues: int = 1) -> None:
         asyncio.run(declare(amqp, consumer(queues)))
         for number, (handler, _) in enumerate(consumer(queues)[0][1]):
             share = bodies(count // queues, seed=number)
             asyncio.run(preload(amqp, f"bench.{handler}", share, content_type))
-
-    def _consume_step(self, store: str, name: str, system: str, count: int, window: int) -> Run:
-        amqp = self.ground.fresh()
-        self._fill(amqp, count, CONTENT_TYPE)
-        task = Task(amqp, count=count, prefetch=window, database=self.databases.fresh(store))
-        return measure(self.ground, MODULES[system], "consume_step", task, name)
 
     def _chain(self, name: str, *, bare: bool) -> Figure:
         run = partial(self._chain_once, name, bare)
