@@ -21,6 +21,8 @@ RATE, LATENCY_SECONDS = 500.0, 6.0
 #: Events and declarations of the figures about the broker alone; connections that publish one event at a time each;
 #: queues of others beside a declared one; a quiet service hears so many events a second for so long.
 HEARD, DECLARATIONS, FLEET, OTHER_QUEUES, QUIET_RATE, QUIET_SECONDS = 4000, 200, 60, 60, 50, 6
+#: Rounds of the figures about growth: their files are large.
+GROWTH_ROUNDS = 3
 #: What the peers read and write as content type; hocket's own is the envelope's.
 PEERS_TYPE = "application/json"
 HOCKET, RAW, FASTSTREAM = "hocket", "raw_aio_pika", "faststream"
@@ -46,7 +48,7 @@ class Figure:
     names: tuple[str, ...]
     systems: Mapping[str, System]
     unit: str = "events/s"
-    growth: bool = False
+    rounds: int | None = None  # at most so many, where a run is long or its files are large
 
 
 @dataclass(slots=True)
@@ -116,10 +118,10 @@ class Field:
         database = self.databases.fresh(store)
         if system == HOCKET:
             task = Task(amqp, count=count, window=window, database=database)
-            return measure(self.ground, "hocket_system", "publish_outbox", task, name)
+            return measure(self.ground, "hocket_system", "publish_outbox", task, name, self.databases)
         asyncio.run(quorum(amqp, ["peer.q"]))
         task = Task(amqp, count=min(count, SLOW_CONSUMED), queue="peer.q", database=database)
-        return measure(self.ground, MODULES[system], "publish", task, name)
+        return measure(self.ground, MODULES[system], "publish", task, name, self.databases)
 
     def _consume(self, store: str, name: str, system: str, count: int, window: int, command: str = "consume") -> Run:
         amqp = self.ground.fresh()
@@ -133,7 +135,8 @@ class Field:
             asyncio.run(copies(amqp, task.queue, task.count))
         else:
             self._fill(amqp, count, CONTENT_TYPE if system == HOCKET else PEERS_TYPE)
-        return measure(self.ground, MODULES[system], command if system == HOCKET else "consume", task, name)
+        command = command if system == HOCKET else "consume"
+        return measure(self.ground, MODULES[system], command, task, name, self.databases)
 
     def _fill(self, amqp: str, count: int, content_type: str, queues: int = 1) -> None:
         asyncio.run(declare(amqp, consumer(queues)))
@@ -257,13 +260,13 @@ class Field:
         figures = []
         for millions in (0, 1, 3):
             run = partial(self._grown_inbox, f"consume_inbox_{millions}m", millions * 1_000_000)
-            figures.append(Figure((f"consume_inbox_{millions}m",), {HOCKET: run}, growth=True))
+            figures.append(Figure((f"consume_inbox_{millions}m",), {HOCKET: run}, rounds=GROWTH_ROUNDS))
         for millions in (0, 1):
             run = partial(self._grown_outbox, f"publish_waiting_{millions}m", millions * 1_000_000)
-            figures.append(Figure((f"publish_waiting_{millions}m",), {HOCKET: run}, growth=True))
+            figures.append(Figure((f"publish_waiting_{millions}m",), {HOCKET: run}, rounds=GROWTH_ROUNDS))
         for many in (1, 4, 16, 64):
             run = partial(self._subscriptions, f"subscriptions_{many}", many)
-            figures.append(Figure((f"subscriptions_{many}",), {HOCKET: run}, growth=True))
+            figures.append(Figure((f"subscriptions_{many}",), {HOCKET: run}, rounds=GROWTH_ROUNDS))
         return figures
 
     def _grown_inbox(self, name: str, rows: int) -> Run:
