@@ -12,19 +12,17 @@ from tests.bench.measured_process import Task, Watch, pipelined, result, told
 dbos: Any = importlib.import_module("dbos")
 
 Order = dict[str, object]
-#: Processes, workflows at once in each, and its connections: the fastest that was tried (docs/performance.md).
-PROCESSES, AT_ONCE, CONNECTIONS = 3, 16, 16
 #: Workflows before the watch starts.
 WARM = 20
 
 
 async def workflows(task: Task) -> None:
-    """`count` workflows, `AT_ONCE` at a time, from the first begin to the last stored result."""
-    system = dbos.DBOS(
+    """`count` workflows, `window` at once on as many connections, from the first begin to the last stored result."""
+    dbos.DBOS(
         config={
             "name": "bench",
             "system_database_url": task.database,
-            "sys_db_pool_size": CONNECTIONS,
+            "sys_db_pool_size": task.window,
             "executor_id": task.source,
             "log_level": "WARNING",
         }
@@ -49,15 +47,14 @@ async def workflows(task: Task) -> None:
         delivered: Order = await deliver(sent)
         return delivered
 
-    del system
     await asyncio.to_thread(dbos.DBOS.launch)
-    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(CONNECTIONS))
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(task.window))
     body = order(1).model_dump(mode="json")
-    await pipelined(WARM, AT_ONCE, lambda: ship(body))
+    await pipelined(WARM, task.window, lambda: ship(body))
     await told()
     watch = Watch()
     watch.start()
-    await pipelined(task.count, AT_ONCE, lambda: ship(body))
+    await pipelined(task.count, task.window, lambda: ship(body))
     watch.stop()
     result(task.count, watch)
     os._exit(0)  # its threads are still asking the database

@@ -10,12 +10,15 @@ from tests.bench.environment import Databases, Ground, declare
 from tests.bench.event import ROUTING_KEY
 from tests.bench.flow import start_flows
 from tests.bench.measured_process import Task
-from tests.bench.peers.dbos import PROCESSES
 from tests.bench.processes import Child, Run
 
 #: The services, what each hears, and its undo.
 STAGES = (("first", ROUTING_KEY), ("second", "parcel.packed.v1"), ("third", "parcel.sent.v1"))
 FAILED = "order.failed.v1"
+#: Flows open at once: with more the groups are larger and a flow costs less, up to about here.
+AT_ONCE = 1024
+#: Processes of DBOS, and workflows at once (and connections) in each: the fastest that was tried (docs/performance.md).
+PROCESSES, WORKFLOWS_AT_ONCE = 3, 16
 
 
 def saga(ground: Ground, databases: Databases, name: str, count: int) -> Run:
@@ -40,7 +43,7 @@ def saga(ground: Ground, databases: Databases, name: str, count: int) -> Run:
             child.go()
         before = _costs(ground, databases, children)
         began = time.perf_counter()
-        asyncio.run(start_flows(amqp, "hocket.events", ROUTING_KEY, CONTENT_TYPE, count, reading))
+        asyncio.run(start_flows(amqp, "hocket.events", ROUTING_KEY, CONTENT_TYPE, count, reading, AT_ONCE))
         children[-1].result()
         wall = time.perf_counter() - began
         after = _costs(ground, databases, children)
@@ -54,7 +57,9 @@ def workflows(databases: Databases, name: str, count: int) -> Run:
     with ExitStack() as stack:
         children: list[Child] = []
         for number in range(PROCESSES):
-            task = Task("", count=count // PROCESSES, database=database, source=f"bench-{number}")
+            task = Task(
+                "", count=count // PROCESSES, database=database, source=f"bench-{number}", window=WORKFLOWS_AT_ONCE
+            )
             child = Child("peers.dbos", "workflows", task)
             stack.callback(child.end)
             children.append(child.ready())  # one after the other: the first makes the tables
