@@ -1,10 +1,12 @@
 """A dependency that is down for minutes under a steady load, before two replicas on PostgreSQL."""
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import aio_pika
 import asyncpg
@@ -20,6 +22,8 @@ from tests.bench.measured_process import Task
 from tests.bench.processes import Child, ChildFailed, Run
 from tests.bench.sagas.calls import Call, burned, part, reached
 
+#: What the dependency saw of the last run.
+CALLS_FILE = Path("var/bench/dependency_down.json")
 #: Orders a minute, and replicas.
 A_MINUTE, REPLICAS = 200, 2
 #: Seconds for which it is watched before the outage, of the outage, and at least afterwards.
@@ -162,12 +166,21 @@ async def _letters(amqp: str) -> int:
         return (await channel.declare_queue(DEAD, passive=True)).declaration_result.message_count or 0
 
 
+def _kept(story: Outage) -> None:
+    """Write what the dependency saw, so that a missed goal can be looked into."""
+    CALLS_FILE.parent.mkdir(parents=True, exist_ok=True)
+    moments = {"went": story.went, "opened": story.opened, "back": story.back, "drained": story.drained}
+    calls = sorted(story.outside.calls, key=lambda each: each.began)
+    CALLS_FILE.write_text(json.dumps(moments | {"calls": [each._asdict() for each in calls]}) + "\n", encoding="utf-8")
+
+
 def outage(ground: Ground, databases: Databases, name: str, scale: float) -> Run:
     """One outage, judged by what the dependency saw and by what the other subscription heard."""
     amqp = ground.fresh()
     asyncio.run(declare(amqp, [("billing", [("charge", ROUTING_KEY), ("note", ROUTING_KEY)])]))
     story = Outage(amqp, databases.fresh("postgres"), scale)
     heard = asyncio.run(story.run())
+    _kept(story)
     if not story.opened:
         raise ChildFailed("the breaker did not open")
     found = reached(story.outside.calls, story.opened, story.back, story.period)
