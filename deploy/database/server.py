@@ -137,6 +137,13 @@ class PostgresServer:
         return self._server is not None and self._server.poll() is None
 
     @property
+    def pid(self) -> int:
+        """The id of the server's process, the parent of all its backends. Raises `DatabaseFailed`."""
+        if self._server is None:
+            raise DatabaseFailed("the PostgreSQL server is not running: start it first")
+        return self._server.pid
+
+    @property
     def log(self) -> Path:
         """Where the server writes its log."""
         return self._home / "server.log"

@@ -17,11 +17,12 @@ from tests.bench.environment import Databases, Ground
 from tests.bench.figures import HOCKET, Field, Figure
 from tests.bench.goals import GOALS, verdict
 from tests.bench.processes import ChildFailed, Run
+from tests.bench.sagas.figures import SagaFigures
 
 REPORT = Path("var/bench/report.json")
 ROUNDS_FILE = Path("var/bench/rounds.json")
-#: Rounds of a run unless `ROUNDS` says otherwise; growth is measured in fewer, its files are large.
-ROUNDS, GROWTH_ROUNDS = 5, 3
+#: Rounds of a run unless `ROUNDS` says otherwise.
+ROUNDS = 5
 
 Runs = dict[str, dict[str, list[Run]]]
 
@@ -42,7 +43,7 @@ def rounds(figures: Sequence[Figure], many: int) -> Runs:
     runs: Runs = {}
     for number in range(many):
         for figure in figures:
-            if figure.growth and number >= max(GROWTH_ROUNDS, 1):
+            if figure.rounds is not None and number >= figure.rounds:
                 continue
             for system, run in figure.systems.items():
                 try:
@@ -65,9 +66,10 @@ def summed(runs: Runs) -> dict[str, dict[str, float]]:
                 name: [each.values[name] for each in found],
                 f"{name}_client_us": [each.client_us for each in found],
                 f"{name}_broker_us": [each.broker_us for each in found],
+                f"{name}_database_us": [each.database_us for each in found],
             }
             for figure, numbers in values.items():
-                if any(numbers):
+                if figure == name or any(numbers):
                     report.setdefault(figure, {})[system] = round(statistics.median(numbers), 2)
     return report
 
@@ -75,18 +77,18 @@ def summed(runs: Runs) -> dict[str, dict[str, float]]:
 def table(runs: Runs, report: dict[str, dict[str, float]]) -> str:
     """What was measured, with the spread and the ratio of hocket to each peer."""
     lines = [
-        "| figure | system | median | lowest to highest | hocket to it | client µs | broker µs |",
-        "|---" * 7 + "|",
+        "| figure | system | median | lowest to highest | hocket to it | client µs | broker µs | database µs |",
+        "|---" * 8 + "|",
     ]
     for name, systems in runs.items():
         ours = report[name].get(HOCKET)
         for system, found in systems.items():
             values, middle = [each.values[name] for each in found], report[name][system]
             ratio = f"{ours / middle:.2f}" if ours and middle and system != HOCKET else ""
-            client = report.get(f"{name}_client_us", {}).get(system, 0)
-            broker = report.get(f"{name}_broker_us", {}).get(system, 0)
+            cpu = [report.get(f"{name}_{who}_us", {}).get(system, 0) for who in ("client", "broker", "database")]
             spread = f"{min(values):,.1f} to {max(values):,.1f}"
-            lines.append(f"| {name} | {system} | {middle:,.1f} | {spread} | {ratio} | {client:.0f} | {broker:.0f} |")
+            costs = " | ".join(f"{each:.0f}" for each in cpu)
+            lines.append(f"| {name} | {system} | {middle:,.1f} | {spread} | {ratio} | {costs} |")
     return "\n".join(lines)
 
 
@@ -122,8 +124,12 @@ def main() -> None:
                 server = stack.enter_context(PostgresServer(folder / "postgres"))
             except DatabaseFailed as failed:
                 print(f"PostgreSQL does not start, its figures are left out: {failed}", flush=True)
-        field = Field(Ground(node), Databases(folder / "databases", server), scale)
-        runs = rounds(chosen(field.figures(), os.environ.get("ONLY", "")), many)
+        ground, databases = Ground(node), Databases(folder / "databases", server)
+        figures = [
+            *Field(ground, databases, scale).figures(),
+            *SagaFigures(ground, databases, folder / "sagas", scale).figures(),
+        ]
+        runs = rounds(chosen(figures, os.environ.get("ONLY", "")), many)
     report = summed(runs)
     _write(runs, report)
     print(table(runs, report))

@@ -28,16 +28,28 @@ PRELOAD_BATCH = 256
 PRELOADERS = 4
 
 
-def group_cpu(leader: int) -> float:
-    """CPU seconds that a process group has used: the node's own process is a child of what was started."""
-    total = 0
+def _stats() -> Iterator[tuple[int, list[str]]]:
+    """(process, the fields of its stat after the name: state, parent, group, …)."""
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
-            fields = stat.read_text().rsplit(")", 1)[1].split()
+            yield int(stat.parent.name), stat.read_text().rsplit(")", 1)[1].split()
         except OSError:
             continue
-        if int(fields[2]) == leader:
-            total += int(fields[11]) + int(fields[12])
+
+
+def group_cpu(leader: int) -> float:
+    """CPU seconds that a process group has used: the node's own process is a child of what was started."""
+    return sum(int(one[11]) + int(one[12]) for _, one in _stats() if int(one[2]) == leader) / _TICK
+
+
+def family_cpu(parent: int) -> float:
+    """CPU seconds of a process and of its children, those included that it has seen end."""
+    total = 0
+    for process, one in _stats():
+        if process == parent:
+            total += sum(int(each) for each in one[11:15])
+        elif int(one[1]) == parent:
+            total += int(one[11]) + int(one[12])
     return total / _TICK
 
 
@@ -58,7 +70,8 @@ class Ground:
 
 
 #: Queues that the runs make, by hocket and by peers.
-STAGES = ("first.handle", "second.handle", "third.handle")
+STAGES = tuple(f"{stage}.{queue}" for stage in ("first", "second", "third") for queue in ("handle", "unhandle"))
+SAGA_QUEUES = ("billing.charge", "billing.note", "quota.call", "desk.unpaid")
 PEERS_QUEUES = ("peer.q", *(f"{peer}.q{end}" for peer in ("celery", "dramatiq", "taskiq") for end in ENDS))
 KIT_QUEUES = tuple(queue.name for queue in kit().queues)
 
@@ -67,7 +80,7 @@ async def _removed(amqp: str) -> None:
     async with await aio_pika.connect(amqp) as connection:
         channel = await connection.channel()
         handlers = ("bench.unstep", *(f"bench.{handler}" for handler, _ in consumer(64)[0][1]))
-        for queue in (*KIT_QUEUES, *STAGES, *PEERS_QUEUES, *handlers):
+        for queue in (*KIT_QUEUES, *STAGES, *SAGA_QUEUES, *PEERS_QUEUES, *handlers):
             await channel.queue_delete(queue)
 
 
@@ -150,6 +163,10 @@ class Databases:
     def postgres(self) -> bool:
         """Whether there is a PostgreSQL server."""
         return self._server is not None
+
+    def cpu(self) -> float:
+        """CPU seconds of the PostgreSQL server so far; 0 where there is none."""
+        return family_cpu(self._server.pid) if self._server is not None else 0.0
 
     def fresh(self, store: str) -> str:
         """The address of an empty database."""

@@ -21,6 +21,8 @@ RATE, LATENCY_SECONDS = 500.0, 6.0
 #: Events and declarations of the figures about the broker alone; connections that publish one event at a time each;
 #: queues of others beside a declared one; a quiet service hears so many events a second for so long.
 HEARD, DECLARATIONS, FLEET, OTHER_QUEUES, QUIET_RATE, QUIET_SECONDS = 4000, 200, 60, 60, 50, 6
+#: Rounds of the figures about growth: their files are large.
+GROWTH_ROUNDS = 3
 #: What the peers read and write as content type; hocket's own is the envelope's.
 PEERS_TYPE = "application/json"
 HOCKET, RAW, FASTSTREAM = "hocket", "raw_aio_pika", "faststream"
@@ -46,7 +48,7 @@ class Figure:
     names: tuple[str, ...]
     systems: Mapping[str, System]
     unit: str = "events/s"
-    growth: bool = False
+    rounds: int | None = None  # at most so many, where a run is long or its files are large
 
 
 @dataclass(slots=True)
@@ -66,9 +68,7 @@ class Field:
             self._rates("publish_pipelined", self._publish, (HOCKET, RAW, FASTSTREAM, "taskiq"), self._many(PIPELINED)),
             self._rates("publish_outbox_sqlite", partial(self._outbox, "sqlite"), (HOCKET, RAW), self._many(OUTBOX)),
             self._rates("consume_sqlite", partial(self._consume, "sqlite"), (HOCKET, *every), self._many(CONSUMED)),
-            self._rates(
-                "consume_step_sqlite", partial(self._consume_step, "sqlite"), (HOCKET,), self._many(CONSUMED // 2)
-            ),
+            self._steps("sqlite"),
         ]
         if self.databases.postgres:
             three = (HOCKET, RAW, FASTSTREAM)
@@ -76,9 +76,7 @@ class Field:
             figures += [
                 self._rates("publish_outbox", partial(self._outbox, "postgres"), systems, self._many(OUTBOX)),
                 self._rates("consume_postgres", partial(self._consume, "postgres"), three, self._many(CONSUMED)),
-                self._rates(
-                    "consume_step", partial(self._consume_step, "postgres"), (HOCKET,), self._many(CONSUMED // 2)
-                ),
+                self._steps("postgres"),
             ]
         figures += [self._chain("chain_three", bare=False), self._chain("chain_three_bare", bare=True)]
         latency = {system: partial(self._latency, system) for system in (HOCKET, RAW, FASTSTREAM)}
@@ -98,6 +96,11 @@ class Field:
     ) -> Figure:
         return Figure((name,), {system: partial(run, name, system, count, window) for system in systems})
 
+    def _steps(self, store: str) -> Figure:
+        """A step of hocket, which says an event and can be undone, beside a raw consumer, which does neither."""
+        run = partial(self._consume, store, command="consume_step")
+        return self._rates(f"consume_step_{store}", run, (HOCKET, RAW), self._many(CONSUMED))
+
     def _publish(self, name: str, system: str, count: int, window: int) -> Run:
         amqp = self.ground.fresh()
         task = Task(amqp, count=count, window=window, exchange="hocket.events", routing_key=ROUTING_KEY)
@@ -115,12 +118,12 @@ class Field:
         database = self.databases.fresh(store)
         if system == HOCKET:
             task = Task(amqp, count=count, window=window, database=database)
-            return measure(self.ground, "hocket_system", "publish_outbox", task, name)
+            return measure(self.ground, "hocket_system", "publish_outbox", task, name, self.databases)
         asyncio.run(quorum(amqp, ["peer.q"]))
         task = Task(amqp, count=min(count, SLOW_CONSUMED), queue="peer.q", database=database)
-        return measure(self.ground, MODULES[system], "publish", task, name)
+        return measure(self.ground, MODULES[system], "publish", task, name, self.databases)
 
-    def _consume(self, store: str, name: str, system: str, count: int, window: int) -> Run:
+    def _consume(self, store: str, name: str, system: str, count: int, window: int, command: str = "consume") -> Run:
         amqp = self.ground.fresh()
         task = Task(amqp, count=count, prefetch=window, database=self.databases.fresh(store))
         if system in OWN_KIND:
@@ -132,19 +135,14 @@ class Field:
             asyncio.run(copies(amqp, task.queue, task.count))
         else:
             self._fill(amqp, count, CONTENT_TYPE if system == HOCKET else PEERS_TYPE)
-        return measure(self.ground, MODULES[system], "consume", task, name)
+        command = command if system == HOCKET else "consume"
+        return measure(self.ground, MODULES[system], command, task, name, self.databases)
 
     def _fill(self, amqp: str, count: int, content_type: str, queues: int = 1) -> None:
         asyncio.run(declare(amqp, consumer(queues)))
         for number, (handler, _) in enumerate(consumer(queues)[0][1]):
             share = bodies(count // queues, seed=number)
             asyncio.run(preload(amqp, f"bench.{handler}", share, content_type))
-
-    def _consume_step(self, store: str, name: str, system: str, count: int, window: int) -> Run:
-        amqp = self.ground.fresh()
-        self._fill(amqp, count, CONTENT_TYPE)
-        task = Task(amqp, count=count, prefetch=window, database=self.databases.fresh(store))
-        return measure(self.ground, MODULES[system], "consume_step", task, name)
 
     def _chain(self, name: str, *, bare: bool) -> Figure:
         run = partial(self._chain_once, name, bare)
@@ -262,13 +260,13 @@ class Field:
         figures = []
         for millions in (0, 1, 3):
             run = partial(self._grown_inbox, f"consume_inbox_{millions}m", millions * 1_000_000)
-            figures.append(Figure((f"consume_inbox_{millions}m",), {HOCKET: run}, growth=True))
+            figures.append(Figure((f"consume_inbox_{millions}m",), {HOCKET: run}, rounds=GROWTH_ROUNDS))
         for millions in (0, 1):
             run = partial(self._grown_outbox, f"publish_waiting_{millions}m", millions * 1_000_000)
-            figures.append(Figure((f"publish_waiting_{millions}m",), {HOCKET: run}, growth=True))
+            figures.append(Figure((f"publish_waiting_{millions}m",), {HOCKET: run}, rounds=GROWTH_ROUNDS))
         for many in (1, 4, 16, 64):
             run = partial(self._subscriptions, f"subscriptions_{many}", many)
-            figures.append(Figure((f"subscriptions_{many}",), {HOCKET: run}, growth=True))
+            figures.append(Figure((f"subscriptions_{many}",), {HOCKET: run}, rounds=GROWTH_ROUNDS))
         return figures
 
     def _grown_inbox(self, name: str, rows: int) -> Run:

@@ -1,4 +1,4 @@
-"""The starter of a chain: 256 flows open at once; a byte from the last service opens the next one."""
+"""The starter of a chain: a number of flows open at once; a byte from the last service opens the next one."""
 
 import asyncio
 import os
@@ -8,13 +8,15 @@ from hocket.broker.port import Message
 from hocket.broker.rabbitmq import RabbitTransport
 from tests.bench.event import PlacedEnvelope, as_json, bodies
 
-#: Flows open at once.
+#: Flows open at once, unless a figure says otherwise.
 OPEN_FLOWS = 256
 
 
-async def start_flows(amqp: str, exchange: str, routing_key: str, content_type: str, count: int, ended: int) -> None:
+async def start_flows(
+    amqp: str, exchange: str, routing_key: str, content_type: str, count: int, ended: int, at_once: int = OPEN_FLOWS
+) -> None:
     """Start `count` flows; `ended` is a pipe with a byte for each that has ended. The same client for all systems."""
-    transport, free = RabbitTransport(amqp, "starter"), asyncio.Semaphore(OPEN_FLOWS)
+    transport, free = RabbitTransport(amqp, "starter"), asyncio.Semaphore(at_once)
     await transport.open()
     await transport.until_ready()
     loop = asyncio.get_running_loop()

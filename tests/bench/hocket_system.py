@@ -47,13 +47,15 @@ async def running(service: Service[Any], task: Task) -> AsyncIterator[StartedSer
         await assembly.close()
 
 
-async def _ready(part: StartedService) -> None:
+async def ready(part: StartedService) -> None:
+    """Wait until it is ready."""
     async with asyncio.timeout(READY_SECONDS):
         while part.worker.health():  # noqa: ASYNC110 -- readiness is asked for, as a probe asks
             await asyncio.sleep(LOOK)
 
 
-async def _settled(part: StartedService) -> None:
+async def settled(part: StartedService) -> None:
+    """Wait until nothing is in hand that is not committed and settled."""
     while not all(lane.idle() for lane in part.worker.runners.values()):  # noqa: ASYNC110 -- looks from outside
         await asyncio.sleep(LOOK)
 
@@ -83,7 +85,7 @@ async def _consume(task: Task, *, step: bool) -> None:
     await told()
     async with running(service, task) as part:
         await done.wait()
-        await _settled(part)
+        await settled(part)
         watch.stop()
         # What was taken from the broker before the first run began is not counted.
         result(task.count - ADMIT_BATCH, watch)
@@ -163,7 +165,7 @@ async def receipts(task: Task) -> None:
     count, facts, done = 0, 0, asyncio.Event()
 
     async with running(consuming(lambda _: None), task) as part:
-        await _ready(part)
+        await ready(part)
         publish = part.worker.runtime.transport.publish
 
         async def counted(messages: Sequence[Message]) -> list[Published]:
@@ -198,7 +200,7 @@ async def publish_outbox(task: Task) -> None:
     """`count` events said in transactions of their own, 256 at once, until the broker has confirmed the last."""
     service = saying()
     async with running(service, task) as part:
-        await _ready(part)
+        await ready(part)
         number = 0
 
         async def one() -> None:
@@ -222,7 +224,7 @@ async def send(task: Task) -> None:
     """A steady rate, each event said in a transaction of its own."""
     service = saying()
     async with running(service, task) as part:
-        await _ready(part)
+        await ready(part)
         await told()
         watch, number = Watch(), 0
         watch.start()
@@ -249,17 +251,17 @@ async def stage(task: Task) -> None:
     }
     service = consuming(sink.arrived) if task.source == "bench" else made[task.source]()
     async with running(service, task) as part:
-        await _ready(part)
+        await ready(part)
         await told()
         await sink.done.wait()
-        await _settled(part)
+        await settled(part)
         sink.report()
 
 
 async def idle(task: Task) -> None:
     """One service that waits; the driver looks at its memory."""
     async with running(consuming(lambda _: None), task) as part:
-        await _ready(part)
+        await ready(part)
         await asyncio.sleep(1)
         await told()
         result(1, Watch())

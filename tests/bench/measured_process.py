@@ -26,6 +26,9 @@ class Task:
     subscriptions: int = 1
     source: str = ""
     fd: int = -1
+    outside: str = ""  # the address of what is called
+    path: str = ""  # of the file that it writes
+    seconds: float = 0.0
 
 
 class Watch:

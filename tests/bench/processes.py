@@ -8,9 +8,9 @@ import threading
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-from tests.bench.environment import Ground
+from tests.bench.environment import Databases, Ground, family_cpu
 from tests.bench.measured_process import Task
 
 #: Longest life of one measured process, in seconds.
@@ -28,12 +28,16 @@ class Run:
     values: dict[str, float]
     client_us: float = 0.0
     broker_us: float = 0.0
+    database_us: float = 0.0
 
 
 class Child:
     """One process: READY, go, RESULT; ended with the `with` block."""
 
-    def __init__(self, module: str, command: str, task: Task, fds: Sequence[int] = ()) -> None:
+    def __init__(
+        self, module: str, command: str, task: Task, fds: Sequence[int] = (), seconds: float = CHILD_SECONDS
+    ) -> None:
+        """`seconds` bounds its life."""
         self.what = f"{module} {command}"
         words = [sys.executable, "-m", "tests.bench.measured_process", module, command, json.dumps(asdict(task))]
         self.process = subprocess.Popen(
@@ -46,7 +50,7 @@ class Child:
         )
         self._errors: list[str] = []
         threading.Thread(target=self._drain, daemon=True).start()
-        self._bound = threading.Timer(CHILD_SECONDS, self.process.kill)
+        self._bound = threading.Timer(seconds, self.process.kill)
         self._bound.daemon = True
         self._bound.start()
 
@@ -74,30 +78,45 @@ class Child:
         self.process.stdin.write("go\n")
         self.process.stdin.flush()
 
-    def result(self) -> dict[str, float]:
+    def result(self) -> dict[str, Any]:
         """What it measured."""
-        found: dict[str, float] = json.loads(self._until("RESULT"))
+        found: dict[str, Any] = json.loads(self._until("RESULT"))
         return found
+
+    def cpu(self) -> float:
+        """CPU seconds that it and its children have used so far."""
+        return family_cpu(self.process.pid)
+
+    def end(self) -> None:
+        """End it at once, as a crash does."""
+        self._bound.cancel()
+        self.process.kill()
+        self.process.wait()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._bound.cancel()
         if error is None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(5)
-        self.process.kill()
-        self.process.wait()
+        self.end()
 
 
-def measure(ground: Ground, module: str, command: str, task: Task, name: str) -> Run:
-    """Events a second of one process, and what one event cost it and the broker."""
+def measure(
+    ground: Ground, module: str, command: str, task: Task, name: str, databases: Databases | None = None
+) -> Run:
+    """Events a second of one process, and what one event cost it, the broker and the database server."""
+
+    def cpu() -> tuple[float, float]:
+        return ground.broker_cpu(), databases.cpu() if databases else 0.0
+
     with Child(module, command, task) as child:
         child.ready()
-        before = ground.broker_cpu()
+        before = cpu()
         child.go()
         found = child.result()
-        broker = ground.broker_cpu() - before
+        broker, database = (after - first for after, first in zip(cpu(), before, strict=True))
     count = found["count"]
-    return Run({name: count / found["wall"]}, found["cpu"] / count * 1e6, broker / count * 1e6)
+    each = 1e6 / count
+    return Run({name: count / found["wall"]}, found["cpu"] * each, broker * each, database * each)

@@ -172,7 +172,7 @@ BREAKERS = Table(
     *(_real(name) for name in ("until", "wait")),
     *(_whole(name) for name in ("level", "step", "ok", "bad", "calls", "streak")),
     *_texts("slots"),
-    _real("tokens_at"),
+    _real("failed_at"),
     *_texts("reason", "by"),
     _real("updated"),
     PrimaryKeyConstraint("name"),

@@ -38,7 +38,7 @@ class BreakerRow(NamedTuple):
     calls: int = 0  # closed: calls of the window
     streak: int = 0  # closed: failures in a row
     slots: str = "{}"  # JSON: id of the slot: [until, version]; the id begins with its owner's boot id
-    tokens_at: float = 0.0  # not used: each replica makes its own tokens (`share.py`)
+    failed_at: float = 0.0  # when the last failure of the streak was told
     reason: str = ""  # of the last change
     by: str = ""  # the person who made it, "" none
     updated: float = 0.0  # when the state last changed

@@ -37,7 +37,7 @@ class Report(NamedTuple):
     calls: int = 0
     bad: int = 0
     streak: int = 0  # failures since the last success
-    fresh: bool = False  # there was a success before these
+    since_ok: float = math.inf  # seconds since its last success
     slots: tuple[tuple[str, Verdict], ...] = ()  # given back, and how their calls ended
     shut: float = 0.0  # seconds for which the outside has asked to be left alone
 
@@ -112,8 +112,11 @@ def _counted(row: BreakerRow, now: float, report: Report, breaker: Breaker, leas
     if now >= row.until:  # a new window
         window = breaker.window.total_seconds()
         row = row._replace(calls=0, bad=0, until=now + window, wait=window)
-    streak = (0 if report.fresh else row.streak) + report.streak
+    # A success of before the last failure that was told, by whichever replica, says nothing about what came after it.
+    streak = (0 if now - report.since_ok > row.failed_at else row.streak) + report.streak
     row = row._replace(calls=row.calls + report.calls, bad=row.bad + report.bad, streak=streak)
+    if report.bad:
+        row = row._replace(failed_at=now)
     why = ""
     if streak >= breaker.after:
         why = f"{streak} failures in a row"

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import partial
 from random import Random
 from typing import Protocol
 
@@ -81,6 +80,8 @@ class SharedBreaker:
     _granted: int = 0
     _mine: int = 0  # slots in hand
     _report: Report = field(default_factory=Report)
+    _well: float = float("-inf")  # when a call last ended well while it was closed (monotonic seconds)
+    _failing: bool = False  # closed, and the last call here has failed
     _batch: "asyncio.Future[None] | None" = None  # of what is reported next
     _teller: "asyncio.Task[None] | None" = None
     _reading: "asyncio.Task[None] | None" = None
@@ -152,8 +153,9 @@ class SharedBreaker:
                 self._running.discard(limit)
 
     def _is_believed(self) -> bool:
+        """Whether the row need not be read: not while calls fail here, for then another replica may have opened it."""
         total, at = self.rows.news()
-        return total == self._sum and self.clock.monotonic() - at <= self.rows.believed
+        return not self._failing and total == self._sum and self.clock.monotonic() - at <= self.rows.believed
 
     async def fresh(self) -> None:
         """Read the row unless what is known of it is believed; where the store is away, what was known stays."""
@@ -188,6 +190,7 @@ class SharedBreaker:
         self._limits.learn(sight.living, now)
         if self.row.version != was.version:
             self._report = Report(slots=self._report.slots, shut=self._report.shut)
+            self._failing = False
         if self.row.state != was.state:
             self.changed(self.row.state)
 
@@ -270,8 +273,10 @@ class SharedBreaker:
     def _count(self, verdict: Verdict) -> None:
         seen = self._report
         if verdict == "ok":
-            self._report = seen._replace(version=self.row.version, calls=seen.calls + 1, streak=0, fresh=True)
+            self._report = seen._replace(version=self.row.version, calls=seen.calls + 1, streak=0)
+            self._well, self._failing = self.clock.monotonic(), False
         else:
+            self._failing = True
             self._report = seen._replace(
                 version=self.row.version, calls=seen.calls + 1, bad=seen.bad + 1, streak=seen.streak + 1
             )
@@ -302,7 +307,12 @@ class SharedBreaker:
                     batch.set_result(None)
 
     async def _tell_now(self, report: Report) -> None:
-        decide = partial(told, report=report, breaker=self.breaker, least=self.rows.least, chance=self.chance.random())
+        chance, well = self.chance.random(), self._well
+
+        def decide(sight: Sight) -> BreakerRow:  # measured when it decides, which may be again and again
+            since = self.clock.monotonic() - well
+            return told(sight, report._replace(since_ok=since), self.breaker, least=self.rows.least, chance=chance)
+
         try:
             await self._decide(decide)
         except StoreError:  # closed stays closed by the own count (RULES 6.10); a slot ends by its bound

@@ -26,9 +26,9 @@ def tell(row: BreakerRow, report: Report, now: float = 0.0, breaker: Breaker = A
     return told(sight(row, now), report, breaker, least=least, chance=0.0)
 
 
-def failures(row: BreakerRow, many: int, *, fresh: bool = False) -> Report:
+def failures(row: BreakerRow, many: int, *, since_ok: float = math.inf) -> Report:
     """A report of failures in a row."""
-    return Report(row.version, many, many, many, fresh)
+    return Report(row.version, many, many, many, since_ok)
 
 
 def opened(now: float = 0.0, breaker: Breaker = API) -> BreakerRow:
@@ -51,20 +51,27 @@ def probe(row: BreakerRow, verdicts: str, now: float = 20.0, breaker: Breaker = 
 def test_failures_in_a_row_open_it_over_all_replicas() -> None:
     """RULES 6.2: what each has seen since its last report, successes included."""
     row = BreakerRow("api")
-    row = tell(row, failures(row, 2))
-    row = tell(row, failures(row, 1, fresh=True))  # of another replica, which had a success before
+    row = tell(row, failures(row, 2), 1.0)
+    row = tell(row, failures(row, 1, since_ok=0.5), 2.0)  # of another replica, which had a success meanwhile
     assert (row.state, row.streak, row.version) == ("closed", 1, 0)
-    row = tell(row, failures(row, 2))
-    assert (row.state, row.version, sight(row).remaining()) == ("open", 1, 10.0)
+    row = tell(row, failures(row, 2), 3.0)
+    assert (row.state, row.version, sight(row, 3.0).remaining()) == ("open", 1, 10.0)
+
+
+def test_a_success_of_before_the_last_failure_does_not_begin_the_row_anew() -> None:
+    """RULES 6.2: else the first failure of each replica would, and each more of them cost `after` - 1 more attempts."""
+    row = tell(BreakerRow("api"), failures(BreakerRow("api"), 2, since_ok=5.0), 10.0)
+    row = tell(row, failures(row, 1, since_ok=1.5), 11.0)
+    assert (row.state, row.reason) == ("open", "3 failures in a row")
 
 
 def test_a_rate_opens_it_when_there_were_enough_calls_in_the_window() -> None:
     """RULES 6.2: at `rate` of at least `volume` calls in `window`; what was before the window is forgotten."""
     half = Breaker("api", failures=(OSError,), after=100, rate=0.5, volume=10, window=timedelta(seconds=30))
-    row = tell(BreakerRow("api"), Report(0, 9, 5, 1, True), 0.0, half)
+    row = tell(BreakerRow("api"), Report(0, 9, 5, 1, 0.0), 0.0, half)
     assert row.state == "closed"
-    assert tell(row, Report(0, 1, 0, 0, True), 29.0, half).state == "open"
-    assert tell(row, Report(0, 1, 1, 1, True), 31.0, half).state == "closed"
+    assert tell(row, Report(0, 1, 0, 0, 0.0), 29.0, half).state == "open"
+    assert tell(row, Report(0, 1, 1, 1, 0.0), 31.0, half).state == "closed"
 
 
 def test_a_call_of_an_earlier_version_is_no_verdict() -> None:

@@ -71,3 +71,26 @@ async def test_without_the_store_the_own_count_decides() -> None:
     rows.away = False
     await api.read()
     assert api.state == "closed", "nobody else has seen a failure"
+
+
+async def test_while_calls_fail_the_row_is_read_before_each() -> None:
+    """RULES 6.3: another replica may have opened it meanwhile; after a success nobody is asked again."""
+    clock = SystemClock()
+    rows = OwnRows(clock.monotonic)
+    breaker = Breaker("api", failures=(OSError,), after=3)
+    mine, other = (Breakers(rows, clock, lambda name, state: None).of(breaker) for _ in range(2))
+    for each in (mine, other):
+        await each.enter(60.0)
+        told = each.ended(await each.enter(60.0), "bad")
+        assert told is not None
+        await told
+        assert not each.calm
+    mine.ended(await mine.enter(60.0), "ok")
+    assert mine.calm
+    for each in (mine, other, other):
+        told = each.ended(await each.enter(60.0), "bad")
+        assert told is not None
+        await told
+    assert (mine.state, other.state) == ("closed", "open")
+    with pytest.raises(BreakerOpen):
+        await mine.enter(60.0, patience=0.0)
