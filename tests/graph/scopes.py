@@ -1,0 +1,84 @@
+"""The scopes that are visited: which saga, what arrives, and how often each kind of harm may happen."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cache
+from types import ModuleType
+
+from hocket import Heard
+from hocket.broker.port import Message
+from hocket.broker.topology import EVENTS, routing_key
+from hocket.declarations.subscription import name_of
+from hocket.envelope.cloudevent import CONTENT_TYPE, Envelope, encode
+from tests.graph import bureau_saga, depot_saga, order_saga
+from tests.graph.bureau_saga import Asked, Beat
+from tests.graph.depot_saga import Ordered, Picked, Recalled
+from tests.graph.graph import Harm, Scope, State
+from tests.graph.order_saga import OrderCancelled, OrderPlaced
+from tests.graph.product import AT, Product
+
+#: The flow in which everything begins, and one in which somebody cancels.
+FLOW, OTHER = "0198c5b8-0000-7000-8000-000000000001", "0198c5b8-0000-7000-8000-000000000002"
+
+
+def message(event: Heard, source: str, flow: str = FLOW) -> Message:
+    """An event as another process says it."""
+    type_, version = name_of(type(event))
+    thing = next(iter(event.model_dump().values()))
+    key = f"{type_} {thing}"
+    envelope = Envelope(
+        id=key, source=source, type=type_, version=version, subject=f"thing/{thing}", time=AT, correlation_id=flow,
+        idempotency_key=key, data=event.model_dump(mode="json"),
+    )  # fmt: skip
+    return Message(EVENTS, routing_key(type_, version), encode(envelope, heard=True), CONTENT_TYPE, type=type_)
+
+
+def scope_of(saga: ModuleType, *messages: Message, **words: object) -> Scope:
+    """A scope in which these messages are on their way."""
+    product = Product(saga)
+    posts = tuple(post for each in messages for post in product.posted(each))
+    return Scope(product, posts, tuple(product.fact(each) for each in messages), **words)  # type: ignore[arg-type]  # given by name
+
+
+def order_ended(scope: Scope, state: State) -> str:
+    """An order ends shipped and paid for, or cancelled with nothing held, or somebody has a letter."""
+    types = {scope.product.facts.values[each].type for each in state.said}
+    if "order.cancelled" in types or state.letters or "order.placed" not in types:
+        return ""
+    return "" if {"parcel.shipped", "payment.captured"} <= types else "the order has no end"
+
+
+PLACED = message(OrderPlaced(order_id="1"), "/orders")
+CANCELLED = message(OrderCancelled(order_id="1", by="customer"), "/orders", OTHER)
+ORDER = {
+    "blocks": True,
+    "uses_up": {"payments.capture": "payments.authorise"},
+    "ends": order_ended,
+}
+
+
+def order(*, cancelled: bool, declines: frozenset[str] = frozenset(), **harm: int) -> Scope:
+    """The order saga."""
+    messages = (PLACED, CANCELLED) if cancelled else (PLACED,)
+    return scope_of(order_saga, *messages, harm=Harm(**harm), declines=declines, **ORDER)
+
+
+def depot(*events: Heard, **harm: int) -> Scope:
+    """The depot, whose orders are recalled in another flow."""
+    messages = [message(each, "/desk", OTHER if isinstance(each, Recalled) else FLOW) for each in events]
+    return scope_of(depot_saga, *messages, harm=Harm(**harm), declines=frozenset({"depot.pick"}))
+
+
+def bureau(*events: Heard, **harm: int) -> Scope:
+    """The bureau, whose time-out may come before its clerk."""
+    return scope_of(bureau_saga, *(message(each, "/client") for each in events), harm=Harm(**harm))
+
+
+A, B = {"parcel": "a"}, {"parcel": "b"}
+ASKED, BEAT = Asked(case="1"), Beat(case="1")
+
+Make = Callable[[], Scope]
+
+SMALL: Mapping[str, Make] = {
+    "order: placed": lambda: order(cancelled=False),
+}
