@@ -125,7 +125,7 @@ BUGS: Mapping[str, Bug] = {
     "undo twice": Bug(
         "saga.decisions.fail",
         lambda: [patch("hocket.saga.fail", _undo_twice)],
-        lambda: order(cancelled=True, dues=0, declines=frozenset({"shipping.ship"})),
+        lambda: depot(Ordered(**A), Recalled(**A), Recalled(**A)),
         "",
     ),
     "declined treated as done": Bug(

@@ -46,11 +46,6 @@ def _twice(scope: "Scope", state: "State") -> str:
     for (step, thing), many in acts.items():
         if many > 1:
             return f"{step} acted {many} times for {thing}, each time under another key"
-    paused = state.harm.pauses < scope.harm.pauses
-    for rows in state.rows:
-        for step, _, _, generation in scope.product.seen(rows).runs:
-            if generation > 1 and not paused:
-                return f"{step} was undone {generation} times"
     said = Counter(scope.product.facts.values[each][:2] for each in dict.fromkeys(state.said))
     for (type_, thing), many in said.items():
         if many > 1 and type_ in scope.product.results:

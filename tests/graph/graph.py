@@ -95,8 +95,12 @@ class Scope:
     uses_up: Mapping[str, str] = field(default_factory=dict)  # a step that uses up what another one has done
     ends: "Callable[[Scope, State], str]" = lambda *_: ""  # what is wrong with how the saga itself ended
 
+    start: State | None = None  # where a part of the saga is over
+
     def first(self) -> State:
-        """Everything is on its way, nothing has arrived."""
+        """Everything is on its way, nothing has arrived; or where a part of the saga is over."""
+        if self.start is not None:
+            return self.start._replace(harm=self.harm)
         rows = (self.product.empty,) * len(self.product.services)
         queue = tuple(sorted(Queued(each) for each in self.first_posts))
         return State(rows, queue, self.harm, said=self.first_said)
@@ -258,6 +262,10 @@ def _ended(scope: Scope, s: State, hand: Hand, ended: Ended) -> State:
         fired = {(queue, thing) for queue, thing, state, _ in timers if state == TimerState.FIRED}
         if (post.queue, post.thing) not in fired:
             after = after._replace(answered=tuple(sorted({*after.answered, (post.queue, post.thing)})))
+    if s.harm.pauses == scope.harm.pauses:
+        for step, _, _, generation in scope.product.seen(ended.rows).runs:
+            if generation > 1:
+                return after._replace(rushed=f"{step} is undone {generation} times")
     return _fired(scope, s, after, post.service)
 
 

@@ -13,19 +13,20 @@ from hocket.envelope.cloudevent import CONTENT_TYPE, Envelope, encode
 from tests.graph import bureau_saga, depot_saga, order_saga
 from tests.graph.bureau_saga import Asked, Beat
 from tests.graph.depot_saga import Ordered, Picked, Recalled
-from tests.graph.graph import Harm, Scope, State
+from tests.graph.graph import Harm, Queued, Scope, State
 from tests.graph.order_saga import OrderCancelled, OrderPlaced
+from tests.graph.outside import DECLINED
 from tests.graph.product import AT, Product
 
 #: The flow in which everything begins, and one in which somebody cancels.
 FLOW, OTHER = "0198c5b8-0000-7000-8000-000000000001", "0198c5b8-0000-7000-8000-000000000002"
 
 
-def message(event: Heard, source: str, flow: str = FLOW) -> Message:
-    """An event as another process says it."""
+def message(event: Heard, source: str, flow: str = FLOW, n: int = 1) -> Message:
+    """The `n`-th event of this type about this thing, as another process says it."""
     type_, version = name_of(type(event))
     thing = next(iter(event.model_dump().values()))
-    key = f"{type_} {thing}"
+    key = f"{type_} {thing} {n}"
     envelope = Envelope(
         id=key, source=source, type=type_, version=version, subject=f"thing/{thing}", time=AT, correlation_id=flow,
         idempotency_key=key, data=event.model_dump(mode="json"),
@@ -38,6 +39,20 @@ def scope_of(saga: ModuleType, *messages: Message, **words: object) -> Scope:
     product = Product(saga)
     posts = tuple(post for each in messages for post in product.posted(each))
     return Scope(product, posts, tuple(product.fact(each) for each in messages), **words)  # type: ignore[arg-type]  # given by name
+
+
+def beyond(scope: Scope, type_: str, *later: Message) -> Scope:
+    """The same scope from the state in which this was said first, one delivery after the other; what comes then."""
+    calm = replace(scope, harm=Harm(dues=0))
+    state = calm.first()
+    while all(scope.product.facts.values[each].type != type_ for each in state.said):
+        state = next(after for move, after in calm.moves(state) if move.startswith("A") and not move.endswith(DECLINED))
+    posts = [post for each in later for post in scope.product.posted(each)]
+    start = state._replace(
+        queue=tuple(sorted((*state.queue, *(Queued(each) for each in posts)))),
+        said=tuple(sorted((*state.said, *(scope.product.fact(each) for each in later)))),
+    )
+    return replace(scope, start=start)
 
 
 def order_ended(scope: Scope, state: State) -> str:
@@ -65,13 +80,15 @@ def order(*, cancelled: bool, declines: frozenset[str] = frozenset(), **harm: in
 
 def depot(*events: Heard, **harm: int) -> Scope:
     """The depot, whose orders are recalled in another flow."""
-    messages = [message(each, "/desk", OTHER if isinstance(each, Recalled) else FLOW) for each in events]
+    messages = [
+        message(each, "/desk", OTHER if isinstance(each, Recalled) else FLOW, n) for n, each in enumerate(events)
+    ]
     return scope_of(depot_saga, *messages, harm=Harm(**harm), declines=frozenset({"depot.pick"}))
 
 
 def bureau(*events: Heard, **harm: int) -> Scope:
     """The bureau, whose time-out may come before its clerk."""
-    return scope_of(bureau_saga, *(message(each, "/client") for each in events), harm=Harm(**harm))
+    return scope_of(bureau_saga, *(message(each, "/client", n=n) for n, each in enumerate(events)), harm=Harm(**harm))
 
 
 A, B = {"parcel": "a"}, {"parcel": "b"}
