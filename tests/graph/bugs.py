@@ -1,16 +1,18 @@
 """Bugs that are planted in the product's own functions, each with the scope in which the graph finds it."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
+from hocket.delivery import decide
 from hocket.delivery import decode as decoding
 from hocket.delivery.arrival import Arrival
 from hocket.delivery.commit import Committer
+from hocket.delivery.handle import Handling
 from hocket.delivery.overdue import admission, ending
-from hocket.outcome import Bury
+from hocket.outcome import Bury, GiveBack, Outcome
 from hocket.saga import Ended, Failed, LedgerRow, LedgerState, UndoOrder
 from hocket.saga import decisions as saga
 from hocket.saga.overdue import Heard, TimerRow, TimerState, Word
@@ -19,16 +21,42 @@ from hocket.store.sqlite import ledger
 from hocket.store.sqlite.timers import due
 from tests.graph.depot_saga import Ordered, Recalled
 from tests.graph.graph import Scope
-from tests.graph.scopes import ASKED, A, B, bureau, depot, order
+from tests.graph.scopes import ASKED, A, B, bureau, depot
+from tests.graph.visit import visit
+from tests.model import breaker
+from tests.model.explorer import explore
+
+
+class Found(NamedTuple):
+    """The first bad state, the shortest path to it, and how many states were known by then."""
+
+    states: int
+    wrong: str
+    path: tuple[str, ...]
 
 
 class Bug(NamedTuple):
-    """One bug: where it is planted, what is put there, and the scope in which it shows."""
+    """One bug: the product's function where it is planted, what is put there, and the graph that must find it."""
 
-    where: str  # the product's function
+    where: str
     patches: Callable[[], Sequence[Any]]
-    scope: Callable[[], Scope]
-    wrong: str  # what the graph says of the first bad state
+    look: Callable[[], Found]
+
+
+def _saga(make: Callable[[], Scope]) -> Callable[[], Found]:
+    def look() -> Found:
+        found = visit(make(), count=False)
+        return Found(found.states, found.wrong, found.path)
+
+    return look
+
+
+def _breaker(scope: str) -> Callable[[], Found]:
+    def look() -> Found:
+        found = explore(breaker.small()[scope])
+        return Found(found.states, found.wrong, found.path)
+
+    return look
 
 
 def _fail(row: LedgerRow | None, **words: Any) -> Failed:
@@ -97,82 +125,85 @@ async def _said_before(self: Committer, group: list[Arrival]) -> list[Written]:
     return [one if owned else one._replace(won=False) for one, (_, owned) in zip(written, made, strict=True)]
 
 
+def _given_back(error: BaseException, **words: Any) -> Outcome:
+    """What a breaker defers is given back to its queue, in front."""
+    return _FAILED(error, **words) if words["free"] is None else GiveBack()
+
+
+_FAILED = decide.failed
+
+
+def _recalled() -> Scope:
+    return depot(Ordered(**A), Recalled(**A))
+
+
 BUGS: Mapping[str, Bug] = {
-    "tombstone off": Bug(
-        "saga.decisions.fail",
-        lambda: [patch("hocket.saga.fail", _fail)],
-        lambda: depot(Ordered(**A), Recalled(**A)),
-        "",
-    ),
+    "tombstone off": Bug("saga.fail", lambda: [patch("hocket.saga.fail", _fail)], _saga(_recalled)),
     "begun not written": Bug(
-        "store.sqlite.ledger.begin",
-        lambda: [patch("hocket.store.sqlite.ledger.begin", _begin)],
-        lambda: depot(Ordered(**A), Recalled(**A)),
-        "",
+        "store.sqlite.ledger.begin", lambda: [patch.object(ledger, "begin", _begin)], _saga(_recalled)
     ),
     "unsure treated as refused": Bug(
-        "saga.decisions.end",
+        "saga.end",
         lambda: [patch("hocket.saga.end", _unsure_is_refused)],
-        lambda: depot(Ordered(**A), Recalled(**A), errors=2),
-        "",
+        _saga(lambda: depot(Ordered(**A), Recalled(**A), errors=2)),
     ),
     "scope ignored": Bug(
         "delivery.decode.scope_of",
         lambda: [patch.object(decoding, "scope_of", lambda *_: '[""]')],
-        lambda: depot(Ordered(**A), Recalled(**B)),
-        "",
+        _saga(lambda: depot(Ordered(**A), Recalled(**B))),
     ),
     "undo twice": Bug(
-        "saga.decisions.fail",
+        "saga.fail",
         lambda: [patch("hocket.saga.fail", _undo_twice)],
-        lambda: depot(Ordered(**A), Recalled(**A), Recalled(**A)),
-        "",
+        _saga(lambda: depot(Ordered(**A), Recalled(**A), Recalled(**A))),
     ),
     "declined treated as done": Bug(
-        "saga.decisions.end",
-        lambda: [patch("hocket.saga.end", _declined_is_done)],
-        lambda: depot(Ordered(**A), Recalled(**A)),
-        "",
+        "saga.end", lambda: [patch("hocket.saga.end", _declined_is_done)], _saga(_recalled)
     ),
     "time-out not cancelled": Bug(
-        "saga.overdue.hear",
-        lambda: [patch.object(ending, "hear", _never_met)],
-        lambda: bureau(ASKED),
-        "",
+        "saga.overdue.hear", lambda: [patch.object(ending, "hear", _never_met)], _saga(lambda: bureau(ASKED))
     ),
     "alarm that decides when due": Bug(
-        "store.sqlite.timers.due",
+        "store.sqlite.timers.due, saga.overdue.fire",
         lambda: [
             patch.object(due, "_CALL", due._CALL.replace("'called'", "'fired'")),  # noqa: SLF001 -- the statement itself
             patch.object(admission, "fire", _fired_already),
         ],
-        lambda: bureau(ASKED),
-        "",
+        _saga(lambda: bureau(ASKED)),
+    ),
+    "attempt counted while open": Bug(
+        "delivery.handle.Handling._free",
+        lambda: [patch.object(Handling, "_free", lambda *_: None)],
+        _breaker("falls ill and recovers"),
+    ),
+    "probe always the same delivery": Bug(
+        "delivery.decide.failed", lambda: [patch.object(decide, "failed", _given_back)], _breaker("one poisonous payload")
     ),
     "on_dead outside the transaction": Bug(
         "delivery.commit.Committer._write",
         lambda: [patch.object(Committer, "_write", _said_before)],
-        lambda: bureau(ASKED, errors=1, pauses=1),
-        "",
+        _saga(lambda: bureau(ASKED, errors=1, pauses=1)),
     ),
     "version not compared": Bug(
         "store.sqlite.ledger.changed",
-        lambda: [patch("hocket.store.sqlite.ledger.changed", lambda *_: set())],
-        lambda: depot(Ordered(**A), Recalled(**A)),
-        "",
+        lambda: [patch.object(ledger, "changed", lambda *_: set())],
+        _saga(_recalled),
     ),
 }
 
 
 @contextmanager
-def planted(name: str) -> Iterator[Scope]:
-    """The scope of this bug, with the bug in the product as long as the context lasts."""
-    bug = BUGS[name]
-    patches = bug.patches()
-    for each in patches:
-        each.start()
-    try:
-        yield bug.scope()
-    finally:
-        for each in patches:
-            each.stop()
+def planted(name: str) -> Iterator[None]:
+    """The bug is in the product as long as the context lasts."""
+    breaker.judged.cache_clear()
+    with ExitStack() as stack:
+        for each in BUGS[name].patches():
+            stack.enter_context(each)
+        yield
+    breaker.judged.cache_clear()
+
+
+def found(name: str) -> Found:
+    """What the graph finds with this bug in the product; no `wrong`: nothing."""
+    with planted(name):
+        return BUGS[name].look()

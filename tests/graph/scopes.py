@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import cache
 from types import ModuleType
 
 from hocket import Heard
@@ -12,7 +11,7 @@ from hocket.declarations.subscription import name_of
 from hocket.envelope.cloudevent import CONTENT_TYPE, Envelope, encode
 from tests.graph import bureau_saga, depot_saga, order_saga
 from tests.graph.bureau_saga import Asked, Beat
-from tests.graph.depot_saga import Ordered, Picked, Recalled
+from tests.graph.depot_saga import Ordered, Recalled
 from tests.graph.graph import Harm, Queued, Scope, State
 from tests.graph.order_saga import OrderCancelled, OrderPlaced
 from tests.graph.outside import DECLINED
@@ -96,6 +95,50 @@ ASKED, BEAT = Asked(case="1"), Beat(case="1")
 
 Make = Callable[[], Scope]
 
+#: Steps that the outside may decline.
+DECLINES = frozenset({"payments.authorise", "inventory.reserve", "shipping.ship"})
+AGAIN = message(OrderCancelled(order_id="1", by="customer"), "/orders", OTHER, 2)
+
+#: What the suite visits.
 SMALL: Mapping[str, Make] = {
-    "order: placed": lambda: order(cancelled=False),
+    "order: a step dies unsure": lambda: order(cancelled=False, errors=2, dues=0),
+    "order: a crash anywhere": lambda: order(cancelled=False, crashes=1, dues=0),
+    "order: cancelled after delivery": lambda: beyond(order(cancelled=False, dues=0), "payment.captured", CANCELLED),
+    "depot: recalled": lambda: depot(Ordered(**A), Recalled(**A)),
+    "depot: recalled, unsure": lambda: depot(Ordered(**A), Recalled(**A), errors=1),
+    "depot: recalled, a pause": lambda: depot(Ordered(**A), Recalled(**A), pauses=1),
+    "bureau: a time-out and a clerk who dies": lambda: bureau(ASKED, errors=1),
+    "bureau: its undo dies and is replayed": lambda: bureau(ASKED, errors=1, deaths=1, replays=1),
+    "bureau: a watch, twice": lambda: bureau(BEAT, BEAT, crashes=1, dues=3),
+}
+
+#: What `python -m tests.graph` visits besides.
+WHOLE: Mapping[str, Make] = SMALL | {
+    "order: shipped in time or not": lambda: order(cancelled=False),
+    "order: declined anywhere": lambda: order(cancelled=False, declines=DECLINES, dues=0),
+    "order: late and unsure": lambda: order(cancelled=False, errors=1, dues=1),
+    "order: cancelled once authorised": lambda: beyond(order(cancelled=False, dues=0), "payment.authorised", CANCELLED),
+    "order: cancelled once confirmed": lambda: beyond(order(cancelled=False, dues=0), "order.confirmed", CANCELLED),
+    "order: cancelled once shipped": lambda: beyond(order(cancelled=False, dues=0), "parcel.shipped", CANCELLED),
+    "order: cancelled after delivery, a crash": lambda: beyond(
+        order(cancelled=False, crashes=1, dues=0), "payment.captured", CANCELLED
+    ),
+    "order: cancelled after delivery, twice": lambda: beyond(
+        order(cancelled=False, dues=0), "payment.captured", CANCELLED, AGAIN
+    ),
+    "order: its undos die and are replayed": lambda: beyond(
+        order(cancelled=False, dues=0, deaths=2, replays=2), "payment.captured", CANCELLED
+    ),
+    "depot: recalled, a crash": lambda: depot(Ordered(**A), Recalled(**A), crashes=1),
+    "depot: recalled, a delivery twice": lambda: depot(Ordered(**A), Recalled(**A), copies=1),
+    "depot: recalled, a crash and unsure": lambda: depot(Ordered(**A), Recalled(**A), crashes=1, errors=1),
+    "depot: recalled, a crash and a pause": lambda: depot(Ordered(**A), Recalled(**A), crashes=1, pauses=1),
+    "depot: recalled twice": lambda: depot(Ordered(**A), Recalled(**A), Recalled(**A)),
+    "depot: one of two is recalled": lambda: depot(Ordered(**A), Ordered(**B), Recalled(**B)),
+    "depot: an undo dies and is replayed": lambda: depot(
+        Ordered(**A), Recalled(**A), errors=1, deaths=1, replays=1
+    ),
+    "bureau: a crash, a pause, unsure": lambda: bureau(ASKED, errors=1, crashes=1, pauses=1),
+    "bureau: a delivery twice, unsure": lambda: bureau(ASKED, errors=1, copies=1),
+    "bureau: a watch, a crash and a double": lambda: bureau(BEAT, crashes=1, copies=1, dues=3),
 }
