@@ -65,7 +65,12 @@ def _fail(row: LedgerRow | None, **words: Any) -> Failed:
 
 
 def _begin(
-    connection: Any, inbox: Mapping[bytes, InboxRow], begins: Sequence[LedgerRow], runs: Sequence[str], boot: str, now: float
+    connection: Any,
+    inbox: Mapping[bytes, InboxRow],
+    begins: Sequence[LedgerRow],
+    runs: Sequence[str],
+    boot: str,
+    now: float,
 ) -> Admitted:
     """The row of a run that begins is told, and not written."""
     known = ledger.ledger(connection, [*(row.run for row in begins), *runs], boot)
@@ -111,7 +116,7 @@ def _fired_already(row: TimerRow | None, n: int) -> TimerRow | None:
 
 async def _said_before(self: Committer, group: list[Arrival]) -> list[Written]:
     """What `on_dead` says is committed by itself, before the burial."""
-    made = [self._ending(each, None) for each in group]  # noqa: SLF001 -- it stands in for a method of the class
+    made = [self._ending(each, None) for each in group]
     endings: list[Ending] = []
     before: list[Written] = []
     for each, (whole, _) in zip(group, made, strict=True):
@@ -177,7 +182,9 @@ BUGS: Mapping[str, Bug] = {
         _breaker("falls ill and recovers"),
     ),
     "probe always the same delivery": Bug(
-        "delivery.decide.failed", lambda: [patch.object(decide, "failed", _given_back)], _breaker("one poisonous payload")
+        "delivery.decide.failed",
+        lambda: [patch.object(decide, "failed", _given_back)],
+        _breaker("one poisonous payload"),
     ),
     "on_dead outside the transaction": Bug(
         "delivery.commit.Committer._write",

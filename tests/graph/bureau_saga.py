@@ -50,7 +50,7 @@ async def watch(beat: Beat, tx: Tx[Outside]) -> Silent:
 
 @clerk.handler(retry=ONCE)
 async def answer(asked: Asked, tx: Tx[Outside]) -> Answered | None:
-    return Answered(case=asked.case) if await tx.use.act() else None
+    return Answered(case=asked.case) if await tx.use.act(tx, "answer", asked.case) else None
 
 
 @clerk.on_dead(answer)
@@ -60,7 +60,7 @@ def give_up(asked: Asked, death: Death) -> GaveUp:
 
 @clerk.undo(answer, Answered, by="case", retry=ONCE)
 async def withdraw(asked: Asked, did: Answered | None, why: Expired | GaveUp, tx: Tx[Outside]) -> Withdrawn:
-    await tx.use.act()
+    await tx.use.act(tx, "withdraw", asked.case)
     return Withdrawn(case=asked.case)
 
 

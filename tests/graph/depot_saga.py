@@ -37,23 +37,23 @@ depot = Service("depot", owner="tests", uses=uses)
 
 @depot.handler(retry=TWICE)
 async def pick(order: Ordered, tx: Tx[Outside]) -> Picked | None:
-    return Picked(parcel=order.parcel) if await tx.use.act() else None
+    return Picked(parcel=order.parcel) if await tx.use.act(tx, "pick", order.parcel) else None
 
 
 @depot.undo(pick, Picked, by="parcel", across=True, remember=REMEMBER, retry=ONCE)
 async def put_back(order: Ordered, did: Picked | None, why: Recalled, tx: Tx[Outside]) -> PutBack:
-    await tx.use.act()
+    await tx.use.act(tx, "put_back", order.parcel)
     return PutBack(parcel=order.parcel)
 
 
 @depot.handler(retry=ONCE)
 async def pack(picked: Picked, tx: Tx[Outside]) -> Packed | None:
-    return Packed(parcel=picked.parcel) if await tx.use.act() else None
+    return Packed(parcel=picked.parcel) if await tx.use.act(tx, "pack", picked.parcel) else None
 
 
 @depot.undo(pack, Packed, by="parcel", across=True, remember=REMEMBER, retry=ONCE)
 async def unpack(picked: Picked, did: Packed | None, why: Recalled, tx: Tx[Outside]) -> Unpacked:
-    await tx.use.act()
+    await tx.use.act(tx, "unpack", picked.parcel)
     return Unpacked(parcel=picked.parcel)
 
 

@@ -1,10 +1,12 @@
 """The graph of one saga: what may happen next, and what must not be when nothing happens any more.
 
 Two replicas of every service, each with at most one delivery in hand; while one works on a delivery, the other takes
-one of the same service, for those of different services share nothing and commute. Each transaction and each call of the outside is
-one move; a crash, or a pause beyond the lease, may come between any two. A delivery is taken in any order, but for the
-alarm of a time-out, which stands behind what came to its queue before it. What a process said is at the broker with its
-commit: a relay that is late, or sends twice, is a delivery that is taken late, or comes twice.
+one of the same service, for those of different services share nothing and commute. Each transaction and each call of
+the outside is one move; a crash, or a pause beyond the lease, may come between any two. A delivery is taken in any
+order, but for the alarm of a time-out, which stands behind what came to its queue before it. What a process said is at
+the broker with its commit: a relay that is late, or sends twice, is a delivery that is taken late, or comes twice.
+
+Left out: a handler's own transaction, a commit of unknown outcome, several deliveries in one commit.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -15,9 +17,9 @@ from hocket.delivery.arrival import Arrival, Role
 from hocket.envelope.keys import outside_key
 from hocket.saga.ledger import LedgerState
 from hocket.saga.overdue import TimerState
+from tests.graph.ended import ended_badly
 from tests.graph.outside import DECLINED, ERROR, LIED, OK
 from tests.graph.product import Ended, Post, Product, thing_of
-from tests.graph.ended import ended_badly
 from tests.model.explorer import assign
 
 #: What the books of the outside say of one key.
@@ -131,11 +133,7 @@ def boot_of(state: State, at: int) -> str:
 
 def _living(state: State, asking: int) -> tuple[str, ...]:
     """The starts whose lease runs, and the one that asks."""
-    return tuple(
-        boot_of(state, at)
-        for at, hand in enumerate(state.hands)
-        if at == asking or hand is None or hand.live
-    )
+    return tuple(boot_of(state, at) for at, hand in enumerate(state.hands) if at == asking or hand is None or hand.live)
 
 
 def _name(scope: Scope, post: int) -> str:
@@ -213,9 +211,7 @@ def _answers(scope: Scope, post: int, queue: str, thing: str) -> bool:
 def _works(scope: Scope, s: State, at: int, hand: Hand) -> Iterator[Step]:
     who, product = "AB"[at], scope.product
     name, free = _name(scope, hand.post), s._replace(hands=assign(s.hands, at, None))
-    dies = free._replace(
-        boots=assign(s.boots, at, s.boots[at] + 1), harm=s.harm._replace(crashes=s.harm.crashes - 1)
-    )
+    dies = free._replace(boots=assign(s.boots, at, s.boots[at] + 1), harm=s.harm._replace(crashes=s.harm.crashes - 1))
     if s.harm.crashes:
         lost = _back(scope, dies, hand) if hand.live else _unseen(scope, dies, hand)
         yield f"{who} dies with {name}", lost

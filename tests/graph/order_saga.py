@@ -99,7 +99,7 @@ async def unshipped(order: OrderPlaced, tx: Tx[Outside]) -> OrderCancelled:
 
 @payments.handler(retry=ONCE)
 async def authorise(order: OrderPlaced, tx: Tx[Outside]) -> PaymentAuthorised | PaymentDeclined:
-    if await tx.use.act():
+    if await tx.use.act(tx, "authorise", order.order_id):
         return PaymentAuthorised(order_id=order.order_id)
     return PaymentDeclined(order_id=order.order_id)
 
@@ -111,26 +111,26 @@ async def void(
     why: StockRejected | ParcelRefused | OrderCancelled,
     tx: Tx[Outside],
 ) -> PaymentVoided:
-    await tx.use.act()
+    await tx.use.act(tx, "void", order.order_id)
     return PaymentVoided(order_id=order.order_id)
 
 
 @payments.handler(retry=ONCE)
 async def capture(parcel: ParcelShipped, tx: Tx[Outside]) -> PaymentCaptured | None:
-    return PaymentCaptured(order_id=parcel.order_id) if await tx.use.act() else None
+    return PaymentCaptured(order_id=parcel.order_id) if await tx.use.act(tx, "capture", parcel.order_id) else None
 
 
 @payments.undo(capture, PaymentCaptured, by="order_id", across=True, remember=REMEMBER, retry=ONCE)
 async def refund(
     parcel: ParcelShipped, did: PaymentCaptured | None, why: OrderCancelled, tx: Tx[Outside]
 ) -> PaymentRefunded:
-    await tx.use.act()
+    await tx.use.act(tx, "refund", parcel.order_id)
     return PaymentRefunded(order_id=parcel.order_id)
 
 
 @inventory.handler(retry=ONCE)
 async def reserve(paid: PaymentAuthorised, tx: Tx[Outside]) -> StockReserved | StockRejected:
-    if await tx.use.act():
+    if await tx.use.act(tx, "reserve", paid.order_id):
         return StockReserved(order_id=paid.order_id)
     return StockRejected(order_id=paid.order_id)
 
@@ -139,13 +139,13 @@ async def reserve(paid: PaymentAuthorised, tx: Tx[Outside]) -> StockReserved | S
 async def release(
     paid: PaymentAuthorised, did: StockReserved | None, why: ParcelRefused | OrderCancelled, tx: Tx[Outside]
 ) -> StockReleased:
-    await tx.use.act()
+    await tx.use.act(tx, "release", paid.order_id)
     return StockReleased(order_id=paid.order_id)
 
 
 @shipping.handler(retry=ONCE)
 async def ship(order: OrderConfirmed, tx: Tx[Outside]) -> ParcelShipped | ParcelRefused:
-    if await tx.use.act():
+    if await tx.use.act(tx, "ship", order.order_id):
         return ParcelShipped(order_id=order.order_id)
     return ParcelRefused(order_id=order.order_id)
 
@@ -154,7 +154,7 @@ async def ship(order: OrderConfirmed, tx: Tx[Outside]) -> ParcelShipped | Parcel
 async def recall(
     order: OrderConfirmed, did: ParcelShipped | None, why: OrderCancelled, tx: Tx[Outside]
 ) -> ParcelRecalled:
-    await tx.use.act()
+    await tx.use.act(tx, "recall", order.order_id)
     return ParcelRecalled(order_id=order.order_id)
 
 

@@ -1,8 +1,10 @@
 """The outside that the sagas of the graph act on: what a handler may ask of it, and the answers that a move gives."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import NoReturn
+from typing import Any, Protocol
 
 from hocket import Retry
 
@@ -17,19 +19,28 @@ class NoAnswer(Exception):
     """The outside did not answer: nobody knows what it did."""
 
 
+class Outside(Protocol):
+    """What the handlers of the sagas use."""
+
+    async def act(self, tx: Any, name: str, thing: str) -> bool:
+        """Do what the step is for, or what its undo is for; False: it was declined, and nothing was done."""
+        ...
+
+
 @dataclass(frozen=True)
-class Outside:
-    """The outside of one attempt: it answers what the move says."""
+class Scripted:
+    """The outside of one attempt in the graph: it answers what the move says; the books are kept by the move."""
 
     answer: str = OK
 
-    async def act(self) -> bool:
-        """Do what the step is for, or what its undo is for; False: it was declined, and nothing was done."""
+    async def act(self, tx: Any, name: str, thing: str) -> bool:
+        """Answer."""
         if self.answer in {ERROR, LIED}:
             raise NoAnswer
         return self.answer == OK
 
 
-def uses() -> NoReturn:
-    """Never called: the graph gives each attempt its own outside."""
-    raise AssertionError("the graph gives each attempt its own outside")
+@asynccontextmanager
+async def uses() -> AsyncIterator[Outside]:
+    """Never used: each test gives its own."""
+    yield Scripted()

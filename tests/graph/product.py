@@ -36,7 +36,7 @@ from hocket.saga.overdue import TimerState
 from hocket.store.port import Store
 from hocket.store.records import OutboxRow, RowKind
 from hocket.telemetry.signals import Signals
-from tests.graph.outside import Outside
+from tests.graph.outside import Scripted
 from tests.graph.rows import NOW, Rows, Snapshot
 
 T = TypeVar("T")
@@ -297,9 +297,7 @@ class Product:
             cast("Store", self.rows[service]), MemoryTransport(MemoryBroker(clock=clock), name),
             Supervisor(name, signals), Config.model_construct(),
         )  # fmt: skip
-        recorder = Recorder(
-            runtime.instance, OutboxBuilder(name, ids, clock, signals, MOST_BYTES), shed=lambda: True
-        )
+        recorder = Recorder(runtime.instance, OutboxBuilder(name, ids, clock, signals, MOST_BYTES), shed=lambda: True)
         committer = OneByOne(
             runtime, recorder,
             won=self._committed, lost=lambda _: self._won.append(False), unknown=lambda: None, free=lambda *_: None,
@@ -382,7 +380,7 @@ class Product:
     def _outcome(process: Process, arrival: Arrival, got: str) -> Any:
         if arrival.role is Role.FAILURE:
             return decide.NOTHING
-        subscription, tx = arrival.subscription, SimpleNamespace(use=Outside(got))
+        subscription, tx = arrival.subscription, SimpleNamespace(use=Scripted(got))
         words = (arrival.event, arrival.did, arrival.why, tx) if arrival.role is Role.UNDO else (arrival.event, tx)
         try:
             return decide.returned(at_once(cast("Any", subscription.call(*words))), subscription)

@@ -135,9 +135,7 @@ WHOLE: Mapping[str, Make] = SMALL | {
     "depot: recalled, a crash and a pause": lambda: depot(Ordered(**A), Recalled(**A), crashes=1, pauses=1),
     "depot: recalled twice": lambda: depot(Ordered(**A), Recalled(**A), Recalled(**A)),
     "depot: one of two is recalled": lambda: depot(Ordered(**A), Ordered(**B), Recalled(**B)),
-    "depot: an undo dies and is replayed": lambda: depot(
-        Ordered(**A), Recalled(**A), errors=1, deaths=1, replays=1
-    ),
+    "depot: an undo dies and is replayed": lambda: depot(Ordered(**A), Recalled(**A), errors=1, deaths=1, replays=1),
     "bureau: a crash, a pause, unsure": lambda: bureau(ASKED, errors=1, crashes=1, pauses=1),
     "bureau: a delivery twice, unsure": lambda: bureau(ASKED, errors=1, copies=1),
     "bureau: a watch, a crash and a double": lambda: bureau(BEAT, crashes=1, copies=1, dues=3),

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.graph.bugs import BUGS, found, planted
 from tests.graph.__main__ import main
+from tests.graph.bugs import BUGS, found, planted
 
 STANDS = "did stands although a failure was said, and nobody sees it"
 #: What is said of the first bad state.

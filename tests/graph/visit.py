@@ -14,7 +14,7 @@ MOST_STATES = 2_000_000
 
 @dataclass(frozen=True, slots=True)
 class Visited:
-    """States known at the end, moves between them, histories (ways from the beginning to an end), the first bad state."""
+    """States, moves between them, histories (ways from the beginning to an end), ends; the first bad state."""
 
     states: int
     moves: int = 0

@@ -226,7 +226,7 @@ def _tells(scene: Scenario, s: State, job: Job) -> State:
     s = _known(s, job.who)
     if job.got != "bad":
         return _is(s, job, at="told", then="handled" if job.got == "ok" else "deferred", after=job.probes)
-    then, probes = judged(job._replace(name='', got='', then=''), seen)
+    then, probes = judged(job._replace(name="", got="", then=""), seen)
     if then in {"again", "dead"} and after.state != CLOSED and job.probes < PROBES_PER_DELIVERY:
         s = s._replace(rushed=s.rushed or "an attempt was counted while the breaker was not closed")
     return _is(s, job, at="told", then=then, after=job.probes if "blame" in scene.without else probes)
