@@ -15,12 +15,12 @@ from hocket.delivery.overdue import admission, ending
 from hocket.outcome import Bury, GiveBack, Outcome
 from hocket.saga import Ended, Failed, LedgerRow, LedgerState, UndoOrder
 from hocket.saga import decisions as saga
-from hocket.saga.overdue import Heard, TimerRow, TimerState, Word
+from hocket.saga.overdue import Heard, TimerRow, TimerState, Word, hear
 from hocket.store.records import Admitted, Ending, InboxRow, RowKind, Written
 from hocket.store.sqlite import ledger
 from hocket.store.sqlite.timers import due
-from tests.graph.depot_saga import Ordered, Recalled
 from tests.graph.graph import Scope
+from tests.graph.sagas.depot import Ordered, Recalled
 from tests.graph.scopes import ASKED, A, B, bureau, depot
 from tests.graph.visit import visit
 from tests.model import breaker
@@ -105,8 +105,7 @@ def _never_met(row: TimerRow | None, word: Word, blank: TimerRow, **words: Any) 
     return Heard(None) if row is not None and row.state is TimerState.ARMED and not word.arms else found
 
 
-_HEAR = ending.hear
-_FIRE = admission.fire
+_HEAR = hear
 
 
 def _fired_already(row: TimerRow | None, n: int) -> TimerRow | None:

@@ -3,7 +3,6 @@
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from hocket.delivery.arrival import Role
 from hocket.saga import LedgerState, Standing, UndoStand, standing
 from hocket.saga.overdue import TimerState
 
@@ -98,6 +97,3 @@ def _runs(scope: "Scope", state: "State") -> str:
             if now in {LedgerState.UNDOING, LedgerState.UNDONE, LedgerState.REFUSED, "tombstone"} and not has_failed:
                 return f"{step} is {now}, and no failure was said"
     return ""
-
-
-__all__ = ["Role", "ended_badly", "failed"]

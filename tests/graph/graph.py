@@ -6,7 +6,7 @@ the outside is one move; a crash, or a pause beyond the lease, may come between 
 order, but for the alarm of a time-out, which stands behind what came to its queue before it. What a process said is at
 the broker with its commit: a relay that is late, or sends twice, is a delivery that is taken late, or comes twice.
 
-Left out: a handler's own transaction, a commit of unknown outcome, several deliveries in one commit.
+Left out: a stop, a commit of unknown outcome, several deliveries in one commit.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -15,11 +15,11 @@ from typing import NamedTuple
 
 from hocket.delivery.arrival import Arrival, Role
 from hocket.envelope.keys import outside_key
-from hocket.saga.ledger import LedgerState
 from hocket.saga.overdue import TimerState
 from tests.graph.ended import ended_badly
-from tests.graph.outside import DECLINED, ERROR, LIED, OK
-from tests.graph.product import Ended, Post, Product, thing_of
+from tests.graph.product import Product
+from tests.graph.sagas.outside import DECLINED, ERROR, LIED, OK
+from tests.graph.values import Ended, Post, thing_of
 from tests.model.explorer import assign
 
 #: What the books of the outside say of one key.
@@ -71,8 +71,8 @@ class State(NamedTuple):
     rows: tuple[int, ...]  # of each service
     queue: tuple[Queued, ...]
     harm: Harm
-    hands: tuple[Hand | None, Hand | None] = (None, None)
-    boots: tuple[int, int] = (0, 0)
+    hands: tuple[Hand | None, ...] = (None, None)
+    boots: tuple[int, ...] = (0, 0)
     books: tuple[Act, ...] = ()
     said: tuple[int, ...] = ()
     letters: tuple[int, ...] = ()
@@ -337,6 +337,3 @@ def _around(scope: Scope, s: State) -> Iterator[Step]:
             letters.remove(post)
             after = s._replace(letters=tuple(letters), harm=s.harm._replace(replays=s.harm.replays - 1))
             yield f"a person replays {_name(scope, post)}", after._replace(queue=_queued(s.queue, Queued(post)))
-
-
-__all__ = ["BACK", "STANDS", "USED", "Act", "Harm", "LedgerState", "Scope", "State"]

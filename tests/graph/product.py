@@ -3,176 +3,35 @@
 Each answer follows from the rows of one service, the delivery and the process alone, so it is asked once and kept.
 """
 
-import random
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from types import ModuleType, SimpleNamespace
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, cast
 
 from hocket import Service
-from hocket.broker.memory import MemoryBroker, MemoryTransport
 from hocket.broker.port import Delivery, Handle, Message
 from hocket.broker.topology import EVENTS
-from hocket.config import Config
 from hocket.declarations.subscription import name_of
 from hocket.delivery import decide
-from hocket.delivery.admit import Admission
 from hocket.delivery.arrival import Arrival, Role
-from hocket.delivery.commit import Committer
+from hocket.delivery.claim import HandlerClaim
 from hocket.delivery.decode import decode
 from hocket.delivery.overdue.work import Slot
-from hocket.delivery.record import Recorder
 from hocket.envelope.cloudevent import read
-from hocket.envelope.ids import Ids, as_uuid
-from hocket.envelope.keys import digest
 from hocket.errors import Unsayable
-from hocket.outbox.builder import OutboxBuilder
-from hocket.outcome import Again, Obsolete, Seen
-from hocket.resilience.supervisor import Supervisor
-from hocket.runtime import Runtime, ServiceInstance
+from hocket.outcome import Again, Done, Obsolete, Seen
 from hocket.saga.overdue import TimerState
-from hocket.store.port import Store
 from hocket.store.records import OutboxRow, RowKind
-from hocket.telemetry.signals import Signals
-from tests.graph.outside import Scripted
-from tests.graph.rows import NOW, Rows, Snapshot
+from hocket.store.unit_of_work import Superseded, UnitOfWork
+from tests.graph.processes import AT, Process, SeededIds, at_once, started
+from tests.graph.rows import Rows, Snapshot
+from tests.graph.sagas.outside import Scripted
+from tests.graph.values import Ended, Interned, Post, Said, Taken, Told, thing_of
 
-T = TypeVar("T")
-
-MOST_BYTES = 100_000
-#: It, as a date.
-AT = datetime.fromtimestamp(NOW, UTC)
 #: Columns of the ledger and of the time-outs that the graph looks at.
 _STEP, _SCOPE, _STATE, _OWNER, _GENERATION = 2, 3, 4, 5, 9
 _TIMER_STATE, _TIMER_N = 4, 5
-
-
-class FixedClock:
-    """It is always the same moment."""
-
-    def now(self) -> datetime:
-        """That moment."""
-        return AT
-
-    def monotonic(self) -> float:
-        """The same in seconds."""
-        return NOW
-
-
-class SeededIds(Ids):
-    """Ids that follow from what is handled: a run that is repeated makes the same."""
-
-    seed = b""
-    _made = 0
-
-    def begin(self, seed: bytes) -> None:
-        """The ids of one delivery begin."""
-        self.seed, self._made = seed, 0
-
-    def uuid7(self) -> str:
-        """The next one."""
-        self._made += 1
-        value = int.from_bytes(digest("graph", self.seed.hex(), str(self._made)), "big")
-        return as_uuid(value & ~(0xF << 76) & ~(0b11 << 62) | 0x7 << 76 | 0b10 << 62)
-
-
-class OneByOne(Committer):
-    """The group commit of deliveries, for one at a time."""
-
-    async def commit_one(self, arrival: Arrival) -> None:
-        """Commit it, and decide it again under its lock where it has lost by its version."""
-        await self._commit_group([arrival])
-
-
-class Process(NamedTuple):
-    """One process of a service."""
-
-    runtime: Runtime
-    admission: Admission
-    recorder: Recorder
-    committer: OneByOne
-
-
-class Taken(NamedTuple):
-    """A delivery that was admitted: the rows after it, what is in hand, whether it calls the outside."""
-
-    rows: int
-    hand: int
-    calls: bool
-    waits: bool  # another run of it is in progress
-    known: bool  # it has ended before, or is void: nothing is decided at its commit
-
-
-class Ended(NamedTuple):
-    """A delivery that was committed: the rows after it, whether it won, what goes out."""
-
-    rows: int
-    won: bool
-    out: tuple[int, ...]
-    letters: tuple[int, ...]
-    said: tuple[int, ...] = ()
-
-
-class Said(NamedTuple):
-    """An event that was said: of which type, about what, under which key."""
-
-    type: str
-    thing: str
-    key: str
-
-
-class Post(NamedTuple):
-    """One message in one queue."""
-
-    service: int
-    queue: str
-    message: Message
-    type: str
-    thing: str
-    event: bool  # said, by whomever
-    alarm: bool
-    redelivered: bool = False
-
-
-class Told(NamedTuple):
-    """What a snapshot says that the graph judges by."""
-
-    runs: tuple[tuple[str, str, str, int], ...]  # step, thing, state, generation
-    timers: tuple[tuple[str, str, str, int], ...]  # subscription, thing, state, periods
-    armed: bool
-    owned: bool
-
-
-class Interned:
-    """Values and their numbers."""
-
-    def __init__(self) -> None:
-        self.values: list[Any] = []
-        self._numbers: dict[Any, int] = {}
-
-    def number(self, key: Any, value: Any = None) -> int:
-        """The number of this key; `value` is what it stands for, the key itself by default."""
-        found = self._numbers.get(key)
-        if found is None:
-            found = self._numbers[key] = len(self.values)
-            self.values.append(key if value is None else value)
-        return found
-
-
-def thing_of(text: str) -> str:
-    """What a subject or a scope names: `1` of `order/1` and of `["1"]`."""
-    return text.rpartition("/")[2].strip('["]')
-
-
-def at_once(work: Coroutine[Any, Any, T]) -> T:
-    """The result of a coroutine that waits for nothing."""
-    try:
-        work.send(None)
-    except StopIteration as done:
-        return cast("T", done.value)
-    raise AssertionError("it waited for something")
 
 
 @dataclass
@@ -180,6 +39,7 @@ class Product:
     """The services of one saga and everything that was asked of them."""
 
     saga: ModuleType
+    own: frozenset[str] = frozenset()  # subscriptions whose handlers open a transaction of their own
     services: tuple[Service[Any], ...] = field(init=False)
     snapshots: Interned = field(default_factory=Interned)
     posts: Interned = field(default_factory=Interned)
@@ -286,23 +146,10 @@ class Product:
     def _process(self, service: int, boot: str) -> Process:
         known = self._processes.get((service, boot))
         if known is None:
-            known = self._processes[service, boot] = self._started(service, boot)
+            known = self._processes[service, boot] = started(
+                self.services[service], boot, self.rows[service], self._committed, self._lost
+            )
         return known
-
-    def _started(self, service: int, boot: str) -> Process:
-        declared, clock, signals = self.services[service], FixedClock(), Signals()
-        name, ids = declared.name, SeededIds(clock, random.Random(1))
-        runtime = Runtime(
-            ServiceInstance(name, boot, boot), clock, ids, random.Random(1), signals,
-            cast("Store", self.rows[service]), MemoryTransport(MemoryBroker(clock=clock), name),
-            Supervisor(name, signals), Config.model_construct(),
-        )  # fmt: skip
-        recorder = Recorder(runtime.instance, OutboxBuilder(name, ids, clock, signals, MOST_BYTES), shed=lambda: True)
-        committer = OneByOne(
-            runtime, recorder,
-            won=self._committed, lost=lambda _: self._won.append(False), unknown=lambda: None, free=lambda *_: None,
-        )  # fmt: skip
-        return Process(runtime, Admission(runtime, declared.declarations.subscriptions), recorder, committer)
 
     def _open(self, service: int, snapshot: int, boot: str, living: Sequence[str]) -> tuple[Process, Rows]:
         rows = self.rows[service]
@@ -361,13 +208,33 @@ class Product:
         if arrival.outcome is None and not arrival.fenced:
             arrival.outcome = self._outcome(process, arrival, got)
         self._won, self._out = [], []
-        at_once(process.committer.commit_one(arrival))
+        if not self._by_itself(process, rows, arrival):
+            at_once(process.committer.commit_one(arrival))
         out = [each for row in self._out if row.kind in {RowKind.EVENT, RowKind.SELF}
                for each in self.posted(row.message, row.kind, source=service)]  # fmt: skip
         letters = [self._letter(service, row.message) for row in self._out if row.kind is RowKind.LETTER]
         said = [self.fact(row.message) for row in self._out if row.kind is RowKind.EVENT]
         after = self.snapshots.number(rows.snapshot())
         return Ended(after, self._won == [True], tuple(out), tuple(letters), tuple(said))
+
+    def _by_itself(self, process: Process, rows: Rows, arrival: Arrival) -> bool:
+        """The handler's own transaction: its claim, then its ending; False: it goes to the group commit."""
+        if arrival.subscription.queue not in self.own or not isinstance(arrival.outcome, Done) or arrival.fenced:
+            return False
+        claim = HandlerClaim(process.recorder, arrival)
+        ending = claim.ending()
+        try:
+            if ending is None:
+                raise Superseded
+            unit = UnitOfWork(None, claim, begin=cast("Any", rows.kit_transaction))
+            self._committed([arrival], at_once(unit.commit(ending)))
+        except Superseded:
+            arrival.fenced = True
+            return False
+        return True
+
+    def _lost(self, arrival: Arrival) -> None:
+        self._won.append(False)
 
     def _committed(self, winners: Sequence[Arrival], rows: Sequence[OutboxRow]) -> None:
         self._won.extend([True] * len(winners))
@@ -394,7 +261,7 @@ class Product:
 
     def _letter(self, service: int, message: Message) -> int:
         """A dead letter, as the delivery that a person's replay of it makes."""
-        headers = {
+        headers: dict[str, str | int] = {
             "hocket-replay": str(message.headers["hocket-death-id"]),
             "hocket-attempt": int(message.headers["hocket-death-attempt"]) + 1,
         }

@@ -10,8 +10,8 @@ from hocket.broker.topology import kit
 from hocket.envelope.cloudevent import UNDO_TYPE, read
 from hocket.testing.virtual_time import virtual_time
 from hocket.worker import Worker
-from tests.graph.order_saga import SERVICES, OrderCancelled, OrderPlaced
-from tests.graph.outside import DECLINED, ERROR, LIED, OK, NoAnswer
+from tests.graph.sagas.order import SERVICES, OrderCancelled, OrderPlaced
+from tests.graph.sagas.outside import DECLINED, ERROR, LIED, OK, NoAnswer
 from tests.hocket.sample_services import Processes
 
 #: Longer than the time-out and every wait of the kit together.
@@ -114,8 +114,8 @@ async def _orders(tower: Processes, number: int, plan: OrderPlan) -> None:
     if plan.cancelled_at is not None:
         await asyncio.sleep(plan.cancelled_at)
         own = f"0198c5b8-0000-7000-9000-{number:012d}"
-        event = OrderCancelled(order_id=str(number), by="customer")
-        await tower.hear(event, f"gone {number}", source="/orders", correlation_id=own, subject=f"order/{number}")
+        gone = OrderCancelled(order_id=str(number), by="customer")
+        await tower.hear(gone, f"gone {number}", source="/orders", correlation_id=own, subject=f"order/{number}")
 
 
 async def _replay(tower: Processes) -> None:
@@ -128,7 +128,7 @@ async def _replay(tower: Processes) -> None:
 async def _rows(worker: Worker) -> list[tuple[str, str, str]]:
     async with worker.runtime.store.read() as db:
         found = await db.exec_driver_sql("SELECT step, scope, state FROM hocket_ledger")
-        return [(step.partition(".")[2], scope.strip('["]'), state) for step, scope, state in found]
+        return [(row.step.partition(".")[2], row.scope.strip('["]'), row.state) for row in found]
 
 
 async def _run(plan: Plan, folder: Path) -> Shop:

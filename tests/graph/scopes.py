@@ -1,6 +1,6 @@
 """The scopes that are visited: which saga, what arrives, and how often each kind of harm may happen."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from types import ModuleType
 
@@ -9,13 +9,16 @@ from hocket.broker.port import Message
 from hocket.broker.topology import EVENTS, routing_key
 from hocket.declarations.subscription import name_of
 from hocket.envelope.cloudevent import CONTENT_TYPE, Envelope, encode
-from tests.graph import bureau_saga, depot_saga, order_saga
-from tests.graph.bureau_saga import Asked, Beat
-from tests.graph.depot_saga import Ordered, Recalled
 from tests.graph.graph import Harm, Queued, Scope, State
-from tests.graph.order_saga import OrderCancelled, OrderPlaced
-from tests.graph.outside import DECLINED
-from tests.graph.product import AT, Product
+from tests.graph.processes import AT
+from tests.graph.product import Product
+from tests.graph.sagas import bureau as bureau_saga
+from tests.graph.sagas import depot as depot_saga
+from tests.graph.sagas import order as order_saga
+from tests.graph.sagas.bureau import Asked, Beat
+from tests.graph.sagas.depot import Ordered, Recalled
+from tests.graph.sagas.order import OrderCancelled, OrderPlaced
+from tests.graph.sagas.outside import DECLINED
 
 #: The flow in which everything begins, and one in which somebody cancels.
 FLOW, OTHER = "0198c5b8-0000-7000-8000-000000000001", "0198c5b8-0000-7000-8000-000000000002"
@@ -33,9 +36,9 @@ def message(event: Heard, source: str, flow: str = FLOW, n: int = 1) -> Message:
     return Message(EVENTS, routing_key(type_, version), encode(envelope, heard=True), CONTENT_TYPE, type=type_)
 
 
-def scope_of(saga: ModuleType, *messages: Message, **words: object) -> Scope:
-    """A scope in which these messages are on their way."""
-    product = Product(saga)
+def scope_of(saga: ModuleType, *messages: Message, own: frozenset[str] = frozenset(), **words: object) -> Scope:
+    """A scope in which these messages are on their way; the handlers of `own` end in transactions of their own."""
+    product = Product(saga, own)
     posts = tuple(post for each in messages for post in product.posted(each))
     return Scope(product, posts, tuple(product.fact(each) for each in messages), **words)  # type: ignore[arg-type]  # given by name
 
@@ -77,12 +80,12 @@ def order(*, cancelled: bool, declines: frozenset[str] = frozenset(), **harm: in
     return scope_of(order_saga, *messages, harm=Harm(**harm), declines=declines, **ORDER)
 
 
-def depot(*events: Heard, **harm: int) -> Scope:
+def depot(*events: Heard, own: frozenset[str] = frozenset(), **harm: int) -> Scope:
     """The depot, whose orders are recalled in another flow."""
     messages = [
         message(each, "/desk", OTHER if isinstance(each, Recalled) else FLOW, n) for n, each in enumerate(events)
     ]
-    return scope_of(depot_saga, *messages, harm=Harm(**harm), declines=frozenset({"depot.pick"}))
+    return scope_of(depot_saga, *messages, own=own, harm=Harm(**harm), declines=frozenset({"depot.pick"}))
 
 
 def bureau(*events: Heard, **harm: int) -> Scope:
@@ -99,21 +102,25 @@ Make = Callable[[], Scope]
 DECLINES = frozenset({"payments.authorise", "inventory.reserve", "shipping.ship"})
 AGAIN = message(OrderCancelled(order_id="1", by="customer"), "/orders", OTHER, 2)
 
+#: Handlers that open a transaction of their own: a step and an undo.
+OWN = frozenset({"depot.pick", "depot.put_back"})
+
 #: What the suite visits.
-SMALL: Mapping[str, Make] = {
+SMALL: dict[str, Make] = {
     "order: a step dies unsure": lambda: order(cancelled=False, errors=2, dues=0),
     "order: a crash anywhere": lambda: order(cancelled=False, crashes=1, dues=0),
     "order: cancelled after delivery": lambda: beyond(order(cancelled=False, dues=0), "payment.captured", CANCELLED),
     "depot: recalled": lambda: depot(Ordered(**A), Recalled(**A)),
     "depot: recalled, unsure": lambda: depot(Ordered(**A), Recalled(**A), errors=1),
     "depot: recalled, a pause": lambda: depot(Ordered(**A), Recalled(**A), pauses=1),
+    "depot: recalled, own transactions": lambda: depot(Ordered(**A), Recalled(**A), own=OWN, errors=1),
     "bureau: a time-out and a clerk who dies": lambda: bureau(ASKED, errors=1),
     "bureau: its undo dies and is replayed": lambda: bureau(ASKED, errors=1, deaths=1, replays=1),
     "bureau: a watch, twice": lambda: bureau(BEAT, BEAT, crashes=1, dues=3),
 }
 
 #: What `python -m tests.graph` visits besides.
-WHOLE: Mapping[str, Make] = SMALL | {
+WHOLE: dict[str, Make] = SMALL | {
     "order: shipped in time or not": lambda: order(cancelled=False),
     "order: declined anywhere": lambda: order(cancelled=False, declines=DECLINES, dues=0),
     "order: late and unsure": lambda: order(cancelled=False, errors=1, dues=1),
@@ -133,6 +140,8 @@ WHOLE: Mapping[str, Make] = SMALL | {
     "depot: recalled, a delivery twice": lambda: depot(Ordered(**A), Recalled(**A), copies=1),
     "depot: recalled, a crash and unsure": lambda: depot(Ordered(**A), Recalled(**A), crashes=1, errors=1),
     "depot: recalled, a crash and a pause": lambda: depot(Ordered(**A), Recalled(**A), crashes=1, pauses=1),
+    "depot: recalled, own transactions, a crash": lambda: depot(Ordered(**A), Recalled(**A), own=OWN, crashes=1),
+    "depot: recalled, own transactions, a pause": lambda: depot(Ordered(**A), Recalled(**A), own=OWN, pauses=1),
     "depot: recalled twice": lambda: depot(Ordered(**A), Recalled(**A), Recalled(**A)),
     "depot: one of two is recalled": lambda: depot(Ordered(**A), Ordered(**B), Recalled(**B)),
     "depot: an undo dies and is replayed": lambda: depot(Ordered(**A), Recalled(**A), errors=1, deaths=1, replays=1),

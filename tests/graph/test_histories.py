@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.graph.bugs import planted
-from tests.graph.outside import DECLINED, ERROR, LIED, OK
 from tests.graph.running_shop import STEP_OF, STEPS, OrderPlan, Plan, Shop, run
+from tests.graph.sagas.outside import DECLINED, ERROR, LIED, OK
 
 #: Histories of one run of the suite; `HISTORIES=` in the environment asks for more.
 HISTORIES = int(os.environ.get("HISTORIES", "8"))

@@ -73,9 +73,9 @@ class State(NamedTuple):
     jobs: tuple[Job, ...]  # in the order of the queue
     row: BreakerRow
     views: tuple[tuple[str, int], ...]  # state and version that each replica has learnt
-    boots: tuple[int, int] = (0, 0)
+    boots: tuple[int, ...] = (0, 0)
     ghosts: tuple[str, ...] = ()  # dead starts whose lease runs on
-    well: tuple[bool, bool] = (False, False)  # a success that was not told yet
+    well: tuple[bool, ...] = (False, False)  # a success that was not told yet
     ill: bool = False
     turns: int = 0
     crashes: int = 0

@@ -6,7 +6,7 @@ Everything that is undone is undone `across`: the customer cancels in a flow of 
 from datetime import timedelta
 
 from hocket import Event, Service, Tx
-from tests.graph.outside import ONCE, Outside, uses
+from tests.graph.sagas.outside import ONCE, Outside, uses
 
 REMEMBER = timedelta(days=30)
 

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from hocket import Death, Event, Heard, Service, Tx
-from tests.graph.outside import ONCE, Outside, uses
+from tests.graph.sagas.outside import ONCE, Outside, uses
 
 
 class Asked(Heard, type="client.asked"):

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from hocket import Event, Heard, Service, Tx
-from tests.graph.outside import ONCE, TWICE, Outside, uses
+from tests.graph.sagas.outside import ONCE, TWICE, Outside, uses
 
 REMEMBER = timedelta(days=90)
 
