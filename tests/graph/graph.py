@@ -6,80 +6,20 @@ the outside is one move; a crash, or a pause beyond the lease, may come between 
 order, but for the alarm of a time-out, which stands behind what came to its queue before it. What a process said is at
 the broker with its commit: a relay that is late, or sends twice, is a delivery that is taken late, or comes twice.
 
-Left out: a stop, a commit of unknown outcome, several deliveries in one commit.
+Left out: several deliveries in one commit, and those that a process has in hand beside each other.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from hocket.delivery.arrival import Arrival, Role
 from hocket.envelope.keys import outside_key
 from hocket.saga.overdue import TimerState
 from tests.graph.ended import ended_badly
 from tests.graph.product import Product
-from tests.graph.sagas.outside import DECLINED, ERROR, LIED, OK
-from tests.graph.values import Ended, Post, thing_of
+from tests.graph.sagas.outside import DECLINED, ERROR, LIED, OK, STOPPED
+from tests.graph.values import BACK, BLOCKED, STANDS, USED, Act, Ended, Hand, Harm, Post, Queued, State, thing_of
 from tests.model.explorer import assign
-
-#: What the books of the outside say of one key.
-STANDS, BACK, BLOCKED, USED = "stands", "back", "blocked", "used"
-
-
-class Queued(NamedTuple):
-    """A delivery in its queue; `stood`: before an alarm of its queue was called."""
-
-    post: int
-    stood: bool = False
-
-
-class Hand(NamedTuple):
-    """What a replica handles; `live` False: its lease is over, and the delivery is in the queue again."""
-
-    post: int
-    hand: int
-    calls: bool
-    got: str = ""
-    live: bool = True
-
-
-class Harm(NamedTuple):
-    """How often each kind of it may happen yet."""
-
-    crashes: int = 0
-    pauses: int = 0
-    copies: int = 0
-    errors: int = 0  # of a step's call
-    deaths: int = 0  # of an undo
-    replays: int = 0
-    deferrals: int = 1
-    dues: int = 9  # periods that may be over
-
-
-class Act(NamedTuple):
-    """What the outside has in its books: which step has done what, and under which key."""
-
-    step: str
-    thing: str
-    key: str
-    state: str
-
-
-class State(NamedTuple):
-    """Everything that decides what may happen next."""
-
-    rows: tuple[int, ...]  # of each service
-    queue: tuple[Queued, ...]
-    harm: Harm
-    hands: tuple[Hand | None, ...] = (None, None)
-    boots: tuple[int, ...] = (0, 0)
-    books: tuple[Act, ...] = ()
-    said: tuple[int, ...] = ()
-    letters: tuple[int, ...] = ()
-    blind: tuple[tuple[str, str], ...] = ()  # a run that nobody knew of any more has called, and died
-    answered: tuple[tuple[str, str], ...] = ()  # time-outs, before they fired
-    rushed: str = ""
-
 
 Step = tuple[str, State]
 
@@ -95,7 +35,7 @@ class Scope:
     declines: frozenset[str] = frozenset()  # steps that the outside may decline
     blocks: bool = False  # the outside refuses what was given back before it came
     uses_up: Mapping[str, str] = field(default_factory=dict)  # a step that uses up what another one has done
-    ends: "Callable[[Scope, State], str]" = lambda *_: ""  # what is wrong with how the saga itself ended
+    ends: Callable[[Product, State], str] = lambda *_: ""  # what is wrong with how the saga itself ended
 
     start: State | None = None  # where a part of the saga is over
 
@@ -123,7 +63,7 @@ class Scope:
         armed = any(self.product.seen(each).armed for each in state.rows)
         if state.queue or any(state.hands) or (armed and state.harm.dues):
             return ""
-        return ended_badly(self, state)
+        return ended_badly(self.product, state) or self.ends(self.product, state)
 
 
 def boot_of(state: State, at: int) -> str:
@@ -220,12 +160,17 @@ def _works(scope: Scope, s: State, at: int, hand: Hand) -> Iterator[Step]:
             hands=assign(s.hands, at, hand._replace(live=False)), harm=s.harm._replace(pauses=s.harm.pauses - 1)
         )
         yield f"{who} pauses beyond its lease with {name}", _back(scope, late, hand)
+    service = product.posts.values[hand.post].service
+    if s.harm.stops and hand.live and hand.calls:  # with or without an answer of the outside
+        ended = product.end(s.rows[service], hand.hand, boot_of(s, at), _living(s, at), STOPPED)
+        after = _ended(scope, free, hand, ended)
+        after = after._replace(boots=dies.boots, harm=s.harm._replace(stops=s.harm.stops - 1))
+        yield f"{who} stops and gives back {name}", _back(scope, after, hand)
     if hand.calls and not hand.got:
         for answer, after in _calls(scope, s, hand):
             got = after._replace(hands=assign(after.hands, at, hand._replace(got=answer)))
             yield f"{who} calls for {name}: {answer}", got
         return
-    service = product.posts.values[hand.post].service
     ended = product.end(s.rows[service], hand.hand, boot_of(s, at), _living(s, at), hand.got or OK)
     after = _ended(scope, free, hand, ended)
     if not ended.won:
@@ -235,6 +180,9 @@ def _works(scope: Scope, s: State, at: int, hand: Hand) -> Iterator[Step]:
     if s.harm.crashes and hand.live:
         again = after._replace(boots=dies.boots, harm=after.harm._replace(crashes=s.harm.crashes - 1))
         yield f"{who} commits {name} and dies before the ack", _back(scope, again, hand)
+    if s.harm.unknown and hand.live:
+        again = after._replace(harm=after.harm._replace(unknown=s.harm.unknown - 1))
+        yield f"{who} commits {name} without an answer", _back(scope, again, hand, again=False)
 
 
 def _unseen(scope: Scope, s: State, hand: Hand) -> State:

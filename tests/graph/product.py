@@ -20,13 +20,13 @@ from hocket.delivery.decode import decode
 from hocket.delivery.overdue.work import Slot
 from hocket.envelope.cloudevent import read
 from hocket.errors import Unsayable
-from hocket.outcome import Again, Done, Obsolete, Seen
+from hocket.outcome import Again, Done, GiveBack, Obsolete, Seen
 from hocket.saga.overdue import TimerState
 from hocket.store.records import OutboxRow, RowKind
 from hocket.store.unit_of_work import Superseded, UnitOfWork
 from tests.graph.processes import AT, Process, SeededIds, at_once, started
 from tests.graph.rows import Rows, Snapshot
-from tests.graph.sagas.outside import Scripted
+from tests.graph.sagas.outside import STOPPED, Scripted
 from tests.graph.values import Ended, Interned, Post, Said, Taken, Told, thing_of
 
 #: Columns of the ledger and of the time-outs that the graph looks at.
@@ -206,7 +206,7 @@ class Product:
         cast("SeededIds", process.runtime.ids).begin(arrival.key)
         arrival.ended = AT
         if arrival.outcome is None and not arrival.fenced:
-            arrival.outcome = self._outcome(process, arrival, got)
+            arrival.outcome = GiveBack() if got == STOPPED else self._outcome(process, arrival, got)
         self._won, self._out = [], []
         if not self._by_itself(process, rows, arrival):
             at_once(process.committer.commit_one(arrival))

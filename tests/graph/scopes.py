@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from dataclasses import replace
 from types import ModuleType
+from typing import Any
 
 from hocket import Heard
 from hocket.broker.port import Message
 from hocket.broker.topology import EVENTS, routing_key
 from hocket.declarations.subscription import name_of
 from hocket.envelope.cloudevent import CONTENT_TYPE, Envelope, encode
-from tests.graph.graph import Harm, Queued, Scope, State
+from tests.graph.graph import Scope
 from tests.graph.processes import AT
 from tests.graph.product import Product
 from tests.graph.sagas import bureau as bureau_saga
@@ -19,6 +20,7 @@ from tests.graph.sagas.bureau import Asked, Beat
 from tests.graph.sagas.depot import Ordered, Recalled
 from tests.graph.sagas.order import OrderCancelled, OrderPlaced
 from tests.graph.sagas.outside import DECLINED
+from tests.graph.values import Harm, Queued, State
 
 #: The flow in which everything begins, and one in which somebody cancels.
 FLOW, OTHER = "0198c5b8-0000-7000-8000-000000000001", "0198c5b8-0000-7000-8000-000000000002"
@@ -36,11 +38,11 @@ def message(event: Heard, source: str, flow: str = FLOW, n: int = 1) -> Message:
     return Message(EVENTS, routing_key(type_, version), encode(envelope, heard=True), CONTENT_TYPE, type=type_)
 
 
-def scope_of(saga: ModuleType, *messages: Message, own: frozenset[str] = frozenset(), **words: object) -> Scope:
+def scope_of(saga: ModuleType, *messages: Message, own: frozenset[str] = frozenset(), **words: Any) -> Scope:
     """A scope in which these messages are on their way; the handlers of `own` end in transactions of their own."""
     product = Product(saga, own)
     posts = tuple(post for each in messages for post in product.posted(each))
-    return Scope(product, posts, tuple(product.fact(each) for each in messages), **words)  # type: ignore[arg-type]  # given by name
+    return Scope(product, posts, tuple(product.fact(each) for each in messages), **words)
 
 
 def beyond(scope: Scope, type_: str, *later: Message) -> Scope:
@@ -57,9 +59,9 @@ def beyond(scope: Scope, type_: str, *later: Message) -> Scope:
     return replace(scope, start=start)
 
 
-def order_ended(scope: Scope, state: State) -> str:
+def order_ended(product: Product, state: State) -> str:
     """An order ends shipped and paid for, or cancelled with nothing held, or somebody has a letter."""
-    types = {scope.product.facts.values[each].type for each in state.said}
+    types = {product.facts.values[each].type for each in state.said}
     if "order.cancelled" in types or state.letters or "order.placed" not in types:
         return ""
     return "" if {"parcel.shipped", "payment.captured"} <= types else "the order has no end"
@@ -67,17 +69,14 @@ def order_ended(scope: Scope, state: State) -> str:
 
 PLACED = message(OrderPlaced(order_id="1"), "/orders")
 CANCELLED = message(OrderCancelled(order_id="1", by="customer"), "/orders", OTHER)
-ORDER = {
-    "blocks": True,
-    "uses_up": {"payments.capture": "payments.authorise"},
-    "ends": order_ended,
-}
 
 
 def order(*, cancelled: bool, declines: frozenset[str] = frozenset(), **harm: int) -> Scope:
     """The order saga."""
     messages = (PLACED, CANCELLED) if cancelled else (PLACED,)
-    return scope_of(order_saga, *messages, harm=Harm(**harm), declines=declines, **ORDER)
+    made = scope_of(order_saga, *messages, harm=Harm(**harm), declines=declines)
+    uses_up = {"payments.capture": "payments.authorise"}
+    return replace(made, blocks=True, uses_up=uses_up, ends=order_ended)
 
 
 def depot(*events: Heard, own: frozenset[str] = frozenset(), **harm: int) -> Scope:
@@ -113,6 +112,8 @@ SMALL: dict[str, Make] = {
     "depot: recalled": lambda: depot(Ordered(**A), Recalled(**A)),
     "depot: recalled, unsure": lambda: depot(Ordered(**A), Recalled(**A), errors=1),
     "depot: recalled, a pause": lambda: depot(Ordered(**A), Recalled(**A), pauses=1),
+    "depot: recalled, a stop": lambda: depot(Ordered(**A), Recalled(**A), stops=1),
+    "depot: recalled, a commit without an answer": lambda: depot(Ordered(**A), Recalled(**A), unknown=1),
     "depot: recalled, own transactions": lambda: depot(Ordered(**A), Recalled(**A), own=OWN, errors=1),
     "bureau: a time-out and a clerk who dies": lambda: bureau(ASKED, errors=1),
     "bureau: its undo dies and is replayed": lambda: bureau(ASKED, errors=1, deaths=1, replays=1),
@@ -142,6 +143,7 @@ WHOLE: dict[str, Make] = SMALL | {
     "depot: recalled, a crash and a pause": lambda: depot(Ordered(**A), Recalled(**A), crashes=1, pauses=1),
     "depot: recalled, own transactions, a crash": lambda: depot(Ordered(**A), Recalled(**A), own=OWN, crashes=1),
     "depot: recalled, own transactions, a pause": lambda: depot(Ordered(**A), Recalled(**A), own=OWN, pauses=1),
+    "depot: recalled, a stop and a pause": lambda: depot(Ordered(**A), Recalled(**A), stops=1, pauses=1),
     "depot: recalled twice": lambda: depot(Ordered(**A), Recalled(**A), Recalled(**A)),
     "depot: one of two is recalled": lambda: depot(Ordered(**A), Ordered(**B), Recalled(**B)),
     "depot: an undo dies and is replayed": lambda: depot(Ordered(**A), Recalled(**A), errors=1, deaths=1, replays=1),

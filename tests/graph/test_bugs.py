@@ -25,7 +25,7 @@ FOUND = {
 
 @pytest.mark.parametrize("name", BUGS)
 def test_a_planted_bug_is_found(name: str) -> None:
-    """The graph finds it by the shortest path, and says what is wrong."""
+    """RULES 3.1, 5.1 to 5.7, 6.1: the graph finds it by the shortest path, and says what is wrong."""
     seen = found(name)
     assert FOUND[name] in seen.wrong
     assert seen.path

@@ -44,7 +44,7 @@ plans = st.builds(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )  # fmt: skip
 def test_no_history_leaves_what_must_not_stand(plan: Plan) -> None:
-    """Whatever is killed, cancelled, late, declined and unsure: books, ledger, events and letters fit together."""
+    """RULES 5.3, 5.4, 5.8: killed, cancelled, late, declined, unsure: books, ledger, events and letters fit."""
     _judge(plan)
 
 

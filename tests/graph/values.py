@@ -74,3 +74,64 @@ class Interned:
 def thing_of(text: str) -> str:
     """What a subject or a scope names: `1` of `order/1` and of `["1"]`."""
     return text.rpartition("/")[2].strip('["]')
+
+
+#: What the books of the outside say of one key.
+STANDS, BACK, BLOCKED, USED = "stands", "back", "blocked", "used"
+
+
+class Queued(NamedTuple):
+    """A delivery in its queue; `stood`: before an alarm of its queue was called."""
+
+    post: int
+    stood: bool = False
+
+
+class Hand(NamedTuple):
+    """What a replica handles; `live` False: its lease is over, and the delivery is in the queue again."""
+
+    post: int
+    hand: int
+    calls: bool
+    got: str = ""
+    live: bool = True
+
+
+class Harm(NamedTuple):
+    """How often each kind of it may happen yet."""
+
+    crashes: int = 0
+    pauses: int = 0
+    copies: int = 0
+    errors: int = 0  # of a step's call
+    deaths: int = 0  # of an undo
+    replays: int = 0
+    stops: int = 0  # of a process in order
+    unknown: int = 0  # commits whose outcome nobody knows
+    deferrals: int = 1
+    dues: int = 9  # periods that may be over
+
+
+class Act(NamedTuple):
+    """What the outside has in its books: which step has done what, and under which key."""
+
+    step: str
+    thing: str
+    key: str
+    state: str
+
+
+class State(NamedTuple):
+    """Everything that decides what may happen next."""
+
+    rows: tuple[int, ...]  # of each service
+    queue: tuple[Queued, ...]
+    harm: Harm
+    hands: tuple[Hand | None, ...] = (None, None)
+    boots: tuple[int, ...] = (0, 0)
+    books: tuple[Act, ...] = ()
+    said: tuple[int, ...] = ()
+    letters: tuple[int, ...] = ()
+    blind: tuple[tuple[str, str], ...] = ()  # a run that nobody knew of any more has called, and died
+    answered: tuple[tuple[str, str], ...] = ()  # time-outs, before they fired
+    rushed: str = ""

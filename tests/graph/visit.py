@@ -3,10 +3,9 @@
 from array import array
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from tests.graph.graph import Scope, State
+from tests.graph.values import State
+from tests.model.explorer import Model
 
 #: States after which a scope is refused: about 2 GB of memory.
 MOST_STATES = 2_000_000
@@ -28,7 +27,7 @@ class TooLarge(Exception):
     """A scope has more states than are kept, or goes round in a circle."""
 
 
-def visit(scope: "Scope", *, count: bool = True, most: int = MOST_STATES) -> Visited:
+def visit(scope: Model[State], *, count: bool = True, most: int = MOST_STATES) -> Visited:
     """Visit every state breadth first until there are no more, or one is bad."""
     first = scope.first()
     number: dict[State, int] = {first: 0}

@@ -13,6 +13,8 @@ ONCE = Retry(retries=0)
 TWICE = Retry(retries=1, first=timedelta(seconds=1), longest=timedelta(seconds=1))
 
 OK, DECLINED, ERROR, LIED = "ok", "declined", "error", "error, done"
+#: In place of an answer: the process stops, and gives the delivery back.
+STOPPED = "stopped"
 
 
 class NoAnswer(Exception):
