@@ -155,7 +155,7 @@ def _works(scope: Scope, s: State, at: int, hand: Hand) -> Iterator[Step]:
     if s.harm.crashes:
         lost = _back(scope, dies, hand) if hand.live else _unseen(scope, dies, hand)
         yield f"{who} dies with {name}", lost
-    if s.harm.pauses and hand.live and hand.calls:
+    if s.harm.pauses and hand.live:
         late = s._replace(
             hands=assign(s.hands, at, hand._replace(live=False)), harm=s.harm._replace(pauses=s.harm.pauses - 1)
         )

@@ -147,6 +147,19 @@ WHOLE: dict[str, Make] = SMALL | {
     "depot: recalled twice": lambda: depot(Ordered(**A), Recalled(**A), Recalled(**A)),
     "depot: one of two is recalled": lambda: depot(Ordered(**A), Ordered(**B), Recalled(**B)),
     "depot: an undo dies and is replayed": lambda: depot(Ordered(**A), Recalled(**A), errors=1, deaths=1, replays=1),
+    "depot: a letter is replayed": lambda: depot(Ordered(**A), Recalled(**A), errors=2, replays=1),
+    "depot: a second order of one parcel": lambda: depot(Ordered(**A), Ordered(**A), Recalled(**A)),
+    "depot: an undo dies, a pause": lambda: depot(Ordered(**A), Recalled(**A), pauses=1, deaths=1),
+    "depot: an undo dies and is replayed, a crash": lambda: depot(
+        Ordered(**A), Recalled(**A), crashes=1, deaths=1, replays=1
+    ),
+    "depot: recalled, two crashes": lambda: depot(Ordered(**A), Recalled(**A), crashes=2),
+    "bureau: two pauses, unsure": lambda: bureau(ASKED, errors=1, pauses=2, dues=1),
+    "bureau: a crash, a commit without an answer": lambda: bureau(ASKED, errors=1, crashes=1, unknown=1, dues=1),
+    "bureau: a stop, its undo dies and is replayed": lambda: bureau(
+        ASKED, errors=1, stops=1, deaths=1, replays=1, dues=1
+    ),
+    "bureau: a watch, a crash and a pause": lambda: bureau(BEAT, BEAT, crashes=1, pauses=1, dues=2),
     "bureau: a crash, a pause, unsure": lambda: bureau(ASKED, errors=1, crashes=1, pauses=1),
     "bureau: a delivery twice, unsure": lambda: bureau(ASKED, errors=1, copies=1),
     "bureau: a watch, a crash and a double": lambda: bureau(BEAT, crashes=1, copies=1, dues=3),
