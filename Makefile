@@ -50,8 +50,10 @@ test: $(STAMP) ## unit, contract, flow and page tests on a private RabbitMQ
 	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 .PHONY: models
-models: $(STAMP) ## visit every state of the rules' models, and show what each rule is for
+models: $(STAMP) ## visit every state of the rules' models and every history of whole sagas; find planted bugs
 	@$(BIN)/python -m tests.model
+	@$(BIN)/python -m tests.graph
+	@$(BIN)/python -m tests.graph --bugs
 
 .PHONY: crash
 crash: $(STAMP) ## kill real services again and again; nothing is lost, nothing is twice

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from tests.model import decisions, delivery, overdue, rules_left_out, saga
+from tests.model import breaker, decisions, delivery, overdue, rules_left_out, saga
 from tests.model.explorer import Explored, Model, explore
 
 
@@ -26,6 +26,7 @@ MODELS = {
     "delivery": RuleSet(delivery.RULES, delivery.whole),
     "saga": RuleSet(saga.RULES, saga.whole),
     "overdue": RuleSet(overdue.RULES, overdue.whole),
+    "breaker": RuleSet(breaker.RULES, breaker.whole),
     "decisions": RuleSet(rules_left_out.RULES, decisions.whole),
 }
 

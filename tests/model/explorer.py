@@ -1,10 +1,12 @@
 """The explorer: visits every state of a model breadth first and keeps the shortest path to each."""
 
 from collections import deque
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
+#: What is wrong with a state from which no good one can be reached.
+STUCK = "stuck for ever"
 #: States after which a scope is refused: about 1 GB of memory.
 MOST_STATES = 1_000_000
 
@@ -29,6 +31,14 @@ class Model(Protocol[State]):
         ...
 
 
+class Lasting(Model[State], Protocol[State]):
+    """A model in which something good must stay possible: from every state a good one can be reached."""
+
+    def good(self, state: State) -> bool:
+        """Whether all that is to be done is done."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Explored:
     """What a visit found: `states` known at its end, and the first bad state with the shortest path to it."""
@@ -44,7 +54,7 @@ class ScopeTooLarge(Exception):
 
 def explore(model: Model[State], most: int = MOST_STATES) -> Explored:
     """Visit every state until there are no more, or one is bad. Raises `ScopeTooLarge` beyond `most` states."""
-    first = model.first()
+    first, back = model.first(), None if not hasattr(model, "good") else dict[State, list[State]]()
     came: dict[State, tuple[State, str] | None] = {first: None}
     waiting = deque([first])
     while waiting:
@@ -52,12 +62,28 @@ def explore(model: Model[State], most: int = MOST_STATES) -> Explored:
         if wrong := model.wrong(state):
             return Explored(len(came), wrong, _path(came, state))
         for move, after in model.moves(state):
+            if back is not None:
+                back.setdefault(after, []).append(state)
             if after not in came:
                 came[after] = (state, move)
                 waiting.append(after)
         if len(came) > most:
             raise ScopeTooLarge(f"{model} has more than {most} states: allow fewer crashes, copies or attempts")
+    if back is not None and (stuck := _stuck(cast("Lasting[State]", model), came, back)) is not None:
+        return Explored(len(came), STUCK, _path(came, stuck))
     return Explored(len(came))
+
+
+def _stuck(model: Lasting[State], came: Iterable[State], back: Mapping[State, list[State]]) -> State | None:
+    """The first state from which no good one can be reached; None: there is none."""
+    waiting = deque([state for state in came if model.good(state)])
+    reached = set(waiting)
+    while waiting:
+        for state in back.get(waiting.popleft(), ()):
+            if state not in reached:
+                reached.add(state)
+                waiting.append(state)
+    return next((state for state in came if state not in reached), None)
 
 
 def _path(came: dict[State, tuple[State, str] | None], state: State) -> tuple[str, ...]:
