@@ -11,10 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.clock import SystemClock, rfc3339
 from hocket.console import Page, mount, mount_finding
+from services.tracer.ask.around import around
 from services.tracer.ask.flows import Filter, flow_of, flows_of_subject, line_of, list_flows, telling
 from services.tracer.ask.knowledge import knowledge
 from services.tracer.ask.own import own_state, waiting_to_be_folded
-from services.tracer.ask.services import around, heartbeats_of, retired_of, services_of
+from services.tracer.ask.services import heartbeats_of, retired_of, services_of
 from services.tracer.keep.summaries import fold_unfolded
 from services.tracer.service import Settings, tracer
 from services.tracer.show.as_json import flow_json, line_json, own_json

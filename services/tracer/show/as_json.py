@@ -6,10 +6,11 @@ from typing import Any
 
 from hocket.clock import rfc3339
 from hocket.console.facts import Receipt
+from services.tracer.ask.around import Around
 from services.tracer.ask.flows import Line
 from services.tracer.ask.knowledge import Knowledge
 from services.tracer.ask.own import Own
-from services.tracer.ask.services import Around, RetiredSeen, ServiceSeen
+from services.tracer.ask.services import RetiredSeen, ServiceSeen
 from services.tracer.fold.flow import Flow
 from services.tracer.show.sentences import NOTHING, because, plain, where_is
 from services.tracer.show.views import payload_of

@@ -10,6 +10,8 @@ from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.console import Console, tree_of, with_query
+from services.tracer.ask.around import Around, around
+from services.tracer.ask.breakers import breakers_of
 from services.tracer.ask.flows import (
     ORDER,
     count_states,
@@ -23,7 +25,7 @@ from services.tracer.ask.flows import (
 )
 from services.tracer.ask.knowledge import Knowledge, knowledge
 from services.tracer.ask.own import Bounds, own_state
-from services.tracer.ask.services import Around, around, breakers_of, heartbeats_of, retired_of, services_of
+from services.tracer.ask.services import heartbeats_of, retired_of, services_of
 from services.tracer.show.lanes import draw
 from services.tracer.show.needs import needs_of
 from services.tracer.show.parameters import filter_asked, moment_asked, name_asked, next_page

@@ -114,7 +114,7 @@ class LogsListener(Listener):
                 say("not published", service=each.service, kind=each.kind, type=each.type, verdict=each.verdict)
 
     def breaker(self, service: str, name: str, state: str, reason: str = "") -> None:
-        """A breaker that opens is a warning with its reason, once; its probes are DEBUG; a close says after how long."""
+        """A breaker that opens is a warning with its reason, once; probes are DEBUG; a close says after how long."""
         key = (service, name)
         if state == "closed":
             if (since := self._opened.pop(key, None)) is not None:

@@ -51,7 +51,7 @@ def ended(word: Word, subscription: str = "payments.charge") -> Ended:
 
 
 def test_a_dead_letter_and_a_failed_attempt_are_warnings(lines: list[Any], clock: Clock) -> None:
-    """Each has what identifies the delivery, and the error as its receipt has it, a letter its id; what was handled is no line."""
+    """Each has what identifies the delivery, and the error as its receipt has it; what was handled is no line."""
     log = LogsListener(monotonic=clock)
     log.attempts([ended(Word.HANDLED), ended(Word.RETRY), ended(Word.DEFERRED), ended(Word.DEAD)])
     about = {

@@ -49,7 +49,7 @@ def _tell(work: TimerWork, found: Heard, arrival: Arrival) -> None:
     if before is not None and before.correlation_id not in {"", arrival.known.correlation_id}:
         fact["flow"] = (
             before.correlation_id
-        )  # the time-out is of another flow: the tracer draws it from one to the other
+        )  # it was another flow's: the tracer links them
     if found.armed:
         fact["due"] = rfc3339(arrival.ended + overdue.within)
     if found.own:

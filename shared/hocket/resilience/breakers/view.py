@@ -259,9 +259,10 @@ class SharedBreaker:
         return True
 
     def ended(self, permit: Permit, verdict: Verdict, shut: float = 0.0, error: str = "") -> Awaitable[None] | None:
-        """The call has ended; `error` is the kind of its failure. What is returned is done when the row knows of it; None: nobody need know.
+        """The call has ended; `error` is the kind of its failure.
 
-        A call of an earlier version, or one from before a pause of the process, is no verdict.
+        What is returned is done when the row knows of it; None: nobody need know. A call of an earlier
+        version, or one from before a pause of the process, is no verdict.
         """
         if permit.lent:
             self._limits.give_back()
