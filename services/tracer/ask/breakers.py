@@ -107,6 +107,13 @@ def _guards(known: Knowledge) -> Mapping[tuple[str, str], tuple[str, ...]]:
     return {key: tuple(names) for key, names in found.items()}
 
 
+def guards_of(subscription: str, known: Knowledge) -> tuple[tuple[str, str], ...]:
+    """The breakers, by service and name, that may keep a subscription waiting: its own, and its pause."""
+    declared, service = known.subscriptions.get(subscription), subscription.partition(".")[0]
+    own = ((service, declared.breaker),) if declared and declared.breaker else ()
+    return (*own, (service, subscription))
+
+
 async def waiting_by_subscription(db: AsyncConnection) -> Mapping[str, int]:
     """How many flows wait for each subscription, as kept with the folds."""
     query = select(counts.c.state, counts.c.many).where(counts.c.minute == 0, counts.c.state.startswith(WAITS))

@@ -1,5 +1,7 @@
 """What a breaker that is not closed says of itself, and what it asks of whom. Pure."""
 
+from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 
 from hocket.console import counted, day_and_clock
@@ -55,6 +57,25 @@ def waits(breaker: BreakerSeen) -> str:
         return ""
     first = f"{counted(some[0][1], 'flow waits', 'flows wait')} for {some[0][0]}"
     return ", ".join([first, *(f"{many} for {name}" for name, many in some[1:])])
+
+
+def about_breakers(breakers: Sequence[BreakerSeen]) -> str:
+    """The first line of their page."""
+    many = Counter(each.state for each in breakers)
+    parts = [
+        counted(many[state], one, more)
+        for state, one, more in (
+            ("held", "breaker is held open by a person", "breakers are held open by a person"),
+            ("open", "breaker is open", "breakers are open"),
+            ("half-open", "breaker is half-open", "breakers are half-open"),
+        )
+        if many[state]
+    ]
+    if parts:
+        return ", ".join(parts)
+    if not breakers:
+        return "No service has reported a breaker yet"
+    return "The breaker is closed" if len(breakers) == 1 else f"All {len(breakers):,} breakers are closed"
 
 
 def _cut(text: str) -> str:

@@ -250,6 +250,11 @@ class BreakerChange(_Fact):
         _findable(self.service, self.name)
         return self
 
+    @property
+    def key(self) -> tuple[str, str, int, datetime]:
+        """The identity of a change: two copies have the same key."""
+        return self.service, self.name, self.version, self.time
+
 
 class Heartbeat(_Fact):
     """The sign of life of one instance, sent every 10 s."""

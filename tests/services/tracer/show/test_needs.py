@@ -14,7 +14,7 @@ def test_needs_are_grouped_by_cause() -> None:
     needs = needs_of(flows, known(), datetime.now(UTC))
     assert [(each.state, each.flows, each.owner) for each in needs] == [
         ("zombie", 2, "team-money"),
-        ("dead", 2, "team-care"),
+        ("open-letter", 2, "team-care"),
     ]
     assert plain(needs[0].sentence) == "payments.charge is not undone: payments.refund gave up: CardsDown"
     assert plain(needs[1].sentence) == "notifications.confirmation gave up: MailDown"
