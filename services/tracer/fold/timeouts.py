@@ -56,6 +56,7 @@ class TimeOut:
     answers: tuple[Answer, ...] = ()
     fired: datetime | None = None  # when the attempt of its alarm began
     alarm: str = ""  # the event id of the alarm that fired it
+    own: tuple[str, ...] = ()  # ids of what it has said itself, and heard: no answers
     moved_to: str = ""  # the flow in which it was armed anew
 
     @property
@@ -111,6 +112,7 @@ class _Told:
     fired: dict[int, Receipt] = field(default_factory=dict)
     found_mark: bool = False  # what armed it found that it had been answered
     moved: dict[int, Receipt] = field(default_factory=dict)
+    own: set[str] = field(default_factory=set)
 
 
 def timeouts_of(flow: str, receipts: Iterable[Receipt], foreign: Iterable[Receipt] = ()) -> tuple[TimeOut, ...]:
@@ -118,7 +120,7 @@ def timeouts_of(flow: str, receipts: Iterable[Receipt], foreign: Iterable[Receip
     found: dict[tuple[str, str], _Told] = {}
     for each in (*receipts, *foreign):
         timer = each.timer
-        if timer is None or each.outcome == "duplicate" or timer.state == "void" or timer.own:
+        if timer is None or each.outcome == "duplicate" or timer.state == "void":
             continue
         if flow not in {each.correlationid, timer.flow}:
             continue
@@ -134,7 +136,9 @@ def timeouts_of(flow: str, receipts: Iterable[Receipt], foreign: Iterable[Receip
 def _hear(told: _Told, receipt: Receipt, flow: str) -> None:
     timer = receipt.timer
     assert timer is not None
-    if receipt.event.type == OVERDUE_TYPE:
+    if timer.own:
+        told.own.add(receipt.event.id)
+    elif receipt.event.type == OVERDUE_TYPE:
         known = told.fired.get(timer.n)
         if known is None or receipt.begun < known.begun:
             told.fired[timer.n] = receipt
@@ -175,7 +179,8 @@ def _made(told: _Told) -> TimeOut | None:
     moved = told.moved.get(last)
     return TimeOut(
         told.subscription, told.run, told.scope, state, _periods(told, in_time), answers,
-        fired.begun if fired else None, fired.event.id if fired else "", moved.correlationid if moved else "",
+        fired.begun if fired else None, fired.event.id if fired else "", tuple(sorted(told.own)),
+        moved.correlationid if moved else "",
     )  # fmt: skip
 
 

@@ -32,7 +32,7 @@ def goes_on(breaker: BreakerSeen, now: datetime) -> str:
             return f"next probe at {day_and_clock(ahead, now)}"
         return "the next delivery that comes is the probe" if breaker.until else ""
     if breaker.state == "half-open":
-        return probes(breaker) or "a few calls try"
+        return _out(breaker) or "a few calls try"
     return ""
 
 
@@ -40,9 +40,12 @@ def probes(breaker: BreakerSeen) -> str:
     """The step of the ramp: `2 of 4 probes are out, 1 ended well, 0 failed`; "" where nothing is told of it."""
     if not breaker.width:
         return ""
-    out = f"{breaker.out} of {counted(breaker.width, 'probe is out', 'probes are out')}"
-    of = f"; closed after steps of up to {breaker.ramp}" if breaker.ramp > breaker.width else ""
-    return f"{out}, {breaker.ok} ended well, {breaker.bad} failed{of}"
+    of = f"; closes after a step of {breaker.ramp}" if breaker.ramp > breaker.width else ""
+    return f"{_out(breaker)}, {breaker.ok} ended well, {breaker.bad} failed{of}"
+
+
+def _out(breaker: BreakerSeen) -> str:
+    return f"{breaker.out} of {counted(breaker.width, 'probe is out', 'probes are out')}" if breaker.width else ""
 
 
 def why(breaker: BreakerSeen) -> str:

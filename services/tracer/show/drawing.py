@@ -154,6 +154,11 @@ class Drawing:
     left_out: int = 0
 
     @property
+    def switched(self) -> bool:
+        """Whether a breaker changed while something of it waited."""
+        return any(sign.symbol.startswith("switch") for each in self.items for sign in each.signs)
+
+    @property
     def fits(self) -> bool:
         """Whether it is no wider than a page, so that it may follow the page's width."""
         return self.width <= WIDTH

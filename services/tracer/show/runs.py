@@ -81,7 +81,7 @@ def _drawn_with(timeouts: Sequence[TimeOut]) -> dict[tuple[str, str], TimeOut]:
     """What armed or answered a time-out is drawn with it, by subscription and event."""
     found: dict[tuple[str, str], TimeOut] = {}
     for timeout in timeouts:
-        for id in (*(each.event_id for each in timeout.periods), *(each.event_id for each in timeout.answers)):
+        for id in (*(each.event_id for each in (*timeout.periods, *timeout.answers)), *timeout.own):
             found[timeout.subscription, id] = timeout
     return found
 
@@ -106,7 +106,7 @@ def _timeout(timeout: TimeOut, deliveries: Mapping[tuple[str, str], Delivery], s
     for answer in timeout.answers[:MAX_SIGNS]:
         x = _x(scale, answer.at)
         if not answer.flow:
-            item.hears.setdefault(answer.event_id, x)
+            item.hears.setdefault(answer.event_id, x - MARK / 2)
         if answer.late is not None:
             item.signs.append(Sign(x, "clock", "stuck", f"{answer.type} came {duration(answer.late)} late"))
         elif answer.at == end:
@@ -234,6 +234,8 @@ def _aside(delivery: Delivery, told: Sequence[Receipt]) -> str:
     parts: list[str] = []
     if delivery.overdue:
         parts.append("time-out fired" if delivery.stand is not Stand.OBSOLETE else "void alarm")
+    elif told and told[-1].timer is not None:
+        parts.append("arms a time-out" if told[-1].timer.state == "armed" else "answers a time-out")
     if delivery.undo_of:
         parts.append(f"undoes {delivery.undo_of.partition('.')[2] or delivery.undo_of}")
     if not told:

@@ -17,10 +17,10 @@ from hocket.console.facts import MAX_FACTS_PER_MESSAGE
 from hocket.envelope import CONTENT_TYPE, encode
 from hocket.observe import Raw, Reader
 from hocket.testing import fake_tx
+from services.tracer.ask.breakers import breakers_of
 from services.tracer.ask.flows import Filter, Line, flow_of, list_flows
 from services.tracer.ask.knowledge import knowledge
 from services.tracer.ask.own import Bounds, Own, own_state
-from services.tracer.ask.breakers import breakers_of
 from services.tracer.ask.services import heartbeats_of
 from services.tracer.handlers import read_log, read_receipts
 from services.tracer.keep import summaries
