@@ -81,7 +81,8 @@ def _drawn_with(timeouts: Sequence[TimeOut]) -> dict[tuple[str, str], TimeOut]:
     """What armed or answered a time-out is drawn with it, by subscription and event."""
     found: dict[tuple[str, str], TimeOut] = {}
     for timeout in timeouts:
-        for id in (*(each.event_id for each in (*timeout.periods, *timeout.answers)), *timeout.own):
+        armed, answered = (each.event_id for each in timeout.periods), (each.event_id for each in timeout.answers)
+        for id in (*armed, *answered, *timeout.own):
             found[timeout.subscription, id] = timeout
     return found
 
