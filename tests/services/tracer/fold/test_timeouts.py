@@ -95,7 +95,7 @@ def test_an_answer_before_the_arming() -> None:
 
 @pytest.mark.parametrize("story", [shipped(1), fired(1, late=True), placed(1)])
 def test_the_order_of_facts_does_not_matter(story: Story) -> None:
-    """RULES 7.4: told in any order and twice, it is the same time-out."""
+    """RULES 5.7, 7.4: told in any order and twice, it is the same time-out."""
     told = [each for each in story.told if each.timer is not None]
     every = {timeouts_of(story.flow, [*some, told[0]]) for some in itertools.permutations(told)}
     assert len(every) == 1

@@ -38,7 +38,7 @@ def test_a_cancellation_leads_to_the_flow_that_it_reached_and_back() -> None:
 
 
 def test_the_lanes_lead_there_too() -> None:
-    """docs/console.md §10: a way out at the run, a way in at the undo that it caused."""
+    """docs/console.md §10.9: a way out at the run, a way in at the undo that it caused."""
     order = authorised(1)
     cancellation = cancelled_elsewhere(2, order)
     order = undone_by(order, cancellation)

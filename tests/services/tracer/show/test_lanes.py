@@ -149,7 +149,7 @@ def shop_drawn(story: Story, at: float = 100, changes: dict[str, list[BreakerCha
 
 
 def test_a_timeout_is_one_item_from_its_arming_to_its_end() -> None:
-    """docs/console.md §10.8: what armed and what answered it point at it; they are no runs of their own."""
+    """docs/console.md §10.7: what armed and what answered it point at it; they are no runs of their own."""
     found = shop_drawn(shipped(1))
     [item] = [each for each in found.items if each.label == "unshipped"]
     assert item.aside == "time-out, met by parcel.shipped at 14:05:04"
@@ -168,7 +168,7 @@ def test_an_armed_timeout_is_drawn_up_to_now() -> None:
 
 
 def test_a_timeout_that_fired_and_a_late_answer_are_marked() -> None:
-    """docs/console.md §10.8: where it fired, and what came too late; its handler is a run."""
+    """docs/console.md §10.7: where it fired, and what came too late; its handler is a run."""
     found = shop_drawn(fired(1, late=True))
     timeout, run = sorted((each for each in found.items if each.label == "unshipped"), key=lambda each: each.x)
     assert [each.title for each in timeout.signs] == ["parcel.shipped came 15.1 s late", "fired"]
@@ -177,7 +177,7 @@ def test_a_timeout_that_fired_and_a_late_answer_are_marked() -> None:
 
 
 def test_changes_of_a_breaker_stand_where_its_delivery_waited() -> None:
-    """docs/console.md §10.9: on the run's own time, with the reason; none before it, none after it."""
+    """docs/console.md §10.8: on the run's own time, with the reason; none before it, none after it."""
     story = waiting_for_carrier(1)
     changes = [BreakerChange.model_validate(each) for each in carrier_ill(story.start, story.at(60))]
     early = changes[0].model_copy(update={"time": story.at(-5)})
