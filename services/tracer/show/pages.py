@@ -192,5 +192,6 @@ class Pages:
             "subject.html", page="flows", subject=name, flow=flow, flows=found, at=at, moment=now,
             sentence=where_is(name, flow, now, reasons), answer=plain(where_is(name, flow, now, reasons)),
             history=history[:MAX_HISTORY], waiting=waiting, others=others, owner=known.owner,
+            stands=partial(stands, now=now), unless=partial(answered_by, known=known),
             because=partial(because, around=reasons), coming=still_to_come(flow, known), line_of=line_of, took=took,
         )  # fmt: skip

@@ -94,7 +94,7 @@ def _timeout(timeout: TimeOut, deliveries: Mapping[tuple[str, str], Delivery], s
     start = _x(scale, first.since)
     item = Item(
         timeout.service, start, 0.0, f"{timeout.subscription}~{last.event_id}", label=name,
-        aside=f"time-out, {stands(timeout, now).partition(', not decided')[0]}", timeout=timeout,
+        aside=f"time-out, {stands(timeout, now, short=True)}", timeout=timeout,
         delivery=deliveries.get((timeout.subscription, last.event_id)),
     )  # fmt: skip
     item.name = f"time-out {timeout.subscription}, {stands(timeout, now)}"

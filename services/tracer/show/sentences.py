@@ -44,10 +44,20 @@ NOTHING = Around()
 
 def where_is(subject: str, flow: Flow, now: datetime, around: Around = NOTHING) -> Sentence:
     """The answer to "where is this subject right now?", by its flow; its verb is the word of the flow's state."""
+    fired = _fired(flow, now)
     if flow.left_out:
         left_out = f" ({flow.left_out:,} of its facts are not read: there are too many)"
-        return [*_where_is(subject, flow, now, around), Piece(left_out)]
-    return _where_is(subject, flow, now, around)
+        return [*_where_is(subject, flow, now, around), *fired, Piece(left_out)]
+    return [*_where_is(subject, flow, now, around), *fired]
+
+
+def _fired(flow: Flow, now: datetime) -> Sentence:
+    """What became of a flow whose time-out has fired, once nothing of it is open."""
+    fired = [each for each in flow.timeouts if each.fired is not None]
+    if not fired or flow.going:
+        return []
+    more = f"; {counted(len(fired) - 1, 'more time-out has', 'more time-outs have')} fired" if len(fired) > 1 else ""
+    return [Piece(". Time-out "), Piece(fired[-1].subscription, strong=True), Piece(f" {stands(fired[-1], now)}{more}")]
 
 
 def _where_is(subject: str, flow: Flow, now: datetime, around: Around) -> Sentence:
@@ -114,7 +124,11 @@ def _armed(flow: Flow, now: datetime, around: Around) -> Sentence:
     last_heard = around.silent.get(first.service)
     silent = f" ({first.service} has not been heard since {day_and_clock(last_heard, now)})" if last_heard else ""
     more = f"; and {counted(len(flow.armed) - 1, 'more time-out')}" if len(flow.armed) > 1 else ""
-    return [Piece("time-out "), Piece(first.subscription, strong=True), Piece(f", {stands(first, now)}{silent}{more}")]
+    return [
+        Piece("time-out "),
+        Piece(first.subscription, strong=True),
+        Piece(f", {stands(first, now, short=True)}{silent}{more}"),
+    ]
 
 
 def _waits(delivery: Delivery, now: datetime, around: Around) -> Sentence:
@@ -147,7 +161,7 @@ def because(delivery: Delivery, now: datetime, around: Around = NOTHING) -> str:
         if (others := around.waiting.get(delivery.subscription, 0) - 1) > 0:
             parts.append(counted(others, "other flow waits for it", "other flows wait for it"))
     last = delivery.last
-    if last is not None and not (breaker is not None and last.cause == "breaker"):
+    if last is not None and not (breaker is not None and last.outcome == "deferred"):
         parts.append(_told(last, now))
     return "; ".join(parts) or "no attempt has ended yet"
 

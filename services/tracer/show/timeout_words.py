@@ -7,14 +7,15 @@ from services.tracer.ask.knowledge import Knowledge
 from services.tracer.fold.timeouts import TimeOut, TimeOutState
 
 
-def stands(each: TimeOut, now: datetime) -> str:
+def stands(each: TimeOut, now: datetime, *, short: bool = False) -> str:
     """Where it stands at this moment, in a clause: `due at 14:05:30`, `met by parcel.shipped at 14:05:12`."""
     met = each.met_by
     match each.state:
         case TimeOutState.ARMED if each.due is not None:
             if each.due > now:
                 return f"due at {day_and_clock(each.due, now)}"
-            return f"due since {day_and_clock(each.due, now)}, not decided yet: what stood in its queue is heard first"
+            due = f"due since {day_and_clock(each.due, now)}"
+            return due if short else f"{due}, not decided yet: what stood in its queue is heard first"
         case TimeOutState.MET if met is not None:
             return f"met by {met.type} at {day_and_clock(met.at, now)}"
         case TimeOutState.MET:
