@@ -119,7 +119,7 @@ class Pages:
             "zombies": [(each, undo_of(flow, each), way_out(flow, each)) for each in flow.zombies],
             "owner": known.owner, "because": partial(because, around=reasons), "around": reasons,
             "crossings": crossings_of(flow), "timeouts": timeouts, "unless": partial(answered_by, known=known),
-            "stands": partial(stands, now=now), "armed_by": partial(armed_by, now=now), "goes_on": goes_on,
+            "stands": partial(stands, now=now), "armed_by": partial(armed_by, now=now), "why": why,
             "sentence": where_is("It", flow, now, reasons), "attempts": flow.attempts,
             "failed": sum(each.failed for each in rows),
             "views": [(each, with_query(request.path, request.query, view=each)) for each in ("lanes", "table")],

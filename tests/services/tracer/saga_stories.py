@@ -9,6 +9,8 @@ from tests.services.tracer.sample_facts import START, Story, manifest, subscript
 
 #: The time-out of the shop: nothing was shipped within half a minute.
 WITHIN = 30.0
+#: What becomes of a late answer.
+LATE: dict[str, Any] = {"as": "undone"}
 UNLESS = ("parcel.shipped", "order.cancelled")
 
 SHOP = [
@@ -81,7 +83,7 @@ def fired(number: int, start: datetime = START, late: bool = False, undo: str = 
         "orders.unshipped", OVERDUE_TYPE, "handled", 30.3, 30.6, 1, "order.cancelled", **timer(told, "fired", due=due)
     )
     told.end("orders.unshipped", "order.cancelled", "handled", 30.7, 30.8, **timer(told, "fired", own=True))
-    step = {"step": "payments.authorise", "run": f"card{number}"}
+    step: dict[str, Any] = {"step": "payments.authorise", "run": f"card{number}"}
     told.end(
         "payments.void", "order.cancelled", "handled", 30.7, 30.8, 1, "hocket.undo", ledger="undoing",
         reached=[told.flow], **step,
@@ -105,7 +107,7 @@ def fired(number: int, start: datetime = START, late: bool = False, undo: str = 
             "handled",
             45.1,
             45.2,
-            **timer(told, "fired", late=15.1, **{"as": "undone"}),
+            **timer(told, "fired", late=15.1, **LATE),
         )
     return told
 

@@ -7,7 +7,8 @@ import pytest
 from hocket.console.facts import BreakerChange, Manifest
 from services.tracer.fold.expectations import expectations
 from services.tracer.fold.flow import fold
-from services.tracer.show.lanes import MAX_DRAWN, ROW, Drawing, draw
+from services.tracer.show.drawing import MAX_DRAWN, ROW, Drawing
+from services.tracer.show.lanes import draw
 from tests.services.tracer.saga_stories import SHOP, carrier_ill, fired, shipped, waiting_for_carrier
 from tests.services.tracer.sample_facts import Story, expected, happy, mail_dead, placed, rejected
 
