@@ -15,6 +15,8 @@ from services.tracer.show.sentences import Piece, Sentence, plain, shortened
 
 #: In which order the kinds stand: an effect that must not stand, somebody's work, what a person holds, what waits.
 _RANK = {"zombie": 0, "open-letter": 1, "held": 2, "open": 3, "half-open": 4}
+#: Breakers that are not closed and stand in the list.
+MAX_SHUT = 30
 
 
 class Need(NamedTuple):
@@ -48,7 +50,8 @@ def needs_of(
                 found[need.key] = need
             else:
                 found[need.key] = before._replace(flows=before.flows + 1)
-    every = [*found.values(), *(_shut(each, now) for each in breakers if each.shut)]
+    shut = [each for each in breakers if each.shut][:MAX_SHUT]
+    every = [*found.values(), *(_shut(each, now) for each in shut)]
     return sorted(every, key=lambda each: (_RANK[each.state], each.since or now, each.key))
 
 

@@ -44,7 +44,9 @@ MAX_ROWS = 1000
 #: Most rows of a subject's history.
 MAX_HISTORY = 200
 #: Changes of breakers on their page: how far back, and how many.
-SHOWN_CHANGES, MAX_CHANGES = timedelta(days=1), 100
+SHOWN_CHANGES, MAX_CHANGES = timedelta(days=1), 40
+#: Rows of breakers on their page, and on the overview; rows of each table beside the lanes. The JSON has all.
+MAX_BREAKERS, MAX_SOME, MAX_BESIDE = 60, 15, 30
 
 
 Reading = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
@@ -77,7 +79,7 @@ class Pages:
         blind = unheard(own, services, now)
         return self._console.render(
             "overview.html", page="overview", now=now, counts=counts, needs=needs,
-            services=services, retired=retired, breakers=breakers, own=own, needing=needing_words(needs),
+            services=services, retired=retired, breakers=breakers, most=MAX_SOME, own=own, needing=needing_words(needs),
             probes=probes, why=why, goes_on=partial(goes_on, now=now),
             blind=own.deaf or any(each.alarm for each in own.streams),
             sentence=overview(((each.state, each.many) for each in counts), dead, blind),
@@ -119,7 +121,7 @@ class Pages:
             "zombies": [(each, undo_of(flow, each), way_out(flow, each)) for each in flow.zombies],
             "owner": known.owner, "because": partial(because, around=reasons), "around": reasons,
             "crossings": crossings_of(flow), "timeouts": timeouts, "unless": partial(answered_by, known=known),
-            "stands": partial(stands, now=now), "armed_by": partial(armed_by, now=now), "why": why,
+            "stands": partial(stands, now=now), "armed_by": partial(armed_by, now=now), "why": why, "most": MAX_BESIDE,
             "sentence": where_is("It", flow, now, reasons), "attempts": flow.attempts,
             "failed": sum(each.failed for each in rows),
             "views": [(each, with_query(request.path, request.query, view=each)) for each in ("lanes", "table")],
@@ -170,7 +172,8 @@ class Pages:
             changes = await changes_between(db, keys, now - SHOWN_CHANGES, now)
         return self._console.render(
             "breakers.html", page="breakers", now=now, breakers=breakers, changes=changes[::-1][:MAX_CHANGES],
-            sentence=about_breakers(breakers), probes=probes, why=why, goes_on=partial(goes_on, now=now),
+            sentence=about_breakers(breakers), most=MAX_BREAKERS, probes=probes, why=why,
+            goes_on=partial(goes_on, now=now),
         )  # fmt: skip
 
     async def subject(self, request: web.Request) -> web.Response:

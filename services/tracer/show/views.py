@@ -137,9 +137,9 @@ class Coming(NamedTuple):
 
 
 def still_to_come(flow: Flow, known: Knowledge) -> list[Coming]:
-    """Events that the open deliveries, and whoever hears those, may say; nearest first, each once."""
+    """Events that open deliveries and armed time-outs, and whoever hears those, may say; nearest first, each once."""
     happened = {each.type for each in flow.events}
-    ahead = [each.subscription for each in flow.waiting]
+    ahead = [*(each.subscription for each in flow.waiting), *(each.subscription for each in flow.armed)]
     found: dict[str, Coming] = {}
     seen = set(ahead)
     while ahead:
