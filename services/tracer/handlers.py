@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket import Tx
-from hocket.console.facts import Aside, Heartbeat, Manifest, Receipt, Reported, Retired, read_facts
+from hocket.console.facts import Aside, BreakerChange, Heartbeat, Manifest, Receipt, Reported, Retired, read_facts
 from hocket.envelope import UNDO_TYPE, decode
 from hocket.errors import Undecodable
 from hocket.observe import Raw
+from services.tracer.keep.breakers import keep_changes
 from services.tracer.keep.declared import keep_manifests
 from services.tracer.keep.facts import keep_aside, keep_events, keep_heartbeats, keep_receipts
 from services.tracer.keep.forgetting import forget
@@ -50,7 +51,7 @@ async def read_log(batch: list[Raw], tx: Tx[Settings]) -> None:
 
 @tracer.reads("receipts")
 async def read_receipts(batch: list[Raw], tx: Tx[Settings]) -> None:
-    """Store every receipt once, each manifest by its content, the newest heartbeat of each instance, who is retired."""
+    """Store receipts and changes of breakers once, manifests by content, the newest heartbeats, who is retired."""
     facts: list[Reported] = []
     aside: list[Aside] = []
     for raw in batch:
@@ -61,6 +62,7 @@ async def read_receipts(batch: list[Raw], tx: Tx[Settings]) -> None:
     await tracer.take_turn(db)
     await keep_manifests(db, [each for each in facts if isinstance(each, Manifest)], tx.time)
     await keep_receipts(db, [each for each in facts if isinstance(each, Receipt)], tx.time)
+    await keep_changes(db, [each for each in facts if isinstance(each, BreakerChange)], tx.time)
     beats = [each for each in facts if isinstance(each, Heartbeat)]
     await keep_heartbeats(db, beats, tx.time)
     await return_heard(db, beats, tx.time)

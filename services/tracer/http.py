@@ -11,19 +11,25 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.clock import SystemClock, rfc3339
 from hocket.console import Page, mount, mount_finding
+from services.tracer.ask.around import around
+from services.tracer.ask.breakers import breakers_of, last_changes, waiting_by_subscription
 from services.tracer.ask.flows import Filter, flow_of, flows_of_subject, line_of, list_flows, telling
 from services.tracer.ask.knowledge import knowledge
 from services.tracer.ask.own import own_state, waiting_to_be_folded
-from services.tracer.ask.services import around, heartbeats_of, retired_of, services_of
+from services.tracer.ask.services import heartbeats_of, retired_of, services_of
 from services.tracer.keep.summaries import fold_unfolded
 from services.tracer.service import Settings, tracer
-from services.tracer.show.as_json import flow_json, line_json, own_json
+from services.tracer.show.as_json import breaker_json, flow_json, line_json, own_json
 from services.tracer.show.pages import Pages
 from services.tracer.show.parameters import filter_asked, moment_asked, name_asked, next_page
-from services.tracer.show.sentences import NOTHING, plain, where_is
+from services.tracer.show.sentences import plain, where_is
 
 _HERE = Path(__file__).parent / "show"
-_BAR = (Page("overview", "/", "Overview", "o"), Page("flows", "/flows", "Flows", "f"))
+_BAR = (
+    Page("overview", "/", "Overview", "o"),
+    Page("flows", "/flows", "Flows", "f"),
+    Page("breakers", "/breakers", "Breakers", "b"),
+)
 
 
 @asynccontextmanager
@@ -65,12 +71,14 @@ def routes(app: web.Application) -> None:
     for path in ("/subjects/{name:.+}", "/subjects"):
         app.router.add_get(path, pages.subject)
     app.router.add_get("/flow", pages.flow)
+    app.router.add_get("/breakers", pages.breakers)
     mount_finding(app, found, "/flows?q=", tracer.pseudonyms_of)
     app.router.add_get("/api/flows", flows)
     app.router.add_get("/api/flows/{name}", flow)
     for path in ("/api/subjects/{name:.+}", "/api/subjects"):
         app.router.add_get(path, subject)
     app.router.add_get("/api/tracer", own)
+    app.router.add_get("/api/breakers", breakers)
 
 
 async def found(wanted: str) -> str:
@@ -101,7 +109,7 @@ async def flow(request: web.Request) -> web.Response:
     async with reading() as db:
         known = await knowledge(db)
         found = await flow_of(db, id, known, at, SystemClock().now())
-        reasons = NOTHING if at else await around(db, known, SystemClock().now())
+        reasons = await around(db, known, SystemClock().now(), at)
     if found is None:
         raise web.HTTPNotFound(text=f"nothing is known of flow {id}")
     now = at or SystemClock().now()
@@ -115,7 +123,7 @@ async def subject(request: web.Request) -> web.Response:
     async with reading() as db:
         known = await knowledge(db)
         found = await flows_of_subject(db, name, known, at, SystemClock().now())
-        reasons = NOTHING if at else await around(db, known, SystemClock().now())
+        reasons = await around(db, known, SystemClock().now(), at)
     if not found:
         raise web.HTTPNotFound(text=f"nothing is known of {name}")
     now = at or SystemClock().now()
@@ -139,3 +147,12 @@ async def own(request: web.Request) -> web.Response:
         known = await knowledge(db)
         services, retired = services_of(await heartbeats_of(db), known, now), await retired_of(db, known)
         return web.json_response(own_json(await own_state(db, now, Settings().bounds), services, retired))
+
+
+async def breakers(request: web.Request) -> web.Response:
+    """Every breaker: its state, since when and why, its next probe, and how many flows wait for which subscription."""
+    now = SystemClock().now()
+    async with reading_folded() as db:
+        known, changes = await knowledge(db), await last_changes(db)
+        found = breakers_of(await heartbeats_of(db), changes, known, await waiting_by_subscription(db))
+    return web.json_response({"breakers": [breaker_json(each, now) for each in found]})

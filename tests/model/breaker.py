@@ -9,6 +9,7 @@ Left out: rates and windows, slow calls, Retry-After, limits, calls beyond their
 """
 
 import json
+import math
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -75,7 +76,7 @@ class State(NamedTuple):
     views: tuple[tuple[str, int], ...]  # state and version that each replica has learnt
     boots: tuple[int, ...] = (0, 0)
     ghosts: tuple[str, ...] = ()  # dead starts whose lease runs on
-    well: tuple[bool, ...] = (False, False)  # a success that was not told yet
+    well: tuple[bool, ...] = (False, False)  # a success since any replica's last failure was told
     ill: bool = False
     turns: int = 0
     crashes: int = 0
@@ -143,7 +144,8 @@ def _even_row(row: BreakerRow) -> BreakerRow:
     running = row.state in {OPEN, HELD} and row.until > NOW
     return row._replace(
         version=PRESENT, until=NOW + LEAST if running else 0.0, wait=LEAST if running else 0.0, level=0, calls=0,
-        bad=row.bad if row.state == HALF else 0, slots=json.dumps(slots, sort_keys=True), reason="", by="", updated=0.0,
+        bad=row.bad if row.state == HALF else 0, slots=json.dumps(slots, sort_keys=True),
+        reason="", by="", updated=0.0, failed_at=0.0,
     )  # fmt: skip
 
 
@@ -216,10 +218,11 @@ def _tells(scene: Scenario, s: State, job: Job) -> State:
     if job.slot:
         report = Report(slots=((job.slot, cast("Verdict", job.got)),))
     elif counts:
-        report = Report(job.version, calls=1, bad=1, streak=1, fresh=s.well[job.who])
+        report = Report(job.version, calls=1, bad=1, streak=1, since_ok=0.0 if s.well[job.who] else math.inf)
     after = told(_sight(s), report, OUTSIDE, least=LEAST, chance=0.0)
     moved = (after.state, after.step, after.ok) != (s.row.state, s.row.step, s.row.ok)
-    s = s._replace(row=after, well=assign(s.well, job.who, False) if not job.slot else s.well)
+    # A failure that is told stands between every replica's earlier successes and what comes.
+    s = s._replace(row=after, well=s.well if job.slot else (False, False))
     if job.version != PRESENT and moved:
         s = s._replace(rushed=s.rushed or "a verdict of an earlier period moved the breaker")
     seen = was[0] if "tell" in scene.without else str(after.state)

@@ -3,14 +3,14 @@
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.console import Masks
 from hocket.console.named_values import value_of
-from hocket.envelope import UNDO_TYPE
+from hocket.envelope import OVERDUE_TYPE, UNDO_TYPE
 from services.deadletters.fold.state import OPEN, State
 from services.deadletters.keep.counting import LETTERS
 from services.deadletters.keep.tables import aside, counts, desks, letters, marks, services
@@ -58,6 +58,26 @@ async def find_letters(
     return list(await db.execute(query.limit(limit)))
 
 
+class Shut(NamedTuple):
+    """A breaker that is not closed, as its service last reported it."""
+
+    name: str
+    state: str
+    until: str  # RFC 3339 of the next probe; "": none is told
+
+
+async def shut_of(db: AsyncConnection) -> dict[str, Shut]:
+    """The breakers that are not closed, by the subscription whose deliveries, and replays, wait for them."""
+    found: dict[str, Shut] = {}
+    for row in await db.execute(sa.select(services.c.subscriptions, services.c.breakers)):
+        for each in row.subscriptions or ():
+            for name in (each.get("breaker") or "", each.get("name") or ""):  # a pause has the subscription's own name
+                told = (row.breakers or {}).get(name) or {}
+                if told.get("state") not in {None, "closed"}:
+                    found[each["name"]] = Shut(name, told["state"], told.get("until") or "")
+    return found
+
+
 class Groups:
     """Letters grouped by cause; grouped again when a letter has changed, at most a `REST`th of the time."""
 
@@ -97,6 +117,7 @@ async def groups_of(db: AsyncConnection) -> list[Any]:
     again = sa.func.sum(sa.case((sa.and_(letters.c.state == "pending", letters.c.again > 0), 1), else_=0))
     undo = sa.and_(letters.c.state.in_([each.value for each in OPEN]), letters.c.type == UNDO_TYPE)
     zombies = sa.func.sum(sa.case((undo, 1), else_=0))
+    overdue = sa.func.sum(sa.case((letters.c.type == OVERDUE_TYPE, 1), else_=0))
     flows = sa.func.count(sa.distinct(sa.case((letters.c.correlation_id != "", letters.c.correlation_id))))
     query = (
         sa.select(
@@ -107,6 +128,7 @@ async def groups_of(db: AsyncConnection) -> list[Any]:
             pending.label("open"),
             again.label("again"),
             zombies.label("zombies"),
+            overdue.label("overdue"),
             flows.label("flows"),
             sa.func.min(letters.c.first_at).label("first_at"),
             sa.func.max(letters.c.last_at).label("last_at"),

@@ -19,6 +19,7 @@ from services.deadletters.ask.letters import (
     find_letters,
     masks_of,
     owners_of,
+    shut_of,
     strangers_of,
 )
 from services.deadletters.ask.replay_plan import NoLetter
@@ -57,7 +58,7 @@ class Desk:
         async with deadletters.tx() as tx:
             db = await tx.read()
             groups, counts, owners = await self.grouped.read(db), await counts_of(db), await owners_of(db)
-            others, aside = await strangers_of(db, tx.time), await asides_of(db)
+            others, aside, shut = await strangers_of(db, tx.time), await asides_of(db), await shut_of(db)
         now = self.console.now()
         return self.console.render(
             "groups.html",
@@ -67,6 +68,7 @@ class Desk:
             all_groups=len(groups),
             counts=counts,
             owners=owners,
+            shut=shut,
             show=show,
             others=others,
             aside=aside,
@@ -81,6 +83,7 @@ class Desk:
             db = await tx.read()
             rows = await find_letters(db, query.where(), after=query.after, limit=PAGE_ROWS, newest=True)
             owners, masks, counts = await owners_of(db), await masks_of(db), await counts_of(db)
+            shut = await shut_of(db)
         following = cursor(rows, PAGE_ROWS)
         chosen = {
             name: value
@@ -99,6 +102,8 @@ class Desk:
             "letters.html",
             page="letters",
             letters=[listed(row, owners, masks) for row in rows],
+            shut=shut,
+            flow_url=lambda letter: self._tracer(letter, "flows", "correlationid"),
             chips=chips,
             chosen=chosen,
             filtered=bool(query.where()),
@@ -116,6 +121,7 @@ class Desk:
             if planned.letter.id != request.match_info["id"]:
                 raise web.HTTPFound(_place(planned.letter.id))
             letter = await whole(db, planned)
+            shut = (await shut_of(db)).get(letter["subscription"])
             same = await count_same(db, "group_id", letter["group"])
             flow = await count_same(db, "correlation_id", (letter["event"] or {}).get("correlationid"))
         view = request.query.get("view", "tree" if letter["data"] is not None else "raw")
@@ -133,6 +139,7 @@ class Desk:
             mark=_mark(letter),
             word=sentence(State(letter["state"]), letter["again"]),
             plan=planned.plan,
+            shut=shut,
             line=letter_line(letter, same, now),
             state_line=state_line(letter, now),
             story=story(letter),

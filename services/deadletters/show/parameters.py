@@ -1,5 +1,6 @@
 """Reads requests: which letters, which letter, an act with its reason, and who asks."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from functools import partial
 from typing import Annotated
@@ -16,6 +17,10 @@ from services.deadletters.read.letter import text
 
 #: Digits of a number in an address.
 MAX_DIGITS = 9
+#: Characters of a wrong part of an address that are said again.
+MAX_SHOWN = 100
+#: What the numbers of an address may be.
+NUMBERS = {"after": "that an earlier answer named as next", "limit": f"from 1 to {MAX_LIMIT}"}
 #: Most bytes of a posted act.
 MAX_ACT_BYTES = 16 * 1024
 
@@ -50,7 +55,21 @@ def letters_asked(request: web.Request) -> Query:
     try:
         return Query.model_validate({name: value for name, value in request.query.items() if value})
     except ValidationError as error:
-        raise wrong(error) from None
+        raise web.HTTPBadRequest(text="; ".join(_asked_wrong(error))) from None
+
+
+def _asked_wrong(error: ValidationError) -> Iterator[str]:
+    """What is wrong with each part of an address, and what may stand there."""
+    for each in error.errors():
+        name, given = str(each["loc"][0]), str(each["input"])[:MAX_SHOWN]
+        if each["type"] == "extra_forbidden":
+            yield f"{name}= is unknown: filter by {', '.join(Query.model_fields)}"
+        elif name == "state":
+            yield f"state={given} is no state of a letter: give one of {', '.join(State)}, or none for all"
+        elif name in NUMBERS:
+            yield f"{name}={given}: give a whole number {NUMBERS[name]}"
+        else:
+            yield f"{name}={given}: {each['msg']}"
 
 
 def earlier_asked(request: web.Request) -> int:

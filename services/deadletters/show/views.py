@@ -51,6 +51,7 @@ def listed(row: Any, owners: Mapping[str, str], masks: Masks) -> dict[str, Any]:
         "state": row.state,
         "says": sentence(State(row.state), row.again),
         "asks": asks_for(State(row.state), row.type).value or None,
+        "overdue": row.type == OVERDUE_TYPE,
         "subscription": row.subscription,
         "service": row.service,
         "owner": owners.get(row.service),

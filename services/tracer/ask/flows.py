@@ -12,7 +12,7 @@ from services.tracer.ask.knowledge import Knowledge
 from services.tracer.fold.beyond import Beyond
 from services.tracer.fold.flow import Flow, FlowState, fold
 from services.tracer.keep.facts import facts_of
-from services.tracer.keep.summaries import DEAD, ENDED
+from services.tracer.keep.summaries import DEAD, ENDED, waits_for
 from services.tracer.keep.tables import counts, events, flows, receipts
 from services.tracer.read.facts import utc
 
@@ -167,10 +167,10 @@ def _line(row: RowMapping) -> Line:
 def line_of(flow: Flow) -> Line:
     """The row of a folded flow."""
     zero = utc(0)
-    waiting = flow.waiting
+    waits, since = waits_for(flow)
     return Line(
         flow.id, flow.state.value, flow.subject, flow.type, flow.began or zero, flow.ended or zero,
-        waiting[0].subscription if waiting else "", waiting[0].since if waiting else None, len(flow.dead),
+        waits, since, len(flow.dead),
         len(flow.events),
     )  # fmt: skip
 

@@ -1,7 +1,6 @@
-"""Services and breakers by their heartbeats."""
+"""Services by their heartbeats."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -54,26 +53,6 @@ def services_of(beats: Sequence[Heartbeat], known: Knowledge, now: datetime) -> 
     ]  # fmt: skip
 
 
-class BreakerSeen(NamedTuple):
-    """One breaker of one service, by the newest heartbeat that names it."""
-
-    service: str
-    name: str
-    state: str
-    since: datetime | None
-    until: datetime | None
-
-
-def breakers_of(beats: Sequence[Heartbeat]) -> list[BreakerSeen]:
-    """Every breaker, open ones first."""
-    newest: dict[tuple[str, str], BreakerSeen] = {}
-    for beat in sorted(beats, key=lambda each: each.time):
-        for name, each in beat.breakers.items():
-            newest[beat.service, name] = BreakerSeen(beat.service, name, each.state, each.since, each.until)
-    rank = {"open": 0, "half-open": 1}
-    return sorted(newest.values(), key=lambda each: (rank.get(each.state, 2), each.service, each.name))
-
-
 async def heartbeats_of(db: AsyncConnection) -> list[Heartbeat]:
     """The newest heartbeat of each instance; without those of retired services."""
     there = select(heartbeats.c.fact).where(heartbeats.c.service.not_in(select(retired.c.service)))
@@ -99,32 +78,3 @@ async def retired_of(db: AsyncConnection, known: Knowledge) -> list[RetiredSeen]
         RetiredSeen(row.service, known.owner(row.service), utc(row.last), utc(row.time), row.by, row.reason)
         for row in rows
     ]
-
-
-@dataclass(frozen=True, slots=True)
-class Around:
-    """What heartbeats say of now, as a reason why flows wait: services not heard, breakers not closed."""
-
-    silent: Mapping[str, datetime] = field(default_factory=dict)  # service: when it was last heard
-    breakers: Mapping[str, BreakerSeen] = field(default_factory=dict)  # subscription: its breaker, not closed
-    retired: Mapping[str, RetiredSeen] = field(default_factory=dict)  # by service
-
-
-async def around(db: AsyncConnection, known: Knowledge, now: datetime) -> Around:
-    """The reasons that heartbeats, and who was retired, give at this moment."""
-    gone = {each.name: each for each in await retired_of(db, known)}
-    return replace(around_of(await heartbeats_of(db), known, now), retired=gone)
-
-
-def around_of(beats: Sequence[Heartbeat], known: Knowledge, now: datetime) -> Around:
-    """The reasons that heartbeats give at this moment."""
-    silent = {each.name: each.last for each in services_of(beats, known, now) if each.silent}
-    shut = {(each.service, each.name): each for each in breakers_of(beats) if each.state != "closed"}
-    return Around(
-        silent,
-        {
-            name: shut[key]
-            for name, each in (known.subscriptions.items() if shut else ())
-            if (key := (name.partition(".")[0], each.breaker)) in shut
-        },
-    )

@@ -11,6 +11,7 @@ from hocket.console.facts import Receipt
 class Beyond:
     """What is known beyond a flow's own facts; by itself it knows nothing."""
 
-    reached_by: Sequence[Receipt] = ()  # of failures that were said in other flows and found a step run of this one
+    #: Of other flows: of failures that found a step run of this one, and of what is about a time-out of this one.
+    reached_by: Sequence[Receipt] = ()
     budgets: Mapping[str, float] = field(default_factory=dict)  # seconds of all attempts and waits, by subscription
     now: datetime | None = None  # None: no undo is late

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from hocket.console.facts import Receipt
-from hocket.envelope import UNDO_TYPE
+from hocket.envelope import OVERDUE_TYPE, UNDO_TYPE
 from services.tracer.fold.expectations import Expected
 from services.tracer.read.facts import Said
 
@@ -86,6 +86,11 @@ class Delivery:
     def given_up(self) -> bool:
         """Whether it is dead and `on_dead` said nothing in its place (RULES 5.5)."""
         return self.stand is Stand.DEAD and not (self.last and self.last.said)
+
+    @property
+    def overdue(self) -> bool:
+        """Whether it is the alarm of a time-out."""
+        return self.event_type == OVERDUE_TYPE
 
     @property
     def service(self) -> str:

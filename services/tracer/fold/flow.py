@@ -12,6 +12,7 @@ from services.tracer.fold.beyond import Beyond
 from services.tracer.fold.deliveries import Delivery, Stand, deliveries_of
 from services.tracer.fold.expectations import Expected
 from services.tracer.fold.steps import Step, fold_steps
+from services.tracer.fold.timeouts import TimeOut, timeouts_of
 from services.tracer.fold.zombies import turns_at, zombies_of
 from services.tracer.read.facts import Said
 
@@ -27,7 +28,8 @@ class FlowState(StrEnum):
     """Where a flow stands (docs/console.md §4); stuck and incomplete are not built yet.
 
     `hocket.saga.standing` says what is a zombie, an open letter and failed (RULES 5.8). A flow that has failed and is
-    none of the others is `failed` where nothing had to be undone, else `compensated`.
+    none of the others is `failed` where nothing had to be undone, else `compensated`. One of which only a time-out is
+    armed is `waiting`: for that time-out.
     """
 
     RUNNING = "running"
@@ -55,6 +57,8 @@ class Flow:
     reached: tuple[Receipt, ...] = ()  # of its failures, where they found a step run, also of other flows, or none
     reached_by: tuple[Receipt, ...] = ()  # of failures of other flows that found a step run of this one
     turns: datetime | None = None  # when it becomes a zombie if nothing more is heard of an undo
+    timeouts: tuple[TimeOut, ...] = ()  # the first armed first
+    answers_elsewhere: tuple[Receipt, ...] = ()  # of what answered or armed anew a time-out of another flow
     left_out: int = 0  # facts that were not read, since there are too many
 
     @property
@@ -98,6 +102,16 @@ class Flow:
         return tuple(each for each in self.deliveries if each.open)
 
     @property
+    def armed(self) -> tuple[TimeOut, ...]:
+        """Time-outs that are armed and not decided, the next due first."""
+        return tuple(sorted((each for each in self.timeouts if each.open), key=lambda each: each.due or each.since))
+
+    @property
+    def going(self) -> bool:
+        """Whether it will go on without a person: a delivery is open, or a time-out is armed."""
+        return bool(self.waiting or self.armed)
+
+    @property
     def dead(self) -> tuple[Delivery, ...]:
         """Deliveries that were given up and wait for a person."""
         return tuple(each for each in self.deliveries if each.given_up)
@@ -122,7 +136,9 @@ def fold(
         beyond = replace(beyond, reached_by=known, now=at)
     said = _distinct(each for each in events if at is None or each.time <= at)
     kept = _as_first(_told(each for each in receipts if at is None or each.time <= at))
-    foreign = _told(beyond.reached_by)
+    across = _told(beyond.reached_by)
+    foreign = tuple(each for each in across if each.timer is None)
+    timeouts = timeouts_of(flow, kept, (each for each in across if each.timer is not None))
     deliveries = deliveries_of(flow, said, kept, foreign, expected)
     undone = {each.event_id for each in deliveries if each.undo_of and each.stand is Stand.UNDONE}
     steps = fold_steps(flow, (*kept, *foreign), undone)
@@ -133,7 +149,7 @@ def fold(
     heard = {each.event_id for each in deliveries}
     return Flow(
         id=flow,
-        state=_state(deliveries, steps, zombies, coming),
+        state=_state(deliveries, steps, zombies, coming, waits=any(each.open for each in timeouts)),
         events=said,
         deliveries=deliveries,
         steps=steps,
@@ -143,6 +159,8 @@ def fold(
         reached=tuple(each for each in kept if each.reached and each.outcome != "duplicate"),
         reached_by=foreign,
         turns=turns_at(steps, said, deliveries, expected, beyond),
+        timeouts=timeouts,
+        answers_elsewhere=tuple(each for each in kept if each.timer is not None and each.timer.flow not in {"", flow}),
         left_out=left_out,
     )
 
@@ -191,8 +209,9 @@ def _order(receipt: Receipt) -> tuple[bool, int, int, datetime, _Whole]:
 
 
 def _state(
-    deliveries: tuple[Delivery, ...], steps: tuple[Step, ...], zombies: tuple[Step, ...], coming: frozenset[str]
-) -> FlowState:
+    deliveries: tuple[Delivery, ...], steps: tuple[Step, ...], zombies: tuple[Step, ...], coming: frozenset[str], *,
+    waits: bool,
+) -> FlowState:  # fmt: skip
     if zombies:
         return FlowState.ZOMBIE
     still = [each.stand for each in deliveries if each.open]
@@ -200,6 +219,8 @@ def _state(
     if still or coming or any(each.undoing and each.name not in settled for each in steps):
         timed = {Stand.RETRY, Stand.DEFERRED}
         return FlowState.WAITING if still and not coming and timed.issuperset(still) else FlowState.RUNNING
+    if waits:
+        return FlowState.WAITING
     if any(each.undone for each in steps):
         return FlowState.COMPENSATED
     if any(standing(None, letter=each.given_up) is Standing.OPEN_LETTER for each in deliveries):

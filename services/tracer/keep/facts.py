@@ -53,7 +53,7 @@ async def keep_receipts(db: AsyncConnection, told: Sequence[Receipt], at: dateti
         {"flow": flow, "subscription": each.subscription, "event_source": each.event.source,
          "event_id": each.event.id, "time": each.time.timestamp(), "fact": each.model_dump_json(exclude_defaults=True)}
         for each in told
-        for flow in each.flows_reached
+        for flow in (*each.flows_reached, *([each.timer.flow] if each.timer and each.timer.flow else ()))
         if flow != each.correlationid
     ]  # fmt: skip
     if others:
@@ -108,7 +108,7 @@ async def mark_unfolded(db: AsyncConnection, ids: set[str], at: datetime) -> Non
 class FactsOf(NamedTuple):
     """The facts of one flow that were read, and how many were left out since there are more than `MAX_FACTS`.
 
-    `reached_by`: receipts of failures of other flows that found a step run of this one.
+    `reached_by`: receipts of other flows: of failures that found a step run of this one, and about its time-outs.
     """
 
     said: Sequence[Said] = ()

@@ -8,8 +8,9 @@ from sqlalchemy import and_, delete, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.console.named_values import set_value, value_of
+from services.tracer.keep.breakers import forget_changes
 from services.tracer.keep.readings import HOURS
-from services.tracer.keep.summaries import ENDED, count, counted
+from services.tracer.keep.summaries import ENDED, count, counted, forget_waits
 from services.tracer.keep.tables import (
     counts,
     events,
@@ -49,13 +50,16 @@ async def forget(db: AsyncConnection, keep: Keep, at: datetime) -> int:
         for column in (*(table.c.flow for table in (events, receipts, reaches, turning, unfolded)), flows.c.id):
             await db.execute(delete(column.table).where(column.in_(ids)))
         change = Counter(key for row in rows for key in counted(row))
-        await count(db, Counter({key: -many for key, many in change.items()}))
+        gone = Counter({key: -many for key, many in change.items()})
+        gone.update(await forget_waits(db, ids))
+        await count(db, gone)
     lonely = select(receipts.c.time).where(receipts.c.flow == "", receipts.c.time < over).order_by(receipts.c.time)
     bound = await db.scalar(lonely.offset(STEP).limit(1))
     until = min(over, bound) if bound is not None else over
     await db.execute(delete(receipts).where(receipts.c.flow == "", receipts.c.time < until))
     if len(ids) < STEP and bound is None:
         await db.execute(delete(heartbeats).where(heartbeats.c.time < over))
+        await forget_changes(db, over)
         await db.execute(delete(counts).where(counts.c.many == 0, counts.c.minute > 0))
         await db.execute(delete(hours).where(hours.c.hour < int(now // 3600) - HOURS))
         await set_value(db, marks, FORGOTTEN, repr(now))

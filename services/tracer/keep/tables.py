@@ -70,6 +70,17 @@ turning = Table(
     Column("flow", String, primary_key=True), Column("at", Float, nullable=False),
     Index("turning_at", "at"),
 )  # fmt: skip
+waits = Table(
+    "waits", tables,  # the subscriptions that each flow waits for
+    Column("flow", String, primary_key=True), Column("subscription", String, primary_key=True),
+)  # fmt: skip
+breaker_changes = Table(
+    "breaker_changes", tables,  # each change of a breaker, as long as flows that have ended are kept
+    Column("service", String, primary_key=True), Column("name", String, primary_key=True),
+    Column("time", Float, primary_key=True), Column("version", Integer, primary_key=True),
+    Column("fact", Text, nullable=False),
+    Index("breaker_changes_time", "time"),
+)  # fmt: skip
 reaches = Table(
     "reaches", tables,  # receipts of failures by the flow whose step run they found, where that is another (RULES 5.3)
     Column("flow", String, primary_key=True), Column("subscription", String, primary_key=True),
@@ -88,7 +99,7 @@ flows = Table(
     Index("summaries_ended", "ended"), Index("summaries_waits", "waits"), Index("summaries_needs", "needs", "began"),
 )  # fmt: skip
 counts = Table(
-    "counts", tables,  # flows by state, kept with each fold; of ended ones by the minute of their end
+    "counts", tables,  # flows by state, ended ones by the minute of their end; and by what they wait for
     Column("state", String, primary_key=True), Column("minute", BigInteger, primary_key=True),
     Column("many", BigInteger, nullable=False),
 )  # fmt: skip

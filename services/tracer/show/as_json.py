@@ -6,12 +6,17 @@ from typing import Any
 
 from hocket.clock import rfc3339
 from hocket.console.facts import Receipt
+from services.tracer.ask.around import Around
+from services.tracer.ask.breakers import BreakerSeen
 from services.tracer.ask.flows import Line
 from services.tracer.ask.knowledge import Knowledge
 from services.tracer.ask.own import Own
-from services.tracer.ask.services import Around, RetiredSeen, ServiceSeen
+from services.tracer.ask.services import RetiredSeen, ServiceSeen
 from services.tracer.fold.flow import Flow
+from services.tracer.fold.timeouts import Answer, TimeOut
+from services.tracer.show.needs import way_out
 from services.tracer.show.sentences import NOTHING, because, plain, where_is
+from services.tracer.show.timeout_words import answered_by, stands
 from services.tracer.show.views import payload_of
 
 
@@ -60,9 +65,11 @@ def flow_json(flow: Flow, known: Knowledge, now: datetime, around: Around = NOTH
         ],
         "failed": flow.failed,
         "zombies": [
-            {"step": each.name, "subject": each.subject, "owner": known.owner(each.name.partition(".")[0]) or None}
+            {"step": each.name, "subject": each.subject, "owner": known.owner(each.name.partition(".")[0]) or None,
+             "way_out": way_out(flow, each)}
             for each in flow.zombies
         ],
+        "timeouts": [_timeout(each, known, now) for each in flow.timeouts],
         "reached": [_failure(each, each.flows_reached) for each in flow.reached],
         "reached_by": [_failure(each, (each.correlationid,)) for each in flow.reached_by],
     }  # fmt: skip
@@ -70,7 +77,43 @@ def flow_json(flow: Flow, known: Knowledge, now: datetime, around: Around = NOTH
 
 def _failure(receipt: Receipt, flows: Sequence[str]) -> dict[str, Any]:
     """A failure at the undo of a step, with the flows at the other end."""
-    return {"event": receipt.event.id, "type": receipt.event.type, "step": receipt.step, "flows": list(flows)}
+    return {
+        "event": receipt.event.id, "type": receipt.event.type, "step": receipt.step, "flows": list(flows),
+        "reached": bool(receipt.flows_reached),
+    }  # fmt: skip
+
+
+def _timeout(each: TimeOut, known: Knowledge, now: datetime) -> dict[str, Any]:
+    """A time-out: armed when and by what, due when, answered by what; `state` as the pages word it, at this moment."""
+    last, met = each.periods[-1] if each.periods else None, each.met_by
+    return {
+        "subscription": each.subscription, "owner": known.owner(each.service) or None, "scope": each.scope,
+        "state": each.word(now), "says": stands(each, now), "periods": len(each.periods),
+        "armed": {"type": last.type, "event": last.event_id, "time": rfc3339(last.since)} if last else None,
+        "due": rfc3339(last.due) if last else None, "unless": list(answered_by(each, known)),
+        "met": _answer(met) if met else None, "fired": rfc3339(each.fired) if each.fired else None,
+        "late": [_answer(one) for one in each.late], "moved_to": each.moved_to or None,
+    }  # fmt: skip
+
+
+def _answer(each: Answer) -> dict[str, Any]:
+    return {
+        "type": each.type, "event": each.event_id, "time": rfc3339(each.at), "flow": each.flow or None,
+        "late_seconds": each.late, "as": each.kept or None,
+    }  # fmt: skip
+
+
+def breaker_json(each: BreakerSeen, now: datetime) -> dict[str, Any]:
+    """A breaker, for programs."""
+    ahead = each.next(now)
+    return {
+        "service": each.service, "name": each.name, "owner": each.owner or None, "state": each.state,
+        "since": rfc3339(each.since) if each.since else None, "reason": each.reason or None, "by": each.by or None,
+        "next": rfc3339(ahead) if ahead and each.shut else None,
+        "probes": {"width": each.width, "ramp": each.ramp, "out": each.out, "ok": each.ok, "bad": each.bad}
+        if each.width else None,
+        "waiting": dict(each.waiting) if each.shut else {}, "guards": [name for name, _ in each.waiting],
+    }  # fmt: skip
 
 
 def own_json(own: Own, services: Iterable[ServiceSeen], retired: Iterable[RetiredSeen] = ()) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """The tracer's pages: overview, flows, one flow, one subject."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -10,6 +10,9 @@ from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.console import Console, tree_of, with_query
+from hocket.console.facts import BreakerChange
+from services.tracer.ask.around import around
+from services.tracer.ask.breakers import breakers_of, changes_between, guards_of, last_changes, waiting_by_subscription
 from services.tracer.ask.flows import (
     ORDER,
     count_states,
@@ -23,17 +26,27 @@ from services.tracer.ask.flows import (
 )
 from services.tracer.ask.knowledge import Knowledge, knowledge
 from services.tracer.ask.own import Bounds, own_state
-from services.tracer.ask.services import Around, around, breakers_of, heartbeats_of, retired_of, services_of
+from services.tracer.ask.services import heartbeats_of, retired_of, services_of
+from services.tracer.fold.flow import Flow
+from services.tracer.fold.timeouts import TimeOutState
+from services.tracer.show.breaker_words import about_breakers, goes_on, probes, why
+from services.tracer.show.crossings import crossings_of
 from services.tracer.show.lanes import draw
-from services.tracer.show.needs import needs_of
+from services.tracer.show.needs import needing as needing_words
+from services.tracer.show.needs import needs_of, undo_of, way_out
 from services.tracer.show.parameters import filter_asked, moment_asked, name_asked, next_page
-from services.tracer.show.sentences import NOTHING, because, overview, plain, unheard, where_is
+from services.tracer.show.sentences import because, overview, plain, unheard, where_is
+from services.tracer.show.timeout_words import answered_by, armed_by, stands
 from services.tracer.show.views import SHOWN, chosen_of, narrowed, rows_of, still_to_come, took
 
 #: Most rows of a table of facts on a page; the JSON has all.
 MAX_ROWS = 1000
 #: Most rows of a subject's history.
 MAX_HISTORY = 200
+#: Changes of breakers on their page: how far back, and how many.
+SHOWN_CHANGES, MAX_CHANGES = timedelta(days=1), 40
+#: Rows of breakers on their page, and on the overview; rows of each table beside the lanes. The JSON has all.
+MAX_BREAKERS, MAX_SOME, MAX_BESIDE = 60, 15, 30
 
 
 Reading = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
@@ -57,15 +70,17 @@ class Pages:
         async with self._reading_folded() as db:
             known = await knowledge(db)
             counts, dead = await count_states(db, now)
-            needs = needs_of(await needing(db, known, now), known, now)
             beats = await heartbeats_of(db)
+            breakers = breakers_of(beats, await last_changes(db), known, await waiting_by_subscription(db))
+            needs = needs_of(await needing(db, known, now), known, now, breakers)
             own = await own_state(db, now, self._bounds)
             retired = await retired_of(db, known)
         services = services_of(beats, known, now)
         blind = unheard(own, services, now)
         return self._console.render(
             "overview.html", page="overview", now=now, counts=counts, needs=needs,
-            services=services, retired=retired, breakers=breakers_of(beats), own=own,
+            services=services, retired=retired, breakers=breakers, most=MAX_SOME, own=own, needing=needing_words(needs),
+            probes=probes, why=why, goes_on=partial(goes_on, now=now),
             blind=own.deaf or any(each.alarm for each in own.streams),
             sentence=overview(((each.state, each.many) for each in counts), dead, blind),
         )  # fmt: skip
@@ -93,15 +108,20 @@ class Pages:
         async with self._reading() as db:
             known = await knowledge(db)
             flow = await flow_of(db, name_asked(request), known, at, self._console.now())
-            reasons = await _around(db, known, at, self._console)
+            now = at or self._console.now()
+            reasons = await around(db, known, now, at)
+            changes = await self._changes(db, known, flow, now)
         if flow is None:
             raise web.HTTPNotFound(text=f"Nothing is known of flow {name_asked(request)}.")
-        now = at or self._console.now()
         view = "table" if request.query.get("view") == "table" else "lanes"
-        rows = rows_of(flow)
+        rows = rows_of(flow, {each.key: each for some in changes.values() for each in some}.values())
+        timeouts = [each for each in flow.timeouts if each.state is not TimeOutState.MARK]
         values: dict[str, Any] = {
             "flow": flow, "view": view, "at": at, "page": "flows", "moment": now,
-            "owners": [(each.name, known.owner(each.name.partition(".")[0])) for each in flow.zombies],
+            "zombies": [(each, undo_of(flow, each), way_out(flow, each)) for each in flow.zombies],
+            "owner": known.owner, "because": partial(because, around=reasons), "around": reasons,
+            "crossings": crossings_of(flow), "timeouts": timeouts, "unless": partial(answered_by, known=known),
+            "stands": partial(stands, now=now), "armed_by": partial(armed_by, now=now), "why": why, "most": MAX_BESIDE,
             "sentence": where_is("It", flow, now, reasons), "attempts": flow.attempts,
             "failed": sum(each.failed for each in rows),
             "views": [(each, with_query(request.path, request.query, view=each)) for each in ("lanes", "table")],
@@ -121,12 +141,39 @@ class Pages:
             return self._console.render(
                 "table.html", rows=shown[:MAX_ROWS], more=max(0, len(shown) - MAX_ROWS), chips=chips, **values
             )
-        drawing = draw(flow, now, known.owner)
+        drawing = draw(flow, now, known.owner, changes)
         chosen = chosen_of(flow, drawing, request.query.get("sel", ""), known.masks)
         return self._console.render(
-            "lanes.html", drawing=drawing, chosen=chosen, owner=known.owner, because=partial(because, around=reasons),
+            "lanes.html", drawing=drawing, chosen=chosen,
             payload=tree_of(chosen.payload) if chosen and chosen.payload is not None else None,
             pick=lambda key: with_query(request.path, request.query, sel=key), **values,
+        )  # fmt: skip
+
+    async def _changes(
+        self, db: AsyncConnection, known: Knowledge, flow: Flow | None, now: datetime
+    ) -> Mapping[str, Sequence[BreakerChange]]:
+        """How the breakers of a flow's deliveries changed while it went on, by subscription."""
+        if flow is None or flow.began is None:
+            return {}
+        names = {each.subscription for each in flow.deliveries}
+        keys = {name: guards_of(name, known) for name in names}
+        until = now if flow.going or flow.ended is None else flow.ended
+        found = await changes_between(db, {key for each in keys.values() for key in each}, flow.began, until)
+        return {name: [each for each in found if (each.service, each.name) in keys[name]] for name in names}
+
+    async def breakers(self, request: web.Request) -> web.Response:
+        """Which dependency is ill, since when and why, who waits for it, and when is it tried again?"""
+        now = self._console.now()
+        async with self._reading_folded() as db:
+            known = await knowledge(db)
+            beats = await heartbeats_of(db)
+            breakers = breakers_of(beats, await last_changes(db), known, await waiting_by_subscription(db))
+            keys = {(each.service, each.name) for each in breakers}
+            changes = await changes_between(db, keys, now - SHOWN_CHANGES, now)
+        return self._console.render(
+            "breakers.html", page="breakers", now=now, breakers=breakers, changes=changes[::-1][:MAX_CHANGES],
+            sentence=about_breakers(breakers), most=MAX_BREAKERS, probes=probes, why=why,
+            goes_on=partial(goes_on, now=now),
         )  # fmt: skip
 
     async def subject(self, request: web.Request) -> web.Response:
@@ -136,7 +183,7 @@ class Pages:
         async with self._reading() as db:
             known = await knowledge(db)
             found = await flows_of_subject(db, name, known, at, self._console.now())
-            reasons = await _around(db, known, at, self._console)
+            reasons = await around(db, known, at or self._console.now(), at)
             waiting = telling(found).waiting if found else ()
             others = await others_waiting(db, waiting[0].subscription, found) if waiting else 0
         now = at or self._console.now()
@@ -148,10 +195,6 @@ class Pages:
             "subject.html", page="flows", subject=name, flow=flow, flows=found, at=at, moment=now,
             sentence=where_is(name, flow, now, reasons), answer=plain(where_is(name, flow, now, reasons)),
             history=history[:MAX_HISTORY], waiting=waiting, others=others, owner=known.owner,
+            stands=partial(stands, now=now), unless=partial(answered_by, known=known),
             because=partial(because, around=reasons), coming=still_to_come(flow, known), line_of=line_of, took=took,
         )  # fmt: skip
-
-
-async def _around(db: AsyncConnection, known: Knowledge, at: datetime | None, console: Console) -> Around:
-    """What heartbeats say of now; of a past moment nothing is known, only the newest are kept."""
-    return NOTHING if at else await around(db, known, console.now())

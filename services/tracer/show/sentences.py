@@ -9,11 +9,14 @@ from typing import NamedTuple
 
 from hocket.console import counted, day_and_clock, duration
 from hocket.console.facts import Receipt
+from services.tracer.ask.around import Around
 from services.tracer.ask.own import Own
-from services.tracer.ask.services import GONE, Around, ServiceSeen
+from services.tracer.ask.services import GONE, ServiceSeen
 from services.tracer.fold.deliveries import Delivery, Stand
 from services.tracer.fold.flow import Flow, FlowState
 from services.tracer.read.facts import Said
+from services.tracer.show.breaker_words import goes_on, state_of
+from services.tracer.show.timeout_words import stands
 
 #: Characters of an error's text within a sentence.
 ERROR_CHARS = 120
@@ -41,10 +44,20 @@ NOTHING = Around()
 
 def where_is(subject: str, flow: Flow, now: datetime, around: Around = NOTHING) -> Sentence:
     """The answer to "where is this subject right now?", by its flow; its verb is the word of the flow's state."""
+    fired = _fired(flow, now)
     if flow.left_out:
         left_out = f" ({flow.left_out:,} of its facts are not read: there are too many)"
-        return [*_where_is(subject, flow, now, around), Piece(left_out)]
-    return _where_is(subject, flow, now, around)
+        return [*_where_is(subject, flow, now, around), *fired, Piece(left_out)]
+    return [*_where_is(subject, flow, now, around), *fired]
+
+
+def _fired(flow: Flow, now: datetime) -> Sentence:
+    """What became of a flow whose time-out has fired, once nothing of it is open."""
+    fired = [each for each in flow.timeouts if each.fired is not None]
+    if not fired or flow.going:
+        return []
+    more = f"; {counted(len(fired) - 1, 'more time-out has', 'more time-outs have')} fired" if len(fired) > 1 else ""
+    return [Piece(". Time-out "), Piece(fired[-1].subscription, strong=True), Piece(f" {stands(fired[-1], now)}{more}")]
 
 
 def _where_is(subject: str, flow: Flow, now: datetime, around: Around) -> Sentence:
@@ -89,6 +102,8 @@ def _ended_well(flow: Flow) -> str:
 def _open(subject: str, flow: Flow, now: datetime, around: Around) -> Sentence:
     waiting = sorted(flow.waiting, key=lambda each: (each.stand is Stand.EXPECTED, each.since))
     undoing = next((each for each in flow.steps if each.undoing), None)
+    if not waiting and not flow.coming and undoing is None and flow.armed:
+        return [Piece(f"{subject} is waiting for "), *_armed(flow, now, around)]
     if not waiting and undoing is not None:
         return [Piece(f"{subject} is running: the effect of "), Piece(undoing.name, strong=True), Piece(" is undone")]
     if not waiting:
@@ -98,7 +113,22 @@ def _open(subject: str, flow: Flow, now: datetime, around: Around) -> Sentence:
         pieces += [*([Piece("; also ")] if at else []), *_waits(each, now, around)]
     if len(waiting) > NAMED:
         pieces.append(Piece(f"; and {len(waiting) - NAMED} more"))
+    elif flow.armed:
+        pieces += [Piece("; also "), *_armed(flow, now, around)]
     return pieces
+
+
+def _armed(flow: Flow, now: datetime, around: Around) -> Sentence:
+    """The time-out that is due next: `time-out orders.unshipped, due at 14:05:30`."""
+    first = flow.armed[0]
+    last_heard = around.silent.get(first.service)
+    silent = f" ({first.service} has not been heard since {day_and_clock(last_heard, now)})" if last_heard else ""
+    more = f"; and {counted(len(flow.armed) - 1, 'more time-out')}" if len(flow.armed) > 1 else ""
+    return [
+        Piece("time-out "),
+        Piece(first.subscription, strong=True),
+        Piece(f", {stands(first, now, short=True)}{silent}{more}"),
+    ]
 
 
 def _waits(delivery: Delivery, now: datetime, around: Around) -> Sentence:
@@ -127,15 +157,11 @@ def because(delivery: Delivery, now: datetime, around: Around = NOTHING) -> str:
         )
     breaker = around.breakers.get(delivery.subscription)
     if breaker is not None:
-        since = f" since {day_and_clock(breaker.since, now)}" if breaker.since else ""
-        ahead = (
-            breaker.until is not None and breaker.until > now and breaker.state != "held"
-        )  # held: until a person says
-        probe = f", next probe at {day_and_clock(breaker.until, now)}" if breaker.until and ahead else ""
-        state = "held open by a person" if breaker.state == "held" else breaker.state
-        parts.append(f"breaker {breaker.name} is {state}{since}{probe}")
+        parts.append(", ".join(each for each in (state_of(breaker, now), goes_on(breaker, now)) if each))
+        if (others := around.waiting.get(delivery.subscription, 0) - 1) > 0:
+            parts.append(counted(others, "other flow waits for it", "other flows wait for it"))
     last = delivery.last
-    if last is not None and not (breaker is not None and last.cause == "breaker"):
+    if last is not None and not (breaker is not None and last.outcome == "deferred"):
         parts.append(_told(last, now))
     return "; ".join(parts) or "no attempt has ended yet"
 

@@ -6,13 +6,13 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from hocket.console import Masks, duration
-from hocket.console.facts import Receipt
+from hocket.console.facts import BreakerChange, Receipt
 from services.tracer.ask.flows import Line
 from services.tracer.ask.knowledge import Knowledge
 from services.tracer.fold.deliveries import ATTEMPTS, Delivery, Stand
 from services.tracer.fold.flow import Flow
 from services.tracer.read.facts import Said
-from services.tracer.show.lanes import Drawing
+from services.tracer.show.drawing import Drawing
 
 #: Words by which the table of facts can be narrowed.
 SHOWN = ("all", "events", "attempts", "failed")
@@ -51,15 +51,26 @@ class Row(NamedTuple):
         return self.state in ATTEMPTS or self.state == "undone"
 
 
-def rows_of(flow: Flow) -> list[Row]:
-    """Every fact of a flow, in order of time."""
+def rows_of(flow: Flow, changes: Iterable[BreakerChange] = ()) -> list[Row]:
+    """Every fact of a flow, in order of time, and how the breakers of its deliveries changed meanwhile."""
     began = flow.began
     if began is None:
         return []
     names = {each.id: each.type for each in flow.events}
     rows = [_said(each, flow, began) for each in flow.events]
     rows += [_ended(each, receipt, began, names) for each in flow.deliveries for receipt in each.receipts]
+    rows += [_changed(each, began) for each in changes]
     return sorted(rows, key=lambda each: (each.time, not each.event, each.key))
+
+
+def _changed(change: BreakerChange, began: datetime) -> Row:
+    notes = [change.reason, f"by {change.by}" if change.by else ""]
+    notes.append(f"{change.untold} more changes before it were not told" if change.untold else "")
+    return Row(
+        f"breaker/{change.service}/{change.name}/{change.version}/{change.time.isoformat()}", change.time,
+        (change.time - began).total_seconds(), change.service, change.name, False, "breaker", "breaker", change.state,
+        None, "", " · ".join(each for each in notes if each),
+    )  # fmt: skip
 
 
 def _said(said: Said, flow: Flow, began: datetime) -> Row:
@@ -77,7 +88,8 @@ def _ended(delivery: Delivery, receipt: Receipt, began: datetime, names: dict[st
         f"step {receipt.step}: {receipt.ledger}" if receipt.step and receipt.ledger else "",
         receipt.timer.sentence if receipt.timer is not None else "",
         f"replay {receipt.replay}" if receipt.replay else "",
-        f"reached {', '.join(receipt.flows_reached) or 'none'}" if receipt.reached else "",
+        f"reached {', '.join(receipt.flows_reached)}" if receipt.flows_reached else "",
+        "reached: none" if receipt.reached == "none" else "",
         f"refused by {receipt.failure.type} of flow {receipt.failure.correlationid}" if receipt.failure else "",
         "an earlier run left no end: its process died or was stopped" if receipt.redelivered else "",
         f"by {receipt.by}: {receipt.reason}" if receipt.outcome == "discarded" else "",
@@ -125,9 +137,9 @@ class Coming(NamedTuple):
 
 
 def still_to_come(flow: Flow, known: Knowledge) -> list[Coming]:
-    """Events that the open deliveries, and whoever hears those, may say; nearest first, each once."""
+    """Events that open deliveries and armed time-outs, and whoever hears those, may say; nearest first, each once."""
     happened = {each.type for each in flow.events}
-    ahead = [each.subscription for each in flow.waiting]
+    ahead = [*(each.subscription for each in flow.waiting), *(each.subscription for each in flow.armed)]
     found: dict[str, Coming] = {}
     seen = set(ahead)
     while ahead:

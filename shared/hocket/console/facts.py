@@ -86,6 +86,9 @@ class Timing(_Fact):
 
     state: Name = ""
     n: Number = 0
+    run: Name = ""
+    scope: Name = ""
+    flow: Name = ""  # the flow that armed it last, where that is another
     due: Moment | None = None
     late: float | None = None  # seconds by which an answer was late
     kept: Name = Field("", alias="as")  # what becomes of a late answer: undone or accepted
@@ -173,6 +176,15 @@ class Receipt(_Fact):
         return self.ended or self.time
 
 
+class Overdue(_Fact):
+    """What a manifest says of a time-out (RULES 5.7)."""
+
+    within: float = Field(default=0.0, ge=0.0, le=MAX_NUMBER, allow_inf_nan=False)
+    unless: tuple[EventName, ...] = ()
+    across: bool = False
+    late: Name = ""
+
+
 class Declared(_Fact):
     """One subscription of a manifest."""
 
@@ -184,6 +196,7 @@ class Declared(_Fact):
     why: tuple[EventName, ...] = ()
     on_dead: tuple[EventName, ...] = ()
     breaker: Name = ""
+    overdue: Overdue | None = None
     attempts: Number = 0
     #: Seconds that all attempts and the waits between them take; 0: not told.
     budget: float = Field(default=0.0, ge=0.0, le=MAX_NUMBER, allow_inf_nan=False)
@@ -207,6 +220,40 @@ class Breaking(_Fact):
     state: Name
     since: Moment | None = None
     until: Moment | None = None
+    version: Number = 0  # of its row: one more at each change; 0: it has none
+    reason: Text = ""
+    by: Name = ""  # the person who did it
+    width: Number = 0  # half-open: calls that may be out at once, of `ramp` at the end
+    ramp: Number = 0
+    out: Number = 0  # calls that are out
+    ok: Number = 0  # verdicts of this step
+    bad: Number = 0
+
+
+class BreakerChange(_Fact):
+    """One change of a breaker's state, told once for all replicas (RULES 6.7)."""
+
+    kind: Literal["breaker"]
+    service: Name
+    name: Name
+    time: Moment
+    state: Name
+    was: Name = ""
+    version: Number = 0
+    until: Moment | None = None
+    reason: Text = ""
+    by: Name = ""
+    untold: Number = 0  # changes before it that were not told: there were too many
+
+    @model_validator(mode="after")
+    def _is_findable(self) -> Self:
+        _findable(self.service, self.name)
+        return self
+
+    @property
+    def key(self) -> tuple[str, str, int, datetime]:
+        """The identity of a change: two copies have the same key."""
+        return self.service, self.name, self.version, self.time
 
 
 class Heartbeat(_Fact):
@@ -245,11 +292,12 @@ class Retired(_Fact):
         return self
 
 
-Reported = Receipt | Manifest | Heartbeat | Retired
-_KINDS: Mapping[str, type[Receipt] | type[Manifest] | type[Heartbeat] | type[Retired]] = {
+Reported = Receipt | Manifest | Heartbeat | BreakerChange | Retired
+_KINDS: Mapping[str, type[Reported]] = {
     "receipt": Receipt,
     "manifest": Manifest,
     "heartbeat": Heartbeat,
+    "breaker": BreakerChange,
     "retired": Retired,
 }
 
@@ -259,7 +307,7 @@ def reported(value: object) -> Reported:
     kind = value.get("kind") if isinstance(value, dict) else None
     model = _KINDS.get(kind) if isinstance(kind, str) else None
     if model is None:
-        raise ValueError("kind: must be receipt, manifest, heartbeat or retired")
+        raise ValueError("kind: must be receipt, manifest, heartbeat, breaker or retired")
     return model.model_validate(value)
 
 

@@ -53,6 +53,15 @@ MARKS: Mapping[tuple[str, str], Mark] = _marks(
     breaker half-open switch-half wait half-open
     breaker open switch-open fail
     breaker held switch-open fail held open
+    timeout mark tick quiet answered before it was armed
+    timeout armed clock wait
+    timeout called bell wait due
+    timeout met disc-tick done
+    timeout fired bell stuck
+    timeout late bell stuck fired, answered late
+    timeout moved arrow-turning quiet armed anew elsewhere
+    failure reached arrow-back comp
+    failure none ring-dashed quiet reached: none
     service alive disc-tick done
     service silent ring-dotted-bar fail
     service retired ring-struck quiet

@@ -69,6 +69,7 @@ class Arrival:
     fenced: bool = False  # another run ended the delivery while this handler ran
     blamed: int = 0  # how often its ending could not be written
     reached: tuple[str, ...] | None = None  # of a failure: the flows whose step run it found (RULES 5.3)
+    death: str = ""  # id of the letter that it became
     spoke: bool = False  # its `on_dead` said what follows
     claimed: bool = False  # its handler ended the transaction by hand, and what it claimed may stand in the inbox
 

@@ -120,7 +120,7 @@ class Recorder:
 
     def _bury(self, arrival: Arrival, bury: Bury, ledger: LedgerRow | None) -> tuple[Ending, bool]:
         if not bury.row:
-            death = identity_of(arrival)
+            death = arrival.death = identity_of(arrival)
             message = letter(arrival, bury, death=death, spoke=False, history=(attempt_of(arrival),))
             receipt = self._receipt(arrival, death=death)
             rows: tuple[OutboxRow, ...] = (self._letter_row(arrival, message),)
@@ -136,7 +136,7 @@ class Recorder:
             if not change.owned:
                 return self._fenced(arrival, change), False
         undo = (self._undo(arrival, change.undo),) if change.undo else ()
-        death = _death(arrival) or self.builder.ids.uuid7()
+        death = arrival.death = _death(arrival) or self.builder.ids.uuid7()
         ids = tuple(each.event_id for each in said)
         row = self._row(arrival, InboxState.DEAD, said=ids)._replace(
             death_id=death, spoke=bool(said), base=arrival.attempt

@@ -11,7 +11,7 @@ from hocket.clock import Clock
 from hocket.errors import BreakerOpen
 from hocket.resilience.breakers.registry import Breakers
 from hocket.resilience.breakers.transitions import Verdict
-from hocket.resilience.breakers.verdict import Judgement, judged
+from hocket.resilience.breakers.verdict import Judgement, judged, kind_of
 from hocket.resilience.breakers.view import POLL_SECONDS, Permit, SharedBreaker
 from hocket.resilience.time_limit import LimitedRun
 
@@ -82,7 +82,7 @@ class BreakerGuard:
         over, whole = _is_timeout(error), self.run is not None and self.run.expired
         for each in self._cancelled:
             failed = over and (not whole or each.out >= LONG_ENOUGH * each.of)
-            self._ended(each.shared, each.permit, "bad" if failed else "none")
+            self._ended(each.shared, each.permit, "bad" if failed else "none", error=kind_of(error) if error else "")
         self._cancelled = ()
         for shared, permit, told in self._telling:
             await told
@@ -109,7 +109,7 @@ class BreakerGuard:
             late = isinstance(error, TimeoutError) and limit.expired()
             said = Judgement(True) if late else judged(error, breaker, self._clock.now())
             verdict = self._verdict(breaker, began, ill=said.ill)
-            self._ended(shared, permit, verdict, said.shut)
+            self._ended(shared, permit, verdict, said.shut, kind_of(error))
             raise
         except asyncio.CancelledError:
             found = _Cancelled(shared, permit, self._clock.monotonic() - began, bound)
@@ -118,7 +118,7 @@ class BreakerGuard:
         except BaseException:
             self._ended(shared, permit, "none")
             raise
-        self._ended(shared, permit, self._verdict(breaker, began, ill=False))
+        self._ended(shared, permit, self._verdict(breaker, began, ill=False), error="a slow success")
 
     def _verdict(self, breaker: Breaker, began: float, *, ill: bool) -> Verdict:
         slow = breaker.slow is not None and self._clock.monotonic() - began > breaker.slow.total_seconds()
@@ -134,8 +134,10 @@ class BreakerGuard:
             return None, self._bound
         return given.total_seconds(), min(given.total_seconds(), self._bound)
 
-    def _ended(self, shared: SharedBreaker, permit: Permit, verdict: Verdict, shut: float = 0.0) -> None:
-        told = shared.ended(permit, verdict, shut)
+    def _ended(
+        self, shared: SharedBreaker, permit: Permit, verdict: Verdict, shut: float = 0.0, error: str = ""
+    ) -> None:
+        told = shared.ended(permit, verdict, shut, error)
         if told is not None and verdict == "bad":
             self._telling, self.busy = (*self._telling, (shared, permit, told)), True
 

@@ -82,6 +82,8 @@ class LogsListener(Listener):
             "outcome": each.word.value, "cause": each.cause, "error": each.error,
             "seconds": round(each.ended - each.began, 6),
         }  # fmt: skip
+        if each.letter:
+            about["letter"] = each.letter
         if each.again_in is not None:
             about["again_in_seconds"] = round(each.again_in, 1)
         if self._traces and each.trace:
@@ -111,8 +113,8 @@ class LogsListener(Listener):
                 say = self._log.error if each.verdict == "refused" else self._log.debug
                 say("not published", service=each.service, kind=each.kind, type=each.type, verdict=each.verdict)
 
-    def breaker(self, service: str, name: str, state: str) -> None:
-        """A breaker that opens is a warning, once; its probes are DEBUG; that it has closed says after how long."""
+    def breaker(self, service: str, name: str, state: str, reason: str = "") -> None:
+        """A breaker that opens is a warning with its reason, once; probes are DEBUG; a close says after how long."""
         key = (service, name)
         if state == "closed":
             if (since := self._opened.pop(key, None)) is not None:
@@ -120,9 +122,10 @@ class LogsListener(Listener):
                 _write(self._log.info, "breaker closed again", service=service, breaker=name, after_seconds=lasted)
         elif key not in self._opened:
             self._opened[key] = self._monotonic()
-            _write(self._log.warning, "breaker opened: its calls are refused and wait", service=service, breaker=name)
+            line = "breaker opened: its calls are refused and wait"
+            _write(self._log.warning, line, service=service, breaker=name, state=state, reason=reason)
         else:
-            _write(self._log.debug, "breaker changed", service=service, breaker=name, state=state)
+            _write(self._log.debug, "breaker changed", service=service, breaker=name, state=state, reason=reason)
 
     def link(self, service: str, ready: bool, reason: str) -> None:
         """A lost connection is a warning with its reason; when it is back, the line says where and after how long."""

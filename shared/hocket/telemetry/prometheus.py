@@ -135,7 +135,7 @@ class PrometheusListener(Listener):
         for labels, amount in verdicts.items():
             self._published.of(*labels).inc(amount)
 
-    def breaker(self, service: str, name: str, state: str) -> None:
+    def breaker(self, service: str, name: str, state: str, reason: str = "") -> None:
         """0 closed, 1 half-open, 2 open, 3 held by a person."""
         self._breaker.of(service, name).set(_STATES[state])
 

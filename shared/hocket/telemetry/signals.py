@@ -45,6 +45,7 @@ class Ended(NamedTuple):
     timer: str = ""  # what it did to a time-out: armed, met, mark, fired or late
     reached: bool = True  # False: a failure that found no run of its step (RULES 5.3)
     asks: str = ""  # of a dead letter: `zombie` or `open letter` (RULES 5.8); "": its `on_dead` said what follows
+    letter: str = ""  # id of the dead letter that it became
 
 
 class Sent(NamedTuple):
@@ -114,8 +115,8 @@ class Listener:
     def published(self, sent: Sequence[Sent]) -> None:
         """The broker answered for a group of outbox rows."""
 
-    def breaker(self, service: str, name: str, state: str) -> None:
-        """A breaker is now closed, half-open or open."""
+    def breaker(self, service: str, name: str, state: str, reason: str = "") -> None:
+        """A breaker is now closed, half-open, open or held; `reason` names what failed last, or who did it and why."""
 
     def link(self, service: str, ready: bool, reason: str) -> None:
         """The connection to the broker was made, or lost for this reason; it is "" while no attempt has failed yet.
@@ -167,9 +168,9 @@ class Signals(Listener):
             except Exception as error:  # noqa: BLE001 -- as above
                 self._failed(listener, "published", error)
 
-    def breaker(self, service: str, name: str, state: str) -> None:
-        """A breaker is now closed, half-open or open."""
-        self._each("breaker", lambda listener: listener.breaker(service, name, state))
+    def breaker(self, service: str, name: str, state: str, reason: str = "") -> None:
+        """A breaker is now closed, half-open, open or held."""
+        self._each("breaker", lambda listener: listener.breaker(service, name, state, reason))
 
     def link(self, service: str, ready: bool, reason: str) -> None:
         """The connection to the broker was made or lost."""

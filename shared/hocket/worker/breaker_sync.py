@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
+
+from hocket.clock import rfc3339
 from hocket.declarations.choreography import Declarations
 from hocket.outbox.builder import Causation, OutboxBuilder
 from hocket.resilience.breakers.registry import Breakers
@@ -20,28 +23,60 @@ from hocket.worker.http.operator import CommandRefused
 LOOK_SECONDS = 1.0
 #: Renewals of the lease within which every replica has learnt of a change.
 RENEWALS = 2
+#: Changes of one breaker that are told in `TOLD_SECONDS`; the next fact says how many were not.
+MOST_TOLD = 30
+TOLD_SECONDS = 60.0
 
 
 @dataclass(slots=True)
 class BreakerSpeaker:
-    """Makes what a change of a breaker leaves behind: the event, where the service declares it."""
+    """Makes what a change of a breaker leaves behind: its fact, and the event where the service declares it."""
 
     declared: Declarations
     builder: OutboxBuilder
+    _told: dict[str, tuple[float, int]] = field(default_factory=dict)  # by breaker: since when, and how many
 
     def ending(self, before: BreakerRow, after: BreakerRow) -> Ending | None:
-        """The event of this change; None where the state is the same or the event is not declared."""
-        event: Any = self.declared.breaker_event
-        if event is None or before.state == after.state:
+        """The fact and the event of this change; None where the state is the same, or there is nothing to leave."""
+        if before.state == after.state:
             return None
-        service = self.declared.service
-        until = datetime.fromtimestamp(after.until, UTC) if after.until and after.state in {"open", "held"} else None
+        fact, event = self._fact(before, after), self._event(before, after)
+        return Ending(outbox=event, receipt=fact) if fact or event else None
+
+    def _fact(self, before: BreakerRow, after: BreakerRow) -> bytes:
+        """The change as the receipts stream has it; b"" where there were too many: a breaker may flap."""
+        since, many = self._told.get(after.name, (float("-inf"), 0))
+        if after.updated - since >= TOLD_SECONDS or after.updated < since:
+            untold, since, many = max(0, many - MOST_TOLD), after.updated, 0
+        else:
+            untold = 0
+        self._told[after.name] = (since, many + 1)
+        if many >= MOST_TOLD:
+            return b""
+        until = _until(after)
+        fact = {
+            "kind": "breaker", "service": self.declared.service, "name": after.name, "was": before.state,
+            "state": after.state, "version": after.version, "until": rfc3339(until) if until else None,
+            "reason": after.reason, "by": after.by, "untold": untold,
+            "time": rfc3339(datetime.fromtimestamp(after.updated, UTC)),
+        }  # fmt: skip
+        return orjson.dumps(fact)
+
+    def _event(self, before: BreakerRow, after: BreakerRow) -> tuple[OutboxRow, ...]:
+        event: Any = self.declared.breaker_event
+        if event is None:
+            return ()
+        service, until = self.declared.service, _until(after)
         said = event(
             service=service, name=after.name, was=before.state, state=after.state, until=until, reason=after.reason,
             by=after.by,
         )  # fmt: skip
         flow = self.builder.ids.uuid7()
-        return Ending(outbox=self.builder.rows((said,), Causation(None, service, flow), self.declared.says))
+        return self.builder.rows((said,), Causation(None, service, flow), self.declared.says)
+
+
+def _until(row: BreakerRow) -> datetime | None:
+    return datetime.fromtimestamp(row.until, UTC) if row.until and row.state in {"open", "held"} else None
 
 
 async def name_breakers(runtime: Runtime, breakers: Breakers, declared: Declarations) -> None:
@@ -50,7 +85,7 @@ async def name_breakers(runtime: Runtime, breakers: Breakers, declared: Declarat
         if (breaker := subscription.breaker) is not None:
             shared = breakers.of(breaker)
             await shared.read()
-            runtime.signals.breaker(declared.service, breaker.name, shared.state)
+            runtime.signals.breaker(declared.service, breaker.name, shared.state, shared.why)
 
 
 @dataclass(slots=True)

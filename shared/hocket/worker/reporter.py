@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from hocket.broker.port import Message
 from hocket.broker.topology import RECEIPTS
@@ -14,6 +14,7 @@ from hocket.errors import StoreError
 from hocket.outbox.relay import Relay
 from hocket.outbox.timers import TimerCaller
 from hocket.resilience.breakers.registry import Shown
+from hocket.resilience.breakers.view import SharedBreaker
 from hocket.runtime import Runtime
 from hocket.store.records import OutboxRow, RowKind, Waiting
 from hocket.store.timers import TimersWaiting
@@ -39,6 +40,7 @@ class Reporter:
     timers: TimerCaller | None = None
     waiting: Waiting = field(default_factory=Waiting)
     _since: dict[str, datetime] = field(default_factory=dict)
+    _changed: bool = False  # a breaker is in another state than the last heartbeat said
 
     def manifest(self) -> bool:
         """Publish what the service declares; False where there is no link."""
@@ -53,16 +55,20 @@ class Reporter:
                    "shed": self.shed})  # fmt: skip
 
     def breaker_changed(self, name: str, state: str) -> None:
-        """A breaker has changed its state: report it to listeners and to the tracer at once."""
+        """A breaker has changed its state: tell listeners at once, the tracer by a heartbeat within a second."""
         self._since[name] = self.runtime.clock.now()
-        self.runtime.signals.breaker(self.runtime.service, name, state)
-        self.heartbeat()
+        circuit = self.circuits.get(name)
+        reason = circuit.why if isinstance(circuit, SharedBreaker) else ""
+        self.runtime.signals.breaker(self.runtime.service, name, state, reason)
+        self._changed = True
 
-    def _breaker(self, name: str, circuit: Shown) -> dict[str, str | None]:
+    def _breaker(self, name: str, circuit: Shown) -> dict[str, object]:
+        if isinstance(circuit, SharedBreaker):
+            return _shared(circuit)
         now = self.runtime.clock.now()
         since = self._since.get(name)
         wait = circuit.wait(self.runtime.clock.monotonic())
-        until = rfc3339(now + timedelta(seconds=wait)) if circuit.state in {"open", "held"} else None
+        until = rfc3339(now + timedelta(seconds=wait)) if circuit.state == "open" else None
         return {"state": circuit.state, "since": rfc3339(since) if since else None, "until": until}
 
     def _publish(self, fact: dict[str, object]) -> bool:
@@ -81,8 +87,8 @@ class Reporter:
             now = self.runtime.clock.monotonic()
             if now - last_manifest >= MANIFEST_SECONDS and self.manifest():
                 last_manifest = now
-            if now - last_heartbeat >= HEARTBEAT_SECONDS:
-                last_heartbeat = now
+            if self._changed or now - last_heartbeat >= HEARTBEAT_SECONDS:
+                last_heartbeat, self._changed = now, False
                 self.heartbeat()
             await asyncio.sleep(SAMPLE_SECONDS)
 
@@ -113,3 +119,21 @@ class Reporter:
                 timers.lag,
             )
         )
+
+
+def _shared(breaker: SharedBreaker) -> dict[str, object]:
+    """A breaker as a heartbeat tells it: its row, as this process knows it."""
+    row = breaker.row
+    told: dict[str, object] = {
+        "state": row.state, "version": row.version, "since": _moment(row.updated), "reason": row.reason, "by": row.by
+    }  # fmt: skip
+    if row.state in {"open", "held"}:
+        told["until"] = _moment(row.until)
+    elif row.state == "half-open":
+        probes = {"width": breaker.width, "ramp": breaker.breaker.ramp, "out": len(row.granted())}
+        told |= {**probes, "ok": row.ok, "bad": row.bad}
+    return told
+
+
+def _moment(seconds: float) -> str | None:
+    return rfc3339(datetime.fromtimestamp(seconds, UTC)) if seconds else None

@@ -46,6 +46,7 @@ def ended(word: Word, subscription: str = "payments.charge") -> Ended:
     return Ended(
         "payments", subscription, "order.placed", "1", "flow", 2, word, 1.0, 2.5, 0.5, "CardDeclined",
         "CardDeclined: no", "Traceback", "order/4711", 6.5 if word is Word.RETRY else None,
+        letter="0199c2f5" if word is Word.DEAD else "",
     )  # fmt: skip
 
 
@@ -60,7 +61,7 @@ def test_a_dead_letter_and_a_failed_attempt_are_warnings(lines: list[Any], clock
     }  # fmt: skip
     assert lines == [
         {"event": "attempt failed", "outcome": "retry", "again_in_seconds": 6.5, **about},
-        {"event": "dead letter", "outcome": "dead", **about},
+        {"event": "dead letter", "outcome": "dead", "letter": "0199c2f5", **about},
     ]
 
 
@@ -82,17 +83,23 @@ def test_thousands_of_failed_attempts_are_a_bounded_number_of_lines(lines: list[
 
 
 def test_a_breaker_is_said_when_it_opens_and_when_it_has_closed(lines: list[Any], clock: Clock) -> None:
-    """Not at the start, and not each of the probes of a night."""
+    """Not at the start, and not each of the probes of a night; the line names what failed."""
     log = LogsListener(monotonic=clock)
     log.breaker("payments", "card-api", "closed")
     for _ in range(1000):
-        log.breaker("payments", "card-api", "open")
-        log.breaker("payments", "card-api", "half-open")
+        log.breaker("payments", "card-api", "open", "5 failures in a row, the last by TimeoutError")
+        log.breaker("payments", "card-api", "half-open", "the period is over")
     clock.now += 60
     log.breaker("payments", "card-api", "closed")
     about = {"service": "payments", "breaker": "card-api"}
     assert lines == [
-        {"event": "breaker opened: its calls are refused and wait", "log_level": "warning", **about},
+        {
+            "event": "breaker opened: its calls are refused and wait",
+            "log_level": "warning",
+            **about,
+            "state": "open",
+            "reason": "5 failures in a row, the last by TimeoutError",
+        },
         {"event": "breaker closed again", "log_level": "info", "after_seconds": 60.0, **about},
     ]
 
@@ -143,7 +150,7 @@ def test_a_line_about_the_service_is_not_about_the_delivery_that_was_under_way(c
         log.trouble("payments", "a lease expired")
         structlog.get_logger("team").warning("mine")
     breaker, trouble, mine = (json.loads(line) for line in out.getvalue().splitlines())
-    assert list(breaker) == ["time", "level", "event", "service", "breaker"]
+    assert list(breaker) == ["time", "level", "event", "service", "breaker", "state", "reason"]
     assert list(trouble) == ["time", "level", "event", "service"]
     assert mine["event_id"] == "1"
 

@@ -32,7 +32,7 @@ class Notes(Listener):
         """Note it."""
         self.heard.append((self.name, "published", *sent))
 
-    def breaker(self, service: str, name: str, state: str) -> None:
+    def breaker(self, service: str, name: str, state: str, reason: str = "") -> None:
         """Note it."""
         self.heard.append((self.name, "breaker", service, name, state))
 
@@ -127,7 +127,7 @@ class Broken(Listener):
         """Raise."""
         self._raise()
 
-    def breaker(self, service: str, name: str, state: str) -> None:
+    def breaker(self, service: str, name: str, state: str, reason: str = "") -> None:
         """Raise."""
         self._raise()
 

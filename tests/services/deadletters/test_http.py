@@ -231,6 +231,16 @@ async def test_a_wrong_query_names_its_field(desk: RunningDesk, query: str) -> N
     async with desk.http.get(f"/api/dead?{query}") as answer:
         assert answer.status == 400
         assert query.partition("=")[0] in (await answer.json())["error"]
+        assert "nput should" not in (await answer.json())["error"]
+
+
+async def test_a_wrong_state_is_answered_with_the_right_ones(desk: RunningDesk) -> None:
+    """A sentence of our own, not that of a library."""
+    async with desk.http.get("/api/dead?state=bogus&limit=0") as answer:
+        assert (await answer.json())["error"] == (
+            "state=bogus is no state of a letter: give one of pending, replaying, handled, discarded, obsolete, or "
+            "none for all; limit=0: give a whole number from 1 to 500"
+        )
 
 
 async def test_an_unknown_letter_is_404(desk: RunningDesk) -> None:

@@ -80,15 +80,15 @@ def heartbeats(**breakers: Any) -> list[dict[str, Any]]:
 
 
 @asynccontextmanager
-async def tracing(address: str) -> AsyncIterator[Tracing]:
-    """A tracer with the shop's manifests, its database in `folder`."""
+async def tracing(address: str, manifests: Sequence[dict[str, Any]] = tuple(MANIFESTS)) -> AsyncIterator[Tracing]:
+    """A tracer with these manifests, its database at `address`."""
     assembly = Assembly(Config(broker_url="memory://", database_url=address))
     part = await assembly.start(tracer, 0)
     url = f"http://127.0.0.1:{part.web.port}"
     try:
         async with aiohttp.ClientSession(url) as http:
             found = Tracing(url, http, part.transport)
-            await found.report(MANIFESTS)
+            await found.report(manifests)
             yield found
     finally:
         await assembly.close()

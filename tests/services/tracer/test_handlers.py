@@ -17,10 +17,11 @@ from hocket.console.facts import MAX_FACTS_PER_MESSAGE
 from hocket.envelope import CONTENT_TYPE, encode
 from hocket.observe import Raw, Reader
 from hocket.testing import fake_tx
+from services.tracer.ask.breakers import breakers_of
 from services.tracer.ask.flows import Filter, Line, flow_of, list_flows
 from services.tracer.ask.knowledge import knowledge
 from services.tracer.ask.own import Bounds, Own, own_state
-from services.tracer.ask.services import breakers_of, heartbeats_of
+from services.tracer.ask.services import heartbeats_of
 from services.tracer.handlers import read_log, read_receipts
 from services.tracer.keep import summaries
 from services.tracer.keep.declared import all_manifests
@@ -142,7 +143,7 @@ async def test_what_cannot_be_read_is_kept_aside(tx: Tx[Settings]) -> None:
     assert [(each.stream, each.place.lstrip("0")) for each in kept] == [
         ("log", ""), ("receipts", "1"), ("receipts", "2"), ("receipts", "3/1"), ("receipts", "3/2"),
     ]  # fmt: skip
-    assert kept[3].why == "kind: must be receipt, manifest, heartbeat or retired"
+    assert kept[3].why == "kind: must be receipt, manifest, heartbeat, breaker or retired"
     assert kept[4].why == "service: Field required"
     assert await count(tx, "receipts") == 1
     assert await count(tx, "events") == 4

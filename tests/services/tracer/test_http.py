@@ -153,3 +153,19 @@ async def test_a_restart_goes_on_where_it_stood(address: str) -> None:
         await first.tell(happy(1))
     async with tracing(address) as again, again.http.get("/api/subjects/order/1") as answer:
         assert (await answer.json())["state"] == "done"
+
+
+async def test_breakers(shop: Tracing) -> None:
+    """Each with its owner, what comes next, and how many flows wait for which subscription."""
+    async with shop.http.get("/api/breakers") as answer:
+        [found] = (await answer.json())["breakers"]
+    assert (found["service"], found["name"], found["state"], found["owner"]) == (
+        "payments", "card-api", "open", "team-money",
+    )  # fmt: skip
+    assert found["guards"] == ["payments.charge"]
+    assert found["waiting"] == {"payments.charge": 1}
+    async with shop.http.get("/breakers") as answer:
+        text = await answer.text()
+    assert answer.status == 200
+    assert "1 breaker is open" in text
+    assert " style=" not in text

@@ -13,10 +13,11 @@ from hocket.clock import rfc3339
 from hocket.console.named_values import set_value
 from hocket.testing import fake_tx
 from services.tracer.ask import flows as asking
+from services.tracer.ask.around import around_of
 from services.tracer.ask.flows import count_states, folded
 from services.tracer.ask.knowledge import knowledge
 from services.tracer.ask.own import Bounds, own_state
-from services.tracer.ask.services import around_of, heartbeats_of, services_of
+from services.tracer.ask.services import heartbeats_of, services_of
 from services.tracer.fold.flow import Flow, FlowState
 from services.tracer.handlers import read_log, read_receipts
 from services.tracer.keep import facts as keeping

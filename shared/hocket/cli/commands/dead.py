@@ -82,6 +82,7 @@ def show(letter: str, desk: str, as_json: bool) -> None:
         ("letter", found["id"]),
         ("state", found["says"]),
         ("asks", found["asks"] or "nothing"),
+        *((("time-out", "it had fired: nothing answered it in time"),) if found["overdue"] else ()),
         ("subscription", found["subscription"]),
         ("owner", found["owner"] or "not reported yet"),
         ("cause", with_cause(found["cause"], found["error"])),

@@ -104,6 +104,7 @@ def ended_of(arrival: Arrival) -> Ended | None:
         _timer_word(arrival),
         arrival.reached != (),
         _asks_for(arrival) if word is Word.DEAD else "",
+        arrival.death,
     )
 
 

@@ -45,6 +45,9 @@ def _tell(work: TimerWork, found: Heard, arrival: Arrival) -> None:
     state = row.state.value if row else ""
     fact: dict[str, object] = {"state": state, "n": row.n if row else 0, "run": work.run.hex(), "scope": work.scope}
     work.word = state if found.row is not None else ""
+    before = work.slot.row
+    if before is not None and before.correlation_id not in {"", arrival.known.correlation_id}:
+        fact["flow"] = before.correlation_id  # it was another flow's: the tracer links them
     if found.armed:
         fact["due"] = rfc3339(arrival.ended + overdue.within)
     if found.own:

@@ -40,6 +40,7 @@ class Report(NamedTuple):
     since_ok: float = math.inf  # seconds since its last success
     slots: tuple[tuple[str, Verdict], ...] = ()  # given back, and how their calls ended
     shut: float = 0.0  # seconds for which the outside has asked to be left alone
+    error: str = ""  # the kind of the last failure, without its text
 
 
 def width_of(breaker: Breaker, step: int) -> int:
@@ -63,9 +64,10 @@ def told(sight: Sight, report: Report, breaker: Breaker, *, least: float, chance
         until = now + max(min(report.shut, MAX_OPEN.total_seconds()), least)
         if row.state == OPEN:
             return row if until <= row.until else row._replace(until=until, wait=until - now)
-        return _open(row, now, until - now, row.level, "the outside asked to be left alone (Retry-After)")
+        why = _named("the outside asked to be left alone (Retry-After)", report)
+        return _open(row, now, until - now, row.level, why)
     if row.state == HALF:
-        return _stepped(row, now, breaker, least, chance)
+        return _stepped(row, now, report, breaker, least, chance)
     if row.state == CLOSED and report.calls and report.version == version:
         return _counted(row, now, report, breaker, least, chance)
     return row
@@ -126,21 +128,26 @@ def _counted(row: BreakerRow, now: float, report: Report, breaker: Breaker, leas
         return row
     soon = row.version > 0 and now - row.updated <= FLAPPING_PERIODS * _period(breaker, row.level)
     level = row.level + 1 if soon else 0
-    return _open(row, now, _drawn(breaker, level, least, chance), level, why)
+    return _open(row, now, _drawn(breaker, level, least, chance), level, _named(why, report))
 
 
-def _stepped(row: BreakerRow, now: float, breaker: Breaker, least: float, chance: float) -> BreakerRow:
+def _stepped(row: BreakerRow, now: float, report: Report, breaker: Breaker, least: float, chance: float) -> BreakerRow:
     """A half-open row whose step may have ended by now."""
     width = width_of(breaker, row.step)
     too_many = max(1, math.ceil((breaker.rate or HALF_FAILED) * width))
     if row.bad >= too_many:
-        why = f"{row.bad} of {row.ok + row.bad} probes failed"
+        why = _named(f"{row.bad} of {row.ok + row.bad} probes failed", report)
         return _open(row, now, _drawn(breaker, row.level, least, chance), row.level, why)
     if row.ok + row.bad < width:
         return row
     if width >= breaker.ramp:
         return _turned(row, now, CLOSED, reason="its probes ended well")._replace(streak=row.bad)
     return row._replace(version=row.version + 1, step=row.step + 1, ok=0, bad=0)
+
+
+def _named(why: str, report: Report) -> str:
+    """The reason with the kind of the failure that decided."""
+    return f"{why}, the last by {report.error}" if report.error else why
 
 
 def _open(row: BreakerRow, now: float, seconds: float, level: int, why: str) -> BreakerRow:

@@ -16,6 +16,9 @@ ILL_STATUSES = frozenset({408, 425, 429})
 #: Statuses with which a `Retry-After` is believed.
 BUSY_STATUSES = frozenset({429, 503})
 
+#: Characters of the name of an error's class that are told.
+MAX_KIND = 80
+
 
 class Judgement(NamedTuple):
     """Whether the call failed, and for how many seconds the dependency asks to be left alone (0: it does not)."""
@@ -38,6 +41,12 @@ def judged(error: Exception, breaker: Breaker, now: datetime) -> Judgement:
     return Judgement(ill, retry_after(error, now) if status in BUSY_STATUSES else 0.0)
 
 
+def kind_of(error: BaseException) -> str:
+    """What failed, for people and logs: the class and an HTTP status, never the text, which may quote data."""
+    name, status = type(error).__name__[:MAX_KIND], _status(error)
+    return name if status is None else f"{name} ({status})"
+
+
 def retry_after(error: Exception, now: datetime) -> float:
     """The seconds of the error's `Retry-After`, given as seconds or as an HTTP date; 0 where it has none."""
     text = _header(error, "Retry-After").strip()
@@ -51,7 +60,7 @@ def retry_after(error: Exception, now: datetime) -> float:
     return max((moment - now).total_seconds(), 0.0)
 
 
-def _status(error: Exception) -> int | None:
+def _status(error: BaseException) -> int | None:
     response = getattr(error, "response", None)
     for found in (getattr(error, "status", None), getattr(response, "status_code", None),
                   getattr(response, "status", None), getattr(error, "status_code", None)):  # fmt: skip

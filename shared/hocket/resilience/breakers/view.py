@@ -102,9 +102,19 @@ class SharedBreaker:
         return self.row.state
 
     @property
+    def why(self) -> str:
+        """Why it is in this state: what failed last, or who did it and for what reason."""
+        return f"{self.row.by}: {self.row.reason}" if self.row.by else self.row.reason
+
+    @property
     def calm(self) -> bool:
         """Whether it is closed, that is believed, and nothing limits its calls: then nobody is asked."""
         return self.row.state == CLOSED and not self._limits and self._is_believed()
+
+    @property
+    def width(self) -> int:
+        """How many calls may be out at once in the step of the ramp that it has reached."""
+        return width_of(self.breaker, self.row.step)
 
     def wait(self, now: float) -> float:
         """Seconds until a call may be tried: 0 closed; half-open 0 where a slot may be free."""
@@ -118,7 +128,7 @@ class SharedBreaker:
         """How many more slots this process may hope for; a look a second where the others have them all."""
         if self.row.state != HALF:
             return 1
-        width = width_of(self.breaker, self.row.step)
+        width = self.width
         free = min(width - len(self.row.granted()), -(-width // max(len(self._living), 1)) - self._mine)
         return free if free > 0 else int(now - self._learnt >= POLL_SECONDS)
 
@@ -189,7 +199,7 @@ class SharedBreaker:
         self._ends, self._store_ahead = now + sight.remaining() + MARGIN_SECONDS, sight.now - now
         self._limits.learn(sight.living, now)
         if self.row.version != was.version:
-            self._report = Report(slots=self._report.slots, shut=self._report.shut)
+            self._report = Report(slots=self._report.slots, shut=self._report.shut, error=self._report.error)
             self._failing = False
         if self.row.state != was.state:
             self.changed(self.row.state)
@@ -251,14 +261,17 @@ class SharedBreaker:
             self._limits.take()
         return True
 
-    def ended(self, permit: Permit, verdict: Verdict, shut: float = 0.0) -> Awaitable[None] | None:
-        """The call has ended. What is returned is done when the row knows of it; None: nobody need know.
+    def ended(self, permit: Permit, verdict: Verdict, shut: float = 0.0, error: str = "") -> Awaitable[None] | None:
+        """The call has ended; `error` is the kind of its failure.
 
-        A call of an earlier version, or one from before a pause of the process, is no verdict.
+        What is returned is done when the row knows of it; None: nobody need know. A call of an earlier
+        version, or one from before a pause of the process, is no verdict.
         """
         if permit.lent:
             self._limits.give_back()
         valid = permit.epoch == self._epoch
+        if verdict == "bad" and error:
+            self._report = self._report._replace(error=error)
         if permit.slot:
             self._mine -= 1
             return self._tell((permit.slot, verdict if valid else "none"), shut if valid else 0.0)

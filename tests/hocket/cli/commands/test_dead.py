@@ -10,7 +10,7 @@ import pytest
 
 from tests.hocket.cli.terminal import Ended, Terminal
 from tests.services.deadletters.running_desk import RunningDesk, dead, manifest, running_desk
-from tests.services.deadletters.test_asks import UNDO
+from tests.services.deadletters.test_asks import ALARM, UNDO
 
 
 @pytest.fixture
@@ -38,6 +38,22 @@ async def test_list_shows_what_waits(hocket: Terminal, desk: RunningDesk) -> Non
     assert "More: --after 1" in both.out
     none = await asyncio.to_thread(hocket, "dead", "list", "--state", "handled")
     assert (none.status, none.out) == (0, "No letter is handled.\n")
+
+
+async def test_a_state_that_no_letter_has_is_answered_with_those_there_are(hocket: Terminal, desk: RunningDesk) -> None:
+    """A plain sentence, status 1."""
+    ended = await asyncio.to_thread(hocket, "dead", "list", "--state", "bogus")
+    assert ended.status == 1
+    assert "state=bogus is no state of a letter: give one of pending, replaying, handled" in ended.err
+    assert "Input should" not in ended.err
+
+
+async def test_show_names_a_timeout(hocket: Terminal, desk: RunningDesk) -> None:
+    """RULES 5.7: what died was a time-out that had fired."""
+    await desk.dead(dead(3, body=ALARM))
+    ended = await asyncio.to_thread(hocket, "dead", "show", "letter-3")
+    assert "time-out     it had fired: nothing answered it in time" in ended.out
+    assert "time-out" not in (await asyncio.to_thread(hocket, "dead", "show", "letter-1")).out
 
 
 async def test_show_tells_the_letter(hocket: Terminal, desk: RunningDesk) -> None:

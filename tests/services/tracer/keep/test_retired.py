@@ -11,9 +11,10 @@ from hocket import Tx
 from hocket.clock import rfc3339
 from hocket.envelope import CONTENT_TYPE, encode
 from hocket.observe import Raw
+from services.tracer.ask.around import around
 from services.tracer.ask.flows import flow_of
 from services.tracer.ask.knowledge import knowledge
-from services.tracer.ask.services import around, heartbeats_of, retired_of, services_of
+from services.tracer.ask.services import heartbeats_of, retired_of, services_of
 from services.tracer.fold.flow import Flow
 from services.tracer.handlers import read_log, read_receipts
 from services.tracer.keep.tables import tables

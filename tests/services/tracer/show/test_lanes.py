@@ -4,8 +4,12 @@ from datetime import timedelta
 
 import pytest
 
+from hocket.console.facts import BreakerChange, Manifest
+from services.tracer.fold.expectations import expectations
 from services.tracer.fold.flow import fold
-from services.tracer.show.lanes import MAX_DRAWN, ROW, Drawing, draw
+from services.tracer.show.drawing import MAX_DRAWN, ROW, Drawing
+from services.tracer.show.lanes import draw
+from tests.services.tracer.saga_stories import SHOP, carrier_ill, fired, shipped, waiting_for_carrier
 from tests.services.tracer.sample_facts import Story, expected, happy, mail_dead, placed, rejected
 
 
@@ -136,3 +140,63 @@ def test_a_wide_drawing_keeps_its_size() -> None:
         told.say("inventory", f"part.n{number}", 0.1 + number, "order.placed")
     assert not drawn(told).fits
     assert drawn(happy(1)).fits
+
+
+def shop_drawn(story: Story, at: float = 100, changes: dict[str, list[BreakerChange]] | None = None) -> Drawing:
+    """The lanes of a story of the shop with time-outs."""
+    now = story.at(at)
+    expect = expectations((each, each.time) for each in map(Manifest.model_validate, SHOP))
+    return draw(fold(story.flow, story.said, story.told, expect, now), now, str, changes)
+
+
+def test_a_timeout_is_one_item_from_its_arming_to_its_end() -> None:
+    """docs/console.md §10.7: what armed and what answered it point at it; they are no runs of their own."""
+    found = shop_drawn(shipped(1))
+    [item] = [each for each in found.items if each.label == "unshipped"]
+    assert item.aside == "time-out, met by parcel.shipped at 14:05:04"
+    assert [(each.tone, each.title) for each in item.bars] == [("armed", "armed by order.placed, due at 14:05:30")]
+    assert [(each.symbol, each.title) for each in item.signs] == [("disc-tick", "met by parcel.shipped")]
+    arriving = [each.title for each in found.arrows if f"V{item.y + 28}" in each.path]
+    assert arriving == ["order.placed, said by orders", "parcel.shipped, said by shipping"]
+
+
+def test_an_armed_timeout_is_drawn_up_to_now() -> None:
+    """docs/console.md §10.4: nothing is drawn later than now; its words say when it is due."""
+    found = shop_drawn(shipped(1), 2.0)
+    [item] = [each for each in found.items if each.label == "unshipped"]
+    assert item.aside == "time-out, due at 14:05:30"
+    assert item.bar_end == pytest.approx(found.now_x)
+
+
+def test_a_timeout_that_fired_and_a_late_answer_are_marked() -> None:
+    """docs/console.md §10.7: where it fired, and what came too late; its handler is a run."""
+    found = shop_drawn(fired(1, late=True))
+    timeout, run = sorted((each for each in found.items if each.label == "unshipped"), key=lambda each: each.x)
+    assert [each.title for each in timeout.signs] == ["parcel.shipped came 15.1 s late", "fired"]
+    assert run.aside == "time-out fired, 300 ms"
+    assert [each.label for each in run.points] == ["order.cancelled"]
+
+
+def test_changes_of_a_breaker_stand_where_its_delivery_waited() -> None:
+    """docs/console.md §10.8: on the run's own time, with the reason; none before it, none after it."""
+    story = waiting_for_carrier(1)
+    changes = [BreakerChange.model_validate(each) for each in carrier_ill(story.start, story.at(60))]
+    early = changes[0].model_copy(update={"time": story.at(-5)})
+    found = shop_drawn(story, 60, {"shipping.ship": [early, *changes]})
+    [ship] = [each for each in found.items if each.label == "ship"]
+    assert [each.symbol for each in ship.signs][:2] == ["switch-open", "switch-half"]
+    assert ship.signs[0].title == (
+        "breaker carrier-api open at 14:05:02: 5 failures in a row, the last by ClientResponseError (503)"
+    )
+    assert found.switched
+    assert not shop_drawn(story, 60).switched
+
+
+@pytest.mark.parametrize("story", [shipped(1), fired(2, late=True), fired(3, undo="dead"), waiting_for_carrier(4)])
+def test_words_of_timeouts_never_overlap(story: Story) -> None:
+    """docs/console.md §10.3, with time-outs."""
+    items = shop_drawn(story).items
+    for one in items:
+        for other in items:
+            if one is not other and one.lane == other.lane and abs(one.y - other.y) < ROW:
+                assert one.end <= other.x or other.end <= one.x

@@ -10,6 +10,16 @@ from selenium import webdriver
 from hocket.clock import rfc3339
 from tests.browser import NEEDS_CHROMIUM, Person, chromium
 from tests.services.tracer.running_tracer import Tracing, heartbeats, tracing
+from tests.services.tracer.saga_stories import (
+    SHOP,
+    authorised,
+    cancelled_elsewhere,
+    carrier_ill,
+    fired,
+    undone_by,
+    unreached,
+    waiting_for_carrier,
+)
 from tests.services.tracer.sample_facts import MANIFESTS, happy, mail_dead, rejected
 
 pytestmark = NEEDS_CHROMIUM
@@ -162,3 +172,38 @@ async def test_search_finds_an_order(driver: webdriver.Chrome, shop: Tracing) ->
     text = await person.see("matching order/3")
     assert "zombie" in text
     assert await person.run("return document.querySelectorAll('tbody tr').length") == 1
+
+
+async def test_pages_of_sagas(driver: webdriver.Chrome, tmp_path: Path) -> None:
+    """docs/console.md §6, §11: breakers, time-outs and the ways between flows, each page within its budget."""
+    now = datetime.now(UTC)
+    early = rfc3339(now - timedelta(hours=3))
+    async with tracing(f"sqlite:///{tmp_path}/tracer.db", [{**each, "time": early} for each in SHOP]) as found:
+        start = now - timedelta(seconds=25)
+        await found.report(carrier_ill(start, now + timedelta(minutes=5)))
+        waits, late = waiting_for_carrier(1, start), fired(2, now - timedelta(minutes=5), late=True)
+        order = authorised(3, now - timedelta(minutes=2))
+        cancellation = cancelled_elsewhere(4, order)
+        lost, zombie = unreached(5, now - timedelta(minutes=1)), fired(6, now - timedelta(minutes=6), undo="dead")
+        await found.tell(waits, late, undone_by(order, cancellation), cancellation, lost, zombie)
+        person = Person(driver, found.url)
+        said = {
+            "/": ("1 flow is a zombie", "goes on by itself: next probe at", "replay the letter of payments.void"),
+            "/breakers": ("1 breaker is open", "1 of 1 probes failed, the last by TimeoutError", "shipping.ship"),
+            f"/flows/{waits.flow}": ("is waiting for shipping.ship", "time-out, due", "What it waits for, and why"),
+            f"/flows/{waits.flow}?view=table": ("5 failures in a row", "arms a time-out"),
+            f"/flows/{late.flow}": ("fired, answered late", "15.1 s late"),
+            f"/flows/{order.flow}": ("From flow to flow", "of another flow reached payments.authorise"),
+            f"/flows/{lost.flow}": ("reached: none", "found no run of payments.authorise"),
+            f"/flows/{zombie.flow}": ("belongs to team-money, who mends it",),
+        }
+        for path, texts in said.items():
+            await person.open(path)
+            text = await person.see(texts[0])
+            assert [each for each in texts if each not in text] == [], path
+            assert [each for each in await person.complaints() if found.url in each] == [], path
+            assert await person.sideways() <= 0, path
+            assert await person.nodes() <= MAX_NODES, path
+        await person.open(f"/flows/{cancellation.flow}")
+        await person.click("svg.lanes a .gate")
+        await person.until(f"return location.pathname === '/flows/{order.flow}'")

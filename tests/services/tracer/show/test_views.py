@@ -1,9 +1,13 @@
 """What is shown of a flow."""
 
+from hocket.console.facts import Manifest
 from services.tracer.ask.flows import line_of
+from services.tracer.ask.knowledge import Knowledge
+from services.tracer.fold.expectations import expectations
 from services.tracer.fold.flow import fold
 from services.tracer.show.lanes import draw
 from services.tracer.show.views import chosen_of, narrowed, rows_of, still_to_come, took
+from tests.services.tracer.saga_stories import SHOP, authorised, shipped
 from tests.services.tracer.sample_facts import START, expected, folded, happy, known, mail_dead, placed, rejected
 
 KNOWN = known()
@@ -42,6 +46,17 @@ def test_what_may_still_come() -> None:
     assert len(coming) == len({each.type for each in coming})
     assert {each.type: each.hearers for each in coming}["stock.rejected"] == ("orders.cancel", "payments.refund")
     assert still_to_come(folded(happy(1)), KNOWN) == []
+
+
+def test_an_armed_timeout_may_still_speak() -> None:
+    """RULES 5.7: what its handler says is ahead, while it is armed."""
+    found = [(Manifest.model_validate(each), START) for each in SHOP]
+    declared = Knowledge(found, expectations(found))
+    armed = authorised(1).end("shipping.ship", "payment.authorised", "handled", 1.0, 2.0)
+    flow = fold(armed.flow, armed.said, armed.told, declared.expected)
+    assert [each.type for each in still_to_come(flow, declared)] == ["order.cancelled", "payment.voided"]
+    met = shipped(2)
+    assert still_to_come(fold(met.flow, met.said, met.told, declared.expected), declared) == []
 
 
 def test_what_the_side_shows() -> None:
