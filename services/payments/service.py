@@ -68,6 +68,6 @@ async def uses(settings: Settings) -> AsyncIterator[Cards]:
 
 
 card_api = Breaker(
-    "card-api", failures=(aiohttp.ClientError, TimeoutError), after=5, open_for=timedelta(seconds=5), ramp=4
+    "card-api", failures=(aiohttp.ClientError, TimeoutError), after=5, open_for=timedelta(seconds=10), ramp=4
 )
 payments = Service("payments", owner="team-money", settings=Settings, uses=uses, tables=tables)
