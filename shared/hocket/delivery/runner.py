@@ -132,7 +132,7 @@ class SubscriptionRunner:
         return self.pipeline.full() or bool(self.pipeline.committer.failing) or bool(self.stuck())
 
     def _room(self) -> Room:
-        return self.gate.room(self.in_progress)
+        return self.gate.room(self.in_progress, len(self.intake) > 0)
 
     async def _admit(self) -> None:
         while True:

@@ -5,7 +5,7 @@ import itertools
 from datetime import timedelta
 from typing import Any
 
-from hocket import Service, Tx
+from hocket import Breaker, Service, Tx
 from hocket.delivery.gates.patience import IN_HAND_SECONDS
 from hocket.resilience.guard import PROBES_PER_DELIVERY
 from tests.hocket.sample_services import LONG, Ill, Processes, Rung, Shut, Tolled, World, rope, ropes, until
@@ -207,3 +207,29 @@ async def test_a_failure_passes_the_undos_that_wait_for_the_ramp(tower: Processe
     bells.goes_on.set()
     await tower.advance(LONG)
     assert sorted(bells.hushed) == [f"n{number}" for number in range(5)]
+
+
+async def test_a_busy_subscription_does_not_keep_another_from_calling(tower: Processes) -> None:
+    """RULES 6.8: both share a limit: the one that comes late with one delivery is next, declared or not."""
+    bank = Breaker("bank", failures=(Ill,), per_second=2)
+    shared, calls = Service("shared", owner="tests"), list[str]()
+
+    @shared.handler(breaker=bank)
+    async def often(rung: Rung, tx: Tx) -> None:
+        async with tx.outside(bank):
+            calls.append("often")
+
+    @shared.handler(breaker=bank)
+    async def rarely(shut: Shut, tx: Tx) -> None:
+        async with tx.outside(bank):
+            calls.append("rarely")
+
+    await tower.start(shared)
+    for number in range(100):
+        await tower.hear(Rung(name=f"n{number}"), f"k{number}")
+    await until(lambda: len(calls) >= 10, 60)
+    for number in range(3):
+        await tower.hear(Shut(name=f"n{number}"), f"s{number}")
+    await until(lambda: calls.count("rarely") == 3, 60)
+    assert len(calls) <= 18, "each of the three came after at most two of the others"
+    assert calls.count("often") >= 12

@@ -49,8 +49,8 @@ class Gate:
         """Whether this is the queue of an undo."""
         return self.subscription.undo is not None
 
-    def room(self, in_progress: int) -> Room:
-        """What may begin, beside so many that have begun."""
+    def room(self, in_progress: int, waiting: bool) -> Room:
+        """What may begin, beside so many that have begun; `waiting`: there is something that would."""
         if self.blocked():
             return Room(0, PAUSE_CHECK_SECONDS)
         now = self.clock.monotonic()
@@ -63,7 +63,7 @@ class Gate:
         many = self.prefetch if pause.state == "closed" else 1
         if self.shared is None or self.instead() is not None:
             return Room(many)
-        allowed, wait = self.shared.admits(now, in_progress)
+        allowed, wait = self.shared.admits(now, in_progress, self.subscription.queue, waiting)
         if allowed is None:
             return Room(many)
         return Room(min(allowed, many)) if allowed else Room(0, wait, self.undoes)
