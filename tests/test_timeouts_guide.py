@@ -13,9 +13,9 @@ SECONDS = 120
 
 def test_the_samples_of_the_guide_pass(tmp_path: Path) -> None:
     """RULES 5.7: a reader who copies both samples into an empty folder sees a passing test."""
-    for name, text in zip(
-        ("desk.py", "test_desk.py"), re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL), strict=True
-    ):
+    samples = re.findall(r"```python\n# (\w+\.py)\n(.*?)```", GUIDE, re.DOTALL)
+    assert len(samples) == GUIDE.count("```python"), "each sample names its file"
+    for name, text in samples:
         (tmp_path / name).write_text(text, encoding="utf-8")
     words = [sys.executable, "-m", "pytest", "-q", "-o", "asyncio_mode=auto", "-p", "no:cacheprovider", str(tmp_path)]
     ended = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=SECONDS, check=False)

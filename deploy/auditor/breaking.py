@@ -16,7 +16,7 @@ GUARDED = ("cards", "stock", "carrier", "crm", "mail")
 #: Failed answers in a row that open each of the shop's breakers.
 OPENS_AFTER = 5
 #: Seconds for which it stays open before one request may try.
-OPEN_SECONDS = 5.0
+OPEN_SECONDS = 10.0
 #: Seconds after which the shop has given up waiting: an answer that takes longer is a failure, also a good one.
 CLIENT_SECONDS = 1.0
 #: Seconds by which the shop may have given up earlier than the books tell: its clock runs before the request arrives.

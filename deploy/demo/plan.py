@@ -13,7 +13,7 @@ WHOLE_FROM = 300
 #: Seconds around an outage and a kill in which no call may time out by itself.
 CLEAR_SECONDS = 2.0
 #: Seconds after an outage until the breaker is surely closed.
-CLOSING_SECONDS = 10.0
+CLOSING_SECONDS = 15.0
 
 
 class Sort(StrEnum):

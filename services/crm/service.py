@@ -59,7 +59,7 @@ crm_api = Breaker(
     "crm-api",
     failures=(aiohttp.ClientError, TimeoutError),
     after=5,
-    open_for=timedelta(seconds=5),
+    open_for=timedelta(seconds=10),
     longest=timedelta(seconds=30),
     ramp=4,
 )

@@ -58,7 +58,7 @@ mail_api = Breaker(
     "mail-api",
     failures=(aiohttp.ClientError, TimeoutError),
     after=5,
-    open_for=timedelta(seconds=5),
+    open_for=timedelta(seconds=10),
     longest=timedelta(seconds=30),
     ramp=4,
 )

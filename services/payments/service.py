@@ -107,7 +107,7 @@ card_api = Breaker(
     "card-api",
     failures=(aiohttp.ClientError, TimeoutError),
     after=5,
-    open_for=timedelta(seconds=5),
+    open_for=timedelta(seconds=10),
     longest=timedelta(seconds=30),
     ramp=4,
 )

@@ -70,7 +70,7 @@ carrier_api = Breaker(
     "carrier-api",
     failures=(aiohttp.ClientError, TimeoutError),
     after=5,
-    open_for=timedelta(seconds=5),
+    open_for=timedelta(seconds=10),
     longest=timedelta(seconds=30),
     ramp=4,
 )

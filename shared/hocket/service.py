@@ -6,7 +6,7 @@ message says how to fix them.
 
 import copy
 import inspect
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import timedelta
 from typing import Any, Generic, Self, TypedDict, Unpack, overload
@@ -56,6 +56,7 @@ class TimeoutOptions(TypedDict, total=False):
     timeout: timedelta
     concurrency: int
     prefetch: int
+    allow: Mapping[str, str]
 
 
 class Service(Generic[D]):
@@ -127,6 +128,7 @@ class Service(Generic[D]):
         idempotent: bool = ...,
         concurrency: int = ...,
         prefetch: int = ...,
+        allow: Mapping[str, str] = ...,
     ) -> Callable[
         [Callable[[H, Tx[D]], Coroutine[Any, Any, Said]]], Callable[[H, Tx[D]], Coroutine[Any, Any, Said]]
     ]: ...
@@ -138,7 +140,8 @@ class Service(Generic[D]):
         failed attempt is repeated. While `breaker` is open, no delivery is taken. `timeout` bounds one attempt.
         `concurrency` bounds the attempts that run at once, `prefetch` the unsettled deliveries that the broker sends.
         `idempotent=True` saves the inbox row of a handler that says nothing. `formerly` gives the former name, or
-        several names, the oldest first: the old queue is emptied and the keys stay the same (RULES 2.4).
+        several names, the oldest first: the old queue is emptied and the keys stay the same (RULES 2.4). `allow` names
+        findings of `hocket check` that are right here, each with its reason, as everywhere (docs/checks.md).
         """
 
         def declare(fn: Callable[..., Any]) -> Callable[..., Any]:
@@ -159,6 +162,7 @@ class Service(Generic[D]):
         remember: timedelta = ...,
         retry: Retry = ...,
         breaker: Breaker = ...,
+        allow: Mapping[str, str] = ...,
     ) -> Callable[
         [Callable[[H, list[E], H2, Tx[D]], Coroutine[Any, Any, Said]]],
         Callable[[H, list[E], H2, Tx[D]], Coroutine[Any, Any, Said]],
@@ -176,6 +180,7 @@ class Service(Generic[D]):
         remember: timedelta = ...,
         retry: Retry = ...,
         breaker: Breaker = ...,
+        allow: Mapping[str, str] = ...,
     ) -> Callable[
         [Callable[[H, E | None, H2, Tx[D]], Coroutine[Any, Any, Said]]],
         Callable[[H, E | None, H2, Tx[D]], Coroutine[Any, Any, Said]],
@@ -223,7 +228,7 @@ class Service(Generic[D]):
         anew. There is one for each flow and scope, `across=True`: for each scope. The scope is made by the fields `by`,
         which all these events have; without it the subject is the scope. An answer that comes later than the decision
         is `late` in its receipt, and is undone by what the handler says, or accepted. Further options are those of a
-        handler: name, formerly, retry, breaker, timeout, concurrency, prefetch.
+        handler: name, formerly, retry, breaker, timeout, concurrency, prefetch, allow.
         """
         given = {"unless": unless, "by": by, "across": across, "late": late, **options}
 
@@ -236,12 +241,12 @@ class Service(Generic[D]):
         return declare
 
     def on_dead(
-        self, step: Callable[[H, Tx[D]], Coroutine[Any, Any, Any]], /
+        self, step: Callable[[H, Tx[D]], Coroutine[Any, Any, Any]], /, *, allow: Mapping[str, str] | None = None
     ) -> Callable[[Callable[[H, Death], E]], Callable[[H, Death], E]]:
         """Declare what is said when a delivery of `step` is given up, in the same transaction (RULES 5.5)."""
 
         def declare(fn: Callable[[H, Death], E]) -> Callable[[H, Death], E]:
-            self._declarer.on_dead(fn, step)
+            self._declarer.on_dead(fn, step, {} if allow is None else allow)
             return fn
 
         return declare

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, get_args, get_origin
 
+from hocket.declarations.allowances import OF_HANDLER, OF_ON_DEAD, OF_OVERDUE, OF_UNDO, allowances
 from hocket.declarations.annotations import heard_of, one_of
 from hocket.declarations.choreography import Declarations
 from hocket.declarations.names import check_handler
@@ -60,7 +61,9 @@ class Declarer:
         signature = signature_of(fn, where, _HANDLER_FORM)
         self._check_transaction(signature, where)
         heard = heard_of(signature.parameters[0], where)
-        self.declarations.add(subscription_of(self.declarations.service, name, fn, heard, signature, options))
+        made = subscription_of(self.declarations.service, name, fn, heard, signature, options)
+        made.allow = allowances(options.get("allow", {}), OF_HANDLER, where)
+        self.declarations.add(made)
 
     def overdue(self, fn: Callable[..., Any], within: object, options: Mapping[str, Any]) -> None:
         """Add a time-out: a subscription to what its first parameter names, which arms it, and to what answers."""
@@ -72,6 +75,7 @@ class Declarer:
         overdue = overdue_of(within, others, heard, where)
         made = subscription_of(self.declarations.service, name, fn, heard, signature, others)
         made.overdue = overdue
+        made.allow = allowances(options.get("allow", {}), OF_OVERDUE, where)
         self.declarations.add(made)
 
     def undo(
@@ -100,15 +104,18 @@ class Declarer:
         by = fields_of(scope.by, where)
         across, remember = check_across(scope.across, by, where), check_remember(scope.remember, where)
         subscription.undo = Undo(of.queue, did, many, by, why, across=across, remember=remember)
+        subscription.allow = allowances(options.get("allow", {}), OF_UNDO, where)
         self.declarations.add(subscription)
 
-    def on_dead(self, fn: Callable[..., Any], step: Callable[..., Any]) -> None:
+    def on_dead(self, fn: Callable[..., Any], step: Callable[..., Any], allow: object) -> None:
         """Add the function that makes the event to say when a delivery of `step` is given up."""
         where = self._where(fn)
         of = self._step(step, where)
         signature = signature_of(fn, where, _ON_DEAD_FORM, plain=True)
         check_input(signature, of, where)
-        self.declarations.add_on_dead(of, fn, check_death(signature, where), where)
+        says, allowed = check_death(signature, where), allowances(allow, OF_ON_DEAD, where)
+        self.declarations.add_on_dead(of, fn, says, where)
+        of.on_dead_allow = allowed
 
     def upcast(self, fn: Callable[..., Any]) -> None:
         """Add the function that reads an old version of a heard event into a newer one."""

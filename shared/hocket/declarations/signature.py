@@ -40,6 +40,7 @@ _OPTIONS: dict[str, type] = {
     "idempotent": bool,
     "concurrency": int,
     "prefetch": int,
+    "allow": object,
 }
 _OPTIONS_TEXT = ", ".join(f"{option}=" for option in _OPTIONS)
 

@@ -1,6 +1,6 @@
 """One handler as data: what it hears, says and undoes, and how it runs: retry, breaker, timeout, concurrency."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal
@@ -73,6 +73,8 @@ class Subscription:
     overdue: Overdue | None = None  # this subscription is a time-out: what it hears arms it
     on_dead: Callable[..., Event] | None = None
     on_dead_says: tuple[type[Event], ...] = ()
+    allow: Mapping[str, str] = field(default_factory=dict)  # reasons by code of a finding (docs/checks.md)
+    on_dead_allow: Mapping[str, str] = field(default_factory=dict)  # the same, of `on_dead`
     former: tuple[str, ...] = ()  # former names, the oldest first
     upcast_paths: dict[EventName, UpcastPath] = field(default_factory=dict)  # every version that it reads
     results: dict[EventName, UpcastPath] = field(default_factory=dict)  # an undo: every version of `did` that it reads

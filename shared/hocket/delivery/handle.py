@@ -117,7 +117,7 @@ class Handling:
         if permit is None:
             self._defer(arrival, pause.circuit.wait(clock.monotonic()), "paused", pause.sentence())
             return None
-        guard = BreakerGuard(self.breakers, clock, subscription.timeout.total_seconds())
+        guard = BreakerGuard(self.breakers, clock, subscription.timeout.total_seconds(), subscription.queue)
         if subscription.breaker is not None and not await guard.begin(subscription.breaker):
             pause.released(permit, clock.monotonic())
             self._defer(arrival, guard.wait, "breaker", f"breaker {subscription.breaker.name} is open")

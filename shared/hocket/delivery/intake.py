@@ -5,6 +5,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 
 from hocket.broker.port import Consumer, Delivery
+from hocket.delivery.gates.gate import Room
 
 PROMISE = (
     "the broker's callback only puts a delivery into the buffer; a delivery of an older epoch is not begun; "
@@ -68,13 +69,15 @@ class PrefetchBudget:
 class Intake:
     """The buffer between the broker's callback and one subscription; never longer than the prefetch.
 
-    `budget` counts the deliveries that the subscription holds, in the buffer and in progress.
+    `budget` counts the deliveries that the subscription holds, in the buffer and in progress. `is_noted` says which of
+    them call nobody, and may pass the others where the room allows it.
     """
 
-    def __init__(self, budget: PrefetchBudget) -> None:
+    def __init__(self, budget: PrefetchBudget, is_noted: Callable[[Delivery], bool]) -> None:
         self._buffer: deque[Delivery] = deque()
         self._changed = asyncio.Event()
         self._budget = budget
+        self._is_noted = is_noted
         self._held: Counter[str] = Counter()
         self.consumer: Consumer | None = None
 
@@ -119,28 +122,44 @@ class Intake:
     def __len__(self) -> int:
         return len(self._buffer)
 
-    async def take(
-        self, consumer: Callable[[Delivery], Consumer], allowed: Callable[[], tuple[int, float | None]]
-    ) -> list[Delivery]:
-        """The next deliveries, at most as many as `allowed` returns; `consumer` returns the consumer of a delivery.
-
-        `allowed` returns how many, and where that is none, after how many seconds to ask again (None: when woken).
-        """
+    async def take(self, consumer: Callable[[Delivery], Consumer], room: Callable[[], Room]) -> list[Delivery]:
+        """The next deliveries, as many as there is `room` for; `consumer` returns the consumer of a delivery."""
         while True:
             self._changed.clear()
-            many, wait = allowed()
+            many, wait, noted = room()
             if many and self._buffer:
-                batch: list[Delivery] = []
-                while self._buffer and len(batch) < min(many, ADMIT_BATCH):
-                    delivery = self._buffer.popleft()
-                    if delivery.handle.epoch >= consumer(delivery).epoch:
-                        batch.append(delivery)
-                    else:  # the broker delivers it again (RULES 1.1)
-                        self.settled([delivery])
-                if batch:
+                if batch := self._first(min(many, ADMIT_BATCH), consumer):
                     return batch
                 continue
+            if noted and (batch := self._noted(consumer)):
+                return batch
             await self._until_woken(wait if not many else None)
+
+    def _first(self, many: int, consumer: Callable[[Delivery], Consumer]) -> list[Delivery]:
+        """The first of the buffer, without those of an older epoch."""
+        batch: list[Delivery] = []
+        while self._buffer and len(batch) < many:
+            self._keep(self._buffer.popleft(), batch, consumer)
+        return batch
+
+    def _noted(self, consumer: Callable[[Delivery], Consumer]) -> list[Delivery]:
+        """Those that call nobody, wherever they stand; the others keep their places."""
+        batch: list[Delivery] = []
+        left: deque[Delivery] = deque()
+        while self._buffer and len(batch) < ADMIT_BATCH:
+            each = self._buffer.popleft()
+            if self._is_noted(each):
+                self._keep(each, batch, consumer)
+            else:
+                left.append(each)
+        self._buffer.extendleft(reversed(left))
+        return batch
+
+    def _keep(self, delivery: Delivery, batch: list[Delivery], consumer: Callable[[Delivery], Consumer]) -> None:
+        if delivery.handle.epoch >= consumer(delivery).epoch:
+            batch.append(delivery)
+        else:  # the broker delivers it again (RULES 1.1)
+            self.settled([delivery])
 
     async def _until_woken(self, seconds: float | None) -> None:
         if seconds is None:

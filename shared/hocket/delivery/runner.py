@@ -2,9 +2,9 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 
 from hocket.broker.port import Consumer, Delivery
@@ -15,6 +15,7 @@ from hocket.delivery.commit import Committer
 from hocket.delivery.decode import decode
 from hocket.delivery.ending.error_text import text_of
 from hocket.delivery.former_queue import FormerQueues
+from hocket.delivery.gates.gate import Gate, Room, is_noted, shut_out
 from hocket.delivery.gates.patience import Patience
 from hocket.delivery.handle import Handling, Readmit
 from hocket.delivery.intake import ADMIT_BATCH, Intake, PrefetchBudget
@@ -22,7 +23,7 @@ from hocket.delivery.overdue.hands import TimerHands
 from hocket.errors import StoreError
 from hocket.masking.mask import ALWAYS
 from hocket.outcome import Again, GiveBack
-from hocket.resilience.breakers.registry import Breakers, Shown
+from hocket.resilience.breakers.registry import Breakers
 from hocket.resilience.breakers.view import SharedBreaker
 from hocket.resilience.own_frames import defined_at
 from hocket.resilience.retrying import until_done
@@ -34,12 +35,8 @@ from hocket.store.records import OutboxRow
 
 #: Batches that are admitted at once: while the store looks up the keys of one, the next is decoded.
 ADMITTING = 2
-#: Seconds after which the reason of a pause (full outbox, failing store) is checked again.
-PAUSE_CHECK_SECONDS = 0.2
 #: Seconds between two looks at a breaker that is not closed.
 PATIENCE_LOOK_SECONDS = 1.0
-#: States in which a breaker lets nobody pass.
-SHUT = frozenset({"open", "held"})
 #: Seconds that giving back deliveries at a stop may take.
 GIVE_BACK_SECONDS = 2.0
 
@@ -65,6 +62,7 @@ class SubscriptionRunner:
     pipeline: Pipeline
     share: int  # bytes of deliveries that it may hold
     intake: Intake = field(init=False)
+    gate: Gate = field(init=False)
     prefetch: int = field(init=False)  # deliveries that the broker hands it before the first of them is settled
     consumer: Consumer | None = None
     in_progress: int = 0
@@ -85,7 +83,12 @@ class SubscriptionRunner:
         self.prefetch = self.subscription.prefetch or default
         breaker = self.subscription.breaker
         self.shared = self.pipeline.breakers.of(breaker) if breaker is not None else None
-        self.intake = Intake(PrefetchBudget(self.share, self.prefetch))
+        handling, clock = self.pipeline.handling, self.pipeline.runtime.clock
+        self.gate = Gate(
+            self.subscription, self.prefetch, self.shared, lambda: handling.pause_of(self.subscription).circuit,
+            self._blocked, clock,
+        )  # fmt: skip
+        self.intake = Intake(PrefetchBudget(self.share, self.prefetch), is_noted)
         self.former = FormerQueues(self.pipeline.runtime, self.subscription, self.intake, self.prefetch)
 
     async def start(self) -> None:
@@ -97,7 +100,7 @@ class SubscriptionRunner:
         self.former.start()
         self.pipeline.runtime.tasks.end_of_left[queue] = self.unstuck
         self._admitters = [spawn(f"admit {queue} {n}", self._admit()) for n in range(ADMITTING)]
-        if self.shared is not None:
+        if self.shared is not None and not self.gate.undoes:
             self._admitters.append(spawn(f"watch {queue}", self._watch(self.shared)))
         self._handlers = [spawn(f"handle {queue} {n}", self._handle()) for n in range(self.subscription.concurrency)]
 
@@ -107,8 +110,7 @@ class SubscriptionRunner:
 
     def parked(self) -> bool:
         """Whether its breaker is open, or it is paused, and that period is not over: the buffer waits."""
-        now = self.pipeline.runtime.clock.monotonic()
-        return any(each.state in SHUT and each.wait(now) > 0 for each in self._shown())
+        return self.gate.parked()
 
     def stuck(self) -> str:
         """Why nothing more begins: so many runs go on although they were cancelled; "" below the bound."""
@@ -125,34 +127,17 @@ class SubscriptionRunner:
         self._wake(len(self._ready))
         self.intake.wake()
 
-    def _shown(self) -> Iterator[Shown]:
-        """Its breaker, and its pause."""
-        if self.shared is not None:
-            yield self.shared
-        yield self.pipeline.handling.pause_of(self.subscription).circuit
+    def _blocked(self) -> bool:
+        """Whether it takes nothing at all, whatever it is."""
+        return self.pipeline.full() or bool(self.pipeline.committer.failing) or bool(self.stuck())
 
-    def _allowed(self) -> tuple[int, float | None]:
-        pipeline = self.pipeline
-        if pipeline.full() or pipeline.committer.failing or self.stuck():
-            return 0, PAUSE_CHECK_SECONDS
-        now = pipeline.runtime.clock.monotonic()
-        pause = pipeline.handling.pause_of(self.subscription).circuit
-        if pause.state != "closed":
-            if (wait := pause.wait(now)) > 0:
-                return 0, wait
-            if self.in_progress:
-                return 0, PAUSE_CHECK_SECONDS
-        many = self.prefetch if pause.state == "closed" else 1
-        if self.shared is None:
-            return many, None
-        allowed, wait = self.shared.admits(now, self.in_progress)
-        if allowed is None:
-            return many, None
-        return (min(allowed, many), None) if allowed else (0, wait)
+    def _room(self) -> Room:
+        return self.gate.room(self.in_progress, len(self.intake) > 0)
 
     async def _admit(self) -> None:
         while True:
-            await self._admitted(await self.intake.take(self._consumer_of, self._allowed))
+            batch = await self.intake.take(self._consumer_of, self._room)
+            await self._admitted(batch, self.gate.instead())
 
     async def _admitted(self, batch: list[Delivery], instead: Again | None = None) -> None:
         """Admit these, and let them be handled; `instead` is the outcome of those that would call."""
@@ -190,9 +175,7 @@ class SubscriptionRunner:
                 for consumer in self.consumers():
                     consumer.limit(self.prefetch if prefetch is None else prefetch)
             while prefetch == 0 and (batch := self.intake.in_hand(ADMIT_BATCH)):
-                wait = timedelta(seconds=shared.wait(clock.monotonic()))
-                why = f"breaker {shared.breaker.name} is {shared.state}"
-                await self._admitted(batch, Again(wait, deferred=True, cause="breaker", error=why))
+                await self._admitted(batch, shut_out(shared, shared.wait(clock.monotonic())))
 
     def holds(self, arrival: Arrival) -> bool:
         """Whether this delivery, or another one of the same event, waits here or is in progress."""

@@ -36,6 +36,7 @@ class BreakerGuard:
     """The breakers of one attempt, and whether its failure uses no attempt (RULES 6.1).
 
     `bound` is the handler's time-out in seconds; None: there is no handler, and calls are cut after `OUTSIDE_SECONDS`.
+    `who` is its queue, by which calls that wait go in turn.
     """
 
     # Defaults of the class: most attempts call nobody, and set none of them.
@@ -48,10 +49,11 @@ class BreakerGuard:
     _cancelled: tuple[_Cancelled, ...] = ()
     _telling: tuple[tuple[SharedBreaker, Permit, Awaitable[None]], ...] = ()
 
-    def __init__(self, breakers: Breakers, clock: Clock, bound: float | None = None) -> None:
+    def __init__(self, breakers: Breakers, clock: Clock, bound: float | None = None, who: str = "") -> None:
         self._breakers = breakers
         self._clock = clock
         self._bound = bound
+        self._who = who
 
     async def begin(self, breaker: Breaker) -> bool:
         """Before the handler: whether it may run. If this run is a probe, its first call uses the slot."""
@@ -59,7 +61,7 @@ class BreakerGuard:
         if shared.state == "closed" and (shared.calm or await self._is_closed(shared)):
             return True
         try:
-            permit = await shared.enter(self._seconds(breaker, None)[1], patience=0.0)
+            permit = await shared.enter(self._seconds(breaker, None)[1], patience=0.0, who=self._who)
         except BreakerOpen as error:
             self.wait = error.wait.total_seconds()
             return False
@@ -99,7 +101,7 @@ class BreakerGuard:
         if self._held is not None and self._held[0] is shared:
             permit, self._held = self._held[1], None
         else:
-            permit = await shared.enter(bound)
+            permit = await shared.enter(bound, who=self._who)
         began = self._clock.monotonic()
         limit = asyncio.timeout(cut)
         try:

@@ -59,6 +59,10 @@ class Supervisor:
         self._signals.trouble(self._service, "a task of the kit died", task=name, error=repr(error or self.failed))
         self.died.set()
 
+    def running(self) -> "frozenset[asyncio.Task[None]]":
+        """Its tasks that have not ended."""
+        return frozenset(self._tasks)
+
     def cancel(self, tasks: "Iterable[asyncio.Task[None]]") -> None:
         """Cancel these tasks. Inside them `cancelling` is true, which distinguishes a stop from a handler's own."""
         for task in tasks:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from hocket.store.records import Before
+from hocket.store.renaming import Renamed, renamed_of
 
 #: Seconds that one unit of a key's first bytes stands for, and how many bytes they are.
 LEAD_SECONDS = 65.536
@@ -44,12 +45,13 @@ class Expired(NamedTuple):
     inbox: list[bytes]
     ledger: list[bytes]
     emptied: list[bytes]
+    renamed: list[Renamed]
     next: PurgeCursor
 
     @property
     def some(self) -> bool:
         """Whether there is something to do."""
-        return bool(self.inbox or self.ledger or self.emptied)
+        return bool(self.inbox or self.ledger or self.emptied or self.renamed)
 
 
 def ceiling(before: Before) -> bytes:
@@ -62,16 +64,20 @@ def ceiling(before: Before) -> bytes:
 def expired_of(cursor: PurgeCursor, seen: Sequence[Any], runs: Sequence[Any], before: Before, limit: int) -> Expired:
     """Which of these rows (key, state, updated) may be removed, and where the next step begins.
 
-    Rows of the ledger tell also their step, and whether there is something in them to be emptied.
+    Rows of the ledger tell also their step, whether there is something in them to be emptied, and their scope.
     """
     inbox = [bytes(key) for key, state, updated in seen if updated < (before.dead if state == "dead" else before.inbox)]
-    ledger = [bytes(run) for run, state, updated, step, _ in runs if updated < before.of_run(step, state)]
+    ledger = [bytes(run) for run, state, updated, step, _, _ in runs if updated < before.of_run(step, state)]
     emptied = [
         bytes(run)
-        for run, state, updated, _, whole in runs
+        for run, state, updated, _, whole, _ in runs
         if whole and state in EMPTIED_RUNS and before.ledger <= updated < before.emptied
     ]
+    gone = {*ledger, *emptied}
+    named = runs if before.across else ()
+    stays = [(run, step, scope) for run, _, _, step, _, scope in named if bytes(run) not in gone]
+    renamed = renamed_of(stays, before.across)
     key = bytes(seen[-1][0]) if len(seen) == limit else None
     run = bytes(runs[-1][0]) if len(runs) == limit else None
     after = PurgeCursor(key if cursor.inbox is not None else None, run if cursor.ledger is not None else None)
-    return Expired(inbox, ledger, emptied, START if after == PurgeCursor(None, None) else after)
+    return Expired(inbox, ledger, emptied, renamed, START if after == PurgeCursor(None, None) else after)

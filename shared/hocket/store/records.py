@@ -11,6 +11,7 @@ from hocket.broker.topology import RECEIPTS
 from hocket.outcome import Attempt
 from hocket.saga.ledger import LedgerRow
 from hocket.saga.overdue import TimerRow
+from hocket.store.renaming import AcrossStep
 
 #: Most bytes of receipts that wait for each other and leave as one message, some hundred facts.
 JOINED_BYTES = 64 * 1024
@@ -219,7 +220,8 @@ class Before(NamedTuple):
     """The moments before which final rows may be purged, in seconds since 1970.
 
     `remembered` has an earlier one for done runs of steps that are remembered for longer. Ledger rows with nothing left
-    to undo lose input, results and failure already before `emptied` (RULES 5.4).
+    to undo lose input, results and failure already before `emptied` (RULES 5.4). Runs of `across` steps get the names
+    by which they are looked for, unless `boot` or another living process works on them (RULES 5.1).
     """
 
     inbox: float
@@ -227,6 +229,8 @@ class Before(NamedTuple):
     ledger: float
     remembered: Mapping[str, float] = MappingProxyType({})
     emptied: float = 0.0
+    across: Mapping[str, AcrossStep] = MappingProxyType({})
+    boot: str = ""
 
     def of_run(self, step: str, state: str) -> float:
         """The moment before which a run of this step, in this state, may be purged."""
@@ -234,10 +238,23 @@ class Before(NamedTuple):
 
 
 class Purged(NamedTuple):
-    """What one step of a purge removed, and whether it has come to the end of the tables."""
+    """What one step of a purge removed, and whether it has come to the end of the tables.
+
+    `renamed` runs have got their new name; `taken` keep the old one, for another run or a tombstone has the new.
+    """
 
     removed: int
     done: bool
+    renamed: int = 0
+    taken: int = 0
+
+
+class Removed(NamedTuple):
+    """What a driver removed and renamed in one step of a purge."""
+
+    rows: int = 0
+    renamed: int = 0
+    taken: int = 0
 
 
 class Offset(NamedTuple):

@@ -58,7 +58,7 @@ FIRST_OFFSET = "INSERT INTO hocket_offsets (next, token, reader) VALUES ($1, $2,
 
 #: The next rows of a purge, by their key.
 OLD_INBOX = "SELECT key, state, updated FROM hocket_inbox WHERE key > $1 AND key < $2 ORDER BY key LIMIT $3"
-OLD_LEDGER = """SELECT run, state, updated, step, kept > 0 OR length(failure) > 0 AS whole
+OLD_LEDGER = """SELECT run, state, updated, step, kept > 0 OR length(failure) > 0 AS whole, scope
 FROM hocket_ledger WHERE run > $1 ORDER BY run LIMIT $2"""
 
 #: What is kept of these runs for an undo.

@@ -3,10 +3,10 @@
 import asyncio
 import json
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
 from typing_extensions import TypeVar
 
@@ -29,7 +29,10 @@ from hocket.service import Service
 from hocket.store.sqlite.store import SqliteStore
 from hocket.telemetry.signals import Listener, Signals
 from hocket.testing.failures import Failed, Failures
-from hocket.testing.virtual_time import virtual_time
+from hocket.testing.freezer import RUNS, Freezer, freezing
+from hocket.testing.machine import Machine, ServiceClock
+from hocket.testing.virtual_time import LoopClock, virtual_time
+from hocket.worker.clock_watch import LOOK_SECONDS, PUT_RIGHT_SECONDS, STEADY_SECONDS
 from hocket.worker.worker import Worker
 
 D = TypeVar("D", default=None)
@@ -42,6 +45,11 @@ PSEUDONYMS = Pseudonyms.of(PSEUDONYM_KEY)
 QUIET_SECONDS = 3600.0
 #: Virtual seconds between two checks of `quiet`.
 CHECK_SECONDS = 0.001
+#: Virtual seconds that `advance` works through in one piece where something may happen at any moment.
+WORKED_SECONDS = 1.0
+#: Most virtual seconds that pass at once where nothing is due, and the least for which that is worth while; what the
+#: kit does each hour still happens each hour.
+MOST_AT_ONCE, LEAST_AT_ONCE = 3600.0, 5.0
 
 
 class Play:
@@ -51,7 +59,9 @@ class Play:
         self,
         broker: MemoryBroker,
         workers: Sequence[Worker],
-        clock: Clock,
+        clock: LoopClock,
+        machine: Machine,
+        freezer: Freezer,
         ids: Ids,
         failures: Failures,
         *,
@@ -60,6 +70,9 @@ class Play:
         self.broker = broker
         self.workers = {worker.service.name: worker for worker in workers}
         self._clock = clock
+        self._machine = machine
+        self._freezer = freezer
+        self._settled = 0.0  # when the services have done all they do after a step of a clock
         self._ids = ids
         self._failures = failures
         self._raise_failures = raise_failures
@@ -126,6 +139,15 @@ class Play:
                 last.pop(timer["run"], None)
         return [name for state, name in last.values() if state == "armed"]
 
+    @property
+    def breakers(self) -> Mapping[str, str]:
+        """The state of each breaker that was used or declared: closed, half-open, open or held, by `SERVICE.NAME`."""
+        return {
+            f"{name}.{each.breaker.name}": str(each.state)
+            for name, worker in self.workers.items()
+            for each in worker.breakers.all()
+        }
+
     async def hear(
         self, event: Heard, /, *, subject: str | None = None, key: str | None = None, correlation_id: str | None = None
     ) -> None:
@@ -165,10 +187,64 @@ class Play:
             raise HocketError(self._failures.text())
 
     async def advance(self, by: timedelta, /) -> None:
-        """Let this much time pass, and wait until everything that became due is done."""
+        """Let this much time pass, and wait until everything that became due is done.
+
+        Where nothing is due, up to an hour passes at once: heartbeats of that hour are missing.
+        """
         await self.quiet()
-        await asyncio.sleep(by.total_seconds())
+        end = self._clock.monotonic() + by.total_seconds()
+        while (left := end - self._clock.monotonic()) > 0:
+            if (calm := await self._calm(left)) >= LEAST_AT_ONCE:
+                self._clock.jump(calm)
+                for worker in self.workers.values():
+                    worker.runtime.pauses.start()  # it is no pause of the process
+            await asyncio.sleep(max(min(WORKED_SECONDS, end - self._clock.monotonic()), 0.0))
         await self.quiet()
+
+    async def step_clock(self, by: timedelta, /, *, of: Literal["machine", "store"] = "machine") -> None:
+        """Step a clock, forward or back, as an operator or a time server does (RULES 11).
+
+        The machine's: the services go on by their own clocks, say so, and follow it when it has been steady for a
+        minute. The store's: what waits is due earlier or later by so much, once. Waits until the services have seen it.
+        """
+        seconds = by.total_seconds()
+        self._machine.stepped += seconds
+        for worker in self.workers.values() if of == "store" else ():
+            clock = worker.runtime.clock
+            assert isinstance(clock, ServiceClock)
+            clock.set_forward(seconds)
+            worker.timers.look_at_all()
+        self._settled = self._clock.monotonic() + 2 * max(STEADY_SECONDS, PUT_RIGHT_SECONDS)
+        await asyncio.sleep(2 * LOOK_SECONDS)
+        await self.quiet()
+
+    async def pause(self, service: Service[Any], /, seconds: float) -> None:
+        """Let nothing of this service run for so long, as when its process is stopped; the others and the time go on.
+
+        Then it goes on where it was, with all that became due meanwhile. Raises `HocketError` for a service that does
+        not play.
+        """
+        if service.name not in self.workers:
+            raise HocketError(f"{service.name} does not play here; give one of {', '.join(self.workers)}")
+        self._freezer.freeze(service.name)
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self._freezer.thaw(service.name)
+
+    async def _calm(self, most: float) -> float:
+        """For how many seconds, at most `most`, nothing can happen but what the kit does by the clock."""
+        kit = {task for worker in self.workers.values() for task in worker.runtime.tasks.running()}
+        now = self._clock.monotonic()
+        if now < self._settled or not self._idle() or asyncio.all_tasks() - kit - {asyncio.current_task()}:
+            return 0.0
+        waits = [most - WORKED_SECONDS, MOST_AT_ONCE]
+        for worker in self.workers.values():
+            store = worker.runtime.store
+            due = [await store.next_due(), await store.timers.next_due(worker.timers.mine)]
+            waits += [wait for wait in due if wait is not None]
+            waits += [each.wait(now) for each in worker.circuits.values() if each.state != "closed"]
+        return min(waits)
 
     async def open(self) -> None:
         """Connect, and declare the kit's own broker objects."""
@@ -215,15 +291,18 @@ async def play(
         chance = random.Random(seed)
         ids = Ids(clock, chance)
         broker = MemoryBroker(clock=clock)
-        failures = Failures()
+        failures, machine = Failures(), Machine()
         signals = Signals([failures, *listeners])
-        workers = [_worker(service, broker, signals, clock, chance, ids) for service in services]
-        running = Play(broker, workers, clock, ids, failures, raise_failures=raise_failures)
+        freezer = stack.enter_context(freezing(broker))
+        workers = [_worker(service, broker, signals, ServiceClock(machine), chance, ids) for service in services]
+        running = Play(broker, workers, clock, machine, freezer, ids, failures, raise_failures=raise_failures)
         await running.open()
         stack.push_async_callback(running.close)
         stack.enter_context(here({worker.service.name: worker for worker in workers}))
         for worker in workers:
+            mine = RUNS.set(worker.service.name)
             await worker.start()
+            RUNS.reset(mine)
             stack.push_async_callback(worker.stop)
         await running.quiet()
         with failures.told():

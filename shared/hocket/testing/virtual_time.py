@@ -16,8 +16,9 @@ EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 class LoopClock:
     """The loop's time as a clock: `EPOCH` plus the time since the loop became virtual."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, selector: "_JumpingSelector") -> None:
         self._loop = loop
+        self._selector = selector
         self._zero = loop.time()
 
     def now(self) -> datetime:
@@ -27,6 +28,10 @@ class LoopClock:
     def monotonic(self) -> float:
         """Monotonic virtual seconds."""
         return self._loop.time()
+
+    def jump(self, seconds: float) -> None:
+        """Let so much time be over at once: what was due meanwhile runs once, late."""
+        self._selector.now += seconds
 
 
 class _JumpingSelector:
@@ -66,7 +71,7 @@ def virtual_time() -> Iterator[LoopClock]:
     jumping = _JumpingSelector(real, loop.time())
     vars(loop).update(_selector=jumping, time=jumping.time)
     try:
-        yield LoopClock(loop)
+        yield LoopClock(loop, jumping)
     finally:
         vars(loop).pop("time")
         vars(loop)["_selector"] = real

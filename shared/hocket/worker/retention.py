@@ -5,6 +5,7 @@ it, rows are deleted: what is `too-old` is decided by what was forgotten, never 
 """
 
 import asyncio
+import json
 import random
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -14,8 +15,10 @@ from hocket.declarations.subscription import Subscription
 from hocket.errors import StoreError
 from hocket.runtime import Runtime
 from hocket.setting_groups import Retention
+from hocket.store.meta import meta_of, set_meta
 from hocket.store.purge import EMPTIED_SECONDS, MARGIN
 from hocket.store.records import Before
+from hocket.store.renaming import AcrossStep
 
 #: Rows of each table that one step examines, and seconds between two steps, so that deliveries are not slowed down.
 STEP_ROWS = 500
@@ -25,6 +28,8 @@ SWEEP_WAIT = 3600.0
 #: Seconds after the start before which the first sweep begins, so that short-lived processes sweep too; at random
 #: between these, so that replicas do not begin together.
 FIRST_WAIT = (5.0, 60.0)
+#: The name in `hocket_meta` of the steps that were `across` when the ledger was last walked through.
+ACROSS = "across"
 #: Seconds by which one sweep moves the horizon at most. A clock that is far ahead takes no more memory from the inbox;
 #: a service that was down for a month catches up in ten days.
 HORIZON_STEP = 4 * SWEEP_WAIT
@@ -50,12 +55,26 @@ def remembered(subscriptions: Iterable[Subscription]) -> dict[str, timedelta]:
     }
 
 
+def across_steps(subscriptions: Iterable[Subscription]) -> dict[str, AcrossStep]:
+    """The steps whose runs are found by their scope alone, by name and each former name (RULES 5.1).
+
+    Of a scope with a sensitive value the ledger has a key only, from which no name is made.
+    """
+    return {
+        name: AcrossStep(each.identity, len(undo.by))
+        for each in subscriptions
+        if each.undone_by is not None and (undo := each.undone_by.undo) is not None and undo.across and not undo.secret
+        for name in (each.queue, *each.former_queues)
+    }
+
+
 @dataclass(slots=True)
 class RetentionSweeper:
-    """Deletes old rows of one service's tables, step by step."""
+    """Deletes old rows of one service's tables, step by step, and renames runs of steps that are `across` now."""
 
     runtime: Runtime
     remembers: Mapping[str, timedelta] = field(default_factory=dict)  # by step; see `remembered`
+    across: Mapping[str, AcrossStep] = field(default_factory=dict)  # by step; see `across_steps`
     purged: int = 0  # rows deleted so far
 
     async def begin(self) -> None:
@@ -69,6 +88,8 @@ class RetentionSweeper:
     async def run(self) -> None:
         """Sweep each hour, first soon after the start, unless another process has swept in the last hour.
 
+        That does not count where it knew of other steps that are `across`.
+
         An error of the store ends only the sweep in progress.
         """
         wait = random.Random(self.runtime.instance.boot).uniform(*FIRST_WAIT)
@@ -76,7 +97,7 @@ class RetentionSweeper:
             await asyncio.sleep(wait)
             wait = SWEEP_WAIT
             try:
-                if not await self.runtime.store.clock.swept_within(SWEEP_WAIT):
+                if await self._switched() or not await self.runtime.store.clock.swept_within(SWEEP_WAIT):
                     await self.sweep()
             except StoreError as error:
                 self.runtime.trouble("old rows could not be deleted", reason=str(error))
@@ -88,14 +109,18 @@ class RetentionSweeper:
         await asyncio.sleep(2 * self.runtime.config.owner_renew_seconds)
         now = (await self.runtime.store.clock.time()).now
         moments = cutoffs(self.runtime.config.retention(), horizon, self.remembers)
-        moments = moments._replace(emptied=now - EMPTIED_SECONDS)
+        boot = self.runtime.instance.boot
+        moments = moments._replace(emptied=now - EMPTIED_SECONDS, across=self.across, boot=boot)
+        renamed = taken = 0
         while True:
             step = await self.runtime.store.purge(moments, STEP_ROWS)
             removed += step.removed
             self.purged += step.removed
+            renamed, taken = renamed + step.renamed, taken + step.taken
             if step.done:
                 break
             await asyncio.sleep(STEP_WAIT)
+        await self._renamed(renamed, taken)
         while True:
             step = await self.runtime.store.timers.purge(moments.ledger, STEP_ROWS)
             removed += step.removed
@@ -104,3 +129,27 @@ class RetentionSweeper:
                 await self.runtime.store.clock.sweep_ended()
                 return removed
             await asyncio.sleep(STEP_WAIT)
+
+    def _steps(self) -> str:
+        return json.dumps(sorted(self.across))
+
+    async def _switched(self) -> bool:
+        """Whether no sweep has come to its end yet that knew these steps as `across`."""
+        async with self.runtime.store.read() as db:
+            return (await meta_of(db, ACROSS) or "[]") != self._steps()
+
+    async def _renamed(self, renamed: int, taken: int) -> None:
+        """The walk through the ledger is over: say what it did, and note which steps it was about."""
+        if renamed:
+            self.runtime.trouble("step runs were renamed: their step is across=True now", runs=renamed)
+        if taken:
+            self.runtime.trouble("step runs keep the name of their flow: another one has their scope", runs=taken)
+        if await self._switched():
+            async with self.runtime.store.transaction() as tx:
+                await set_meta(await tx.db(), ACROSS, self._steps())
+
+
+def sweeper_of(runtime: Runtime, subscriptions: Iterable[Subscription]) -> RetentionSweeper:
+    """The sweeper of a service that declares these."""
+    every = list(subscriptions)
+    return RetentionSweeper(runtime, remembered(every), across_steps(every))

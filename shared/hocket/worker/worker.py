@@ -49,7 +49,7 @@ from hocket.worker.http.operator import Command
 from hocket.worker.lease import hold_lease
 from hocket.worker.removed_queues import RemovedQueues
 from hocket.worker.reporter import Reporter
-from hocket.worker.retention import RetentionSweeper, remembered
+from hocket.worker.retention import sweeper_of
 from hocket.worker.store_opening import StoreOpening
 from hocket.worker.timers_command import TimersCommand
 from hocket.worker.topology import TopologyDeclaration, until_linked
@@ -100,7 +100,7 @@ class Worker:
         )  # fmt: skip
         self.readers = self._readers()
         self.timers = self.reporter.timers = TimerCaller(runtime, self.backlog, declared.subscriptions)
-        self.sweeper = RetentionSweeper(runtime, remembered(declared.subscriptions.values()))
+        self.sweeper = sweeper_of(runtime, declared.subscriptions.values())
         self.watch = HealthWatch(runtime, self._reasons)
         self.clock_watch = ClockWatch(runtime, self.circuits, self.timers.look_at_all)
         self.log_check = LogCheck(runtime, self.runners, lambda: self._topology().again())

@@ -5,10 +5,10 @@ import itertools
 from datetime import timedelta
 from typing import Any
 
-from hocket import Service, Tx
+from hocket import Breaker, Service, Tx
 from hocket.delivery.gates.patience import IN_HAND_SECONDS
 from hocket.resilience.guard import PROBES_PER_DELIVERY
-from tests.hocket.sample_services import LONG, Ill, Processes, Rung, Shut, Tolled, World, rope, ropes
+from tests.hocket.sample_services import LONG, Ill, Processes, Rung, Shut, Tolled, World, rope, ropes, until
 
 
 class Ropes:
@@ -123,24 +123,113 @@ async def test_what_is_in_hand_waits_a_minute_and_the_queue_keeps_the_rest(tower
     assert max(each["attempt"] for each in tower.receipts()) == 1
 
 
-async def test_a_failure_in_hand_is_not_deferred_with_the_undos(tower: Processes) -> None:
-    """RULES 5.3, 6.6: it calls nobody: noted while the undo's breaker is shut, it refuses a step that comes later."""
-    guarded, ran = Service("guarded", owner="tests"), list[str]()
+class Bells:
+    """A step whose undo has a breaker; what has run."""
 
-    @guarded.handler
-    async def ring(rung: Rung, tx: Tx) -> Tolled:
-        ran.append(rung.name)
-        return Tolled(name=rung.name)
+    def __init__(self) -> None:
+        self.ran: list[str] = []
+        self.hushed: list[str] = []
+        self.goes_on = asyncio.Event()
+        self.goes_on.set()
+        self.service = Service("guarded", owner="tests")
 
-    @guarded.undo(ring, Tolled, by="name", breaker=rope)
-    async def hush(rung: Rung, did: Tolled | None, why: Shut, tx: Tx) -> None:
-        """Nothing to do."""
+        @self.service.handler
+        async def ring(rung: Rung, tx: Tx) -> Tolled:
+            self.ran.append(rung.name)
+            return Tolled(name=rung.name)
 
-    worker = await tower.start(guarded)
+        @self.service.undo(ring, Tolled, by="name", breaker=rope)
+        async def hush(rung: Rung, did: Tolled | None, why: Shut, tx: Tx) -> None:
+            async with tx.outside(rope):
+                self.hushed.append(rung.name)
+                await self.goes_on.wait()
+
+
+async def test_a_failure_is_noted_while_the_breaker_of_its_undo_is_shut(tower: Processes) -> None:
+    """RULES 5.3, 6.6: at once and for as long as it is shut: a step that comes later is refused."""
+    bells = Bells()
+    worker = await tower.start(bells.service)
     await worker.commands["breaker"]({"do": "open", "name": "rope", "reason": "they migrate", "by": "ada"})
-    await tower.hear(Shut(name="a"), "s")
-    await asyncio.sleep(IN_HAND_SECONDS + 5)
-    await tower.hear(Rung(name="a"), "k")
+    for number in range(3):
+        await tower.hear(Shut(name=f"n{number}"), f"s{number}")
+        await tower.quiet()
+        await tower.hear(Rung(name=f"n{number}"), f"k{number}")
+        await tower.quiet()
+        assert words(tower) == ["handled", "refused"] * (number + 1)
+        await asyncio.sleep(2 * IN_HAND_SECONDS)
+    assert bells.ran == []
+
+
+async def test_the_undo_waits_for_its_breaker_and_comes(tower: Processes) -> None:
+    """RULES 6.1, 6.6: it is deferred, at no attempt, and a failure behind any number of undos is noted all the same."""
+    bells = Bells()
+    worker = await tower.start(bells.service)
+    await worker.commands["breaker"]({"do": "open", "name": "rope", "reason": "they migrate", "by": "ada"})
+    for number in range(300):
+        await tower.hear(Rung(name=f"n{number}"), f"k{number}")
+    await tower.quiet()
+    for number in range(300):
+        await tower.hear(Shut(name=f"n{number}"), f"s{number}")
+    await asyncio.sleep(1)
+    await tower.hear(Shut(name="late"), "late")
+    await asyncio.sleep(1)
+    await tower.hear(Rung(name="late"), "never")
+    await asyncio.sleep(5 * IN_HAND_SECONDS)
+    assert (bells.hushed, len(bells.ran)) == ([], 300)
+    assert words(tower).count("refused") == 1
+    await worker.commands["breaker"]({"do": "close", "name": "rope", "reason": "done", "by": "ada"})
     await tower.advance(LONG)
-    assert words(tower) == ["handled", "refused"]
-    assert ran == []
+    assert sorted(bells.hushed) == sorted(bells.ran)
+    undone = [each for each in tower.receipts() if each["subscription"] == "guarded.hush" and each["attempt"]]
+    assert {each["attempt"] for each in undone} == {1}
+
+
+async def test_a_failure_passes_the_undos_that_wait_for_the_ramp(tower: Processes) -> None:
+    """RULES 6.6: while a probe is out the other undos wait in hand, and a failure behind them is noted at once."""
+    bells = Bells()
+    worker = await tower.start(bells.service)
+    await worker.commands["breaker"]({"do": "open", "name": "rope", "reason": "they migrate", "by": "ada"})
+    for number in range(5):
+        await tower.hear(Rung(name=f"n{number}"), f"k{number}")
+        await tower.hear(Shut(name=f"n{number}"), f"s{number}")
+    await tower.quiet()
+    bells.goes_on.clear()
+    await worker.commands["breaker"]({"do": "close", "name": "rope", "reason": "done", "by": "ada"})
+    await until(lambda: bool(bells.hushed), 2 * IN_HAND_SECONDS)
+    await asyncio.sleep(1)
+    assert worker.breakers.of(rope).state == "half-open"
+    assert len(bells.hushed) == 1
+    await tower.hear(Shut(name="late"), "late")
+    await asyncio.sleep(1)
+    await tower.hear(Rung(name="late"), "never")
+    await asyncio.sleep(1)
+    assert words(tower).count("refused") == 1
+    bells.goes_on.set()
+    await tower.advance(LONG)
+    assert sorted(bells.hushed) == [f"n{number}" for number in range(5)]
+
+
+async def test_a_busy_subscription_does_not_keep_another_from_calling(tower: Processes) -> None:
+    """RULES 6.8: both share a limit: the one that comes late with one delivery is next, declared or not."""
+    bank = Breaker("bank", failures=(Ill,), per_second=2)
+    shared, calls = Service("shared", owner="tests"), list[str]()
+
+    @shared.handler(breaker=bank)
+    async def often(rung: Rung, tx: Tx) -> None:
+        async with tx.outside(bank):
+            calls.append("often")
+
+    @shared.handler(breaker=bank)
+    async def rarely(shut: Shut, tx: Tx) -> None:
+        async with tx.outside(bank):
+            calls.append("rarely")
+
+    await tower.start(shared)
+    for number in range(100):
+        await tower.hear(Rung(name=f"n{number}"), f"k{number}")
+    await until(lambda: len(calls) >= 10, 60)
+    for number in range(3):
+        await tower.hear(Shut(name=f"n{number}"), f"s{number}")
+    await until(lambda: calls.count("rarely") == 3, 60)
+    assert len(calls) <= 18, "each of the three came after at most two of the others"
+    assert calls.count("often") >= 12

@@ -151,12 +151,33 @@ async def test_a_cancellation_reaches_a_run_for_as_long_as_it_is_remembered(towe
     assert [each["reached"] for each in tower.receipts() if "reached" in each] == [[FLOW], "none"]
 
 
+async def test_runs_from_before_across_are_found_once_they_are_renamed(tower: Processes) -> None:
+    """RULES 5.1: soon after the start with `across`, whenever the last sweep was; until then a failure reaches none."""
+    world, away = World(behave=toll_it), "0198c5b8-0000-7000-8000-000000000002"
+    worker = await tower.start(patient(HOUR * 10, across=False).using(world))
+    for key in ("a", "b"):
+        await tower.hear(Rung(name=key), key)
+    await tower.quiet()
+    await worker.sweeper.sweep()
+    await tower.stop("steps")
+    worker = await tower.start(patient(HOUR * 10).using(world))
+    await tower.hear(Shut(name="a"), "s1", correlation_id=away)
+    await asyncio.sleep(FIRST_WAIT[1] + 60)
+    await tower.hear(Shut(name="b"), "s2", correlation_id=away)
+    await tower.advance(LONG)
+    assert [each["reached"] for each in tower.receipts() if "reached" in each] == ["none", [FLOW]]
+    assert [name for name, *_ in world.undone] == ["b"]
+    await tower.hear(Rung(name="b"), "again", correlation_id=away)
+    await tower.quiet()
+    assert tower.receipts()[-1]["cause"] == "conflict"
+
+
 async def toll_it(rung: Rung, tx: Tx[World]) -> Tolled:
     """Take effect."""
     return Tolled(name=rung.name)
 
 
-def patient(remember: timedelta) -> Service[World]:
+def patient(remember: timedelta, *, across: bool = True) -> Service[World]:
     """A service whose step can be undone from every flow, and is remembered for so long."""
     made = Service("steps", owner="team-tower", uses=uses, tables=tables)
 
@@ -165,7 +186,7 @@ def patient(remember: timedelta) -> Service[World]:
         said: Tolled | None = await tx.use.behave(rung, tx)
         return said
 
-    @made.undo(toll, Tolled, by="name", across=True, remember=remember)
+    @made.undo(toll, Tolled, by="name", across=across, remember=remember)
     async def hush(rung: Rung, did: Tolled | None, why: Shut, tx: Tx[World]) -> None:
         tx.use.undone.append((rung.name, did is not None, type(why).__name__, tx.idempotency_key))
 

@@ -18,6 +18,7 @@ from hocket.errors import BreakerOpen, LimitReached, StoreError
 from hocket.resilience.breakers.row import CLOSED, HALF, BreakerRow, Decide, Sight, State
 from hocket.resilience.breakers.share import Limits
 from hocket.resilience.breakers.transitions import Report, Verdict, asked, told, width_of
+from hocket.resilience.breakers.turns import Turns
 
 #: Seconds in which reports are gathered before they are told together.
 TELL_SECONDS = 0.01
@@ -91,7 +92,7 @@ class SharedBreaker:
     def __post_init__(self) -> None:
         self.row = BreakerRow(self.breaker.name)
         self._running: set[asyncio.Timeout] = set()
-        self._turn = asyncio.Lock()  # who waits for a slot or a token, in order of asking
+        self._turns = Turns()  # of those who wait for a slot or a token
         self._limits = Limits(self.breaker, self.rows.boot, self.rows.least)
 
     # -- what is known ---------------------------------------------------------------------------------------------
@@ -132,11 +133,22 @@ class SharedBreaker:
         free = min(width - len(self.row.granted()), -(-width // max(len(self._living), 1)) - self._mine)
         return free if free > 0 else int(now - self._learnt >= POLL_SECONDS)
 
-    def admits(self, now: float, in_progress: int) -> tuple[int | None, float]:
+    def admits(self, now: float, in_progress: int, who: str = "", waiting: bool = False) -> tuple[int | None, float]:
         """How many deliveries may begin now (None: as many as come), and seconds until the next look where none may.
 
-        `in_progress` have begun, and may still want a slot.
+        `in_progress` have begun, and may still want a slot. Subscriptions that have deliveries `waiting` go in turn.
         """
+        many, wait = self._room_for(now, in_progress)
+        if many is None or not waiting:
+            return many, wait
+        if many and self._turns.is_next(who, now):
+            self._turns.granted(who)
+            return many, wait
+        wait = SHORT_POLL_SECONDS if many else wait
+        self._turns.waits(who, now, wait)
+        return 0, wait
+
+    def _room_for(self, now: float, in_progress: int) -> tuple[int | None, float]:
         if (wait := self.wait(now)) > 0:
             return 0, wait
         many, wait = self._limits.admits(now, in_progress)
@@ -206,25 +218,28 @@ class SharedBreaker:
 
     # -- a call ----------------------------------------------------------------------------------------------------
 
-    async def enter(self, bound: float, patience: float = PATIENCE_SECONDS) -> Permit:
-        """Leave for one call of at most `bound` seconds. `BreakerOpen`, `LimitReached`: not within `patience`."""
+    async def enter(self, bound: float, patience: float = PATIENCE_SECONDS, who: str = "") -> Permit:
+        """Leave for one call of at most `bound` seconds. `BreakerOpen`, `LimitReached`: not within `patience`.
+
+        `who` is the subscription that calls: those of one process go in turn (RULES 6.8).
+        """
         if self.calm:
             return Permit(self.row.version, "", self._epoch, False)
         until = self.clock.monotonic() + patience
         await self.fresh()
-        slot = "" if self.row.state == CLOSED else await self._slot(bound, until)
+        slot = "" if self.row.state == CLOSED else await self._slot(bound, until, who)
         try:
-            lent = await self._token(until)
+            lent = await self._token(until, who)
         except BaseException:
             if slot:
                 self._tell((slot, "none"))
             raise
         return Permit(self.row.version, slot, self._epoch, lent)
 
-    async def _slot(self, bound: float, until: float) -> str:
+    async def _slot(self, bound: float, until: float, who: str) -> str:
         """A slot of its own; "" where the breaker has closed meanwhile."""
-        async with self._turn:
-            if self.wait(self.clock.monotonic()) <= 0 and (slot := await self._ask(bound)):
+        async with self._turns.turn(who):
+            if self.wait(self.clock.monotonic()) <= 0 and (slot := await self._ask(bound, who)):
                 return slot
             while self.row.state != CLOSED:
                 now = self.clock.monotonic()
@@ -233,11 +248,11 @@ class SharedBreaker:
                 if now + wait > until:
                     raise BreakerOpen(self.breaker.name, timedelta(seconds=max(self.wait(now), POLL_SECONDS)))
                 await asyncio.sleep(wait)
-                if slot := await self._ask(bound):
+                if slot := await self._ask(bound, who):
                     return slot
             return ""
 
-    async def _ask(self, bound: float) -> str:
+    async def _ask(self, bound: float, who: str) -> str:
         self._granted += 1
         slot = f"{self.rows.boot}/{self._granted}"
         try:
@@ -248,17 +263,19 @@ class SharedBreaker:
             self._ends = max(self._ends, self._learnt + POLL_SECONDS)
             return ""
         self._mine += 1
+        self._turns.granted(who)
         return slot
 
-    async def _token(self, until: float) -> bool:
+    async def _token(self, until: float, who: str) -> bool:
         if not self._limits:
             return False
-        async with self._turn:
+        async with self._turns.turn(who):
             while (wait := self._limits.wait(now := self.clock.monotonic())) > 0:
                 if now + wait > until:
                     raise LimitReached(self.breaker.name, timedelta(seconds=min(max(wait, POLL_SECONDS), 60.0)))
                 await asyncio.sleep(max(wait, SHORTEST_SECONDS))
             self._limits.take()
+            self._turns.granted(who)
         return True
 
     def ended(self, permit: Permit, verdict: Verdict, shut: float = 0.0, error: str = "") -> Awaitable[None] | None:

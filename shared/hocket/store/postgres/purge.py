@@ -6,7 +6,7 @@ from hocket.store.postgres import sql
 from hocket.store.postgres.ledger import sql as ledger_sql
 from hocket.store.postgres.statements import rows_touched
 from hocket.store.purge import Expired, PurgeCursor, ceiling, expired_of
-from hocket.store.records import Before
+from hocket.store.records import Before, Removed
 from hocket.store.sql import OLD_INBOX, OLD_LEDGER
 
 
@@ -18,8 +18,8 @@ async def look(kit: asyncpg.Connection, cursor: PurgeCursor, before: Before, lim
     return expired_of(cursor, seen, runs, before, limit)
 
 
-async def remove(kit: asyncpg.Connection, found: Expired, before: Before) -> int:
-    """Remove what is still final and old, and empty what has nothing left to undo; how many rows."""
+async def remove(kit: asyncpg.Connection, found: Expired, before: Before) -> Removed:
+    """Remove what is still final and old, empty what has nothing left to undo, rename what is found by its scope."""
     removed = 0
     if found.inbox:
         removed += rows_touched(await kit.execute(sql.PURGE_INBOX, found.inbox, before.inbox, before.dead))
@@ -27,4 +27,8 @@ async def remove(kit: asyncpg.Connection, found: Expired, before: Before) -> int
         removed += await kit.fetchval(ledger_sql.PURGE, found.ledger, before.ledger)
     if found.emptied:
         await kit.execute(ledger_sql.EMPTY, found.emptied, before.emptied)
-    return removed
+    if not found.renamed:
+        return Removed(removed)
+    old, new = [each.run for each in found.renamed], [each.new for each in found.renamed]
+    done = rows_touched(await kit.execute(ledger_sql.RENAME, old, new))
+    return Removed(removed, done, await kit.fetchval(ledger_sql.TAKEN, old, new))

@@ -30,7 +30,7 @@ from hocket.store.postgres.statements import rows_touched
 from hocket.store.postgres.timers.due import PostgresTimers
 from hocket.store.postgres.transaction import PostgresTx
 from hocket.store.purge import START
-from hocket.store.records import Admitted, Before, Ending, InboxRow, OutboxRow, Purged, Waiting, Written
+from hocket.store.records import Admitted, Before, Ending, InboxRow, OutboxRow, Purged, Removed, Waiting, Written
 from hocket.store.sql import REFUSE
 
 T = TypeVar("T")
@@ -332,9 +332,9 @@ class PostgresStore:
     async def purge(self, before: Before, limit: int) -> Purged:
         """One step of a purge: two looks, and a statement a table where something may go."""
         found = await self._run(lambda kit: purge.look(kit, self._purge_cursor, before, limit))
-        removed = await self._run(lambda kit: purge.remove(kit, found, before)) if found.some else 0
+        removed = await self._run(lambda kit: purge.remove(kit, found, before)) if found.some else Removed()
         self._purge_cursor = found.next
-        return Purged(removed, found.next == START)
+        return Purged(removed.rows, found.next == START, removed.renamed, removed.taken)
 
     async def waiting(self) -> Waiting:
         """Counts for readiness, metrics and the bound of RULES 4.6, of all replicas; each stops at `COUNTED_ROWS`."""

@@ -27,7 +27,7 @@ from hocket.saga.ledger import Kept, LedgerRow
 from hocket.setting_groups import TRANSACTION_SECONDS
 from hocket.store.handler_connection import READ_REFUSAL, HandlerConnection, ReadConnection, Reader
 from hocket.store.purge import START
-from hocket.store.records import Admitted, Before, Ending, InboxRow, OutboxRow, Purged, Waiting, Written
+from hocket.store.records import Admitted, Before, Ending, InboxRow, OutboxRow, Purged, Removed, Waiting, Written
 from hocket.store.sqlite import ledger, purge, schema, statements
 from hocket.store.sqlite.breakers import SqliteBreakers
 from hocket.store.sqlite.clock import SqliteClock
@@ -339,11 +339,11 @@ class SqliteStore:
         """One step of a purge: a look without the lease, then a short transaction where something may go."""
         cursor = self._purge_cursor
         found = await self._lookup(lambda connection: purge.look(connection, cursor, before, limit))
-        removed = 0
+        removed = Removed()
         if found.some:
             removed = await self._write(lambda connection: purge.remove(connection, found, before))
         self._purge_cursor = found.next
-        return Purged(removed, found.next == START)
+        return Purged(removed.rows, found.next == START, removed.renamed, removed.taken)
 
     async def waiting(self) -> Waiting:
         """Counts for readiness, metrics and the bound of RULES 4.6, from the indexes alone."""

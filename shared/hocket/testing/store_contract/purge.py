@@ -4,11 +4,12 @@ from dataclasses import replace
 
 from sqlalchemy import text
 
-from hocket.envelope.keys import inbox_key
+from hocket.envelope.keys import inbox_key, run_key
 from hocket.saga.ledger import LedgerState
 from hocket.store.port import CrashableStore
 from hocket.store.purge import FURTHEST_SECONDS
 from hocket.store.records import Before, Ending, InboxState, Purged
+from hocket.store.renaming import AcrossStep
 from hocket.testing.store_contract.fixtures import StoreHouse, StoreSuite, ending, key_of, ledger_row, near, run_of
 
 #: Seconds between what is old and what is new.
@@ -146,3 +147,43 @@ class PurgeContract(StoreSuite):
             assert {names[run] for run, row in rows.items() if not row.kept} == {"undone", "void", "refused"}
             assert {names[run] for run, row in rows.items() if row.version == 2} == {"undone", "void", "refused"}
             assert len(await store.kept(list(names))) == await kept_rows(store) == len(names) - 3
+
+    async def test_runs_of_a_step_that_is_across_now_are_renamed(self, house: StoreHouse) -> None:
+        """RULES 5.1: all that nobody works on, with what is kept of them; what has another's name keeps its own."""
+        store = await house.start()
+        new = {state: run_key("", "shop.charge", f'["{state}"]') for state in (*LedgerState, "twice")}
+        rows = {
+            state: replace(ledger_row(state.value, state), scope=f'["{state}"]', owner="", boot="")
+            for state in LedgerState
+        }
+        rows[LedgerState.BEGUN] = replace(rows[LedgerState.BEGUN], owner="token", boot="a boot that is over")
+        others = {
+            "subject": replace(ledger_row("subject", LedgerState.DONE), scope="order/1"),
+            "other": replace(ledger_row("other", LedgerState.DONE), step="shop.other", scope='["done"]'),
+            "twice": replace(ledger_row("twice", LedgerState.DONE), scope='["twice"]'),
+        }
+        trace = replace(ledger_row("there", LedgerState.TOMBSTONE), run=new["twice"], scope='["twice"]')
+        await store.commit([Ending(ledger=(row,)) for row in (*rows.values(), *others.values(), trace)])
+        before = Before(0, 0, 0, across={"payments.charge": AcrossStep("shop.charge", 1)}, boot="b")
+        steps = await purge(store, before, limit=4)
+        assert sum(step.renamed for step in steps) == len(LedgerState) - 1
+        assert sum(step.taken for step in steps) == 1
+        async with store.transaction() as tx:
+            found = await tx.ledger(list(new.values()))
+            left = await tx.ledger([run_of(name) for name in (*LedgerState, *others)])
+        assert {row.state for row in found.values()} == {*LedgerState} - {LedgerState.UNDOING}
+        assert {row.version for run, row in found.items() if run != new["twice"]} == {2}
+        assert set(left) == {run_of(name) for name in ("undoing", *others)}
+        kept = await store.kept([new[LedgerState.DONE]])
+        assert kept == {new[LedgerState.DONE]: ledger_row("done").keeps}
+        assert sum(step.renamed for step in await purge(store, before)) == 0
+
+    async def test_what_somebody_works_on_is_renamed_when_it_has_ended(self, house: StoreHouse) -> None:
+        """RULES 5.1: a run of this process, or of one that lives, ends under the name under which it began."""
+        store = await house.start()
+        row = replace(ledger_row("mine", LedgerState.BEGUN), scope='["1"]', boot="boot-1")
+        await store.commit([Ending(ledger=(row,))])
+        before = Before(0, 0, 0, across={row.step: AcrossStep(row.step, 1)}, boot=row.boot)
+        assert sum(step.renamed for step in await purge(store, before)) == 0
+        await store.commit([Ending(ledger=(replace(row, state=LedgerState.DONE, version=1, keeps=None),))])
+        assert sum(step.renamed for step in await purge(store, before)) == 1

@@ -1,4 +1,4 @@
-"""`hocket breaker` on SQLite: beside a running service by asking it, and on the file while it is down."""
+"""`hocket breaker`: on SQLite by asking the running service or on the file, on PostgreSQL in the row beside it."""
 
 import asyncio
 import json
@@ -7,14 +7,20 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
+from deploy.database.server import PostgresServer
 from hocket.assembly.process import Assembly
 from hocket.cli.targets import load
 from hocket.config import Config
 from hocket.resilience.breakers.view import SharedBreaker
 from tests.hocket.cli.terminal import Terminal
+from tests.hocket.sample_services import until
+
+#: Seconds in which a replica learns of a change, at latest.
+PATIENCE_SECONDS = 30.0
 
 MODULE = '''
 from hocket import Breaker, Heard, Service, Tx
@@ -96,6 +102,48 @@ async def test_what_was_done_while_it_was_down_holds(hocket: Terminal, module: s
     waiting = await asyncio.to_thread(hocket, "outbox", "tower")
     assert "tower.breaker_changed" in waiting.out
     async with running(module) as rope:
+        assert rope.state == "held"
+
+
+@pytest.fixture
+def on_postgres(module: str, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The module's service on PostgreSQL, in a schema of its own, with a lease that is renewed often."""
+    monkeypatch.setenv("HOCKET_DATABASE_URL", postgres.url())
+    monkeypatch.setenv("HOCKET_POSTGRES_SCHEMA", f"breaker_{uuid4().hex}")
+    monkeypatch.setenv("HOCKET_OWNER_RENEW_SECONDS", "0.2")
+    monkeypatch.setenv("HOCKET_OWNER_LEASE_SECONDS", "2")
+    return module
+
+
+async def test_on_postgresql_every_replica_learns_what_a_person_does(hocket: Terminal, on_postgres: str) -> None:
+    """RULES 6.3, 6.7: the command writes the row, asking nobody; both replicas follow."""
+    async with running(on_postgres) as one, running(on_postgres) as other:
+        words = ("breaker", "open", on_postgres, "rope", "--reason", "they move", "--for", "2h", "--json")
+        ended = await asyncio.to_thread(hocket, *words)
+        [told] = states(ended.out)
+        assert (told["state"], told["reason"], 7190 < told["seconds"] <= 7200) == ("held", "they move", True)
+        await until(lambda: {str(one.state), str(other.state)} == {"held"}, PATIENCE_SECONDS)
+        listed = (await asyncio.to_thread(hocket, "breaker", "list", on_postgres)).out
+        assert "they move" in listed
+        assert "held" in listed
+        await asyncio.to_thread(hocket, "breaker", "close", on_postgres, "rope", "--reason", "done")
+        await until(lambda: {str(one.state), str(other.state)} == {"open"}, PATIENCE_SECONDS)
+        await asyncio.to_thread(hocket, "breaker", "close", on_postgres, "rope", "--reason", "sure", "--now")
+        await until(lambda: {str(one.state), str(other.state)} == {"closed"}, PATIENCE_SECONDS)
+        [told] = states((await asyncio.to_thread(hocket, "breaker", "list", on_postgres, "--json")).out)
+        assert (told["state"], told["reason"]) == ("closed", "sure")
+
+
+async def test_on_postgresql_what_was_done_while_it_was_down_holds(hocket: Terminal, on_postgres: str) -> None:
+    """RULES 6.3, 6.7: the change is said with the row, and the next replica begins with what was left."""
+    async with running(on_postgres):
+        pass
+    ended = await asyncio.to_thread(hocket, "breaker", "open", on_postgres, "rope", "--reason", "night", "--json")
+    assert [(each["state"], each["seconds"]) for each in states(ended.out)] == [("held", None)]
+    assert "tower.breaker_changed" in (await asyncio.to_thread(hocket, "outbox", "tower")).out
+    refused = await asyncio.to_thread(hocket, "breaker", "close", on_postgres, "gate", "--reason", "x")
+    assert refused.status == 1
+    async with running(on_postgres) as rope:
         assert rope.state == "held"
 
 

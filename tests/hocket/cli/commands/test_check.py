@@ -1,5 +1,6 @@
 """`hocket check`, and how the program ends: output and exit status."""
 
+import json
 import os
 import subprocess
 import sys
@@ -246,8 +247,82 @@ async def refund(placed: OrderPlaced, did: Charged | None, why: OrderWithdrawn, 
 
 
 def test_check_names_a_failure_of_another_flow(hocket: Terminal, folder: Path) -> None:
-    """RULES 5.1: a finding is a sentence that begins with its name; the services are valid, so the status is 0."""
+    """RULES 5.1: code, file and line, sentence and way out; the status says that there are findings."""
     (folder / "withdrawn_shop.py").write_text(WITHDRAWN)
     ended = hocket("check", "withdrawn_shop")
+    assert ended.status == 1
+    [line] = [each for each in ended.out.splitlines() if "undo-flow" in each]
+    assert line.startswith(
+        "withdrawn_shop.py:31: undo-flow: shop.refund hears order.withdrawn, which shop says outside handlers"
+    )
+    assert ". Way out: add across=True" in line
+    assert ended.err == ""
+
+
+def test_what_is_allowed_is_listed_with_its_reason(hocket: Terminal, folder: Path) -> None:
+    """RULES 5.1: it is no finding any more; a person sees why, and what is allowed in vain."""
+    allow = 'by="order", allow={"undo-flow": "never withdrawn alone", "scope-once": "once"}'
+    (folder / "allowed_shop.py").write_text(WITHDRAWN.replace('by="order"', allow))
+    ended = hocket("check", "allowed_shop")
+    assert ended.status == 0, ended.err
+    allowed, needless = ended.out.splitlines()[-2:]
+    assert allowed.startswith("allowed_shop.py:31: allowed: undo-flow: shop.refund hears order.withdrawn")
+    assert allowed.endswith(". Reason: never withdrawn alone")
+    assert needless == (
+        "allowed_shop.py:31: not needed: scope-once: shop.refund allows what was not found here. Reason: once"
+    )
+
+
+def test_check_prints_json(hocket: Terminal, folder: Path) -> None:
+    """Services, findings, and what is invalid; the status is that of the text."""
+    (folder / "json_shop.py").write_text(WITHDRAWN)
+    ended = hocket("check", "json_shop", "--json")
+    assert ended.status == 1
+    told = json.loads(ended.out)
+    assert [each["service"] for each in told["services"]] == ["shop"]
+    [finding] = told["findings"]
+    assert finding["code"] == "undo-flow"
+    assert finding["file"] == str(folder / "json_shop.py")
+    assert (finding["line"], finding["allowed"]) == (31, None)
+    assert finding["sentence"].startswith("shop.refund hears")
+    assert finding["way_out"].startswith("add across=True")
+    assert (told["unsaid"], told["not_needed"], told["invalid"]) == ([], [], [])
+    (folder / "wrong_shop.py").write_text(WITHDRAWN.replace("-> Charged:", ":"))
+    ended = hocket("check", "json_shop", "wrong_shop", "--json")
+    assert ended.status == 2
+    assert "shop.charge" in json.loads(ended.out)["invalid"][0]
+
+
+GIVES_UP = """
+from hocket import Death, Event, Heard, Scheduled, Service, Tx
+
+class Asked(Heard, type="a.asked"):
+    n: int
+
+class Done(Event, type="b.done", subject="b/{n}"):
+    n: int
+
+class Failed(Event, type="b.failed", subject="b/{n}"):
+    n: int
+
+b = Service("b", owner="team-b")
+
+@b.handler
+async def work(asked: Asked, tx: Tx) -> Scheduled[Done]:
+    raise NotImplementedError
+
+@b.on_dead(work)
+def gave_up(asked: Asked, death: Death) -> Failed:
+    return Failed(n=asked.n)
+"""
+
+
+def test_check_lists_what_is_said_later_and_of_the_dead(hocket: Terminal, folder: Path) -> None:
+    """RULES 5.5: what on_dead says is said by that subscription too."""
+    (folder / "gives_up.py").write_text(GIVES_UP)
+    ended = hocket("check", "gives_up")
     assert ended.status == 0
-    assert "undo-flow: shop.refund hears order.withdrawn, which shop says outside handlers" in ended.out
+    assert ended.out.splitlines() == [
+        "b (team-b) says b.done.v1, b.failed.v1",
+        "  b.work hears a.asked.v1, says nothing, later b.done.v1, on_dead b.failed.v1",
+    ]

@@ -35,6 +35,18 @@ UNION ALL SELECT NULL::bytea[], {", ".join(INBOX_NAMES)}, {_NO_RUN} FROM hocket_
 UNION ALL SELECT NULL::bytea[], {_NO_INBOX}, {_ROW}, {_LIVES.format(boot="$3::text")}
 FROM hocket_ledger l WHERE l.run = ANY($2::bytea[])"""
 
+#: $1 runs, $2 their new names: renames those that nobody works on and whose new name nobody has (RULES 5.1).
+RENAME = f"""WITH free AS (SELECT l.run, l.kept, a.new FROM hocket_ledger l
+JOIN unnest($1::bytea[], $2::bytea[]) a(run, new) ON a.run = l.run
+WHERE l.state <> 'undoing' AND (l.state <> 'begun' OR l.boot = '' OR NOT EXISTS
+(SELECT 1 FROM hocket_owners o WHERE o.boot = l.boot AND o.until > {NOW}))
+AND NOT EXISTS (SELECT 1 FROM hocket_ledger t WHERE t.run = a.new) ORDER BY l.run FOR UPDATE OF l SKIP LOCKED),
+named AS (UPDATE hocket_kept k SET run = free.new FROM free WHERE k.id = free.kept)
+UPDATE hocket_ledger l SET run = free.new, version = version + 1 FROM free WHERE l.run = free.run"""
+#: How many of these could not be renamed because another run or a tombstone has the new name.
+TAKEN = """SELECT count(*) FROM unnest($1::bytea[], $2::bytea[]) a(run, new)
+JOIN hocket_ledger l ON l.run = a.run JOIN hocket_ledger t ON t.run = a.new"""
+
 _OLD = f"state IN ({FINAL_RUNS_SQL}) AND updated < $2"
 _EMPTY = shared.EMPTIED.format(before="$2")
 _DROP = "DELETE FROM hocket_kept k USING gone WHERE k.id = gone.kept"

@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 
 from hocket import Event, Heard, Service, Tx
-from hocket.declarations.undo_findings import undo_findings
+from hocket.declarations.findings.finding import Finding
+from hocket.declarations.findings.flows import Flows
+from hocket.declarations.findings.undos import undo_findings
 
 
 class Placed(Event, type="order.placed", subject="order/{order}"):
@@ -94,26 +96,28 @@ def orders(*outside: type[Event], says: Any = None) -> Service:
     return made
 
 
-def found(*services: Service[Any]) -> list[str]:
+def found(*services: Service[Any]) -> list[Finding]:
     """The findings of these services together."""
-    return list(undo_findings([each.declarations for each in services]))
+    return list(undo_findings(Flows([each.declarations for each in services])))
 
 
 def test_a_failure_said_outside_handlers_is_found() -> None:
     """RULES 5.1, `undo-flow`: it comes in a flow of its own, and an undo without across= is never reached by it."""
-    [line] = found(orders(Withdrawn), payments(by="order"))
-    assert line.startswith(
-        "undo-flow: payments.refund hears order.withdrawn, which orders says outside handlers: in a flow of its own it "
+    [finding] = found(orders(Withdrawn), payments(by="order"))
+    assert finding.code == "undo-flow"
+    assert finding.sentence.startswith(
+        "payments.refund hears order.withdrawn, which orders says outside handlers: in a flow of its own it "
         "does not reach payments.charge"
     )
-    assert "Add across=True" in line
+    assert finding.way_out.startswith("add across=True")
     assert found(orders(Withdrawn), payments(by="order", across=True)) == []
 
 
 def test_a_failure_that_comes_of_another_flow_is_found() -> None:
     """RULES 5.1, `undo-flow`: a handler says it, in a flow that something else begins."""
-    [line] = found(orders(Complained, says=withdraw_complained), payments(by="order"))
-    assert "order.withdrawn, which comes of customer.complained, with which orders begins a flow" in line
+    [finding] = found(orders(Complained, says=withdraw_complained), payments(by="order"))
+    assert finding.code == "undo-flow"
+    assert "order.withdrawn, which comes of customer.complained, with which orders begins a flow" in finding.sentence
     assert found(orders(says=withdraw_placed), payments(by="order")) == []
 
 
@@ -124,11 +128,48 @@ def test_what_other_services_say_is_no_finding() -> None:
 
 def test_a_scope_that_comes_more_than_once_is_found() -> None:
     """RULES 5.1, `scope-once`: across by the customer, who is the subject of other flows too."""
-    [line] = found(orders(Complained, says=withdraw_placed), payments(by="customer", across=True))
-    assert line.startswith(
-        "scope-once: payments.refund is across=True by customer, which is the subject of customer.complained of orders"
+    [finding] = found(orders(Complained, says=withdraw_placed), payments(by="customer", across=True))
+    assert finding.code == "scope-once"
+    assert finding.sentence.startswith(
+        "payments.refund is across=True by customer, the subject of customer.complained of orders"
     )
-    assert "Add the field that names what happens once to by=" in line
+    assert finding.way_out == "add the field that names what happens once to by="
+
+
+class Watched(Heard, type="payment.watched"):
+    order: str
+    customer: str
+
+
+class WatchedSaid(Event, type="payment.watched", subject="order/{order}"):
+    order: str
+    customer: str
+
+
+async def watch_placed(placed: OrderPlaced, tx: Tx) -> WatchedSaid | None:
+    """A step between the beginning and the step with the undo."""
+
+
+async def charge_watched(watched: Watched, tx: Tx) -> Charged | None:
+    """The step, which does not hear what begins its flow."""
+
+
+async def refund_watched(watched: Watched, did: Charged | None, why: OrderWithdrawn, tx: Tx) -> None:
+    """Its undo."""
+
+
+class Delivered(Event, type="parcel.delivered", subject="order/{order}"):
+    order: str
+    customer: str
+
+
+def test_a_step_later_in_its_flow_keeps_the_scope_of_the_beginning() -> None:
+    """RULES 5.1: the order is what its flow is about, and another flow about the same order repeats nothing."""
+    made = Service("payments", owner="team-money")
+    made.handler(charge_watched)
+    made.undo(charge_watched, Charged, by="order", across=True)(refund_watched)
+    shop = orders(Delivered, Withdrawn, says=watch_placed)
+    assert found(shop, made) == []
 
 
 @pytest.mark.parametrize("by", ["order", ("customer", "order")])

@@ -4,8 +4,9 @@ from datetime import timedelta
 from typing import Any
 
 from hocket import Event, Heard, Retry, Service, Tx
-from hocket.declarations.choreography import Declarations
-from hocket.declarations.overdue_findings import overdue_findings, overdue_refusals
+from hocket.declarations.findings.finding import Finding
+from hocket.declarations.findings.flows import Flows
+from hocket.declarations.findings.timeouts import timeout_findings
 from hocket.declarations.subscription import Late
 
 
@@ -45,10 +46,10 @@ class CancelledHeard(Heard, type="shop.cancelled"):
     order: int
 
 
-def services(
+def found(
     *, late: Late = "undone", unless: Any = (Paid, Missing), within: float = 36_000, why: Any = CancelledHeard | Missing
-) -> list[Declarations]:
-    """A bank whose charge is undone by `why`, a stock, and a shop with a time-out."""
+) -> list[Finding]:
+    """What is found in a bank whose charge is undone by `why`, a stock, and a shop with a time-out."""
     bank, shop, stock = (Service(name, owner="tests") for name in ("bank", "shop", "stock"))
     brief = Retry(retries=1, first=timedelta(seconds=10), longest=timedelta(seconds=10))
 
@@ -72,23 +73,24 @@ def services(
     async def unpaid(order: Placed, tx: Tx) -> Cancelled:
         return Cancelled(order=order.order)
 
-    return [bank.declarations, shop.declarations, stock.declarations]
+    return list(timeout_findings(Flows([bank.declarations, shop.declarations, stock.declarations])))
 
 
 def test_all_is_well_where_the_ledger_undoes_a_late_answer() -> None:
     """RULES 5.7: the step that answers is undone by what the time-out says, in either order."""
-    declared = services(unless=Paid, why=CancelledHeard)
-    assert [*overdue_refusals(declared), *overdue_findings(declared)] == []
+    assert found(unless=Paid, why=CancelledHeard) == []
+    assert found() == [], "a failure that answers undoes, and need not be undone"
 
 
-def test_a_late_answer_that_would_stand_is_refused() -> None:
+def test_a_late_answer_that_would_stand_is_found() -> None:
     """RULES 5.7: unless it is accepted."""
     for why, how in ((Missing, "is undone by other events"), (None, "has no undo")):
-        [first, *_] = overdue_refusals(services(why=why))
-        assert first.startswith(
-            f"late-standing: shop.unpaid goes on when bank.paid is late, and bank.charge, which says it, {how}"
+        first = found(why=why)[0]
+        assert first.code == "late-standing"
+        assert first.sentence.startswith(
+            f"shop.unpaid goes on when bank.paid is late, and bank.charge, which says it, {how}"
         )
-        assert list(overdue_refusals(services(why=why, late="accepted"))) == []
+        assert "late-standing" not in {each.code for each in found(why=why, late="accepted")}
 
 
 def test_who_says_the_same_as_the_time_out_says_no_late_answer() -> None:
@@ -113,17 +115,20 @@ def test_who_says_the_same_as_the_time_out_says_no_late_answer() -> None:
 
 def test_a_failure_that_does_not_answer_is_named() -> None:
     """RULES 5.7: it would fire in a flow that was undone."""
-    [line] = overdue_findings(services(unless=Paid))
-    assert line.startswith("overdue-unended: shop.unpaid fires also in a flow that stock.missing has undone")
+    [finding] = found(unless=Paid)
+    assert finding.code == "overdue-unended"
+    assert finding.sentence == "shop.unpaid fires also in a flow that stock.missing has undone"
 
 
 def test_a_time_out_shorter_than_the_retries_is_named() -> None:
     """RULES 5.7: two attempts of 30 s with 10 s between them."""
-    [line] = overdue_findings(services(unless=Paid, why=CancelledHeard, within=69))
-    assert line.startswith("overdue-short: shop.unpaid waits 69 s for bank.paid, and bank.charge may need 70 s")
+    [finding] = found(unless=Paid, why=CancelledHeard, within=69)
+    assert finding.code == "overdue-short"
+    assert finding.sentence.startswith("shop.unpaid waits 69 s for bank.paid, and bank.charge may need 70 s")
 
 
 def test_what_nobody_hears_is_named() -> None:
     """RULES 5.7: the time-out fires, and nothing follows."""
-    [line] = overdue_findings(services(unless=Paid, why=None, late="accepted"))
-    assert line == "overdue-unheard: shop.unpaid says shop.cancelled, and none of these services hears it"
+    [finding] = found(unless=Paid, why=None, late="accepted")
+    assert finding.code == "overdue-unheard"
+    assert finding.sentence == "shop.unpaid says shop.cancelled, and none of these services hears it"
