@@ -13,7 +13,7 @@ from hocket.store.records import Admitted, Ending, InboxRow, InboxWrite
 from hocket.store.sql import KEPT, LEDGER_NAMES, overwritten
 
 #: Runs of one statement.
-RUNS_AT_ONCE = 64
+RUNS_AT_ONCE = 128
 
 _LED = ", ".join(LEDGER_NAMES)
 _ROW = "(" + ", ".join("?" * len(LEDGER_NAMES)) + ")"

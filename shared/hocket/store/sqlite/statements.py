@@ -59,7 +59,7 @@ AND (hocket_inbox.state = 'retry' OR (hocket_inbox.state = 'dead' AND ?))"""
 )
 
 #: Rows of one statement: each statement, and each row that it returns, releases and takes the interpreter's lock again.
-ROWS_AT_ONCE = 64
+ROWS_AT_ONCE = 128
 _NEW_INBOX = f"INSERT INTO hocket_inbox ({_IN}) VALUES {{}} ON CONFLICT (key) DO NOTHING"
 
 _LAST_ID = "SELECT seq FROM sqlite_sequence WHERE name = 'hocket_outbox'"
