@@ -184,11 +184,10 @@ def _placed(row: OutboxRow, boot: str | None, now: float) -> tuple[Any, ...]:
 
 
 def commit(connection: sqlite3.Connection, endings: Sequence[Ending], boot: str, now: float) -> list[Written]:
-    """Endings in a transaction of their own, whole or not at all; without endings a small write all the same."""
-    with write_transaction(connection):
-        if not endings:
-            connection.execute(_NOTHING)
-        return write(connection, endings, boot, now)
+    """Endings inside an open transaction of the kit's own; without endings a small write all the same."""
+    if not endings:
+        connection.execute(_NOTHING)
+    return write(connection, endings, boot, now)
 
 
 def inbox(connection: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, InboxRow]:
@@ -209,11 +208,10 @@ def admit(
     boot: str,
     now: float,
 ) -> Admitted:
-    """Look up, and begin what is not known, in a transaction of its own; a look alone writes nothing."""
+    """Look up, and begin what is not known inside an open transaction; a look alone writes nothing and needs none."""
     if not begins:
         return Admitted(inbox(connection, keys), of_ledger.ledger(connection, runs, boot), frozenset())
-    with write_transaction(connection):
-        return of_ledger.begin(connection, inbox(connection, keys), begins, runs, boot, now)
+    return of_ledger.begin(connection, inbox(connection, keys), begins, runs, boot, now)
 
 
 def cancel(connection: sqlite3.Connection, schedule: str, now: float) -> bool:
@@ -310,9 +308,8 @@ def take_over(connection: sqlite3.Connection, boot: str) -> int:
 
 
 def forget(connection: sqlite3.Connection, ids: Sequence[int]) -> None:
-    """Delete confirmed rows in one transaction."""
-    with write_transaction(connection):
-        connection.executemany("DELETE FROM hocket_outbox WHERE id = ?", [(id,) for id in ids])
+    """Delete confirmed rows, inside an open transaction."""
+    connection.executemany("DELETE FROM hocket_outbox WHERE id = ?", [(id,) for id in ids])
 
 
 def refuse(connection: sqlite3.Connection, id: int, reason: str) -> None:
