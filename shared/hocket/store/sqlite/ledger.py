@@ -3,7 +3,6 @@
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import cache
 from itertools import count
 
@@ -48,7 +47,7 @@ def ledger(connection: sqlite3.Connection, runs: Sequence[str], boot: str) -> di
     for some in _groups(runs):
         for values in connection.execute(_of(_FIND, len(some)), some):
             row = rows_of.ledger_row(values)
-            found[row.run] = row if row.boot == boot else replace(row, owner="", boot="")
+            found[row.run] = row if row.boot == boot else row._replace(owner="", boot="")
     return found
 
 

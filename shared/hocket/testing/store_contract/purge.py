@@ -1,7 +1,5 @@
 """The store contract on purging: deletes only what is final and old, in bounded steps."""
 
-from dataclasses import replace
-
 from sqlalchemy import text
 
 from hocket.envelope.keys import inbox_key
@@ -115,7 +113,7 @@ class PurgeContract(StoreSuite):
         """RULES 5.4: `remember=` keeps done runs of its step; what has no effect goes with the ledger's retention."""
         store = await house.start()
         made = {
-            f"{step} {state}": replace(ledger_row(f"{step} {state}", state), step=step)
+            f"{step} {state}": ledger_row(f"{step} {state}", state)._replace(step=step)
             for step in ("kept", "plain")
             for state in (LedgerState.DONE, LedgerState.VOID)
         }
