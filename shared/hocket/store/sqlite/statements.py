@@ -63,7 +63,7 @@ ROWS_AT_ONCE = 128
 _NEW_INBOX = f"INSERT INTO hocket_inbox ({_IN}) VALUES {{}} ON CONFLICT (key) DO NOTHING"
 
 _LAST_ID = "SELECT seq FROM sqlite_sequence WHERE name = 'hocket_outbox'"
-_PUT_OUTBOX = f"INSERT INTO hocket_outbox ({_OUT}) VALUES ({_marks(OUTBOX_NAMES)})"
+_PUT_OUTBOX = f"INSERT INTO hocket_outbox ({_OUT}) VALUES {{}}"
 
 _OWN = f"""SELECT {_OUT} FROM hocket_outbox
 WHERE owner IS NOT NULL AND refused IS NULL AND id > ? AND owner = ? ORDER BY id LIMIT ?"""
@@ -150,6 +150,16 @@ def _new_inbox(rows: int) -> str:
 
 
 @cache
+def _new_outbox(rows: int) -> str:
+    return _PUT_OUTBOX.format(", ".join([f"({_marks(OUTBOX_NAMES)})"] * rows))
+
+
+@cache
+def _forgotten(ids: int) -> str:
+    return f"DELETE FROM hocket_outbox WHERE id IN ({', '.join('?' * ids)})"
+
+
+@cache
 def _inbox_of(keys: int) -> str:
     return _INBOX.format(", ".join("?" * keys))
 
@@ -173,7 +183,9 @@ def _put_outbox(connection: sqlite3.Connection, rows: list[OutboxRow], boot: str
         return []
     last = connection.execute(_LAST_ID).fetchone()
     stored = [row.stored(id) for id, row in enumerate(rows, start=(last[0] if last else 0) + 1)]
-    connection.executemany(_PUT_OUTBOX, [_placed(row, boot, now) for row in stored])
+    for start in range(0, len(stored), ROWS_AT_ONCE):
+        some = stored[start : start + ROWS_AT_ONCE]
+        connection.execute(_new_outbox(len(some)), [value for row in some for value in _placed(row, boot, now)])
     return stored
 
 
@@ -309,7 +321,9 @@ def take_over(connection: sqlite3.Connection, boot: str) -> int:
 
 def forget(connection: sqlite3.Connection, ids: Sequence[int]) -> None:
     """Delete confirmed rows, inside an open transaction."""
-    connection.executemany("DELETE FROM hocket_outbox WHERE id = ?", [(id,) for id in ids])
+    for start in range(0, len(ids), ROWS_AT_ONCE):
+        some = ids[start : start + ROWS_AT_ONCE]
+        connection.execute(_forgotten(len(some)), some)
 
 
 def refuse(connection: sqlite3.Connection, id: int, reason: str) -> None:
