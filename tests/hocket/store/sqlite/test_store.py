@@ -37,7 +37,7 @@ class OneWriter(StoreSuite):
         assert order == [0, 1, 2, 4, 5, 6]
 
     async def test_writes_that_wait_together_are_one_transaction(self, house: StoreHouse) -> None:
-        """One sync of the disk for all of the kit's writes that wait for the lease."""
+        """RULES 3.3: one sync of the disk for all of the kit's writes that wait for the lease."""
         store, run = await house.start(), ledger_row("d")
         said = await statements_of(store)
         async with store.transaction():
@@ -50,7 +50,7 @@ class OneWriter(StoreSuite):
         assert set(await store.inbox([key_of(name) for name in "abc"])) == {key_of(name) for name in "abc"}
 
     async def test_one_that_raises_takes_no_other_along(self, house: StoreHouse) -> None:
-        """What waited together is written one by one then, and each has its own answer."""
+        """RULES 3.3: what waited together is written one by one then, and each has its own answer."""
         store = await house.start()
         broken = ending("b")._replace(receipt="no bytes")  # type: ignore[arg-type]  # as a defect of ours would be
         async with store.transaction():
@@ -62,7 +62,7 @@ class OneWriter(StoreSuite):
         assert set(await store.inbox([key_of(name) for name in "abc"])) == {key_of("a"), key_of("c")}
 
     async def test_the_first_of_them_may_give_up(self, house: StoreHouse) -> None:
-        """A caller that is cancelled takes its own work back, and that of nobody else."""
+        """RULES 3.3: a caller that is cancelled takes its own work back, and that of nobody else."""
         store = await house.start()
         async with store.transaction():
             tasks = [asyncio.create_task(store.commit([ending(name)])) for name in "abc"]
