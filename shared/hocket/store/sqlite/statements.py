@@ -37,7 +37,7 @@ from hocket.store.sql import (
     question_marks,
 )
 from hocket.store.sqlite import ledger as of_ledger
-from hocket.store.sqlite.connection import write_transaction
+from hocket.store.sqlite.connection import in_parts, write_transaction
 from hocket.store.sqlite.timers.write import write_timed
 
 _IN, _OUT = ", ".join(INBOX_NAMES), ", ".join(OUTBOX_NAMES)
@@ -134,9 +134,11 @@ def _all_new(connection: sqlite3.Connection, writes: Sequence[InboxWrite], now: 
     """Insert all, in one statement, if the inbox knows none of the keys; else nothing, and each is asked for alone."""
     if not 1 < len(writes) <= ROWS_AT_ONCE or any(write.won or write.owner for write in writes):
         return False
-    values = [value for write in writes for value in rows_of.inbox_values(write.row, _updated(write.row, now))]
     connection.execute("SAVEPOINT hocket_new")
-    whole = connection.execute(_new_inbox(len(writes)), values).rowcount == len(writes)
+    whole = True
+    for some in in_parts(writes, ROWS_AT_ONCE):
+        values = [value for write in some for value in rows_of.inbox_values(write.row, _updated(write.row, now))]
+        whole = whole and connection.execute(_new_inbox(len(some)), values).rowcount == len(some)
     if not whole:
         connection.execute("ROLLBACK TO hocket_new")
     connection.execute("RELEASE hocket_new")
@@ -183,8 +185,7 @@ def _put_outbox(connection: sqlite3.Connection, rows: list[OutboxRow], boot: str
         return []
     last = connection.execute(_LAST_ID).fetchone()
     stored = [row.stored(id) for id, row in enumerate(rows, start=(last[0] if last else 0) + 1)]
-    for start in range(0, len(stored), ROWS_AT_ONCE):
-        some = stored[start : start + ROWS_AT_ONCE]
+    for some in in_parts(stored, ROWS_AT_ONCE):
         connection.execute(_new_outbox(len(some)), [value for row in some for value in _placed(row, boot, now)])
     return stored
 
@@ -205,8 +206,7 @@ def commit(connection: sqlite3.Connection, endings: Sequence[Ending], boot: str,
 def inbox(connection: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, InboxRow]:
     """The inbox rows that exist."""
     found: dict[bytes, InboxRow] = {}
-    for start in range(0, len(keys), ROWS_AT_ONCE):
-        some = keys[start : start + ROWS_AT_ONCE]
+    for some in in_parts(keys, ROWS_AT_ONCE):
         for values in connection.execute(_inbox_of(len(some)), some):
             found[values[0]] = rows_of.inbox_row(values)
     return found
@@ -321,8 +321,7 @@ def take_over(connection: sqlite3.Connection, boot: str) -> int:
 
 def forget(connection: sqlite3.Connection, ids: Sequence[int]) -> None:
     """Delete confirmed rows, inside an open transaction."""
-    for start in range(0, len(ids), ROWS_AT_ONCE):
-        some = ids[start : start + ROWS_AT_ONCE]
+    for some in in_parts(ids, ROWS_AT_ONCE):
         connection.execute(_forgotten(len(some)), some)
 
 

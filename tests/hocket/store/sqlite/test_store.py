@@ -4,9 +4,13 @@ import asyncio
 from contextlib import suppress
 from pathlib import Path
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from hocket.clock import Clock
 from hocket.errors import StoreError
 from hocket.store.port import CrashableStore
+from hocket.store.sqlite.connection import in_parts
 from hocket.store.sqlite.store import SqliteStore
 from hocket.testing.store_contract import StoreContract
 from hocket.testing.store_contract.fixtures import StoreHouse, StoreSuite, ending, key_of, ledger_row
@@ -84,6 +88,15 @@ class OneWriter(StoreSuite):
                 await store.abandon()
         answers = await asyncio.gather(*tasks, return_exceptions=True)
         assert [type(answer) for answer in answers] == [StoreError] * 3
+
+
+@given(st.integers(0, 1000))
+def test_parts_of_few_sizes(many: int) -> None:
+    """All rows, in order; a statement for each power of two up to the most is all that must stay prepared."""
+    parts = list(in_parts(range(many), 128))
+    assert [row for part in parts for row in part] == list(range(many))
+    assert {len(part) for part in parts} <= {1 << at for at in range(8)}
+    assert len(parts) <= many // 128 + 7
 
 
 async def statements_of(store: CrashableStore) -> list[str]:
