@@ -8,7 +8,11 @@ from services.crm.events import LeadCaptured, LeadSynced
 from services.crm.service import Customers, crm, crm_api
 
 
-@crm.handler(retry=Retry(retries=7, first=timedelta(seconds=0.3), longest=timedelta(seconds=10)), breaker=crm_api)
+@crm.handler(
+    retry=Retry(retries=7, first=timedelta(seconds=0.3), longest=timedelta(seconds=10)),
+    breaker=crm_api,
+    allow={"step-without-undo": "a lead that stands in the customer system harms nobody"},
+)
 async def enter(lead: LeadCaptured, tx: Tx[Customers]) -> LeadSynced:
     """Enter the lead, outside, under a key that stays the same however often it is asked."""
     async with tx.outside(crm_api) as key:

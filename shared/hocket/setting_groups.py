@@ -111,9 +111,9 @@ class LimitSettings(_Group):
         _KIB, 64 * 1024 * _MIB,
     )  # fmt: skip
     commit_attempts: int = _setting(
-        64,
+        128,
         "attempts",
-        "most attempts that one transaction commits; raise it where a commit is slow, to a quarter of the prefetch",
+        "most attempts that one transaction commits; raise it where a commit is slow, to half of the prefetch",
         1,
         1000,
     )

@@ -81,7 +81,7 @@ def _begin(
 def _unsure_is_refused(row: LedgerRow, **words: Any) -> Ended:
     """Who died without an answer has done nothing."""
     if words["end"] is LedgerState.UNSURE and saga.owns(row, words["token"], words["boot"]):
-        return Ended(replace(row, state=LedgerState.REFUSED, owner="", boot=""), None, won=True)
+        return Ended(row._replace(state=LedgerState.REFUSED, owner="", boot=""), None, won=True)
     return saga.end(row, **words)
 
 
@@ -89,7 +89,7 @@ def _undo_twice(row: LedgerRow | None, **words: Any) -> Failed:
     """A failure orders an undo of what is undone already."""
     if row is not None and row.state in {LedgerState.UNDOING, LedgerState.UNDONE}:
         n = row.generation + 1
-        after = replace(row, state=LedgerState.UNDOING, generation=n)
+        after = row._replace(state=LedgerState.UNDOING, generation=n)
         return Failed(after, UndoOrder(row.run, n, row.failure, row.correlation_id))
     return saga.fail(row, **words)
 

@@ -6,7 +6,6 @@ Several processes share them, as on PostgreSQL: an owner is shown while its proc
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -78,7 +77,7 @@ class Rows:
         owner, boot = self._db.execute(
             "SELECT owner, boot FROM hocket_ledger WHERE run = ?", (bytes.fromhex(row.run),)
         ).fetchone()
-        return replace(row, owner=owner, boot=boot) if boot in self.living else row
+        return row._replace(owner=owner, boot=boot) if boot in self.living else row
 
     async def inbox(self, keys: Sequence[bytes]) -> Mapping[bytes, InboxRow]:
         """The inbox rows that exist of these keys."""

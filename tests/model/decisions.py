@@ -113,14 +113,14 @@ def ordered(state: State, undo: saga.UndoOrder | None) -> State:
 def expire(state: State, i: int) -> State:
     """The lease of worker `i` has expired: its row has no owner."""
     if state.row is not None and state.row.owner == WHO[i]:
-        return state._replace(row=replace(state.row, owner="", boot=""))
+        return state._replace(row=state.row._replace(owner="", boot=""))
     return state
 
 
 def seen(state: State) -> LedgerRow | None:
     """The row as the store shows it: without an owner whose process is gone, because its lease expires."""
     if state.row is not None and state.row.owner and state.row.boot != f"boot {state.boot}":
-        return replace(state.row, owner="", boot="")
+        return state.row._replace(owner="", boot="")
     return state.row
 
 

@@ -33,7 +33,7 @@ def _without_begun(row: LedgerRow | None, **words: Any) -> Any:
 
 
 def _without_owner(row: LedgerRow | None, **words: Any) -> Any:
-    return begin(replace(row, owner="") if row else None, **words)
+    return begin(row._replace(owner="") if row else None, **words)
 
 
 def _without_tombstone(row: LedgerRow | None, **words: Any) -> Any:
@@ -42,7 +42,7 @@ def _without_tombstone(row: LedgerRow | None, **words: Any) -> Any:
 
 def _without_obsolete(row: LedgerRow | None, **words: Any) -> Any:
     if row and words["replay"] and row.state in {LedgerState.UNDOING, LedgerState.UNDONE}:
-        row = replace(row, state=LedgerState.UNSURE)
+        row = row._replace(state=LedgerState.UNSURE)
     return begin(row, **words)
 
 

@@ -147,7 +147,7 @@ class Admission:
                     fresh[each.run] = verdict.row
         others = [run for run in dict.fromkeys(each.run for each in arrivals) if run not in fresh]
         found = await self.runtime.store.admit([each.key for each in arrivals], list(fresh.values()), others)
-        known = dict(found.ledger) | {run: replace(fresh[run], version=1) for run in found.begun}
+        known = dict(found.ledger) | {run: fresh[run]._replace(version=1) for run in found.begun}
         moved: list[tuple[Arrival, LedgerRow]] = []
         for each, too_old in zip(arrivals, old, strict=True):
             self._judge(each, found.inbox.get(each.key), too_old)
@@ -169,7 +169,7 @@ class Admission:
         written = await self.runtime.store.commit([Ending(ledger=(row,)) for _, row in moved])
         for (each, row), one in zip(moved, written, strict=True):
             if one.won:
-                each.token, each.ledger = row.owner, replace(row, version=row.version + 1)
+                each.token, each.ledger = row.owner, row._replace(version=row.version + 1)
             elif one.blocked or not await self._begun_alone(each):
                 each.outcome, each.token = each.outcome or _BEGUN, ""
 
@@ -181,7 +181,7 @@ class Admission:
                 return True
             [written] = await tx.write([Ending(ledger=(row,))])
         if written.won:
-            arrival.token, arrival.ledger = row.owner, replace(row, version=row.version + 1)
+            arrival.token, arrival.ledger = row.owner, row._replace(version=row.version + 1)
         return written.won
 
     def _forgotten(self, arrival: Arrival) -> bool:

@@ -26,6 +26,7 @@ SAID = frozenset({EVENTS, HEARD})
 LAST_ATTEMPT = 1_000_000
 #: Characters of a replay's id.
 MAX_REPLAY_CHARS = 255
+_as_array = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _DIGITS = frozenset("0123456789abcdef")
 
 
@@ -130,9 +131,7 @@ def _set_alarm(arrival: Arrival) -> None:
 
 def scope_of(event: Heard | None, by: tuple[str, ...]) -> str:
     """The scope of a step run: the values of these fields (RULES 5.1)."""
-    return json.dumps(
-        [identity.text_of(getattr(event, field)) for field in by], ensure_ascii=False, separators=(",", ":")
-    )
+    return _as_array([identity.text_of(getattr(event, field)) for field in by])
 
 
 def _set_undo(arrival: Arrival) -> None:

@@ -73,7 +73,8 @@ class Handling:
         """
         starts = starts_of(arrival.row, self.runtime.instance.boot)
         alone = starts >= ALONE_FROM
-        await self._lock.enter(alone)
+        if alone or not self._lock.shared_at_once():
+            await self._lock.enter(alone)
         try:
             arrival.began = self.runtime.clock.now()
             if alone_of(arrival.row, self.runtime.instance.boot) >= STARTS and arrival.role is not Role.FAILURE:

@@ -14,7 +14,7 @@ PROMISE = (
 )
 
 #: Deliveries whose inbox rows are looked up together.
-ADMIT_BATCH = 64
+ADMIT_BATCH = 128
 #: The weight of one delivery in the moving average of sizes.
 EXPECTED_SHIFT = 1 / 8
 

@@ -55,6 +55,13 @@ class SharedExclusiveLock:
         self._waiting = 0
         self._changed = asyncio.Event()
 
+    def shared_at_once(self) -> bool:
+        """Enter shared if nobody has it exclusively, or waits for that; as `enter(False)` does without waiting."""
+        if self._exclusive or self._waiting:
+            return False
+        self._shared += 1
+        return True
+
     async def enter(self, alone: bool) -> None:
         """Wait until it is free for this use; the caller must call `leave` with the same argument."""
         if not alone:

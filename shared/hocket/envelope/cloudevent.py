@@ -123,6 +123,12 @@ def encode(envelope: Envelope, *, heard: bool = False) -> bytes:
 
     `heard`: the data was read from a delivery, and its numbers are written as they were read.
     """
+    ours = encode_ours(envelope, heard=heard)
+    return ours if ours is not None else encode_any(envelope, heard=heard)
+
+
+def encode_any(envelope: Envelope, *, heard: bool) -> bytes:
+    """As `encode`, by the road that takes every event."""
     data = envelope.data
     whole: dict[str, Json] = {
         "correlationid": envelope.correlation_id,
@@ -148,6 +154,26 @@ def encode(envelope: Envelope, *, heard: bool = False) -> bytes:
     if envelope.extensions:
         whole.update(envelope.extensions)
     return canonical(whole, MAX_WRITTEN_DEPTH if envelope.type in _OWN else MAX_DEPTH + 1, heard=heard)
+
+
+def encode_ours(envelope: Envelope, *, heard: bool) -> bytes | None:
+    """As `encode`, in half the time, for an event of ours whose texts need no escape; None for another one."""
+    (id, source, type_, version, subject, time, flow, key, data, causation, revision, parent, state, more) = envelope
+    schema = schema_of(type_, version)
+    texts = f"{id}{source}{type_}{schema}{subject}{flow}{key}{causation}{parent}{state}"
+    if revision or more or not texts.isascii() or not texts.isprintable() or '"' in texts or "\\" in texts:
+        return None
+    depth = MAX_WRITTEN_DEPTH - 1 if type_ in _OWN else MAX_DEPTH
+    written = canonical(data if type(data) is dict else dict(data), depth, heard=heard)
+    cause = f'"causationid":"{causation}",' if causation else ""
+    if parent or state:
+        parent = (parent and f',"traceparent":"{parent}"') + (state and f',"tracestate":"{state}"')
+    before = f'{{{cause}"correlationid":"{flow}","data":'
+    behind = (
+        f',"datacontenttype":"application/json","dataschema":"{schema}","id":"{id}","idempotencykey":"{key}",'
+        f'"source":"{source}","specversion":"1.0","subject":"{subject}","time":"{rfc3339(time)}"{parent},"type":"{type_}"}}'
+    )
+    return before.encode() + written + behind.encode()
 
 
 def decode(body: bytes, content_type: str, headers: Mapping[str, object], now: datetime) -> Envelope:

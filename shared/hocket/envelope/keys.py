@@ -19,6 +19,8 @@ INBOX_KEY_BYTES = 20
 RUN_DIGITS = 40
 #: The same before schema 4, when a run had no time: orders to undo in queues and letters name it so.
 HASH_DIGITS = 32
+#: Lengths of 4 bytes, of the parts that are hashed.
+_LENGTHS = tuple(n.to_bytes(4, "big") for n in range(256))
 #: Kinds of events (subscription, source, type) whose partial hash is cached.
 KNOWN_CAUSES = 1024
 
@@ -30,7 +32,8 @@ def correlation_of(source: str, event_id: str) -> str:
 
 def _joined(parts: Sequence[str]) -> bytes:
     """The parts, each after its length, so that no two lists give the same bytes."""
-    return b"".join([len(raw).to_bytes(4, "big") + raw for raw in [part.encode() for part in parts]])
+    return b"".join([_LENGTHS[n] + raw if (n := len(raw)) < 256 else n.to_bytes(4, "big") + raw
+                     for raw in [part.encode() for part in parts]])  # fmt: skip
 
 
 def digest(*parts: str) -> bytes:
@@ -42,6 +45,18 @@ def digest(*parts: str) -> bytes:
 def _inbox_hash(subscription: str, source: str, type: str) -> "hashlib.blake2b":
     """The hash of an inbox key before the idempotency key is added: the same for every event of one kind."""
     return hashlib.blake2b(_joined(("inbox", subscription, source, type)), digest_size=16)
+
+
+@lru_cache(maxsize=KNOWN_CAUSES)
+def _said_hash(source: str, type: str) -> "hashlib.blake2b":
+    """The hash of a said event's key before what differs from event to event."""
+    return hashlib.blake2b(_joined(("said", source, type)), digest_size=16)
+
+
+@lru_cache(maxsize=KNOWN_CAUSES)
+def _said_tail(subscription: str, type: str, ordinal: int) -> bytes:
+    """What is hashed last of it."""
+    return _joined((subscription, type, str(ordinal)))
 
 
 def _time_bits(key: str) -> int:
@@ -74,7 +89,9 @@ def derived_key(cause: tuple[str, str, str], subscription: str, type: str, ordin
     `cause` is (source, type, idempotency key) of the event that was being handled. `ordinal` counts the said events of
     this `type`. The key begins with the time bits of `flow`, the correlation id.
     """
-    tail = int.from_bytes(digest("said", *cause, subscription, type, str(ordinal)), "big")
+    whole = _said_hash(cause[0], cause[1]).copy()  # digest("said", *cause, subscription, type, str(ordinal))
+    whole.update(_joined((cause[2],)) + _said_tail(subscription, type, ordinal))
+    tail = int.from_bytes(whole.digest(), "big")
     value = _time_bits(flow) << 80 | 0x8 << 76 | (tail >> 64 & 0xFFF) << 64 | 0b10 << 62 | tail & (2**62 - 1)
     return as_uuid(value)
 

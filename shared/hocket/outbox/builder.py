@@ -3,7 +3,6 @@
 Envelope: docs/wire.md#envelope; keys: RULES 2.3.
 """
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -61,7 +60,7 @@ class OutboxBuilder:
 
         `Unsayable` names the subscription and the type of an event that is not declared or too big.
         """
-        ordinals: Counter[str] = Counter()
+        ordinals: dict[str, int] = {}
         rows: list[OutboxRow] = []
         for each in said:
             event = each.event if isinstance(each, Scheduled) else each
@@ -70,8 +69,9 @@ class OutboxBuilder:
             key = event_id
             if cause.identity is not None:
                 keyed_by = cause.keyed_by or cause.subscription
-                key = derived_key(cause.identity, keyed_by, type_, ordinals[type_], cause.correlation_id)
-                ordinals[type_] += 1
+                ordinal = ordinals.get(type_, 0)
+                key = derived_key(cause.identity, keyed_by, type_, ordinal, cause.correlation_id)
+                ordinals[type_] = ordinal + 1
             rows.append(self._row(each, event, cause, event_id, key))
             rows += [self._row(each, older, cause, self.ids.uuid7(), key) for older in self.older(event)]
         return tuple(rows)

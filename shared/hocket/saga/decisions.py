@@ -11,7 +11,7 @@ F is a failure event of the flow; a row is marked when one arrives during the ru
 ```
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from hocket.saga.ledger import Kept, LedgerRow, LedgerState, UndoOrder
 
@@ -78,19 +78,19 @@ def begin(
     fresh = LedgerRow(run, correlation_id, step, scope, LedgerState.BEGUN, token, boot, inbox_key, updated=now)
     if row is None:
         return Begun(fresh)
-    fresh = replace(fresh, generation=row.generation, kept=row.kept, version=row.version)
+    fresh = fresh._replace(generation=row.generation, kept=row.kept, version=row.version)
     if row.inbox_key and row.inbox_key != inbox_key:
         return Conflict()
     match row.state:
         case LedgerState.TOMBSTONE | LedgerState.REFUSED:
-            refused = replace(
-                row, state=LedgerState.REFUSED, correlation_id=correlation_id, inbox_key=inbox_key, updated=now
+            refused = row._replace(
+                state=LedgerState.REFUSED, correlation_id=correlation_id, inbox_key=inbox_key, updated=now
             )
             return Refused(refused)
         case LedgerState.BEGUN:
             if row.owner and row.owner != token:
                 return Wait()
-            return Begun(replace(fresh, failure=row.failure))
+            return Begun(fresh._replace(failure=row.failure))
         case LedgerState.UNSURE if replay:
             return Begun(fresh)
         case _:
@@ -118,11 +118,11 @@ def end(
             return Ended(row, None, won=False)
         if not row.failure:  # it was emptied: nobody knows why it was undone
             return Ended(row, None, won=False, forgotten=True)
-        after = replace(row, keeps=keeps) if keeps.results or not row.kept else row
+        after = row._replace(keeps=keeps) if keeps.results or not row.kept else row
         return Ended(*_undo(after, row.failure, now), won=False)
     if end is LedgerState.VOID:
-        return Ended(replace(row, state=end, owner="", boot="", updated=now), None, won=True)
-    ended = replace(row, state=end, owner="", boot="", updated=now, keeps=keeps)
+        return Ended(row._replace(state=end, owner="", boot="", updated=now), None, won=True)
+    ended = row._replace(state=end, owner="", boot="", updated=now, keeps=keeps)
     if why := row.failure or spoken:
         return Ended(*_undo(ended, why, now), won=True)
     return Ended(ended, None, won=True)
@@ -132,7 +132,7 @@ def release(row: LedgerRow, token: str, now: float) -> LedgerRow:
     """The row after a retry, a deferral or a stop: still begun, without an owner if `token` owned it (RULES 5.2)."""
     if row.state is not LedgerState.BEGUN or row.owner != token:
         return row
-    return replace(row, owner="", boot="", updated=now)
+    return row._replace(owner="", boot="", updated=now)
 
 
 def fail(
@@ -143,7 +143,7 @@ def fail(
         tombstone = LedgerRow(run, correlation_id, step, scope, LedgerState.TOMBSTONE, failure=failure, updated=now)
         return Failed(tombstone, None)
     if row.state is LedgerState.BEGUN and not row.failure:
-        return Failed(replace(row, failure=failure, updated=now), None)
+        return Failed(row._replace(failure=failure, updated=now), None)
     if row.state in {LedgerState.DONE, LedgerState.UNSURE}:
         return Failed(*_undo(row, failure, now))
     return Failed(None, None)
@@ -153,11 +153,11 @@ def undone(row: LedgerRow, generation: int, now: float) -> LedgerRow | None:
     """The row after its `generation`-th undo was handled; None if a later undo was ordered."""
     if row.state is not LedgerState.UNDOING or row.generation != generation:
         return None
-    return replace(row, state=LedgerState.UNDONE, updated=now)
+    return row._replace(state=LedgerState.UNDONE, updated=now)
 
 
 def _undo(row: LedgerRow, why: bytes, now: float) -> tuple[LedgerRow, UndoOrder]:
     """The row with its next undo started, and the order for it."""
     generation = row.generation + 1
-    after = replace(row, state=LedgerState.UNDOING, owner="", boot="", failure=why, generation=generation, updated=now)
+    after = row._replace(state=LedgerState.UNDOING, owner="", boot="", failure=why, generation=generation, updated=now)
     return after, UndoOrder(row.run, generation, why, row.correlation_id)

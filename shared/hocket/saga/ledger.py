@@ -25,8 +25,7 @@ class Kept(NamedTuple):
     results: tuple[bytes, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerRow:
+class LedgerRow(NamedTuple):
     """One step run, kept until its flow can no longer fail (RULES 5.4).
 
     `version` is that of the row as it was read, 0 where there was none: what is written is won only where the row still

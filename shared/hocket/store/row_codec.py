@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+import orjson
+
 from hocket.broker.port import Message
 from hocket.outcome import Attempt
 from hocket.saga.ledger import Kept, LedgerRow, LedgerState
@@ -11,7 +13,15 @@ from hocket.store.records import InboxRow, InboxState, OutboxRow, RowKind
 
 def text_of(parts: tuple[bytes, ...]) -> str:
     """Byte strings as a JSON array of texts, exact also where they are not UTF-8."""
-    return json.dumps([part.decode("utf-8", "surrogateescape") for part in parts]) if parts else "[]"
+    return _text([part.decode("utf-8", "surrogateescape") for part in parts]) if parts else "[]"
+
+
+def _text(value: object) -> str:
+    """A JSON text that `json.loads` reads as this value; the fast writer refuses halves of surrogate pairs."""
+    try:
+        return orjson.dumps(value).decode()
+    except orjson.JSONEncodeError:
+        return json.dumps(value)
 
 
 def bytes_of(text: str) -> tuple[bytes, ...]:
@@ -21,10 +31,10 @@ def bytes_of(text: str) -> tuple[bytes, ...]:
 
 def inbox_values(row: InboxRow, updated: float | None = None) -> tuple[Any, ...]:
     """An inbox row in the order of the columns; with `updated` in place of the row's own."""
-    history = json.dumps([_attempt_values(line) for line in row.history]) if row.history else "[]"
+    history = _text([_attempt_values(line) for line in row.history]) if row.history else "[]"
     return (
         row.key, row.subscription, row.event_id, row.state.value, row.attempt, row.base, row.version, row.data_hash,
-        row.revision, row.correlation_id, json.dumps(row.said) if row.said else "[]", row.death_id, int(row.spoke),
+        row.revision, row.correlation_id, _text(row.said) if row.said else "[]", row.death_id, int(row.spoke),
         history, row.updated if updated is None else updated,
     )  # fmt: skip
 
@@ -52,7 +62,7 @@ def outbox_values(row: OutboxRow, owner: str | None, due: float) -> tuple[Any, .
     return (
         row.id, row.kind.value, due, owner, row.event_id, row.subject, row.inbox_key, row.schedule,
         message.exchange, message.routing_key, message.body, message.content_type,
-        json.dumps(dict(message.headers)) if message.headers else "{}", message.type, message.correlation_id,
+        _text(dict(message.headers)) if message.headers else "{}", message.type, message.correlation_id,
         message.app_id, message.timestamp, row.wait,
     )  # fmt: skip
 

@@ -62,6 +62,8 @@ class LogsListener(Listener):
         log = self._log.bind()
         every = log.is_enabled_for(logging.DEBUG)
         for each in ended:
+            if each.word is Word.HANDLED and each.reached and not every:
+                continue  # nearly all
             if each.word is Word.DEAD:
                 log.warning("dead letter", **self._about(each))
             elif each.word is Word.RETRY:

@@ -1,7 +1,6 @@
 """Metrics for Prometheus: exactly those of docs/wire.md#metrics, counted in groups."""
 
 from bisect import bisect_left
-from collections import Counter as Tally
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from typing import Generic, TypeVar
@@ -54,13 +53,21 @@ class _Histogram(Collector):
         self._children: dict[tuple[str, ...], tuple[list[int], list[float]]] = {}
         registry.register(self)
 
-    def observe(self, labels: tuple[str, ...], value: float) -> None:
-        """Count one value."""
+    def observe(self, labels: tuple[str, ...], values: Sequence[float]) -> None:
+        """Count these values; a negative one, by a clock that was put back, as 0."""
+        if not values:
+            return
         child = self._children.get(labels)
         if child is None:
             child = self._children[labels] = ([0] * (len(self._bounds) + 1), [0.0])
-        child[0][bisect_left(self._bounds, value)] += 1
-        child[1][0] += value
+        counts, bounds, total = child[0], self._bounds, 0.0
+        for value in values:
+            if value <= 0.0:
+                counts[0] += 1
+                continue
+            counts[bisect_left(bounds, value)] += 1
+            total += value
+        child[1][0] += total
 
     def collect(self) -> Iterable[HistogramMetricFamily]:
         """All values so far."""
@@ -112,28 +119,36 @@ class PrometheusListener(Listener):
 
     def attempts(self, ended: Sequence[Ended]) -> None:
         """Count outcomes and causes; observe the time of runs, and the age of handled events."""
-        words: Tally[tuple[str, str, str]] = Tally()
+        groups: dict[tuple[str, str, Word], list[Ended]] = {}
         for each in ended:
-            words[each.service, each.subscription, each.word] += 1
-            if each.word in _RAN:
-                self._handle.observe((each.service, each.subscription), max(0.0, each.ended - each.began))
-            if each.word is Word.HANDLED:
-                self._age.observe((each.service, each.subscription), max(0.0, each.ended - each.said_at))
-            elif each.word is Word.DEAD:
-                self._dead.of(each.service, each.subscription, each.cause, each.asks).inc()
-            if each.timer:
-                self._timers.of(each.service, each.subscription, each.timer).inc()
-        for labels, amount in words.items():
-            self._attempts.of(*labels).inc(amount)
+            labels = (each.service, each.subscription, each.word)
+            if (group := groups.get(labels)) is None:
+                group = groups[labels] = []
+            group.append(each)
+        for (service, subscription, word), some in groups.items():
+            self._attempts.of(service, subscription, word).inc(len(some))
+            if word in _RAN:
+                self._handle.observe((service, subscription), [each.ended - each.began for each in some])
+            if word is Word.HANDLED:
+                self._age.observe((service, subscription), [each.ended - each.said_at for each in some])
+            elif word is Word.DEAD:
+                for each in some:
+                    self._dead.of(service, subscription, each.cause, each.asks).inc()
+            for each in some:
+                if each.timer:
+                    self._timers.of(service, subscription, each.timer).inc()
 
     def published(self, sent: Sequence[Sent]) -> None:
         """Count the broker's answers; observe the time that each took."""
-        verdicts: Tally[tuple[str, str, str]] = Tally()
+        groups: dict[tuple[str, str, str], list[float]] = {}
         for each in sent:
-            verdicts[each.service, each.kind, each.verdict] += 1
-            self._wait.observe((each.service, each.kind), max(0.0, each.waited))
-        for labels, amount in verdicts.items():
-            self._published.of(*labels).inc(amount)
+            labels = (each.service, each.kind, each.verdict)
+            if (waited := groups.get(labels)) is None:
+                waited = groups[labels] = []
+            waited.append(each.waited)
+        for (service, kind, verdict), waited in groups.items():
+            self._published.of(service, kind, verdict).inc(len(waited))
+            self._wait.observe((service, kind), waited)
 
     def breaker(self, service: str, name: str, state: str, reason: str = "") -> None:
         """0 closed, 1 half-open, 2 open, 3 held by a person."""

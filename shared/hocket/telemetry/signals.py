@@ -151,6 +151,7 @@ class Signals(Listener):
     def __init__(self, listeners: Sequence[Listener] = ()) -> None:
         self._listeners = tuple(listeners)
         self._around = tuple(each for each in listeners if type(each).processing is not Listener.processing)
+        self._saying = tuple(each for each in listeners if type(each).saying is not Listener.saying)
 
     def attempts(self, ended: Sequence[Ended]) -> None:
         """A group of attempts was committed, or settled without a commit."""
@@ -227,7 +228,7 @@ class Signals(Listener):
 
     def saying(self, event: Saying) -> str:
         """The first traceparent that a listener gives, else that of the flow."""
-        for listener in self._listeners:
+        for listener in self._saying:
             try:
                 if traceparent := listener.saying(event):
                     return traceparent

@@ -1,6 +1,7 @@
 """The envelope: hocket's own bytes and those of foreign publishers."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -88,6 +89,64 @@ def test_what_is_encoded_is_decoded(envelope: Envelope) -> None:
     back = read(body)
     assert back == envelope
     assert encode(back) == body
+
+
+ASCII = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), min_size=1, max_size=30)
+#: Nearly all of these take the quick road.
+OURS = st.builds(
+    Envelope,
+    id=ASCII,
+    source=st.just("/orders") | ASCII,
+    type=st.sampled_from(["order.placed", UNDO_TYPE]),
+    version=st.integers(1, 3),
+    subject=ASCII | LINE,
+    time=st.datetimes(timezones=st.just(UTC)),
+    correlation_id=st.uuids().map(str),
+    idempotency_key=st.uuids().map(str),
+    data=st.dictionaries(st.text(max_size=5), VALUES, max_size=5),
+    causation_id=st.just("") | st.uuids().map(str),
+    traceparent=st.just("") | st.just(PARENT),
+    tracestate=st.just("") | ASCII,
+)
+
+
+def bytes_by(road: Callable[..., bytes | None], envelope: Envelope, *, heard: bool) -> bytes | str | None:
+    """What this road writes, or the sentence by which it refuses."""
+    try:
+        return road(envelope, heard=heard)
+    except Unsayable as refused:
+        return str(refused)
+
+
+@given(OURS | ENVELOPES, st.booleans())
+@example(ORDER._replace(revision=0), False)
+@example(ORDER._replace(revision=0, tracestate=""), True)
+def test_both_roads_write_the_same_bytes(envelope: Envelope, heard: bool) -> None:
+    """The quick road is taken for events of ours without escapes, and writes what the other one writes."""
+    quick = bytes_by(cloudevent.encode_ours, envelope, heard=heard)
+    assert quick in (None, bytes_by(cloudevent.encode_any, envelope, heard=heard))
+
+
+def test_the_quick_road_is_taken() -> None:
+    """By an event of ours; not by one whose texts need an escape, nor by a letter that was edited."""
+    plain = ORDER._replace(revision=0)
+    assert cloudevent.encode_ours(plain, heard=False) is not None
+    escaped = [plain._replace(subject='order/"1'), plain._replace(id="a\\b"), plain._replace(source="/é")]
+    for other in (ORDER, *escaped):
+        assert cloudevent.encode_ours(other, heard=False) is None
+
+
+@pytest.mark.parametrize("type_", ["order.placed", UNDO_TYPE])
+def test_both_roads_bound_the_depth(type_: str) -> None:
+    """The deepest data that one of them writes is the deepest that the other writes."""
+    for depth in range(MAX_DEPTH - 1, MAX_DEPTH + 6):
+        deep: Json = "bottom"
+        for _ in range(depth):
+            deep = {"a": deep}
+        assert isinstance(deep, dict)
+        event = ORDER._replace(revision=0, type=type_, data=deep)
+        quick, other = (bytes_by(road, event, heard=False) for road in (cloudevent.encode_ours, cloudevent.encode_any))
+        assert quick == other
 
 
 def test_our_bytes() -> None:

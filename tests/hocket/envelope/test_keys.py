@@ -1,9 +1,11 @@
 """New ids, and keys that are derived so that duplicates are recognized."""
 
+import os
 import random
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -50,6 +52,32 @@ def test_the_same_seed_gives_the_same_ids() -> None:
     ones = [one.uuid7() for _ in range(100)]
     assert ones == [other.uuid7() for _ in range(100)]
     assert len(set(ones)) == 100
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_child_makes_other_ids() -> None:
+    """What was drawn before the fork is not used by both."""
+    mint = Ids(Stopped(), random.SystemRandom())
+    mint.uuid7()
+    reads, writes = os.pipe()
+    if (child := os.fork()) == 0:
+        os.write(writes, mint.uuid7().encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(reads, 100).decode() not in {mint.uuid7() for _ in range(100)}
+    os.close(reads)
+    os.close(writes)
+
+
+@given(st.tuples(TEXT, TEXT, TEXT), TEXT, TEXT, st.integers(0, 9))
+def test_a_derived_key_is_the_hash_of_its_parts(
+    cause: tuple[str, str, str], subscription: str, said: str, ordinal: int
+) -> None:
+    """RULES 2.3: what is cached of it changes nothing."""
+    whole = int.from_bytes(ids.digest("said", *cause, subscription, said, str(ordinal)), "big")
+    derived = UUID(ids.derived_key(cause, subscription, said, ordinal, FLOW)).int
+    assert derived & (2**62 - 1) == whole & (2**62 - 1)
+    assert derived >> 64 & 0xFFF == whole >> 64 & 0xFFF
 
 
 def test_a_missing_correlation_id_is_derived() -> None:

@@ -1,6 +1,5 @@
 """Steps and their undo: each transition, and every order in which they can occur."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -53,7 +52,7 @@ ROW = LedgerRow(
     updated=5.0,
 )
 KEPT = Kept(b"input", (b"result",))
-FREE = replace(ROW, owner="", boot="")
+FREE = ROW._replace(owner="", boot="")
 FINAL = (LedgerState.DONE, LedgerState.VOID, LedgerState.UNSURE, LedgerState.UNDOING, LedgerState.UNDONE)
 
 
@@ -95,31 +94,31 @@ def test_a_step_whose_flow_failed_before_is_refused() -> None:
 
 def test_a_copy_waits_while_another_is_at_work() -> None:
     """RULES 5.2: a row with an owner is being handled, in any process; a row without one is taken over."""
-    assert begun(replace(ROW, owner="other")) == Wait()
+    assert begun(ROW._replace(owner="other")) == Wait()
     assert begun(FREE) == Begun(ROW)
-    assert begun(replace(ROW, owner="other", boot="another")) == Wait()
+    assert begun(ROW._replace(owner="other", boot="another")) == Wait()
     assert begun(ROW) == Begun(ROW)
 
 
 def test_taking_over_keeps_the_mark() -> None:
     """RULES 5.3: a marked failure stays when another run takes the row over."""
-    assert begun(replace(FREE, failure=b"why")) == Begun(replace(ROW, failure=b"why"))
+    assert begun(FREE._replace(failure=b"why")) == Begun(ROW._replace(failure=b"why"))
 
 
 @pytest.mark.parametrize("state", [LedgerState.BEGUN, LedgerState.REFUSED, *FINAL])
 def test_another_input_in_the_same_run_is_a_conflict(state: LedgerState) -> None:
     """RULES 5.1: a flow has one run for each scope."""
-    assert begun(replace(FREE, state=state), inbox_key=b"another") == Conflict()
-    assert begun(replace(FREE, state=state), inbox_key=b"another", replay=True) == Conflict()
+    assert begun(FREE._replace(state=state), inbox_key=b"another") == Conflict()
+    assert begun(FREE._replace(state=state), inbox_key=b"another", replay=True) == Conflict()
 
 
 @pytest.mark.parametrize("state", FINAL)
 @pytest.mark.parametrize("replay", [False, True])
 def test_what_has_ended_does_not_begin_again(state: LedgerState, replay: bool) -> None:
     """RULES 5.6: only the replay of an unsure run begins again; it keeps the number of its undos."""
-    row = replace(FREE, state=state, generation=2, kept=7, version=3)
+    row = FREE._replace(state=state, generation=2, kept=7, version=3)
     if state is LedgerState.UNSURE and replay:
-        assert begun(row, replay=True) == Begun(replace(ROW, generation=2, kept=7, version=3))
+        assert begun(row, replay=True) == Begun(ROW._replace(generation=2, kept=7, version=3))
     else:
         assert begun(row, replay=replay) == Obsolete()
 
@@ -127,14 +126,14 @@ def test_what_has_ended_does_not_begin_again(state: LedgerState, replay: bool) -
 def test_an_unmarked_run_ends_as_it_ended() -> None:
     """RULES 5.2: done, void or unsure, without an owner; what an undo needs is kept where there may be one."""
     for how in (LedgerState.DONE, LedgerState.VOID, LedgerState.UNSURE):
-        row = replace(FREE, state=how, keeps=None if how is LedgerState.VOID else KEPT, updated=9.0)
+        row = FREE._replace(state=how, keeps=None if how is LedgerState.VOID else KEPT, updated=9.0)
         assert ended(ROW, how) == Ended(row, None, won=True)
 
 
 def test_a_marked_run_undoes_itself_at_its_end() -> None:
     """RULES 5.3: a marked run orders its undo when it ends; a void one has nothing to undo."""
     marked = failed(ROW).row
-    assert marked == replace(ROW, failure=b"why", updated=9.0)
+    assert marked == ROW._replace(failure=b"why", updated=9.0)
     for how in (LedgerState.DONE, LedgerState.UNSURE):
         after = ended(marked, how)
         assert (after.row.state, after.row.generation, after.won) == (LedgerState.UNDOING, 1, True)
@@ -149,14 +148,14 @@ def test_what_on_dead_said_undoes_the_step() -> None:
     after = ended(ROW, LedgerState.UNSURE, keeps=Kept(b"input"), spoken=b"spoken")
     assert after.undo == UndoOrder("run", 1, b"spoken", "flow")
     assert (after.row.state, after.row.failure) == (LedgerState.UNDOING, b"spoken")
-    both = ended(replace(ROW, failure=b"why"), LedgerState.UNSURE, spoken=b"spoken")
+    both = ended(ROW._replace(failure=b"why"), LedgerState.UNSURE, spoken=b"spoken")
     assert both.undo == UndoOrder("run", 1, b"why", "flow")
 
 
 def test_a_fenced_run_starts_the_next_undo() -> None:
     """RULES 5.4: its effect may have come after the undo; a void run had no effect."""
     for state in (LedgerState.UNDOING, LedgerState.UNDONE):
-        row = replace(FREE, state=state, generation=1, failure=b"why")
+        row = FREE._replace(state=state, generation=1, failure=b"why")
         for how in (LedgerState.DONE, LedgerState.UNSURE):
             after = ended(row, how)
             assert after.undo == UndoOrder("run", 2, b"why", "flow")
@@ -166,15 +165,15 @@ def test_a_fenced_run_starts_the_next_undo() -> None:
 
 def test_a_fenced_run_is_undone_by_its_own_result() -> None:
     """RULES 5.4: where it has none, what is kept stays; where nothing is kept, its input is."""
-    row = replace(FREE, state=LedgerState.UNDONE, failure=b"why", kept=7)
+    row = FREE._replace(state=LedgerState.UNDONE, failure=b"why", kept=7)
     assert ended(row, LedgerState.DONE).row.keeps == KEPT
     assert ended(row, LedgerState.UNSURE, keeps=Kept(b"input")).row.keeps is None
-    assert ended(replace(row, kept=0), LedgerState.UNSURE, keeps=Kept(b"input")).row.keeps == Kept(b"input")
+    assert ended(row._replace(kept=0), LedgerState.UNSURE, keeps=Kept(b"input")).row.keeps == Kept(b"input")
 
 
 def test_a_fenced_run_finds_no_reason_in_an_emptied_row() -> None:
     """RULES 5.4: no undo can be ordered; its caller is told, and writes no row."""
-    row = replace(FREE, state=LedgerState.UNDONE, generation=1)
+    row = FREE._replace(state=LedgerState.UNDONE, generation=1)
     for how in (LedgerState.DONE, LedgerState.UNSURE):
         assert ended(row, how) == Ended(row, None, won=False, forgotten=True)
     assert ended(row, LedgerState.VOID) == Ended(row, None, won=False)
@@ -183,11 +182,11 @@ def test_a_fenced_run_finds_no_reason_in_an_emptied_row() -> None:
 def test_a_fenced_run_changes_nothing_else() -> None:
     """RULES 3.1: only the run that owns the `begun` row wins."""
     for row in (
-        replace(ROW, owner="other"),
-        replace(ROW, boot="after"),
+        ROW._replace(owner="other"),
+        ROW._replace(boot="after"),
         FREE,
-        replace(FREE, state=LedgerState.DONE),
-        replace(FREE, state=LedgerState.UNSURE),
+        FREE._replace(state=LedgerState.DONE),
+        FREE._replace(state=LedgerState.UNSURE),
     ):
         assert ended(row, LedgerState.DONE) == Ended(row, None, won=False)
         assert not owns(row, "me", "boot")
@@ -195,37 +194,37 @@ def test_a_fenced_run_changes_nothing_else() -> None:
 
 def test_release_clears_only_its_own() -> None:
     """RULES 5.2: a retry, a deferral and a stop clear their own owner and no other."""
-    assert release(ROW, "me", 9.0) == replace(FREE, updated=9.0)
-    other = replace(ROW, owner="other")
+    assert release(ROW, "me", 9.0) == FREE._replace(updated=9.0)
+    other = ROW._replace(owner="other")
     assert release(other, "me", 9.0) is other
-    done = replace(ROW, state=LedgerState.DONE)
+    done = ROW._replace(state=LedgerState.DONE)
     assert release(done, "me", 9.0) is done
 
 
 def test_a_failure_undoes_what_is_done_or_unsure() -> None:
     """RULES 5.3: the row becomes `undoing`, and the undo is ordered."""
     for state in (LedgerState.DONE, LedgerState.UNSURE):
-        after = failed(replace(FREE, state=state, kept=7, version=3))
+        after = failed(FREE._replace(state=state, kept=7, version=3))
         assert after.undo == UndoOrder("run", 1, b"why", "flow")
-        assert after.row == replace(
-            FREE, state=LedgerState.UNDOING, kept=7, version=3, failure=b"why", generation=1, updated=9.0
+        assert after.row == FREE._replace(
+            state=LedgerState.UNDOING, kept=7, version=3, failure=b"why", generation=1, updated=9.0
         )
 
 
 def test_a_second_failure_changes_nothing() -> None:
     """RULES 5.3: a mark is not replaced, and only rows that are done or unsure are undone."""
-    assert failed(replace(ROW, failure=b"first")) == Failed(None, None)
+    assert failed(ROW._replace(failure=b"first")) == Failed(None, None)
     for state in LedgerState:
         if state not in {LedgerState.BEGUN, LedgerState.DONE, LedgerState.UNSURE}:
-            assert failed(replace(FREE, state=state)) == Failed(None, None)
+            assert failed(FREE._replace(state=state)) == Failed(None, None)
 
 
 def test_only_the_last_undo_ends_it() -> None:
     """RULES 5.4: an earlier undo leaves the row `undoing`."""
-    row = replace(FREE, state=LedgerState.UNDOING, generation=2)
+    row = FREE._replace(state=LedgerState.UNDOING, generation=2)
     assert undone(row, 1, 9.0) is None
-    assert undone(row, 2, 9.0) == replace(row, state=LedgerState.UNDONE, updated=9.0)
-    assert undone(replace(row, state=LedgerState.DONE), 2, 9.0) is None
+    assert undone(row, 2, 9.0) == row._replace(state=LedgerState.UNDONE, updated=9.0)
+    assert undone(row._replace(state=LedgerState.DONE), 2, 9.0) is None
 
 
 @pytest.mark.parametrize("name", small())

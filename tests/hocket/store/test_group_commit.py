@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -154,7 +153,7 @@ class _Steps(GroupCommit[str]):
     def _ending(self, entry: str, rows: Mapping[str, LedgerRow] | None) -> tuple[Ending, bool]:
         row = (self.known if rows is None else rows)[run_of(entry)]
         self.decided.append((entry, row.failure))
-        return ending(entry)._replace(ledger=(replace(row, state=LedgerState.DONE),)), True
+        return ending(entry)._replace(ledger=(row._replace(state=LedgerState.DONE),)), True
 
     def _answer(self, group: Sequence[str], written: Sequence[Written]) -> None:
         self.answers.update(zip(group, written, strict=True))
@@ -170,10 +169,10 @@ async def test_who_is_not_as_it_was_read_is_decided_again_under_its_lock() -> No
     """RULES 3.1: it alone; its neighbours are written by what was read, in one commit."""
     store = SqliteStore(":memory:", clock=SystemClock(), boot="boot-1")
     await store.open()
-    rows = [replace(ledger_row(name), failure=b"", keeps=None) for name in "abc"]
+    rows = [ledger_row(name)._replace(failure=b"", keeps=None) for name in "abc"]
     await store.admit([], rows, [])
     known = (await store.admit([], [], [row.run for row in rows])).ledger
-    await store.commit([Ending(ledger=(replace(known[run_of("b")], failure=b"marked"),))])
+    await store.commit([Ending(ledger=(known[run_of("b")]._replace(failure=b"marked"),))])
     steps = _Steps(store, known)
     await steps._commit_group(["a", "b", "c"])
     assert steps.decided == [("a", b""), ("b", b""), ("c", b""), ("b", b"marked")]

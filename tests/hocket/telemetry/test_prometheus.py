@@ -4,6 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -129,3 +131,27 @@ def test_link_and_troubles(metrics: PrometheusListener) -> None:
     metrics.trouble("payments", "a lease expired", seconds=3)
     metrics.trouble("payments", "a lease expired", seconds=4)
     assert value(metrics, "hocket_troubles_total", what="a lease expired") == 2
+
+
+WORDS = st.builds(
+    Ended,
+    st.just("payments"),
+    st.sampled_from(["payments.charge", "payments.refund"]),
+    *(st.just("") for _ in range(3)),
+    st.just(1),
+    st.sampled_from(list(Word)),
+    *(st.integers(0, 64).map(float) for _ in range(3)),  # sums of them are exact in any order
+    cause=st.sampled_from(["timeout", "ValueError"]),
+    timer=st.sampled_from(["", "armed", "late"]),
+    asks=st.sampled_from(["", "zombie"]),
+)
+
+
+@given(st.lists(WORDS, max_size=20))
+def test_a_group_counts_as_its_attempts_do(attempts: list[Ended]) -> None:
+    """Told at once or one by one, also where a clock was put back."""
+    together, one_by_one = (PrometheusListener(CollectorRegistry()) for _ in range(2))
+    together.attempts(attempts)
+    for each in attempts:
+        one_by_one.attempts([each])
+    assert sorted(together.text().splitlines()) == sorted(one_by_one.text().splitlines())

@@ -1,7 +1,6 @@
 """What the end of an attempt does to the ledger row of its step (RULES 5.2, 5.4)."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 from hocket import saga
@@ -83,7 +82,7 @@ def refused(arrival: Arrival, row: LedgerRow | None) -> tuple[LedgerRow, ...]:
     if row is None or row.state not in {LedgerState.TOMBSTONE, LedgerState.REFUSED}:
         return ()
     now = arrival.ended.timestamp()
-    return (replace(row, state=LedgerState.REFUSED, inbox_key=arrival.key, updated=now),)
+    return (row._replace(state=LedgerState.REFUSED, inbox_key=arrival.key, updated=now),)
 
 
 def is_owned(arrival: Arrival, row: LedgerRow | None, boot: str) -> bool:

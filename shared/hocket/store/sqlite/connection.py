@@ -5,7 +5,7 @@ is cancelled does not stop its function: it runs to its end.
 """
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Protocol, TypeVar
@@ -114,6 +114,16 @@ class InlineConnection:
         if self._open is not None:
             self._open.close()
             self._open = None
+
+
+def in_parts(rows: Sequence[T], most: int) -> Iterator[Sequence[T]]:
+    """The rows in parts of `most` and then of smaller powers of two: few sizes, so that statements stay prepared."""
+    start, size = 0, most
+    while start < len(rows):
+        while size > len(rows) - start:
+            size //= 2
+        yield rows[start : start + size]
+        start += size
 
 
 def begin(connection: sqlite3.Connection) -> None:

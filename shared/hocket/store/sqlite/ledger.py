@@ -3,7 +3,6 @@
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import cache
 from itertools import count
 
@@ -11,9 +10,10 @@ from hocket.saga.ledger import Kept, LedgerRow
 from hocket.store import row_codec as rows_of
 from hocket.store.records import Admitted, Ending, InboxRow, InboxWrite
 from hocket.store.sql import KEPT, LEDGER_NAMES, overwritten
+from hocket.store.sqlite.connection import in_parts
 
 #: Runs of one statement.
-RUNS_AT_ONCE = 64
+RUNS_AT_ONCE = 128
 
 _LED = ", ".join(LEDGER_NAMES)
 _ROW = "(" + ", ".join("?" * len(LEDGER_NAMES)) + ")"
@@ -38,8 +38,8 @@ def _rows(statement: str, rows: int, row: str) -> str:
 
 
 def _groups(runs: Sequence[str]) -> Iterator[list[bytes]]:
-    for start in range(0, len(runs), RUNS_AT_ONCE):
-        yield [bytes.fromhex(run) for run in runs[start : start + RUNS_AT_ONCE]]
+    for some in in_parts(runs, RUNS_AT_ONCE):
+        yield [bytes.fromhex(run) for run in some]
 
 
 def ledger(connection: sqlite3.Connection, runs: Sequence[str], boot: str) -> dict[str, LedgerRow]:
@@ -48,7 +48,7 @@ def ledger(connection: sqlite3.Connection, runs: Sequence[str], boot: str) -> di
     for some in _groups(runs):
         for values in connection.execute(_of(_FIND, len(some)), some):
             row = rows_of.ledger_row(values)
-            found[row.run] = row if row.boot == boot else replace(row, owner="", boot="")
+            found[row.run] = row if row.boot == boot else row._replace(owner="", boot="")
     return found
 
 
@@ -88,12 +88,11 @@ def write(connection: sqlite3.Connection, rows: Sequence[LedgerRow], now: float)
     ids: Mapping[str, int] = {}
     if keeps:
         ids = dict(zip((row.run for row in keeps), count(connection.execute(_LAST_KEPT).fetchone()[0] + 1)))
-    for start in range(0, len(rows), RUNS_AT_ONCE):
-        some = rows[start : start + RUNS_AT_ONCE]
+    for some in in_parts(rows, RUNS_AT_ONCE):
         values = [value for row in some for value in rows_of.ledger_values(row, ids.get(row.run, row.kept), now)]
         connection.execute(_rows(_PUT, len(some), _ROW), values)
-    for start in range(0, len(keeps), RUNS_AT_ONCE):
-        _keep(connection, keeps[start : start + RUNS_AT_ONCE], ids)
+    for some in in_parts(keeps, RUNS_AT_ONCE):
+        _keep(connection, some, ids)
     if replaced := [(row.kept,) for row in keeps if row.kept]:
         connection.executemany(_DROP, replaced)
 

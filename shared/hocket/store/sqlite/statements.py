@@ -37,7 +37,7 @@ from hocket.store.sql import (
     question_marks,
 )
 from hocket.store.sqlite import ledger as of_ledger
-from hocket.store.sqlite.connection import write_transaction
+from hocket.store.sqlite.connection import in_parts, write_transaction
 from hocket.store.sqlite.timers.write import write_timed
 
 _IN, _OUT = ", ".join(INBOX_NAMES), ", ".join(OUTBOX_NAMES)
@@ -59,11 +59,11 @@ AND (hocket_inbox.state = 'retry' OR (hocket_inbox.state = 'dead' AND ?))"""
 )
 
 #: Rows of one statement: each statement, and each row that it returns, releases and takes the interpreter's lock again.
-ROWS_AT_ONCE = 64
+ROWS_AT_ONCE = 128
 _NEW_INBOX = f"INSERT INTO hocket_inbox ({_IN}) VALUES {{}} ON CONFLICT (key) DO NOTHING"
 
 _LAST_ID = "SELECT seq FROM sqlite_sequence WHERE name = 'hocket_outbox'"
-_PUT_OUTBOX = f"INSERT INTO hocket_outbox ({_OUT}) VALUES ({_marks(OUTBOX_NAMES)})"
+_PUT_OUTBOX = f"INSERT INTO hocket_outbox ({_OUT}) VALUES {{}}"
 
 _OWN = f"""SELECT {_OUT} FROM hocket_outbox
 WHERE owner IS NOT NULL AND refused IS NULL AND id > ? AND owner = ? ORDER BY id LIMIT ?"""
@@ -134,9 +134,11 @@ def _all_new(connection: sqlite3.Connection, writes: Sequence[InboxWrite], now: 
     """Insert all, in one statement, if the inbox knows none of the keys; else nothing, and each is asked for alone."""
     if not 1 < len(writes) <= ROWS_AT_ONCE or any(write.won or write.owner for write in writes):
         return False
-    values = [value for write in writes for value in rows_of.inbox_values(write.row, _updated(write.row, now))]
     connection.execute("SAVEPOINT hocket_new")
-    whole = connection.execute(_new_inbox(len(writes)), values).rowcount == len(writes)
+    whole = True
+    for some in in_parts(writes, ROWS_AT_ONCE):
+        values = [value for write in some for value in rows_of.inbox_values(write.row, _updated(write.row, now))]
+        whole = whole and connection.execute(_new_inbox(len(some)), values).rowcount == len(some)
     if not whole:
         connection.execute("ROLLBACK TO hocket_new")
     connection.execute("RELEASE hocket_new")
@@ -147,6 +149,16 @@ def _all_new(connection: sqlite3.Connection, writes: Sequence[InboxWrite], now: 
 def _new_inbox(rows: int) -> str:
     row = f"({_marks(INBOX_NAMES)})"
     return _NEW_INBOX.format(", ".join([row] * rows))
+
+
+@cache
+def _new_outbox(rows: int) -> str:
+    return _PUT_OUTBOX.format(", ".join([f"({_marks(OUTBOX_NAMES)})"] * rows))
+
+
+@cache
+def _forgotten(ids: int) -> str:
+    return f"DELETE FROM hocket_outbox WHERE id IN ({', '.join('?' * ids)})"
 
 
 @cache
@@ -173,7 +185,8 @@ def _put_outbox(connection: sqlite3.Connection, rows: list[OutboxRow], boot: str
         return []
     last = connection.execute(_LAST_ID).fetchone()
     stored = [row.stored(id) for id, row in enumerate(rows, start=(last[0] if last else 0) + 1)]
-    connection.executemany(_PUT_OUTBOX, [_placed(row, boot, now) for row in stored])
+    for some in in_parts(stored, ROWS_AT_ONCE):
+        connection.execute(_new_outbox(len(some)), [value for row in some for value in _placed(row, boot, now)])
     return stored
 
 
@@ -184,18 +197,16 @@ def _placed(row: OutboxRow, boot: str | None, now: float) -> tuple[Any, ...]:
 
 
 def commit(connection: sqlite3.Connection, endings: Sequence[Ending], boot: str, now: float) -> list[Written]:
-    """Endings in a transaction of their own, whole or not at all; without endings a small write all the same."""
-    with write_transaction(connection):
-        if not endings:
-            connection.execute(_NOTHING)
-        return write(connection, endings, boot, now)
+    """Endings inside an open transaction of the kit's own; without endings a small write all the same."""
+    if not endings:
+        connection.execute(_NOTHING)
+    return write(connection, endings, boot, now)
 
 
 def inbox(connection: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, InboxRow]:
     """The inbox rows that exist."""
     found: dict[bytes, InboxRow] = {}
-    for start in range(0, len(keys), ROWS_AT_ONCE):
-        some = keys[start : start + ROWS_AT_ONCE]
+    for some in in_parts(keys, ROWS_AT_ONCE):
         for values in connection.execute(_inbox_of(len(some)), some):
             found[values[0]] = rows_of.inbox_row(values)
     return found
@@ -209,11 +220,10 @@ def admit(
     boot: str,
     now: float,
 ) -> Admitted:
-    """Look up, and begin what is not known, in a transaction of its own; a look alone writes nothing."""
+    """Look up, and begin what is not known inside an open transaction; a look alone writes nothing and needs none."""
     if not begins:
         return Admitted(inbox(connection, keys), of_ledger.ledger(connection, runs, boot), frozenset())
-    with write_transaction(connection):
-        return of_ledger.begin(connection, inbox(connection, keys), begins, runs, boot, now)
+    return of_ledger.begin(connection, inbox(connection, keys), begins, runs, boot, now)
 
 
 def cancel(connection: sqlite3.Connection, schedule: str, now: float) -> bool:
@@ -310,9 +320,9 @@ def take_over(connection: sqlite3.Connection, boot: str) -> int:
 
 
 def forget(connection: sqlite3.Connection, ids: Sequence[int]) -> None:
-    """Delete confirmed rows in one transaction."""
-    with write_transaction(connection):
-        connection.executemany("DELETE FROM hocket_outbox WHERE id = ?", [(id,) for id in ids])
+    """Delete confirmed rows, inside an open transaction."""
+    for some in in_parts(ids, ROWS_AT_ONCE):
+        connection.execute(_forgotten(len(some)), some)
 
 
 def refuse(connection: sqlite3.Connection, id: int, reason: str) -> None:

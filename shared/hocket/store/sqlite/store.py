@@ -37,7 +37,7 @@ from hocket.store.sqlite.file_lock import FileLock
 from hocket.store.sqlite.joined import JoinedTx
 from hocket.store.sqlite.sqlalchemy_adapter import SqliteEngine
 from hocket.store.sqlite.timers.due import SqliteTimers
-from hocket.store.sqlite.transaction import SqliteKitTx, SqliteTx, WriteLease
+from hocket.store.sqlite.transaction import SharedWrites, SqliteKitTx, SqliteTx, WriteLease
 
 T = TypeVar("T")
 _Kind = Callable[[Callable[[], sqlite3.Connection]], SqliteConnection]
@@ -81,6 +81,7 @@ class SqliteStore:
         self._handler_engine = SqliteEngine(self._writer, HandlerConnection)
         self._read_engine = SqliteEngine(self._reads, ReadConnection)
         self._lease = WriteLease()
+        self._shared = SharedWrites(path, self._acquire_lease, self._lease, self._writer)
         self.clock = SqliteClock(clock, self._lookup, self._write)
         self.breakers = SqliteBreakers(clock, boot, self._lookup, self._write)
         self.timers = SqliteTimers(boot, self.clock.now, self._lookup, self._write)
@@ -276,12 +277,12 @@ class SqliteStore:
         return joined
 
     async def commit(self, endings: Sequence[Ending]) -> list[Written]:
-        """Write endings in a transaction of their own: one hop, one sync of the disk.
+        """Write endings in a transaction of the kit's own: one hop, one sync of the disk.
 
         Values that SQLite cannot take raise what Python says of them, the row's own fault, and nothing is written.
         """
         now, boot = self.clock.now, self._boot
-        return await self._write(lambda connection: statements.commit(connection, endings, boot, now()))
+        return await self._shared.write(lambda connection: statements.commit(connection, endings, boot, now()))
 
     async def inbox(self, keys: Sequence[bytes]) -> Mapping[bytes, InboxRow]:
         """The inbox rows that exist of these keys, committed state."""
@@ -293,7 +294,7 @@ class SqliteStore:
 
     async def admit(self, keys: Sequence[bytes], begins: Sequence[LedgerRow], runs: Sequence[str]) -> Admitted:
         """Look inbox and ledger up, and begin what is in neither: one hop, one sync of the disk."""
-        now, run = self.clock.now, self._write if begins else self._lookup
+        now, run = self.clock.now, self._shared.write if begins else self._lookup
         return await run(lambda connection: statements.admit(connection, keys, begins, runs, self._boot, now()))
 
     async def kept(self, runs: Sequence[str]) -> Mapping[str, Kept]:
@@ -329,7 +330,7 @@ class SqliteStore:
     async def forget(self, ids: Sequence[int]) -> None:
         """Delete confirmed rows."""
         if ids:
-            await self._write(lambda connection: statements.forget(connection, ids))
+            await self._shared.write(lambda connection: statements.forget(connection, ids))
 
     async def refuse(self, id: int, reason: str) -> None:
         """Set a row aside that the broker refuses by its nature."""
@@ -339,9 +340,7 @@ class SqliteStore:
         """One step of a purge: a look without the lease, then a short transaction where something may go."""
         cursor = self._purge_cursor
         found = await self._lookup(lambda connection: purge.look(connection, cursor, before, limit))
-        removed = Removed()
-        if found.some:
-            removed = await self._write(lambda connection: purge.remove(connection, found, before))
+        removed = await self._write(lambda each: purge.remove(each, found, before)) if found.some else Removed()
         self._purge_cursor = found.next
         return Purged(removed.rows, found.next == START, removed.renamed, removed.taken)
 

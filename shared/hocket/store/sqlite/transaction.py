@@ -2,14 +2,15 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from copy import copy
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.clock import Clock
-from hocket.errors import HocketError, TransactionLost
+from hocket.errors import HocketError, StoreError, TransactionLost
 from hocket.saga.ledger import LedgerRow
 from hocket.store.errors import EndedByHand, commit_refused
 from hocket.store.handler_connection import COMMITTED, ROLLED_BACK, Borrower, HandlerConnection
@@ -20,6 +21,8 @@ from hocket.store.sqlite.errors import blames_file, blames_store, may_pass, stor
 from hocket.store.sqlite.sqlalchemy_adapter import SqliteEngine
 
 T = TypeVar("T")
+#: A function that waits for a transaction, and its answer.
+_Asked = tuple[Callable[[sqlite3.Connection], Any], "asyncio.Future[Any]"]
 
 
 class SqliteTx(Borrower):
@@ -167,10 +170,12 @@ class WriteLease:
 
     def __init__(self) -> None:
         self._lock = asyncio.Lock()
+        self.asked = 0  # how often it was asked for
         self.holder: SqliteTx | None = None
 
     async def acquire(self) -> None:
         """Wait until it is free and everyone who asked before has had it."""
+        self.asked += 1
         await self._lock.acquire()
 
     def release(self) -> None:
@@ -192,6 +197,114 @@ class WriteLease:
         if self.holder is tx:
             self.holder = None
             self.release()
+
+
+class SharedWrites:
+    """Writes of the kit's own: those that wait for the lease together are one transaction, with one sync of the disk.
+
+    A write joins those that wait only while nobody else has asked for the lease since: the order of asking holds.
+    """
+
+    def __init__(
+        self, path: str, acquire: Callable[[], Awaitable[None]], lease: WriteLease, on: SqliteConnection
+    ) -> None:
+        self._path = path
+        self._acquire = acquire
+        self._lease = lease
+        self._on = on
+        self._open: list[_Asked] = []  # the group that may still be joined
+        self._place = 0  # of that group, in the order of asking
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """What `work` returns or raises inside a transaction, once that is committed.
+
+        Where one of several raises, each runs in a transaction of its own. A caller that is cancelled before its turn
+        takes its work back; later it leaves it to its end.
+        """
+        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        if self._open and self._lease.asked == self._place:
+            self._open.append((work, answer))
+            return await answer
+        group = self._open = [(work, answer)]
+        self._place = self._lease.asked + 1
+        try:
+            await self._acquire()
+        except asyncio.CancelledError:
+            answer.cancel()
+            self._spawn(self._lead(group))
+            raise
+        except StoreError as error:
+            self._tell(group, error)
+        else:
+            self._spawn(self._run(group))
+        return await answer
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _lead(self, group: "list[_Asked]") -> None:
+        """For those whose leader was cancelled: they ask again."""
+        try:
+            await self._acquire()
+        except StoreError as error:
+            self._tell(group, error)
+        else:
+            await self._run(group)
+
+    async def _run(self, group: "list[_Asked]") -> None:
+        """One transaction, under the lease; nobody joins any more."""
+        if self._open is group:
+            self._open = []
+        try:
+            group = [each for each in group if not each[1].cancelled()]
+            done = await self._on.call(partial(together, [work for work, _ in group])) if group else []
+        except Exception as error:  # noqa: BLE001 -- whoever asked is told
+            self._tell(group, error)
+        else:
+            for (_, answer), one in zip(group, done, strict=True):
+                if not answer.done():
+                    answer.set_exception(self._known(one)) if isinstance(one, Exception) else answer.set_result(one)
+        finally:
+            self._lease.release()
+
+    def _tell(self, group: "list[_Asked]", error: Exception) -> None:
+        if self._open is group:
+            self._open = []
+        for _, answer in group:
+            if not answer.done():  # one object raised in several tasks would mix their tracebacks
+                answer.set_exception(self._known(copy(error)))
+
+    def _known(self, error: Exception) -> Exception:
+        """What its caller is told: a `StoreError` where it is not the row's own fault."""
+        if not isinstance(error, sqlite3.Error) or not blames_store(error):
+            return error
+        known = store_error(self._path, error)
+        known.__cause__ = error
+        return known
+
+
+def together(works: Sequence[Callable[[sqlite3.Connection], Any]], connection: sqlite3.Connection) -> list[Any]:
+    """What each of these returns, all in one transaction; where one of several raises, each in one of its own."""
+    begin(connection)
+    try:
+        done = [work(connection) for work in works]
+    except BaseException:
+        roll_back(connection)
+        if len(works) == 1:
+            raise
+        return [_alone(work, connection) for work in works]
+    commit(connection)
+    return done
+
+
+def _alone(work: Callable[[sqlite3.Connection], Any], connection: sqlite3.Connection) -> Any:
+    try:
+        return together([work], connection)[0]
+    except Exception as error:  # noqa: BLE001 -- an answer as any other: whoever asked is told
+        return error
 
 
 class SqliteKitTx:

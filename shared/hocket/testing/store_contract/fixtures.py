@@ -1,7 +1,6 @@
 """What the store contract stands on: a clock that is set, rows to write, stores that start and die."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -101,12 +100,12 @@ def ledger_row(name: str, state: LedgerState = LedgerState.BEGUN, *, version: in
 
 def written(row: LedgerRow) -> LedgerRow:
     """The row as it is read after it was written; what it keeps is asked for apart."""
-    return replace(row, version=row.version + 1, keeps=None)
+    return row._replace(version=row.version + 1, keeps=None)
 
 
 def undated(rows: Mapping[str, LedgerRow]) -> dict[str, LedgerRow]:
     """The rows without what only the store knows: its clock, and where it keeps what belongs to them."""
-    return {run: replace(row, updated=START + 0.125, kept=0) for run, row in rows.items()}
+    return {run: row._replace(updated=START + 0.125, kept=0) for run, row in rows.items()}
 
 
 class StoreHouse:

@@ -1,7 +1,5 @@
 """The store contract on purging: deletes only what is final and old, in bounded steps."""
 
-from dataclasses import replace
-
 from sqlalchemy import text
 
 from hocket.envelope.keys import inbox_key, run_key
@@ -116,7 +114,7 @@ class PurgeContract(StoreSuite):
         """RULES 5.4: `remember=` keeps done runs of its step; what has no effect goes with the ledger's retention."""
         store = await house.start()
         made = {
-            f"{step} {state}": replace(ledger_row(f"{step} {state}", state), step=step)
+            f"{step} {state}": ledger_row(f"{step} {state}", state)._replace(step=step)
             for step in ("kept", "plain")
             for state in (LedgerState.DONE, LedgerState.VOID)
         }
@@ -153,16 +151,16 @@ class PurgeContract(StoreSuite):
         store = await house.start()
         new = {state: run_key("", "shop.charge", f'["{state}"]') for state in (*LedgerState, "twice")}
         rows = {
-            state: replace(ledger_row(state.value, state), scope=f'["{state}"]', owner="", boot="")
+            state: ledger_row(state.value, state)._replace(scope=f'["{state}"]', owner="", boot="")
             for state in LedgerState
         }
-        rows[LedgerState.BEGUN] = replace(rows[LedgerState.BEGUN], owner="token", boot="a boot that is over")
+        rows[LedgerState.BEGUN] = rows[LedgerState.BEGUN]._replace(owner="token", boot="a boot that is over")
         others = {
-            "subject": replace(ledger_row("subject", LedgerState.DONE), scope="order/1"),
-            "other": replace(ledger_row("other", LedgerState.DONE), step="shop.other", scope='["done"]'),
-            "twice": replace(ledger_row("twice", LedgerState.DONE), scope='["twice"]'),
+            "subject": ledger_row("subject", LedgerState.DONE)._replace(scope="order/1"),
+            "other": ledger_row("other", LedgerState.DONE)._replace(step="shop.other", scope='["done"]'),
+            "twice": ledger_row("twice", LedgerState.DONE)._replace(scope='["twice"]'),
         }
-        trace = replace(ledger_row("there", LedgerState.TOMBSTONE), run=new["twice"], scope='["twice"]')
+        trace = ledger_row("there", LedgerState.TOMBSTONE)._replace(run=new["twice"], scope='["twice"]')
         await store.commit([Ending(ledger=(row,)) for row in (*rows.values(), *others.values(), trace)])
         before = Before(0, 0, 0, across={"payments.charge": AcrossStep("shop.charge", 1)}, boot="b")
         steps = await purge(store, before, limit=4)
@@ -181,9 +179,9 @@ class PurgeContract(StoreSuite):
     async def test_what_somebody_works_on_is_renamed_when_it_has_ended(self, house: StoreHouse) -> None:
         """RULES 5.1: a run of this process, or of one that lives, ends under the name under which it began."""
         store = await house.start()
-        row = replace(ledger_row("mine", LedgerState.BEGUN), scope='["1"]', boot="boot-1")
+        row = ledger_row("mine", LedgerState.BEGUN)._replace(scope='["1"]', boot="boot-1")
         await store.commit([Ending(ledger=(row,))])
         before = Before(0, 0, 0, across={row.step: AcrossStep(row.step, 1)}, boot=row.boot)
         assert sum(step.renamed for step in await purge(store, before)) == 0
-        await store.commit([Ending(ledger=(replace(row, state=LedgerState.DONE, version=1, keeps=None),))])
+        await store.commit([Ending(ledger=(row._replace(state=LedgerState.DONE, version=1, keeps=None),))])
         assert sum(step.renamed for step in await purge(store, before)) == 1

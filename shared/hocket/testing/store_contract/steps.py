@@ -1,7 +1,6 @@
 """The store contract on step runs: versions, admission, what is kept for an undo."""
 
 import asyncio
-from dataclasses import replace
 
 from sqlalchemy import text
 
@@ -36,7 +35,7 @@ async def rows_of(store: CrashableStore, *names: str) -> dict[str, LedgerRow]:
 
 def fresh(name: str) -> LedgerRow:
     """What an admission begins."""
-    return replace(ledger_row(name), failure=b"", generation=0, keeps=None)
+    return ledger_row(name)._replace(failure=b"", generation=0, keeps=None)
 
 
 class StepContract(StoreSuite):
@@ -50,13 +49,13 @@ class StepContract(StoreSuite):
         assert undated(await rows_of(store, "run", "none")) == {row.run: written(row)}
         assert await store.kept([row.run, run_of("none")]) == {row.run: KEPT}
         [there] = (await rows_of(store, "run")).values()
-        later = replace(there, state=LedgerState.UNDOING, failure=b"why")
+        later = there._replace(state=LedgerState.UNDOING, failure=b"why")
         await store.commit([Ending(ledger=(later,))])
         assert await store.kept([row.run]) == {row.run: KEPT}
         async with store.transaction() as tx:
             [there] = (await tx.ledger([row.run])).values()
-            assert there == replace(later, version=2, updated=there.updated)
-            [one] = await tx.write([Ending(ledger=(replace(there, keeps=Kept(b"other")),))])
+            assert there == later._replace(version=2, updated=there.updated)
+            [one] = await tx.write([Ending(ledger=(there._replace(keeps=Kept(b"other")),))])
             assert one.won
         assert await store.kept([row.run]) == {row.run: Kept(b"other")}
         async with store.read() as db:
@@ -67,8 +66,8 @@ class StepContract(StoreSuite):
         store = await house.start()
         await store.commit([Ending(ledger=(fresh(name),)) for name in ("a", "b")])
         rows = await rows_of(store, "a", "b")
-        await store.commit([Ending(ledger=(replace(rows[run_of("a")], failure=b"marked"),))])
-        ends = [step(name, replace(rows[run_of(name)], state=LedgerState.DONE, keeps=KEPT)) for name in ("a", "b")]
+        await store.commit([Ending(ledger=(rows[run_of("a")]._replace(failure=b"marked"),))])
+        ends = [step(name, rows[run_of(name)]._replace(state=LedgerState.DONE, keeps=KEPT)) for name in ("a", "b")]
         answers = await store.commit([ends[0], ends[1], ending("c"), step("d", fresh("d"))])
         assert [(one.won, one.again) for one in answers] == [(False, True), (True, False), (True, False), (True, False)]
         assert set(await store.inbox([key_of(name) for name in "abcd"])) == {key_of(name) for name in "bcd"}
@@ -85,7 +84,7 @@ class StepContract(StoreSuite):
         """RULES 3.1, 5.3: a tombstone loses to whatever was written first, and nothing of its failure is kept."""
         store = await house.start()
         await store.commit([Ending(ledger=(fresh("run"),))])
-        tombstone = replace(fresh("run"), state=LedgerState.TOMBSTONE, failure=b"why")
+        tombstone = fresh("run")._replace(state=LedgerState.TOMBSTONE, failure=b"why")
         [one] = await store.commit([step("f", tombstone)])
         assert (one.won, one.again) == (False, True)
         assert not await store.inbox([key_of("f")])
@@ -96,7 +95,7 @@ class StepContract(StoreSuite):
         store = await house.start()
         await store.commit([ending("a"), ending("b"), Ending(ledger=(fresh("there"),))])
         [there] = (await rows_of(store, "there")).values()
-        answers = await store.commit([step("a", fresh("new")), step("b", replace(there, state=LedgerState.DONE))])
+        answers = await store.commit([step("a", fresh("new")), step("b", there._replace(state=LedgerState.DONE))])
         assert [(one.won, one.again) for one in answers] == [(False, False)] * 2
         assert await rows_of(store, "new", "there") == {there.run: there}
 
@@ -120,16 +119,16 @@ class StepContract(StoreSuite):
         assert undated(found.ledger) == {run_of(name): written(ledger_row(name)) for name in ("begun", "other")}
         await house.crash(store)
         again = await house.start("boot-2")
-        row = replace(fresh("new"), owner="", boot="")
+        row = fresh("new")._replace(owner="", boot="")
         assert undated(await rows_of(again, *names)) == {
             run_of("new"): written(row),
-            run_of("begun"): written(replace(ledger_row("begun"), owner="", boot="")),
+            run_of("begun"): written(ledger_row("begun")._replace(owner="", boot="")),
         }
 
     async def test_one_run_begins_once(self, house: StoreHouse) -> None:
         """RULES 5.2: of copies that are admitted at once one begins, and each other one is told by whom."""
         store = await house.start()
-        mine = [replace(fresh("run"), owner=f"token-{n}") for n in range(4)]
+        mine = [fresh("run")._replace(owner=f"token-{n}") for n in range(4)]
         found = await asyncio.gather(*(store.admit([key_of("run")], [row], []) for row in mine))
         assert sum(len(each.begun) for each in found) == 1
         [owner] = [row.owner for row, each in zip(mine, found, strict=True) if each.begun]
@@ -157,12 +156,12 @@ class StepContract(StoreSuite):
         store = await house.start()
         await store.commit([Ending(ledger=(fresh("run"),))])
         [there] = (await rows_of(store, "run")).values()
-        await store.commit([Ending(ledger=(replace(there, failure=b"marked"),))])
+        await store.commit([Ending(ledger=(there._replace(failure=b"marked"),))])
         async with store.transaction() as tx:
-            [one] = await tx.write([step("a", replace(there, state=LedgerState.DONE))])
+            [one] = await tx.write([step("a", there._replace(state=LedgerState.DONE))])
             assert (one.won, one.again) == (False, True)
             [marked] = (await tx.ledger([there.run])).values()
-            [one] = await tx.write([step("a", replace(marked, state=LedgerState.UNDOING))])
+            [one] = await tx.write([step("a", marked._replace(state=LedgerState.UNDOING))])
             assert one.won
         [after] = (await rows_of(store, "run")).values()
         assert (after.state, after.failure, after.version) == (LedgerState.UNDOING, b"marked", 3)

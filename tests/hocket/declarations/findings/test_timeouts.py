@@ -109,8 +109,7 @@ def test_who_says_the_same_as_the_time_out_says_no_late_answer() -> None:
     async def unpaid(order: Placed, tx: Tx) -> Cancelled:
         return Cancelled(order=order.order)
 
-    declared = [shop.declarations, stock.declarations]
-    assert [*overdue_refusals(declared), *overdue_findings(declared)] == []
+    assert list(timeout_findings(Flows([shop.declarations, stock.declarations]))) == []
 
 
 def test_a_failure_that_does_not_answer_is_named() -> None:

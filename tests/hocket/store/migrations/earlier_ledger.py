@@ -1,6 +1,5 @@
 """The ledger of schema 3, one wide row a run under a random text, full of runs in every state."""
 
-from dataclasses import replace
 from typing import Any
 
 from hocket.envelope.keys import digest, run_key
@@ -53,12 +52,12 @@ async def check_moved(store: Store) -> None:
     kept: dict[str, Kept] = {}
     for state, flow, scope in _runs():
         row = LedgerRow(run_key(flow, "payments.charge", scope), flow, "payments.charge", scope, state)
-        wanted[row.run] = replace(
-            row, inbox_key=scope.encode(), failure=b"why", generation=2, version=1, updated=UPDATED
+        wanted[row.run] = row._replace(
+            inbox_key=scope.encode(), failure=b"why", generation=2, version=1, updated=UPDATED
         )
         if state in kept_in:
             kept[row.run] = Kept(b"input of " + scope.encode(), (b"result",))
     found = (await store.admit([], [], list(wanted))).ledger
     assert {run for run, row in found.items() if row.kept} == set(kept)
-    assert {run: replace(row, kept=0) for run, row in found.items()} == wanted
+    assert {run: row._replace(kept=0) for run, row in found.items()} == wanted
     assert await store.kept(list(wanted)) == kept

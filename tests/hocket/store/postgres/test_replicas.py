@@ -4,7 +4,6 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterator
-from dataclasses import replace
 
 import pytest
 
@@ -108,7 +107,7 @@ async def test_ledger_shows_living_owners_only(replicas: Replicas) -> None:
     async with second.transaction() as tx:
         assert undated(await tx.ledger([row.run])) == {row.run: written(row)}
     await replicas.lapse("boot-1")
-    without = written(replace(row, owner="", boot=""))
+    without = written(row._replace(owner="", boot=""))
     async with second.transaction() as tx:
         assert undated(await tx.ledger([row.run])) == {row.run: without}
     assert undated((await second.admit([], [], [row.run])).ledger) == {row.run: without}
@@ -120,7 +119,7 @@ async def test_the_first_copies_of_a_step_begin_once(replicas: Replicas) -> None
     names = [f"run-{n}" for n in range(60)]
 
     async def admit(n: int) -> frozenset[str]:
-        rows = [replace(ledger_row(name), boot=f"boot-{n}", keeps=None) for name in names[:: 1 - 2 * n]]
+        rows = [ledger_row(name)._replace(boot=f"boot-{n}", keeps=None) for name in names[:: 1 - 2 * n]]
         found = await stores[n].admit([row.inbox_key for row in rows], rows, [])
         assert found.begun | set(found.ledger) == {row.run for row in rows}
         return frozenset(found.begun)

@@ -3,7 +3,6 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator
-from dataclasses import replace
 
 import pytest
 from sqlalchemy import insert
@@ -60,7 +59,7 @@ async def test_a_run_that_another_transaction_holds_is_left_out(replicas: Replic
 async def test_replicas_end_the_same_steps_in_opposite_orders(replicas: Replicas) -> None:
     """RULES 3.1, 3.3: the ledger is locked by run and the inbox by key, so nothing is half and nobody deadlocks."""
     stores = [await replicas.start(f"boot-{n}") for n in range(2)]
-    rows = [replace(ledger_row(f"step-{n}"), keeps=None) for n in range(40)]
+    rows = [ledger_row(f"step-{n}")._replace(keeps=None) for n in range(40)]
     found = await stores[0].admit([], rows, [])
     assert found.begun == {row.run for row in rows}
     wins: list[str] = []
@@ -69,7 +68,7 @@ async def test_replicas_end_the_same_steps_in_opposite_orders(replicas: Replicas
         there = (await stores[n].admit([], [], [row.run for row in rows])).ledger
         ends = [
             ending(f"step-{at}", outbox=[outbox_row(f"step-{at}")])._replace(
-                ledger=(replace(there[row.run], state=LedgerState.DONE, keeps=KEPT),)
+                ledger=(there[row.run]._replace(state=LedgerState.DONE, keeps=KEPT),)
             )
             for at, row in enumerate(rows)
         ][:: 1 - 2 * n]

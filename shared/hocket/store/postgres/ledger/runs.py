@@ -1,7 +1,6 @@
 """Step runs on PostgreSQL: what an admission asks and begins, and a transaction in which one run is decided alone."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 
 import asyncpg
 
@@ -21,7 +20,7 @@ def rows(found: Iterable[Sequence[object]]) -> dict[str, LedgerRow]:
     known: dict[str, LedgerRow] = {}
     for values in found:
         row = rows_of.ledger_row(tuple(values)[:-1])
-        known[row.run] = row if values[-1] else replace(row, owner="", boot="")
+        known[row.run] = row if values[-1] else row._replace(owner="", boot="")
     return known
 
 
