@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from hocket import Service
 from hocket.broker.port import Delivery, Handle, Message
-from hocket.broker.topology import EVENTS
+from hocket.broker.topology import EVENTS, routing_key
 from hocket.declarations.subscription import name_of
 from hocket.delivery import decide
 from hocket.delivery.arrival import Arrival, Role
@@ -98,7 +98,7 @@ class Product:
                 (at, queue)
                 for at, service in enumerate(self.services)
                 for queue, each in service.declarations.subscriptions.items()
-                if any(f"{type_}.v{version}" == message.routing_key for type_, version in each.bound)
+                if any(routing_key(*name) == message.routing_key for name in each.bound)
             ]
             return tuple(self._post(at, queue, message, event=True) for at, queue in bound)
         assert kind is RowKind.SELF

@@ -61,7 +61,7 @@ class Rows:
         self._is = snapshot
 
     def snapshot(self) -> Snapshot:
-        """The rows as they are; those of `hocket_kept` without holes in their ids."""
+        """The rows as they are."""
         found = [tuple(self._db.execute(f"SELECT * FROM {table} ORDER BY 1").fetchall()) for table in _TABLES]  # noqa: S608 -- the same
         self._is = Snapshot(*found)
         return self._is
