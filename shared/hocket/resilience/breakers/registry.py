@@ -7,8 +7,8 @@ from typing import Protocol
 
 from hocket.breaker import Breaker
 from hocket.clock import Clock
-from hocket.resilience.breakers.row import BreakerRow, Decide, Sight
-from hocket.resilience.breakers.view import BreakerRows, SharedBreaker
+from hocket.resilience.breakers.row import BreakerRow, BreakerRows, Decide, Sight
+from hocket.resilience.breakers.view import SharedBreaker
 from hocket.resilience.circuit import Circuit
 
 #: Whatever can be shut: breakers, and the pauses of subscriptions (RULES 6.11).

@@ -1,4 +1,4 @@
-"""One breaker as its row in the database says it, and what a decision sees. Pure.
+"""One breaker as its row in the database says it, and what a decision sees; and the face of their store.
 
 Everything that a decision needs stands in the row, the slots too: so that whoever writes can compare the row with the
 one it decided by, and two replicas never get the same slot (RULES 6.3).
@@ -6,7 +6,7 @@ one it decided by, and two replicas never get the same slot (RULES 6.3).
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 State = Literal["closed", "half-open", "open", "held"]
 
@@ -69,3 +69,19 @@ class Sight(NamedTuple):
 
 #: A decision: the row as it should be, or the same row.
 Decide = Callable[[Sight], BreakerRow]
+
+
+class BreakerRows(Protocol):
+    """The rows of all breakers: their store, and who announces their changes."""
+
+    boot: str
+    least: float  # seconds: no open period is shorter
+    believed: float  # seconds for which a view may be old; infinite where one process decides
+
+    def news(self) -> tuple[int, float]:
+        """The sum of the versions as the store last told it, and when (monotonic seconds)."""
+        ...
+
+    async def decide(self, name: str, decide: Decide) -> Sight:
+        """Change one row by a decision; what it is then. `StoreError`: nothing is known."""
+        ...

@@ -10,12 +10,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from random import Random
-from typing import Protocol
 
 from hocket.breaker import Breaker
 from hocket.clock import Clock
 from hocket.errors import BreakerOpen, LimitReached, StoreError
-from hocket.resilience.breakers.row import CLOSED, HALF, BreakerRow, Decide, Sight, State
+from hocket.resilience.breakers.row import CLOSED, HALF, BreakerRow, BreakerRows, Decide, Sight, State
 from hocket.resilience.breakers.share import Limits
 from hocket.resilience.breakers.transitions import Report, Verdict, asked, told, width_of
 from hocket.resilience.breakers.turns import Turns
@@ -34,22 +33,6 @@ SHORT_POLL_SECONDS = 0.1
 SHORTEST_SECONDS = 0.001
 #: Longest wait that is told of a breaker which a person holds open.
 HELD_WAIT_SECONDS = 60.0
-
-
-class BreakerRows(Protocol):
-    """The rows of all breakers: their store, and who announces their changes."""
-
-    boot: str
-    least: float  # seconds: no open period is shorter
-    believed: float  # seconds for which a view may be old; infinite where one process decides
-
-    def news(self) -> tuple[int, float]:
-        """The sum of the versions as the store last told it, and when (monotonic seconds)."""
-        ...
-
-    async def decide(self, name: str, decide: Decide) -> Sight:
-        """Change one row by a decision; what it is then. `StoreError`: nothing is known."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
