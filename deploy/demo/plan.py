@@ -159,7 +159,7 @@ def short(orders: int) -> Plan:
         kill_at=17.0,
         doubles_at=(5.0,),
         delivered_seconds=45.0,
-        settle_seconds=30.0,
+        settle_seconds=75.0,
         least={
             "orders": orders,
             "delivered": each,
