@@ -10,7 +10,7 @@ from deploy.demo.posting import TRIES
 from deploy.demo.world import until
 
 #: Seconds to wait for letters to arrive, replays to be handled, an order to be delivered, and the tracer to know it.
-LETTER_SECONDS = 60.0
+LETTER_SECONDS = 90.0
 REPLAY_SECONDS = 45.0
 DELIVERED_SECONDS = 60.0
 TRACER_SECONDS = 45.0

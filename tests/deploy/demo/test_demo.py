@@ -1,4 +1,4 @@
-"""Whole demos on `memory://`, all at once: one that is sound, and one for each promise that is taken away."""
+"""Whole demos on `memory://`: one that is sound, then one for each promise that is taken away, all at once."""
 
 import json
 import socket
@@ -33,13 +33,21 @@ STORIES = (
 )
 
 
+@pytest.fixture
+def sound() -> Iterator[Demo]:
+    """One that keeps every promise and stays."""
+    demo = Demo(free_offset(PORTS.values()), STAY="1", **MEMORY)
+    try:
+        yield demo
+    finally:
+        demo.end()
+
+
 @pytest.fixture(scope="module")
-def demos() -> Iterator[dict[str, Demo]]:
-    """The sound one under "", the others by what they lack; all under way at once."""
+def spoilt() -> Iterator[dict[str, Demo]]:
+    """Those that lack something, by what they lack; all under way at once."""
     running: dict[str, Demo] = {}
     try:
-        running[""] = Demo(free_offset(PORTS.values()), STAY="1", **MEMORY)
-        running[""].until("services are ready")
         for which in SABOTAGES:
             running[which] = Demo(free_offset(PORTS.values()), DEMO_SABOTAGE=which, **MEMORY)
             running[which].until("services are ready")
@@ -51,35 +59,35 @@ def demos() -> Iterator[dict[str, Demo]]:
 
 def report(demo: Demo) -> dict[str, Any]:
     """The report that the auditor wrote."""
+    assert demo.place.report.is_file(), demo.printed
     found: dict[str, Any] = json.loads(demo.place.report.read_text(encoding="utf-8"))
     return found
 
 
-def test_the_books_balance_and_it_stays(demos: dict[str, Demo]) -> None:
+def test_the_books_balance_and_it_stays(sound: Demo) -> None:
     """A sound demo ends green, stays with its addresses open until Ctrl-C, and leaves no process and no port."""
-    demo = demos[""]
-    demo.until("It stays until Ctrl-C")
-    assert "Verdict: the books balance." in demo.printed, demo.printed
-    assert "NOT" not in demo.printed, demo.printed
-    found = report(demo)
+    sound.until("It stays until Ctrl-C")
+    assert "Verdict: the books balance." in sound.printed, sound.printed
+    assert "NOT" not in sound.printed, sound.printed
+    found = report(sound)
     assert found["broker"] == "memory"
     assert found["confirmed"] + found["cancelled"] == found["orders"]
     assert found["captures"] - found["refunds"] == found["parcels"] - found["recalls"] == found["confirmed"]
     assert min(found["timed_out"], found["refunds"], found["recalls"]) > 0
     for seen in STORIES:
-        assert seen in demo.printed, demo.printed
+        assert seen in sound.printed, sound.printed
     for service in ("tracer", "deadletters"):
-        with urllib.request.urlopen(demo.place.url(service), timeout=10) as page:
+        with urllib.request.urlopen(sound.place.url(service), timeout=10) as page:
             assert page.status == 200
-        assert demo.place.url(service) in demo.printed
-    assert demo.interrupt() == 0
-    assert demo.left() == ([], [])
+        assert sound.place.url(service) in sound.printed
+    assert sound.interrupt() == 0
+    assert sound.left() == ([], [])
 
 
 @pytest.mark.parametrize("which", SABOTAGES)
-def test_a_promise_taken_away_turns_it_red(demos: dict[str, Demo], which: str) -> None:
+def test_a_promise_taken_away_turns_it_red(spoilt: dict[str, Demo], which: str) -> None:
     """Without the inbox, the undo, the outbox or the breaker the verdict is red and names what broke."""
-    demo = demos[which]
+    demo = spoilt[which]
     assert demo.wait() == 1, demo.printed
     kinds, counts = NAMED[which]
     found = report(demo)
