@@ -1,8 +1,8 @@
 """Whether an outside system was left alone while the shop's breaker had to be open, told from its books alone. Pure.
 
 After as many failed answers in a row as open the breaker, it is open from the end of the last one. From then on only
-one request may begin, and not before the period is over; each failed one begins the period anew, a success ends it, and
-so does a person who closes the breaker by hand.
+one request may begin, and not before the period is over; each failed one begins the period anew, a success ends it.
+This holds for a service of one replica, whose breakers nobody closes by hand.
 """
 
 from collections.abc import Iterable
@@ -23,8 +23,6 @@ CLIENT_SECONDS = 1.0
 TRIP_SECONDS = 0.2
 #: Seconds for requests that were on their way already when the breaker opened, and until the shop has noted it.
 GRACE_SECONDS = 0.5
-#: Seconds within which another replica of the service learns that the breaker has opened.
-NEWS_SECONDS = 5.0
 #: Seconds by which two readings of the books' clock may differ: it is rounded to milliseconds.
 CLOCK_GRAIN = 0.002
 #: Seconds that a call takes at least, so that it ends after it began also where both fall into one millisecond.
@@ -61,28 +59,24 @@ def call_of(row: Row) -> Call:
     return Call(int(row["id"]), began, since, ended, failed, 0.0 if status == TOO_MANY else OPEN_SECONDS)
 
 
-def while_open(rows: Iterable[Row], *, replicas: int = 1, closed_at: Iterable[float] = ()) -> list[int]:
-    """The lines of requests that began while the breaker had to be open; `closed_at`: when a person closed it."""
+def while_open(rows: Iterable[Row]) -> list[int]:
+    """The lines of requests that began while the breaker had to be open."""
     calls = [call_of(row) for row in rows]
-    moments: list[tuple[float, int, Call | None]] = [(at, 0, None) for at in closed_at]
-    moments += [(call.ended, 1, call) for call in calls] + [(call.began, 2, call) for call in calls]
-    watch = _Watch(GRACE_SECONDS if replicas == 1 else NEWS_SECONDS)
-    for at, what, call in sorted(moments, key=lambda each: (each[0], each[1], each[2].line if each[2] else 0)):
-        if call is None:
-            watch.close(at)
-        elif what == 1:
-            watch.ended(call)
-        else:
+    moments = [(call.ended, 0, call) for call in calls] + [(call.began, 1, call) for call in calls]
+    watch = _Watch()
+    for _, begins, call in sorted(moments, key=lambda each: (each[0], each[1], each[2].line)):
+        if begins:
             watch.began(call)
+        else:
+            watch.ended(call)
     return sorted(watch.wrong)
 
 
 class _Watch:
     """The breaker as it had to be, moment by moment."""
 
-    def __init__(self, grace: float) -> None:
+    def __init__(self) -> None:
         self.wrong: set[int] = set()
-        self._grace = grace
         self._failures = 0
         self._good = 0.0  # end of the last success
         self._closed = 0.0  # a call that began before the breaker was closed says nothing
@@ -90,11 +84,8 @@ class _Watch:
         self._until = 0.0
         self._probe: int | None = None  # line of the request that tries
 
-    def close(self, at: float) -> None:
-        self._opened, self._failures, self._probe, self._closed = None, 0, None, at
-
     def began(self, call: Call) -> None:
-        if self._opened is None or call.began <= self._opened + self._grace:
+        if self._opened is None or call.began <= self._opened + GRACE_SECONDS:
             return
         if self._probe is None and call.began >= self._until - CLOCK_GRAIN:
             self._probe = call.line
@@ -111,8 +102,7 @@ class _Watch:
             if call.failed:
                 self._until = call.since + call.period
             else:
-                self.close(call.ended)
-                self._good = call.ended
+                self._opened, self._failures, self._good, self._closed = None, 0, call.ended, call.ended
 
     def _count(self, call: Call) -> None:
         """Failures in a row; one that may have been known before the last success is not surely in it."""

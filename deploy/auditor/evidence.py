@@ -39,8 +39,6 @@ class Evidence:
     mail: tuple[Row, ...] = ()
     mails: tuple[Row, ...] = ()  # each mail that was sent, once
     letters: tuple[Row, ...] = ()
-    closings: tuple[Row, ...] = ()  # {"target", "at"}: a person closed the breaker around this system
-    replicas: int = 1  # of each service
 
 
 @dataclass(frozen=True, slots=True)

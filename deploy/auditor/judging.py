@@ -246,8 +246,7 @@ def _hammered(evidence: Evidence) -> Iterator[Finding]:
     for system in GUARDED:
         books: tuple[Row, ...] = getattr(evidence, system)
         lines = {line["id"]: line for line in books}
-        closings = [float(each["at"]) for each in evidence.closings if each["target"] == system]
-        for id in while_open(books, replicas=evidence.replicas, closed_at=closings):
+        for id in while_open(books):
             about = order_of(lines[id]) or lines[id]["key"]
             text = f"{lines[id]['api']} for {about} was asked while the breaker had to be open"
             yield Finding(Kind.HAMMERED, f"line {id} of the books of {system}", text)

@@ -71,6 +71,19 @@ async def test_at_the_moment_of_placing_it() -> None:
         assert not stage.said_of(PaymentCaptured)
 
 
+async def test_its_time_out_waits_no_longer() -> None:
+    """RULES 5.7: with across=True an answer of another flow meets it."""
+    outside = FakeOutside()
+    outside.fault(Api.PARCELS.target, Kind.DOWN)
+    async with shop(outside) as stage:
+        order_id, _ = await place(order(), "key-1")
+        await stage.quiet()
+        assert list(stage.timers) == [f'orders.unshipped ["{order_id}"]']
+        await cancel(order_id, REASON)
+        await stage.quiet()
+        assert list(stage.timers) == []
+
+
 @pytest.mark.parametrize("posts", [1, 3])
 async def test_when_it_is_shipped_and_paid(posts: int) -> None:
     """The parcel is called back, the goods go into stock, the money comes back; a doubled post changes nothing."""

@@ -276,14 +276,6 @@ def test_a_time_out_is_known_by_what_the_customer_reads() -> None:
     assert TOO_LATE == handlers.TOO_LATE
 
 
-def test_a_person_may_close_a_breaker() -> None:
-    """Requests after a breaker was closed by hand are that person's will."""
-    books = Books()
-    books.failures("carrier", range(100, 106))
-    books.closings.append({"target": "carrier", "at": books.carrier[-1]["began"] - 0.5})
-    assert judge(books.evidence())[1] == []
-
-
 def test_a_held_card_that_was_captured_holds_nothing() -> None:
     """A returned order's authorisation was used up by its capture: nobody has to void it."""
     books = Books()
