@@ -9,7 +9,9 @@ import aiohttp
 
 #: Seconds between two looks, looks in a row that must find nothing, and seconds until one gives up.
 LOOK_SECONDS = 1.0
-CALM_LOOKS = 8  # longer than an event waits before a service looks for it in the log (RULES 4.8)
+# Longer than an event waits before a service looks for it in the log, and than a process that was killed counts as a
+# replica that may have it in hand (RULES 4.8): its lease.
+CALM_LOOKS = 20
 GIVE_UP_SECONDS = 240.0
 #: Longest one look at a service may take, in seconds.
 ANSWER_SECONDS = 10.0
