@@ -140,10 +140,11 @@ WHOLE: dict[str, Make] = SMALL | {
     "depot: recalled, a crash": lambda: depot(Ordered(**A), Recalled(**A), crashes=1),
     "depot: recalled, a delivery twice": lambda: depot(Ordered(**A), Recalled(**A), copies=1),
     "depot: recalled, a crash and unsure": lambda: depot(Ordered(**A), Recalled(**A), crashes=1, errors=1),
-    "depot: recalled, a crash and a pause": lambda: depot(Ordered(**A), Recalled(**A), crashes=1, pauses=1),
+    "depot: recalled once picked, a crash and a pause": lambda: beyond(
+        depot(Ordered(**A), crashes=1, pauses=1), "depot.picked", message(Recalled(**A), "/desk", OTHER)
+    ),
     "depot: recalled, own transactions, a crash": lambda: depot(Ordered(**A), Recalled(**A), own=OWN, crashes=1),
     "depot: recalled, own transactions, a pause": lambda: depot(Ordered(**A), Recalled(**A), own=OWN, pauses=1),
-    "depot: recalled, a stop and a pause": lambda: depot(Ordered(**A), Recalled(**A), stops=1, pauses=1),
     "depot: recalled twice": lambda: depot(Ordered(**A), Recalled(**A), Recalled(**A)),
     "depot: one of two is recalled": lambda: depot(Ordered(**A), Ordered(**B), Recalled(**B)),
     "depot: an undo dies and is replayed": lambda: depot(Ordered(**A), Recalled(**A), errors=1, deaths=1, replays=1),
@@ -160,7 +161,7 @@ WHOLE: dict[str, Make] = SMALL | {
         ASKED, errors=1, stops=1, deaths=1, replays=1, dues=1
     ),
     "bureau: a watch, a crash and a pause": lambda: bureau(BEAT, BEAT, crashes=1, pauses=1, dues=2),
-    "bureau: a crash, a pause, unsure": lambda: bureau(ASKED, errors=1, crashes=1, pauses=1),
+    "bureau: a crash, a pause, unsure": lambda: bureau(ASKED, errors=1, crashes=1, pauses=1, dues=1),
     "bureau: a delivery twice, unsure": lambda: bureau(ASKED, errors=1, copies=1),
     "bureau: a watch, a crash and a double": lambda: bureau(BEAT, crashes=1, copies=1, dues=3),
 }
