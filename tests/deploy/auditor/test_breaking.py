@@ -53,16 +53,16 @@ def test_the_auditor_knows_the_shops_breakers(system: str) -> None:
         pytest.param(OPENED, [], id="opening is no wrong"),
         pytest.param([*OPENED, (14.4, 500)], [], id="on its way when it opened"),
         pytest.param([*OPENED, (14.6, 500)], [6], id="begun after it opened"),
-        pytest.param([*OPENED, (18.9, 500)], [6], id="a probe before the period is over"),
-        pytest.param([*OPENED, (19.02, 500)], [], id="a probe"),
-        pytest.param([*OPENED, (19.02, 500), (20.0, 500)], [7], id="a request after a failed probe"),
-        pytest.param([*OPENED, (19.02, 500), (24.04, 201), (24.06, 201)], [], id="closed by a success"),
-        pytest.param([*OPENED, (19.02, 500), (19.025, 500)], [7], id="two probes at once"),
+        pytest.param([*OPENED, (23.9, 500)], [6], id="a probe before the period is over"),
+        pytest.param([*OPENED, (24.02, 500)], [], id="a probe"),
+        pytest.param([*OPENED, (24.02, 500), (25.0, 500)], [7], id="a request after a failed probe"),
+        pytest.param([*OPENED, (24.02, 500), (34.04, 201), (34.06, 201)], [], id="closed by a success"),
+        pytest.param([*OPENED, (24.02, 500), (24.025, 500)], [7], id="two probes at once"),
         pytest.param([*OPENED[:4], (14.0, 408), (14.6, 500)], [6], id="a 408 is a failure"),
         pytest.param([*OPENED[:4], (14.0, 429), (14.5, 429)], [], id="a 429 says itself for how long"),
         pytest.param([*OPENED[:4], (14.0, 429), (14.6, 500), (14.7, 500)], [7], id="and one may try then"),
         pytest.param([*OPENED[:4], (14.0, 402), (14.1, 500), (14.2, 500)], [], id="a decline is an answer"),
-        pytest.param([*OPENED, (19.02, 201), *[(20.0 + each, 500) for each in range(4)]], [], id="four are too few"),
+        pytest.param([*OPENED, (24.02, 201), *[(25.0 + each, 500) for each in range(4)]], [], id="four are too few"),
     ],
 )
 def test_requests_while_open(planned: Planned, wrong: list[int]) -> None:
@@ -97,8 +97,8 @@ def test_a_lie_is_a_failure() -> None:
 def test_a_probe_within_one_millisecond_closes() -> None:
     """A request that begins and ends in the same millisecond of the books still ends after it began."""
     books = lines(OPENED)
-    asked(books, 19.02, took=0.0)
-    asked(books, 19.03)
+    asked(books, 24.02, took=0.0)
+    asked(books, 24.03)
     assert while_open(books.cards) == []
 
 
@@ -107,7 +107,7 @@ def test_a_time_out_may_be_known_earlier() -> None:
     books = lines([])
     for at in range(5):
         asked(books, 10.0 + at, took=3.0)
-    asked(books, 19.85)
+    asked(books, 24.85)
     assert while_open(books.cards) == []
     books.cards[-1]["began"] -= 0.1
     assert while_open(books.cards) == [6]
@@ -125,8 +125,8 @@ def test_a_time_out_beside_a_success_is_not_surely_in_a_row() -> None:
 
 def test_what_began_before_the_breaker_closed_says_nothing() -> None:
     """Failures of calls that began before it was closed do not count towards the next opening."""
-    books = lines([*OPENED, (19.02, 201)])
+    books = lines([*OPENED, (24.02, 201)])
     for each in range(5):
-        asked(books, 18.5 + each / 1000, took=7.0)  # wrong, and failed at 19.5, for the shop waits a second
-    asked(books, 20.5)
+        asked(books, 23.5 + each / 1000, took=7.0)  # wrong, and failed at 24.5, for the shop waits a second
+    asked(books, 25.5)
     assert while_open(books.cards) == [7, 8, 9, 10, 11]
