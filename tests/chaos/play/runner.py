@@ -131,6 +131,7 @@ class Runner:
         finally:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
+            await process.wait()
         if process.returncode:
             self.refused.append(f"{service} {breaker} {word}: {said.decode(errors='replace').strip()[-300:]}")
         return not process.returncode
