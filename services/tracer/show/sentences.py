@@ -86,8 +86,18 @@ def ended_by(subject: str, flow: Flow) -> Said | None:
 
 
 def _is(subject: str, flow: Flow) -> str:
-    last = ended_by(flow.subject if subject == "It" else subject, flow)
-    return f"is {last.type.rpartition('.')[2].replace('_', ' ')}" if last else "is done"
+    """The verb of the last event about the subject, or of a later failure of another flow that reached this one."""
+    subject = flow.subject if subject == "It" else subject
+    last = ended_by(subject, flow)
+    kind = subject.partition("/")[0]
+    beyond = [each for each in flow.reached_by if each.event.type.partition(".")[0] == kind]
+    if beyond and (last is None or beyond[-1].time > last.time):
+        return f"is {_verb(beyond[-1].event.type)} by another flow"
+    return f"is {_verb(last.type)}" if last else "is done"
+
+
+def _verb(type_: str) -> str:
+    return type_.rpartition(".")[2].replace("_", " ")
 
 
 def _ended_well(flow: Flow) -> str:

@@ -6,7 +6,7 @@ from services.tracer.fold.expectations import expectations
 from services.tracer.fold.flow import Flow, fold
 from services.tracer.show.crossings import crossings_of
 from services.tracer.show.lanes import draw
-from services.tracer.show.sentences import plain
+from services.tracer.show.sentences import plain, where_is
 from tests.services.tracer.saga_stories import SHOP, authorised, cancelled_elsewhere, fired, undone_by, unreached
 from tests.services.tracer.sample_facts import Story
 
@@ -35,6 +35,16 @@ def test_a_cancellation_leads_to_the_flow_that_it_reached_and_back() -> None:
         ("timeout", "met", "order.cancelled of another flow met time-out orders.unshipped", cancellation.flow),
         ("failure", "reached", "order.cancelled of another flow reached payments.authorise", cancellation.flow),
     ]
+
+
+def test_what_another_flow_cancelled_is_not_told_as_it_stood_before() -> None:
+    """docs/console.md §1: the sentence names the failure of the other flow, which came after the flow's own events."""
+    order = authorised(1)
+    cancellation = cancelled_elsewhere(2, order)
+    order = undone_by(order, cancellation)
+    settled = order.end("shipping.ship", "payment.authorised", "refused", 1.0, 1.1)
+    told = plain(where_is(order.subject, flow_of(settled, cancellation), order.at(99)))
+    assert told.startswith("order/1 is cancelled by another flow: payments.void undid payments.authorise")
 
 
 def test_the_lanes_lead_there_too() -> None:
