@@ -41,7 +41,6 @@ class Post(NamedTuple):
     message: Message
     type: str
     thing: str
-    event: bool  # said, by whomever
     alarm: bool
     redelivered: bool = False
 
