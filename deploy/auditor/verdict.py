@@ -56,7 +56,7 @@ def checks(counts: Mapping[str, int], least: Mapping[str, int] = LEAST) -> list[
 
 
 def last_line(counts: Mapping[str, int]) -> str:
-    """The counts in one line, for a run whose orders had no plan."""
+    """The counts that matter in any run, in one line."""
     named = ("orders", "confirmed", "cancelled", "open", "lost", "double_charges", "zombies", "letters_unexplained")
     return " ".join(f"{name.replace('_', ' ')} {counts[name]}" for name in named)
 

@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
+from deploy.demo.bodies import CARD, DECLINED_CARD, SKU, SOLD_OUT_SKU, card_of, interested, lead, order
 from deploy.demo.plan import Plan, Sort
 from deploy.demo.posting import TRIES, Answer, Post, Posting
 from deploy.demo.progress import Told
@@ -14,20 +15,8 @@ from deploy.demo.world import World
 UNDER_WAY = 50
 #: Milliseconds after which the card system answers a slow authorisation: longer than anybody waits.
 SLOW_MS = 3000
-#: Different goods in the shop.
-GOODS = 12
 #: Seconds until customers change their mind, in turn: before, while and after the shop works on their order.
 SECOND_THOUGHTS = (0.0, 0.2, 0.5, 3.0)
-
-
-def customer(number: int) -> str:
-    """The address of the customer of order `number`."""
-    return f"customer{number:04}@example.com"
-
-
-def interested(number: int) -> str:
-    """The address of lead `number`."""
-    return f"lead{number:04}@example.com"
 
 
 class Load:
@@ -71,18 +60,15 @@ class Load:
                 tasks.create_task(self._lead(number))
 
     async def _order(self, number: int, sort: Sort) -> None:
-        card = f"declined-{number:04}" if sort is Sort.DECLINED else f"card-{number:04}"
-        body = {
-            "customer": f"Customer {number}",
-            "email": customer(number),
-            "card": card,
-            "sku": f"sold-out-{number % GOODS}" if sort is Sort.SOLD_OUT else f"sku-{number % GOODS}",
-            "quantity": 1 + number % 3,
-            "total_cents": 1000 + 137 * number,
-        }
+        body = order(
+            number,
+            card=DECLINED_CARD if sort is Sort.DECLINED else CARD,
+            sku=SOLD_OUT_SKU if sort is Sort.SOLD_OUT else SKU,
+        )
         if sort is Sort.SLOW:
+            match = {"card": card_of(number)}
             await self._world.fault(
-                "cards", "timeout_after", api="cards/authorisations", match={"card": card}, times=1, delay_ms=SLOW_MS
+                "cards", "timeout_after", api="cards/authorisations", match=match, times=1, delay_ms=SLOW_MS
             )
         key = f"order-{self._run}-{number}"
         for answer in await self._twice(number, "order", "orders", {"Idempotency-Key": key}, key, body):
@@ -98,10 +84,9 @@ class Load:
                 self._told.miss(f"the cancellation of order/{order_id} was not taken in {TRIES} tries ({why})")
 
     async def _lead(self, number: int) -> None:
-        body = {"email": interested(number), "campaign": f"campaign {number % 4}"}
         key = f"delivery-{self._run}-{number}"
-        if await self._twice(number, "lead", "ingress", {"X-Delivery-Id": key}, key, body):
-            self.leads.add(body["email"])
+        if await self._twice(number, "lead", "ingress", {"X-Delivery-Id": key}, key, lead(number)):
+            self.leads.add(interested(number))
 
     async def _twice(
         self, number: int, kind: str, service: str, headers: dict[str, str], key: str, body: Mapping[str, Any]

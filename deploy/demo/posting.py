@@ -40,8 +40,20 @@ class Answer:
         return 200 <= self.status < 300
 
 
+def cancellation(order_id: str, reason: str) -> Post:
+    """A customer cancels an order."""
+    path = f"/orders/{order_id}/cancellations"
+    return Post("cancellation", order_id, "orders", path, {"reason": reason}, {"order_id": order_id})
+
+
+def delivery(order_id: str) -> Post:
+    """The carrier tells that a parcel arrived."""
+    body = {"order_id": order_id}
+    return Post("delivery", order_id, "shipping", "/deliveries", body, body)
+
+
 class Posting:
-    """The record of one demo, and the way into it."""
+    """The record of all posts of one run, and the way into it."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -55,33 +67,30 @@ class Posting:
         """Post it; the answer, or None and the sentence why none came in all tries."""
         said = ""
         for _ in range(TRIES):
-            line = {"kind": post.kind, "key": post.key, **post.about, "at": round(time.time(), 3)}
-            try:
-                status, body = await self._world.ask(
-                    "POST", post.service, post.path, body=post.body, headers=post.headers
-                )
-            except Unanswered as failed:
-                said = str(failed)
-                self._write({**line, "status": None, "answer": {}, "error": said})
-            else:
-                said = f"status {status}"
-                self._write({**line, "status": status, "answer": body, "error": ""})
-                if status < 500:
-                    return Answer(status, body), ""
+            answer, said = await self.once(post, post.service)
+            if answer is not None:
+                return answer, ""
             await asyncio.sleep(TRY_SECONDS)
         return None, said
 
+    async def once(self, post: Post, replica: str) -> tuple[Answer | None, str]:
+        """Try it once, at one replica of its service; the answer, or None and the sentence why it does not count."""
+        line = {"kind": post.kind, "key": post.key, **post.about, "at": round(time.time(), 3)}
+        try:
+            status, body = await self._world.ask("POST", replica, post.path, body=post.body, headers=post.headers)
+        except Unanswered as failed:
+            self._write({**line, "status": None, "answer": {}, "error": str(failed)})
+            return None, str(failed)
+        self._write({**line, "status": status, "answer": body, "error": ""})
+        return (Answer(status, body), "") if status < 500 else (None, f"status {status}")
+
     async def cancel(self, order_id: str, reason: str) -> tuple[Answer | None, str]:
-        """A customer cancels an order."""
-        path = f"/orders/{order_id}/cancellations"
-        return await self.post(
-            Post("cancellation", order_id, "orders", path, {"reason": reason}, {"order_id": order_id})
-        )
+        """Post a customer's cancellation, as `post` does."""
+        return await self.post(cancellation(order_id, reason))
 
     async def deliver(self, order_id: str) -> tuple[Answer | None, str]:
-        """The carrier tells that a parcel arrived."""
-        body = {"order_id": order_id}
-        return await self.post(Post("delivery", order_id, "shipping", "/deliveries", body, body))
+        """Post that a parcel arrived, as `post` does."""
+        return await self.post(delivery(order_id))
 
     def _write(self, line: Mapping[str, Any]) -> None:
         self._record.write(json.dumps(line) + "\n")

@@ -29,6 +29,8 @@ from tests.faked_clock import library
 MINUTES, RATE = 5.0, 2.0
 REPLICAS = {"sqlite": 1, "postgres": 2}
 MOST_SEEDS = 1_000_000
+#: Longest chaos, and most orders a second, that may be asked for.
+MOST_SECONDS, MOST_RATE = 86_400.0, 100.0
 
 
 def say(text: str) -> None:
@@ -73,10 +75,17 @@ def main() -> int:
     if (sabotage := os.environ.get("SABOTAGE", "")) and sabotage not in SABOTAGES:
         say(f"SABOTAGE={sabotage}: there are {', '.join(SABOTAGES)}")
         return 2
-    seed = int(os.environ.get("SEED") or random.SystemRandom().randrange(MOST_SEEDS))
-    seconds = 60.0 * float(os.environ.get("MINUTES", MINUTES))
     try:
-        status = once(seed, store, seconds, float(os.environ.get("RATE", RATE)), stay=os.environ.get("STAY") == "1")
+        seed = int(os.environ.get("SEED") or random.SystemRandom().randrange(MOST_SEEDS))
+        seconds, rate = 60.0 * float(os.environ.get("MINUTES", MINUTES)), float(os.environ.get("RATE", RATE))
+    except ValueError as wrong:
+        say(f"SEED, MINUTES and RATE are numbers: {wrong}")
+        return 2
+    if not (0.0 < seconds <= MOST_SECONDS and 0.0 < rate <= MOST_RATE):
+        say(f"MINUTES is more than 0 and at most {MOST_SECONDS / 60:g}, RATE more than 0 and at most {MOST_RATE:g}")
+        return 2
+    try:
+        status = once(seed, store, seconds, rate, stay=os.environ.get("STAY") == "1")
     except (BrokerFailed, StepFailed) as failed:
         say(str(failed))
         return 2

@@ -5,10 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from tests.chaos.shop import DECLINED_CARD, REFUSED_SKU, SOLD_OUT_SKU
+from deploy.demo import bodies
 
-#: Different goods in the shop.
-GOODS = 12
 #: Parts of the orders whose card is declined, whose goods are sold out, whose goods no carrier takes.
 DECLINED, SOLD_OUT, REFUSED = 0.06, 0.06, 0.06
 #: Parts of the orders that are posted twice under one key, cancelled, and delivered once they are shipped.
@@ -41,16 +39,9 @@ class Order:
 
     def body(self) -> dict[str, object]:
         """What is posted."""
-        sku = {Sort.SOLD_OUT: f"{SOLD_OUT_SKU}-", Sort.REFUSED: f"{REFUSED_SKU}-"}.get(self.sort, "sku-")
-        card = f"{DECLINED_CARD}-" if self.sort is Sort.DECLINED else "card-"
-        return {
-            "customer": f"Customer {self.number}",
-            "email": f"customer{self.number:05}@example.com",
-            "card": f"{card}{self.number:05}",
-            "sku": f"{sku}{self.number % GOODS}",
-            "quantity": 1 + self.number % 3,
-            "total_cents": 1000 + 137 * (self.number % 1000),
-        }
+        sku = {Sort.SOLD_OUT: bodies.SOLD_OUT_SKU, Sort.REFUSED: bodies.REFUSED_SKU}.get(self.sort, bodies.SKU)
+        card = bodies.DECLINED_CARD if self.sort is Sort.DECLINED else bodies.CARD
+        return bodies.order(self.number, card=card, sku=sku)
 
 
 def orders(seed: int) -> Iterator[Order]:
@@ -68,8 +59,3 @@ def orders(seed: int) -> Iterator[Order]:
             number, sort, twice, cancel if cancelled else None, delivered, delivered and returned and not cancelled
         )
         number += 1
-
-
-def lead(number: int) -> dict[str, object]:
-    """What is posted for lead `number`."""
-    return {"email": f"lead{number:05}@example.com", "campaign": f"campaign {number % 4}"}

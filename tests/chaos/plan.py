@@ -30,8 +30,6 @@ FUSE_SECONDS = 12.0
 SHORTEST_AWAY, LONGEST_AWAY = 0.0, 4.0
 #: Seconds of a pause: a short one, and one that is longer than any lease (15 s).
 SHORT_PAUSE, LONG_PAUSE = (1.0, 5.0), (17.0, 19.0)
-#: One pause in so many is longer than the lease; the first one of a run is.
-LONG_EVERY = 3
 #: Seconds that a clock is wrong, a breaker is held by hand, the broker is away.
 WRONG, HELD, AWAY = (4.0, 15.0), (3.0, 12.0), (0.5, 3.0)
 #: Seconds between two acts of one lane: processes, clocks, broker, deliveries, breakers.

@@ -24,7 +24,7 @@ PEACE_SECONDS = 120.0
 DELIVERY_SECONDS = 45.0
 #: Seconds within which a service must be ready at the start.
 READY_SECONDS = 120.0
-#: Seconds within which customers must have their answers, once it is peace.
+#: Seconds within which customers, and later the carrier, must have their answers, once it is peace.
 ANSWER_SECONDS = 60.0
 #: Seconds between two lines of progress.
 PROGRESS_SECONDS = 15.0
@@ -94,20 +94,26 @@ class Run:
             loop = asyncio.get_running_loop()
             calm = loop.time()
             resting = asyncio.create_task(operator.rest(PEACE_SECONDS))
-            try:
-                async with asyncio.timeout(ANSWER_SECONDS):
-                    await shopping
-            except TimeoutError:
-                self._missed.append(f"customers were not all answered {ANSWER_SECONDS:.0f} s after it was peace")
+            await self._answered(shopping, f"customers were not all answered {ANSWER_SECONDS:.0f} s after it was peace")
             await asyncio.sleep(max(0.0, calm + DELIVERY_SECONDS - loop.time()))
             customers.stop()
-            await carrying
+            await self._answered(
+                carrying, f"the carrier was not answered within {ANSWER_SECONDS:.0f} s of its last round"
+            )
             await resting
         done = ", ".join(f"{what} {times}" for what, times in sorted(runner.done.items()))
         self._say(f"done: {done}; {runner.hands.doubled} deliveries doubled, {runner.hands.moved} moved")
         self._say(f"{operator.replayed} letters replayed; {len(customers.cancelled)} orders cancelled by customers")
         for text in (*customers.failed, *runner.refused, *operator.refused):
             self._say(f"  refused: {text}")
+
+    async def _answered(self, posting: asyncio.Task[None], missed: str) -> None:
+        """Wait until those who post have their answers; what is not answered in time is a finding."""
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await posting
+        except TimeoutError:
+            self._missed.append(missed)
 
     async def _progress(self, world: World, runner: Runner, customers: Customers) -> None:
         while True:

@@ -28,5 +28,3 @@ CALLS: Mapping[str, str] = {
     "crm": "crm",
 }
 TARGETS = tuple(CALLS.values())
-#: How tokens, goods and the like begin that are refused by the outside world.
-DECLINED_CARD, SOLD_OUT_SKU, REFUSED_SKU = "declined", "sold-out", "too-big"

@@ -8,8 +8,8 @@ from tests.graph.product import Product
 from tests.graph.sagas.outside import DECLINED
 from tests.graph.values import BACK, STANDS, State
 
-#: States in which a step run must not be left.
-_OPEN = frozenset({LedgerState.BEGUN})
+#: States of runs that a failure has reached.
+_FAILED = frozenset({LedgerState.UNDOING, LedgerState.UNDONE, LedgerState.REFUSED, LedgerState.TOMBSTONE})
 
 
 def ended_badly(product: Product, state: State) -> str:
@@ -53,7 +53,7 @@ def _acts(product: Product, state: State) -> str:
     for act in state.books:
         who = (act.step, act.thing)
         has_failed = failed(product, state, *who)
-        if act.state == STANDS and has_failed and who not in zombies and who not in state.blind:
+        if act.state == STANDS and has_failed and who not in zombies and who not in state.unrecorded:
             return f"what {act.step} did stands although a failure was said, and nobody sees it"
         if act.state == BACK and not has_failed:
             return f"what {act.step} did was given back, and no failure was said"
@@ -78,7 +78,7 @@ def _runs(product: Product, state: State) -> str:
     for rows in state.rows:
         for step, thing, now, _ in product.seen(rows).runs:
             has_failed = failed(product, state, step, thing)
-            if now in _OPEN:
+            if now == LedgerState.BEGUN:
                 return f"{step} began and never ended"
             if now == LedgerState.UNDOING and (step, thing) not in zombies:
                 return f"{step} is being undone, and no undo is under way"
@@ -86,6 +86,6 @@ def _runs(product: Product, state: State) -> str:
                 return f"{step} is called a zombie, and it is {now}"
             if now in {LedgerState.DONE, LedgerState.UNSURE} and has_failed:
                 return f"{step} is {now} although a failure was said"
-            if now in {LedgerState.UNDOING, LedgerState.UNDONE, LedgerState.REFUSED, "tombstone"} and not has_failed:
+            if now in _FAILED and not has_failed:
                 return f"{step} is {now}, and no failure was said"
     return ""

@@ -36,7 +36,6 @@ class Scope:
     blocks: bool = False  # the outside refuses what was given back before it came
     uses_up: Mapping[str, str] = field(default_factory=dict)  # a step that uses up what another one has done
     ends: Callable[[Product, State], str] = lambda *_: ""  # what is wrong with how the saga itself ended
-
     start: State | None = None  # where a part of the saga is over
 
     def first(self) -> State:
@@ -58,8 +57,8 @@ class Scope:
 
     def wrong(self, state: State) -> str:
         """What must not be in this state; "": nothing."""
-        if state.rushed:
-            return state.rushed
+        if state.bad_move:
+            return state.bad_move
         armed = any(self.product.seen(each).armed for each in state.rows)
         if state.queue or any(state.hands) or (armed and state.harm.dues):
             return ""
@@ -137,9 +136,9 @@ def _fired(scope: Scope, before: State, after: State, service: int) -> State:
         if state != TimerState.FIRED or (queue, thing, n) in was:
             continue
         if (queue, thing) in after.answered:
-            return after._replace(rushed=f"{queue} fired although it was answered")
+            return after._replace(bad_move=f"{queue} fired although it was answered")
         if any(each.stood and _answers(scope, each.post, queue, thing) for each in after.queue):
-            return after._replace(rushed=f"{queue} fired over an answer that stood in its queue")
+            return after._replace(bad_move=f"{queue} fired over an answer that stood in its queue")
     return after
 
 
@@ -153,7 +152,7 @@ def _works(scope: Scope, s: State, at: int, hand: Hand) -> Iterator[Step]:
     name, free = _name(scope, hand.post), s._replace(hands=assign(s.hands, at, None))
     dies = free._replace(boots=assign(s.boots, at, s.boots[at] + 1), harm=s.harm._replace(crashes=s.harm.crashes - 1))
     if s.harm.crashes:
-        lost = _back(scope, dies, hand) if hand.live else _unseen(scope, dies, hand)
+        lost = _back(scope, dies, hand) if hand.live else _unrecorded(scope, dies, hand)
         yield f"{who} dies with {name}", lost
     if s.harm.pauses and hand.live:
         late = s._replace(
@@ -185,12 +184,12 @@ def _works(scope: Scope, s: State, at: int, hand: Hand) -> Iterator[Step]:
         yield f"{who} commits {name} without an answer", _back(scope, again, hand, again=False)
 
 
-def _unseen(scope: Scope, s: State, hand: Hand) -> State:
+def _unrecorded(scope: Scope, s: State, hand: Hand) -> State:
     """A run whose lease was over has perhaps taken effect, and died: no row says so."""
     arrival: Arrival = scope.product.hands.values[hand.hand]
     if arrival.role is not Role.STEP or hand.got not in {OK, ERROR, LIED}:
         return s
-    return s._replace(blind=tuple(sorted({*s.blind, (arrival.step, thing_of(arrival.scope))})))
+    return s._replace(unrecorded=tuple(sorted({*s.unrecorded, (arrival.step, thing_of(arrival.scope))})))
 
 
 def _ended(scope: Scope, s: State, hand: Hand, ended: Ended) -> State:
@@ -209,7 +208,7 @@ def _ended(scope: Scope, s: State, hand: Hand, ended: Ended) -> State:
     if s.harm.pauses == scope.harm.pauses:
         for step, _, _, generation in scope.product.seen(ended.rows).runs:
             if generation > 1:
-                return after._replace(rushed=f"{step} is undone {generation} times")
+                return after._replace(bad_move=f"{step} is undone {generation} times")
     return _fired(scope, s, after, post.service)
 
 
@@ -248,7 +247,7 @@ def _undoes(scope: Scope, s: State, arrival: Arrival) -> Iterator[tuple[str, Sta
     elif act is not None and act.state == STANDS:
         done = _booked(s, act._replace(state=BACK))
     elif act is not None and act.state == DECLINED and s.harm.errors == scope.harm.errors:
-        done = s._replace(rushed=f"{arrival.subscription.queue} undid what was declined")
+        done = s._replace(bad_move=f"{arrival.subscription.queue} undid what was declined")
     yield OK, done
     if s.harm.deaths:
         yield ERROR, s._replace(harm=s.harm._replace(deaths=s.harm.deaths - 1))

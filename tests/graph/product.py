@@ -100,21 +100,19 @@ class Product:
                 for queue, each in service.declarations.subscriptions.items()
                 if any(routing_key(*name) == message.routing_key for name in each.bound)
             ]
-            return tuple(self._post(at, queue, message, event=True) for at, queue in bound)
+            return tuple(self._post(at, queue, message) for at, queue in bound)
         assert kind is RowKind.SELF
-        return (self._post(source, message.routing_key, message, event=False),)
+        return (self._post(source, message.routing_key, message),)
 
-    def _post(self, service: int, queue: str, message: Message, *, event: bool) -> int:
+    def _post(self, service: int, queue: str, message: Message) -> int:
         headers = tuple(sorted(message.headers.items()))
         key = (queue, message.body, headers)
         if key in self.kept:
             return cast("int", self.kept[key])
-        post = Post(service, queue, message, message.type, "", event, False)
+        post = Post(service, queue, message, message.type, "", alarm=False)
         arrival = self._decoded(post)
-        alarm = arrival.alarm is not None
-        event = event or (arrival.role in {Role.EVENT, Role.STEP, Role.FAILURE} and not alarm)
         thing = thing_of(arrival.known.subject)
-        post = post._replace(thing=thing, event=event, alarm=alarm, type=arrival.known.type)
+        post = post._replace(thing=thing, alarm=arrival.alarm is not None, type=arrival.known.type)
         number = self.kept[key] = self.posts.number(key, post)
         return number
 
@@ -266,7 +264,7 @@ class Product:
             "hocket-attempt": int(message.headers["hocket-death-attempt"]) + 1,
         }
         again = Message(self.services[service].name, message.routing_key, message.body, message.content_type, headers)
-        return self._post(service, message.routing_key, again, event=False)
+        return self._post(service, message.routing_key, again)
 
     def due(self, service: int, snapshot: int) -> Ended:
         """Every period of this service is over, and a process calls the alarms."""

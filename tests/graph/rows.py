@@ -84,8 +84,9 @@ class Rows:
         return statements.inbox(self._db, keys)
 
     async def admit(self, keys: Sequence[bytes], begins: Sequence[LedgerRow], runs: Sequence[str]) -> Admitted:
-        """Look up, and begin what is new."""
-        found = statements.admit(self._db, keys, begins, runs, self.boot, NOW)
+        """Look up, and begin what is new, in a transaction of their own."""
+        with write_transaction(self._db):
+            found = statements.admit(self._db, keys, begins, runs, self.boot, NOW)
         return found._replace(ledger=self._owned(found.ledger))
 
     async def kept(self, runs: Sequence[str]) -> Mapping[str, Kept]:
@@ -94,7 +95,8 @@ class Rows:
 
     async def commit(self, endings: Sequence[Ending]) -> list[Written]:
         """Write endings in a transaction of their own."""
-        return statements.commit(self._db, endings, self.boot, NOW)
+        with write_transaction(self._db):
+            return statements.commit(self._db, endings, self.boot, NOW)
 
     async def ledger(self, runs: Sequence[str]) -> dict[str, LedgerRow]:
         """The rows of these runs, in the transaction that is open."""

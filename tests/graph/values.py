@@ -41,7 +41,6 @@ class Post(NamedTuple):
     message: Message
     type: str
     thing: str
-    event: bool  # said, by whomever
     alarm: bool
     redelivered: bool = False
 
@@ -132,6 +131,6 @@ class State(NamedTuple):
     books: tuple[Act, ...] = ()
     said: tuple[int, ...] = ()
     letters: tuple[int, ...] = ()
-    blind: tuple[tuple[str, str], ...] = ()  # a run that nobody knew of any more has called, and died
-    answered: tuple[tuple[str, str], ...] = ()  # time-outs, before they fired
-    rushed: str = ""
+    unrecorded: tuple[tuple[str, str], ...] = ()  # step, thing: acted after its lease was over, then died
+    answered: tuple[tuple[str, str], ...] = ()  # time-outs that were answered before they fired
+    bad_move: str = ""  # what the last move did that must never happen; "": nothing

@@ -82,7 +82,7 @@ class State(NamedTuple):
     crashes: int = 0
     cancels: int = 0
     hand: int = 0
-    rushed: str = ""
+    bad_move: str = ""
 
 
 Step = tuple[str, State]
@@ -115,9 +115,9 @@ class Scenario:
 
     def wrong(self, state: State) -> str:
         """What must not be in this state; "": nothing."""
-        if not state.rushed and any(each.at == "dead" and not each.poison for each in state.jobs) and not self.turns:
+        if not state.bad_move and any(each.at == "dead" and not each.poison for each in state.jobs) and not self.turns:
             return "a healthy delivery was buried"
-        return state.rushed
+        return state.bad_move
 
     def good(self, state: State) -> bool:
         """Whether all is handled, and nobody holds the breaker."""
@@ -189,9 +189,9 @@ def _moves(scene: Scenario, s: State) -> Iterator[Step]:
 def _begins(scene: Scenario, s: State, job: Job, who: int) -> Iterator[Step]:
     name, (state, version) = "AB"[who], s.views[who]
     if state == CLOSED:
-        rushed = "a replica that knew nothing called in the ramp" if s.row.state == HALF else s.rushed
+        bad_move = "a replica that knew nothing called in the ramp" if s.row.state == HALF else s.bad_move
         after = _is(s, job, at="call", who=who, version=version)
-        yield f"{name} calls for {job.name}", after._replace(rushed=s.rushed or rushed)
+        yield f"{name} calls for {job.name}", after._replace(bad_move=s.bad_move or bad_move)
         return
     slot = f"{_boot(s, who)}/{job.name}"
     row = asked(_sight(s), slot, BOUND, OUTSIDE)
@@ -204,7 +204,7 @@ def _begins(scene: Scenario, s: State, job: Job, who: int) -> Iterator[Step]:
     after = _is(after, job, at="call", who=who, slot=slot, version=row.version)
     out = sum(bool(each.slot) and each.at == "call" for each in after.jobs)
     if out > (width := width_of(OUTSIDE, row.step)):
-        after = after._replace(rushed=s.rushed or f"{out} calls at once where the ramp allows {width}")
+        after = after._replace(bad_move=s.bad_move or f"{out} calls at once where the ramp allows {width}")
     yield f"{name} gets a slot and calls for {job.name}", after
 
 
@@ -224,14 +224,14 @@ def _tells(scene: Scenario, s: State, job: Job) -> State:
     # A failure that is told stands between every replica's earlier successes and what comes.
     s = s._replace(row=after, well=s.well if job.slot else (False, False))
     if job.version != PRESENT and moved:
-        s = s._replace(rushed=s.rushed or "a verdict of an earlier period moved the breaker")
+        s = s._replace(bad_move=s.bad_move or "a verdict of an earlier period moved the breaker")
     seen = was[0] if "tell" in scene.without else str(after.state)
     s = _known(s, job.who)
     if job.got != "bad":
         return _is(s, job, at="told", then="handled" if job.got == "ok" else "deferred", after=job.probes)
     then, probes = judged(job._replace(name="", got="", then=""), seen)
     if then in {"again", "dead"} and after.state != CLOSED and job.probes < PROBES_PER_DELIVERY:
-        s = s._replace(rushed=s.rushed or "an attempt was counted while the breaker was not closed")
+        s = s._replace(bad_move=s.bad_move or "an attempt was counted while the breaker was not closed")
     return _is(s, job, at="told", then=then, after=job.probes if "blame" in scene.without else probes)
 
 

@@ -16,9 +16,7 @@ from tests.model.rules_left_out import Decisions, without_rules
 
 Move = tuple[str, int]  # S, F, R, U, RU and the number of the undo
 WHO = "AB"
-#: What a run leaves for its undo.
-KEEPS = Kept(b"S", (b"result",))
-#: What a run ends that was admitted without a row, where the rule that writes one is left out.
+#: The row by which a run ends that was admitted without one, where the rule that writes it is left out.
 NOTHING_WRITTEN = LedgerRow("run", "flow", "payments.charge", "order/1", LedgerState.BEGUN)
 
 

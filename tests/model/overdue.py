@@ -58,7 +58,7 @@ class State(NamedTuple):
     said: int = 0
     answered: bool = False  # in time
     late: str = ""
-    rushed: str = ""  # what must not be, found in a move
+    bad_move: str = ""  # what must not be, found in a move
     crashes: int = 0
     pauses: int = 0
     copies: int = 0
@@ -154,7 +154,7 @@ def _fired(s: State, at: int | None, row: TimerRow | None = None) -> State:
     elif any(each.what == "u" for each in s.queue):
         why = "fired over an answer that stood in the queue"
     fired = row or (s.row and replace(s.row, state=TimerState.FIRED, input=b""))
-    return s._replace(row=_kept(fired), rushed=s.rushed or why)
+    return s._replace(row=_kept(fired), bad_move=s.bad_move or why)
 
 
 def _takes(scene: Scenario, s: State, at: int) -> Iterator[Step]:
@@ -238,8 +238,8 @@ def _heard(scene: Scenario, s: State, came: Message) -> State:
 
 def _wrong(scene: Scenario, s: State) -> str:
     watch, n, state = scene.coming[0][0] == WATCH, s.row.n if s.row else 0, s.row.state if s.row else None
-    if s.rushed:
-        return s.rushed
+    if s.bad_move:
+        return s.bad_move
     if s.late == "itself":
         return "calls what it said itself a late answer"
     if s.said > (n if watch else 1):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from deploy.demo.accidents.scene import Scene
-from deploy.demo.load import customer, interested
+from deploy.demo.bodies import customer, interested
 from deploy.demo.posting import TRIES
 from deploy.demo.world import until
 
@@ -18,8 +18,6 @@ TRACER_SECONDS = 45.0
 BEFORE_MENDING = 2.0
 #: Seconds for which the zombie stands, so that somebody can look at it.
 ZOMBIE_SECONDS = 5.0
-#: What a program says to the desk when it acts.
-ACT = {"X-Hocket-Act": "1"}
 
 
 async def mails_fail(scene: Scene) -> list[int]:
@@ -102,10 +100,8 @@ async def _replay(scene: Scene, letters: Sequence[dict[str, Any]], reason: str) 
     """Replay these letters through the desk and wait until they are handled."""
     world, told = scene.world, scene.told
     for letter in letters:
-        path = f"/api/dead/{letter['id']}/replay"
-        status, answer = await world.ask("POST", "deadletters", path, body={"reason": reason}, headers=ACT)
-        if status != 202:
-            told.miss(f"the desk did not replay letter {letter['id']}: {status} {answer.get('error', '')}")
+        if refused := await world.replay(letter["id"], reason):
+            told.miss(refused)
     ids = {letter["id"] for letter in letters}
 
     async def handled() -> bool:

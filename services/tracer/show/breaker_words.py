@@ -12,7 +12,7 @@ REASON_CHARS = 160
 
 
 def state_of(breaker: BreakerSeen, now: datetime) -> str:
-    """`breaker card-api is open since 14:05:12, next probe at 14:05:42`; of a held one by whom."""
+    """`breaker card-api is open since 14:05:12`; of a held one by whom."""
     since = f" since {day_and_clock(breaker.since, now)}" if breaker.since else ""
     if breaker.state == "held":
         by = f" by {_cut(breaker.by)}" if breaker.by else " by a person"
@@ -21,7 +21,7 @@ def state_of(breaker: BreakerSeen, now: datetime) -> str:
 
 
 def goes_on(breaker: BreakerSeen, now: datetime) -> str:
-    """What happens next, and whether by itself; "" where it is closed."""
+    """What happens next: `next probe at 14:05:42`; "" where it is closed."""
     ahead = breaker.next(now)
     if breaker.state == "held":
         if ahead is not None:

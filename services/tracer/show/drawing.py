@@ -12,6 +12,8 @@ from services.tracer.show.timescale import Fold, Tick
 
 #: Sizes in px. The lane's name stands left of the time.
 WIDTH, LEFT, RIGHT, TOP, ROW, LANE_PADDING, BAR = 1232.0, 152.0, 150.0, 36.0, 44.0, 6.0, 12.0
+#: Where the time begins.
+START = LEFT + 16.0
 #: Room of one character of a label, and of the state's mark.
 CHARACTER, MARK = 7.2, 16.0
 #: Deliveries and events that are drawn; the table has all of them.
@@ -20,10 +22,8 @@ MAX_DRAWN = 300
 MAX_LABEL = 40
 #: More hearers of one event than this are one bracket.
 MAX_HEARERS = 8
-#: Ways to other flows that one item names.
-MAX_GATES = 3
-
-
+#: Links to other flows of one item.
+MAX_LINKS = 3
 #: What is said of an attempt that left no end.
 LOST = "an earlier run of this attempt left no end: its process died or was stopped"
 
@@ -57,7 +57,7 @@ class Sign(NamedTuple):
     title: str
 
 
-class Gate(NamedTuple):
+class FlowLink(NamedTuple):
     """A way to another flow, at the end of an item; without a flow it says that there is none."""
 
     x: float
@@ -85,11 +85,10 @@ class Item:
     delivery: Delivery | None = None
     timeout: TimeOut | None = None
     signs: list[Sign] = field(default_factory=list)
-    gates: list[Gate] = field(default_factory=list)
+    links: list[FlowLink] = field(default_factory=list)
     said_here: Sequence[str] = ()  # of what came from another flow: ids of what it caused here
     hears: dict[str, float] = field(default_factory=dict)  # where events arrive that it heard, beside its delivery's
     y: float = 0.0
-
     even: bool = False  # its lane is shaded
 
     @property

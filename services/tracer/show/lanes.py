@@ -15,6 +15,7 @@ from services.tracer.show.drawing import (
     MAX_HEARERS,
     RIGHT,
     ROW,
+    START,
     TOP,
     WIDTH,
     Arc,
@@ -52,9 +53,9 @@ def draw(
         items=items,
         arrows=[*(arrow for point in points for arrow in _arrows(point, items)), *_reaching(items)],
         arcs=list(_arcs(deliveries, drawn)),
-        ticks=[Tick(LEFT + 16 + x, moment) for x, moment in scale.ticks()],
-        folds=[Fold(LEFT + 16 + x, seconds) for x, seconds in scale.folds()],
-        now_x=LEFT + 16 + scale.x(now) if is_open else None,
+        ticks=[Tick(START + x, moment) for x, moment in scale.ticks()],
+        folds=[Fold(START + x, seconds) for x, seconds in scale.folds()],
+        now_x=START + scale.x(now) if is_open else None,
         left_out=len(flow.events) + len(flow.deliveries) - len(events) - len(deliveries),
     )
 

@@ -13,13 +13,13 @@ from services.tracer.read.facts import Said
 from services.tracer.show.crossings import Crossing, crossings_of
 from services.tracer.show.drawing import (
     CHARACTER,
-    LEFT,
     LOST,
     MARK,
-    MAX_GATES,
     MAX_LABEL,
+    MAX_LINKS,
+    START,
     Bar,
-    Gate,
+    FlowLink,
     Item,
     Point,
     Sign,
@@ -45,7 +45,7 @@ def items_of(
     zombies = {(each.name, each.subject) for each in flow.zombies}
     timeouts = [each for each in flow.timeouts if each.periods][:MAX_TIMEOUTS]
     drawn_with = _drawn_with(timeouts)
-    gates = _gates(flow)
+    links = _links(flow)
     items: list[Item] = []
     for delivery in deliveries:
         if (delivery.subscription, delivery.event_id) in drawn_with and delivery.stand is Stand.HANDLED:
@@ -60,13 +60,13 @@ def items_of(
                 place.x = place.points[0].x - 6
                 items.append(place)
         _switch(item, delivery, changes.get(delivery.subscription, ()), scale, now)
-        _gate(item, gates.get(item.key, ()))
+        _link(item, links.get(item.key, ()))
         items.append(item)
     armed = {(each.subscription, each.event_id): each for each in deliveries}
     for timeout in timeouts:
         item = _timeout(timeout, armed, scale, now)
         keys = [f"{name}~{event}" for (name, event), mine in drawn_with.items() if mine is timeout]
-        _gate(item, [gate for key in keys for gate in gates.get(key, ())])
+        _link(item, [link for key in keys for link in links.get(key, ())])
         items.append(item)
     items += _came_in(flow, scale)
     for event in left.values():
@@ -100,7 +100,7 @@ def _timeout(timeout: TimeOut, deliveries: Mapping[tuple[str, str], Delivery], s
     item.name = f"time-out {timeout.subscription}, {stands(timeout, now)}"
     for each in timeout.periods:
         left, right = _x(scale, each.since), _x(scale, each.end or now)
-        title = f"armed by {each.type}, due at {_clock(each.due, now)}"
+        title = f"armed by {each.type}, due at {day_and_clock(each.due, now)}"
         item.bars.append(Bar(left, max(right - left, 4.0), "armed", title))
         item.hears.setdefault(each.event_id, left)
     end = last.end
@@ -130,10 +130,12 @@ def _switch(item: Item, delivery: Delivery, changes: Sequence[BreakerChange], sc
         reach = x
         symbol, tone = _SWITCHES.get(each.state, ("ring", "quiet"))
         why = f": {each.reason}" if each.reason else ""
-        item.signs.append(Sign(x, symbol, tone, f"breaker {each.name} {each.state} at {_clock(each.time, now)}{why}"))
+        item.signs.append(
+            Sign(x, symbol, tone, f"breaker {each.name} {each.state} at {day_and_clock(each.time, now)}{why}")
+        )
 
 
-def _gates(flow: Flow) -> Mapping[str, Sequence[Crossing]]:
+def _links(flow: Flow) -> Mapping[str, Sequence[Crossing]]:
     """Where each run leads to another flow, or finds none, by the key of its item."""
     found: dict[str, list[Crossing]] = {}
     for each in crossings_of(flow):
@@ -141,13 +143,13 @@ def _gates(flow: Flow) -> Mapping[str, Sequence[Crossing]]:
     return found
 
 
-def _gate(item: Item, crossings: Iterable[Crossing]) -> None:
+def _link(item: Item, crossings: Iterable[Crossing]) -> None:
     for at, each in enumerate(crossings):
-        if at == MAX_GATES:
+        if at == MAX_LINKS:
             break
         label = f"→ flow {short_id(each.flow)}" if each.flow else "reached: none"
-        x = max(item.end if item.points or item.gates or item.timeout else item.bar_end + 8, item.bar_end + 8)
-        item.gates.append(Gate(x, label, each.flow, plain(each.sentence)))
+        x = max(item.end if item.points or item.links or item.timeout else item.bar_end + 8, item.bar_end + 8)
+        item.links.append(FlowLink(x, label, each.flow, plain(each.sentence)))
         item.end = max(item.end, x + len(label) * CHARACTER)
 
 
@@ -157,23 +159,19 @@ def _came_in(flow: Flow, scale: Scale) -> Iterable[Item]:
         x = _x(scale, each.over)
         item = Item(each.service, x - 6, 0.0, f"from {each.correlationid}~{each.event.id}")
         label = f"{each.event.type}, of flow {short_id(each.correlationid)}"
-        item.gates.append(Gate(x + 12, label, each.correlationid, f"{each.event.type} reached {each.step}"))
+        item.links.append(FlowLink(x + 12, label, each.correlationid, f"{each.event.type} reached {each.step}"))
         item.signs.append(Sign(x, "arrow-back", "comp", f"{each.event.type} of another flow reached {each.step}"))
         item.said_here = each.said
         item.end = x + 12 + len(label) * CHARACTER
         yield item
 
 
-def _clock(moment: datetime, now: datetime) -> str:
-    return day_and_clock(moment, now)
-
-
 def _x(scale: Scale, moment: datetime) -> float:
-    return LEFT + 16 + scale.x(moment)
+    return START + scale.x(moment)
 
 
 def _point(item: Item, event: Said, scale: Scale, flow: Flow) -> None:
-    x = LEFT + 16 + scale.x(event.time)
+    x = _x(scale, event.time)
     item.points.append(Point(event.id, x, 0.0, event.type, event.id in flow.unheard, event))
     item.end = max(item.end, x + 10 + min(len(event.type), MAX_LABEL) * CHARACTER)
 

@@ -22,7 +22,7 @@ def stands(each: TimeOut, now: datetime, *, short: bool = False) -> str:
             return "answered before it was armed"
         case TimeOutState.FIRED:
             fired = f"fired at {day_and_clock(each.fired, now)}" if each.fired else "fired"
-            return ", ".join([fired, *(lateness(each, now),)]) if each.late else f"{fired}: nothing had answered it"
+            return f"{fired}, {lateness(each, now)}" if each.late else f"{fired}: nothing had answered it"
         case TimeOutState.MOVED:
             return "armed anew in another flow, where it goes on"
         case _:

@@ -128,7 +128,7 @@ def encode(envelope: Envelope, *, heard: bool = False) -> bytes:
 
 
 def encode_any(envelope: Envelope, *, heard: bool) -> bytes:
-    """As `encode`, by the road that takes every event."""
+    """As `encode`, for every event; slower than `encode_ours`, which takes most."""
     data = envelope.data
     whole: dict[str, Json] = {
         "correlationid": envelope.correlation_id,

@@ -12,7 +12,7 @@ from hocket.clock import rfc3339
 from hocket.declarations.choreography import Declarations
 from hocket.outbox.builder import Causation, OutboxBuilder
 from hocket.resilience.breakers.registry import Breakers
-from hocket.resilience.breakers.row import BreakerRow, Decide, Sight
+from hocket.resilience.breakers.row import SHUT, BreakerRow, Decide, Sight
 from hocket.resilience.breakers.transitions import held, released
 from hocket.runtime import Runtime
 from hocket.store.port import Store
@@ -76,7 +76,7 @@ class BreakerSpeaker:
 
 
 def _until(row: BreakerRow) -> datetime | None:
-    return datetime.fromtimestamp(row.until, UTC) if row.until and row.state in {"open", "held"} else None
+    return datetime.fromtimestamp(row.until, UTC) if row.until and row.state in SHUT else None
 
 
 async def name_breakers(runtime: Runtime, breakers: Breakers, declared: Declarations) -> None:

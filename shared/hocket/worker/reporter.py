@@ -14,6 +14,7 @@ from hocket.errors import StoreError
 from hocket.outbox.relay import Relay
 from hocket.outbox.timers import TimerCaller
 from hocket.resilience.breakers.registry import Shown
+from hocket.resilience.breakers.row import HALF, SHUT
 from hocket.resilience.breakers.view import SharedBreaker
 from hocket.runtime import Runtime
 from hocket.store.records import OutboxRow, RowKind, Waiting
@@ -127,9 +128,9 @@ def _shared(breaker: SharedBreaker) -> dict[str, object]:
     told: dict[str, object] = {
         "state": row.state, "version": row.version, "since": _moment(row.updated), "reason": row.reason, "by": row.by
     }  # fmt: skip
-    if row.state in {"open", "held"}:
+    if row.state in SHUT:
         told["until"] = _moment(row.until)
-    elif row.state == "half-open":
+    elif row.state == HALF:
         probes = {"width": breaker.width, "ramp": breaker.breaker.ramp, "out": len(row.granted())}
         told |= {**probes, "ok": row.ok, "bad": row.bad}
     return told

@@ -3,22 +3,20 @@
 import asyncio
 import contextlib
 import itertools
-import json
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-import aiohttp
-
-from tests.chaos.customers_plan import Order, lead, orders
+from deploy.demo.bodies import lead
+from deploy.demo.place import StepFailed
+from deploy.demo.posting import Post, Posting, cancellation, delivery
+from deploy.demo.world import World
+from tests.chaos.customers_plan import Order, orders
 from tests.chaos.play.site import Site
 
 #: Seconds between two tries of one request, and that one try may take.
 AGAIN_SECONDS, TRY_SECONDS = 0.5, 5.0
 #: Seconds between two looks at which orders are shipped or delivered.
 LOOK_SECONDS = 2.0
-#: Longest page of orders.
-PAGE = 500
 #: Leads for each order.
 LEADS = 0.25
 
@@ -30,12 +28,11 @@ class Customers:
         self._orders = orders(seed)
         self._rate = rate
         self._seed = seed
-        self._site = site
-        self._urls: dict[str, Iterator[str]] = {
-            service: itertools.cycle(site.addresses(service)) for service in ("orders", "ingress", "shipping")
+        self._replicas: dict[str, Iterator[str]] = {
+            service: itertools.cycle(site.replicas_of(service)) for service in ("orders", "ingress", "shipping")
         }
-        self._record = site.posts.open("w", encoding="utf-8")
-        self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TRY_SECONDS))
+        self._world = World(site, TRY_SECONDS)
+        self._posting = Posting(self._world)
         self._stopped = asyncio.Event()
         self.placed: dict[str, Order] = {}  # by order id
         self.cancelled: set[str] = set()
@@ -44,8 +41,8 @@ class Customers:
 
     async def close(self) -> None:
         """Close the connections and the record."""
-        await self._http.close()
-        self._record.close()
+        await self._world.close()
+        self._posting.close()
 
     async def shop(self, seconds: float) -> None:
         """Post orders and leads for so long; returns when everything that was begun is answered."""
@@ -86,12 +83,8 @@ class Customers:
 
     async def _order(self, order: Order) -> None:
         key = f"order-{self._seed}-{order.number}"
-        body = order.body()
-
-        def post() -> Any:
-            return self._post("order", "orders", "/orders", {"Idempotency-Key": key}, key, body)
-
-        answers = await asyncio.gather(*(post() for _ in range(2 if order.twice else 1)))
+        post = _post("order", "orders", key, order.body(), "Idempotency-Key")
+        answers = await asyncio.gather(*(self._answer(post) for _ in range(2 if order.twice else 1)))
         if (order_id := str(answers[0].get("order_id", ""))) == "":
             return
         self.placed[order_id] = order
@@ -101,63 +94,33 @@ class Customers:
 
     async def _lead(self, number: int) -> None:
         key = f"lead-{self._seed}-{number}"
-        await self._post("lead", "ingress", "/leads", {"X-Delivery-Id": key}, key, lead(number))
+        await self._answer(_post("lead", "ingress", key, lead(number), "X-Delivery-Id"))
 
     async def _cancel(self, order_id: str, reason: str) -> None:
         self.cancelled.add(order_id)
-        path = f"/orders/{order_id}/cancellations"
-        await self._post("cancellation", "orders", path, {}, f"cancel-{order_id}", {"reason": reason}, order_id)
+        await self._answer(cancellation(order_id, reason))
 
     async def _deliver(self, order_id: str) -> None:
         self.delivered.add(order_id)
-        key = f"deliver-{order_id}"
-        await self._post("delivery", "shipping", "/deliveries", {}, key, {"order_id": order_id}, order_id)
+        await self._answer(delivery(order_id))
 
-    async def _post(
-        self,
-        kind: str,
-        service: str,
-        path: str,
-        headers: Mapping[str, str],
-        key: str,
-        body: Mapping[str, object],
-        order_id: str = "",
-    ) -> dict[str, Any]:
+    async def _answer(self, post: Post) -> Mapping[str, Any]:
         """Post, to one replica after the other, until it is answered below 500; the answer."""
-        about = {"kind": kind, "key": key, "email": body.get("email", ""), "order_id": order_id}
         while True:
-            post = {**about, "at": round(time.time(), 3)}
-            try:
-                url = next(self._urls[service]) + path
-                async with self._http.post(url, json=body, headers=headers) as answer:
-                    raw = await answer.read()
-                    status, said = answer.status, json.loads(raw) if raw and "json" in answer.content_type else {}
-            except (aiohttp.ClientError, TimeoutError, ValueError) as failed:
-                error = str(failed) or type(failed).__name__
-                self._write({**post, "status": None, "answer": {}, "error": error})
-            else:
-                self._write({**post, "status": status, "answer": said, "error": ""})
-                if status < 500:
-                    if status >= 300:
-                        self.failed.append(f"{kind} {key} was answered {status}: {said}")
-                    return dict(said)
+            answer, _ = await self._posting.once(post, next(self._replicas[post.service]))
+            if answer is not None:
+                if not answer.taken:
+                    self.failed.append(f"{post.kind} {post.key} was answered {answer.status}: {answer.body}")
+                return answer.body
             await asyncio.sleep(AGAIN_SECONDS)
 
     async def _known(self) -> list[dict[str, Any]]:
         """Every order as the shop shows it; [] where it does not answer."""
-        found: list[dict[str, Any]] = []
-        after: int | None = 0
         try:
-            while after is not None:
-                url = f"{next(self._urls['orders'])}/orders?after={after}&limit={PAGE}"
-                async with self._http.get(url) as answer:
-                    page = await answer.json()
-                    found += page["orders"]
-                    after = page["next"]
-        except (aiohttp.ClientError, TimeoutError, ValueError, KeyError):
+            return await self._world.rows(next(self._replicas["orders"]), "/orders", "orders")
+        except StepFailed:
             return []
-        return found
 
-    def _write(self, line: Mapping[str, object]) -> None:
-        self._record.write(json.dumps(line) + "\n")
-        self._record.flush()
+
+def _post(kind: str, service: str, key: str, body: Mapping[str, Any], header: str) -> Post:
+    return Post(kind, key, service, f"/{kind}s", body, {"email": str(body["email"])}, {header: key})

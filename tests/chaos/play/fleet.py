@@ -51,7 +51,7 @@ class Fleet:
     async def start(self, name: str, fuse: Sequence[str] = ()) -> None:
         """Start one, with a fuse where there is one (boundary, passes); returns before it is ready."""
         replica = self._replicas[name]
-        program = ["tests.chaos.play.spoilt", *fuse] if fuse else self._program
+        program = ["tests.chaos.play.with_fuse", *fuse] if fuse else self._program
         target = f"services.{service_of(name)}:{self._site.port(name)}"
         with self._site.log(name).open("ab") as log:
             replica.process = await asyncio.create_subprocess_exec(
@@ -93,7 +93,7 @@ class Fleet:
             for replica in replicas:
                 await self.start(replica.name)
 
-    async def burn(self, name: str, point: str, passes: int, seconds: float) -> bool:
+    async def end_at(self, name: str, point: str, passes: int, seconds: float) -> bool:
         """End one at a boundary; whether it came there within so many seconds: else it is killed all the same."""
         async with self.held(name) as replica:
             await self._kill(replica)

@@ -12,8 +12,6 @@ from tests.chaos.play.runner import Runner
 
 #: Seconds between two looks at the desk.
 LOOK_SECONDS = 5.0
-#: What a program says to the desk when it acts.
-ACT = {"X-Hocket-Act": "1"}
 #: Times that a letter is replayed before its owner would have to be asked.
 MOST_REPLAYS = 3
 
@@ -49,10 +47,8 @@ class Operator:
         if not why or self._replays[letter["id"]] >= MOST_REPLAYS:
             return
         self._replays[letter["id"]] += 1
-        path = f"/api/dead/{letter['id']}/replay"
-        status, answer = await self._world.ask("POST", "deadletters", path, body={"reason": why}, headers=ACT)
-        if status != 202:
-            self.refused.append(f"letter {letter['id']}: {status} {answer}")
+        if refused := await self._world.replay(letter["id"], why):
+            self.refused.append(refused)
 
 
 async def close_breakers(runner: Runner) -> None:

@@ -62,7 +62,7 @@ class Runner:
         return {
             Do.FAULT: self._fault,
             Do.KILL: self._kill,
-            Do.FUSE: self._burn,
+            Do.FUSE: self._end_at,
             Do.PAUSE: self._pause,
             Do.LONG_PAUSE: self._pause,
             Do.CLOCK: self._step,
@@ -80,8 +80,8 @@ class Runner:
     async def _kill(self, act: Act) -> None:
         await self.fleet.kill(replica_of(act.who, act.replica), act.seconds)
 
-    async def _burn(self, act: Act) -> None:
-        if not await self.fleet.burn(replica_of(act.who, act.replica), act.what, act.number, act.seconds):
+    async def _end_at(self, act: Act) -> None:
+        if not await self.fleet.end_at(replica_of(act.who, act.replica), act.what, act.number, act.seconds):
             self.done["boundary not reached"] += 1
 
     async def _pause(self, act: Act) -> None:
@@ -131,6 +131,7 @@ class Runner:
         finally:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
+            await process.wait()
         if process.returncode:
             self.refused.append(f"{service} {breaker} {word}: {said.decode(errors='replace').strip()[-300:]}")
         return not process.returncode

@@ -43,11 +43,6 @@ class Site(Place):
         """What a red run leaves behind."""
         return self.folder / "findings.json"
 
-    @property
-    def replicas(self) -> list[str]:
-        """All replicas of the teams' services."""
-        return [each for each in self.ports if service_of(each) in TEAMS]
-
     def port(self, service: str) -> int:
         """The port of a replica."""
         return self.ports[service]
@@ -61,9 +56,9 @@ class Site(Place):
         """What the outside world, the tracer and the desk are told."""
         return replace(self, database_url="").environment(broker_url)
 
-    def addresses(self, service: str) -> list[str]:
-        """The addresses of all replicas of a service."""
-        return [self.url(each) for each in self.ports if service_of(each) == service]
+    def replicas_of(self, service: str) -> list[str]:
+        """The names of all replicas of a service."""
+        return [each for each in self.ports if service_of(each) == service]
 
 
 def site(name: str, replicas: int) -> Site:

@@ -47,7 +47,7 @@ async def test_a_replica_is_killed_paused_and_ended_at_a_boundary(place: Site, f
                 await world.ask("GET", "ingress", "/health/ready")
         await pausing
         assert await world.ready("ingress", READY_SECONDS) == ""
-        assert await fleet.burn("ingress", "before take-over", 1, READY_SECONDS)
+        assert await fleet.end_at("ingress", "before take-over", 1, READY_SECONDS)
         assert await world.ready("ingress", READY_SECONDS) == ""
     finally:
         await world.close()

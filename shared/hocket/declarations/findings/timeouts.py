@@ -16,7 +16,7 @@ def timeout_findings(flows: Flows) -> Iterator[Finding]:
     for each in flows.every:
         if each.overdue is None:
             continue
-        # A failure answers too, and nobody waits for it; what the time-out says itself stands beside nothing.
+        # A failure answers too, but nobody waits for it; what the time-out says itself is never a late answer.
         awaited = types_of(each.overdue.unless) - failures - types_of(each.says)
         yield from _standing(each, each.overdue, awaited, flows)
         yield from _unended(each, each.overdue, failures, flows)

@@ -11,13 +11,12 @@ from hocket.declarations.subscription import Subscription
 from hocket.delivery.decode import SAID
 from hocket.outcome import Again
 from hocket.resilience.breakers.registry import Shown
+from hocket.resilience.breakers.row import SHUT
 from hocket.resilience.breakers.view import SharedBreaker
 from hocket.resilience.circuit import Circuit
 
 #: Seconds after which the reason of a pause (full outbox, failing store) is checked again.
 PAUSE_CHECK_SECONDS = 0.2
-#: States in which a breaker lets nobody pass.
-SHUT = frozenset({"open", "held"})
 
 
 class Room(NamedTuple):

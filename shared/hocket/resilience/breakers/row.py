@@ -1,4 +1,4 @@
-"""One breaker as its row in the database says it, and what a decision sees; and the face of their store.
+"""One breaker as its row in the database says it, what a decision sees of it, and the interface of their store.
 
 Everything that a decision needs stands in the row, the slots too: so that whoever writes can compare the row with the
 one it decided by, and two replicas never get the same slot (RULES 6.3).
@@ -14,6 +14,8 @@ CLOSED: State = "closed"
 HALF: State = "half-open"
 OPEN: State = "open"
 HELD: State = "held"
+#: States in which a breaker lets no call pass.
+SHUT: frozenset[str] = frozenset({OPEN, HELD})
 
 
 class Slot(NamedTuple):
@@ -64,7 +66,7 @@ class Sight(NamedTuple):
         row = self.row
         if row.state == HELD and not row.until:
             return float("inf")
-        return max(0.0, row.until - self.now) if row.state in (OPEN, HELD) else 0.0
+        return max(0.0, row.until - self.now) if row.state in SHUT else 0.0
 
 
 #: A decision: the row as it should be, or the same row.

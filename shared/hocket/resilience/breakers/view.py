@@ -14,7 +14,7 @@ from random import Random
 from hocket.breaker import Breaker
 from hocket.clock import Clock
 from hocket.errors import BreakerOpen, LimitReached, StoreError
-from hocket.resilience.breakers.row import CLOSED, HALF, BreakerRow, BreakerRows, Decide, Sight, State
+from hocket.resilience.breakers.row import CLOSED, HALF, HELD, BreakerRow, BreakerRows, Decide, Sight, State
 from hocket.resilience.breakers.share import Limits
 from hocket.resilience.breakers.transitions import Report, Verdict, asked, told, width_of
 from hocket.resilience.breakers.turns import Turns
@@ -106,7 +106,7 @@ class SharedBreaker:
             return 0.0
         if self.row.state == HALF:
             return 0.0 if self.room(now) else max(0.0, self._learnt + POLL_SECONDS - now)
-        return min(max(0.0, self._ends - now), HELD_WAIT_SECONDS if self.row.state == "held" else float("inf"))
+        return min(max(0.0, self._ends - now), HELD_WAIT_SECONDS if self.row.state == HELD else float("inf"))
 
     def room(self, now: float) -> int:
         """How many more slots this process may hope for; a look a second where the others have them all."""

@@ -53,9 +53,9 @@ def test_the_lanes_lead_there_too() -> None:
     cancellation = cancelled_elsewhere(2, order)
     order = undone_by(order, cancellation)
     out = draw(flow_of(cancellation), order.at(99), str)
-    assert [gate.flow for each in out.items for gate in each.gates] == [order.flow, order.flow]
+    assert [link.flow for each in out.items for link in each.links] == [order.flow, order.flow]
     came = draw(flow_of(order, cancellation), order.at(99), str)
-    assert [gate.flow for each in came.items for gate in each.gates] == [cancellation.flow, cancellation.flow]
+    assert [link.flow for each in came.items for link in each.links] == [cancellation.flow, cancellation.flow]
     [entered] = [each for each in came.items if each.said_here]
     assert entered.lane == "payments"
     assert "order.cancelled of another flow reached payments.authorise" in [each.title for each in came.arrows]
@@ -69,7 +69,7 @@ def test_a_failure_that_found_no_run_leads_nowhere_and_says_so() -> None:
         "none", "order.cancelled found no run of payments.authorise", "",
     )  # fmt: skip
     drawn = draw(flow, unreached(1).at(9), str)
-    assert [(gate.label, gate.flow) for each in drawn.items for gate in each.gates] == [("reached: none", "")]
+    assert [(link.label, link.flow) for each in drawn.items for link in each.links] == [("reached: none", "")]
 
 
 def test_within_one_flow_nothing_crosses() -> None:

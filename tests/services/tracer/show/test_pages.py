@@ -205,5 +205,5 @@ async def test_pages_of_sagas(driver: webdriver.Chrome, tmp_path: Path) -> None:
             assert await person.sideways() <= 0, path
             assert await person.nodes() <= MAX_NODES, path
         await person.open(f"/flows/{cancellation.flow}")
-        await person.click("svg.lanes a .gate")
+        await person.click("svg.lanes a .link")
         await person.until(f"return location.pathname === '/flows/{order.flow}'")

@@ -1,4 +1,4 @@
-"""`python -m tests.chaos.play.spoilt POINT PASSES MODULE:PORT`: `hocket run` that ends itself at a boundary."""
+"""`python -m tests.chaos.play.with_fuse POINT PASSES MODULE:PORT`: `hocket run` that ends itself at a boundary."""
 
 import sys
 
