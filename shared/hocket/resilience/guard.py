@@ -109,7 +109,11 @@ class BreakerGuard:
                 yield
         except Exception as error:
             late = isinstance(error, TimeoutError) and limit.expired()
-            said = Judgement(True) if late else judged(error, breaker, self._clock.now())
+            try:
+                said = Judgement(True) if late else judged(error, breaker, self._clock.now())
+            except BaseException:  # of `ill`: it comes out, and the call has failed
+                self._ended(shared, permit, "bad", error=kind_of(error))
+                raise
             verdict = self._verdict(breaker, began, ill=said.ill)
             self._ended(shared, permit, verdict, said.shut, kind_of(error))
             raise

@@ -31,7 +31,7 @@ class TimersCommand:
         """Carry out `list`, `cancel` or `move`. Raises `CommandRefused` where the answer is no."""
         match body.get("do"):
             case "list":
-                wanted = {name: str(body.get(name) or "") for name in ("kind", "subscription", "subject", "type")}
+                wanted = {name: _text(body, name) for name in ("kind", "subscription", "subject", "type")}
                 limit = min(max(int(body.get("limit") or 1), 1), MOST_ROWS)
                 return {"waiting": [each._asdict() for each in await self._listed(Wanted(**wanted, limit=limit))]}
             case "cancel":
@@ -45,7 +45,7 @@ class TimersCommand:
         return await self.store.timers.listed(wanted)
 
     async def _one(self, body: Mapping[str, Any]) -> WaitingEntry:
-        id = str(body.get("id") or "")
+        id = _text(body, "id")
         found = await self._listed(Wanted(id=id, limit=1)) if id else []
         if not found:
             raise CommandRefused(
@@ -75,8 +75,13 @@ class TimersCommand:
 
 def _note(body: Mapping[str, Any]) -> bytes:
     """What the row keeps of who did it and why."""
-    told = {name: str(body.get(name) or "")[:MOST_CHARS] for name in ("by", "reason")}
+    told = {name: _text(body, name)[:MOST_CHARS] for name in ("by", "reason")}
     return json.dumps(told, ensure_ascii=False).encode()
+
+
+def _text(body: Mapping[str, Any], name: str) -> str:
+    """A text of the command; what no store takes, as a terminal's odd bytes, is replaced."""
+    return str(body.get(name) or "").encode(errors="replace").decode().replace("\0", "\ufffd")
 
 
 def _overtaken(entry: WaitingEntry) -> CommandRefused:

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -127,3 +128,37 @@ async def test_a_slow_success_is_a_failure() -> None:
         await asyncio.sleep(0.02)
     await guard.end()
     assert breakers.of(slow).state == "open"
+
+
+class Odd(Exception):
+    """An error of a client whose response was never read."""
+
+    @property
+    def response(self) -> object:
+        """As some clients do it."""
+        raise RuntimeError("there is no response yet")
+
+
+def _raises(_: Exception) -> bool:
+    raise KeyError("error")
+
+
+@pytest.mark.parametrize(
+    ("judges", "error", "seen"),
+    [
+        ({"ill": _raises}, Ill(), KeyError),
+        ({"ill": lambda _: timedelta.min}, Ill(), Ill),
+        ({}, Odd(), Odd),
+    ],
+)
+async def test_a_call_whose_error_cannot_be_judged_has_failed(judges: Any, error: Exception, seen: type) -> None:
+    """RULES 6.2: what `ill` raises comes out, the place is given back, and the dependency has failed."""
+    breakers = alone(SystemClock())
+    breaker = Breaker("odd", failures=(Ill, Odd), after=2, in_flight=1, **judges)
+    for deferred in (False, True):
+        guard = guard_of(breakers)
+        with pytest.raises(seen):  # the second one too has the only place
+            async with guard.call(breaker):
+                raise error
+        await guard.end(error)
+        assert guard.deferred is deferred

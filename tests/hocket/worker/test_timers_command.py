@@ -123,3 +123,13 @@ async def test_a_time_out_whose_alarm_was_lost_is_armed_again(store: CrashableSt
     await TimersCommand(store)({"do": "move", "id": RUN.hex(), "seconds": timedelta(hours=1).total_seconds()})
     row = (await store.timers.rows([RUN]))[RUN]
     assert (row.state, row.n) == (TimerState.ARMED, 1)
+
+
+async def test_odd_bytes_of_a_terminal_are_replaced(store: CrashableStore) -> None:
+    """They find nothing, and as a reason and a name they are kept as far as they can be."""
+    for name in ("subscription", "subject", "type"):
+        assert await waiting(store, **{name: "caf\udce9 \0"}) == []
+    with pytest.raises(CommandRefused, match="nothing waits under the id caf"):
+        await TimersCommand(store)({"do": "cancel", "id": "caf\udce9 \0"})
+    done = await TimersCommand(store)({"do": "cancel", "id": RUN.hex(), "by": "ad\udce9", "reason": "\0"})
+    assert done["cancelled"]["kind"] == "timeout"

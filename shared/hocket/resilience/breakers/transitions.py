@@ -158,8 +158,13 @@ def _turned(row: BreakerRow, now: float, state: State, *, reason: str, by: str =
     """The row in another state: who called before is of an earlier version."""
     return row._replace(
         state=state, version=row.version + 1, until=0.0, wait=0.0, step=0, ok=0, bad=0, calls=0, streak=0,
-        reason=reason[:MAX_REASON], by=by[:MAX_BY], updated=now,
+        reason=_kept(reason, MAX_REASON), by=_kept(by, MAX_BY), updated=now,
     )  # fmt: skip
+
+
+def _kept(text: str, most: int) -> str:
+    """As much of a text as is kept; what no database and no JSON takes, as a terminal's odd bytes, is replaced."""
+    return text[:most].encode(errors="replace").decode().replace("\0", "\ufffd")
 
 
 def _period(breaker: Breaker, level: int) -> float:

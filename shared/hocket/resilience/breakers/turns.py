@@ -29,6 +29,10 @@ class Turns:
         """It has deliveries, got no place, and asks again after so long."""
         self._waits[who] = now + seconds + LATE_SECONDS
 
+    def anew(self, now: float) -> None:
+        """The breaker has changed, and all are asked again: who still waits says so now."""
+        self._waits = {who: min(until, now + LATE_SECONDS) for who, until in self._waits.items()}
+
     def is_next(self, who: str, now: float) -> bool:
         """Whether no other that waits was granted longer ago."""
         for other, until in list(self._waits.items()):

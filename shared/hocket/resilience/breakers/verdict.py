@@ -54,26 +54,34 @@ def retry_after(error: Exception, now: datetime) -> float:
         return float(text[:9])
     try:
         moment = parsedate_to_datetime(text)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return 0.0
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return max((moment - now).total_seconds(), 0.0)
 
 
 def _status(error: BaseException) -> int | None:
-    response = getattr(error, "response", None)
-    for found in (getattr(error, "status", None), getattr(response, "status_code", None),
-                  getattr(response, "status", None), getattr(error, "status_code", None)):  # fmt: skip
+    response = _of(error, "response")
+    for found in (_of(error, "status"), _of(response, "status_code"), _of(response, "status"),
+                  _of(error, "status_code")):  # fmt: skip
         if type(found) is int and found > 0:
             return found
     return None
 
 
 def _header(error: Exception, name: str) -> str:
-    for holder in (error, getattr(error, "response", None)):
-        headers: Any = getattr(holder, "headers", None)
+    for holder in (error, _of(error, "response")):
+        headers = _of(holder, "headers")
         if isinstance(headers, Mapping):
             for each, value in headers.items():
                 if str(each).lower() == name.lower():
                     return str(value)
     return ""
+
+
+def _of(holder: object, name: str) -> Any:
+    """What it has under this name; None where that raises, for an error's class is anybody's code."""
+    try:
+        return getattr(holder, name, None)
+    except Exception:  # noqa: BLE001 -- whatever it raises
+        return None

@@ -196,6 +196,7 @@ class SharedBreaker:
         if self.row.version != was.version:
             self._report = Report(slots=self._report.slots, shut=self._report.shut, error=self._report.error)
             self._failing = False
+            self._turns.anew(now)
         if self.row.state != was.state:
             self.changed(self.row.state)
 
@@ -215,7 +216,7 @@ class SharedBreaker:
             lent = await self._token(until, who)
         except BaseException:
             if slot:
-                self._tell((slot, "none"))
+                self._give_back(slot, "none")
             raise
         return Permit(self.row.version, slot, self._epoch, lent)
 
@@ -273,8 +274,7 @@ class SharedBreaker:
         if verdict == "bad" and error:
             self._report = self._report._replace(error=error)
         if permit.slot:
-            self._mine -= 1
-            return self._tell((permit.slot, verdict if valid else "none"), shut if valid else 0.0)
+            return self._give_back(permit.slot, verdict if valid else "none", shut if valid else 0.0)
         if verdict == "none":
             return None
         if valid and permit.version == self.row.version and self.row.state == CLOSED:
@@ -295,6 +295,10 @@ class SharedBreaker:
             )
 
     # -- telling ---------------------------------------------------------------------------------------------------
+
+    def _give_back(self, slot: str, verdict: Verdict, shut: float = 0.0) -> "asyncio.Future[None]":
+        self._mine -= 1
+        return self._tell((slot, verdict), shut)
 
     def _tell(self, slot: tuple[str, Verdict] | None, shut: float = 0.0) -> "asyncio.Future[None]":
         if slot is not None:

@@ -105,6 +105,19 @@ async def test_what_was_done_while_it_was_down_holds(hocket: Terminal, module: s
         assert rope.state == "held"
 
 
+async def test_a_reason_of_odd_bytes_is_kept_as_far_as_it_can_be(
+    hocket: Terminal, module: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RULES 6.7: a terminal passes on whatever bytes it is given, as a user's name too."""
+    monkeypatch.setenv("SUDO_USER", "ad\udce9")
+    words = ("breaker", "open", module, "rope", "--reason", "caf\udce9 \0", "--json")
+    async with running(module):
+        asked = await asyncio.to_thread(hocket, *words)
+    alone = await asyncio.to_thread(hocket, *words)
+    assert [(each["reason"], each["by"]) for each in states(asked.out)] == [("caf? \ufffd", "ad?")]
+    assert [(each["reason"], each["by"]) for each in states(alone.out)] == [("caf? \ufffd", "ad?")]
+
+
 @pytest.fixture
 def on_postgres(module: str, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> str:
     """The module's service on PostgreSQL, in a schema of its own, with a lease that is renewed often."""

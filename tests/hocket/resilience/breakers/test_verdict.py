@@ -52,6 +52,8 @@ def test_what_counts(kind: Any) -> None:
     [
         (429, "120", 120), (503, " 7 ", 7), (500, "120", 0), (503, "", 0), (503, "soon", 0), (503, "-4", 0),
         (503, "Thu, 01 Jan 2026 12:01:30 GMT", 90), (503, "Thu, 01 Jan 2026 11:00:00 GMT", 0),
+        (503, "Thu, 01 Jan 2026 12:01:30 +" + "9" * 20, 0), (503, "1 Jan " + "9" * 400 + " 12:01:30 GMT", 0),
+        (503, "1 Jan 2026 " + "9" * 40 + ":01:30 GMT", 0), (503, "Thu, 99 Foo", 0), (503, "1e3", 0), (503, "\u0663", 0),
     ],
 )  # fmt: skip
 def test_retry_after_is_read(kind: Any, status: int, header: str, seconds: float) -> None:

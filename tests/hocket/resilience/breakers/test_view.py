@@ -10,6 +10,8 @@ from hocket.clock import SystemClock
 from hocket.errors import BreakerOpen, LimitReached, StoreError
 from hocket.resilience.breakers.registry import Breakers, OwnRows, alone
 from hocket.resilience.breakers.row import Decide, Sight
+from hocket.resilience.breakers.transitions import held, released
+from hocket.resilience.breakers.turns import LATE_SECONDS
 
 
 class AwayRows(OwnRows):
@@ -94,3 +96,36 @@ async def test_while_calls_fail_the_row_is_read_before_each() -> None:
     assert (mine.state, other.state) == ("closed", "open")
     with pytest.raises(BreakerOpen):
         await mine.enter(60.0, patience=0.0)
+
+
+async def test_a_slot_whose_call_got_no_token_is_no_longer_in_hand() -> None:
+    """RULES 6.3: half-open, as many may be out as before; what was given back is not counted for ever."""
+    clock = SystemClock()
+    api = alone(clock).of(Breaker("api", failures=(OSError,), per_minute=1, ramp=1))
+    await api.enter(60.0)  # the only token of this minute
+    await api.rows.decide("api", lambda sight: sight.row._replace(state="half-open", version=1))
+    await api.read()
+    with pytest.raises(LimitReached):
+        await api.enter(60.0, patience=0.0)
+    async with asyncio.timeout(10):
+        while api.row.granted():  # noqa: ASYNC110 -- bounded above
+            await asyncio.sleep(0.01)
+    assert api.room(clock.monotonic()) == 1
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_one_that_waited_for_a_long_period_holds_nobody_up_when_it_is_cut_short(at_once: bool) -> None:
+    """RULES 6.8: closed by hand, all ask anew; what was deferred for an hour does not come now."""
+    clock = SystemClock()
+    api = alone(clock).of(Breaker("api", failures=(OSError,), in_flight=8))
+    await api.rows.decide("api", lambda sight: held(sight, 3600, "they move", "ann", least=0.0))
+    await api.read()
+    api.admits(clock.monotonic(), 0, "busy", waiting=True)
+    api.admits(clock.monotonic(), 0, "deferred", waiting=True)
+    await api.rows.decide("api", lambda sight: released(sight, "moved", "ann", least=0.0, at_once=at_once))
+    await api.read()
+    later = clock.monotonic() + 2 * LATE_SECONDS
+    first, _ = api.admits(later, 0, "busy", waiting=True)
+    again, _ = api.admits(later, 0, "busy", waiting=True)
+    assert first
+    assert again
