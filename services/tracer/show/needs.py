@@ -119,7 +119,7 @@ def _shut(breaker: BreakerSeen, now: datetime) -> Need:
         Piece(breaker.service, strong=True), Piece(" waits for "), Piece(breaker.name, strong=True),
         Piece(f", which {clause}{told}. {many or 'No flow waits for it'}"),
     ]  # fmt: skip
-    by_hand = f"hocket breaker close … {breaker.name}" if breaker.state == "held" else ""
+    by_hand = f"hocket breaker close MODULE {breaker.name} --reason …" if breaker.state == "held" else ""
     way = "; ".join(each for each in (goes_on(breaker, now), by_hand) if each)
     if breaker.state != "held":
         way = f"goes on by itself: {way}" if way else "goes on by itself"

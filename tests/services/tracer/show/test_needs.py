@@ -47,5 +47,5 @@ def test_breakers_stand_behind_what_needs_a_person() -> None:
         "3 flows wait for shipping.ship"
     )
     assert needs[2].way_out == "goes on by itself: next probe at 14:05:30"
-    assert needs[1].way_out == "held until a person closes it; hocket breaker close … crm-api"
+    assert needs[1].way_out == "held until a person closes it; hocket breaker close MODULE crm-api --reason …"
     assert needing(needs) == "2, worst first, 1 more goes on by itself"
