@@ -132,7 +132,7 @@ def deliveries_of(
         kind[key] = (receipt.event.type, receipt.subject)
         start = about[receipt.event.id].time if receipt.event.id in about else receipt.begun
         since[key] = min(start, since.get(key, start))
-        if receipt.event.type == UNDO_TYPE:
+        if receipt.event.type == UNDO_TYPE and receipt.step:  # a discard is the desk's, which knows no step
             undo_of[key] = receipt.step
     made = [
         Delivery(

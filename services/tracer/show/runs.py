@@ -229,6 +229,13 @@ def _title(receipt: Receipt) -> str:
     return f"attempt {receipt.attempt}, {receipt.outcome}, {took}{error}"
 
 
+#: What a failure that ordered no undo found of the step, by the ledger.
+_FOUND = {
+    "begun": "undone once the step ends", "undoing": "its undo is under way", "undone": "undone before",
+    "void": "nothing to undo", "refused": "nothing to undo",
+}  # fmt: skip
+
+
 def _aside(delivery: Delivery, told: Sequence[Receipt]) -> str:
     parts: list[str] = []
     if delivery.overdue:
@@ -242,7 +249,7 @@ def _aside(delivery: Delivery, told: Sequence[Receipt]) -> str:
     if any(each.step == delivery.subscription for each in told):
         parts.append("step")
     elif told[-1].step and not delivery.undo_of:
-        parts.append("begins the undo" if told[-1].said else "nothing to undo yet")
+        parts.append("begins the undo" if told[-1].said else _FOUND.get(told[-1].ledger, "nothing to undo yet"))
     if delivery.attempts > 1:
         parts.append(f"{delivery.attempts} attempts")
     if delivery.stand is Stand.DISCARDED:

@@ -67,7 +67,12 @@ def _where_is(subject: str, flow: Flow, now: datetime, around: Around) -> Senten
         case FlowState.RUNNING | FlowState.WAITING:
             return _open(subject, flow, now, around)
         case FlowState.COMPENSATED:
-            return [Piece(f"{subject} {_is(subject, flow)}: "), *_undone(flow, now), *_but_dead(flow)]
+            return [
+                Piece(f"{subject} {_is(subject, flow)}: "),
+                *_undone(flow, now),
+                *_but_dead(flow),
+                *_but_discarded(flow),
+            ]
         case FlowState.FAILED:
             return [Piece(f"{subject} {_is(subject, flow)}: its flow failed, and nothing of it had to be undone")]
         case FlowState.OPEN_LETTER:
@@ -224,6 +229,10 @@ def _undone(flow: Flow, now: datetime) -> Sentence:
 
 def _but_dead(flow: Flow) -> Sentence:
     return [Piece(". But "), *_dead(flow.dead)] if flow.dead else []
+
+
+def _but_discarded(flow: Flow) -> Sentence:
+    return [Piece(". But "), *_discarded(flow.discarded)] if flow.discarded else []
 
 
 def _dead(dead: Sequence[Delivery]) -> Sentence:

@@ -121,7 +121,8 @@ class Handling:
         guard = BreakerGuard(self.breakers, clock, subscription.timeout.total_seconds(), subscription.queue)
         if subscription.breaker is not None and not await guard.begin(subscription.breaker):
             pause.released(permit, clock.monotonic())
-            self._defer(arrival, guard.wait, "breaker", f"breaker {subscription.breaker.name} is open")
+            state = self.breakers.of(subscription.breaker).state
+            self._defer(arrival, guard.wait, "breaker", f"breaker {subscription.breaker.name} is {state}")
             return None
         claim = HandlerClaim(self.recorder, arrival)
         unit = UnitOfWork(self.runtime.store, claim)

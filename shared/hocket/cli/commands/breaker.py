@@ -101,7 +101,7 @@ def _run(module: str, asked: Mapping[str, Any], as_json: bool) -> None:
     if not rows:
         click.echo("No breaker was used yet.")
         return
-    head = ("BREAKER", "STATE", "SINCE", "FOR ANOTHER", "REASON", "BY")
+    head = ("BREAKER", "STATE", "SINCE", "FOR ANOTHER", "BY", "REASON")  # the last one is never cut
     click.echo(table(head, [_row(each) for each in rows]))
 
 
@@ -109,7 +109,7 @@ def _row(each: Mapping[str, Any]) -> tuple[object, ...]:
     seconds = each["seconds"]
     left = "until it is closed" if seconds is None else f"{seconds:.0f} s" if seconds else ""
     since = moment(each["since"]) if each["since"] else ""
-    return (each["name"], each["state"], since, left, each["reason"], each["by"])
+    return (each["name"], each["state"], since, left, each["by"], each["reason"])
 
 
 async def _alone(service: Service[Any], config: Config, asked: Mapping[str, Any], store: Store) -> Mapping[str, Any]:

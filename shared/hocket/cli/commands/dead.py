@@ -45,6 +45,9 @@ def list_(state: str, cause: str, subscription: str, after: int, limit: int, des
     """List dead letters, the oldest first.
 
     ASKS: `zombie` where an undo was given up, so that an effect stands in a failed flow; else `open letter`.
+
+    CAUSE: what differs from letter to letter is left out: ‹n› a number, ‹id› an id, ‹mail› an address. `hocket dead
+    show` has it whole.
     """
     named = {"state": "" if state == "any" else state, "cause": cause, "subscription": subscription}
     query: Query = {name: value for name, value in named.items() if value}

@@ -63,7 +63,7 @@ def list_(
     else:
         head = ("KIND", "ID", "SUBSCRIPTION", "SUBJECT", "EVENT", "SCOPE", "STATE", "N", "DUE IN")
         names = ("kind", "id", "subscription", "subject", "type", "scope", "state", "n")
-        click.echo(table(head, [(*(each[name] for name in names), f"{each['due_in']:.0f} s") for each in waiting]))
+        click.echo(table(head, [(*(each[name] for name in names), f"{round(each['due_in'])} s") for each in waiting]))
 
 
 @timers.command()
@@ -92,5 +92,5 @@ def _run(service: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
     try:
         return operate(service, settings(), "timers", body, lambda store: TimersCommand(store)(body))
     except CommandRefused as no:
-        click.echo(str(no), err=True)
+        click.echo(f"hocket: {no}", err=True)
         raise Exit(NOT_SO) from no

@@ -221,10 +221,8 @@ def test_a_discarded_letter_is_settled() -> None:
 
 
 def test_a_discarded_undo_leaves_no_zombie() -> None:
-    """RULES 5.8: whoever discards the letter of an undo has decided about the effect that stands."""
-    told = zombie(1).end(
-        "payments.refund", "hocket.undo", "discarded", 90, 90, 2, by="mia", reason="paid by hand", **STEP
-    )
+    """RULES 5.8: whoever discards the letter of an undo has decided about the effect; its receipt names no step."""
+    told = zombie(1).end("payments.refund", "hocket.undo", "discarded", 90, 90, 2, by="mia", reason="paid by hand")
     flow = folded(told)
     assert (flow.state, flow.zombies) == (FlowState.DISCARDED, ())
 

@@ -10,7 +10,7 @@ from services.tracer.fold.flow import fold
 from services.tracer.show.drawing import MAX_DRAWN, ROW, Drawing
 from services.tracer.show.lanes import draw
 from tests.services.tracer.saga_stories import SHOP, carrier_ill, fired, shipped, waiting_for_carrier
-from tests.services.tracer.sample_facts import Story, expected, happy, mail_dead, placed, rejected
+from tests.services.tracer.sample_facts import STEP, Story, expected, happy, mail_dead, placed, rejected
 
 
 def drawn(story: Story, at: float = 100) -> Drawing:
@@ -44,6 +44,16 @@ def test_a_run_shows_its_attempts_and_its_waiting() -> None:
     assert [each.label for each in charge.points] == ["payment.charged"]
     assert charge.aside == "step, 2 attempts, 2.3 s"
     assert charge.bars[0].title == "attempt 1, retry, 1.0 s: TimeoutError: POST /charges"
+
+
+@pytest.mark.parametrize(
+    ("ledger", "words"),
+    [("undone", "undone before"), ("begun", "undone once the step ends"), ("tombstone", "nothing to undo yet")],
+)
+def test_a_failure_that_orders_no_undo_says_what_it_found(ledger: str, words: str) -> None:
+    """A second failure finds a step that was undone before: that is another thing than a step that has not begun."""
+    told = rejected(1).end("payments.refund", "order.cancelled", "handled", 13, 13, ledger=ledger, **STEP)
+    assert any(each.aside.startswith(words) for each in drawn(told).items)
 
 
 def test_an_open_run_ends_now() -> None:

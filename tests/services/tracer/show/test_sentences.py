@@ -60,6 +60,12 @@ def test_where_a_compensated_order_is() -> None:
     assert answer(rejected(1), 100) == "order/1 is cancelled: payments.refund undid payments.charge at 14:05:12"
 
 
+def test_a_compensated_order_tells_what_a_person_settled() -> None:
+    """Of several effects one may have been dealt with by hand: who did it, and why, stands behind what was undone."""
+    told = rejected(1).end("notifications.apology", "order.cancelled", "discarded", 90, 90, 3, by="mia", reason="old")
+    assert answer(told, 100).endswith(" at 14:05:12. But notifications.apology was discarded by mia: old")
+
+
 def test_where_an_order_is_that_is_being_undone() -> None:
     """An undo under way says which step it undoes."""
     assert "payments.refund since 14:05:00, which undoes payments.charge" in answer(rejected(1), 5)
