@@ -38,6 +38,8 @@ from hocket.worker.worker import Worker
 D = TypeVar("D", default=None)
 E = TypeVar("E", bound=Event)
 
+#: The source of what a test lets the services hear.
+_TEST = "/play"
 #: The key of pseudonyms in `play`, so that a test knows the subjects.
 PSEUDONYM_KEY = "the key of hocket.testing"
 PSEUDONYMS = Pseudonyms.of(PSEUDONYM_KEY)
@@ -87,10 +89,10 @@ class Play:
         return [event for received in self._log() if (event := self._event(received)) is not None]
 
     def said_of(self, event: type[E]) -> Sequence[E]:
-        """The events of this class that were said."""
+        """The events of this class that the services have said; what the test let them hear is none."""
         name = name_of(event)
         found = [each for each in self._log() if (each.envelope.type, each.envelope.version) == name]
-        return [read_event(event, each) for each in found]
+        return [read_event(event, each) for each in found if each.envelope.source != _TEST]
 
     @property
     def dead(self) -> Sequence[str]:
@@ -156,7 +158,7 @@ class Play:
         event_id = self._ids.uuid7()
         envelope = Envelope(
             id=event_id,
-            source="/play",
+            source=_TEST,
             type=type_,
             version=version,
             subject=subject or (event.subject_of(PSEUDONYMS) if isinstance(event, Event) else f"{type_}/{event_id}"),
@@ -274,7 +276,7 @@ class Play:
     def _event(self, received: Received) -> Event | None:
         envelope = received.envelope
         model = self._models.get((envelope.type, envelope.version))
-        return read_event(model, received) if model and envelope.source != "/play" else None
+        return read_event(model, received) if model and envelope.source != _TEST else None
 
 
 @asynccontextmanager

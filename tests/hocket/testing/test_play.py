@@ -40,6 +40,14 @@ async def test_the_same_seed_is_the_same_run() -> None:
     assert await _run(7) != await _run(8)
 
 
+async def test_what_a_test_lets_them_hear_nobody_has_said() -> None:
+    """Also where it is an event that one of the services says, as a cancellation that comes from outside."""
+    async with play(bells.using(World(behave=echo))) as stage:
+        await stage.hear(Tolled(name="a"), subject="bell/a")
+        await stage.quiet()
+        assert (list(stage.said), list(stage.said_of(Tolled))) == ([], [])
+
+
 async def test_what_an_outsider_can_tell() -> None:
     """The said events, the dead letters, and the steps of a failed flow that are not undone."""
 
