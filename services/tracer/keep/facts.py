@@ -53,8 +53,7 @@ async def keep_receipts(db: AsyncConnection, told: Sequence[Receipt], at: dateti
         {"flow": flow, "subscription": each.subscription, "event_source": each.event.source,
          "event_id": each.event.id, "time": each.time.timestamp(), "fact": each.model_dump_json(exclude_defaults=True)}
         for each in told
-        for flow in (*each.flows_reached, *([each.timer.flow] if each.timer and each.timer.flow else ()))
-        if flow != each.correlationid
+        for flow in each.flows_concerned
     ]  # fmt: skip
     if others:
         await db.execute(insert_into(db, reaches).on_conflict_do_nothing(), others)

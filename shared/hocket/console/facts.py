@@ -21,7 +21,6 @@ MAX_KEY_BYTES = 2_000
 _CHAR_BYTES = 4
 #: Longest free text in a fact, in characters.
 MAX_TEXT = 20_000
-
 #: Largest number in a fact: what a database column holds.
 MAX_NUMBER = 2**31 - 1
 #: Most events that one attempt may have said.
@@ -149,8 +148,9 @@ class Receipt(_Fact):
 
     @model_validator(mode="after")
     def _is_findable(self) -> Self:
-        about = (self.event.source, self.event.id, self.subject, self.correlationid)
-        _findable(self.subscription, *about, self.boot)
+        about = (self.subscription, self.event.source, self.event.id)
+        for names in ((self.subject, self.correlationid, self.boot), *((flow,) for flow in self.flows_concerned)):
+            _findable(*about, *names)
         return self
 
     @property
@@ -164,6 +164,12 @@ class Receipt(_Fact):
     def flows_reached(self) -> tuple[str, ...]:
         """The flows whose step run this failure found; none where it is no failure, or found no run."""
         return self.reached if isinstance(self.reached, tuple) else ()
+
+    @property
+    def flows_concerned(self) -> tuple[str, ...]:
+        """Flows that it is about beside its own: that it reached, or whose time-out it answered or armed."""
+        timed = self.timer.flow if self.timer is not None else ""
+        return tuple(flow for flow in (*self.flows_reached, timed) if flow not in {"", self.correlationid})
 
     @property
     def begun(self) -> datetime:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from hocket.breaker import Breaker
 from hocket.clock import Clock
-from hocket.errors import BreakerOpen
+from hocket.errors import BreakerOpen, HocketError
 from hocket.resilience.breakers.registry import Breakers
 from hocket.resilience.breakers.transitions import Verdict
 from hocket.resilience.breakers.verdict import Judgement, judged, kind_of
@@ -132,6 +132,11 @@ class BreakerGuard:
 
     def _seconds(self, breaker: Breaker, within: timedelta | None) -> tuple[float | None, float]:
         """After how many seconds a call is cut (None: by the handler's time-out), and how long it lasts at most."""
+        if within is not None and within <= timedelta(0):
+            raise HocketError(
+                f"tx.outside({breaker.name}, within={within!r}) leaves no time for the call; give a timedelta above 0, "
+                "or leave it out"
+            )
         given = within or breaker.within
         if self._bound is None:
             cut = given.total_seconds() if given is not None else OUTSIDE_SECONDS

@@ -10,6 +10,9 @@ import orjson
 
 from hocket.clock import rfc3339
 from hocket.declarations.choreography import Declarations
+from hocket.delivery.ending.error_text import text_of
+from hocket.errors import StoreError
+from hocket.masking.mask import ALWAYS
 from hocket.outbox.builder import Causation, OutboxBuilder
 from hocket.resilience.breakers.registry import Breakers
 from hocket.resilience.breakers.row import SHUT, BreakerRow, Decide, Sight
@@ -98,6 +101,7 @@ class StoreRows:
     boot: str = field(init=False)
     least: float = field(init=False)
     believed: float = field(init=False)
+    _failing: set[str] = field(default_factory=set)  # breakers whose rows could not be read or written
 
     def __post_init__(self) -> None:
         self.boot = self.runtime.instance.boot
@@ -113,7 +117,18 @@ class StoreRows:
         return await asyncio.shield(asyncio.ensure_future(self._decided(name, decide)))
 
     async def _decided(self, name: str, decide: Decide) -> Sight:
-        sight, rows = await self.runtime.store.breakers.decide(name, decide, self.speaker.ending)
+        try:
+            sight, rows = await self.runtime.store.breakers.decide(name, decide, self.speaker.ending)
+        except Exception as error:
+            reason = text_of(error, ALWAYS)
+            if name not in self._failing:  # once, until it is well again
+                self._failing.add(name)
+                what = "a breaker is not shared: its row cannot be read or written, and each replica counts alone"
+                self.runtime.trouble(what, breaker=name, reason=reason)
+            if isinstance(error, StoreError):
+                raise
+            raise StoreError(f"the row of breaker {name} cannot be written: {reason}") from error
+        self._failing.discard(name)
         if rows:
             self.said(rows)
         return sight

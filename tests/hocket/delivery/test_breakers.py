@@ -2,13 +2,14 @@
 
 import asyncio
 import itertools
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 
 from hocket import Breaker, Service, Tx
 from hocket.delivery.gates.patience import IN_HAND_SECONDS
 from hocket.resilience.guard import PROBES_PER_DELIVERY
-from tests.hocket.sample_services import LONG, Ill, Processes, Rung, Shut, Tolled, World, rope, ropes, until
+from tests.hocket.sample_services import BRIEF, LONG, Ill, Processes, Rung, Shut, Tolled, World, rope, ropes, until
 
 
 class Ropes:
@@ -182,6 +183,35 @@ async def test_the_undo_waits_for_its_breaker_and_comes(tower: Processes) -> Non
     assert sorted(bells.hushed) == sorted(bells.ran)
     undone = [each for each in tower.receipts() if each["subscription"] == "guarded.hush" and each["attempt"]]
     assert {each["attempt"] for each in undone} == {1}
+
+
+async def test_an_undo_is_deferred_once_a_period(tower: Processes) -> None:
+    """RULES 6.6: back at its end it waits in hand for the probe, and is not deferred for a moment again and again."""
+    many, service, ill = 20, Service("herd", owner="tests"), [True]
+
+    @service.handler(retry=BRIEF)
+    async def ring(rung: Rung, tx: Tx) -> Tolled:
+        return Tolled(name=rung.name)
+
+    @service.undo(ring, Tolled, by="name", retry=BRIEF, breaker=rope)
+    async def hush(rung: Rung, did: Tolled | None, why: Shut, tx: Tx) -> None:
+        async with tx.outside(rope):
+            if ill:
+                raise Ill
+
+    await tower.start(service)
+    for number in range(many):
+        await tower.hear(Rung(name=f"n{number}"), f"k{number}")
+    await tower.quiet()
+    for number in range(many):
+        await tower.hear(Shut(name=f"n{number}"), f"s{number}")
+    await asyncio.sleep(45)
+    deferred = Counter(each["event"]["id"] for each in tower.receipts() if each["outcome"] == "deferred")
+    assert len(deferred) == many
+    assert max(deferred.values()) <= 45 / rope.open_for.total_seconds() + 1
+    ill.clear()
+    await tower.advance(LONG)
+    assert not tower.letters()
 
 
 async def test_a_failure_passes_the_undos_that_wait_for_the_ramp(tower: Processes) -> None:

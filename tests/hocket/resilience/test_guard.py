@@ -8,6 +8,7 @@ import pytest
 
 from hocket.breaker import Breaker
 from hocket.clock import SystemClock
+from hocket.errors import HocketError
 from hocket.resilience.breakers.registry import Breakers, alone
 from hocket.resilience.guard import BreakerGuard
 
@@ -162,3 +163,16 @@ async def test_a_call_whose_error_cannot_be_judged_has_failed(judges: Any, error
                 raise error
         await guard.end(error)
         assert guard.deferred is deferred
+
+
+@pytest.mark.parametrize("within", [timedelta(0), timedelta(seconds=-1)])
+async def test_a_call_without_time_is_refused(within: timedelta) -> None:
+    """RULES 6.2: a caller's own mistake, as a deadline that is over, says nothing about the dependency."""
+    breakers = alone(SystemClock())
+    guard = guard_of(breakers)
+    with pytest.raises(HocketError, match="leaves no time for the call"):
+        async with guard.call(CARDS, within):
+            raise AssertionError
+    await guard.end(HocketError())
+    assert not guard.deferred
+    assert breakers.of(CARDS).state == "closed"

@@ -9,10 +9,12 @@ from typing import Any, cast
 import pytest
 
 from hocket import Breaker, Heard, Service, Tx
+from hocket.errors import StoreError
 from hocket.outbox.builder import OutboxBuilder
 from hocket.resilience.breakers.row import BreakerRow
 from hocket.resilience.breakers.transitions import held
 from hocket.store.sqlite.store import SqliteStore
+from hocket.telemetry.signals import Listener, Signals
 from hocket.worker.breaker_sync import MOST_TOLD, BreakerSpeaker
 from tests.hocket.sample_services import Processes
 
@@ -103,3 +105,35 @@ def test_a_breaker_that_flaps_is_told_a_bounded_number_of_times() -> None:
     ending = speaker.ending(row, after)
     assert ending is not None
     assert json.loads(ending.receipt)["untold"] == 1000 - MOST_TOLD
+
+
+class Troubles(Listener):
+    """What went wrong."""
+
+    def __init__(self) -> None:
+        self.said: list[tuple[str, object]] = []
+
+    def trouble(self, service: str, what: str, **about: str | float) -> None:
+        """One line."""
+        self.said.append((what, about.get("breaker")))
+
+
+@pytest.mark.parametrize("error", [StoreError("it is read only"), ValueError("a check of the database")])
+async def test_a_row_that_cannot_be_written_is_said_once_and_the_own_count_opens(
+    tower: Processes, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """RULES 6.10: the dependency is left alone all the same, and somebody can know that replicas count apart."""
+    troubles = Troubles()
+    tower.signals = Signals([troubles])
+    worker = await tower.start(bell)
+
+    async def refuses(work: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(worker.runtime.store.breakers, "_write", refuses)
+    for number in range(20):
+        await tower.hear(Rung(ill=True), f"k{number}")
+    await asyncio.sleep(5)
+    assert worker.breakers.of(rope).state == "open"
+    assert [about for what, about in troubles.said if "its row cannot be" in what] == ["rope"]
+    assert not tower.letters()

@@ -224,6 +224,10 @@ async def test_more_flows_than_one_fold_takes_are_folded_later(
         {"kind": "heartbeat", "service": "ß" * 900, "instance": "ß" * 900},
         {"kind": "heartbeat", "breakers": {"\x00": {"state": 7}}},
         {"kind": "\x00"},
+        {"reached": ["".join(chr(0x10000 + random.Random(at).randrange(0x10000)) for at in range(1000))]},
+        {"timer": {"flow": "".join(chr(0x10000 + random.Random(at).randrange(0x10000)) for at in range(1000))}},
+        {"kind": "breaker", "state": "open", "name": "ü" * 1000, "service": "ß" * 900},
+        {"kind": "breaker", "state": "open", "name": "rope", "reason": "NUL \x00 inside", "by": "\ud800"},
     ],
 )
 async def test_what_no_database_takes_is_set_aside(tx: Tx[Settings], hostile: dict[str, object]) -> None:

@@ -12,7 +12,7 @@ from hocket.delivery.decode import SAID
 from hocket.outcome import Again
 from hocket.resilience.breakers.registry import Shown
 from hocket.resilience.breakers.row import SHUT
-from hocket.resilience.breakers.view import SharedBreaker
+from hocket.resilience.breakers.view import SHORT_POLL_SECONDS, SharedBreaker
 from hocket.resilience.circuit import Circuit
 
 #: Seconds after which the reason of a pause (full outbox, failing store) is checked again.
@@ -68,11 +68,14 @@ class Gate:
         return Room(min(allowed, many)) if allowed else Room(0, wait, self.undoes)
 
     def instead(self) -> Again | None:
-        """The outcome of what would call now: an order to undo is deferred while the breaker is shut; None: it runs."""
+        """The outcome of what would call now: an order to undo is deferred while the breaker is shut; None: it runs.
+
+        For the last moment of a period it waits in hand: deferred so shortly it would be back before the end.
+        """
         if not self.undoes or self.shared is None or self.shared.state not in SHUT:
             return None
         wait = self.shared.wait(self.clock.monotonic())
-        return shut_out(self.shared, wait) if wait > 0 else None
+        return shut_out(self.shared, wait) if wait > SHORT_POLL_SECONDS else None
 
     def parked(self) -> bool:
         """Whether its breaker is open, or it is paused, and that period is not over: the buffer waits."""

@@ -42,6 +42,16 @@ class Report(NamedTuple):
     shut: float = 0.0  # seconds for which the outside has asked to be left alone
     error: str = ""  # the kind of the last failure, without its text
 
+    def before(self, later: "Report") -> "Report":
+        """This report, which could not be told, and what was seen after it."""
+        if later.version not in {0, self.version}:
+            return later._replace(slots=(*self.slots, *later.slots))
+        streak = later.streak if later.calls > later.bad else self.streak + later.streak
+        return Report(
+            self.version, self.calls + later.calls, self.bad + later.bad, streak, self.since_ok,
+            (*self.slots, *later.slots), max(self.shut, later.shut), later.error or self.error,
+        )  # fmt: skip
+
 
 def width_of(breaker: Breaker, step: int) -> int:
     """How many calls may be out at once in this step of the ramp: 1, 2, 4 and so on, at most `ramp`."""

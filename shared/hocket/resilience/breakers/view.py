@@ -57,6 +57,7 @@ class SharedBreaker:
     row: BreakerRow = field(init=False)
     _learnt: float = float("-inf")  # when the row was read (monotonic seconds)
     _ends: float = 0.0  # when the period is over (monotonic seconds)
+    _alone: float = float("-inf")  # when a period is over that the row could not be told of (monotonic seconds)
     _sum: int = -1  # of the versions, when the row was read
     _store_ahead: float = 0.0  # of the monotonic clock
     _living: Sequence[str] = ()
@@ -182,8 +183,8 @@ class SharedBreaker:
         self._asked += 1
         mine = self._asked
         sight = await self.rows.decide(self.breaker.name, decide)
-        if mine < self._last and sight.row.version < self.row.version:
-            return  # one that began later has brought more
+        if sight.row.version < self.row.version and (mine < self._last or self.clock.monotonic() < self._alone):
+            return  # one that began later has brought more, or it could not be told
         self._last, self._sum = max(mine, self._last), total
         self._learn(sight)
 
@@ -332,9 +333,14 @@ class SharedBreaker:
 
         try:
             await self._decide(decide)
-        except StoreError:  # closed stays closed by the own count (RULES 6.10); a slot ends by its bound
+        except StoreError:  # RULES 6.10: the own count decides; a slot ends by its bound
             now = self._store_ahead + self.clock.monotonic()
-            self._learn(Sight(decide(Sight(self.row, now, self._living)), now, self._living))
+            row = decide(Sight(self.row, now, self._living))
+            if row.state == CLOSED and row.version == self.row.version:
+                self._report = report.before(self._report)
+                return
+            self._learn(Sight(row, now, self._living))
+            self._alone = self._ends
 
     async def renewed(self) -> None:
         """The lease was renewed: learn who lives, and tell successes where a rate counts them."""

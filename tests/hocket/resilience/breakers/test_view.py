@@ -54,6 +54,47 @@ async def test_calls_at_once_are_bounded() -> None:
         await api.enter(60.0, patience=0.0)
 
 
+class ReadOnlyRows(OwnRows):
+    """Rows that can be read and not be written: a standby, a full disk, a right that is missing."""
+
+    async def decide(self, name: str, decide: Decide) -> Sight:
+        """Fails where something is to be changed."""
+        sight = await super().decide(name, lambda sight: sight.row)
+        if decide(sight) != sight.row:
+            raise StoreError("it is read only")
+        return sight
+
+
+async def test_what_cannot_be_written_is_counted_alone() -> None:
+    """RULES 6.10: a row that is read and never written does not undo the own count, nor the period it has begun."""
+    clock = SystemClock()
+    rows = ReadOnlyRows(clock.monotonic)
+    breaker = Breaker("api", failures=(OSError,), after=3, open_for=timedelta(milliseconds=200))
+    api = Breakers(rows, clock, lambda name, state: None).of(breaker)
+
+    async def fails() -> None:
+        told = api.ended(await api.enter(60.0), "bad")
+        assert told is not None
+        await told
+
+    await fails()
+    await fails()
+    api.ended(await api.enter(60.0), "ok")
+    await fails()
+    await fails()
+    assert str(api.state) == "closed", "a success came between them"
+    await fails()
+    await api.read()
+    assert str(api.state) == "open"
+    with pytest.raises(BreakerOpen):
+        await api.enter(60.0, patience=0.0)
+    async with asyncio.timeout(10):
+        while api.wait(clock.monotonic()):  # noqa: ASYNC110 -- bounded above
+            await asyncio.sleep(0.01)
+    await api.read()
+    assert api.state == "closed", "nobody else has seen a failure"
+
+
 async def test_without_the_store_the_own_count_decides() -> None:
     """RULES 6.10: closed stays closed until the own failures open it; open stays shut, until the store answers."""
     clock = SystemClock()
