@@ -180,11 +180,11 @@ async def test_a_failure_is_drawn_from_flow_to_flow() -> None:
         bought, dropped = await flow_at(BOUGHT), await flow_at(DROPPED)
         assert bought.state is FlowState.COMPENSATED
         assert [(each.event.type, each.correlationid) for each in bought.reached_by] == [("shop.cancelled", DROPPED)]
-        assert [each.reached for each in dropped.reached] == [(BOUGHT,), "none"]
+        assert {each.reached for each in dropped.reached} == {(BOUGHT,), "none"}
         assert dropped.state is FlowState.DONE
         async with tracer.tx() as tx:
             told = flow_json(dropped, await knowledge(await tx.read()), tx.time)
-        assert [each["flows"] for each in told["reached"]] == [[BOUGHT], []]
+        assert sorted(each["flows"] for each in told["reached"]) == [[], [BOUGHT]]
 
 
 async def flow_at(id: str) -> Flow:
