@@ -21,9 +21,9 @@ from hocket import Breaker, Retry
 from hocket.delivery.handle import Handling
 from hocket.masking.mask import mask_of
 from hocket.outcome import Again, Attempt, Bury, GiveBack
-from hocket.resilience.breakers.row import CLOSED, HALF, HELD, OPEN, BreakerRow, Sight
+from hocket.resilience.breakers.row import CLOSED, HALF, HELD, OPEN, BreakerRow, Permit, Sight
 from hocket.resilience.breakers.transitions import Report, Verdict, asked, held, released, told, width_of
-from hocket.resilience.breakers.view import Permit, SharedBreaker
+from hocket.resilience.breakers.view import SharedBreaker
 from hocket.resilience.guard import PROBES_PER_DELIVERY, BreakerGuard
 from hocket.store.records import InboxRow, InboxState
 from tests.model.explorer import assign

@@ -10,9 +10,10 @@ from hocket.breaker import Breaker
 from hocket.clock import Clock
 from hocket.errors import BreakerOpen, HocketError
 from hocket.resilience.breakers.registry import Breakers
+from hocket.resilience.breakers.row import Permit
 from hocket.resilience.breakers.transitions import Verdict
 from hocket.resilience.breakers.verdict import Judgement, judged, kind_of
-from hocket.resilience.breakers.view import POLL_SECONDS, Permit, SharedBreaker
+from hocket.resilience.breakers.view import POLL_SECONDS, SharedBreaker
 from hocket.resilience.time_limit import LimitedRun
 
 #: Failed probes of one delivery that use no attempt; each further one does (RULES 6.1).

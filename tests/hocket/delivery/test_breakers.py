@@ -8,6 +8,7 @@ from typing import Any
 
 from hocket import Breaker, Service, Tx
 from hocket.delivery.gates.patience import IN_HAND_SECONDS
+from hocket.resilience.breakers.view import OPEN_WAIT_SECONDS
 from hocket.resilience.guard import PROBES_PER_DELIVERY
 from tests.hocket.sample_services import BRIEF, LONG, Ill, Processes, Rung, Shut, Tolled, World, rope, ropes, until
 
@@ -212,6 +213,35 @@ async def test_an_undo_is_deferred_once_a_period(tower: Processes) -> None:
     ill.clear()
     await tower.advance(LONG)
     assert not tower.letters()
+
+
+async def test_an_undo_does_not_wait_for_a_long_period_that_a_person_has_ended(tower: Processes) -> None:
+    """RULES 6.6, 6.7: a Retry-After of a day defers it by minutes at a time: closed by hand, it comes soon."""
+    ill, hushed = [True], list[str]()
+    patient = Breaker("patient", failures=(Ill,), after=1, ill=lambda _: timedelta(days=1))
+    service = Service("herd", owner="tests")
+
+    @service.handler(retry=BRIEF)
+    async def ring(rung: Rung, tx: Tx) -> Tolled:
+        return Tolled(name=rung.name)
+
+    @service.undo(ring, Tolled, by="name", retry=BRIEF, breaker=patient)
+    async def hush(rung: Rung, did: Tolled | None, why: Shut, tx: Tx) -> None:
+        async with tx.outside(patient):
+            if ill:
+                raise Ill
+            hushed.append(rung.name)
+
+    worker = await tower.start(service)
+    for number in range(3):
+        await tower.hear(Rung(name=f"n{number}"), f"k{number}")
+        await tower.hear(Shut(name=f"n{number}"), f"s{number}")
+    await asyncio.sleep(3600)
+    assert worker.breakers.of(patient).state == "open"
+    ill.clear()
+    await worker.commands["breaker"]({"do": "close", "name": "patient", "reason": "they are back", "by": "ada"})
+    await until(lambda: len(hushed) == 3, OPEN_WAIT_SECONDS + 60)
+    assert {each["attempt"] for each in tower.receipts()} == {1}
 
 
 async def test_a_failure_passes_the_undos_that_wait_for_the_ramp(tower: Processes) -> None:

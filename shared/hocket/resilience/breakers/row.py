@@ -6,6 +6,7 @@ one it decided by, and two replicas never get the same slot (RULES 6.3).
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
 State = Literal["closed", "half-open", "open", "held"]
@@ -23,6 +24,16 @@ class Slot(NamedTuple):
 
     until: float  # seconds since 1970, by the store's clock: the call was cut by then
     version: int  # of the row that granted it: its verdict counts for no other
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Permit:
+    """Leave for one outside call. It is returned once, to `ended`."""
+
+    version: int
+    slot: str  # "": it began while the breaker was closed
+    epoch: int  # pauses of the process before it
+    lent: bool  # it counts among the calls at once
 
 
 class BreakerRow(NamedTuple):

@@ -14,7 +14,7 @@ from random import Random
 from hocket.breaker import Breaker
 from hocket.clock import Clock
 from hocket.errors import BreakerOpen, LimitReached, StoreError
-from hocket.resilience.breakers.row import CLOSED, HALF, HELD, BreakerRow, BreakerRows, Decide, Sight, State
+from hocket.resilience.breakers.row import CLOSED, HALF, HELD, BreakerRow, BreakerRows, Decide, Permit, Sight, State
 from hocket.resilience.breakers.share import Limits
 from hocket.resilience.breakers.transitions import Report, Verdict, asked, told, width_of
 from hocket.resilience.breakers.turns import Turns
@@ -31,18 +31,8 @@ MARGIN_SECONDS = 0.005
 SHORT_POLL_SECONDS = 0.1
 #: Shortest sleep: one that is less than the clock's grain would end at the same moment, for ever.
 SHORTEST_SECONDS = 0.001
-#: Longest wait that is told of a breaker which a person holds open.
-HELD_WAIT_SECONDS = 60.0
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Permit:
-    """Leave for one outside call. It is returned once, to `ended`."""
-
-    version: int
-    slot: str  # "": it began while the breaker was closed
-    epoch: int  # pauses of the process before it
-    lent: bool  # it counts among the calls at once
+#: Longest waits that are told of a breaker, held or open: what is deferred looks again whether a person has closed it.
+HELD_WAIT_SECONDS, OPEN_WAIT_SECONDS = 60.0, 600.0
 
 
 @dataclass(eq=False)
@@ -107,7 +97,7 @@ class SharedBreaker:
             return 0.0
         if self.row.state == HALF:
             return 0.0 if self.room(now) else max(0.0, self._learnt + POLL_SECONDS - now)
-        return min(max(0.0, self._ends - now), HELD_WAIT_SECONDS if self.row.state == HELD else float("inf"))
+        return min(max(0.0, self._ends - now), HELD_WAIT_SECONDS if self.row.state == HELD else OPEN_WAIT_SECONDS)
 
     def room(self, now: float) -> int:
         """How many more slots this process may hope for; a look a second where the others have them all."""
