@@ -263,4 +263,4 @@ async def test_a_declared_breaker_is_known_before_it_ever_opens(tower: Processes
     await tower.quiet()
     facts = [fact for each in tower.broker.messages(RECEIPTS) for fact in json.loads(each.body)]
     beats = [fact["breakers"] for fact in facts if fact["kind"] == "heartbeat"]
-    assert beats[0] == {"rope": {"state": "closed", "since": None, "until": None}}
+    assert beats[0] == {"rope": {"state": "closed", "version": 0, "since": None, "reason": "", "by": ""}}
