@@ -16,6 +16,8 @@ MAX_OPEN = timedelta(days=1)
 MAX_WINDOW = timedelta(hours=1)
 #: Most calls at once, and most calls in a second or a minute.
 MAX_LIMIT = 1_000_000
+#: Longest name, in characters: it stands in metrics, facts and pages.
+MAX_NAME = 200
 #: Widest step of the ramp.
 MAX_RAMP = 1024
 
@@ -52,7 +54,10 @@ class Breaker:
 
     def __post_init__(self) -> None:
         if not _is_name(self.name):
-            raise DeclarationError(f"Breaker({self.name!r}): give a name, as in Breaker('card-api', ...)")
+            raise DeclarationError(
+                f"Breaker({self.name!r}): give a name of at most {MAX_NAME} printable characters, as in "
+                "Breaker('card-api', ...)"
+            )
         self._check_failures()
         self._check_opening()
         self._check_times()
@@ -114,4 +119,4 @@ class Breaker:
 
 
 def _is_name(value: object) -> bool:
-    return isinstance(value, str) and bool(value) and value.isprintable()
+    return isinstance(value, str) and 0 < len(value) <= MAX_NAME and value.isprintable()

@@ -12,6 +12,7 @@ OF_UNDO = ("undo-unreached", "undo-flow", "scope-once", *_ALWAYS)
 OF_OVERDUE = (
     "step-without-undo",
     "late-standing",
+    "overdue-flow",
     "overdue-unended",
     "overdue-short",
     "overdue-unheard",

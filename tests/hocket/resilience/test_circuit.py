@@ -168,6 +168,7 @@ def test_a_breaker_is_a_value() -> None:
     "words",
     [
         {"name": ""},
+        {"name": "n" * 201},
         {"name": 7},
         {"failures": ()},
         {"failures": TimeoutError},

@@ -48,6 +48,13 @@ class Flows:
         """The types that begin the flows in which these may be said."""
         return self.before(types) & self.begins.keys()
 
+    def elsewhere(self, type_: str, own: set[str]) -> str:
+        """How this type may come in another flow than those that `own` begins; "": it does not, as far as is known."""
+        if type_ in self.begins:
+            return f"{self.begins[type_][0]} says outside handlers"
+        foreign = sorted(self.roots([type_]) - own)
+        return f"comes of {foreign[0]}, with which {self.begins[foreign[0]][0]} begins a flow" if foreign else ""
+
     def around(self, types: Iterable[str]) -> set[str]:
         """Every type that may be said in a flow in which one of these is said."""
         flow = set(types)

@@ -11,7 +11,7 @@ from hocket.declarations.subscription import Overdue, Subscription
 
 
 def timeout_findings(flows: Flows) -> Iterator[Finding]:
-    """`late-standing`, `overdue-unended`, `overdue-short` and `overdue-unheard`, by time-out."""
+    """`late-standing`, `overdue-flow`, `overdue-unended`, `overdue-short` and `overdue-unheard`, by time-out."""
     failures = {type_ for each in flows.every for type_ in failures_of(each)}
     for each in flows.every:
         if each.overdue is None:
@@ -19,6 +19,8 @@ def timeout_findings(flows: Flows) -> Iterator[Finding]:
         # A failure answers too, but nobody waits for it; what the time-out says itself is never a late answer.
         awaited = types_of(each.overdue.unless) - failures - types_of(each.says)
         yield from _standing(each, each.overdue, awaited, flows)
+        if not each.overdue.across:
+            yield from _missed(each, each.overdue, flows)
         yield from _unended(each, each.overdue, failures, flows)
         yield from _short(each, each.overdue, awaited, flows)
         if flows.together:
@@ -44,6 +46,23 @@ def _standing(each: Subscription, overdue: Overdue, awaited: set[str], flows: Fl
             "stand",
             f'let its undo take {taken} too, or write late="accepted" where a late answer may stand',
         )
+
+
+def _missed(each: Subscription, overdue: Overdue, flows: Flows) -> Iterator[Finding]:
+    """An answer that may come in another flow than the arming, of which a time-out without `across` learns nothing."""
+    arming = types_of(each.heard)
+    own = flows.roots(arming)
+    for answer in sorted(types_of(overdue.unless) - arming):
+        if how := flows.elsewhere(answer, own):
+            yield found(
+                "overdue-flow",
+                each.call,
+                each.allow,
+                f"{each.queue} is answered by {answer}, which {how}: in a flow of its own it answers nothing, and the "
+                "time-out fires",
+                "add across=True, with by= naming what happens once, or say it in the flow that armed, by "
+                "service.tx(correlation_id=...)",
+            )
 
 
 def _unended(each: Subscription, overdue: Overdue, failures: set[str], flows: Flows) -> Iterator[Finding]:

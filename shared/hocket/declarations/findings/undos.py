@@ -26,11 +26,7 @@ def _missed(undone_by: Subscription, undo: Undo, step: Subscription, flows: Flow
     """A failure that may come in another flow than the step's, of which an undo without `across` hears nothing."""
     own = flows.roots(types_of(step.heard))
     for failure in dict.fromkeys(model.__hocket_type__ for model in undo.why):
-        if failure in flows.begins:
-            how = f"{flows.begins[failure][0]} says outside handlers"
-        elif foreign := sorted(flows.roots([failure]) - own):
-            how = f"comes of {foreign[0]}, with which {flows.begins[foreign[0]][0]} begins a flow"
-        else:
+        if not (how := flows.elsewhere(failure, own)):
             continue
         yield found(
             "undo-flow",

@@ -3,6 +3,8 @@
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from hocket import Event, Heard, Retry, Service, Tx
 from hocket.declarations.findings.finding import Finding
 from hocket.declarations.findings.flows import Flows
@@ -110,6 +112,19 @@ def test_who_says_the_same_as_the_time_out_says_no_late_answer() -> None:
         return Cancelled(order=order.order)
 
     assert list(timeout_findings(Flows([shop.declarations, stock.declarations]))) == []
+
+
+@pytest.mark.parametrize(("across", "codes"), [(False, ["overdue-flow"]), (True, [])])
+def test_an_answer_of_another_flow_is_named(across: bool, codes: list[str]) -> None:
+    """RULES 5.7: what a customer cancels outside handlers is a flow of its own, and answers across flows only."""
+    shop = Service("shop", owner="tests")
+    shop.says(Placed, Cancelled)
+
+    @shop.overdue(timedelta(seconds=60), unless=CancelledHeard, by="order", across=across)
+    async def unpaid(order: Placed, tx: Tx) -> Cancelled:
+        return Cancelled(order=order.order)
+
+    assert [each.code for each in timeout_findings(Flows([shop.declarations]))] == codes
 
 
 def test_a_failure_that_does_not_answer_is_named() -> None:
