@@ -128,6 +128,7 @@ class RabbitNode:
                 self._launch()
                 self._await_hello()
             except BaseException as failed:
+                self.kill()  # it has served nobody, and one that still boots may take the whole bound of a stop
                 self.stop()
                 if not left or not isinstance(failed, BrokerFailed):
                     raise

@@ -23,7 +23,7 @@ class Sort(StrEnum):
     DECLINED = "declined"
     SOLD_OUT = "sold-out"
     SLOW = "slow"  # its card is authorised, the answer comes too late, and it is asked again
-    MAIL_DOWN = "mail-down"  # its confirmation is not taken until somebody mends that
+    MAIL_REFUSED = "mail-refused"  # its confirmation is not taken until somebody mends that
     CHANGED_MIND = "changed-mind"  # its customer cancels it while it is under way
     RETURNED = "returned"  # it is delivered, and its customer sends it back
     UNREFUNDED = "unrefunded"  # the same, and its refund is refused until somebody mends that
@@ -42,7 +42,7 @@ class Plan:
     leads: int
     lead_gap: float
     each: int  # how many declined, sold out and slow ones there are, of each; half as many cancelled and returned
-    mails_down_at: tuple[int, ...]  # orders, apart from each other, so that no breaker opens for them; one lead more
+    mails_refused_at: tuple[int, ...]  # orders; one lead more
     unrefunded: int  # the order whose refund is refused
     crm_at: float
     crm_seconds: float
@@ -63,8 +63,8 @@ class Plan:
     def sorts(self) -> list[Sort]:
         """The sort of each order, in order."""
         found = [Sort.PLAIN] * self.orders
-        for at in self.mails_down_at:
-            found[at] = Sort.MAIL_DOWN
+        for at in self.mails_refused_at:
+            found[at] = Sort.MAIL_REFUSED
         found[self.unrefunded] = Sort.UNREFUNDED
 
         def put(count: int, sort: Sort, may: list[bool]) -> None:
@@ -90,9 +90,9 @@ class Plan:
         """Whether the carrier brings this order, once it is shipped, before the demo ends."""
         return sort in SENT_BACK or number % 2 == 0
 
-    def mail_down_lead(self, number: int) -> bool:
+    def mail_refused_lead(self, number: int) -> bool:
         """Whether the welcome of this lead is not taken until somebody mends that."""
-        return number == self.mails_down_at[0]
+        return number == self.mails_refused_at[0]
 
     @staticmethod
     def twice(number: int) -> bool:
@@ -114,7 +114,7 @@ def whole(orders: int = WHOLE) -> Plan:
         leads=150,
         lead_gap=0.7,
         each=24,
-        mails_down_at=(6, 16, 26),
+        mails_refused_at=(6, 16, 26),
         unrefunded=40,
         crm_at=4.0,
         crm_seconds=12.0,
@@ -144,7 +144,7 @@ def short(orders: int) -> Plan:
         leads=leads,
         lead_gap=22.0 / leads,
         each=each,
-        mails_down_at=(10, 12, 14),  # after crm is back: among so few mails they open a breaker
+        mails_refused_at=(10, 12, 14),  # after crm is back
         unrefunded=8,
         crm_at=0.5,
         crm_seconds=3.0,

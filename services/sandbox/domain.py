@@ -235,7 +235,7 @@ def _receipt(api: Api, name: str, cents: int) -> Mapping[str, object]:
 
 
 def _final(asked: Asked, verdict: Verdict) -> bool:
-    """Whether this verdict is the first answer of its key; who would not give back today may do so tomorrow."""
-    if asked.api in UNDOES and verdict.did is Did.REJECTED:
+    """Whether this verdict is the first answer of its key; who took or gave back nothing today may do so tomorrow."""
+    if (asked.api in UNDOES or asked.api in {Api.LEADS, Api.MESSAGES}) and verdict.did is Did.REJECTED:
         return False
     return verdict.did not in {Did.NONE, Did.REPEATED}

@@ -21,12 +21,12 @@ ZOMBIE_SECONDS = 5.0
 
 
 async def mails_fail(scene: Scene) -> list[int]:
-    """Let the mail system be down for some addresses; the faults."""
+    """Let the mail system refuse some addresses, which opens no breaker; the faults."""
     plan = scene.plan
-    addresses = [customer(at) for at in plan.mails_down_at]
-    addresses += [interested(at) for at in range(plan.leads) if plan.mail_down_lead(at)]
-    scene.told.say(f"The mail system is down for {len(addresses)} addresses.")
-    return [await scene.world.fault("mail", "down", match={"to": each}) for each in addresses]
+    addresses = [customer(at) for at in plan.mails_refused_at]
+    addresses += [interested(at) for at in range(plan.leads) if plan.mail_refused_lead(at)]
+    scene.told.say(f"The mail system refuses {len(addresses)} addresses.")
+    return [await scene.world.fault("mail", "decline", match={"to": each}) for each in addresses]
 
 
 async def mails_mended(scene: Scene, faults: Sequence[int]) -> None:
@@ -44,8 +44,8 @@ async def mails_mended(scene: Scene, faults: Sequence[int]) -> None:
     for fault in faults:
         await world.mend(fault)
     letters = await _pending(scene, "notifications")
-    told.say(f"The mail system works again; {len(letters)} letters are replayed through the desk.")
-    await _replay(scene, letters, "the mail system works again")
+    told.say(f"The mail system takes those addresses again; {len(letters)} letters are replayed through the desk.")
+    await _replay(scene, letters, "the mail system takes the address again")
 
 
 async def refund_refused(scene: Scene) -> None:

@@ -19,7 +19,7 @@ def test_the_whole_demo_has_everything() -> None:
     assert sum(counted.values()) == plan.orders == WHOLE >= 300
     assert min(counted[Sort.DECLINED], counted[Sort.SOLD_OUT], counted[Sort.SLOW]) >= LEAST
     assert counted[Sort.CHANGED_MIND] + counted[Sort.RETURNED] >= LEAST
-    assert (counted[Sort.MAIL_DOWN], counted[Sort.UNREFUNDED]) == (3, 1)
+    assert (counted[Sort.MAIL_REFUSED], counted[Sort.UNREFUNDED]) == (3, 1)
     assert plan.leads >= 100
     assert 3 * sum(map(plan.twice, range(plan.leads))) >= plan.leads
     assert plan.least == {}

@@ -156,6 +156,14 @@ def test_who_does_not_give_back_today_may_do_so_tomorrow() -> None:
     assert books.ask(Api.REFUNDS, "r1", {**UNDO, "original": "c1"}).did is Did.REFUNDED
 
 
+def test_a_mail_that_is_refused_today_may_be_sent_tomorrow() -> None:
+    """A refusal of a mail is no last word either: the same key, asked again, sends it."""
+    books = Books()
+    mail = {"to": "a@example.com", "title": "t", "text": "t"}
+    assert books.ask(Api.MESSAGES, "m1", mail, decline=True).status == 422
+    assert books.ask(Api.MESSAGES, "m1", mail).did is Did.SENT
+
+
 @given(
     st.lists(
         st.sampled_from(
