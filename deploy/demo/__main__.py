@@ -70,7 +70,8 @@ def main() -> int:
     def interrupt(_: int, __: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, interrupt)
+    for word in (signal.SIGINT, signal.SIGTERM):  # SIGINT too: a shell's background job inherits that it is ignored
+        signal.signal(word, interrupt)
     told = Told()
     try:
         place = Place(ROOT, offset_of(os.environ.get("DEMO_PORT_OFFSET", "")))
