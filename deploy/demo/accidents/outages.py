@@ -86,10 +86,7 @@ async def _closed(scene: Scene, service: str, target: str, fault: str) -> None:
     if await until(closed, CLOSE_SECONDS):
         lines = await world.rows("sandbox", f"/books/{target}", "books")
         asked = sum(line["fault"] == fault for line in lines)
-        told.say(
-            f"The breaker {BREAKERS[service]} has let through one call, two, four, and is closed; "
-            f"{target} was asked {asked} times while it was ill."
-        )
+        told.say(f"The breaker {BREAKERS[service]} is closed again; {target} was asked {asked} times while it was ill.")
     else:
         told.miss(f"the breaker {BREAKERS[service]} did not close; {world.log_of(service)}")
 

@@ -23,7 +23,7 @@ NAMED = {
 }
 #: What a demo must have told of, in the words of each story.
 STORIES = (
-    "The breaker card-api has let through one call, two, four, and is closed",
+    "The breaker card-api is closed again",
     "orders were cancelled by their time-out",
     "is sent back, and the card system refuses its refund",
     "It is a zombie, and team-money's work",
