@@ -12,7 +12,26 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs/rules.md"
 #: How many rules each section has.
-SECTIONS = {1: 7, 2: 8, 3: 6, 4: 8, 5: 8, 6: 11, 7: 6, 8: 4, 9: 1, 10: 3, 11: 7, 18: 3}
+SECTIONS = {
+    1: 7,
+    2: 8,
+    3: 6,
+    4: 8,
+    5: 8,
+    6: 11,
+    7: 6,
+    8: 4,
+    9: 11,
+    10: 3,
+    11: 7,
+    12: 10,
+    13: 5,
+    14: 9,
+    15: 4,
+    16: 4,
+    17: 3,
+    18: 3,
+}
 NUMBERS = [f"{section}.{rule}" for section, many in SECTIONS.items() for rule in range(1, many + 1)]
 RULE = re.compile(r"^### (\d+\.\d+) (.+)\n((?:(?!#).*\n)*)", re.MULTILINE)
 TEST = re.compile(r"^- `([\w/.]+\.py)::(test_\w+)`$", re.MULTILINE)
@@ -86,7 +105,7 @@ def docstrings(path: str) -> dict[str, str]:
 
 
 def test_every_rule_stands_once_and_in_order() -> None:
-    """Sections 1 to 10 with all their rules, no number twice, none missing."""
+    """All sections with all their rules, no number twice, none missing."""
     assert [each.number for each in ENTRIES] == NUMBERS
 
 

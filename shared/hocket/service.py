@@ -9,7 +9,7 @@ import inspect
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import timedelta
-from typing import Any, Generic, Self, TypedDict, Unpack, overload
+from typing import Any, Generic, Self, Unpack, overload
 
 from aiohttp import web
 from pydantic import BaseModel
@@ -21,6 +21,7 @@ from hocket.breaker import Breaker
 from hocket.declarations.choreography import Declarations
 from hocket.declarations.declare import Declarer, ScopeAsked
 from hocket.declarations.names import check_service
+from hocket.declarations.options import HandlerOptions, TimeoutOptions
 from hocket.declarations.signature import check_event
 from hocket.declarations.subscription import Late
 from hocket.errors import DeclarationError, HocketError
@@ -44,19 +45,6 @@ Said = TypeVar(
     | tuple[Event | Scheduled[Event] | None, ...]
     | None,
 )
-
-
-class TimeoutOptions(TypedDict, total=False):
-    """Further options of a time-out: those of a handler."""
-
-    name: str
-    formerly: str | tuple[str, ...]
-    retry: Retry
-    breaker: Breaker
-    timeout: timedelta
-    concurrency: int
-    prefetch: int
-    allow: Mapping[str, str]
 
 
 class Service(Generic[D]):
@@ -119,16 +107,7 @@ class Service(Generic[D]):
     def handler(
         self,
         /,
-        *,
-        name: str = ...,
-        formerly: str | tuple[str, ...] = ...,
-        retry: Retry = ...,
-        breaker: Breaker = ...,
-        timeout: timedelta = ...,
-        idempotent: bool = ...,
-        concurrency: int = ...,
-        prefetch: int = ...,
-        allow: Mapping[str, str] = ...,
+        **options: Unpack[HandlerOptions],
     ) -> Callable[
         [Callable[[H, Tx[D]], Coroutine[Any, Any, Said]]], Callable[[H, Tx[D]], Coroutine[Any, Any, Said]]
     ]: ...

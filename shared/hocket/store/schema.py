@@ -5,60 +5,25 @@ cover the counts, so that a million timers cost the relay nothing. `hocket_outbo
 put further away than it waits (RULES 11.2); `hocket_timers_waits` does so for time-outs.
 """
 
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    Double,
-    Index,
-    LargeBinary,
-    MetaData,
-    PrimaryKeyConstraint,
-    Table,
-    Text,
-    and_,
-    text,
-)
-from sqlalchemy.dialects.sqlite import INTEGER, REAL
+from sqlalchemy import Column, Index, PrimaryKeyConstraint, Table, Text, and_
 from sqlalchemy.engine import Dialect
 from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql.elements import ColumnElement
-from sqlalchemy.types import TypeEngine
+
+from hocket.store.tables.columns import KIT, WHOLE, raw, real, texts, wait, whole
 
 #: Version of the tables below, kept in `hocket_meta` as `schema`; the code of this version is known by the same number.
-SCHEMA = 4
+SCHEMA = 5
 #: The least version of the code that works with these tables, kept in `hocket_meta` as `least` (RULES 10.3).
 LEAST = 4
 
-KIT = MetaData()
-_WHOLE: TypeEngine[int] = BigInteger().with_variant(INTEGER(), "sqlite")
-_REAL: TypeEngine[float] = Double().with_variant(REAL(), "sqlite")
-
-
-def _texts(*names: str) -> list[Column[str]]:
-    return [Column(name, Text, nullable=False) for name in names]
-
-
-def _whole(name: str) -> Column[int]:
-    return Column(name, _WHOLE, nullable=False)
-
-
-def _real(name: str) -> Column[float]:
-    return Column(name, _REAL, nullable=False)
-
-
-def _wait() -> Column[float]:
-    """Seconds that were given to `due` or `until`; 0: a moment was given, or a hocket of schema 2 wrote the row."""
-    return Column("wait", _REAL, nullable=False, server_default=text("0"))
-
-
-def _raw(name: str) -> Column[bytes]:
-    return Column(name, LargeBinary, nullable=False)
-
+#: The tables that schema 5 adds, each declared in a file of its own in `store/tables/`.
+ADDED_5: tuple[Table, ...] = ()
 
 META = Table(
     "hocket_meta",
     KIT,
-    *_texts("name", "value"),
+    *texts("name", "value"),
     PrimaryKeyConstraint("name"),
     sqlite_strict=True,
     sqlite_with_rowid=False,
@@ -67,15 +32,15 @@ META = Table(
 INBOX = Table(
     "hocket_inbox",
     KIT,
-    _raw("key"),
-    *_texts("subscription", "event_id", "state"),
-    *(_whole(name) for name in ("attempt", "base", "version")),
-    _raw("data_hash"),
-    _whole("revision"),
-    *_texts("correlation_id", "said", "death_id"),
-    _whole("spoke"),
-    *_texts("history"),
-    _real("updated"),
+    raw("key"),
+    *texts("subscription", "event_id", "state"),
+    *(whole(name) for name in ("attempt", "base", "version")),
+    raw("data_hash"),
+    whole("revision"),
+    *texts("correlation_id", "said", "death_id"),
+    whole("spoke"),
+    *texts("history"),
+    real("updated"),
     PrimaryKeyConstraint("key"),
     sqlite_strict=True,
     sqlite_with_rowid=False,
@@ -84,18 +49,18 @@ INBOX = Table(
 OUTBOX = Table(
     "hocket_outbox",
     KIT,
-    Column("id", _WHOLE, primary_key=True, autoincrement=True),
-    *_texts("kind"),
-    _real("due"),
+    Column("id", WHOLE, primary_key=True, autoincrement=True),
+    *texts("kind"),
+    real("due"),
     Column("owner", Text),
-    *_texts("event_id", "subject"),
-    _raw("inbox_key"),
-    *_texts("schedule", "exchange", "routing_key"),
-    _raw("body"),
-    *_texts("content_type", "headers", "type", "correlation_id", "app_id"),
-    _real("timestamp"),
+    *texts("event_id", "subject"),
+    raw("inbox_key"),
+    *texts("schedule", "exchange", "routing_key"),
+    raw("body"),
+    *texts("content_type", "headers", "type", "correlation_id", "app_id"),
+    real("timestamp"),
     Column("refused", Text),
-    _wait(),
+    wait(),
     sqlite_strict=True,
     sqlite_autoincrement=True,
 )
@@ -104,11 +69,11 @@ OUTBOX = Table(
 LEDGER = Table(
     "hocket_ledger",
     KIT,
-    _raw("run"),
-    *_texts("correlation_id", "step", "scope", "state", "owner", "boot"),
-    *(_raw(name) for name in ("inbox_key", "failure")),
-    *(_whole(name) for name in ("generation", "kept", "version")),
-    _real("updated"),
+    raw("run"),
+    *texts("correlation_id", "step", "scope", "state", "owner", "boot"),
+    *(raw(name) for name in ("inbox_key", "failure")),
+    *(whole(name) for name in ("generation", "kept", "version")),
+    real("updated"),
     PrimaryKeyConstraint("run"),
     sqlite_strict=True,
     sqlite_with_rowid=False,
@@ -118,18 +83,18 @@ LEDGER = Table(
 KEPT = Table(
     "hocket_kept",
     KIT,
-    Column("id", _WHOLE, primary_key=True, autoincrement=True),
-    *(_raw(name) for name in ("run", "input")),
-    *_texts("results"),
+    Column("id", WHOLE, primary_key=True, autoincrement=True),
+    *(raw(name) for name in ("run", "input")),
+    *texts("results"),
     sqlite_strict=True,
 )
 
 OFFSETS = Table(
     "hocket_offsets",
     KIT,
-    *_texts("reader"),
-    _whole("next"),
-    *_texts("token"),
+    *texts("reader"),
+    whole("next"),
+    *texts("token"),
     PrimaryKeyConstraint("reader"),
     sqlite_strict=True,
     sqlite_with_rowid=False,
@@ -139,9 +104,9 @@ OFFSETS = Table(
 OWNERS = Table(
     "hocket_owners",
     KIT,
-    *_texts("boot"),
-    _real("until"),
-    _wait(),
+    *texts("boot"),
+    real("until"),
+    wait(),
     PrimaryKeyConstraint("boot"),
     sqlite_strict=True,
     sqlite_with_rowid=False,
@@ -151,13 +116,13 @@ OWNERS = Table(
 TIMERS = Table(
     "hocket_timers",
     KIT,
-    _raw("run"),
-    *_texts("correlation_id", "subscription", "scope", "state"),
-    _whole("n"),
-    *(_real(name) for name in ("due", "wait")),
-    *(_raw(name) for name in ("armed_key", "input", "answer")),
-    _whole("version"),
-    _real("updated"),
+    raw("run"),
+    *texts("correlation_id", "subscription", "scope", "state"),
+    whole("n"),
+    *(real(name) for name in ("due", "wait")),
+    *(raw(name) for name in ("armed_key", "input", "answer")),
+    whole("version"),
+    real("updated"),
     PrimaryKeyConstraint("run"),
     sqlite_strict=True,
     sqlite_with_rowid=False,
@@ -167,14 +132,14 @@ TIMERS = Table(
 BREAKERS = Table(
     "hocket_breakers",
     KIT,
-    *_texts("name", "state"),
-    _whole("version"),
-    *(_real(name) for name in ("until", "wait")),
-    *(_whole(name) for name in ("level", "step", "ok", "bad", "calls", "streak")),
-    *_texts("slots"),
-    _real("failed_at"),
-    *_texts("reason", "by"),
-    _real("updated"),
+    *texts("name", "state"),
+    whole("version"),
+    *(real(name) for name in ("until", "wait")),
+    *(whole(name) for name in ("level", "step", "ok", "bad", "calls", "streak")),
+    *texts("slots"),
+    real("failed_at"),
+    *texts("reason", "by"),
+    real("updated"),
     PrimaryKeyConstraint("name"),
     sqlite_strict=True,
     sqlite_with_rowid=False,

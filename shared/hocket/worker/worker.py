@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from functools import partial
 from typing import Any
@@ -46,12 +46,13 @@ from hocket.worker.clock_watch import ClockWatch
 from hocket.worker.copies import CopyWatch
 from hocket.worker.health_watch import HealthWatch
 from hocket.worker.http.operator import Command
+from hocket.worker.http.timers_command import TimersCommand
 from hocket.worker.lease import hold_lease
+from hocket.worker.readiness import reasons_of
 from hocket.worker.removed_queues import RemovedQueues
 from hocket.worker.reporter import Reporter
 from hocket.worker.retention import sweeper_of
 from hocket.worker.store_opening import StoreOpening
-from hocket.worker.timers_command import TimersCommand
 from hocket.worker.topology import TopologyDeclaration, until_linked
 
 
@@ -101,13 +102,19 @@ class Worker:
         self.readers = self._readers()
         self.timers = self.reporter.timers = TimerCaller(runtime, self.backlog, declared.subscriptions)
         self.sweeper = sweeper_of(runtime, declared.subscriptions.values())
-        self.watch = HealthWatch(runtime, self._reasons)
-        self.clock_watch = ClockWatch(runtime, self.circuits, self.timers.look_at_all)
-        self.log_check = LogCheck(runtime, self.runners, lambda: self._topology().again())
-        self.opening, self.copies = StoreOpening(runtime, service.tables), CopyWatch(runtime, self.runners)
+        self._watches()
+        self.opening = StoreOpening(runtime, service.tables)
         self._uses, self._started = AsyncExitStack(), False
         self.commands["timers"] = TimersCommand(runtime.store, self.timers.look_at_all)
         self._starting: asyncio.Task[None] | None = None
+
+    def _watches(self) -> None:
+        #: Why the service is not ready: each part says it, in this order.
+        self.readiness: list[Callable[[], list[str]]] = [self._starting_reasons, partial(reasons_of, self)]
+        self.watch = HealthWatch(self.runtime, self._reasons)
+        self.clock_watch = ClockWatch(self.runtime, self.circuits, self.timers.look_at_all)
+        self.log_check = LogCheck(self.runtime, self.runners, lambda: self._topology().again())
+        self.copies = CopyWatch(self.runtime, self.runners)
 
     def _shared(self, rows: StoreRows) -> Breakers:
         breakers = Breakers(rows, self.runtime.clock, self._breaker_changed, self.runtime.chance, self.circuits)
@@ -263,22 +270,14 @@ class Worker:
 
     def _reasons(self) -> list[str]:
         """Why the service is not ready, apart from its link to the broker."""
-        reasons = [self.runtime.tasks.failed] if self.runtime.tasks.failed else []
         if self.opening.reason:
-            return [*reasons, self.opening.reason]
+            return [*[each for each in (self.runtime.tasks.failed,) if each], self.opening.reason]
+        return [reason for part in self.readiness for reason in part()]
+
+    def _starting_reasons(self) -> list[str]:
+        reasons = [self.runtime.tasks.failed] if self.runtime.tasks.failed else []
         if not self._started and self.runtime.transport.link().ready:
             reasons.append("the topology is being declared")
-        reasons += [each.reason for each in self.readers if each.reason]
-        if self.committer.failing:
-            reasons.append(self.committer.failing)
-        if (silent := self.relay.silent_for()) > self.runtime.config.unconfirmed_seconds:
-            reasons.append(f"the broker has not confirmed anything for {silent:.0f} s")
-        paused = [each for each in self.handling.pauses.values() if each.circuit.state != "closed"]
-        reasons += [each.sentence() for each in paused]
-        reasons += [each for each in (self.log_check.reason, self.copies.reason) if each]
-        reasons += [stuck for each in self.runners.values() if (stuck := each.stuck())]
-        if self.full():
-            reasons.append("as many events wait for the broker as the bound allows")
         return reasons
 
     def idle(self) -> bool:

@@ -13,7 +13,7 @@ from hocket.cli.operator_client import operate, person
 from hocket.cli.targets import settings
 from hocket.cli.text_table import table
 from hocket.worker.http.operator import CommandRefused
-from hocket.worker.timers_command import MOST_ROWS, TimersCommand
+from hocket.worker.http.timers_command import MOST_ROWS, TimersCommand
 
 #: Exit status where the answer is no.
 NOT_SO = 1

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, inspect, text
 from sqlalchemy.schema import CreateColumn
 
 from hocket.store.migrations.ledger import move_ledger
-from hocket.store.schema import BREAKERS, LEAST, OUTBOX, OWNERS, SCHEMA, TIMERS, index_statement, statements
+from hocket.store.schema import ADDED_5, BREAKERS, LEAST, OUTBOX, OWNERS, SCHEMA, TIMERS, index_statement, statements
 
 
 def _owners(op: Operations) -> None:
@@ -37,8 +37,15 @@ def _sagas(op: Operations) -> None:
     move_ledger(op)
 
 
+def _edges(op: Operations) -> None:
+    """Schema 5: tables that are new; nothing that stood there changes."""
+    if ADDED_5:
+        for statement in statements(op.get_bind().dialect, ADDED_5):
+            op.execute(statement)
+
+
 #: For each schema, what migrates the one before to it.
-STEPS: dict[int, Callable[[Operations], None]] = {2: _owners, 3: _waits, 4: _sagas}
+STEPS: dict[int, Callable[[Operations], None]] = {2: _owners, 3: _waits, 4: _sagas, 5: _edges}
 
 
 def migrate(connection: Connection, found: int) -> None:

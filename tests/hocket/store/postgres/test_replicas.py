@@ -195,7 +195,7 @@ async def test_tables_of_an_earlier_hocket_are_led_on(replicas: Replicas, schema
     assert set(await stores[0].inbox([key_of("kept")])) == {key_of("kept")}
     await stores[0].commit([ending("later", outbox=[outbox_row("later", wait=90)])])
     assert await stores[1].next_due() == near(90)
-    assert await replicas.sql("SELECT value FROM hocket_meta WHERE name = 'schema'") == "4"
+    assert await replicas.sql("SELECT value FROM hocket_meta WHERE name = 'schema'") == "5"
 
 
 async def test_tables_of_a_later_hocket(replicas: Replicas) -> None:

@@ -17,7 +17,7 @@ from hocket.store.postgres.store import PostgresStore
 from hocket.store.records import Ending, InboxRow, InboxState, InboxWrite, OutboxRow, RowKind
 from hocket.store.sqlite.store import SqliteStore
 from hocket.worker.http.operator import CommandRefused
-from hocket.worker.timers_command import TimersCommand
+from hocket.worker.http.timers_command import TimersCommand
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 RUN = b"r" * 20
