@@ -12,6 +12,7 @@ HocketError
 │   └── TransactionLost   the database ended a transaction for a reason that may pass
 ├── TransportError        the broker does not answer or refuses; names the address and the reason
 ├── OutboxFull            too many due events wait for the broker; try again later (HTTP answers 503)
+├── NotYetRead            a projection does not hold what was asked for yet (HTTP answers 503)
 ├── KeyTaken              another transaction with the same key was first; what was joined must be rolled back
 ├── OutsideTooLate        `tx.outside` was entered while the transaction was open
 ├── BreakerOpen           an open breaker refuses the call; the attempt is deferred (HTTP answers 503)
@@ -78,6 +79,10 @@ class TransportError(HocketError):
 
 class OutboxFull(HocketError):
     """As many due events wait for the broker as the bound allows; try again later (RULES 4.6)."""
+
+
+class NotYetRead(HocketError):
+    """A projection does not hold yet what a token said, or nothing of it serves yet; ask again (RULES 14.7)."""
 
 
 class KeyTaken(HocketError):

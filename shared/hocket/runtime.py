@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -16,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hocket.broker.port import Transport
 from hocket.clock import Clock
 from hocket.config import Config
+from hocket.declarations.subscription import Subscription
 from hocket.envelope.ids import Ids
 from hocket.errors import HocketError
 from hocket.masking.mask import mask_in_hand
@@ -43,6 +45,10 @@ class RunningService(Protocol):
         self, key: str | None, correlation_id: str | None, connection: AsyncConnection | None = None
     ) -> AbstractAsyncContextManager[Any]:
         """A transaction outside a handler, or a part in that of an application; yields `hocket.Outside`."""
+        ...
+
+    def reading(self, declared: Subscription, after: str | None, within: timedelta) -> AbstractAsyncContextManager[Any]:
+        """One snapshot of a projection; yields `hocket.View`."""
         ...
 
     async def send(

@@ -1,8 +1,8 @@
 """The options that the decorators of a service take, as a type checker sees them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import timedelta
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from hocket.breaker import Breaker
 from hocket.retry import Retry
@@ -25,3 +25,12 @@ class HandlerOptions(TimeoutOptions, total=False):
     """The options of a handler."""
 
     idempotent: bool
+
+
+class ProjectionOptions(TypedDict, total=False):
+    """The options of a projection."""
+
+    version: int
+    name: str
+    retry: Retry
+    seed: Callable[[Any], Coroutine[Any, Any, None]]
