@@ -11,7 +11,7 @@ from typing_extensions import TypeVar
 from hocket.breaker import Breaker
 from hocket.declarations.subscription import name_of
 from hocket.envelope.keys import outside_key
-from hocket.errors import HocketError, OutsideTooLate, Unsayable
+from hocket.errors import HocketError, OutsideInHistory, OutsideTooLate, Unsayable
 from hocket.event import Event, Scheduled, schedule_name
 from hocket.masking.mask import Mask, mask_of
 from hocket.resilience.blocking import BlockingCalls
@@ -37,6 +37,7 @@ class AttemptInfo(NamedTuple):
     step_key: str = ""
     attempt: int = 1
     replaying: bool = False
+    quiet: bool = False  # it may not call outside: it is history (RULES 7.5 h)
 
 
 class Tx(Generic[D_co]):
@@ -101,7 +102,7 @@ class Tx(Generic[D_co]):
 
     @property
     def replaying(self) -> bool:
-        """Whether this is a replay of a dead letter."""
+        """Whether this is a replay of a dead letter, or history that a new subscription reads (RULES 7.5)."""
         return self._about.replaying
 
     async def db(self) -> AsyncConnection:
@@ -146,6 +147,8 @@ class Tx(Generic[D_co]):
 
     @asynccontextmanager
     async def _outside(self, breaker: Breaker, name: str, within: timedelta | None) -> AsyncIterator[str]:
+        if self._about.quiet:
+            raise OutsideInHistory(breaker.name)
         if self._opened:
             raise OutsideTooLate(
                 f"tx.outside({breaker.name}) was entered while the transaction is open; enter it before the first "
