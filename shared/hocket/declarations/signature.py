@@ -20,6 +20,7 @@ from hocket.declarations.annotations import (
     unreadable,
 )
 from hocket.declarations.names import former_of
+from hocket.declarations.since import since_of
 from hocket.declarations.subscription import (
     CONCURRENCY,
     HANDLER_TIMEOUT,
@@ -41,6 +42,8 @@ _OPTIONS: dict[str, type] = {
     "concurrency": int,
     "prefetch": int,
     "allow": object,
+    "since": object,
+    "side_effects": bool,
 }
 _OPTIONS_TEXT = ", ".join(f"{option}=" for option in _OPTIONS)
 
@@ -186,6 +189,8 @@ def subscription_of(
         idempotent=options.get("idempotent", False),
         concurrency=concurrency,
         prefetch=prefetch,
+        since=since_of(options["since"], where) if "since" in options else None,
+        side_effects=options.get("side_effects", False),
         former=former_of(options["formerly"], name, where) if "formerly" in options else (),
     )
 
