@@ -175,4 +175,4 @@ class Projections:
         self, template: Subscription, after: str | None, within: timedelta
     ) -> AbstractAsyncContextManager[View]:
         """One snapshot of a projection, for `service.reading`."""
-        return reading(self.runtime, template, (), within)
+        return reading(self.runtime, template, after, within)
