@@ -14,7 +14,7 @@
 | `saying` | an event is about to be said: returns the traceparent of its publish span |
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
@@ -72,6 +72,7 @@ class Sample:
     shed_receipts: int = 0
     timers_armed: int = 0
     timers_late: float = 0.0  # seconds since the oldest time-out was due that was not called yet
+    behind: Mapping[str, float] = field(default_factory=dict)  # seconds by generation of a projection
 
 
 class Processing(NamedTuple):
@@ -127,6 +128,9 @@ class Listener:
     def readiness(self, service: str, reason: str) -> None:
         """The service became ready (""), or is not ready for this reason; reasons of the link come by `link`."""
 
+    def generation(self, service: str, projection: str, n: int, state: str) -> None:
+        """A generation of a projection is now serving, old, dropped or gone."""
+
     def sampled(self, sample: Sample) -> None:
         """Once a second."""
 
@@ -180,6 +184,10 @@ class Signals(Listener):
     def readiness(self, service: str, reason: str) -> None:
         """The service became ready, or is not ready for this reason."""
         self._each("readiness", lambda listener: listener.readiness(service, reason))
+
+    def generation(self, service: str, projection: str, n: int, state: str) -> None:
+        """A generation of a projection is in this state now."""
+        self._each("generation", lambda listener: listener.generation(service, projection, n, state))
 
     def sampled(self, sample: Sample) -> None:
         """Once a second."""
