@@ -46,6 +46,7 @@ from hocket.worker.breaker_sync import BreakerSpeaker, StoreRows, ask_running, k
 from hocket.worker.clock_watch import ClockWatch
 from hocket.worker.copies import CopyWatch
 from hocket.worker.health_watch import HealthWatch
+from hocket.worker.http.backfill_command import BackfillCommand
 from hocket.worker.http.operator import Command
 from hocket.worker.http.timers_command import TimersCommand
 from hocket.worker.lease import hold_lease
@@ -100,13 +101,15 @@ class Worker:
             runtime, declared, builder, self.breakers, self.full, self.backlog.add, self.blocking,
             unknown=self.backlog.fetch_all,
         )  # fmt: skip
-        self.readers = self._readers()
+        readers = service.readers if isinstance(service, Observer) else {}
+        self.readers = [StreamReader(runtime, source, call, self.blocking) for source, call in readers.items()]
         self.timers = self.reporter.timers = TimerCaller(runtime, self.backlog, declared.subscriptions)
         self.sweeper = sweeper_of(runtime, declared.subscriptions.values())
         self._watches()
         self.opening = StoreOpening(runtime, service.tables)
         self._uses, self._started = AsyncExitStack(), False
         self.commands["timers"] = TimersCommand(runtime.store, self.timers.look_at_all)
+        self.commands["backfill"] = BackfillCommand(runtime.store, self.backfills.figures)
         self._starting: asyncio.Task[None] | None = None
 
     def _watches(self) -> None:
@@ -115,8 +118,9 @@ class Worker:
         self.watch = HealthWatch(self.runtime, self._reasons)
         self.clock_watch = ClockWatch(self.runtime, self.circuits, self.timers.look_at_all)
         self.log_check = LogCheck(self.runtime, self.runners, lambda: self._topology().again())
-        known = partial(declared_of, self.runtime)
-        self.backfills = Backfills(self.runtime, self.runners, self.log_check.declare, known)
+        self.backfills: Backfills = Backfills(
+            self.runtime, self.runners, self.log_check.declare, partial(declared_of, self.runtime)
+        )
         self.readiness.append(self.backfills.reasons)
         self.copies = CopyWatch(self.runtime, self.runners)
 
@@ -126,19 +130,13 @@ class Worker:
         return breakers
 
     def _builder(self) -> OutboxBuilder:
-        runtime, config = self.runtime, self.runtime.config
-        older, most = self.service.declarations.older, config.max_event_bytes
-        return OutboxBuilder(
-            self.service.name, runtime.ids, runtime.clock, runtime.signals, most, self.pseudonyms, older
-        )
+        runtime, name, most = self.runtime, self.service.name, self.runtime.config.max_event_bytes
+        older = self.service.declarations.older
+        return OutboxBuilder(name, runtime.ids, runtime.clock, runtime.signals, most, self.pseudonyms, older)
 
     def _committer(self, recorder: Recorder) -> Committer:
         won, lost, free = self._committed, self._superseded, self.handling.unwritable
         return Committer(self.runtime, recorder, won=won, lost=lost, unknown=self.backlog.fetch_all, free=free)
-
-    def _readers(self) -> list[StreamReader]:
-        readers = self.service.readers if isinstance(self.service, Observer) else {}
-        return [StreamReader(self.runtime, source, call, self.blocking) for source, call in readers.items()]
 
     def _runners(self, admission: Admission) -> dict[str, SubscriptionRunner]:
         pipeline = Pipeline(
@@ -288,7 +286,7 @@ class Worker:
 
     def idle(self) -> bool:
         """Whether no delivery is in progress and nothing that is due waits."""
-        runners = self.backfills.idle and all(runner.idle() for runner in self.runners.values())
+        runners = self.backfills.idle and all(each.idle() for each in self.runners.values())
         readers = all(reader.idle for reader in self.readers)
         return self._started and runners and readers and self.committer.idle and self.timers.idle and self.relay.idle
 
