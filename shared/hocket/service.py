@@ -121,10 +121,11 @@ class Service(Generic[D]):
         The first parameter names what is heard, the return annotation what is said. `retry` says how often and when a
         failed attempt is repeated. While `breaker` is open, no delivery is taken. `timeout` bounds one attempt.
         `concurrency` bounds the attempts that run at once, `prefetch` the unsettled deliveries that the broker sends.
-        `idempotent=True` saves the inbox row of a handler that says nothing. A handler that is new hears history `since`
-        a moment, or "first"; with `side_effects=True` it says and calls outside also meanwhile (RULES 7.5). `formerly` gives the former name, or
-        several names, the oldest first: the old queue is emptied and the keys stay the same (RULES 2.4). `allow` names
-        findings of `hocket check` that are right here, each with its reason, as everywhere (docs/checks.md).
+        `idempotent=True` saves the inbox row of a handler that says nothing. A new handler hears history `since` a
+        moment, or "first"; `side_effects=True`: it says and calls outside also meanwhile (RULES 7.5). `formerly` gives
+        the former name, or several names, the oldest first: the old queue is emptied and the keys stay the same (RULES
+        2.4). `allow` names findings of `hocket check` that are right here, each with its reason, as everywhere
+        (docs/checks.md).
         """
 
         def declare(fn: Callable[..., Any]) -> Callable[..., Any]:

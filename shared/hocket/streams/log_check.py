@@ -19,7 +19,7 @@ from hocket.retry import Backoff
 from hocket.runtime import Runtime
 from hocket.streams.elsewhere import not_elsewhere
 from hocket.streams.end import ANSWER_SECONDS, end_of
-from hocket.streams.log_place import LogPlace
+from hocket.streams.log_place import LogPlace, PatrolOver
 from hocket.streams.waiting_events import WaitingEvent, WaitingEvents
 
 #: Seconds that an event has to get through its queue into the inbox before it is looked for.
@@ -41,10 +41,6 @@ DECLARE_SECONDS = 5.0
 #: Deliveries that left no inbox row and are remembered.
 MOST_ROWLESS = 10_000
 CHECK_BACKOFF = Backoff(first=0.5, longest=10.0)
-
-
-class PatrolOver(Exception):
-    """The log is another one, which may lack what still waits in the queue: the patrol is over (RULES 7.5 e)."""
 
 
 @dataclass(slots=True)
