@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from tests.model import breaker, decisions, delivery, overdue, rules_left_out, saga
+from tests.model.history import backfill
 from tests.model.explorer import Explored, Model, explore
 
 
@@ -27,6 +28,7 @@ MODELS = {
     "saga": RuleSet(saga.RULES, saga.whole),
     "overdue": RuleSet(overdue.RULES, overdue.whole),
     "breaker": RuleSet(breaker.RULES, breaker.whole),
+    "backfill": RuleSet(backfill.RULES, backfill.whole),
     "decisions": RuleSet(rules_left_out.RULES, decisions.whole),
 }
 

@@ -156,7 +156,7 @@ async def test_many_letters_pause_it_and_a_person_lets_it_go_on(tower: Processes
     assert any("dead letters" in reason for reason in worker.health())
     broken[0] = False
     await worker.commands["backfill"]({"do": "go-on", "subscription": QUEUE})
-    await until(lambda: worker.backfills.idle is False)
+    await until(lambda: worker.backfills.fillers[QUEUE].live)
     await tower.quiet()
     assert (await row_of(worker)).phase is Phase.LIVE
     assert len(await written(worker)) + len(tower.letters()) == 3 * MOST_LETTERS
