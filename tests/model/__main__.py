@@ -12,8 +12,8 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from tests.model import breaker, decisions, delivery, overdue, rules_left_out, saga
-from tests.model.history import backfill
 from tests.model.explorer import Explored, Model, explore
+from tests.model.history import backfill
 
 
 class RuleSet(NamedTuple):

@@ -13,10 +13,6 @@ from hocket.streams.gap import mark_of
 COUNT_SECONDS = 15.0
 
 
-class PatrolOver(Exception):
-    """The log is another one, which may lack what still waits in the queue: the patrol is over (RULES 7.5 e)."""
-
-
 def token_of(boot: str, offset: int, mark: str) -> str:
     """What is stored with a place: who, and where the message stands that was read last, with its mark."""
     return f"{boot}/{offset}/{mark}"

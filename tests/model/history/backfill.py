@@ -34,7 +34,6 @@ RULES: Mapping[str, str] = {
     "inbox": "RULES 7.5: one inbox serves history and the queue",
     "offset": "RULES 7.5: the place is written with or after what it covers",
     "patrol": "RULES 7.5: after the cut-over the log is compared with the inbox",
-    "end": "RULES 7.5: the patrol ends at the first break of the log",
     "compare": "RULES 7.5: who goes on at n asks for n-1 and compares",
 }
 MARKER = 100  # and above: each backfill, and each that a person let go on, has its own
@@ -71,7 +70,6 @@ class State(NamedTuple):
     said: int = 1  # how far the ordered process has come
     other: bool = False  # `OTHER` is said
     row: Backfill | None = None
-    patrols: bool = True
     token: int = 0
     inbox: tuple[int, ...] = ()
     effects: tuple[int, ...] = ()
@@ -250,7 +248,7 @@ def _reads(scene: Scenario, s: State, at: int) -> Iterator[Step]:
             for label, after in _publish(s, MARKER + int(row.id)):
                 yield f"{who}: {label}", _rep(after, at, said=True)
         yield from _reads_on(scene, s, at, row)
-    elif row.phase is Phase.LIVE and s.patrols and "patrol" not in off:
+    elif row.phase is Phase.LIVE and "patrol" not in off:
         yield from _patrols(scene, s, at, row)
 
 
@@ -318,9 +316,6 @@ def _patrols(scene: Scenario, s: State, at: int, row: Backfill) -> Iterator[Step
     """The log check: what the inbox lacks is sent to the queue once nothing of it can be on its way there."""
     who = "AB"[at]
     if _broken(replace(scene, without=scene.without - {"compare"}), s, row) is not None:
-        if "end" not in scene.without:
-            yield f"{who} ends its patrol", s._replace(patrols=False)
-            return
         row = row._replace(start=0, next=_first_of(s), anchor="", mark="")
     first = _first_from(s, row.next)
     if first is None:

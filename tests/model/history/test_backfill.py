@@ -13,7 +13,6 @@ FOUND = {
     "inbox": "live events",
     "offset": "live events",
     "patrol": "a late publish",
-    "end": "made again",
     "compare": "retention",
 }
 
