@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from tests.model import breaker, decisions, delivery, overdue, rules_left_out, saga
 from tests.model.explorer import Explored, Model, explore
+from tests.model.history import backfill
 from tests.model.projection import generations
 
 
@@ -28,6 +29,7 @@ MODELS = {
     "saga": RuleSet(saga.RULES, saga.whole),
     "overdue": RuleSet(overdue.RULES, overdue.whole),
     "breaker": RuleSet(breaker.RULES, breaker.whole),
+    "backfill": RuleSet(backfill.RULES, backfill.whole),
     "projection": RuleSet(generations.RULES, generations.whole),
     "decisions": RuleSet(rules_left_out.RULES, decisions.whole),
 }

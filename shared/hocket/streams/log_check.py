@@ -19,7 +19,7 @@ from hocket.retry import Backoff
 from hocket.runtime import Runtime
 from hocket.streams.elsewhere import not_elsewhere
 from hocket.streams.end import ANSWER_SECONDS, end_of
-from hocket.streams.log_place import LogPlace, PatrolOver
+from hocket.streams.log_place import LogPlace
 from hocket.streams.waiting_events import WaitingEvent, WaitingEvents
 
 #: Seconds that an event has to get through its queue into the inbox before it is looked for.
@@ -153,8 +153,6 @@ class LogCheck:
             raise TransportError("the log shows no message: whether it was made anew is known with the first one")
         start = self._place.start(self._whole)
         if start is None or self._anew:
-            if self.patrol:
-                raise PatrolOver
             await self._place.begin_anew()
             self._anew, start = False, 0
         self._from = self._next = self._place.stored.next

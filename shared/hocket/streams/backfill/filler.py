@@ -21,7 +21,6 @@ from hocket.streams.backfill.state import ANYWHERE, Backfill, Phase, begun_again
 from hocket.streams.first import first_of
 from hocket.streams.gap import mark_of
 from hocket.streams.log_check import LogCheck
-from hocket.streams.log_place import PatrolOver
 
 #: Seconds between two looks at a row that another process holds, or that waits for a person.
 LOOK_SECONDS = 1.0
@@ -191,6 +190,6 @@ class Filler:
             async with asyncio.timeout(left):
                 await check.prepare()
                 await check.run()
-        except (TimeoutError, PatrolOver):
+        except TimeoutError:
             return False
         return True

@@ -216,7 +216,11 @@ class Reading:
         return await self._write(to, begins)
 
     async def _write(self, to: Backfill, place: tuple[str, Offset] | None = None) -> bool:
-        if not await self.rows.write(self.row, to, place):
+        if to == self.row:
+            same = await self.rows.of(self.row.subscription) == self.row
+        else:
+            same = await self.rows.write(self.row, to, place)
+        if not same:
             raise Overtaken
         self.row = to
         return True

@@ -7,12 +7,11 @@ import pytest
 
 from hocket import Breaker, Reject, Service, Tx
 from hocket.broker.topology import LOG
-from hocket.config import Config
+from hocket.delivery.runner import SubscriptionRunner
 from hocket.streams.backfill.state import MOST_LETTERS, Phase
+from hocket.worker import Worker
 from tests.hocket.annals import QUEUE, Book, annals, row_of, say, written
-from tests.hocket.sample_services import Processes, Rung, until
-
-PATROL = Config.model_construct(backfill_patrol_seconds=0.0)
+from tests.hocket.sample_services import Processes, Rung, Shut, World, bells, until
 
 
 async def test_history_is_heard_once_and_then_the_queue(tower: Processes) -> None:
@@ -156,7 +155,7 @@ async def test_many_letters_pause_it_and_a_person_lets_it_go_on(tower: Processes
     assert any("dead letters" in reason for reason in worker.health())
     broken[0] = False
     await worker.commands["backfill"]({"do": "go-on", "subscription": QUEUE})
-    await until(lambda: worker.backfills.idle is False)
+    await until(lambda: worker.backfills.fillers[QUEUE].live)
     await tower.quiet()
     assert (await row_of(worker)).phase is Phase.LIVE
     assert len(await written(worker)) + len(tower.letters()) == 3 * MOST_LETTERS
@@ -206,3 +205,69 @@ async def test_side_effects_let_history_call_outside(tower: Processes) -> None:
     await tower.start(annals(book, side_effects=True))
     await tower.quiet()
     assert book.heard == [("a", True)]
+
+
+async def test_a_time_out_of_history_is_due_at_the_cut_over_at_the_earliest(tower: Processes) -> None:
+    """RULES 7.5 h: what answers it stands further on in the log, however short its time is."""
+    made: Service = Service("annals", owner="team-annals")
+    fired: list[str] = []
+
+    @made.overdue(timedelta(seconds=5), unless=Shut, by="name", across=True, since="first")
+    async def write(rung: Rung, tx: Tx) -> None:
+        fired.append(rung.name)
+
+    await say(tower, "a", "b")
+    worker = await tower.start(made)
+    await until(lambda: bool(worker.backfills.fillers))
+    await until(lambda: worker.backfills.fillers[QUEUE].progress.figures.next == 2)
+    await asyncio.sleep(30)
+    assert fired == [], "its time is over, and the reading is not"
+    await tower.hear(Shut(name="a"), "answer")
+    await tower.quiet()
+    assert fired == ["b"]
+
+
+async def test_a_backfill_begins_at_run_time(tower: Processes) -> None:
+    """RULES 7.5: for a subscription that was not there at the start; who asked is told when it lives."""
+    book, lives = Book(), list[int]()
+    await say(tower, "a", "b")
+    host = await tower.start(bells.using(World()))
+    await tower.quiet()
+    runner = runner_of(host, annals(book))
+
+    async def live() -> None:
+        lives.append(1)
+
+    await host.backfills.begin(runner, live)
+    await until(lambda: lives == [1])
+    await tower.quiet()
+    await say(tower, "c")
+    await until(lambda: len(book.heard) == 3)
+    assert book.heard == [("a", True), ("b", True), ("c", False)]
+
+
+async def test_a_backfill_is_given_up(tower: Processes) -> None:
+    """RULES 7.5: nothing more is read, and nobody waits for it."""
+    book = Book()
+    await say(tower, "a")
+    host = await tower.start(bells.using(World()))
+    await tower.quiet()
+    runner = runner_of(host, annals(book))
+    await host.backfills.begin(runner)
+    await until(lambda: len(book.heard) == 1)
+    await host.backfills.abandon(runner.subscription)
+    await until(lambda: host.backfills.idle)
+    await say(tower, "b")
+    await asyncio.sleep(120)
+    assert book.names == ["a"]
+    assert not host.health()
+
+
+def runner_of(host: Worker, other: Service) -> SubscriptionRunner:
+    """A runner in `host` of the handler that another service declares."""
+    [subscription] = other.declarations.subscriptions.values()
+    subscription.service = host.service.name
+    subscription.queue = subscription.identity = f"{host.service.name}.{subscription.name}"
+    runner = SubscriptionRunner(subscription, host.runners["bells.ring"].pipeline, 1024 * 1024)
+    host.runners[subscription.queue] = runner
+    return runner
