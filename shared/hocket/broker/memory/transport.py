@@ -186,7 +186,12 @@ class MemoryTransport:
 
     async def remove(self, queue: str) -> bool:
         """Delete a queue with all that waits in it; False: it is kept, because somebody consumes it."""
-        return self._broker.remove(queue)
+        found = self._broker.find(queue)
+        if found is not None and found.consumers:
+            return False
+        if found is not None:
+            self._broker.remove(queue)
+        return True
 
     async def depth(self, queue: str) -> Depth | None:
         """What waits in a queue; None where there is no such queue."""
