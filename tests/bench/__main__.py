@@ -17,6 +17,7 @@ from tests.bench.environment import Databases, Ground
 from tests.bench.figures import HOCKET, Field, Figure
 from tests.bench.goals import GOALS, verdict
 from tests.bench.processes import ChildFailed, Run
+from tests.bench.projections.figures import ProjectionFigures
 from tests.bench.sagas.figures import SagaFigures
 
 REPORT = Path("var/bench/report.json")
@@ -128,6 +129,7 @@ def main() -> None:
         figures = [
             *Field(ground, databases, scale).figures(),
             *SagaFigures(ground, databases, folder / "sagas", scale).figures(),
+            *ProjectionFigures(ground, databases, scale).figures(),
         ]
         runs = rounds(chosen(figures, os.environ.get("ONLY", "")), many)
     report = summed(runs)

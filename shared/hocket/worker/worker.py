@@ -96,14 +96,14 @@ class Worker:
         self.reporter = Reporter(runtime, version, declared, self.relay, self.circuits, partial(in_progress, self))
         builder = builder_of(runtime, self.pseudonyms, declared.older)
         recorder = Recorder(runtime.instance, builder, self._shed)
-        self.blocking = BlockingCalls(config.blocking_threads, self._late)
+        late = partial(runtime.trouble, "a blocking call goes on after its attempt has ended")
+        self.blocking = BlockingCalls(config.blocking_threads, lambda name: late(function=name))
         self.breakers = self._shared(StoreRows(runtime, BreakerSpeaker(declared, builder), self.backlog.add))
         self.handling = Handling(runtime, recorder, self.breakers, self.blocking)
         self.committer = self._committer(recorder)
         self.runners = self._runners(Admission(runtime, declared.subscriptions))
-        self.projections = self.reporter.projections = Projections(
-            runtime, declared, self.runners, self._runner, self.handling
-        )
+        self.projections = Projections(runtime, declared, self.runners, self._runner, self.handling)
+        self.reporter.projections = self.projections
         self.outside_transactions = OutsideTransactions(
             runtime, declared, builder, self.breakers, self.full, self.backlog.add, self.blocking,
             unknown=self.backlog.fetch_all,
@@ -121,18 +121,13 @@ class Worker:
 
     def _watches(self) -> None:
         #: Why the service is not ready: each part says it, in this order.
-        self.readiness: list[Callable[[], list[str]]] = [
-            self._starting_reasons,
-            partial(reasons_of, self),
-            self.projections.reasons,
-        ]
+        self.readiness: list[Callable[[], list[str]]] = [self._starting_reasons, partial(reasons_of, self)]
         self.watch = HealthWatch(self.runtime, self._reasons)
         self.clock_watch = ClockWatch(self.runtime, self.circuits, self.timers.look_at_all)
         self.log_check = LogCheck(self.runtime, self.runners, lambda: self._topology().again())
-        self.backfills: Backfills = Backfills(
-            self.runtime, self.runners, self.log_check.declare, partial(declared_of, self.runtime)
-        )
-        self.readiness.append(self.backfills.reasons)
+        known = partial(declared_of, self.runtime)
+        self.backfills: Backfills = Backfills(self.runtime, self.runners, self.log_check.declare, known)
+        self.readiness += [self.projections.reasons, self.backfills.reasons]
         self.copies = CopyWatch(self.runtime, self.runners)
 
     def _shared(self, rows: StoreRows) -> Breakers:
@@ -344,9 +339,6 @@ class Worker:
     def _superseded(self, arrival: Arrival) -> None:
         self.handling.undecided(arrival)
         self.runners[arrival.subscription.queue].readmit(arrival)
-
-    def _late(self, function: str) -> None:
-        self.runtime.trouble("a blocking call goes on after its attempt has ended", function=function)
 
     def _shed(self) -> bool:
         if not self.backlog.receipts_full:
