@@ -1,11 +1,17 @@
-"""What a pushed lead looks like. Pure."""
+"""What a pushed lead looks like, in each form in which it comes. Pure."""
 
-from typing import Annotated
+from decimal import Decimal
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 #: Longest address in bytes: `lead/ADDRESS`, the subject of what is said, has at most 255.
 MAX_EMAIL_BYTES = 250
+#: Most orders of one customer, and most money spent, that a shop may tell.
+MAX_ORDERS, MAX_SPENT = 1_000_000, Decimal(10_000_000)
+#: What a shop customer's campaign is called.
+SHOP_CAMPAIGN = "the shop"
+CENTS = 100
 
 
 def _is_address(value: str) -> str:
@@ -22,9 +28,50 @@ Campaign = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x
 
 
 class NewLead(BaseModel):
-    """A lead as it is pushed."""
+    """A lead as it is posted by a plain form."""
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     email: Email
     campaign: Campaign = ""
+    updated_at: AwareDatetime | None = None
+
+
+class Contact(BaseModel):
+    """The contact in a message of the CRM's form."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    email: Email
+    campaign: Campaign = ""
+    updated_at: AwareDatetime
+
+
+class ContactMessage(BaseModel):
+    """A message of the CRM's form, in the shape that Standard Webhooks recommends."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    type: Literal["contact.created", "contact.updated"]
+    timestamp: AwareDatetime
+    data: Contact
+
+
+class ShopCustomer(BaseModel):
+    """A customer as Shopify sends it on `customers/create` and `customers/update`: the fields that are read here.
+
+    A customer may have no address (a phone number alone); newer versions of Shopify's API leave out the two counts.
+    """
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    id: int
+    email: Email | None = None
+    updated_at: AwareDatetime
+    orders_count: int = Field(default=0, ge=0, le=MAX_ORDERS)
+    total_spent: Decimal = Field(default=Decimal(0), ge=0, le=MAX_SPENT)
+
+    @property
+    def spent_cents(self) -> int:
+        """`total_spent` in cents, halves rounded to even."""
+        return int((self.total_spent * CENTS).to_integral_value())
