@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from deploy.auditor.evidence import Places, Unreadable, read
-from deploy.auditor.judging import Kind, judge
+from deploy.auditor.finding import Kind
+from deploy.auditor.judging import judge
 from deploy.auditor.verdict import LEAST, checks, green
 from deploy.demo.accidents.every import prepared
 from deploy.demo.accidents.scene import Scene
@@ -170,7 +171,7 @@ async def _settle(place: Place, plan: Plan, told: Told) -> None:
 
     async def settled() -> bool:
         with contextlib.suppress(Unreadable):
-            counts, findings = judge(await read(_places(place)))
+            counts, findings = judge(await read(places_of(place)))
             made = checks(counts, {**LEAST, **plan.least})
             return green(made, findings) or any(each.kind in FOR_GOOD for each in findings)
         return False
@@ -181,8 +182,9 @@ async def _settle(place: Place, plan: Plan, told: Told) -> None:
 
 async def _judge(place: Place, broker: Broker, plan: Plan) -> int:
     """Run the auditor, a program of its own; its exit status."""
-    seen = _places(place)
+    seen = places_of(place)
     words = ["--sandbox", seen.sandbox, "--orders", seen.orders, "--desk", seen.desk, "--posts", str(seen.posts)]
+    words += ["--scoring", seen.scoring, "--view", seen.view]
     words += ["--report", str(place.report), "--broker", broker.kind]
     words += [word for name, count in plan.least.items() for word in ("--least", f"{name}={count}")]
     process = await asyncio.create_subprocess_exec(
@@ -199,8 +201,10 @@ async def _judge(place: Place, broker: Broker, plan: Plan) -> int:
             await process.wait()
 
 
-def _places(place: Place) -> Places:
-    return Places(place.url("sandbox"), place.url("orders"), place.url("deadletters"), place.posts)
+def places_of(place: Place) -> Places:
+    """Where the auditor looks."""
+    named = [place.url(each) for each in ("sandbox", "orders", "deadletters", "scoring", "order_view")]
+    return Places(*named, posts=place.posts)
 
 
 def failures(error: BaseException) -> Iterator[BaseException]:
