@@ -75,13 +75,15 @@ async def tell(place: Place, broker: Broker, plan: Plan, stage: Stage, world: Wo
 async def stay(place: Place, broker: Broker, stage: Stage) -> None:
     """Say where to look, and stay until somebody ends it."""
     tracer, desk, orders = place.url("tracer"), place.url("deadletters"), place.url("orders")
+    view = place.url("order_view")
     order = '{"customer":"You","email":"you@example.com","card":"declined-1","sku":"sku-1","quantity":1,'
     plain()
     plain(f"  tracer  {tracer}")
     plain(f"  desk    {desk}")
     plain(f"  orders  {orders}/orders")
+    plain(f"  view    {view}/orders")
     plain()
-    plain("Four things to try:")
+    plain("Five things to try:")
     plain(f"  1. Open {tracer}/flows?state=compensated and look at one: what each service did, and what was undone.")
     plain(f"  2. Open {desk}/letters and read one of the mails that died and was replayed.")
     plain("  3. Place an order that will be declined, then look at order/ID in the tracer:")
@@ -89,6 +91,8 @@ async def stay(place: Place, broker: Broker, stage: Stage) -> None:
     plain(f"     {tracer}/subjects/order/ID")
     plain(f"  4. Cancel an order that is shipped ({orders}/orders lists them), and see how its flow is reached:")
     plain(f"     curl -X POST {orders}/orders/ID/cancellations")
+    plain(f"  5. Open {view}/orders?state=shipped, and the history of one of its customers:")
+    plain(f"     {view}/customers/CUSTOMER_ID/history")
     plain()
     if broker.memory:
         plain("A service of your own cannot join: this broker is memory://, inside one process. Install a RabbitMQ.")
