@@ -1,7 +1,7 @@
 """What a pushed lead looks like, in each form in which it comes. Pure."""
 
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
@@ -9,8 +9,9 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 MAX_EMAIL_BYTES = 250
 #: Most orders of one customer, and most money spent, that a shop may tell.
 MAX_ORDERS, MAX_SPENT = 1_000_000, Decimal(10_000_000)
-#: What a shop customer's campaign is called.
-SHOP_CAMPAIGN = "the shop"
+#: Messages of the CRM's form, and topics of the shop, that tell of a lead; what else comes is taken and says nothing.
+CONTACT_TYPES = frozenset({"contact.created", "contact.updated"})
+CUSTOMER_TOPICS = frozenset({"customers/create", "customers/update"})
 CENTS = 100
 
 
@@ -52,7 +53,7 @@ class ContactMessage(BaseModel):
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
-    type: Literal["contact.created", "contact.updated"]
+    type: str
     timestamp: AwareDatetime
     data: Contact
 

@@ -14,7 +14,7 @@ class LeadCaptured(Event, type="lead.captured", subject="lead/{email:pseudonym}"
 
     email: Sensitive[str]
     campaign: str
-    source: str  # form, crm-form or shop
+    source: str  # `form`, or `webhook/` and its name
     delivery: str  # what the sender calls this delivery; unique in one source
     updated_at: datetime  # of the sender's record; of a plain form the moment at which it was posted
     orders_count: int

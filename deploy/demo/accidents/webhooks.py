@@ -1,4 +1,4 @@
-"""What senders of webhooks do: send twice, out of order, with an old secret, in another form than agreed; some forge."""
+"""What senders of webhooks do: send twice, out of order, with an old secret, or a new field; some forge."""
 
 from deploy.demo.accidents.scene import Scene
 from deploy.demo.webhooks.bodies import NEW_FIELD

@@ -72,7 +72,7 @@ class Senders:
         if sending.sender == SHOP:
             secret = self._secrets.shop_old if old else self._secrets.shop_new
             secret = self._secrets.shop_unknown if sending.signed is Signed.UNKNOWN else secret
-            headers = dict(shopify(secret, sending.id, sending.topic, body))
+            headers = dict(shopify(secret, sending.id.rpartition("/")[2], sending.topic, body))
         else:
             secret = self._secrets.form_old if old else self._secrets.form_new
             secret = self._secrets.form_unknown if sending.signed is Signed.UNKNOWN else secret

@@ -47,7 +47,7 @@ class Sending:
     """One thing that a sender tells, however often."""
 
     sender: str
-    id: str
+    id: str  # as the shop that takes it calls the delivery
     email: str
     updated_at: datetime
     topic: str  # of the shop; "" of the form
@@ -91,7 +91,7 @@ def _of_shop(plan: Plan, run: str, now: datetime) -> Iterator[Sending]:
             at = number * plan.customer_gap + place * EDITION_GAP
             body = bodies.customer(email, number, edition, moment, changed=at >= plan.drift_at)
             older = any(other > edition for other in editions[:place])
-            id = f"{run}-{number:04}-{edition}"
+            id = f"{bodies.topic(edition)}/{run}-{number:04}-{edition}"
             yield Sending(SHOP, id, email, moment, bodies.topic(edition), body, at, Again.NO, Signed.WELL, older)
 
 
@@ -107,4 +107,5 @@ def _forged(plan: Plan, run: str, now: datetime) -> Iterator[Sending]:
             body = bodies.customer(email, number, 0, moment, changed=False)
         topic = bodies.topic(0) if sender == SHOP else ""
         at = number * plan.forged_gap
-        yield Sending(sender, f"forged-{run}-{number}", email, moment, topic, body, at, Again.NO, signed, older=False)
+        id = f"{topic}/forged-{run}-{number}" if topic else f"msg_forged{run}{number}"
+        yield Sending(sender, id, email, moment, topic, body, at, Again.NO, signed, older=False)
