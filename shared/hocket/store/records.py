@@ -12,6 +12,7 @@ from hocket.outcome import Attempt
 from hocket.saga.ledger import LedgerRow
 from hocket.saga.overdue import TimerRow
 from hocket.store.renaming import AcrossStep
+from hocket.store.subjects.rows import LatestWrite, MarkWrite
 
 #: Most bytes of receipts that wait for each other and leave as one message, some hundred facts.
 JOINED_BYTES = 64 * 1024
@@ -117,7 +118,8 @@ class Ending(NamedTuple):
 
     `ledger` has at most one row, decided from the row as it was read (RULES 3.1). `receipt` is one JSON object; the
     winners' receipts of one call become one outbox row (RULES 3.4). A time-out's row is written if the one that stands
-    there has the version before (0: there is none); else the ending has lost. Such an ending has an `inbox`.
+    there has the version before (0: there is none); else the ending has lost. Such an ending has an `inbox`. Where a
+    greater value than that of `latest` was handled, the ending has lost too; `marks` are set where it wins (RULES 15).
     """
 
     inbox: InboxWrite | None = None
@@ -125,6 +127,13 @@ class Ending(NamedTuple):
     ledger: tuple[LedgerRow, ...] = ()
     receipt: bytes = b""
     timers: tuple[TimerRow, ...] = ()
+    latest: LatestWrite | None = None
+    marks: tuple[MarkWrite, ...] = ()
+
+    @property
+    def about_subject(self) -> bool:
+        """Whether rows of its subject are checked and written with it."""
+        return self.latest is not None or bool(self.marks)
 
 
 class Admitted(NamedTuple):

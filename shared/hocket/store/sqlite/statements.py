@@ -38,6 +38,7 @@ from hocket.store.sql import (
 )
 from hocket.store.sqlite import ledger as of_ledger
 from hocket.store.sqlite.connection import in_parts, write_transaction
+from hocket.store.sqlite.subjects.write import write_about_subjects
 from hocket.store.sqlite.timers.write import write_timed
 
 _IN, _OUT = ", ".join(INBOX_NAMES), ", ".join(OUTBOX_NAMES)
@@ -105,6 +106,8 @@ def write(connection: sqlite3.Connection, endings: Sequence[Ending], boot: str |
     """
     if any(ending.timers for ending in endings):
         return write_timed(connection, endings, boot, now, write)
+    if any(ending.about_subject for ending in endings):
+        return write_about_subjects(connection, endings, boot, now, write)
     again = of_ledger.changed(connection, endings)
     keyed = [
         (ending.inbox.row.key, at) for at, ending in enumerate(endings) if ending.inbox is not None and at not in again

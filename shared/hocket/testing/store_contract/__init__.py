@@ -14,6 +14,7 @@ from hocket.testing.store_contract.endings import EndingsContract
 from hocket.testing.store_contract.outbox import OutboxContract
 from hocket.testing.store_contract.purge import PurgeContract
 from hocket.testing.store_contract.steps import StepContract
+from hocket.testing.store_contract.subjects import SubjectsContract
 from hocket.testing.store_contract.time import TimeContract
 from hocket.testing.store_contract.timers import TimersContract
 from hocket.testing.store_contract.transactions import TransactionContract
@@ -25,6 +26,7 @@ class StoreContract(
     OutboxContract,
     PurgeContract,
     StepContract,
+    SubjectsContract,
     TimeContract,
     TimersContract,
     TransactionContract,
