@@ -11,6 +11,7 @@ It needs pytest, pytest-asyncio in auto mode, and hypothesis.
 
 from hocket.testing.store_contract.breakers import BreakerContract
 from hocket.testing.store_contract.endings import EndingsContract
+from hocket.testing.store_contract.ordering import OrderingContract
 from hocket.testing.store_contract.outbox import OutboxContract
 from hocket.testing.store_contract.purge import PurgeContract
 from hocket.testing.store_contract.steps import StepContract
@@ -23,6 +24,7 @@ from hocket.testing.store_contract.transactions import TransactionContract
 class StoreContract(
     BreakerContract,
     EndingsContract,
+    OrderingContract,
     OutboxContract,
     PurgeContract,
     StepContract,
