@@ -7,6 +7,8 @@ from hocket.broker.topology import Topology, of_service, routing_key
 from hocket.declarations.breaker_changed import breaker_changed
 from hocket.declarations.overdue import described
 from hocket.declarations.scope import check_scope, is_sensitive
+from hocket.declarations.subjects.staleness import check_not_sensitive
+from hocket.declarations.subjects.staleness import described as guards
 from hocket.declarations.subscription import EventName, Subscription, Undo, name_of
 from hocket.declarations.versions import (
     Downcast,
@@ -95,6 +97,8 @@ class Declarations:
                 )
             self._check_step(step, made, made.undo)
             step.undone_by = made
+        if made.after is not None:
+            made.after.first.followed = True
         self.subscriptions[made.queue] = made
         self._say((*made.says, *made.scheduled))
 
@@ -171,6 +175,7 @@ class Declarations:
         """Check the declarations as a whole, before the service starts. Raises `DeclarationError`."""
         self.settle()
         for each in self.subscriptions.values():
+            check_not_sensitive(each.latest_by, self._versions_of(each.heard), each.queue)
             if each.undo:
                 self._check_step(self.subscriptions[each.undo.step], each, each.undo)
         for new in self.downcasts:
@@ -240,6 +245,7 @@ class Declarations:
             "breaker": subscription.breaker.name if subscription.breaker else None,
             "attempts": subscription.retry.attempts,
             "budget": subscription.retry.budget(subscription.timeout),
+            **guards(subscription.latest_by, subscription.after),
         }
 
     def _versions(self, said: Sequence[type[Event]]) -> list[list[str | int]]:

@@ -24,6 +24,7 @@ from hocket.declarations.signature import (
     signature_of,
     subscription_of,
 )
+from hocket.declarations.subjects.staleness import check_absent, check_no_latest, guards_of
 from hocket.declarations.subscription import Subscription, Undo
 from hocket.declarations.versions import Downcast, Upcast
 from hocket.errors import DeclarationError
@@ -63,11 +64,13 @@ class Declarer:
         heard = heard_of(signature.parameters[0], where)
         made = subscription_of(self.declarations.service, name, fn, heard, signature, options)
         made.allow = allowances(options.get("allow", {}), OF_HANDLER, where)
+        made.latest_by, made.after = guards_of(options, heard, self.declarations.subscription_of, where)
         self.declarations.add(made)
 
     def overdue(self, fn: Callable[..., Any], within: object, options: Mapping[str, Any]) -> None:
         """Add a time-out: a subscription to what its first parameter names, which arms it, and to what answers."""
         name, where = self._name(fn, options)
+        check_absent(options, "a time-out", where)
         signature = signature_of(fn, where, _HANDLER_FORM)
         self._check_transaction(signature, where)
         heard = heard_of(signature.parameters[0], where)
@@ -89,6 +92,8 @@ class Declarer:
         """Add the undo of `step`: a subscription to the failures that its third parameter names."""
         name, where = self._name(fn, options)
         of = self._step(step, where)
+        check_absent(options, "an undo", where)
+        check_no_latest(of, where)
         if of.overdue is not None:
             raise DeclarationError(
                 f"{where}: {of.queue} is a time-out, which no undo undoes; let it say an event, and let a step that "

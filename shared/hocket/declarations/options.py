@@ -1,8 +1,8 @@
 """The options that the decorators of a service take, as a type checker sees them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from hocket.breaker import Breaker
 from hocket.retry import Retry
@@ -25,3 +25,6 @@ class HandlerOptions(TimeoutOptions, total=False):
     """The options of a handler."""
 
     idempotent: bool
+    latest_by: str
+    after: Callable[..., Any]
+    within: timedelta

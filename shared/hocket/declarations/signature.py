@@ -41,6 +41,9 @@ _OPTIONS: dict[str, type] = {
     "concurrency": int,
     "prefetch": int,
     "allow": object,
+    "latest_by": object,
+    "after": object,
+    "within": object,
 }
 _OPTIONS_TEXT = ", ".join(f"{option}=" for option in _OPTIONS)
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from hocket.breaker import Breaker
 from hocket.declarations.answer import Answer
+from hocket.declarations.subjects.staleness import After, LatestBy
 from hocket.declarations.versions import UpcastPath
 from hocket.event import Event, Heard
 from hocket.retry import Retry
@@ -76,6 +77,9 @@ class Subscription:
     allow: Mapping[str, str] = field(default_factory=dict)  # reasons by code of a finding (docs/checks.md)
     on_dead_allow: Mapping[str, str] = field(default_factory=dict)  # the same, of `on_dead`
     former: tuple[str, ...] = ()  # former names, the oldest first
+    latest_by: LatestBy | None = None  # an older value of this field ends stale (RULES 15.1)
+    after: After | None = None  # it waits for another handler of the same subject (RULES 15.4)
+    followed: bool = False  # another handler waits for this one
     upcast_paths: dict[EventName, UpcastPath] = field(default_factory=dict)  # every version that it reads
     results: dict[EventName, UpcastPath] = field(default_factory=dict)  # an undo: every version of `did` that it reads
     queue: str = field(init=False)  # the queue's name: `SERVICE.HANDLER`

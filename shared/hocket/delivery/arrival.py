@@ -8,6 +8,7 @@ from typing import Any
 from hocket.broker.port import Consumer, Delivery
 from hocket.declarations.subscription import Subscription, Undo
 from hocket.delivery.overdue.work import Alarm, TimerWork
+from hocket.delivery.staleness.work import SubjectWork
 from hocket.envelope.cloudevent import CONTENT_TYPE, Envelope
 from hocket.envelope.keys import run_key
 from hocket.event import Heard, Scheduled
@@ -56,6 +57,7 @@ class Arrival:
     row: InboxRow | None = None
     ledger: LedgerRow | None = None
     token: str = ""
+    about: SubjectWork | None = None  # what it is to its subject, where its handler asks for that (RULES 15)
     # handle
     attempt_traceparent: str = ""  # of the span of this attempt
     did: Any = None  # the result of the step, for its undo

@@ -12,6 +12,8 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from hocket.store.tables.columns import KIT, WHOLE, raw, real, texts, wait, whole
 from hocket.store.tables.webhooks import WEBHOOKS
+from hocket.store.tables.ordering import ORDERING
+from hocket.store.tables.subjects import LATEST, MARKS
 
 #: Version of the tables below, kept in `hocket_meta` as `schema`; the code of this version is known by the same number.
 SCHEMA = 5
@@ -19,7 +21,7 @@ SCHEMA = 5
 LEAST = 4
 
 #: The tables that schema 5 adds, each declared in a file of its own in `store/tables/`.
-ADDED_5: tuple[Table, ...] = (WEBHOOKS,)
+ADDED_5: tuple[Table, ...] = (WEBHOOKS, *ORDERING, LATEST, MARKS)
 
 META = Table(
     "hocket_meta",
