@@ -91,6 +91,7 @@ class PrometheusListener(Listener):
         self._troubles = self._counter(
             "hocket_troubles", "Faults that were recovered from, and what was given up.", "service", "what"
         )
+        self._commands = self._counter("hocket_commands", "Requests of commands.", "service", "route", "end")
         self._handle = self._histogram(
             "hocket_handle_seconds", "Seconds that one run of a handler took.", _WORK, HANDLE_BUCKETS
         )
@@ -174,6 +175,10 @@ class PrometheusListener(Listener):
         before = self._shed_so_far.get(service, 0)
         self._shed_so_far[service] = sample.shed_receipts
         self._shed.of(service).inc(max(0, sample.shed_receipts - before))
+
+    def command(self, service: str, route: str, end: str) -> None:
+        """Count it by how it ended."""
+        self._commands.of(service, route, end).inc()
 
     def trouble(self, service: str, what: str, **about: str | int | float) -> None:
         """Count it by `what`, which is a constant text."""

@@ -8,6 +8,7 @@
 | `link` | the connection to the broker was made or lost, or is lost for another reason |
 | `readiness` | the service became ready, or is not ready for a reason of its own |
 | `sampled` | once a second: what waits |
+| `command` | a request of a command was answered |
 | `trouble` | a fault was recovered from, or something was given up |
 | `listener_failed` | a listener has raised an error |
 | `processing` | around one run of a handler: returns a context manager |
@@ -130,6 +131,9 @@ class Listener:
     def sampled(self, sample: Sample) -> None:
         """Once a second."""
 
+    def command(self, service: str, route: str, end: str) -> None:
+        """A request of a command was answered; `end` is how (docs/wire.md#metrics)."""
+
     def trouble(self, service: str, what: str, **about: str | int | float) -> None:
         """A fault was recovered from, or something was given up. `what` is a constant text, `about` the details."""
 
@@ -184,6 +188,10 @@ class Signals(Listener):
     def sampled(self, sample: Sample) -> None:
         """Once a second."""
         self._each("sampled", lambda listener: listener.sampled(sample))
+
+    def command(self, service: str, route: str, end: str) -> None:
+        """A request of a command was answered."""
+        self._each("command", lambda listener: listener.command(service, route, end))
 
     def trouble(self, service: str, what: str, **about: str | int | float) -> None:
         """A fault was recovered from, or something was given up."""
