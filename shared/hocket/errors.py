@@ -12,6 +12,7 @@ HocketError
 │   └── TransactionLost   the database ended a transaction for a reason that may pass
 ├── TransportError        the broker does not answer or refuses; names the address and the reason
 ├── OutboxFull            too many due events wait for the broker; try again later (HTTP answers 503)
+├── BadToken              a text that is no token, given to `reading(after=…)`; HTTP answers 400
 ├── KeyTaken              another transaction with the same key was first; what was joined must be rolled back
 ├── OutsideTooLate        `tx.outside` was entered while the transaction was open
 ├── BreakerOpen           an open breaker refuses the call; the attempt is deferred (HTTP answers 503)
@@ -78,6 +79,14 @@ class TransportError(HocketError):
 
 class OutboxFull(HocketError):
     """As many due events wait for the broker as the bound allows; try again later (RULES 4.6)."""
+
+
+class BadToken(HocketError):
+    """A text that no transaction gave as its token (RULES 14.7); `cause` says what is wrong with it."""
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(f"the token {cause}: bring back unchanged what tx.token gave")
+        self.cause = cause
 
 
 class KeyTaken(HocketError):

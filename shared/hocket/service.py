@@ -19,6 +19,7 @@ from typing_extensions import TypeVar
 
 from hocket.breaker import Breaker
 from hocket.declarations.choreography import Declarations
+from hocket.declarations.command import command_of, named_as
 from hocket.declarations.declare import Declarer, ScopeAsked
 from hocket.declarations.names import check_service
 from hocket.declarations.options import HandlerOptions, TimeoutOptions
@@ -333,6 +334,32 @@ class Service(Generic[D]):
             raise DeclarationError(f"{self.name}: http takes a plain function, def mount(app: web.Application) -> None")
         self.mounts.append(mount)
         return mount
+
+    def command(
+        self, *, caller: Callable[[web.Request], str] | None = None, required: bool = True
+    ) -> Callable[
+        [Callable[[web.Request, Outside[D]], Coroutine[Any, Any, web.Response]]],
+        Callable[[web.Request], Coroutine[Any, Any, web.StreamResponse]],
+    ]:
+        """Declare a command, `async def place(request, tx)`: the same `Idempotency-Key`, the same answer (RULES 13).
+
+        Mount the result as any aiohttp handler, under POST, PUT, PATCH or DELETE. Effects, what is said and the answer
+        are committed together; what the handler raises is rolled back, and the key is free again. `caller` names who
+        asks (else a hash of `Authorization`): keys of two callers never meet. Unless `required`, a request without a
+        key is a thing of its own. Answers of at most 64 KiB are kept as long as the inbox remembers.
+        """
+
+        def declare(
+            fn: Callable[[web.Request, Outside[D]], Coroutine[Any, Any, web.Response]],
+        ) -> Callable[[web.Request], Coroutine[Any, Any, web.StreamResponse]]:
+            command = command_of(self.name, fn, caller, required)
+
+            async def answer(request: web.Request) -> web.StreamResponse:
+                return await current(self.name).command(command, request)
+
+            return named_as(fn, answer)
+
+        return declare
 
     def complete(self) -> None:
         """Check the declarations as a whole, before the service starts. Raises `DeclarationError`."""

@@ -11,6 +11,8 @@ from typing_extensions import TypeVar
 from hocket.breaker import Breaker
 from hocket.declarations.subscription import name_of
 from hocket.envelope.keys import outside_key
+from hocket.envelope.said_keys import SaidKey, SaidKeys
+from hocket.envelope.token import Fact, encode_token
 from hocket.errors import HocketError, OutsideTooLate, Unsayable
 from hocket.event import Event, Scheduled, schedule_name
 from hocket.masking.mask import Mask, mask_of
@@ -174,8 +176,12 @@ class Outside(Tx[D_co]):
         seen: bool,
         check: Callable[[object], None],
         blocking: BlockingCalls,
+        source: str,
+        keys: SaidKeys,
     ) -> None:
         super().__init__(about, use, unit, guard, blocking)
+        self._source = source
+        self._keys = keys
         self._seen = seen
         self._check = check
         self._said: list[Event | Scheduled[Event]] = []
@@ -195,6 +201,22 @@ class Outside(Tx[D_co]):
         if len(self._said) >= MAX_SAID:
             raise Unsayable(f"one transaction says at most {MAX_SAID} events; open another for the rest")
         self._said.append(event)
+        self._keys.add(name_of(type(event.event if isinstance(event, Scheduled) else event))[0])
+
+    @property
+    def token(self) -> str:
+        """What was said here so far, opaque, for `reading(after=…)`: give it to the client with the answer.
+
+        It holds once the transaction is committed, and covers what it said, not what others say in answer. Where the
+        key was `seen`, say the same again, which says nothing, and it is the token of the first time. Raises
+        `HocketError` where more than 64 events were said.
+        """
+        return encode_token(Fact(self._source, each.type, each.key) for each in self._keys.named)
+
+    @property
+    def named(self) -> Sequence[SaidKey]:
+        """The ids and keys of the events said so far."""
+        return self._keys.named
 
     def say_many(self, events: Iterable[Event | Scheduled[Event]], /) -> None:
         """Say several events in this order when the transaction commits."""
@@ -226,4 +248,5 @@ class Outside(Tx[D_co]):
         """Record that the key was committed by another transaction meanwhile: this one has no effect."""
         self._seen = True
         self._said.clear()
+        self._keys = self._keys.in_flow(correlation_id)
         self._about = self._about._replace(correlation_id=correlation_id)

@@ -94,6 +94,7 @@ class PrometheusListener(Listener):
         self._troubles = self._counter(
             "hocket_troubles", "Faults that were recovered from, and what was given up.", "service", "what"
         )
+        self._commands = self._counter("hocket_commands", "Requests of commands.", "service", "route", "end")
         self._handle = self._histogram(
             "hocket_handle_seconds", "Seconds that one run of a handler took.", _WORK, HANDLE_BUCKETS
         )
@@ -198,6 +199,10 @@ class PrometheusListener(Listener):
         """Set the gauge."""
         for source, many in kept.items():
             self._kept.of(service, source).set(many)
+
+    def command(self, service: str, route: str, end: str) -> None:
+        """Count it by how it ended."""
+        self._commands.of(service, route, end).inc()
 
     def trouble(self, service: str, what: str, **about: str | int | float) -> None:
         """Count it by `what`, which is a constant text."""

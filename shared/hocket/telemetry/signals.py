@@ -8,6 +8,7 @@
 | `link` | the connection to the broker was made or lost, or is lost for another reason |
 | `readiness` | the service became ready, or is not ready for a reason of its own |
 | `sampled` | once a second: what waits |
+| `command` | a request of a command was answered |
 | `trouble` | a fault was recovered from, or something was given up |
 | `listener_failed` | a listener has raised an error |
 | `processing` | around one run of a handler: returns a context manager |
@@ -146,6 +147,9 @@ class Listener:
     def webhooks_kept(self, service: str, kept: Mapping[str, int]) -> None:
         """Every few seconds: how many webhooks of each source are kept and wait for a person."""
 
+    def command(self, service: str, route: str, end: str) -> None:
+        """A request of a command was answered; `end` is how (docs/wire.md#metrics)."""
+
     def trouble(self, service: str, what: str, **about: str | int | float) -> None:
         """A fault was recovered from, or something was given up. `what` is a constant text, `about` the details."""
 
@@ -208,6 +212,10 @@ class Signals(Listener):
     def webhooks_kept(self, service: str, kept: Mapping[str, int]) -> None:
         """How many webhooks of each source are kept."""
         self._each("webhooks_kept", lambda listener: listener.webhooks_kept(service, kept))
+
+    def command(self, service: str, route: str, end: str) -> None:
+        """A request of a command was answered."""
+        self._each("command", lambda listener: listener.command(service, route, end))
 
     def trouble(self, service: str, what: str, **about: str | int | float) -> None:
         """A fault was recovered from, or something was given up."""

@@ -19,6 +19,7 @@ from hocket.store.meta import meta_of, set_meta
 from hocket.store.purge import EMPTIED_SECONDS, MARGIN
 from hocket.store.records import Before
 from hocket.store.renaming import AcrossStep
+from hocket.worker.commands.rows import purge_commands
 
 #: Rows of each table that one step examines, and seconds between two steps, so that deliveries are not slowed down.
 STEP_ROWS = 500
@@ -121,6 +122,7 @@ class RetentionSweeper:
                 break
             await asyncio.sleep(STEP_WAIT)
         await self._renamed(renamed, taken)
+        removed += await self._purge_commands(moments.inbox)
         while True:
             step = await self.runtime.store.timers.purge(moments.ledger, STEP_ROWS)
             removed += step.removed
@@ -129,6 +131,18 @@ class RetentionSweeper:
                 await self.runtime.store.clock.sweep_ended()
                 return removed
             await asyncio.sleep(STEP_WAIT)
+
+    async def _purge_commands(self, before: float) -> int:
+        """Answers live as long as the inbox remembers (RULES 13.5)."""
+        removed = 0
+        after: bytes | None = b""
+        while after is not None:
+            gone, after = await purge_commands(self.runtime.store, before, after, STEP_ROWS)
+            removed += gone
+            self.purged += gone
+            if after is not None:
+                await asyncio.sleep(STEP_WAIT)
+        return removed
 
     def _steps(self) -> str:
         return json.dumps(sorted(self.across))

@@ -43,6 +43,7 @@ from hocket.telemetry.signals import Signals
 from hocket.worker import resource
 from hocket.worker.breaker_sync import BreakerSpeaker, StoreRows, ask_running, keep_fresh, name_breakers
 from hocket.worker.clock_watch import ClockWatch
+from hocket.worker.commands.runs import CommandRuns
 from hocket.worker.copies import CopyWatch
 from hocket.worker.health_watch import HealthWatch
 from hocket.worker.http.operator import Command
@@ -106,6 +107,7 @@ class Worker:
         self.sweeper = sweeper_of(runtime, declared.subscriptions.values())
         self._watches()
         self.opening = StoreOpening(runtime, service.tables)
+        self.command = CommandRuns(runtime, self.outside_transactions, self.opening.check).answer
         self._uses, self._started = AsyncExitStack(), False
         self.commands["timers"] = TimersCommand(runtime.store, self.timers.look_at_all)
         self.webhooks = Webhooks(self)

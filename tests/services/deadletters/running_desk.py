@@ -9,8 +9,10 @@ from types import MappingProxyType
 from typing import Any
 
 import aiohttp
+from aiohttp import web
 
 from hocket.clock import SystemClock, rfc3339
+from hocket.declarations.command import Command
 from hocket.delivery.ending.dead_letter import foreign_of
 from hocket.envelope import CONTENT_TYPE
 from hocket.envelope.ids import Ids
@@ -66,6 +68,10 @@ class RunningDesk:
     ) -> AbstractAsyncContextManager[Any]:
         """A real transaction."""
         return self.outside_transactions.transaction(key, correlation_id)
+
+    async def command(self, command: Command, request: web.Request) -> web.StreamResponse:
+        """No command is asked for here."""
+        raise NotImplementedError
 
     async def send(
         self, subscription: str, body: bytes, content_type: str, *,
