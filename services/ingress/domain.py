@@ -5,6 +5,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
+from hocket import Sensitive
+
 #: Longest address in bytes: `lead/ADDRESS`, the subject of what is said, has at most 255.
 MAX_EMAIL_BYTES = 250
 #: Most orders of one customer, and most money spent, that a shop may tell.
@@ -33,7 +35,7 @@ class NewLead(BaseModel):
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
-    email: Email
+    email: Sensitive[Email]
     campaign: Campaign = ""
     updated_at: AwareDatetime | None = None
 
@@ -43,7 +45,7 @@ class Contact(BaseModel):
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
-    email: Email
+    email: Sensitive[Email]
     campaign: Campaign = ""
     updated_at: AwareDatetime
 
@@ -67,7 +69,7 @@ class ShopCustomer(BaseModel):
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     id: int
-    email: Email | None = None
+    email: Sensitive[Email | None] = None
     updated_at: AwareDatetime
     orders_count: int = Field(default=0, ge=0, le=MAX_ORDERS)
     total_spent: Decimal = Field(default=Decimal(0), ge=0, le=MAX_SPENT)

@@ -1,6 +1,6 @@
 """What ingress says."""
 
-from datetime import datetime
+from pydantic import AwareDatetime
 
 from hocket import Event, Sensitive
 
@@ -16,6 +16,6 @@ class LeadCaptured(Event, type="lead.captured", subject="lead/{email:pseudonym}"
     campaign: str
     source: str  # `form`, or `webhook/` and its name
     delivery: str  # what the sender calls this delivery; unique in one source
-    updated_at: datetime  # of the sender's record; of a plain form the moment at which it was posted
+    updated_at: AwareDatetime  # of the sender's record; of a plain form the moment at which it was posted
     orders_count: int
     spent_cents: int

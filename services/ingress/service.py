@@ -1,5 +1,8 @@
 """The service and its settings; it needs nothing outside and keeps nothing but its inbox."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -15,4 +18,10 @@ class Settings(BaseSettings):
     shop_secrets: SecretStr = Field(description="of the shop's webhooks (the app's client secret), the newest first")
 
 
-ingress = Service("ingress", owner="team-edge", settings=Settings)
+@asynccontextmanager
+async def uses(_: Settings) -> AsyncIterator[None]:
+    """Nothing outside: the settings are for the webhooks."""
+    yield None
+
+
+ingress = Service("ingress", owner="team-edge", settings=Settings, uses=uses)

@@ -1,7 +1,8 @@
 """What the view hears; it says nothing."""
 
-from datetime import datetime
 from typing import Literal
+
+from pydantic import AwareDatetime
 
 from hocket import Heard, Sensitive
 
@@ -117,7 +118,7 @@ class LeadCaptured(Heard, type="lead.captured"):
     campaign: str
     source: str = "form"
     delivery: str = ""
-    updated_at: datetime | None = None
+    updated_at: AwareDatetime | None = None
 
 
 class LeadScored(Heard, type="lead.scored"):

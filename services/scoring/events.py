@@ -1,6 +1,6 @@
 """What scoring says, and what it hears of the others."""
 
-from datetime import datetime
+from pydantic import AwareDatetime
 
 from hocket import Event, Heard, Sensitive
 
@@ -11,7 +11,7 @@ class LeadCaptured(Heard, type="lead.captured"):
     email: Sensitive[str]
     campaign: str
     delivery: str
-    updated_at: datetime
+    updated_at: AwareDatetime
     orders_count: int = 0
     spent_cents: int = 0
 
