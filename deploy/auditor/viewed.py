@@ -26,11 +26,10 @@ def view_findings(evidence: Evidence) -> Iterator[Finding]:
             yield _wrong(row["order_id"], "the view lists it twice")
         shown[row["order_id"]] = row
     for order in evidence.orders:
-        row = shown.pop(order["order_id"], None)
-        if row is None:
-            yield _wrong(order["order_id"], "the view does not show it")
+        if order["order_id"] in shown:
+            yield from _compared(order, shown.pop(order["order_id"]))
         else:
-            yield from _compared(order, row)
+            yield _wrong(order["order_id"], "the view does not show it")
     for order_id in shown:
         yield _wrong(order_id, "the view shows it, and GET /orders of orders does not know it")
 

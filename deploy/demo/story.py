@@ -207,8 +207,14 @@ async def _judge(place: Place, broker: Broker, plan: Plan) -> int:
 
 def places_of(place: Place) -> Places:
     """Where the auditor looks."""
-    named = [place.url(each) for each in ("sandbox", "orders", "deadletters", "scoring", "order_view")]
-    return Places(*named, posts=place.posts)
+    return Places(
+        sandbox=place.url("sandbox"),
+        orders=place.url("orders"),
+        desk=place.url("deadletters"),
+        scoring=place.url("scoring"),
+        view=place.url("order_view"),
+        posts=place.posts,
+    )
 
 
 def failures(error: BaseException) -> Iterator[BaseException]:

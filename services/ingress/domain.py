@@ -1,5 +1,6 @@
 """What a pushed lead looks like, in each form in which it comes. Pure."""
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated
 
@@ -26,7 +27,16 @@ def _is_address(value: str) -> str:
     return value
 
 
+def _in_utc(value: datetime) -> datetime:
+    """The same moment in UTC; refuse one that no calendar of UTC has."""
+    try:
+        return value.astimezone(UTC)
+    except OverflowError as failed:
+        raise ValueError("is a moment outside the years 1 to 9999") from failed
+
+
 Email = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$"), AfterValidator(_is_address)]
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 Campaign = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
 
@@ -37,7 +47,7 @@ class NewLead(BaseModel):
 
     email: Sensitive[Email]
     campaign: Campaign = ""
-    updated_at: AwareDatetime | None = None
+    updated_at: Moment | None = None
 
 
 class Contact(BaseModel):
@@ -47,7 +57,7 @@ class Contact(BaseModel):
 
     email: Sensitive[Email]
     campaign: Campaign = ""
-    updated_at: AwareDatetime
+    updated_at: Moment
 
 
 class ContactMessage(BaseModel):
@@ -56,7 +66,7 @@ class ContactMessage(BaseModel):
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     type: str
-    timestamp: AwareDatetime
+    timestamp: Moment
     data: Contact
 
 
@@ -70,7 +80,7 @@ class ShopCustomer(BaseModel):
 
     id: int
     email: Sensitive[Email | None] = None
-    updated_at: AwareDatetime
+    updated_at: Moment
     orders_count: int = Field(default=0, ge=0, le=MAX_ORDERS)
     total_spent: Decimal = Field(default=Decimal(0), ge=0, le=MAX_SPENT)
 

@@ -182,13 +182,17 @@ def order_line(fact: OrderFact, *, at: str, flow: str) -> Line:
 def lead_line(fact: LeadFact, *, at: str, flow: str, customers: Customers) -> Line:
     """What a fact about a lead adds to the history of whoever it is about."""
     customer_id = customers.id_of(fact.email)
-    match fact:
-        case heard.LeadCaptured():
-            kind, text = "lead.captured", f"showed interest in {fact.campaign or 'the shop'}, told by {fact.source}"
-        case heard.LeadScored():
-            kind, text = "lead.scored", f"scored {fact.points} points: {fact.grade}"
+    kind, text = _told_of_lead(fact)
     key = f"lead/{customer_id} {kind} {at} {fact.delivery}"
     return Line(key, at, kind, text, flow, customer_id=customer_id, delivery=fact.delivery)
+
+
+def _told_of_lead(fact: LeadFact) -> tuple[str, str]:
+    match fact:
+        case heard.LeadCaptured():
+            return "lead.captured", f"showed interest in {fact.campaign or 'the shop'}, told by {fact.source}"
+        case heard.LeadScored():
+            return "lead.scored", f"scored {fact.points} points: {fact.grade}"
 
 
 def _told(fact: OrderFact) -> tuple[str, str]:

@@ -20,10 +20,11 @@ import binascii
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict
+from datetime import datetime
 from typing import Annotated, Any
 
 from aiohttp import web
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from hocket import View
 from services.order_view import storage
@@ -43,10 +44,10 @@ def _place(cursor: object) -> Place | None:
     if not cursor:
         return None
     try:
-        at, key = base64.urlsafe_b64decode(str(cursor).encode()).decode().split(" ", 1)
-    except (binascii.Error, ValueError) as failed:
-        raise ValueError("is no cursor: take `next` of the page before") from failed
-    if not key.isprintable() or not at.isprintable():
+        at, _, key = base64.b64decode(str(cursor), altchars=b"-_", validate=True).decode().partition(" ")
+    except (binascii.Error, ValueError):
+        at, key = "", ""
+    if not (at and key and at.isprintable() and key.isprintable()):
         raise ValueError("is no cursor: take `next` of the page before")
     return at, key
 
@@ -56,6 +57,17 @@ def _cursor(at: str, key: str) -> str:
 
 
 Text = Annotated[str, Field(max_length=MAX_TEXT, pattern=r"^[^\x00-\x1f\x7f]*$")]
+
+
+def _rfc3339(value: datetime) -> str:
+    try:
+        return rfc3339(value)
+    except OverflowError as failed:
+        raise ValueError("is a moment outside the years 1 to 9999") from failed
+
+
+#: A moment as the tables have it.
+Moment = Annotated[AwareDatetime, AfterValidator(_rfc3339)]
 
 
 class PageQuery(BaseModel):
@@ -72,17 +84,13 @@ class OrdersQuery(PageQuery):
 
     state: State | None = None
     customer: Text = ""
-    since: AwareDatetime | None = Field(default=None, alias="from")
-    before: AwareDatetime | None = Field(default=None, alias="to")
+    since: Moment | None = Field(default=None, alias="from")
+    before: Moment | None = Field(default=None, alias="to")
 
     def filter(self) -> Filter:
         """As the storage knows it."""
-        return Filter(
-            state=self.state or "",
-            customer_id=self.customer,
-            since=rfc3339(self.since) if self.since else "",
-            before=rfc3339(self.before) if self.before else "",
-        )
+        since, before = str(self.since or ""), str(self.before or "")
+        return Filter(state=self.state or "", customer_id=self.customer, since=since, before=before)
 
 
 class LinesQuery(PageQuery):
@@ -103,7 +111,7 @@ async def get_orders(request: web.Request) -> web.Response:
 
 async def get_order(request: web.Request) -> web.Response:
     """`GET /orders/{order_id}`."""
-    order_id = request.match_info["order_id"]
+    order_id = _id(request, "order_id")
     async with _reading(request) as view:
         found = await storage.order(view.db, view.table(storage.order_table), order_id)
     if found is None:
@@ -113,7 +121,7 @@ async def get_order(request: web.Request) -> web.Response:
 
 async def get_history(request: web.Request) -> web.Response:
     """`GET /customers/{customer_id}/history`."""
-    query, customer_id = PageQuery.model_validate(dict(request.query)), request.match_info["customer_id"]
+    query, customer_id = PageQuery.model_validate(dict(request.query)), _id(request, "customer_id")
     async with _reading(request) as view:
         orders, lines = view.table(storage.order_table), view.table(storage.line_table)
         found = await storage.history(view.db, orders, lines, customer_id, query.cursor, query.limit)
@@ -138,6 +146,12 @@ def mount(app: web.Application) -> None:
     app.router.add_get("/orders/{order_id}", get_order)
     app.router.add_get("/customers/{customer_id}/history", get_history)
     app.router.add_get("/history", get_every_line)
+
+
+def _id(request: web.Request, name: str) -> str:
+    """The id in the path; "", which nobody has, where it is no text that an id can be."""
+    found = request.match_info[name]
+    return found if found.isprintable() and len(found) <= MAX_TEXT else ""
 
 
 @asynccontextmanager

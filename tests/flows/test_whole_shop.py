@@ -18,12 +18,14 @@ from services.crm import crm
 from services.ingress import ingress
 from services.inventory import inventory
 from services.notifications import notifications
+from services.order_view import order_view
 from services.orders import orders
 from services.payments import payments
 from services.sandbox import sandbox
+from services.scoring import scoring
 from services.shipping import shipping
 
-SHOP = (orders, payments, inventory, shipping, notifications, ingress, crm)
+SHOP = (orders, payments, inventory, shipping, notifications, ingress, crm, scoring, order_view)
 #: Seconds in which everything must come to its end.
 PATIENCE = 40.0
 

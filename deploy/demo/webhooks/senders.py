@@ -42,7 +42,7 @@ class Senders:
     async def _send(self, sending: Sending) -> None:
         async with self._slots:
             if sending.again is Again.AT_ONCE:
-                answers = await asyncio.gather(self._attempt(sending), self._attempt(sending))
+                answers = list(await asyncio.gather(self._attempt(sending), self._attempt(sending)))
             elif sending.again is Again.LATER:
                 first = await self._attempt(sending)
                 await asyncio.sleep(AGAIN_SECONDS)

@@ -33,8 +33,8 @@ CANCELLED = heard.OrderCancelled(order_id="A1", reason="too dark", by="customer"
 REFUNDED = heard.PaymentRefunded(order_id="A1", refunded_cents=1205)
 RELEASED = heard.StockReleased(order_id="A1")
 RECALLED = heard.ParcelRecalled(order_id="A1")
-WELL = (PLACED, AUTHORISED, RESERVED, CONFIRMED, SHIPPED, CAPTURED, DELIVERED)
-BACK = (CANCELLED, REFUNDED, RELEASED, RECALLED)
+WELL: tuple[OrderFact, ...] = (PLACED, AUTHORISED, RESERVED, CONFIRMED, SHIPPED, CAPTURED, DELIVERED)
+BACK: tuple[OrderFact, ...] = (CANCELLED, REFUNDED, RELEASED, RECALLED)
 
 
 def seen(*facts: tuple[int, OrderFact]) -> Order:
