@@ -25,7 +25,7 @@ from tests.hocket.worker.webhooks.running import (
 async def test_an_unknown_source_is_404_before_anything_else(tmp_path: Path) -> None:
     """RULES 12.1: counted, without the name that it gave itself, and nothing is kept."""
     async with running(tmp_path) as door:
-        answer = await door.push("nobody", b"x" * 3_000_000, {})
+        answer = await door.push("nobody", b"x" * 100_000, {})
         assert answer.status == 404
         assert door.part.worker.webhooks.counts.ends[""]["unknown"][0] == 1
         assert await door.kept() == []
@@ -164,6 +164,8 @@ async def test_too_many_headers_are_431(tmp_path: Path) -> None:
     async with running(tmp_path) as door:
         more = {f"X-{n}": "y" * 4000 for n in range(5)}
         assert (await door.push("crm", form(), {**signed(form()), **more})).status == 431
+        async with door.http.post(f"{door.url}/webhooks/crm", headers={"X-Long": "y" * 20_000}) as response:
+            assert response.status == 431
 
 
 async def test_a_slow_client_is_408(tmp_path: Path) -> None:
@@ -172,10 +174,11 @@ async def test_a_slow_client_is_408(tmp_path: Path) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", door.part.web.port)
         writer.write(b"POST /webhooks/crm HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50\r\n\r\n{")
         async with asyncio.timeout(10):
-            answer = await reader.read()
+            answer = await reader.readuntil(b"\r\n\r\n")
         assert answer.startswith(b"HTTP/1.1 408")
         assert b"Connection: close" in answer
         writer.close()
+        await writer.wait_closed()
         assert await door.kept() == []
 
 
