@@ -75,6 +75,8 @@ class Webhooks:
 
     def secrets(self, name: str) -> Sequence[Secret]:
         """The active secrets of one webhook."""
+        if not self._secrets:  # without a port nothing was mounted
+            self._secrets = secrets_of(self.hooks)
         return self._secrets[name]
 
     def mount(self, app: web.Application) -> None:
@@ -87,10 +89,8 @@ class Webhooks:
 
     def start(self) -> None:
         """Look at what is kept, from now on."""
-        if not self.hooks:
-            return
-        self._secrets = self._secrets or secrets_of(self.hooks)
-        self._runtime.tasks.spawn("webhooks", self.retrying.run())
+        if self.hooks:
+            self._runtime.tasks.spawn("webhooks", self.retrying.run())
 
     async def _tell(self) -> None:
         """Set the gauges, and tell the counts each minute."""
