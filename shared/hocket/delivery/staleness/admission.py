@@ -42,7 +42,7 @@ class SubjectAdmission:
         if subscription.latest_by is None and subscription.after is None:
             return
         for each in arrivals:
-            each.about, compares = work_of(subscription, each.event, each.known.subject, each.delivery.headers)
+            each.about, compares = work_of(subscription, each.event, each.known, each.delivery.headers)
             if not compares:
                 self._say(each, "a value is no number, and counts for no other event of its subject")
         sight = await look(

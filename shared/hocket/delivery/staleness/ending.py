@@ -10,13 +10,13 @@ from hocket.store.subjects.rows import MarkWrite, schedule_of
 def handled(arrival: Arrival, ending: Ending) -> Ending:
     """It was handled: its value is the latest, by compare-and-set, and who waits for it is sent."""
     latest = arrival.about.latest if arrival.about is not None else None
-    marks = done_marks(arrival.subscription, arrival.known.subject)
+    marks = done_marks(arrival.subscription, arrival.known)
     return ending._replace(latest=latest, marks=marks) if latest is not None or marks else ending
 
 
 def stale(arrival: Arrival, ending: Ending) -> Ending:
     """A newer one of its subject was handled; for who waits that is as good."""
-    marks = done_marks(arrival.subscription, arrival.known.subject)
+    marks = done_marks(arrival.subscription, arrival.known)
     return ending._replace(marks=marks) if marks else ending
 
 

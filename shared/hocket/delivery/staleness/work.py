@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from hocket.declarations.subscription import Subscription
+from hocket.envelope.attributes import derived_subject
+from hocket.envelope.cloudevent import Envelope
 from hocket.envelope.keys import digest
 from hocket.event_data.sorting import begins, sort_key
 from hocket.store.subjects.rows import Latest, LatestWrite, MarkWrite, is_stale
@@ -35,6 +37,12 @@ class SubjectWork:
     waits: bool = False  # it is deferred until that mark is done
 
 
+def subject_of(envelope: Envelope) -> str:
+    """Its subject; "" where it came without one, and has got one that no other event has."""
+    derived = derived_subject(envelope.type, envelope.id)
+    return "" if envelope.subject == derived else envelope.subject
+
+
 def latest_key(identity: str, subject: str) -> bytes:
     """The key of a latest value; a renamed handler keeps its identity, and so its rows (RULES 2.4)."""
     return digest("latest", identity, subject)
@@ -46,13 +54,13 @@ def mark_key(identity: str, subject: str) -> bytes:
 
 
 def work_of(
-    subscription: Subscription, event: object, subject: str, headers: Mapping[str, object]
+    subscription: Subscription, event: object, envelope: Envelope, headers: Mapping[str, object]
 ) -> tuple[SubjectWork, bool]:
     """What a decoded delivery asks for, and whether its value is a number that can be compared.
 
     An event without a subject is about nothing that another one could be about: it is neither stale, nor does it wait.
     """
-    work, compares = SubjectWork(), True
+    work, compares, subject = SubjectWork(), True, subject_of(envelope)
     if not subject:
         return work, compares
     if subscription.latest_by is not None:
@@ -74,8 +82,8 @@ def judge_value(given: Latest, known: Latest | None, moment: float, now: float) 
     return Verdict.AHEAD if moment > now + MOST_AHEAD else Verdict.RUN
 
 
-def done_marks(subscription: Subscription, subject: str) -> tuple[MarkWrite, ...]:
+def done_marks(subscription: Subscription, envelope: Envelope) -> tuple[MarkWrite, ...]:
     """What a handled event of a predecessor marks."""
-    if not subscription.followed or not subject:
+    if not subscription.followed or not (subject := subject_of(envelope)):
         return ()
     return (MarkWrite(mark_key(subscription.identity, subject), done=True),)
