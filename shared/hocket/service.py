@@ -13,7 +13,7 @@ from typing import Any, Generic, Self, Unpack, overload
 
 from aiohttp import web
 from pydantic import BaseModel
-from sqlalchemy import MetaData
+from sqlalchemy import MetaData, Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 from typing_extensions import TypeVar
 
@@ -22,7 +22,7 @@ from hocket.declarations.choreography import Declarations
 from hocket.declarations.command import command_of, named_as
 from hocket.declarations.declare import Declarer, ScopeAsked
 from hocket.declarations.names import check_service
-from hocket.declarations.options import HandlerOptions, TimeoutOptions
+from hocket.declarations.options import HandlerOptions, ProjectionOptions, TimeoutOptions
 from hocket.declarations.signature import check_event
 from hocket.declarations.subscription import Late
 from hocket.errors import DeclarationError, HocketError
@@ -30,9 +30,12 @@ from hocket.event import Death, Event, Heard, Scheduled
 from hocket.resilience.isolation import running
 from hocket.retry import Retry
 from hocket.runtime import current
-from hocket.tx import Outside, Tx
+from hocket.tx import Outside, Tx, View
 from hocket.webhooks.declared import RATE, Drift, Webhook, webhook_of
 from hocket.webhooks.signature import Push, Signature
+
+#: How long `reading(after=…)` waits at most where nobody says otherwise.
+READING_WITHIN = timedelta(seconds=2)
 
 H = TypeVar("H", bound=Heard)
 H2 = TypeVar("H2", bound=Heard)
@@ -136,6 +139,45 @@ class Service(Generic[D]):
             return fn
 
         return declare if fn is None else declare(fn)
+
+    def projection(
+        self, *tables: Table, **options: Unpack[ProjectionOptions]
+    ) -> Callable[[Callable[[H, Tx[D]], Coroutine[Any, Any, None]]], Callable[[H, Tx[D]], Coroutine[Any, Any, None]]]:
+        """Declare a projection: a handler that fills `tables`, which are read through `reading` (docs/projections.md).
+
+        It writes to `tx.table(rows)`. A higher `version` is built beside what serves, from the log, and swapped in when
+        it has handled all that the one before has. `seed` fills the new tables where the log no longer holds what the
+        old ones had heard. `name` and `retry` are those of a handler. A projection says nothing.
+        """
+
+        def declare(
+            fn: Callable[[H, Tx[D]], Coroutine[Any, Any, None]],
+        ) -> Callable[[H, Tx[D]], Coroutine[Any, Any, None]]:
+            self._declarer.projection(fn, tables, options)
+            return fn
+
+        return declare
+
+    def reading(
+        self,
+        projection: Callable[[H, Tx[D]], Coroutine[Any, Any, None]],
+        /,
+        *,
+        after: str | None = None,
+        within: timedelta = READING_WITHIN,
+    ) -> AbstractAsyncContextManager[View]:
+        """One snapshot of what serves now of a projection; `after` a token waits until it holds what that token said.
+
+        Raises `NotYetRead` where that is not so `within` the time, and where nothing serves this process's version: an
+        HTTP route then answers 503 with `Retry-After`. `HocketError` where the service does not run here.
+        """
+        declared = self.declarations.projection_of(projection)
+        if declared is None:
+            raise HocketError(
+                f"{self.name}.reading({getattr(projection, '__qualname__', projection)}): this is no projection of "
+                "the service; give the function that stands below @service.projection"
+            )
+        return current(self.name).reading(declared, after, within)
 
     @overload
     def undo(

@@ -314,6 +314,7 @@ class Stand:
     """A service that runs, as far as `tx()` asks."""
 
     boot, pseudonyms = "boot", Pseudonyms()
+    reading: Any = None  # it has no projection
 
     def __init__(self) -> None:
         self.asked: list[tuple[str | None, str | None]] = []

@@ -30,6 +30,8 @@ class Declarations:
     service: str
     owner: str
     subscriptions: dict[str, Subscription] = field(default_factory=dict)  # by queue
+    #: What generations are made of, by name and version; those that live are made at run time (RULES 14.1).
+    projections: dict[tuple[str, int], Subscription] = field(default_factory=dict)
     says: dict[EventName, type[Event]] = field(default_factory=dict)  # in handlers and outside them
     outside: list[type[Event]] = field(default_factory=list)  # of these, what `Service.says` named
     breaker_event: type[Event] | None = None  # said at each change of a breaker
@@ -41,9 +43,18 @@ class Declarations:
         """The queues of all former names. They are not declared; an older release may still consume them."""
         return tuple(name for each in self.subscriptions.values() for name in each.former_queues)
 
+    @property
+    def queues(self) -> set[str]:
+        """The queues of its subscriptions, and those of former names."""
+        return {*self.subscriptions, *self.former_queues}
+
     def subscription_of(self, fn: Callable[..., object]) -> Subscription | None:
         """The subscription that was declared last with this function as its handler; None: there is none."""
         return next((each for each in reversed(self.subscriptions.values()) if each.call is fn), None)
+
+    def projection_of(self, fn: Callable[..., object]) -> Subscription | None:
+        """The projection that was declared with this function; None: there is none."""
+        return next((each for each in self.projections.values() if each.call is fn), None)
 
     def topology(self) -> Topology:
         """The service's queues and bindings on the broker, without the kit's own objects."""
@@ -54,11 +65,15 @@ class Declarations:
             [(each.queue, former) for each in every for former in each.former_queues],
         )
 
-    def manifest(self) -> dict[str, object]:
-        """What the service reports of itself (docs/wire.md#receipts), without instance and time."""
+    def manifest(self, generations: Sequence[Subscription] = ()) -> dict[str, object]:
+        """What the service reports of itself (docs/wire.md#receipts), without instance and time.
+
+        `generations` are those of its projections that live here.
+        """
+        every = (*self.subscriptions.values(), *generations)
         sensitive: dict[str, list[str]] = {}
         models: list[type[Heard]] = list(self.says.values())
-        for each in self.subscriptions.values():
+        for each in (*every, *self.projections.values()):
             models += [*each.wanted, *(path.model for path in each.upcast_paths.values())]
         for model in models:
             if model.__hocket_sensitive__:
@@ -68,7 +83,7 @@ class Declarations:
         return {
             "service": self.service,
             "owner": self.owner,
-            "subscriptions": [self._describe(each) for each in self.subscriptions.values()],
+            "subscriptions": [self._describe(each) for each in every],
             "says": [list(name) for name in self.says],
             "sensitive": sensitive,
         }
@@ -101,6 +116,17 @@ class Declarations:
             made.after.first.followed = True
         self.subscriptions[made.queue] = made
         self._say((*made.says, *made.scheduled))
+
+    def add_projection(self, made: Subscription, where: str) -> None:
+        """Add one version of a projection. Raises `DeclarationError`; then nothing was added."""
+        assert made.projected is not None
+        self._check_names(made)
+        if (made.name, made.projected.version) in self.projections:
+            raise DeclarationError(
+                f"{where}: version {made.projected.version} is declared already; give the newer one a higher version="
+            )
+        self.projections[made.name, made.projected.version] = made
+        self.settle()
 
     def add_on_dead(
         self, of: Subscription, fn: Callable[..., Event], says: tuple[type[Event], ...], where: str
@@ -192,7 +218,7 @@ class Declarations:
         bound to its queue (RULES 5.5). A failure that the step's own `on_dead` says needs no binding, because the undo
         order is written with it; it is bound only if another declaration of the service says it too.
         """
-        for each in self.subscriptions.values():
+        for each in (*self.subscriptions.values(), *self.projections.values()):
             if each.undo is None:
                 each.upcast_paths = upcast_paths(each.wanted, self.upcasts)
                 if each.overdue is not None:

@@ -1,6 +1,6 @@
 """The options that the decorators of a service take, as a type checker sees them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import timedelta
 from typing import Any, TypedDict
 
@@ -28,3 +28,12 @@ class HandlerOptions(TimeoutOptions, total=False):
     latest_by: str
     after: Callable[..., Any]
     within: timedelta
+
+
+class ProjectionOptions(TypedDict, total=False):
+    """The options of a projection."""
+
+    version: int
+    name: str
+    retry: Retry
+    seed: Callable[[Any], Coroutine[Any, Any, None]]

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal
 
+from sqlalchemy import Table
+
 from hocket.breaker import Breaker
 from hocket.declarations.answer import Answer
 from hocket.declarations.subjects.staleness import After, LatestBy
@@ -52,6 +54,17 @@ class Overdue:
     secret: bool = False  # the scope has a Sensitive field: its key alone is stored (RULES 5.4)
 
 
+@dataclass(frozen=True, slots=True)
+class Projected:
+    """What makes a subscription a generation of a projection (RULES 14.1)."""
+
+    name: str
+    version: int
+    tables: tuple[Table, ...]  # as they are declared; those of a generation are `generation_table`
+    n: int = 0  # the number of the generation; 0: the declaration, of which generations are made
+    seed: Callable[..., Awaitable[None]] | None = None
+
+
 @dataclass(slots=True)
 class Subscription:
     """One handler of one service, with its own queue."""
@@ -72,6 +85,7 @@ class Subscription:
     undo: Undo | None = None  # this subscription *is* the undo of a step
     undone_by: "Subscription | None" = None  # this subscription is a step
     overdue: Overdue | None = None  # this subscription is a time-out: what it hears arms it
+    projected: Projected | None = None  # this subscription is a generation of a projection
     on_dead: Callable[..., Event] | None = None
     on_dead_says: tuple[type[Event], ...] = ()
     allow: Mapping[str, str] = field(default_factory=dict)  # reasons by code of a finding (docs/checks.md)

@@ -20,6 +20,7 @@ from hocket.delivery.gates.patience import Patience
 from hocket.delivery.handle import Handling, Readmit
 from hocket.delivery.intake import ADMIT_BATCH, Intake, PrefetchBudget
 from hocket.delivery.overdue.hands import TimerHands
+from hocket.delivery.projecting.batch import ALONE_AT_ONCE, BatchLane
 from hocket.errors import StoreError
 from hocket.masking.mask import ALWAYS
 from hocket.outcome import Again, GiveBack
@@ -75,6 +76,7 @@ class SubscriptionRunner:
     _timers: TimerHands = field(default_factory=TimerHands)
     _admitting: int = 0
     _stopping: bool = False
+    lane: BatchLane | None = None  # of a projection's generation
     _admitters: "list[asyncio.Task[None]]" = field(default_factory=list)
     _handlers: "list[asyncio.Task[None]]" = field(default_factory=list)
 
@@ -90,6 +92,11 @@ class SubscriptionRunner:
         )  # fmt: skip
         self.intake = Intake(PrefetchBudget(self.share, self.prefetch), is_noted)
         self.former = FormerQueues(self.pipeline.runtime, self.subscription, self.intake, self.prefetch)
+        if self.subscription.projected is not None:
+            self.lane = BatchLane(
+                self.subscription, self.pipeline.runtime, handling, self.pipeline.committer,
+                alone=self._run_alone, back=self._give_back, readmit=self.readmit,
+            )  # fmt: skip
 
     async def start(self) -> None:
         """Consume, and start the tasks that admit and handle."""
@@ -102,7 +109,10 @@ class SubscriptionRunner:
         self._admitters = [spawn(f"admit {queue} {n}", self._admit()) for n in range(ADMITTING)]
         if self.shared is not None and not self.gate.undoes:
             self._admitters.append(spawn(f"watch {queue}", self._watch(self.shared)))
-        self._handlers = [spawn(f"handle {queue} {n}", self._handle()) for n in range(self.subscription.concurrency)]
+        many = self.subscription.concurrency if self.lane is None else ALONE_AT_ONCE
+        self._handlers = [spawn(f"handle {queue} {n}", self._handle()) for n in range(many)]
+        if self.lane is not None:
+            self._handlers.append(spawn(f"fold {queue}", self.lane.run()))
 
     def idle(self) -> bool:
         """Whether no delivery is in progress, and none waits except for an open breaker."""
@@ -159,9 +169,15 @@ class SubscriptionRunner:
             if each.outcome is not None:
                 each.ended = self.pipeline.runtime.clock.now()
                 self.pipeline.committer.submit(each)
+            elif self.lane is not None and self.lane.takes(each):
+                self.lane.submit(each)
             else:
                 self._ready.append(each)
         self._wake(len(fresh))
+
+    def _run_alone(self, arrival: Arrival) -> None:
+        self._ready.append(arrival)
+        self._wake(1)
 
     async def _watch(self, shared: SharedBreaker) -> None:
         """RULES 6.6: what is in hand waits a minute for the breaker; then it is deferred, the queue keeps the rest."""

@@ -10,7 +10,7 @@ from typing import Any
 from hocket.broker.port import Consumer, Delivery, Handle
 from hocket.delivery.intake import PrefetchBudget
 from hocket.errors import TransportError
-from hocket.observe import QUEUES, Raw, Reader, Source
+from hocket.observe import QUEUES, Observer, Raw, Reader, Source
 from hocket.resilience.blocking import BlockingCalls
 from hocket.resilience.breakers.registry import alone
 from hocket.resilience.guard import BreakerGuard
@@ -316,3 +316,9 @@ class StreamReader:
 
 def _raw(delivery: Delivery) -> Raw:
     return Raw(delivery.body, delivery.headers, delivery.offset, delivery.content_type, delivery.routing_key)
+
+
+def readers_of(runtime: Runtime, service: object, blocking: BlockingCalls) -> list[StreamReader]:
+    """The readers that a service declares; only an observer declares some."""
+    declared = service.readers if isinstance(service, Observer) else {}
+    return [StreamReader(runtime, source, call, blocking) for source, call in declared.items()]

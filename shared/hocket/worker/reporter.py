@@ -20,6 +20,7 @@ from hocket.runtime import Runtime
 from hocket.store.records import OutboxRow, RowKind, Waiting
 from hocket.store.timers import TimersWaiting
 from hocket.telemetry.signals import Sample
+from hocket.worker.projections.keeper import Projections
 
 #: Seconds between two samples, heartbeats and manifests.
 SAMPLE_SECONDS = 1.0
@@ -39,13 +40,15 @@ class Reporter:
     in_progress: Callable[[], dict[str, int]]
     shed: int = 0
     timers: TimerCaller | None = None
+    projections: Projections | None = None
     waiting: Waiting = field(default_factory=Waiting)
     _since: dict[str, datetime] = field(default_factory=dict)
     _changed: bool = False  # a breaker is in another state than the last heartbeat said
 
     def manifest(self) -> bool:
         """Publish what the service declares; False where there is no link."""
-        return self._publish({"kind": "manifest", **self.declared.manifest()})
+        generations = self.projections.generations if self.projections is not None else ()
+        return self._publish({"kind": "manifest", **self.declared.manifest(generations)})
 
     def heartbeat(self) -> None:
         """Publish that the service is alive, what waits in its outbox, and the states of its breakers."""

@@ -45,6 +45,7 @@ class Shop:
     """A service that runs, as far as HTTP sees it."""
 
     boot, pseudonyms = "boot", Pseudonyms()
+    reading: Any = None  # it has no projection
 
     def __init__(self) -> None:
         self.reasons: list[str] = []

@@ -1,0 +1,168 @@
+"""`Projections`: the generations of one service's projections in this process, from their begin to their end."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+
+from sqlalchemy.exc import IntegrityError
+
+from hocket.broker.topology import Topology, of_service, routing_key
+from hocket.declarations.choreography import Declarations
+from hocket.declarations.projections.projection import generation_of
+from hocket.declarations.subscription import Subscription
+from hocket.delivery.handle import Handling
+from hocket.delivery.projecting import rows
+from hocket.delivery.projecting.generations import Generation, GenerationState, building, declared, serving
+from hocket.delivery.runner import SubscriptionRunner
+from hocket.errors import HocketError, StoreError, TransportError
+from hocket.runtime import Runtime
+from hocket.tx import View
+from hocket.worker.projections import making
+from hocket.worker.projections.reading import reading
+from hocket.worker.topology import until_linked
+
+#: Seconds between two looks at the generations.
+LOOK_SECONDS = 1.0
+#: Tries to begin a generation while another process begins one too.
+BEGIN_TRIES = 5
+#: Seconds in which the handlers of a dropped generation may end.
+STOP_SECONDS = 5.0
+
+
+@dataclass(slots=True)
+class Projections:
+    """Keeps the generations that this process has the code of. `made` makes the runner of one of them."""
+
+    runtime: Runtime
+    declarations: Declarations
+    runners: dict[str, SubscriptionRunner]
+    made: Callable[[Subscription], SubscriptionRunner]
+    handling: Handling
+    found: dict[str, list[Generation]] = field(default_factory=dict)  # as they were when it looked last, by projection
+    _running: dict[str, Subscription] = field(default_factory=dict)  # by queue
+
+    @property
+    def _declared(self) -> Mapping[tuple[str, int], Subscription]:
+        return self.declarations.projections
+
+    async def begin(self) -> None:
+        """Begin a generation of what is declared and has none. Raises `StoreError`."""
+        for (name, _), template in sorted(self._declared.items()):
+            for left in reversed(range(BEGIN_TRIES)):
+                try:
+                    await self._begin(name, template)
+                    break
+                except IntegrityError:  # another process was first: its row is there now
+                    if not left:
+                        raise
+        await self._look()
+
+    async def _begin(self, name: str, template: Subscription) -> None:
+        projected = template.projected
+        assert projected is not None
+        hears = tuple(making.types_of(template))
+        made = Generation(name, 0, projected.version, GenerationState.BUILDING, hears=hears)
+        async with self.runtime.store.transaction() as tx:
+            db = await tx.db()
+            before = await rows.rows_of(db, name, lock=True)
+            await rows.write(db, before, declared(before, made), await self._now())
+
+    async def _now(self) -> float:
+        return (await self.runtime.store.clock.time()).now
+
+    async def _look(self) -> None:
+        async with self.runtime.store.read() as connection:
+            self.found = await rows.all_rows(connection)
+
+    async def start(self) -> None:
+        """Let every generation hear that lives and whose code is here, and look after them from now on."""
+        if not self._declared:
+            return
+        self.runtime.transport.on_ready(self._declare)
+        await self._reconcile()
+        self.runtime.tasks.spawn("projections", self._keep())
+
+    async def _keep(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            try:
+                await self._look()
+                await self._reconcile()
+            except (StoreError, TransportError) as error:
+                self.runtime.trouble("the generations of projections cannot be looked after", error=str(error))
+
+    async def _reconcile(self) -> None:
+        """Begin what lives and does not run here, end what runs and lives no more."""
+        wanted = {each.queue: each for each in self._wanted()}
+        for queue in [each for each in self._running if each not in wanted]:
+            await self._end(queue)
+        for queue, subscription in wanted.items():
+            if queue not in self._running and await making.make(self.runtime, subscription, self.handling):
+                await self._run(subscription)
+
+    def _wanted(self) -> list[Subscription]:
+        return [
+            generation_of(self._declared[name, each.version], each.n)
+            for name, every in self.found.items()
+            for each in every
+            if each.live and (name, each.version) in self._declared
+        ]
+
+    async def _run(self, subscription: Subscription) -> None:
+        self._running[subscription.queue] = subscription
+        await until_linked(self.runtime, partial(self.runtime.transport.declare, topology_of(subscription)))
+        runner = self.runners[subscription.queue] = self.made(subscription)
+        await until_linked(self.runtime, runner.start)
+
+    async def _end(self, queue: str) -> None:
+        del self._running[queue]
+        if (runner := self.runners.get(queue)) is not None:
+            await runner.stop(STOP_SECONDS)
+            for consumer in runner.consumers():
+                await consumer.close()
+            del self.runners[queue]
+
+    async def _declare(self) -> None:
+        """Declare what the generations need, after a reconnect."""
+        try:
+            for subscription in list(self._running.values()):
+                await self.runtime.transport.declare(topology_of(subscription))
+        except HocketError as error:
+            self.runtime.trouble("the topology could not be declared again", error=str(error))
+
+    @property
+    def generations(self) -> Sequence[Subscription]:
+        """The generations that run here."""
+        return tuple(self._running.values())
+
+    def reasons(self) -> list[str]:
+        """Why the service is not ready: a version whose code is here does not serve yet (RULES 14.3)."""
+        reasons: list[str] = []
+        for name in dict.fromkeys(name for name, _ in self._declared):
+            newest = max(version for other, version in self._declared if other == name)
+            now, next_ = serving(self.found.get(name, ())), building(self.found.get(name, ()))
+            where = f"{self.runtime.service}.{name}"
+            if now is None:
+                reasons.append(f"projection {where} has no generation yet")
+            elif now.version < newest and (name, now.version) not in self._declared and next_ is not None:
+                why = f": {next_.note}" if next_.note else ""
+                reasons.append(
+                    f"version {newest} of projection {where} is being built (generation {next_.n}{why}); until then "
+                    f"version {now.version} serves"
+                )
+        return reasons
+
+    def reading(
+        self, template: Subscription, after: str | None, within: timedelta
+    ) -> AbstractAsyncContextManager[View]:
+        """One snapshot of a projection, for `service.reading`."""
+        return reading(self.runtime, template, (), within)
+
+
+def topology_of(subscription: Subscription) -> Topology:
+    """The queue and the bindings of a generation."""
+    keys = [routing_key(*name) for name in subscription.bound]
+    return of_service(subscription.service, [(subscription.queue, keys)])
