@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import re
 from datetime import UTC, datetime
+from typing import ClassVar
 
 import orjson
 
@@ -24,7 +25,7 @@ class StandardWebhooks(Signature):
     A secret is base64, with or without `whsec_` before it. Signatures of a public key (`v1a`) are passed over.
     """
 
-    headers = ("webhook-id", "webhook-timestamp", "webhook-signature")
+    headers: ClassVar[tuple[str, ...]] = ("webhook-id", "webhook-timestamp", "webhook-signature")
 
     def verify(self, push: Push, secret: bytes) -> bool:
         """HMAC-SHA256 over id, timestamp and body."""
@@ -32,7 +33,7 @@ class StandardWebhooks(Signature):
         id, at, signatures = about
         if not id or "." in at or not _SECONDS.fullmatch(at):
             return False
-        signed = b".".join((id.encode(), at.encode(), push.body))
+        signed = b".".join((id.encode(errors="surrogateescape"), at.encode(), push.body))
         expected = b"v1," + base64.b64encode(hmac.digest(secret, signed, hashlib.sha256))
         return _one_of(signatures.split(" "), expected)
 
@@ -47,7 +48,8 @@ class StandardWebhooks(Signature):
     def secret_of(self, text: str) -> bytes:
         """The bytes of the base64. `ValueError` where it is none."""
         try:
-            return base64.b64decode(text.removeprefix(_WHSEC), validate=True)
+            bare = text.removeprefix(_WHSEC)
+            return base64.b64decode(bare + "=" * (-len(bare) % 4), validate=True)
         except binascii.Error as error:
             raise ValueError("is not base64: copy it whole, with or without whsec_") from error
 
@@ -55,7 +57,7 @@ class StandardWebhooks(Signature):
 class Stripe(Signature):
     """Stripe: `Stripe-Signature: t=…,v1=…`. Signatures of other schemes (`v0`) are passed over."""
 
-    headers = ("Stripe-Signature",)
+    headers: ClassVar[tuple[str, ...]] = ("Stripe-Signature",)
 
     def verify(self, push: Push, secret: bytes) -> bool:
         """HMAC-SHA256 over timestamp and body."""
@@ -83,8 +85,8 @@ class Stripe(Signature):
 class Shopify(Signature):
     """Shopify: `X-Shopify-Hmac-Sha256` signs the body and nothing else, so an equal body is the same push."""
 
-    signs_id = False
-    headers = (
+    signs_id: ClassVar[bool] = False
+    headers: ClassVar[tuple[str, ...]] = (
         "X-Shopify-Hmac-Sha256",
         "X-Shopify-Topic",
         "X-Shopify-Webhook-Id",
@@ -111,8 +113,8 @@ class GitHub(Signature):
     Choose the content type `application/json` there.
     """
 
-    signs_id = False
-    headers = (
+    signs_id: ClassVar[bool] = False
+    headers: ClassVar[tuple[str, ...]] = (
         "X-Hub-Signature-256",
         "X-GitHub-Delivery",
         "X-GitHub-Event",

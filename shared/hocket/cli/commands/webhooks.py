@@ -48,11 +48,8 @@ def list_(service: str, source: str, cause: str | None, state: str | None, limit
         click.echo("Nothing is kept.")
     else:
         head = ("ID", "SOURCE", "STATE", "CAUSE", "DELIVERY", "BYTES", "RECEIVED", "ERROR")
-        rows = [
-            (*(each[name] for name in ("id", "source", "state", "cause", "delivery", "size")), _moment(each["received"]),
-             each["error"])
-            for each in found
-        ]  # fmt: skip
+        names = ("id", "source", "state", "cause", "delivery", "size")
+        rows = [(*(each[name] for name in names), _moment(each["received"]), each["error"]) for each in found]
         click.echo(table(head, rows))
 
 

@@ -93,7 +93,7 @@ class LimitedSite(web.TCPSite):
             if len(server.connections) >= most:
                 refused()
                 return _Refused()
-            return _Protocol(server, loop=loop, **server._kwargs)  # as `server()` makes its own
+            return _Protocol(server, loop=loop, **server._kwargs)  # noqa: SLF001 -- as `server()` makes its own
 
         self._server: Any = await loop.create_server(connect, host, port, backlog=most)
 

@@ -112,6 +112,19 @@ def of_shop(body: bytes, id: str = "w-1", topic: str = "customers/update") -> di
     return {"X-Shopify-Hmac-Sha256": digest, "X-Shopify-Topic": topic, "X-Shopify-Webhook-Id": id}
 
 
+def of_pay(body: bytes) -> dict[str, str]:
+    """The header of Stripe."""
+    moment = str(int(time.time()))
+    digest = hmac.digest(b"whsec_of_the_payments", f"{moment}.".encode() + body, hashlib.sha256)
+    return {"Stripe-Signature": f"t={moment},v1={digest.hex()}"}
+
+
+def of_code(body: bytes, id: str) -> dict[str, str]:
+    """The headers of GitHub."""
+    digest = hmac.digest(b"It's a Secret to Everybody", body, hashlib.sha256)
+    return {"X-Hub-Signature-256": f"sha256={digest.hex()}", "X-GitHub-Delivery": id}
+
+
 def form(campaign: str = "spring", **more: Any) -> bytes:
     """A body of the customer system."""
     return json.dumps({"email": "ada@example.org", "campaign": campaign, **more}).encode()

@@ -1,9 +1,15 @@
 """Custody of webhooks: each delivery id once, answered after the commit."""
 
 import asyncio
+import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
-from tests.hocket.worker.webhooks.running import Mind, form, of_shop, running
+import pytest
+
+from hocket.errors import StoreError
+from hocket.store.records import Ending, Written
+from tests.hocket.worker.webhooks.running import Mind, form, of_code, of_pay, of_shop, running, signed
 
 
 async def test_a_push_is_said_once_and_its_double_gets_the_same_answer(tmp_path: Path) -> None:
@@ -105,14 +111,64 @@ async def test_what_the_mapping_cannot_map_is_kept_and_answered_202(tmp_path: Pa
         assert await door.keys() == []
 
 
-async def test_a_client_that_hangs_up_cancels_nothing(tmp_path: Path) -> None:
+async def test_a_client_that_hangs_up_cancels_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """RULES 12.4: the commit runs to its end."""
     async with running(tmp_path) as door:
-        taking = door.part.worker.webhooks.taking
-        pushing = asyncio.ensure_future(door.form(form()))
-        while not taking._at_work:
-            await asyncio.sleep(0)
-        pushing.cancel()
-        await asyncio.gather(pushing, return_exceptions=True)
-        await taking.finished()
+        begun, go_on = asyncio.Event(), asyncio.Event()
+        commit = door.part.store.commit
+
+        async def slow(endings: Sequence[Ending]) -> list[Written]:
+            begun.set()
+            await go_on.wait()
+            return await commit(endings)
+
+        monkeypatch.setattr(door.part.store, "commit", slow)
+        _, writer = await asyncio.open_connection("127.0.0.1", door.part.web.port)
+        head = "".join(f"{name}: {value}\r\n" for name, value in signed(form()).items())
+        about = f"POST /webhooks/crm HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(form())}\r\n{head}\r\n"
+        writer.write(about.encode() + form())
+        await begun.wait()
+        writer.close()
+        await writer.wait_closed()
+        go_on.set()
+        await door.part.worker.webhooks.taking.finished()
         assert await door.said() == 1
+
+
+@pytest.mark.parametrize("written", [True, False])
+async def test_an_unknown_outcome_is_looked_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: bool) -> None:
+    """RULES 12.4: the answer of the commit was lost: 202 where the key is there, else 503; a repeat says it once."""
+    async with running(tmp_path) as door:
+        commit = door.part.store.commit
+
+        async def lost(endings: Sequence[Ending]) -> list[Written]:
+            if written:
+                await commit(endings)
+            raise StoreError("the answer was lost")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(door.part.store, "commit", lost)
+            first = await door.form(form())
+        assert first.status == (202 if written else 503)
+        assert first.headers.get("Retry-After") == (None if written else "1")
+        assert (await door.form(form())).status == 202
+        assert await door.said() == 1
+
+
+async def test_the_delivery_id_is_the_senders_or_a_hash(tmp_path: Path) -> None:
+    """RULES 12.3: topic and id of Shopify, `id` in the body of Stripe, GitHub's delivery; else the body's SHA-256."""
+    async with running(tmp_path) as door:
+        await door.push("shop", b'{"id": 1}', of_shop(b'{"id": 1}', "w-9", "orders/create"))
+        body = b'{"id": "evt_1"}'
+        await door.push("pay", body, of_pay(body))
+        await door.push("code", b"{}", of_code(b"{}", "72d3162e"))
+        await door.push("code", b"[]", of_code(b"[]", ""))
+        await door.push("pay", b"{}", of_pay(b"{}"))
+        found = [key for key in await door.keys() if key.startswith("webhook/")]
+        nothing = hashlib.sha256(b"{}").hexdigest()
+        assert found == sorted(
+            ["webhook/shop/orders/create/w-9", "webhook/pay/evt_1", "webhook/code/72d3162e",
+             f"webhook/pay/sha256:{nothing}"]
+        )  # fmt: skip
+        [row] = await door.kept()  # a list where an object was declared
+        assert (row.cause, row.delivery) == ("contract", f"sha256:{hashlib.sha256(b'[]').hexdigest()}")
