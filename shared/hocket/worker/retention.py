@@ -1,4 +1,4 @@
-"""Deletes rows of inbox, ledger and time-outs that are older than their retention (RULES 2.7, 5.7).
+"""Deletes rows of inbox, ledger, subjects and time-outs that are older than their retention (RULES 2.7, 5.7, 15.2).
 
 How far the inbox forgets is written first, as the horizon in `hocket_meta`. Only then, and after every replica has read
 it, rows are deleted: what is `too-old` is decided by what was forgotten, never by what time it is.
@@ -19,6 +19,7 @@ from hocket.store.meta import meta_of, set_meta
 from hocket.store.purge import EMPTIED_SECONDS, MARGIN
 from hocket.store.records import Before
 from hocket.store.renaming import AcrossStep
+from hocket.store.subjects.look import purge as purge_subjects
 from hocket.worker.commands.rows import purge_commands
 
 #: Rows of each table that one step examines, and seconds between two steps, so that deliveries are not slowed down.
@@ -123,6 +124,10 @@ class RetentionSweeper:
             await asyncio.sleep(STEP_WAIT)
         await self._renamed(renamed, taken)
         removed += await self._purge_commands(moments.inbox)
+        async for gone in purge_subjects(self.runtime.store, moments.inbox, STEP_ROWS):
+            removed += gone
+            self.purged += gone
+            await asyncio.sleep(STEP_WAIT)
         while True:
             step = await self.runtime.store.timers.purge(moments.ledger, STEP_ROWS)
             removed += step.removed

@@ -145,7 +145,8 @@ async def test_a_commit_of_unknown_outcome_is_not_stale_against_itself(tower: Pr
     """RULES 15.2, 3.2: the row may have been raised by this very delivery, which is then looked up and was handled."""
     worker = await tower.start(shelf.using(world := Keeper()))
     store: Any = worker.runtime.store
-    commit, failed = store.commit, []
+    commit = store.commit
+    failed: list[int] = []
 
     async def committed_and_unknown(endings: Any) -> Any:
         written = await commit(endings)
