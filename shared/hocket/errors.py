@@ -131,6 +131,16 @@ class Reject(Control):
         self.reason = reason
 
 
+class OutsideInHistory(Reject):
+    """`tx.outside` was entered in a handler that reads history: it would call outside for what is long past."""
+
+    def __init__(self, breaker: str) -> None:
+        super().__init__(
+            f"tx.outside({breaker}) was entered for an event of history: ask tx.replaying and leave the call out, or "
+            "write side_effects=True in the handler where calling now is right"
+        )
+
+
 class Defer(Control):
     """Raise in a handler: the delivery comes again after `wait`, at least a second, and uses no attempt."""
 

@@ -126,7 +126,9 @@ class Service(Generic[D]):
         The first parameter names what is heard, the return annotation what is said. `retry` says how often and when a
         failed attempt is repeated. While `breaker` is open, no delivery is taken. `timeout` bounds one attempt.
         `concurrency` bounds the attempts that run at once, `prefetch` the unsettled deliveries that the broker sends.
-        `idempotent=True` saves the inbox row of a handler that says nothing. `formerly` gives the former name, or
+        `idempotent=True` saves the inbox row of a handler that says nothing. A handler that is new hears history
+        `since` a moment, or "first"; with `side_effects=True` it says and calls outside also meanwhile (RULES 7.5).
+        `formerly` gives the former name, or
         several names, the oldest first: the old queue is emptied and the keys stay the same (RULES 2.4). `latest_by`
         names a field that grows: an event with less than a handled one of its subject ends `stale` (RULES 15.1).
         `after` names a handler above that goes first for each subject; this one waits at most `within`, and then runs

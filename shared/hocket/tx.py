@@ -15,7 +15,7 @@ from hocket.declarations.subscription import Projected, name_of
 from hocket.envelope.keys import outside_key
 from hocket.envelope.said_keys import SaidKey, SaidKeys
 from hocket.envelope.token import Fact, encode_token
-from hocket.errors import HocketError, OutsideTooLate, Unsayable
+from hocket.errors import HocketError, OutsideInHistory, OutsideTooLate, Unsayable
 from hocket.event import Event, Scheduled, schedule_name
 from hocket.masking.mask import Mask, mask_of
 from hocket.resilience.blocking import BlockingCalls
@@ -41,6 +41,7 @@ class AttemptInfo(NamedTuple):
     step_key: str = ""
     attempt: int = 1
     replaying: bool = False
+    quiet: bool = False  # it may not call outside: it is history (RULES 7.5 h)
     projected: Projected | None = None
     former: int = 0  # in `seed=`: the generation that serves
 
@@ -107,7 +108,7 @@ class Tx(Generic[D_co]):
 
     @property
     def replaying(self) -> bool:
-        """Whether this is a replay of a dead letter."""
+        """Whether this is a replay of a dead letter, or history that a new subscription reads (RULES 7.5)."""
         return self._about.replaying
 
     async def db(self) -> AsyncConnection:
@@ -162,6 +163,8 @@ class Tx(Generic[D_co]):
 
     @asynccontextmanager
     async def _outside(self, breaker: Breaker, name: str, within: timedelta | None) -> AsyncIterator[str]:
+        if self._about.quiet:
+            raise OutsideInHistory(breaker.name)
         if self._about.projected is not None:
             raise HocketError(
                 f"tx.outside({breaker.name}): a projection calls nobody, for it would call again with each rebuild; "

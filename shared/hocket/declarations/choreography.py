@@ -3,10 +3,11 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from hocket.broker.topology import Topology, of_service, routing_key
+from hocket.broker.topology import Topology, history_of, of_service, routing_key
 from hocket.declarations.breaker_changed import breaker_changed
 from hocket.declarations.overdue import described
 from hocket.declarations.scope import check_scope, is_sensitive
+from hocket.declarations.since import check_history, check_last_word
 from hocket.declarations.subjects.staleness import check_not_sensitive
 from hocket.declarations.subjects.staleness import described as guards
 from hocket.declarations.subscription import EventName, Subscription, Undo, name_of
@@ -63,7 +64,7 @@ class Declarations:
             self.service,
             [(each.queue, [routing_key(*name) for name in each.bound]) for each in every],
             [(each.queue, former) for each in every for former in each.former_queues],
-        )
+        ) + history_of(self.service, [each.queue for each in every if each.since is not None])
 
     def manifest(self, generations: Sequence[Subscription] = ()) -> dict[str, object]:
         """What the service reports of itself (docs/wire.md#receipts), without instance and time.
@@ -102,6 +103,7 @@ class Declarations:
                     f"{made.queue}: {other.queue} has another breaker named {theirs.name}; use one and the same "
                     "object, or give them different names"
                 )
+        check_history(made, self.subscriptions.get(made.undo.step) if made.undo else None)
         self._check_names(made)
         self._check_says(made.queue, (*made.says, *made.scheduled))
         if made.undo:
@@ -134,6 +136,7 @@ class Declarations:
         """Add what a subscription says when one of its deliveries is given up."""
         if of.on_dead is not None:
             raise DeclarationError(f"{where}: {of.queue} has an on_dead already; keep one of them")
+        check_last_word(of, where)
         self._check_says(where, says)
         if of.undone_by and of.undone_by.undo:
             self._check_step(replace(of, on_dead_says=says), of.undone_by, of.undone_by.undo)

@@ -75,7 +75,7 @@ class Declarer:
         signature = signature_of(fn, where, _PROJECTION_FORM)
         self._check_transaction(signature, where)
         heard = heard_of(signature.parameters[0], where)
-        others: dict[str, Any] = {"concurrency": BATCH_EVENTS, **options}
+        others: dict[str, Any] = {"concurrency": BATCH_EVENTS, "since": "first", **options}
         projected = projected_of(tables, others, name, where)
         made = subscription_of(self.declarations.service, name, fn, heard, signature, others)
         made.projected = projected

@@ -1,8 +1,8 @@
 """The options that the decorators of a service take, as a type checker sees them."""
 
 from collections.abc import Callable, Coroutine, Mapping
-from datetime import timedelta
-from typing import Any, TypedDict
+from datetime import datetime, timedelta
+from typing import Any, Literal, TypedDict
 
 from hocket.breaker import Breaker
 from hocket.retry import Retry
@@ -19,6 +19,7 @@ class TimeoutOptions(TypedDict, total=False):
     concurrency: int
     prefetch: int
     allow: Mapping[str, str]
+    since: Literal["first"] | datetime
 
 
 class HandlerOptions(TimeoutOptions, total=False):
@@ -28,6 +29,7 @@ class HandlerOptions(TimeoutOptions, total=False):
     latest_by: str
     after: Callable[..., Any]
     within: timedelta
+    side_effects: bool
 
 
 class ProjectionOptions(TypedDict, total=False):

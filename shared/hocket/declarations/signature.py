@@ -20,6 +20,7 @@ from hocket.declarations.annotations import (
     unreadable,
 )
 from hocket.declarations.names import former_of
+from hocket.declarations.since import since_of
 from hocket.declarations.subscription import (
     CONCURRENCY,
     HANDLER_TIMEOUT,
@@ -44,6 +45,8 @@ _OPTIONS: dict[str, type] = {
     "latest_by": object,
     "after": object,
     "within": object,
+    "since": object,
+    "side_effects": bool,
 }
 _OPTIONS_TEXT = ", ".join(f"{option}=" for option in _OPTIONS)
 
@@ -189,6 +192,8 @@ def subscription_of(
         idempotent=options.get("idempotent", False),
         concurrency=concurrency,
         prefetch=prefetch,
+        since=since_of(options["since"], where) if "since" in options else None,
+        side_effects=options.get("side_effects", False),
         former=former_of(options["formerly"], name, where) if "formerly" in options else (),
     )
 

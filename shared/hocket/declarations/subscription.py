@@ -2,12 +2,13 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from sqlalchemy import Table
 
 from hocket.breaker import Breaker
+from hocket.broker.topology import history_queue
 from hocket.declarations.answer import Answer
 from hocket.declarations.subjects.staleness import After, LatestBy
 from hocket.declarations.versions import UpcastPath
@@ -24,6 +25,8 @@ MAX_PREFETCH = 2000
 EventName = tuple[str, int]  # (type, version)
 #: What becomes of an answer that comes after a time-out has fired (RULES 5.7).
 Late = Literal["undone", "accepted"]
+#: From where on a new subscription hears what was said before it (RULES 7.5).
+Since = Literal["first"] | datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,8 @@ class Subscription:
     latest_by: LatestBy | None = None  # an older value of this field ends stale (RULES 15.1)
     after: After | None = None  # it waits for another handler of the same subject (RULES 15.4)
     followed: bool = False  # another handler waits for this one
+    since: Since | None = None  # a new subscription hears history from there on (RULES 7.5)
+    side_effects: bool = False  # it may say events and call outside also while it reads history
     upcast_paths: dict[EventName, UpcastPath] = field(default_factory=dict)  # every version that it reads
     results: dict[EventName, UpcastPath] = field(default_factory=dict)  # an undo: every version of `did` that it reads
     queue: str = field(init=False)  # the queue's name: `SERVICE.HANDLER`
@@ -108,6 +113,11 @@ class Subscription:
     def former_queues(self) -> tuple[str, ...]:
         """The queues of the former names."""
         return tuple(f"{self.service}.{name}" for name in self.former)
+
+    @property
+    def history_queue(self) -> str:
+        """The queue of what is tried again of its history: its own is not consumed until the cut-over (RULES 7.5 c)."""
+        return history_queue(self.queue)
 
     @property
     def wanted(self) -> tuple[type[Heard], ...]:

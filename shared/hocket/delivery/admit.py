@@ -128,7 +128,13 @@ class Admission:
 
     def _too_old(self, arrival: Arrival) -> Bury | None:
         """RULES 2.7: what the inbox may have forgotten may have been handled; only a replay admits it."""
-        if arrival.replay or arrival.subscription.idempotent or arrival.role is Role.UNDO or arrival.alarm is not None:
+        if (
+            arrival.replay
+            or arrival.history
+            or arrival.subscription.idempotent
+            or arrival.role is Role.UNDO
+            or arrival.alarm is not None
+        ):
             return None  # the row of an alarm decides, whatever its age
         oldest = self.runtime.store.clock.horizon + MARGIN
         if arrival.known.time.timestamp() < oldest:

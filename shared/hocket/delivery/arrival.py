@@ -39,6 +39,7 @@ class Arrival:
     consumer: Consumer
     subscription: Subscription
     began: datetime
+    history: bool = False  # it was said before the subscription lived, and comes from the log (RULES 7.5)
     # decode
     role: Role = Role.EVENT
     envelope: Envelope | None = None
@@ -108,6 +109,11 @@ class Arrival:
     def used(self) -> int:
         """Attempts used, this one included."""
         return self.attempt - self.base
+
+    @property
+    def comes_again_to(self) -> str:
+        """The queue to which its next attempt is addressed: history does not wait for the cut-over."""
+        return self.subscription.history_queue if self.history else self.subscription.queue
 
     @property
     def structured(self) -> bool:

@@ -299,7 +299,8 @@ class Handling:
             envelope.idempotency_key if arrival.role is Role.UNDO else "",
             arrival.step_key,
             arrival.attempt,
-            bool(arrival.replay),
+            bool(arrival.replay) or arrival.history,
+            arrival.history and not arrival.subscription.side_effects,
             arrival.subscription.projected,
         )
 

@@ -112,9 +112,9 @@ class Recorder:
         if traceparent := _traceparent(arrival):
             headers["traceparent"] = traceparent
         body, content_type = body_of(arrival)
-        service, queue = arrival.subscription.service, arrival.subscription.queue
+        service = arrival.subscription.service
         message = Message(
-            service, queue, body, content_type, headers, type=arrival.known.type,
+            service, arrival.comes_again_to, body, content_type, headers, type=arrival.known.type,
             correlation_id=arrival.known.correlation_id, app_id=service, timestamp=arrival.known.time.timestamp(),
         )  # fmt: skip
         wait = max(again.wait.total_seconds(), 0.0)

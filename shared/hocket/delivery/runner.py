@@ -68,6 +68,7 @@ class SubscriptionRunner:
     consumer: Consumer | None = None
     in_progress: int = 0
     former: FormerQueues = field(init=False)
+    past: dict[str, Consumer] = field(default_factory=dict)  # what gives it history, by the queue of its deliveries
     shared: SharedBreaker | None = field(init=False)  # its breaker
     _ready: deque[Arrival] = field(default_factory=deque)
     _waiting: "deque[asyncio.Future[None]]" = field(default_factory=deque)
@@ -100,11 +101,19 @@ class SubscriptionRunner:
 
     async def start(self) -> None:
         """Consume, and start the tasks that admit and handle."""
-        queue, prefetch = self.subscription.queue, self.prefetch
-        transport, spawn = self.pipeline.runtime.transport, self.pipeline.runtime.tasks.spawn
-        self.consumer = await transport.consume(queue, prefetch=prefetch, deliver=self.intake.deliver)
+        await self.consume()
+        self.begin()
+
+    async def consume(self) -> None:
+        """Take deliveries from its queue from now on."""
+        queue, transport = self.subscription.queue, self.pipeline.runtime.transport
+        self.consumer = await transport.consume(queue, prefetch=self.prefetch, deliver=self.intake.deliver)
         self.intake.consumer = self.consumer
         self.former.start()
+
+    def begin(self) -> None:
+        """Start the tasks that admit and handle, whatever delivers."""
+        queue, spawn = self.subscription.queue, self.pipeline.runtime.tasks.spawn
         self.pipeline.runtime.tasks.end_of_left[queue] = self.unstuck
         self._admitters = [spawn(f"admit {queue} {n}", self._admit()) for n in range(ADMITTING)]
         if self.shared is not None and not self.gate.undoes:
@@ -199,17 +208,20 @@ class SubscriptionRunner:
 
     def arrival_of(self, delivery: Delivery, now: datetime) -> Arrival:
         """A delivery of this subscription, decoded."""
-        arrival = Arrival(delivery, self._consumer_of(delivery), self.subscription, now)
+        history = delivery.queue in self.past
+        arrival = Arrival(delivery, self._consumer_of(delivery), self.subscription, now, history)
         decode(arrival)
         return arrival
 
     def _consumer_of(self, delivery: Delivery) -> Consumer:
-        assert self.consumer is not None
-        return self.former.consumers.get(delivery.queue, self.consumer)
+        found = self.former.consumers.get(delivery.queue) or self.past.get(delivery.queue) or self.consumer
+        assert found is not None
+        return found
 
     def consumers(self) -> list[Consumer]:
-        """Its own, and those of former names."""
-        return [each for each in (self.consumer, *self.former.consumers.values()) if each is not None]
+        """Its own, and those of former names and of its history."""
+        every = (self.consumer, *self.former.consumers.values(), *self.past.values())
+        return [each for each in every if each is not None]
 
     def _is_copy(self, arrival: Arrival) -> bool:
         """Whether the same delivery is in progress already; then this copy waits for its end."""
@@ -307,7 +319,7 @@ class SubscriptionRunner:
 
     async def stop(self, seconds: float) -> None:
         """RULES 1.2: accept no more deliveries, finish those in progress within `seconds` or give them back."""
-        if self.consumer is None:
+        if not self._handlers:
             return
         for consumer in self.consumers():
             await consumer.cancel()

@@ -13,6 +13,11 @@ from hocket.streams.gap import mark_of
 COUNT_SECONDS = 15.0
 
 
+def token_of(boot: str, offset: int, mark: str) -> str:
+    """What is stored with a place: who, and where the message stands that was read last, with its mark."""
+    return f"{boot}/{offset}/{mark}"
+
+
 @dataclass(slots=True)
 class LogPlace:
     """Where the log goes on; at the first start it begins at the end of the log.
@@ -93,6 +98,6 @@ class LogPlace:
     async def keep(self, place: int) -> None:
         """Store it, unless another replica has; then that is taken over."""
         async with self.runtime.store.transaction() as tx:
-            last = f"/{self._last.offset}/{mark_of(self._last)}" if self._last is not None else ""
-            to = Offset(place, f"{self.runtime.instance.boot}{last}")
+            boot, last = self.runtime.instance.boot, self._last
+            to = Offset(place, boot if last is None else token_of(boot, last.offset or 0, mark_of(last)))
             self.stored = to if await tx.advance(self.reader, self.stored, to) else await tx.offset(self.reader)

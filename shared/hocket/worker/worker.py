@@ -38,6 +38,7 @@ from hocket.service import Service
 from hocket.store.port import Store
 from hocket.store.records import OutboxRow
 from hocket.streams import replay
+from hocket.streams.backfill.backfills import Backfills
 from hocket.streams.log_check import LogCheck
 from hocket.streams.reader import readers_of
 from hocket.telemetry.signals import Signals
@@ -52,7 +53,7 @@ from hocket.worker.http.timers_command import TimersCommand
 from hocket.worker.lease import hold_lease
 from hocket.worker.projections.keeper import Projections
 from hocket.worker.readiness import in_progress, reasons_of
-from hocket.worker.removed_queues import RemovedQueues
+from hocket.worker.removed_queues import RemovedQueues, declared_of
 from hocket.worker.reporter import Reporter
 from hocket.worker.retention import sweeper_of
 from hocket.worker.store_opening import StoreOpening
@@ -129,6 +130,9 @@ class Worker:
         self.watch = HealthWatch(self.runtime, self._reasons)
         self.clock_watch = ClockWatch(self.runtime, self.circuits, self.timers.look_at_all)
         self.log_check = LogCheck(self.runtime, self.runners, lambda: self._topology().again())
+        known = partial(declared_of, self.runtime)
+        self.backfills = Backfills(self.runtime, self.runners, self.log_check.declare, known)
+        self.readiness.append(self.backfills.reasons)
         self.copies = CopyWatch(self.runtime, self.runners)
 
     def _shared(self, rows: StoreRows) -> Breakers:
@@ -142,8 +146,9 @@ class Worker:
 
     def _runners(self, admission: Admission) -> dict[str, SubscriptionRunner]:
         self._pipeline = Pipeline(
-            self.runtime, admission, self.handling, self.committer, self.breakers, self.full, self.finished
-        )
+            self.runtime, admission, self.handling, self.committer, self.breakers, self.full,
+            lambda arrival, rows: self._committed([arrival], rows),
+        )  # fmt: skip
         return {queue: self._runner(each) for queue, each in self.service.declarations.subscriptions.items()}
 
     def _runner(self, subscription: Subscription) -> SubscriptionRunner:
@@ -201,13 +206,14 @@ class Worker:
         return TopologyDeclaration(self.runtime, kit() + self.service.declarations.topology())
 
     async def _declare_and_consume(self) -> None:
+        await self.backfills.prepare()
         await self._topology().start()
         self.relay.start()
         if self.timers.mine:
             self.runtime.tasks.spawn("timers", self.timers.run())
         for runner in self.runners.values():
-            await until_linked(self.runtime, runner.start)
-        await self.projections.start()
+            await until_linked(self.runtime, partial(self.backfills.start, runner))
+        await self.projections.start(self.backfills)
         for reader in self.readers:
             self.runtime.tasks.spawn(f"read {reader.source}", reader.run(), may_end=True)
         if self.runtime.config.log_check_events_per_second:
@@ -289,7 +295,7 @@ class Worker:
 
     def idle(self) -> bool:
         """Whether no delivery is in progress and nothing that is due waits."""
-        runners = all(runner.idle() for runner in self.runners.values())
+        runners = self.backfills.idle and all(runner.idle() for runner in self.runners.values())
         readers = all(reader.idle for reader in self.readers)
         return self._started and runners and readers and self.committer.idle and self.timers.idle and self.relay.idle
 
@@ -319,10 +325,6 @@ class Worker:
         """Publish to one subscription and wait for the confirm, as `streams.replay.send` says."""
         await replay.send(self.runtime.transport, self.service.name, subscription, body, content_type, **about)
 
-    def finished(self, arrival: Arrival, rows: tuple[OutboxRow, ...]) -> None:
-        """The handler's own transaction has committed all that this attempt leaves behind."""
-        self._committed([arrival], rows)
-
     def _committed(self, arrivals: Sequence[Arrival], rows: Sequence[OutboxRow]) -> None:
         self.backlog.add(rows)
         if not arrivals:
@@ -337,6 +339,7 @@ class Worker:
         for queue, some in by_queue.items():
             self.runners[queue].settled(some)
         self.log_check.settled(arrivals)
+        self.backfills.settled(arrivals)
         self.runtime.signals.attempts([ended for each in arrivals if (ended := ended_of(each)) is not None])
 
     def _superseded(self, arrival: Arrival) -> None:

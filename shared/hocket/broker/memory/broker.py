@@ -263,7 +263,7 @@ class MemoryBroker:
         names = self._routing.queues(message.exchange, message.routing_key)
         for name in names:
             stored = Stored(message.exchange, message.routing_key, message.body, message.content_type, message_id)
-            stored.headers = dict(message.headers)
+            stored.headers, stored.written = dict(message.headers), self._clock.now()
             self._queues[name].push(stored)
             self.touch(name)
         if not names:

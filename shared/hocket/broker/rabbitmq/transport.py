@@ -5,7 +5,7 @@ import contextlib
 import random
 from collections.abc import Awaitable, Callable, Sequence
 
-from hocket.broker.port import Consumer, Deliver, Depth, Link, Message, Published
+from hocket.broker.port import Consumer, Deliver, Depth, Link, Message, Published, Start
 from hocket.broker.rabbitmq.address import addresses
 from hocket.broker.rabbitmq.connection import LastingConnection, OpenConnection
 from hocket.broker.rabbitmq.consumer import RabbitConsumer
@@ -141,7 +141,7 @@ class RabbitTransport:
         """What waits in a queue; None where there is no such queue."""
         return await depth(await self._consuming.connected(), queue, self._consuming.where)
 
-    async def consume(self, queue: str, *, prefetch: int, deliver: Deliver, offset: int | None = None) -> Consumer:
+    async def consume(self, queue: str, *, prefetch: int, deliver: Deliver, offset: Start | None = None) -> Consumer:
         """Consume `queue` as soon as the connection is open; `TransportError` where the broker refuses."""
         if self._closed:
             raise TransportError(f"the transport to the broker at {self._consuming.where} was closed by this process")

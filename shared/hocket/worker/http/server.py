@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from hocket.errors import (
     RETRY_AFTER_SECONDS,
+    BadToken,
     BreakerOpen,
     ConfigError,
     NotYetRead,
@@ -161,6 +162,8 @@ class HttpServer:
         match error:
             case OutboxFull():
                 return _later("too many events wait for the broker; try again later")
+            case BadToken():
+                return _json({"error": str(error)}, 400)
             case NotYetRead():
                 return _later(str(error), NOT_YET_SECONDS)
             case StoreError():

@@ -1,7 +1,7 @@
 """`Projections`: the generations of one service's projections in this process, from their begin to their end."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -9,7 +9,6 @@ from functools import partial
 
 from sqlalchemy.exc import IntegrityError
 
-from hocket.broker.topology import Topology, of_service, routing_key
 from hocket.declarations.choreography import Declarations
 from hocket.declarations.projections.projection import generation_of
 from hocket.declarations.subscription import Subscription
@@ -19,6 +18,7 @@ from hocket.delivery.projecting.generations import Generation, GenerationState, 
 from hocket.delivery.runner import SubscriptionRunner
 from hocket.errors import HocketError, StoreError, TransportError
 from hocket.runtime import Runtime
+from hocket.streams.backfill.backfills import Backfills, topology_of
 from hocket.tx import View
 from hocket.worker.projections import making
 from hocket.worker.projections.reading import reading
@@ -42,6 +42,8 @@ class Projections:
     made: Callable[[Subscription], SubscriptionRunner]
     handling: Handling
     found: dict[str, list[Generation]] = field(default_factory=dict)  # as they were when it looked last, by projection
+    backfills: Backfills | None = None
+    live: set[str] = field(default_factory=set)  # queues of those that have heard their history here
     _running: dict[str, Subscription] = field(default_factory=dict)  # by queue
 
     @property
@@ -77,8 +79,9 @@ class Projections:
         async with self.runtime.store.read() as connection:
             self.found = await rows.all_rows(connection)
 
-    async def start(self) -> None:
+    async def start(self, backfills: Backfills) -> None:
         """Let every generation hear that lives and whose code is here, and look after them from now on."""
+        self.backfills = backfills
         if not self._declared:
             return
         self.runtime.transport.on_ready(self._declare)
@@ -112,18 +115,31 @@ class Projections:
         ]
 
     async def _run(self, subscription: Subscription) -> None:
-        self._running[subscription.queue] = subscription
-        await until_linked(self.runtime, partial(self.runtime.transport.declare, topology_of(subscription)))
-        runner = self.runners[subscription.queue] = self.made(subscription)
-        await until_linked(self.runtime, runner.start)
+        assert self.backfills is not None
+        queue = subscription.queue
+
+        async def live() -> None:
+            self.live.add(queue)
+
+        runner = self.made(subscription)
+        self.runners[queue], self._running[queue] = runner, subscription
+        await until_linked(self.runtime, partial(self._begin_filling, runner, live))
+
+    async def _begin_filling(self, runner: SubscriptionRunner, live: Callable[[], Awaitable[None]]) -> None:
+        assert self.backfills is not None
+        await self.backfills.begin(runner, live)
 
     async def _end(self, queue: str) -> None:
-        del self._running[queue]
-        if (runner := self.runners.get(queue)) is not None:
-            await runner.stop(STOP_SECONDS)
-            for consumer in runner.consumers():
-                await consumer.close()
-            del self.runners[queue]
+        subscription = self._running.pop(queue)
+        self.live.discard(queue)
+        assert self.backfills is not None
+        await self.backfills.abandon(subscription)
+        runner = self.runners[queue]
+        await runner.stop(STOP_SECONDS)
+        for consumer in runner.consumers():
+            await consumer.close()
+        self.backfills.fillers.pop(queue, None)
+        del self.runners[queue]
 
     async def _declare(self) -> None:
         """Declare what the generations need, after a reconnect."""
@@ -159,10 +175,4 @@ class Projections:
         self, template: Subscription, after: str | None, within: timedelta
     ) -> AbstractAsyncContextManager[View]:
         """One snapshot of a projection, for `service.reading`."""
-        return reading(self.runtime, template, (), within)
-
-
-def topology_of(subscription: Subscription) -> Topology:
-    """The queue and the bindings of a generation."""
-    keys = [routing_key(*name) for name in subscription.bound]
-    return of_service(subscription.service, [(subscription.queue, keys)])
+        return reading(self.runtime, template, after, within)

@@ -12,9 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hocket.declarations.subscription import Subscription
 from hocket.delivery.projecting import rows
 from hocket.delivery.projecting.generations import Generation, read_by, serving
-from hocket.envelope.keys import GENERATION_MARK, Fact, type_tag
+from hocket.envelope.keys import GENERATION_MARK, Fact, fact_of, type_tag
+from hocket.envelope.token import decode_token
 from hocket.errors import HocketError, NotYetRead
 from hocket.runtime import Runtime
+from hocket.store.purge import LEAD_SECONDS
 from hocket.store.records import InboxState
 from hocket.store.schema import INBOX
 from hocket.tx import View
@@ -29,11 +31,21 @@ MOST_WITHIN = timedelta(minutes=1)
 _OPEN = frozenset({InboxState.RETRY})
 
 
+def facts_of(token: str | None, horizon: float) -> list[Fact]:
+    """What a token said and the inbox still remembers; what is older counts as read. Raises `BadToken`."""
+    facts = [fact_of(*each) for each in decode_token(token)] if token is not None else []
+    return [each for each in facts if not 0 < (int.from_bytes(each.time) + 1) * LEAD_SECONDS < horizon]
+
+
 @asynccontextmanager
 async def reading(
-    runtime: Runtime, declared: Subscription, facts: Sequence[Fact], within: timedelta
+    runtime: Runtime, declared: Subscription, token: str | None, within: timedelta
 ) -> AsyncIterator[View]:
-    """One snapshot, as soon as the generation that is read has each of the facts final. `NotYetRead` after `within`."""
+    """One snapshot, as soon as the generation that is read has what the token said final. `NotYetRead` after `within`.
+
+    Raises `BadToken`.
+    """
+    facts = facts_of(token, runtime.store.clock.horizon)
     if not timedelta(0) <= within <= MOST_WITHIN:
         raise HocketError(f"reading(within={within}) is out of bounds: give 0 s to {MOST_WITHIN}")
     clock = runtime.clock
