@@ -7,7 +7,6 @@ from typing import Any, Literal
 
 from hocket.breaker import Breaker
 from hocket.declarations.answer import Answer
-from hocket.declarations.subjects.staleness import After, LatestBy
 from hocket.declarations.versions import UpcastPath
 from hocket.event import Event, Heard
 from hocket.retry import Retry
@@ -52,6 +51,19 @@ class Overdue:
     secret: bool = False  # the scope has a Sensitive field: its key alone is stored (RULES 5.4)
 
 
+@dataclass(frozen=True, slots=True)
+class LatestBy:
+    """The field that grows, and the kind of its values (RULES 15.1)."""
+
+    field: str
+    kind: str
+
+    @property
+    def kept(self) -> str:
+        """A value that was stored under another name is not compared: it would be of another field or kind."""
+        return f"{self.field} {self.kind}"
+
+
 @dataclass(slots=True)
 class Subscription:
     """One handler of one service, with its own queue."""
@@ -78,7 +90,8 @@ class Subscription:
     on_dead_allow: Mapping[str, str] = field(default_factory=dict)  # the same, of `on_dead`
     former: tuple[str, ...] = ()  # former names, the oldest first
     latest_by: LatestBy | None = None  # an older value of this field ends stale (RULES 15.1)
-    after: After | None = None  # it waits for another handler of the same subject (RULES 15.4)
+    after: "Subscription | None" = None  # it waits for this handler of the same subject (RULES 15.4)
+    within: timedelta = timedelta(0)  # at most so long
     followed: bool = False  # another handler waits for this one
     upcast_paths: dict[EventName, UpcastPath] = field(default_factory=dict)  # every version that it reads
     results: dict[EventName, UpcastPath] = field(default_factory=dict)  # an undo: every version of `did` that it reads
