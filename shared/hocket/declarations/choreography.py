@@ -115,7 +115,7 @@ class Declarations:
             self._check_step(step, made, made.undo)
             step.undone_by = made
         if made.after is not None:
-            made.after.first.followed = True
+            made.after.followed = True
         self.subscriptions[made.queue] = made
         self._say((*made.says, *made.scheduled))
 
@@ -274,7 +274,7 @@ class Declarations:
             "breaker": subscription.breaker.name if subscription.breaker else None,
             "attempts": subscription.retry.attempts,
             "budget": subscription.retry.budget(subscription.timeout),
-            **guards(subscription.latest_by, subscription.after),
+            **guards(subscription),
         }
 
     def _versions(self, said: Sequence[type[Event]]) -> list[list[str | int]]:

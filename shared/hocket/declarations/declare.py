@@ -25,7 +25,7 @@ from hocket.declarations.signature import (
     signature_of,
     subscription_of,
 )
-from hocket.declarations.subjects.staleness import check_absent, check_no_latest, guards_of
+from hocket.declarations.subjects.staleness import check_absent, check_no_latest, set_guards
 from hocket.declarations.subscription import Subscription, Undo
 from hocket.declarations.versions import Downcast, Upcast
 from hocket.errors import DeclarationError
@@ -66,7 +66,7 @@ class Declarer:
         heard = heard_of(signature.parameters[0], where)
         made = subscription_of(self.declarations.service, name, fn, heard, signature, options)
         made.allow = allowances(options.get("allow", {}), OF_HANDLER, where)
-        made.latest_by, made.after = guards_of(options, heard, self.declarations.subscription_of, where)
+        set_guards(made, options, self.declarations.subscription_of, where)
         self.declarations.add(made)
 
     def projection(self, fn: Callable[..., Any], tables: tuple[object, ...], options: Mapping[str, Any]) -> None:

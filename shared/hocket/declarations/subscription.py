@@ -10,7 +10,6 @@ from sqlalchemy import Table
 from hocket.breaker import Breaker
 from hocket.broker.topology import history_queue
 from hocket.declarations.answer import Answer
-from hocket.declarations.subjects.staleness import After, LatestBy
 from hocket.declarations.versions import UpcastPath
 from hocket.event import Event, Heard
 from hocket.retry import Retry
@@ -68,6 +67,19 @@ class Projected:
     seed: Callable[..., Awaitable[None]] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class LatestBy:
+    """The field that grows, and the kind of its values (RULES 15.1)."""
+
+    field: str
+    kind: str
+
+    @property
+    def kept(self) -> str:
+        """A value that was stored under another name is not compared: it would be of another field or kind."""
+        return f"{self.field} {self.kind}"
+
+
 @dataclass(slots=True)
 class Subscription:
     """One handler of one service, with its own queue."""
@@ -95,7 +107,8 @@ class Subscription:
     on_dead_allow: Mapping[str, str] = field(default_factory=dict)  # the same, of `on_dead`
     former: tuple[str, ...] = ()  # former names, the oldest first
     latest_by: LatestBy | None = None  # an older value of this field ends stale (RULES 15.1)
-    after: After | None = None  # it waits for another handler of the same subject (RULES 15.4)
+    after: "Subscription | None" = None  # it waits for this handler of the same subject (RULES 15.4)
+    within: timedelta = timedelta(0)  # at most so long
     followed: bool = False  # another handler waits for this one
     since: Since | None = None  # a new subscription hears history from there on (RULES 7.5)
     side_effects: bool = False  # it may say events and call outside also while it reads history

@@ -101,16 +101,6 @@ async def test_an_obsolete_receipt_settles_as_obsolete(desk: RunningDesk) -> Non
     assert (await desk.letter("letter-1"))["state"] == "obsolete"
 
 
-async def test_a_stale_receipt_settles(desk: RunningDesk) -> None:
-    """RULES 8.2, 15.2: a newer one of its subject was handled, so the letter asks nothing of anybody."""
-    await desk.dead(dead())
-    await desk.act("letter-1", "replay", 202)
-    await desk.told(receipt(1, 6, "stale", replay=desk.sent[0][3]))
-    assert (await desk.letter("letter-1"))["state"] == "obsolete"
-    refused = await desk.act("letter-1", "replay", 409)
-    assert refused["error"] == "It is stale: a newer one of its subject was handled, so nothing is sent."
-
-
 async def test_what_has_spoken_is_obsolete_and_not_replayed(desk: RunningDesk) -> None:
     """RULES 5.5: what on_dead said stands, so the replay is refused with that sentence."""
     await desk.dead(dead(death_spoke=1))

@@ -161,7 +161,7 @@ def _guards(each: Subscription) -> str:
     """What keeps an event from its run at once (RULES 15)."""
     parts = [f", the latest by {each.latest_by.field}"] if each.latest_by is not None else []
     if each.after is not None:
-        parts.append(f", after {each.after.first.queue} or {each.after.within}")
+        parts.append(f", after {each.after.queue} or {each.within}")
     return "".join(parts)
 
 

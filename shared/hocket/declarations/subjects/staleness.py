@@ -1,43 +1,19 @@
 """Declares what an older value and a missing predecessor do to a handler (RULES 15): `latest_by`, `after`. Pure."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hocket.declarations.scope import is_sensitive
+from hocket.declarations.subscription import LatestBy, Subscription
 from hocket.errors import DeclarationError
 from hocket.event import Heard
 from hocket.event_data.sorting import TYPES_TEXT, kind_of
-
-if TYPE_CHECKING:
-    from hocket.declarations.subscription import Subscription
 
 #: The longest time that a delivery waits for its predecessor.
 MAX_WITHIN = timedelta(days=30)
 #: The options of a handler that are checked here.
 OPTIONS = ("latest_by", "after", "within")
-
-
-@dataclass(frozen=True, slots=True)
-class LatestBy:
-    """The field that grows, and the kind of its values: `kept` is how a stored value names both."""
-
-    field: str
-    kind: str
-
-    @property
-    def kept(self) -> str:
-        """A value that was stored under another name is not compared: it would be of another field or kind."""
-        return f"{self.field} {self.kind}"
-
-
-@dataclass(frozen=True, slots=True)
-class After:
-    """The handler that goes first for each subject, and how long this one waits for it."""
-
-    first: "Subscription"
-    within: timedelta
 
 
 def check_absent(options: Mapping[str, Any], what: str, where: str) -> None:
@@ -47,7 +23,7 @@ def check_absent(options: Mapping[str, Any], what: str, where: str) -> None:
             raise DeclarationError(f"{where}: {option}= is an option of a handler, and this is {what}; leave it out")
 
 
-def check_no_latest(step: "Subscription", where: str) -> None:
+def check_no_latest(step: Subscription, where: str) -> None:
     """Refuse an undo of a handler with `latest_by`. Raises `DeclarationError`."""
     if step.latest_by is not None:
         raise DeclarationError(
@@ -56,33 +32,34 @@ def check_no_latest(step: "Subscription", where: str) -> None:
         )
 
 
-def guards_of(
+def set_guards(
+    made: Subscription,
     options: Mapping[str, Any],
-    heard: Sequence[type[Heard]],
-    known: Callable[[Callable[..., Any]], "Subscription | None"],
+    known: Callable[[Callable[..., Any]], Subscription | None],
     where: str,
-) -> tuple[LatestBy | None, After | None]:
-    """What `latest_by=`, `after=` and `within=` declare; `known` finds a handler. Raises `DeclarationError`."""
+) -> None:
+    """Set what `latest_by=`, `after=` and `within=` declare; `known` finds a handler. Raises `DeclarationError`."""
     if options.get("idempotent") and (given := [each for each in OPTIONS[:2] if each in options]):
         raise DeclarationError(
             f"{where}: idempotent=True writes no inbox row, and {given[0]}= decides by it; remove one of them "
             "(RULES 2.6)"
         )
-    latest = _latest(options["latest_by"], heard, where) if "latest_by" in options else None
+    if "latest_by" in options:
+        made.latest_by = _latest(options["latest_by"], made.heard, where)
     if "after" in options:
-        return latest, _after(options["after"], options.get("within"), known, where)
-    if "within" in options:
+        made.within = _within(options.get("within"), where)
+        made.after = _first(options["after"], known, where)
+    elif "within" in options:
         raise DeclarationError(f"{where}: within= bounds the wait for after=, which is missing; give both")
-    return latest, None
 
 
-def described(latest: LatestBy | None, after: After | None) -> Mapping[str, object]:
+def described(subscription: Subscription) -> Mapping[str, object]:
     """Both as the manifest tells them (docs/wire.md#receipts); nothing of what is not declared."""
     told: dict[str, object] = {}
-    if latest is not None:
-        told["latest_by"] = latest.field
-    if after is not None:
-        told |= {"after": after.first.queue, "within": after.within.total_seconds()}
+    if subscription.latest_by is not None:
+        told["latest_by"] = subscription.latest_by.field
+    if subscription.after is not None:
+        told |= {"after": subscription.after.queue, "within": subscription.within.total_seconds()}
     return told
 
 
@@ -130,14 +107,16 @@ def _latest(field: object, heard: Sequence[type[Heard]], where: str) -> LatestBy
     return made
 
 
-def _after(
-    first: object, within: object, known: Callable[[Callable[..., Any]], "Subscription | None"], where: str
-) -> After:
+def _within(within: object, where: str) -> timedelta:
     if not isinstance(within, timedelta) or not timedelta() < within <= MAX_WITHIN:
         raise DeclarationError(
             f"{where}: after= needs within=, a timedelta above 0 and at most {MAX_WITHIN.days} days, and got "
             f"{within!r}: when that is over it runs all the same; write within=timedelta(minutes=5)"
         )
+    return within
+
+
+def _first(first: object, known: Callable[[Callable[..., Any]], Subscription | None], where: str) -> Subscription:
     found = known(first) if callable(first) else None
     if found is None:
         raise DeclarationError(
@@ -152,4 +131,4 @@ def _after(
             f"{where}: after= names {found.queue}, which is idempotent=True and keeps no row of what it has handled; "
             "remove idempotent=True there (RULES 2.6)"
         )
-    return After(found, within)
+    return found

@@ -76,8 +76,8 @@ class SubjectAdmission:
                     self._say(arrival, "a value lies in the future, and counts for no other event of its subject")
         if about.first and about.first not in sight.done and subscription.after is not None:
             about.waits = True
-            why = f"{subscription.after.first.queue} has handled none of this subject yet"
-            arrival.outcome = Again(subscription.after.within, deferred=True, cause=AFTER, error=why)
+            why = f"{subscription.after.queue} has handled none of this subject yet"
+            arrival.outcome = Again(subscription.within, deferred=True, cause=AFTER, error=why)
 
     def _say(self, arrival: Arrival, what: str) -> None:
         subscription, field = arrival.subscription, arrival.subscription.latest_by

@@ -71,7 +71,7 @@ def work_of(
             row = Latest(subscription.latest_by.kept, key)
             work.latest, work.moment = LatestWrite(latest_key(subscription.identity, subject), row), begins(value)
     if subscription.after is not None and WAITED not in headers:
-        work.first = mark_key(subscription.after.first.identity, subject)
+        work.first = mark_key(subscription.after.identity, subject)
     return work, compares
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from pydantic import AwareDatetime
-from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select
+from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select, update
 
 from hocket import Event, Heard, Service, Tx
 from hocket.worker import Worker
@@ -16,6 +16,11 @@ from tests.hocket.sample_services import BRIEF
 WITHIN = timedelta(minutes=1)
 tables = MetaData()
 noted = Table("noted", tables, Column("id", Integer, primary_key=True), Column("what", String, nullable=False))
+
+#: The price of each item as it was written last, whatever was there before.
+prices = Table(
+    "prices", tables, Column("item", String, primary_key=True), Column("version", Integer, nullable=False)
+)  # fmt: skip
 
 
 class Priced(Heard, type="shop.priced"):
@@ -76,7 +81,11 @@ async def price(event: Priced, tx: Tx[Keeper]) -> Told | None:
     tx.use.ran.append(f"price {event.version}")
     await tx.use.behave(event, tx)
     if event.own:
-        await (await tx.db()).execute(insert(noted).values(what=f"price {event.version}"))
+        db = await tx.db()
+        await db.execute(insert(noted).values(what=f"price {event.version}"))
+        written = await db.execute(update(prices).where(prices.c.item == tx.subject).values(version=event.version))
+        if not written.rowcount:
+            await db.execute(insert(prices).values(item=tx.subject, version=event.version))
     return Told(what=f"price {event.version}")
 
 
@@ -104,3 +113,9 @@ async def notes(worker: Worker) -> list[str]:
     """What handlers wrote to the service's own table."""
     async with worker.runtime.store.read() as db:
         return list(await db.scalars(select(noted.c.what).order_by(noted.c.id)))
+
+
+async def priced(worker: Worker) -> dict[str, int]:
+    """The price of each item."""
+    async with worker.runtime.store.read() as db:
+        return {row.item: row.version for row in await db.execute(select(prices))}
