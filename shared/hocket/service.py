@@ -121,6 +121,7 @@ class Service(Generic[D]):
         `idempotent=True` saves the inbox row of a handler that says nothing. `formerly` gives the former name, or
         several names, the oldest first: the old queue is emptied and the keys stay the same (RULES 2.4). `allow` names
         findings of `hocket check` that are right here, each with its reason, as everywhere (docs/checks.md).
+        `drift` says what becomes of data that differs from the model: "accept", "warn" or "quarantine" (docs/drift.md).
         """
 
         def declare(fn: Callable[..., Any]) -> Callable[..., Any]:

@@ -38,6 +38,15 @@ def day_and_clock(value: datetime | str | float, now: datetime, *, exact: bool =
     return f"{day} {clock}" if moment.year == now.year else f"{day} {moment.year} {clock}"
 
 
+def weekday_and_clock(value: datetime | str | float, now: datetime) -> str:
+    """`Tue 14:05`, with the date before the time where it is not within the last six days."""
+    moment = moment_of(value)
+    if timedelta() <= now - moment < timedelta(days=6):
+        return moment.strftime("%a %H:%M")
+    year = "" if moment.year == now.year else f" {moment.year}"
+    return f"{moment.strftime('%a')} {moment.day} {moment.strftime('%b')}{year} {moment.strftime('%H:%M')}"
+
+
 def time_element(value: datetime | str | float | None, now: datetime, *, exact: bool = False) -> Markup:
     """A `<time>` whose title has the whole moment; the page's script adds the reader's local time."""
     if value is None or value == "":

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import TypedDict
 
 from hocket.breaker import Breaker
+from hocket.drift.kinds import Mode
 from hocket.retry import Retry
 
 
@@ -19,6 +20,7 @@ class TimeoutOptions(TypedDict, total=False):
     concurrency: int
     prefetch: int
     allow: Mapping[str, str]
+    drift: Mode
 
 
 class HandlerOptions(TimeoutOptions, total=False):

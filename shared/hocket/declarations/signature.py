@@ -27,6 +27,7 @@ from hocket.declarations.subscription import (
     MAX_PREFETCH,
     Subscription,
 )
+from hocket.drift.asked import mode_of
 from hocket.errors import DeclarationError
 from hocket.event import Death, Event, Heard
 from hocket.retry import Retry
@@ -41,6 +42,7 @@ _OPTIONS: dict[str, type] = {
     "concurrency": int,
     "prefetch": int,
     "allow": object,
+    "drift": object,
 }
 _OPTIONS_TEXT = ", ".join(f"{option}=" for option in _OPTIONS)
 
@@ -186,6 +188,7 @@ def subscription_of(
         idempotent=options.get("idempotent", False),
         concurrency=concurrency,
         prefetch=prefetch,
+        drift=mode_of(options, where),
         former=former_of(options["formerly"], name, where) if "formerly" in options else (),
     )
 

@@ -95,6 +95,7 @@ class Worker:
         self.handling = Handling(runtime, recorder, self.breakers, self.blocking)
         self.committer = self._committer(recorder)
         self.runners = self._runners(Admission(runtime, declared.subscriptions))
+        self.reporter.drift += [each.drift.watch for each in self.runners.values()]
         self.outside_transactions = OutsideTransactions(
             runtime, declared, builder, self.breakers, self.full, self.backlog.add, self.blocking,
             unknown=self.backlog.fetch_all,
@@ -226,6 +227,7 @@ class Worker:
             for reader in self.readers:
                 if reader.consumer is not None:
                     await reader.consumer.cancel()
+            self.reporter.tell_drift()
             if self.runtime.transport.link().ready and not self.runtime.tasks.failed:
                 await self.relay.drained(config.drain_seconds)
             for consumer in self._consumers():
