@@ -8,8 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from hocket.drift.kinds import Kind
-from hocket.drift.paths import ANY, below, parent_of
+from hocket.console.drift_facts import ANY, Kind, below, parent_of
 
 #: The baseline ends with the later of the two.
 BASELINE_EVENTS, BASELINE_TIME = 1000, timedelta(hours=24)
@@ -119,9 +118,8 @@ Paths = Mapping[tuple[str, str], Sighted]
 
 def without_data(paths: Paths) -> dict[tuple[str, str], Sighted]:
     """The paths without names that one boot has taken for data: where there is `customer.*`, it stands for all."""
-    many = {
-        parent_of(path) for path, kind in paths if kind == Kind.UNKNOWN and path in {ANY, below(parent_of(path), ANY)}
-    }
+    unknown = [path for path, kind in paths if kind == Kind.UNKNOWN]
+    many = {parent_of(path) for path in unknown if path == below(parent_of(path), ANY)}
     found: dict[tuple[str, str], Sighted] = {}
     for (path, kind), each in paths.items():
         parent = parent_of(path)

@@ -12,9 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.clock import rfc3339
 from hocket.console import weekday_and_clock
-from hocket.console.drift_facts import Drifted
+from hocket.console.drift_facts import Drifted, began
 from hocket.console.named_values import insert_into
-from hocket.drift.sentences import began
 from services.tracer.fold.drift import (
     Boot,
     Sighted,
@@ -135,13 +134,9 @@ async def forget_drift(db: AsyncConnection, before: float) -> None:
     streams = list((await db.execute(over.distinct().limit(STEP))).scalars())
     for stream, boots in (await boots_of(db, streams)).items():
         old = [name for name, each in boots.items() if each.told.timestamp() < before][:STEP]
-        rows = list(
-            await db.execute(
-                select(drift_paths).where(drift_paths.c.stream == stream, drift_paths.c.boot.in_([*old, OVER]))
-            )
-        )
+        mine = (drift_paths.c.stream == stream, drift_paths.c.boot.in_([*old, OVER]))
         paths: dict[tuple[str, str], Sighted] = {}
-        for row in rows:
+        for row in await db.execute(select(drift_paths).where(*mine)):
             key = (row.path, row.kind)
             paths[key] = both_sightings(paths[key], _sighted(row)) if key in paths else _sighted(row)
         one = together([boots[name] for name in dict.fromkeys((*old, *([OVER] if OVER in boots else [])))])
@@ -150,8 +145,8 @@ async def forget_drift(db: AsyncConnection, before: float) -> None:
             await db.execute(delete(table).where(table.c.stream == stream, table.c.boot.in_([*old, OVER])))
         await _put(db, drift_boots, {**about, "boot": OVER, **_row(one)}, ["stream", "boot"])
         for (path, kind), each in paths.items():
-            row = {"stream": stream, "boot": OVER, "path": path, "kind": kind, **_sighted_row(each)}
-            await _put(db, drift_paths, row, ["stream", "boot", "path", "kind"])
+            kept = {"stream": stream, "boot": OVER, "path": path, "kind": kind, **_sighted_row(each)}
+            await _put(db, drift_paths, kept, ["stream", "boot", "path", "kind"])
 
 
 async def _put(db: AsyncConnection, table: Any, row: Mapping[str, Any], key: list[str]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from hocket.clock import rfc3339
 from hocket.console import counted, weekday_and_clock
-from hocket.drift.sentences import began
+from hocket.console.drift_facts import began
 from services.tracer.ask.drift import Compared, Drift, DriftSeen
 
 #: How long what is new stands in the first line of the page and on the overview.
@@ -14,7 +14,7 @@ NEWS = timedelta(days=7)
 
 #: Each kind, for people.
 KINDS = {
-    "unknown": "not read by anybody here",
+    "unknown": "a field that is not read",
     "missing": "is missing",
     "null": "is null",
     "type": "another type",

@@ -1,4 +1,4 @@
-"""The fact in which a service tells how what it hears drifts (RULES 16.3). Pure."""
+"""The fact in which a service tells how what it hears drifts, and its words (RULES 16.3). Pure."""
 
 from typing import Annotated, Literal, Self
 
@@ -6,8 +6,12 @@ from pydantic import Field, model_validator
 
 from hocket.console.fact_types import Fact, Moment, Name, Number, check_findable
 from hocket.drift.counting import MAX_PATHS, MAX_SIBLINGS
-from hocket.drift.paths import MAX_PATH_CHARS
+from hocket.drift.kinds import Kind
+from hocket.drift.paths import ANY, MAX_PATH_CHARS, below, parent_of
+from hocket.drift.sentences import began
 from hocket.drift.tally import MARKS
+
+__all__ = ["ANY", "Drifted", "DriftedPath", "Kind", "Sighting", "began", "below", "parent_of"]
 
 #: Most events that one boot can have counted.
 Count = Annotated[int, Field(ge=0, le=2**62)]

@@ -48,5 +48,6 @@ class Fact(BaseModel):
 
 
 def check_findable(*names: str) -> None:
+    """Refuse names that no database could index together. Raises `ValueError`."""
     if sum(map(len, names)) * _CHAR_BYTES > MAX_KEY_BYTES and sum(len(name.encode()) for name in names) > MAX_KEY_BYTES:
         raise ValueError(f"its names have together more than {MAX_KEY_BYTES} bytes")

@@ -121,7 +121,7 @@ class Admission:
             arrival.outcome = too_old
 
     def _too_old(self, arrival: Arrival) -> Bury | None:
-        """RULES 2.7, 16.4: what the inbox may have forgotten may have been handled. Or it drifts. A replay is admitted."""
+        """RULES 2.7: what the inbox may have forgotten may have been handled; RULES 16.4. A replay is admitted."""
         if arrival.held is not None:
             return arrival.held
         if arrival.replay or arrival.subscription.idempotent or arrival.role is Role.UNDO or arrival.alarm is not None:

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from hocket.drift.kinds import Finding, Kind
-from hocket.drift.paths import ANY, WHOLE, below, items_of, name_of
+from hocket.drift.paths import ANY, UNSHOWN, WHOLE, below, items_of, name_of
 from hocket.drift.reads import LIST, NULL, OBJECT, Field, Reads, kind_of, reads_of
 
 #: Values that one comparison looks at; what stands behind them is not judged.
@@ -73,9 +73,9 @@ class _Look:
                 self.at(there, each, below(path, name_of(name)), path, found)
             elif reads.rest is not None:
                 self.at(reads.rest, each, below(path, ANY), path, found)
-            elif len(found) < MAX_FINDINGS:
+            else:
                 shown = name_of(name)
-                _add(found, below(path, shown), Kind.UNKNOWN, path, own=shown != ANY)
+                _add(found, below(path, shown), Kind.UNKNOWN, path, own=shown != UNSHOWN)
         for field in reads.fields or ():
             if not any(key in value for key in field.keys):
                 _missing(found, field, path)
@@ -134,9 +134,10 @@ def _allows_nothing(reads: Reads) -> bool:
 
 
 def _missing(found: Found, field: Field, path: str) -> None:
-    allowed = not field.required and _allows_nothing(field.reads)
+    allowed = field.optional or (not field.required and _allows_nothing(field.reads))
     _add(found, below(path, name_of(field.keys[0])), Kind.MISSING, path, allowed=allowed)
 
 
 def _add(found: Found, path: str, kind: Kind, parent: str, *, allowed: bool = False, own: bool = True) -> None:
-    found.setdefault((path or WHOLE, kind), Finding(path or WHOLE, kind, parent, allowed, own))
+    if len(found) < MAX_FINDINGS:
+        found.setdefault((path or WHOLE, kind), Finding(path or WHOLE, kind, parent, allowed, own))

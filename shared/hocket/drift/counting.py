@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from hocket.drift.compare import compare_with
 from hocket.drift.kinds import Finding, Kind, Mode
-from hocket.drift.paths import below
+from hocket.drift.paths import ANY, below
 from hocket.drift.reads import Reads, fingerprint_of, reads_of
 from hocket.drift.tally import MARKS, Counted, Place, Tally
 
@@ -99,7 +99,7 @@ class _Stream:
 
     def _sibling(self, found: Finding) -> str:
         """The path under which an unknown field is counted: beyond so many of one object they are data (RULES 16.3)."""
-        many, all_of_them = below(found.parent, "*"), self._siblings.setdefault(found.parent, set())
+        many, all_of_them = below(found.parent, ANY), self._siblings.setdefault(found.parent, set())
         if len(all_of_them) <= MAX_SIBLINGS:
             all_of_them.add(found.path)
         if len(all_of_them) <= MAX_SIBLINGS:
@@ -151,7 +151,7 @@ class DriftWatch:
 
     def _new(self, key: tuple[type[BaseModel], str, str, int], about: About) -> _Stream:
         if len(self._streams) >= MAX_STREAMS:
-            key, about = (key[0], "*", about.type, about.version), about._replace(source="*")
+            key, about = (key[0], ANY, about.type, about.version), about._replace(source=ANY)
             if key in self._streams:
                 return self._streams[key]
         made = self._streams[key] = _Stream(about, reads_of(key[0]))

@@ -25,7 +25,7 @@ class Finding(NamedTuple):
     kind: Kind
     parent: str = ""  # the path of the object in which the field stands, or is missing; "": the whole
     allowed: bool = False  # the annotation allows None there, so that null or nothing is what it says
-    own: bool = False  # the field's name is shown as it came, and not as `*`
+    own: bool = False  # the field's name is shown as it came, and not as `"…"`
 
     @property
     def by_name(self) -> bool:

@@ -6,20 +6,20 @@ import re
 MAX_NAME_CHARS, MAX_PATH_CHARS = 64, 200
 #: Digits in a name from which on it is taken for data, such as an id or a date.
 MAX_DIGITS = 6
-#: The path of the whole, and the name that stands for names which are data.
-WHOLE, ANY = "$", "*"
+#: The path of the whole; what stands for every name of a map; what stands for a name that looks like data itself.
+WHOLE, ANY, UNSHOWN = "$", "*", '"…"'
 
 _PLAIN = re.compile(r"[@$]?[^\W\d][\w$-]*")
 _QUOTED = re.compile(r"[@$]?[^\W\d][\w$:/. -]*")
 
 
 def name_of(key: str) -> str:
-    """A field's name as it is shown: `*` where it is long, odd or looks like data (an address, a number, an id)."""
+    """A field's name as it is shown: `"…"` where it is long, odd or looks like data (an address, a number, an id)."""
     if len(key) > MAX_NAME_CHARS or sum(each.isdigit() for each in key) > MAX_DIGITS:
-        return ANY
+        return UNSHOWN
     if _PLAIN.fullmatch(key):
         return key
-    return f'"{key}"' if _QUOTED.fullmatch(key) else ANY
+    return f'"{key}"' if _QUOTED.fullmatch(key) else UNSHOWN
 
 
 def below(path: str, name: str) -> str:

@@ -33,12 +33,12 @@ _OWN = frozenset({"function-before", "function-wrap"})
 
 
 class Field:
-    """One field of an object: what it reads, and whether it must be there."""
+    """One field of an object: what it reads, whether it must be there, and whether a `TypedDict` says it need not."""
 
-    __slots__ = ("keys", "reads", "required")
+    __slots__ = ("keys", "optional", "reads", "required")
 
-    def __init__(self, keys: tuple[str, ...], reads: "Reads", required: bool) -> None:
-        self.keys, self.reads, self.required = keys, reads, required
+    def __init__(self, keys: tuple[str, ...], reads: "Reads", *, required: bool, optional: bool) -> None:
+        self.keys, self.reads, self.required, self.optional = keys, reads, required, optional
 
 
 class Reads:
@@ -104,6 +104,7 @@ class _Making:
     def __init__(self, definitions: Mapping[str, Node]) -> None:
         self._definitions = definitions
         self._known: dict[str, Reads] = {}
+        self._config: Mapping[str, Any] = {}  # of the model whose fields come next
 
     def of(self, node: Node) -> Reads:
         """What a node of the schema reads."""
@@ -117,6 +118,7 @@ class _Making:
             self._copy(made, node["schema_ref"])
         elif kind in _AROUND or kind in _OWN:
             made.own = made.own or kind in _OWN
+            self._config = (node.get("config") or {}) if kind in {"model", "dataclass"} else self._config
             self._fill(made, node["schema"])
         elif kind == "nullable":
             made.nothing = True
@@ -167,16 +169,19 @@ class _Making:
         made.kinds = frozenset({OBJECT})
         of = node["fields"]
         named = of.items() if isinstance(of, dict) else ((each["name"], each) for each in of)
-        config = node.get("config") or {}
+        config = node.get("config") or self._config
+        self._config = {}
         by_name = config.get("populate_by_name") or config.get("validate_by_name")
         fields: list[Field] = []
         for name, each in named:
             schema = each["schema"]
             keys = dict.fromkeys(_keys_of(each.get("validation_alias", name)))
             required = each.get("required", not _has_default(schema))
-            deep = not isinstance(each.get("validation_alias", name), str)
+            deep = _is_deep(each.get("validation_alias", name))
             reads = Reads() if deep else self.of(schema)
-            fields.append(Field((*keys, *((name,) if by_name and name not in keys else ())), reads, required))
+            names = (*keys, *((name,) if by_name and name not in keys else ()))
+            optional = each.get("required") is False
+            fields.append(Field(names, reads, required=required, optional=optional))
         made.fields = tuple(fields)
         made.keys = {key: each.reads for each in fields for key in each.keys}
         extra = node.get("extra_behavior") or config.get("extra_fields_behavior")
@@ -227,6 +232,13 @@ def _keys_of(alias: Any) -> Iterator[str]:
             yield first
         if not isinstance(each, list):  # one path, not several
             return
+
+
+def _is_deep(alias: Any) -> bool:
+    """Whether a field is read from within another one, so that what stands at its first name is another matter."""
+    if isinstance(alias, str):
+        return False
+    return any(len(each) > 1 for each in (alias if isinstance(alias[0], list) else [alias]))
 
 
 def kind_of(value: object) -> str:
