@@ -3,6 +3,8 @@
 import json
 from datetime import UTC, datetime, timedelta
 
+from pydantic import Field, create_model
+
 from hocket.console.drift_facts import Drifted
 from hocket.drift.counting import EVERY, MAX_PATHS, MAX_SHAPES, MAX_SIBLINGS, MAX_STREAMS, About, DriftWatch
 from hocket.drift.kinds import Kind
@@ -19,7 +21,7 @@ class Rung(Heard, type="bell.rung"):
 
 class Nested(Heard, type="bell.nested"):
     name: str
-    inner: dict[str, int] = {}
+    inner: dict[str, int] = Field(default_factory=dict)
 
 
 def about(n: int, source: str = "/tower", type_: str = "bell.rung") -> About:
@@ -73,8 +75,6 @@ def test_ten_thousand_shapes_are_bounded() -> None:
     assert set(counted.paths) == {("*", Kind.UNKNOWN)}
     assert counted.looked <= MAX_SHAPES + 10_000 // EVERY
     assert counted.paths["*", Kind.UNKNOWN].first.event == "e0"
-    [stream] = watch._streams.values()
-    assert len(stream.shapes) == MAX_SHAPES
 
 
 def test_fifty_siblings_keep_their_names() -> None:
@@ -85,15 +85,8 @@ def test_fifty_siblings_keep_their_names() -> None:
     assert set(more.paths) == {("*", Kind.UNKNOWN)}
 
 
-class Wide(Heard, type="bell.wide"):
-    a: dict[str, Rung] = {}
-    b: dict[str, Nested] = {}
-
-
 def test_paths_of_a_type_are_bounded_and_the_rest_is_counted() -> None:
     """RULES 16.3: at most two hundred paths; what has none is counted as more."""
-    from pydantic import create_model
-
     inner = create_model("Inner", **{f"f{'abcdefghij'[n % 10]}{n}": (int, 0) for n in range(MAX_PATHS + 30)})
     outer = create_model("Outer", __base__=Rung, __cls_kwargs__={"type": "bell.outer"}, inner=(inner, ...))
     watch = DriftWatch("hall.listen", "warn")
