@@ -63,7 +63,7 @@ class DriftSeen:
     @property
     def held(self) -> bool:
         """Whether a reader keeps such events out."""
-        return any(each.mode == "quarantine" and each.sighted.many for each in self.readers) and self.kind != "unknown"
+        return any(each.mode == "quarantine" and each.sighted.holds for each in self.readers)
 
     @property
     def first(self) -> Sighted:

@@ -38,6 +38,7 @@ class Sighted(NamedTuple):
     last: datetime
     last_event: str
     deep: bool = False  # counted by deep looks, at least in part
+    holds: bool = False  # `quarantine` keeps such events out
 
 
 def later_of(one: Boot, other: Boot) -> Boot:
@@ -63,7 +64,7 @@ def both_sightings(one: Sighted, other: Sighted) -> Sighted:
 def _around(one: Sighted, other: Sighted) -> Sighted:
     first = min((one.first, one.first_event), (other.first, other.first_event))
     last = max((one.last, one.last_event), (other.last, other.last_event))
-    return Sighted(0, *first, *last, deep=one.deep or other.deep)
+    return Sighted(0, *first, *last, deep=one.deep or other.deep, holds=one.holds or other.holds)
 
 
 def together(boots: Sequence[Boot]) -> Boot:

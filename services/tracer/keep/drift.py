@@ -80,7 +80,7 @@ async def _keep_paths(db: AsyncConnection, key: StreamKey, fact: Drifted, at: da
     }  # fmt: skip
     for each in fact.paths:
         first, last = each.first, each.last
-        sighted = Sighted(each.many, min(first.time, at), first.id, min(last.time, at), last.id, each.deep)
+        sighted = Sighted(each.many, min(first.time, at), first.id, min(last.time, at), last.id, each.deep, each.holds)
         before = known.get((each.path, each.kind))
         now = later_sighting(before, sighted) if before is not None else sighted
         if now != before:
@@ -172,10 +172,11 @@ def boot_of(row: Any) -> Boot:
 
 def _sighted_row(each: Sighted) -> dict[str, Any]:
     return {
-        "many": each.many, "deep": int(each.deep), "first": each.first.timestamp(), "first_event": each.first_event,
-        "last": each.last.timestamp(), "last_event": each.last_event,
+        "many": each.many, "deep": int(each.deep), "holds": int(each.holds), "first": each.first.timestamp(),
+        "first_event": each.first_event, "last": each.last.timestamp(), "last_event": each.last_event,
     }  # fmt: skip
 
 
 def _sighted(row: Any) -> Sighted:
-    return Sighted(row.many, utc(row.first), row.first_event, utc(row.last), row.last_event, bool(row.deep))
+    deep, holds = bool(row.deep), bool(row.holds)
+    return Sighted(row.many, utc(row.first), row.first_event, utc(row.last), row.last_event, deep, holds)

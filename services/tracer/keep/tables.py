@@ -97,6 +97,7 @@ drift_paths = Table(
     Column("stream", String, primary_key=True), Column("boot", String, primary_key=True),
     Column("path", String, primary_key=True), Column("kind", String, primary_key=True),
     Column("many", BigInteger, nullable=False), Column("deep", Integer, nullable=False),
+    Column("holds", Integer, nullable=False),
     Column("first", Float, nullable=False), Column("first_event", String, nullable=False),
     Column("last", Float, nullable=False), Column("last_event", String, nullable=False),
 )  # fmt: skip

@@ -38,11 +38,10 @@ def began_at(each: DriftSeen, now: datetime) -> str:
 
 
 def how_often(each: DriftSeen) -> str:
-    """`340 of 2,000 events`; what only deep looks see, of the events that had one."""
+    """`340 of 2,000 events`; of what deep looks have counted `at least`."""
     most = each.most
-    if most.sighted.deep:
-        return f"{most.sighted.many:,} of {most.looked:,} looked at whole"
-    return f"{most.sighted.many:,} of {counted(most.events, 'event')}"
+    least = "at least " if most.sighted.deep else ""
+    return f"{least}{most.sighted.many:,} of {counted(most.events, 'event')}"
 
 
 def about_drift(drift: Drift, now: datetime) -> str:
@@ -77,7 +76,7 @@ def _path(each: DriftSeen, now: datetime) -> dict[str, Any]:
         "readers": [
             {
                 "subscription": one.subscription, "owner": one.owner or None, "drift": one.mode,
-                "many": one.sighted.many, "of": one.looked if one.sighted.deep else one.events,
+                "many": one.sighted.many, "at_least": one.sighted.deep, "of": one.events,
                 "since": rfc3339(one.sighted.first),
             }
             for one in each.readers

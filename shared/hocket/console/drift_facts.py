@@ -33,6 +33,7 @@ class DriftedPath(Fact):
     last: Sighting
     many: Count = 1
     deep: bool = False  # counted by deep looks, at least in part: it may be in more events
+    holds: bool = False  # `quarantine` keeps such events out
 
 
 class Drifted(Fact):

@@ -73,7 +73,7 @@ class _Stream:
         shape = self.shapes.get(tuple(data)) if isinstance(data, Mapping) else None
         for each in findings:
             if shape is None or each not in by_name:
-                self._count(each, Tally(1, place, place, deep=not (new and each in by_name)))
+                self._count(each, Tally(1, place, place, not (new and each in by_name), each.holds))
         if shape is not None and by_name:
             _add(shape, place)
         return findings
@@ -83,7 +83,7 @@ class _Stream:
         for shape in self.shapes.values():
             if shape.many and shape.first is not None and shape.last is not None:
                 for each in shape.findings:
-                    self._count(each, Tally(shape.many, shape.first, shape.last))
+                    self._count(each, Tally(shape.many, shape.first, shape.last, holds=each.holds))
                 shape.many, shape.first = 0, None
 
     def _count(self, found: Finding, tally: Tally) -> None:

@@ -25,12 +25,13 @@ class Tally(NamedTuple):
     first: Place
     last: Place
     deep: bool = False  # counted by deep looks, at least in part: it may be in more events
+    holds: bool = False  # `quarantine` keeps such events out
 
     def and_also(self, other: "Tally") -> "Tally":
         """Both together."""
         first = min(self.first, other.first, key=lambda each: each.time)
         last = max(other.last, self.last, key=lambda each: each.time)
-        return Tally(self.many + other.many, first, last, self.deep or other.deep)
+        return Tally(self.many + other.many, first, last, self.deep or other.deep, self.holds or other.holds)
 
 
 class Counted(NamedTuple):
@@ -60,6 +61,7 @@ class Counted(NamedTuple):
             "paths": [
                 {
                     "path": path, "kind": kind.value, "many": each.many, "deep": each.deep,
+                    "holds": each.holds,
                     "first": {"id": each.first.event, "time": rfc3339(each.first.time)},
                     "last": {"id": each.last.event, "time": rfc3339(each.last.time)},
                 }

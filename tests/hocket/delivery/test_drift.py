@@ -90,7 +90,7 @@ def told(tower: Processes, name: str) -> list[Drifted]:
     return [each for each in drifted if each.subscription == name]
 
 
-FINE = {"cents": 100, "currency": "EUR", "note": "n"}
+FINE: dict[str, Any] = {"cents": 100, "currency": "EUR", "note": "n"}
 
 
 async def test_drift_is_told_each_minute_and_at_a_stop(tower: Processes) -> None:
@@ -249,4 +249,4 @@ def test_what_nobody_can_mean_is_refused() -> None:
     async def undo(paid: Paid, did: Booked | None, why: Returned, tx: Tx[World]) -> None: ...
 
     with pytest.raises(DeclarationError, match="would keep a failure from being undone"):
-        wrong.undo(step, Booked, by="order_id", drift="quarantine")(undo)
+        wrong.undo(step, Booked, by="order_id", drift="quarantine")(undo)  # type: ignore[call-overload]

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from pydantic import Field, create_model
 
@@ -29,7 +30,7 @@ def about(n: int, source: str = "/tower", type_: str = "bell.rung") -> About:
     return About(source, type_, 1, f"e{n}")
 
 
-def watched(*bodies: dict[str, object], model: type[Heard] = Rung) -> Counted:
+def watched(*bodies: dict[str, Any], model: type[Heard] = Rung) -> Counted:
     """What is counted of these, one a second."""
     watch = DriftWatch("hall.listen", "warn")
     for n, body in enumerate(bodies):
@@ -87,7 +88,8 @@ def test_fifty_siblings_keep_their_names() -> None:
 
 def test_paths_of_a_type_are_bounded_and_the_rest_is_counted() -> None:
     """RULES 16.3: at most two hundred paths; what has none is counted as more."""
-    inner = create_model("Inner", **{f"f{'abcdefghij'[n % 10]}{n}": (int, 0) for n in range(MAX_PATHS + 30)})
+    fields: dict[str, Any] = {f"f{'abcdefghij'[n % 10]}{n}": (int, 0) for n in range(MAX_PATHS + 30)}
+    inner = create_model("Inner", **fields)
     outer = create_model("Outer", __base__=Rung, __cls_kwargs__={"type": "bell.outer"}, inner=(inner, ...))
     watch = DriftWatch("hall.listen", "warn")
     watch.look(outer, {"name": "a", "loud": 1, "inner": {}}, about(0), START)

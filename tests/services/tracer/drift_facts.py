@@ -25,7 +25,8 @@ def seen(
     """One path of a fact."""
     last = first + timedelta(minutes=1)
     return {
-        "path": path, "kind": kind, "many": many, "deep": deep, "first": {"id": event, "time": rfc3339(first)},
+        "path": path, "kind": kind, "many": many, "deep": deep,
+        "holds": kind in {"type", "value"}, "first": {"id": event, "time": rfc3339(first)},
         "last": {"id": f"{event}-last", "time": rfc3339(last)},
     }  # fmt: skip
 
