@@ -37,7 +37,7 @@ def sighted(many: int, first: float, last: float) -> Sighted:
 
 
 def test_facts_of_one_boot_in_any_order_and_twice_are_one() -> None:
-    """RULES 7.4: the same end for each order and each double."""
+    """RULES 7.4, 16.3: the same end for each order and each double."""
     facts = [boot(n, told=n) for n in (3, 40, 700)]
     ends = set()
     for order in itertools.permutations([*facts, facts[1]]):
