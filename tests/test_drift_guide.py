@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from hocket.drift.compare import MAX_VALUES
+from hocket.drift.compare import MAX_DEPTH, MAX_VALUES
 from hocket.drift.counting import EVERY, MAX_PATHS, MAX_SHAPES, MAX_SIBLINGS, MAX_STREAMS
 from hocket.drift.kinds import MODES, Kind
 
@@ -33,4 +33,5 @@ def test_the_tables_are_the_code() -> None:
     assert set(re.findall(r'^- `drift="([a-z]+)"`', GUIDE, re.MULTILINE)) == set(MODES)
     bounds = [int(each.replace(",", "")) for each in re.findall(r"^\| [a-z][^|]*\| ([\d,]+)", GUIDE, re.MULTILINE)]
     assert bounds == [MAX_SHAPES, MAX_PATHS, MAX_SIBLINGS, MAX_STREAMS, MAX_VALUES]
+    assert f"to a depth of {MAX_DEPTH}" in GUIDE
     assert f"one event in {EVERY}" in GUIDE

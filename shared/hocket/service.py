@@ -30,11 +30,14 @@ from hocket.resilience.isolation import running
 from hocket.retry import Retry
 from hocket.runtime import current
 from hocket.tx import Outside, Tx
+from hocket.webhooks.declared import RATE, Drift, Webhook, webhook_of
+from hocket.webhooks.signature import Push, Signature
 
 H = TypeVar("H", bound=Heard)
 H2 = TypeVar("H2", bound=Heard)
 E = TypeVar("E", bound=Event)
 E2 = TypeVar("E2", bound=Event)
+B = TypeVar("B")
 D = TypeVar("D", default=None)
 S = TypeVar("S", bound=BaseModel)
 Said = TypeVar(
@@ -96,6 +99,7 @@ class Service(Generic[D]):
         self.tables = tables
         self.declarations = Declarations(name, owner)
         self.mounts: list[Callable[[web.Application], None]] = []
+        self.webhooks: dict[str, Webhook] = {}
         self._declarer = Declarer(self.declarations, Tx, uses is not None)
 
     @overload
@@ -246,6 +250,36 @@ class Service(Generic[D]):
         """
         self._declarer.downcast(fn)
         return fn
+
+    def webhook(
+        self,
+        signed: Signature,
+        /,
+        *,
+        name: str | None = None,
+        key: Callable[[Push], str] | None = None,
+        rate: float = RATE,
+        drift: Drift = "warn",
+    ) -> Callable[[Callable[[B, Push], Said]], Callable[[B, Push], Said]]:
+        """Declare a webhook above `def NAME(body: Body, push: Push) -> A | None`: `POST /webhooks/NAME` (RULES 12).
+
+        What is signed is committed with the event that the plain function makes of it, and then answered 202; the same
+        delivery id says nothing again. What cannot be read or mapped is kept, to be retried by `hocket webhooks`.
+        `key` gives another delivery id, `rate` bounds the pushes a second. `drift="quarantine"` keeps bodies that
+        differ from the model in other ways than further fields (RULES 16). The function uses no clock and no database.
+        """
+        given: dict[str, Any] = {"rate": rate, "drift": drift, **({"name": name} if name is not None else {})}
+        given |= {"key": key} if key is not None else {}
+
+        def declare(fn: Callable[[B, Push], Said]) -> Callable[[B, Push], Said]:
+            made = webhook_of(self.name, self.settings, fn, signed, given)
+            if made.name in self.webhooks:
+                raise DeclarationError(f'{made.where}: another webhook has this name; give one another by name="…"')
+            self.declarations.add_says(*dict.fromkeys((*made.says, *made.scheduled)))
+            self.webhooks[made.name] = made
+            return fn
+
+        return declare
 
     def says(self, *events: type[Event]) -> None:
         """Declare events that are said outside handlers, in `service.tx()`."""

@@ -3,19 +3,19 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel
-
 from hocket.drift.kinds import Finding, Kind
 from hocket.drift.paths import ANY, UNSHOWN, WHOLE, below, items_of, name_of
-from hocket.drift.reads import LIST, NULL, OBJECT, Field, Reads, kind_of, reads_of
+from hocket.drift.reads import LIST, NULL, OBJECT, Field, Reader, Reads, kind_of, reads_of
 
 #: Values that one comparison looks at; what stands behind them is not judged.
 MAX_VALUES = 20_000
+#: Depth to which it looks: no call is nested deeper, whatever a model that holds itself is sent.
+MAX_DEPTH = 100
 #: Differences that one comparison gives, each path and kind once.
 MAX_FINDINGS = 1_000
 
 
-def compare(model: type[BaseModel], data: object) -> list[Finding]:
+def compare(model: Reader, data: object) -> list[Finding]:
     """How parsed JSON differs from what the model reads, each path and kind once; `[]`: not at all.
 
     At most `MAX_VALUES` values are looked at and `MAX_FINDINGS` differences given. It raises nothing for any JSON.
@@ -36,16 +36,21 @@ Found = dict[tuple[str, Kind], Finding]
 class _Look:
     """One comparison and how many values it may still look at."""
 
-    __slots__ = ("_left",)
+    __slots__ = ("_depth", "_left")
 
     def __init__(self) -> None:
-        self._left = MAX_VALUES
+        self._left, self._depth = MAX_VALUES, 0
 
     def at(self, reads: Reads, value: object, path: str, parent: str, found: Found) -> None:
         """Compare what stands at a place."""
         self._left -= 1
-        if self._left < 0 or len(found) >= MAX_FINDINGS or reads.anything:
+        if self._left < 0 or self._depth >= MAX_DEPTH or len(found) >= MAX_FINDINGS or reads.anything:
             return
+        self._depth += 1
+        self._at(reads, value, path, parent, found)
+        self._depth -= 1
+
+    def _at(self, reads: Reads, value: object, path: str, parent: str, found: Found) -> None:
         if reads.own:
             self._own(reads, value, path, parent, found)
             return

@@ -8,12 +8,10 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from pydantic import BaseModel
-
 from hocket.drift.compare import compare_with
 from hocket.drift.kinds import Finding, Kind, Mode
 from hocket.drift.paths import ANY, below
-from hocket.drift.reads import Reads, fingerprint_of, reads_of
+from hocket.drift.reads import Reader, Reads, fingerprint_of, reads_of
 from hocket.drift.tally import MARKS, Counted, Place, Tally
 
 #: Every so many events of one type get a deep look, whatever their shape (RULES 16.2).
@@ -116,12 +114,10 @@ class DriftWatch:
 
     def __init__(self, subscription: str, mode: Mode) -> None:
         self.subscription, self.mode = subscription, mode
-        self._streams: dict[tuple[type[BaseModel], str, str, int], _Stream] = {}
+        self._streams: dict[tuple[Reader, str, str, int], _Stream] = {}
         self._told: dict[tuple[str, str], int] = {}
 
-    def look(
-        self, model: type[BaseModel], data: object, about: About, now: datetime, *, whole: bool = False
-    ) -> list[Finding]:
+    def look(self, model: Reader, data: object, about: About, now: datetime, *, whole: bool = False) -> list[Finding]:
         """Count one event, whose data is parsed JSON; what a deep look found, `[]` where there was none.
 
         `now` is when it came, by the service's clock. `whole` asks for the deep look: what is invalid gets one, and
@@ -145,11 +141,11 @@ class DriftWatch:
             return stream.look(data, Place(about.id, now), new=new)
         return []
 
-    def judged(self, model: type[BaseModel], data: object) -> list[Finding]:
+    def judged(self, model: Reader, data: object) -> list[Finding]:
         """What differs, without counting it: a later attempt of an event that was counted."""
         return compare_with(reads_of(model), data)
 
-    def _new(self, key: tuple[type[BaseModel], str, str, int], about: About) -> _Stream:
+    def _new(self, key: tuple[Reader, str, str, int], about: About) -> _Stream:
         if len(self._streams) >= MAX_STREAMS:
             key, about = (key[0], ANY, about.type, about.version), about._replace(source=ANY)
             if key in self._streams:

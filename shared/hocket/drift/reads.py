@@ -6,9 +6,9 @@ from hashlib import blake2b
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 
-from hocket.event_data.core_schema import Node, definitions_of
+from hocket.event_data.core_schema import Node, parts_of
 
 #: What JSON has, as `kind_of` names it.
 TEXT, NUMBER, TRUTH, LIST, OBJECT, NULL = "text", "number", "truth", "list", "object", "null"
@@ -65,15 +65,19 @@ class Reads:
         return not self.kinds and not self.choices and self.tag is None
 
 
-_made: "WeakKeyDictionary[type[BaseModel], Reads]" = WeakKeyDictionary()
+#: What reads JSON: a model, or an adapter of any annotation.
+Reader = type[BaseModel] | TypeAdapter[Any]
+
+_made: "WeakKeyDictionary[Any, Reads]" = WeakKeyDictionary()
 
 
-def reads_of(model: type[BaseModel]) -> Reads:
-    """What a model reads; made once for each model."""
-    found = _made.get(model)
+def reads_of(reader: Reader) -> Reads:
+    """What a model, or an adapter, reads; made once for each."""
+    found = _made.get(reader)
     if found is None:
-        schema, definitions = definitions_of(model)
-        found = _made[model] = _Making(definitions).of(schema)
+        schema = reader.core_schema if isinstance(reader, TypeAdapter) else reader.__pydantic_core_schema__
+        root, definitions = parts_of(schema)
+        found = _made[reader] = _Making(definitions).of(root)
     return found
 
 

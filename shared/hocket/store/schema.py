@@ -11,6 +11,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql.elements import ColumnElement
 
 from hocket.store.tables.columns import KIT, WHOLE, raw, real, texts, wait, whole
+from hocket.store.tables.webhooks import WEBHOOKS
 
 #: Version of the tables below, kept in `hocket_meta` as `schema`; the code of this version is known by the same number.
 SCHEMA = 5
@@ -18,7 +19,7 @@ SCHEMA = 5
 LEAST = 4
 
 #: The tables that schema 5 adds, each declared in a file of its own in `store/tables/`.
-ADDED_5: tuple[Table, ...] = ()
+ADDED_5: tuple[Table, ...] = (WEBHOOKS,)
 
 META = Table(
     "hocket_meta",

@@ -1,7 +1,7 @@
 """Metrics for Prometheus: exactly those of docs/wire.md#metrics, counted in groups."""
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import Generic, TypeVar
 
@@ -10,7 +10,7 @@ from prometheus_client.metrics_core import HistogramMetricFamily
 from prometheus_client.registry import Collector
 
 from hocket.outcome import Word
-from hocket.telemetry.signals import Ended, Listener, Sample, Sent
+from hocket.telemetry.signals import Ended, Listener, Pushed, Sample, Sent
 
 #: Content type of `PrometheusListener.text`.
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -18,10 +18,13 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 HANDLE_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
 AGE_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0, 300.0, 3600.0, 86400.0)
 WAIT_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 300.0)
+#: The same for the skew of webhooks.
+SKEW_BUCKETS = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 
 _STATES = {"closed": 0, "half-open": 1, "open": 2, "held": 3}
 _WORK = ("service", "subscription")
 _SENT = ("service", "kind")
+_PUSH = ("service", "source")
 _RAN = frozenset({Word.HANDLED, Word.RETRY, Word.DEFERRED, Word.DEAD})
 _WAITING = ("events", "receipts", "later", "refused")
 
@@ -111,6 +114,14 @@ class PrometheusListener(Listener):
         self._drift = self._counter("hocket_drift", "Differences from what is read.", *_WORK, "type", "kind")
         self._armed = self._gauge("hocket_timers_armed", "Time-outs that are armed.", "service")
         self._overdue = self._gauge("hocket_timers_due_seconds", "Age of the oldest due time-out.", "service")
+        self._pushes = self._counter("hocket_webhooks", "Pushes of webhooks, by how they ended.", *_PUSH, "end")
+        self._secrets = self._counter(
+            "hocket_webhook_secrets", "By which secret pushes were signed.", *_PUSH, "position"
+        )
+        self._skew = self._histogram(
+            "hocket_webhook_skew_seconds", "Seconds between signed timestamp and receipt.", _PUSH, SKEW_BUCKETS
+        )
+        self._kept = self._gauge("hocket_webhooks_kept", "Webhooks that wait for a person.", *_PUSH)
         self._held: dict[str, set[str]] = {}  # subscriptions seen with deliveries in progress, by service
         self._shed_so_far: dict[str, int] = {}
 
@@ -179,6 +190,19 @@ class PrometheusListener(Listener):
     def drifted(self, service: str, subscription: str, type: str, kind: str, many: int) -> None:
         """Count them by what is declared and by kind, never by path."""
         self._drift.of(service, subscription, type, kind).inc(many)
+
+    def pushed(self, push: Pushed) -> None:
+        """Count it by source and end, and which secret matched; observe the skew of authentic ones."""
+        self._pushes.of(push.service, push.source, push.end).inc()
+        if push.secret:
+            self._secrets.of(push.service, push.source, str(push.secret)).inc()
+            if push.skew is not None:
+                self._skew.observe((push.service, push.source), [abs(push.skew)])
+
+    def webhooks_kept(self, service: str, kept: Mapping[str, int]) -> None:
+        """Set the gauge."""
+        for source, many in kept.items():
+            self._kept.of(service, source).set(many)
 
     def trouble(self, service: str, what: str, **about: str | int | float) -> None:
         """Count it by `what`, which is a constant text."""

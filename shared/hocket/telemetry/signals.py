@@ -15,7 +15,7 @@
 | `saying` | an event is about to be said: returns the traceparent of its publish span |
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
@@ -104,6 +104,16 @@ class Saying(NamedTuple):
 running: ContextVar[Processing | None] = ContextVar("hocket_running_handler", default=None)
 
 
+class Pushed(NamedTuple):
+    """One push of a webhook has ended (RULES 12)."""
+
+    service: str
+    source: str  # "": no webhook of that name
+    end: str
+    secret: int  # position of the secret that matched, from 1; 0: none
+    skew: float | None  # seconds by which our clock is ahead of the signed timestamp; None: there is none
+
+
 class Listener:
     """Base class of listeners: each method does nothing unless overridden.
 
@@ -133,6 +143,12 @@ class Listener:
 
     def drifted(self, service: str, subscription: str, type: str, kind: str, many: int) -> None:
         """So many more differences of this kind were found in events of this type, once a minute."""
+
+    def pushed(self, push: Pushed) -> None:
+        """A webhook was answered."""
+
+    def webhooks_kept(self, service: str, kept: Mapping[str, int]) -> None:
+        """Every few seconds: how many webhooks of each source are kept and wait for a person."""
 
     def trouble(self, service: str, what: str, **about: str | int | float) -> None:
         """A fault was recovered from, or something was given up. `what` is a constant text, `about` the details."""
@@ -192,6 +208,14 @@ class Signals(Listener):
     def drifted(self, service: str, subscription: str, type: str, kind: str, many: int) -> None:
         """So many more differences of this kind were found in events of this type."""
         self._each("drifted", lambda listener: listener.drifted(service, subscription, type, kind, many))
+
+    def pushed(self, push: Pushed) -> None:
+        """A webhook was answered."""
+        self._each("pushed", lambda listener: listener.pushed(push))
+
+    def webhooks_kept(self, service: str, kept: Mapping[str, int]) -> None:
+        """How many webhooks of each source are kept."""
+        self._each("webhooks_kept", lambda listener: listener.webhooks_kept(service, kept))
 
     def trouble(self, service: str, what: str, **about: str | int | float) -> None:
         """A fault was recovered from, or something was given up."""

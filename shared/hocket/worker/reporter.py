@@ -58,6 +58,10 @@ class Reporter:
         self._publish({"kind": "heartbeat", "version": self.version, "waiting": waiting, "breakers": breakers,
                    "shed": self.shed})  # fmt: skip
 
+    def tell(self, fact: dict[str, object]) -> bool:
+        """Publish a fact of another part, with service, instance, boot and time; False where there is no link."""
+        return self._publish(fact)
+
     def breaker_changed(self, name: str, state: str) -> None:
         """A breaker has changed its state: tell listeners at once, the tracer by a heartbeat within a second."""
         self._since[name] = self.runtime.clock.now()

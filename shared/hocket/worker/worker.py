@@ -54,6 +54,7 @@ from hocket.worker.reporter import Reporter
 from hocket.worker.retention import sweeper_of
 from hocket.worker.store_opening import StoreOpening
 from hocket.worker.topology import TopologyDeclaration, until_linked
+from hocket.worker.webhooks.room import Webhooks
 
 
 class Worker:
@@ -90,7 +91,8 @@ class Worker:
         self.relay = Relay(runtime, self.backlog)
         self.reporter = Reporter(runtime, version, declared, self.relay, self.circuits, self._in_progress)
         recorder = Recorder(runtime.instance, builder := self._builder(), self._shed)
-        self.blocking = BlockingCalls(config.blocking_threads, self._late)
+        late = "a blocking call goes on after its attempt has ended"
+        self.blocking = BlockingCalls(config.blocking_threads, lambda each: runtime.trouble(late, function=each))
         self.breakers = self._shared(StoreRows(runtime, BreakerSpeaker(declared, builder), self.backlog.add))
         self.handling = Handling(runtime, recorder, self.breakers, self.blocking)
         self.committer = self._committer(recorder)
@@ -107,6 +109,7 @@ class Worker:
         self.opening = StoreOpening(runtime, service.tables)
         self._uses, self._started = AsyncExitStack(), False
         self.commands["timers"] = TimersCommand(runtime.store, self.timers.look_at_all)
+        self.webhooks = Webhooks(self)
         self._starting: asyncio.Task[None] | None = None
 
     def _watches(self) -> None:
@@ -180,6 +183,7 @@ class Worker:
         self.runtime.tasks.spawn("commit", self.committer.run())
         self.runtime.tasks.spawn("sweep", self.sweeper.run())
         self.runtime.tasks.spawn("sample", self.reporter.sample())
+        self.webhooks.start()
         self._starting = self.runtime.tasks.spawn("start", self._declare_and_consume(), may_end=True)
 
     def _breaker_changed(self, name: str, state: str) -> None:
@@ -333,14 +337,10 @@ class Worker:
         self.handling.undecided(arrival)
         self.runners[arrival.subscription.queue].readmit(arrival)
 
-    def _late(self, function: str) -> None:
-        self.runtime.trouble("a blocking call goes on after its attempt has ended", function=function)
-
     def _shed(self) -> bool:
-        if not self.backlog.receipts_full:
-            return False
-        self.reporter.shed += 1
-        return True
+        full = self.backlog.receipts_full
+        self.reporter.shed += full
+        return full
 
     def _in_progress(self) -> dict[str, int]:
         return {queue: runner.in_progress for queue, runner in self.runners.items()}
