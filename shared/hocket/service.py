@@ -134,6 +134,7 @@ class Service(Generic[D]):
         `after` names a handler above that goes first for each subject; this one waits at most `within`, and then runs
         all the same (RULES 15.4). `allow` names findings of `hocket check` that are right here, each with its reason,
         as everywhere (docs/checks.md).
+        `drift` says what becomes of data that differs from the model: "accept", "warn" or "quarantine" (docs/drift.md).
         """
 
         def declare(fn: Callable[..., Any]) -> Callable[..., Any]:

@@ -120,6 +120,10 @@ class Declarer:
         many = check_step_says(step, of, did, where)
         check_did(signature.parameters[1], did, many, where)
         subscription = subscription_of(self.declarations.service, name, fn, of.heard, signature, options)
+        if subscription.drift == "quarantine":
+            raise DeclarationError(
+                f'{where}: drift="quarantine" would keep a failure from being undone; give "warn" or "accept"'
+            )
         why = heard_of(signature.parameters[2], where)
         by = fields_of(scope.by, where)
         across, remember = check_across(scope.across, by, where), check_remember(scope.remember, where)

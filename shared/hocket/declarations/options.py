@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, TypedDict
 
 from hocket.breaker import Breaker
+from hocket.drift.kinds import Mode
 from hocket.retry import Retry
 
 
@@ -20,6 +21,7 @@ class TimeoutOptions(TypedDict, total=False):
     prefetch: int
     allow: Mapping[str, str]
     since: Literal["first"] | datetime
+    drift: Mode
 
 
 class HandlerOptions(TimeoutOptions, total=False):

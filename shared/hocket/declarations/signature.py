@@ -28,6 +28,7 @@ from hocket.declarations.subscription import (
     MAX_PREFETCH,
     Subscription,
 )
+from hocket.drift.asked import mode_of
 from hocket.errors import DeclarationError
 from hocket.event import Death, Event, Heard
 from hocket.retry import Retry
@@ -47,6 +48,7 @@ _OPTIONS: dict[str, type] = {
     "within": object,
     "since": object,
     "side_effects": bool,
+    "drift": object,
 }
 _OPTIONS_TEXT = ", ".join(f"{option}=" for option in _OPTIONS)
 
@@ -194,6 +196,7 @@ def subscription_of(
         prefetch=prefetch,
         since=since_of(options["since"], where) if "since" in options else None,
         side_effects=options.get("side_effects", False),
+        drift=mode_of(options, where),
         former=former_of(options["formerly"], name, where) if "formerly" in options else (),
     )
 

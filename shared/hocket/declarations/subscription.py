@@ -11,6 +11,7 @@ from hocket.breaker import Breaker
 from hocket.broker.topology import history_queue
 from hocket.declarations.answer import Answer
 from hocket.declarations.versions import UpcastPath
+from hocket.drift.kinds import Mode
 from hocket.event import Event, Heard
 from hocket.retry import Retry
 
@@ -97,6 +98,7 @@ class Subscription:
     idempotent: bool = False
     concurrency: int = CONCURRENCY
     prefetch: int | None = None  # None: `HOCKET_PREFETCH`, and never fewer than concurrency
+    drift: Mode = "warn"
     undo: Undo | None = None  # this subscription *is* the undo of a step
     undone_by: "Subscription | None" = None  # this subscription is a step
     overdue: Overdue | None = None  # this subscription is a time-out: what it hears arms it

@@ -123,11 +123,13 @@ class Admission:
     def _judge(self, arrival: Arrival, row: InboxRow | None, too_old: Bury | None) -> None:
         arrival.row = row
         judge(arrival)
-        if row is None and arrival.outcome is None:
+        if arrival.outcome is None and (row is None or too_old is arrival.held):
             arrival.outcome = too_old
 
     def _too_old(self, arrival: Arrival) -> Bury | None:
-        """RULES 2.7: what the inbox may have forgotten may have been handled; only a replay admits it."""
+        """RULES 2.7: what the inbox may have forgotten may have been handled; RULES 16.4. A replay is admitted."""
+        if arrival.held is not None:
+            return arrival.held
         if (
             arrival.replay
             or arrival.history

@@ -13,7 +13,7 @@ from hocket.envelope.cloudevent import CONTENT_TYPE, Envelope
 from hocket.envelope.keys import run_key
 from hocket.event import Heard, Scheduled
 from hocket.masking.mask import Mask, mask_of
-from hocket.outcome import Done, Outcome
+from hocket.outcome import Bury, Done, Outcome
 from hocket.resilience.circuit import Permit
 from hocket.saga.ledger import LedgerRow
 from hocket.store.records import InboxRow
@@ -54,6 +54,7 @@ class Arrival:
     generation: int = 0  # of an undo
     timer: TimerWork | None = None  # it arms or answers a time-out
     alarm: Alarm | None = None  # it is the alarm of one
+    held: Bury | None = None  # it drifts, and its subscription keeps that out (RULES 16.4)
     # admit
     row: InboxRow | None = None
     ledger: LedgerRow | None = None

@@ -15,6 +15,7 @@ from hocket.delivery.commit import Committer
 from hocket.delivery.decode import decode
 from hocket.delivery.ending.error_text import text_of
 from hocket.delivery.former_queue import FormerQueues
+from hocket.delivery.gates.drift import DriftGate
 from hocket.delivery.gates.gate import Gate, Room, is_noted, shut_out
 from hocket.delivery.gates.patience import Patience
 from hocket.delivery.handle import Handling, Readmit
@@ -64,6 +65,7 @@ class SubscriptionRunner:
     share: int  # bytes of deliveries that it may hold
     intake: Intake = field(init=False)
     gate: Gate = field(init=False)
+    drift: DriftGate = field(init=False)
     prefetch: int = field(init=False)  # deliveries that the broker hands it before the first of them is settled
     consumer: Consumer | None = None
     in_progress: int = 0
@@ -84,6 +86,7 @@ class SubscriptionRunner:
     def __post_init__(self) -> None:
         default = max(self.pipeline.runtime.config.prefetch, self.subscription.concurrency)
         self.prefetch = self.subscription.prefetch or default
+        self.drift = DriftGate(self.subscription)
         breaker = self.subscription.breaker
         self.shared = self.pipeline.breakers.of(breaker) if breaker is not None else None
         handling, clock = self.pipeline.handling, self.pipeline.runtime.clock
@@ -165,6 +168,7 @@ class SubscriptionRunner:
         arrivals = [self.arrival_of(delivery, now) for delivery in batch]
         fresh = [each for each in arrivals if not self._is_copy(each)]
         self.in_progress += len(fresh)
+        self.drift.look(fresh)
         fresh = self._timers.enter(fresh)
         try:
             await self._until_admitted(fresh)

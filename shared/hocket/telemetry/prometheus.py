@@ -112,6 +112,7 @@ class PrometheusListener(Listener):
         self._link = self._gauge("hocket_link_up", "1 while the broker is reachable.", "service")
         self._in_hand = self._gauge("hocket_in_hand", "Deliveries taken and not yet settled.", *_WORK)
         self._timers = self._counter("hocket_timers", "What became of time-outs.", *_WORK, "what")
+        self._drift = self._counter("hocket_drift", "Differences from what is read.", *_WORK, "type", "kind")
         self._armed = self._gauge("hocket_timers_armed", "Time-outs that are armed.", "service")
         self._overdue = self._gauge("hocket_timers_due_seconds", "Age of the oldest due time-out.", "service")
         self._pushes = self._counter("hocket_webhooks", "Pushes of webhooks, by how they ended.", *_PUSH, "end")
@@ -186,6 +187,10 @@ class PrometheusListener(Listener):
         before = self._shed_so_far.get(service, 0)
         self._shed_so_far[service] = sample.shed_receipts
         self._shed.of(service).inc(max(0, sample.shed_receipts - before))
+
+    def drifted(self, service: str, subscription: str, type: str, kind: str, many: int) -> None:
+        """Count them by what is declared and by kind, never by path."""
+        self._drift.of(service, subscription, type, kind).inc(many)
 
     def pushed(self, push: Pushed) -> None:
         """Count it by source and end, and which secret matched; observe the skew of authentic ones."""

@@ -9,6 +9,7 @@
 | `readiness` | the service became ready, or is not ready for a reason of its own |
 | `sampled` | once a second: what waits |
 | `command` | a request of a command was answered |
+| `drifted` | once a minute: how many differences of a kind were found in events of a type (RULES 16) |
 | `trouble` | a fault was recovered from, or something was given up |
 | `listener_failed` | a listener has raised an error |
 | `processing` | around one run of a handler: returns a context manager |
@@ -141,6 +142,9 @@ class Listener:
     def sampled(self, sample: Sample) -> None:
         """Once a second."""
 
+    def drifted(self, service: str, subscription: str, type: str, kind: str, many: int) -> None:
+        """So many more differences of this kind were found in events of this type, once a minute."""
+
     def pushed(self, push: Pushed) -> None:
         """A webhook was answered."""
 
@@ -204,6 +208,10 @@ class Signals(Listener):
     def sampled(self, sample: Sample) -> None:
         """Once a second."""
         self._each("sampled", lambda listener: listener.sampled(sample))
+
+    def drifted(self, service: str, subscription: str, type: str, kind: str, many: int) -> None:
+        """So many more differences of this kind were found in events of this type."""
+        self._each("drifted", lambda listener: listener.drifted(service, subscription, type, kind, many))
 
     def pushed(self, push: Pushed) -> None:
         """A webhook was answered."""

@@ -105,6 +105,7 @@ class Worker:
         self.projections = self.reporter.projections = Projections(
             runtime, declared, self.runners, self._runner, self.handling
         )
+        self.reporter.drift += [each.drift.watch for each in self.runners.values()]
         self.outside_transactions = OutsideTransactions(
             runtime, declared, builder, self.breakers, self.full, self.backlog.add, self.blocking,
             unknown=self.backlog.fetch_all,
@@ -240,6 +241,7 @@ class Worker:
             for reader in self.readers:
                 if reader.consumer is not None:
                     await reader.consumer.cancel()
+            self.reporter.tell_drift()
             if self.runtime.transport.link().ready and not self.runtime.tasks.failed:
                 await self.relay.drained(config.drain_seconds)
             for consumer in self._consumers():
@@ -347,10 +349,9 @@ class Worker:
         self.runners[arrival.subscription.queue].readmit(arrival)
 
     def _shed(self) -> bool:
-        if not self.backlog.receipts_full:
-            return False
-        self.reporter.shed += 1
-        return True
+        full = self.backlog.receipts_full
+        self.reporter.shed += full
+        return full
 
     def _consumers(self) -> list[Any]:
         mine = [each for runner in self.runners.values() for each in runner.consumers()]

@@ -101,7 +101,7 @@ class Retrying:
             return
         delivery, wrong = delivery_of(hook, push)
         push = Push(row.source, delivery, push.received, push.body, push.headers)
-        read = self.taking.read(hook, push, wrong)
+        read = self.taking.read(hook, push, wrong, again=True)
         if read.cause is not None:
             await self._still(row, read.cause, read.error)
             return

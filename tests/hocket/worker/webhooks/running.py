@@ -198,12 +198,12 @@ def config_of(folder: Path, database: str = "", **more: Any) -> Config:
 @asynccontextmanager
 async def running(
     folder: Path, mind: Mind | None = None, database: str = "", *, same_body: bool | None = None, rate: float = 1000.0,
-    **more: Any,
+    drift: Any = "warn", **more: Any,
 ) -> AsyncIterator[Door]:  # fmt: skip
     """The service in a process of its own kind; `more` are settings of the kit."""
     mind = mind or Mind()
     assembly = Assembly(config_of(folder, database, **more))
-    part = await assembly.start(door_of(mind, same_body=same_body, rate=rate), 0)
+    part = await assembly.start(door_of(mind, same_body=same_body, rate=rate, drift=drift), 0)
     try:
         async with aiohttp.ClientSession() as http:
             yield Door(part, http, mind)
