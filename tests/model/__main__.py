@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from tests.model import breaker, decisions, delivery, overdue, rules_left_out, saga
 from tests.model.explorer import Explored, Model, explore
 from tests.model.subjects import latest, marks
+from tests.model.history import backfill
 
 
 class RuleSet(NamedTuple):
@@ -30,6 +31,7 @@ MODELS = {
     "breaker": RuleSet(breaker.RULES, breaker.whole),
     "latest": RuleSet(latest.RULES, latest.whole),
     "marks": RuleSet(marks.RULES, marks.whole),
+    "backfill": RuleSet(backfill.RULES, backfill.whole),
     "decisions": RuleSet(rules_left_out.RULES, decisions.whole),
 }
 

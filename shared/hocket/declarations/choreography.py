@@ -5,9 +5,9 @@ from dataclasses import dataclass, field, replace
 
 from hocket.broker.topology import Topology, history_of, of_service, routing_key
 from hocket.declarations.breaker_changed import breaker_changed
+from hocket.declarations.history.since import check_history, check_last_word
 from hocket.declarations.overdue import described
 from hocket.declarations.scope import check_scope, is_sensitive
-from hocket.declarations.since import check_history, check_last_word
 from hocket.declarations.subjects.staleness import check_not_sensitive
 from hocket.declarations.subjects.staleness import described as guards
 from hocket.declarations.subscription import EventName, Subscription, Undo, name_of

@@ -19,8 +19,8 @@ from hocket.declarations.annotations import (
     text_of,
     unreadable,
 )
+from hocket.declarations.history.since import since_of
 from hocket.declarations.names import former_of
-from hocket.declarations.since import since_of
 from hocket.declarations.subscription import (
     CONCURRENCY,
     HANDLER_TIMEOUT,

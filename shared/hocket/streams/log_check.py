@@ -43,10 +43,6 @@ MOST_ROWLESS = 10_000
 CHECK_BACKOFF = Backoff(first=0.5, longest=10.0)
 
 
-class PatrolOver(Exception):
-    """The log is another one, which may lack what still waits in the queue: the patrol is over (RULES 7.5 e)."""
-
-
 @dataclass(slots=True)
 class LogCheck:
     """Checks the log for one service.
@@ -157,8 +153,6 @@ class LogCheck:
             raise TransportError("the log shows no message: whether it was made anew is known with the first one")
         start = self._place.start(self._whole)
         if start is None or self._anew:
-            if self.patrol:
-                raise PatrolOver
             await self._place.begin_anew()
             self._anew, start = False, 0
         self._from = self._next = self._place.stored.next

@@ -48,6 +48,7 @@ from hocket.worker.clock_watch import ClockWatch
 from hocket.worker.commands.runs import CommandRuns
 from hocket.worker.copies import CopyWatch
 from hocket.worker.health_watch import HealthWatch
+from hocket.worker.http.backfill_command import BackfillCommand
 from hocket.worker.http.operator import Command
 from hocket.worker.http.timers_command import TimersCommand
 from hocket.worker.lease import hold_lease
@@ -119,6 +120,7 @@ class Worker:
         self.command = CommandRuns(runtime, self.outside_transactions, self.opening.check).answer
         self._uses, self._started = AsyncExitStack(), False
         self.webhooks = Webhooks(self)
+        self.commands["backfill"] = BackfillCommand(runtime.store, self.backfills.figures)
         self._starting: asyncio.Task[None] | None = None
 
     def _watches(self) -> None:
@@ -131,8 +133,9 @@ class Worker:
         self.watch = HealthWatch(self.runtime, self._reasons)
         self.clock_watch = ClockWatch(self.runtime, self.circuits, self.timers.look_at_all)
         self.log_check = LogCheck(self.runtime, self.runners, lambda: self._topology().again())
-        known = partial(declared_of, self.runtime)
-        self.backfills = Backfills(self.runtime, self.runners, self.log_check.declare, known)
+        self.backfills: Backfills = Backfills(
+            self.runtime, self.runners, self.log_check.declare, partial(declared_of, self.runtime)
+        )
         self.readiness.append(self.backfills.reasons)
         self.copies = CopyWatch(self.runtime, self.runners)
 
@@ -297,7 +300,7 @@ class Worker:
 
     def idle(self) -> bool:
         """Whether no delivery is in progress and nothing that is due waits."""
-        runners = self.backfills.idle and all(runner.idle() for runner in self.runners.values())
+        runners = self.backfills.idle and all(each.idle() for each in self.runners.values())
         readers = all(reader.idle for reader in self.readers)
         return self._started and runners and readers and self.committer.idle and self.timers.idle and self.relay.idle
 

@@ -9,7 +9,7 @@ import pytest
 
 from deploy.broker.node import RabbitNode
 from hocket import Service, Tx
-from hocket.broker.port import LAST, Consumer, Deliver, Delivery, Depth, Transport
+from hocket.broker.port import LAST, Consumer, Deliver, Delivery, Depth, Start, Transport
 from hocket.broker.rabbitmq import RabbitTransport
 from hocket.broker.topology import HEARD, LOG
 from hocket.streams.end import end_of, last_of
@@ -120,7 +120,7 @@ async def test_an_empty_log_is_compared_from_its_start(tower: Processes) -> None
 class SlowReader(RabbitTransport):
     """The last chunk of a stream comes late: from a cold disk, or over a network that is busy."""
 
-    async def consume(self, queue: str, *, deliver: Deliver, offset: int | None = None, **bounds: Any) -> Consumer:
+    async def consume(self, queue: str, *, deliver: Deliver, offset: Start | None = None, **bounds: Any) -> Consumer:
         """The real consumer."""
         later = asyncio.get_running_loop().call_later
 

@@ -164,6 +164,13 @@ class MemoryBroker:
         """Remove a binding."""
         self._routing.remove_binding(binding)
 
+    def remove(self, queue: str) -> None:
+        """Delete a queue or stream with all it holds, as an operator does; only where nobody consumes it."""
+        if self._queue(queue).consumers:
+            raise ConfigError(f"{queue} has consumers, which this broker would leave without it; stop them first")
+        del self._queues[queue]
+        self._routing.remove_queue(queue)
+
     # -- for transports -------------------------------------------------------------------------------------
 
     def join(self, name: str, transport: Connected) -> None:

@@ -9,6 +9,8 @@ from typing import Protocol
 from hocket.broker.port import LAST, NEXT, Start
 from hocket.broker.topology import Queue
 
+OLDEST = datetime.min.replace(tzinfo=UTC)
+
 
 @dataclass(slots=True)
 class Stored:
@@ -22,7 +24,7 @@ class Stored:
     headers: dict[str, object] = field(default_factory=dict)
     returns: int = 0
     offset: int | None = None
-    written: datetime = datetime.min.replace(tzinfo=UTC)  # to a stream
+    written: datetime = OLDEST  # to a stream
 
 
 class QueueConsumer(Protocol):

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from hocket.broker.port import Consumer, Delivery
+from hocket.broker.topology import LOG
 from hocket.delivery.arrival import Arrival
 from hocket.delivery.runner import SubscriptionRunner
 from hocket.errors import HocketError, StoreError, TransportError
@@ -16,8 +17,10 @@ from hocket.streams.backfill.history_consumer import HistoryConsumer
 from hocket.streams.backfill.progress import Progress
 from hocket.streams.backfill.reading import Overtaken, Reading
 from hocket.streams.backfill.rows import BackfillRows
-from hocket.streams.backfill.state import Backfill, Phase
-from hocket.streams.log_check import LogCheck, PatrolOver
+from hocket.streams.backfill.state import ANYWHERE, Backfill, Phase, begun_again
+from hocket.streams.first import first_of
+from hocket.streams.gap import mark_of
+from hocket.streams.log_check import LogCheck
 
 #: Seconds between two looks at a row that another process holds, or that waits for a person.
 LOOK_SECONDS = 1.0
@@ -69,16 +72,16 @@ class Filler:
             return ""
         queue, row = self.runner.subscription.queue, self.row
         if row.phase is Phase.FAILED:
-            way = f"`hocket backfill go-on {queue} --accept-gap` reads on with what is there"
+            way = f"`hocket backfill {queue} --accept-gap` reads on with what is there"
         elif row.phase is Phase.PAUSED:
-            way = f"mend the handler, then `hocket backfill go-on {queue}`"
+            way = f"mend the handler, then `hocket backfill {queue} --go-on`"
         else:
             figures = self.progress.figures
             end = f" of {figures.end}" if figures.end else ""
             soon = "; retention comes near" if self.progress.hurry else ""
-            return f"{queue} reads history, at {row.next}{end} of the log{soon}" + (
-                f"; {self.trouble}" if self.trouble else ""
-            )
+            trouble = self.trouble or self.progress.trouble
+            also = f"; {trouble}" if trouble else ""
+            return f"{queue} reads history, at {row.next}{end} of the log{soon}{also}"
         return f"{queue} hears nothing, what is new waits in its queue: {row.reason}; {way}"
 
     def settled(self, arrivals: Sequence[Arrival]) -> None:
@@ -139,6 +142,10 @@ class Filler:
         if row.holder and store.replicas and row.holder in await store.breakers.living():
             return None
         mine = row._replace(holder=boot)
+        if row.start == ANYWHERE:
+            await self.runtime.transport.until_ready()
+            first = await first_of(self.runtime.transport, LOG)
+            mine = begun_again(mine, *((first.offset or 0, mark_of(first)) if first is not None else (0, "")))
         return mine if await self.rows.write(row, mine) else None
 
     async def _read(self, row: Backfill, *, resumed: bool) -> None:
@@ -183,6 +190,6 @@ class Filler:
             async with asyncio.timeout(left):
                 await check.prepare()
                 await check.run()
-        except (TimeoutError, PatrolOver):
+        except TimeoutError:
             return False
         return True

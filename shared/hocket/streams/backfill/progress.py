@@ -27,6 +27,9 @@ class Figures(NamedTuple):
     eta: float | None  # seconds until the end of the log is reached; None: not known
 
 
+UNKNOWN = Figures("", 0, 0, 0.0, None)
+
+
 @dataclass(slots=True)
 class Progress:
     """What one process knows of one backfill. `hurry`: the log's retention comes near."""
@@ -34,7 +37,8 @@ class Progress:
     runtime: Runtime
     subscription: str
     hurry: bool = False
-    figures: Figures = Figures("", 0, 0, 0.0, None)
+    trouble: str = ""  # why the log cannot be marked
+    figures: Figures = UNKNOWN
     headroom: Headroom = field(default_factory=Headroom)
     _looked: float = 0.0
     _next: int | None = None

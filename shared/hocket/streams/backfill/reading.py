@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from hocket.broker.port import Delivery, Handle
 from hocket.broker.topology import LOG, routing_key
 from hocket.delivery.runner import SubscriptionRunner
+from hocket.errors import TransportError
 from hocket.runtime import Runtime
 from hocket.store.records import Offset
 from hocket.streams.backfill.history_consumer import HistoryConsumer
@@ -15,7 +16,7 @@ from hocket.streams.backfill.marker import is_marker, mark_log
 from hocket.streams.backfill.pace import LATE_SECONDS, LOOK_SECONDS, Pace
 from hocket.streams.backfill.progress import Progress
 from hocket.streams.backfill.rows import BackfillRows
-from hocket.streams.backfill.state import Backfill, Phase, broken, compare, cut_over, read_to, shorter
+from hocket.streams.backfill.state import MOST_LETTERS, Backfill, Phase, broken, compare, cut_over, read_to, shorter
 from hocket.streams.backfill.window import Window
 from hocket.streams.end import end_of
 from hocket.streams.first import first_of
@@ -25,8 +26,8 @@ from hocket.streams.log_place import token_of
 #: Messages of the log that the broker sends ahead; heard ones between the lowest that is not finished and the last that
 #: was taken, which is also how many a crash may have begun; and all messages there.
 PREFETCH, MOST_HEARD, MOST_MESSAGES = 1024, 1024, 100_000
-#: Seconds between two writes of the place, and between two markers while none has come.
-SAVE_SECONDS, MARK_SECONDS = 1.0, 60.0
+#: Seconds between two writes of the place; between two markers while none has come, and where one was not taken.
+SAVE_SECONDS, MARK_SECONDS, TRY_SECONDS = 1.0, 60.0, 5.0
 #: Seconds without a message after which the log is asked for its end, and between two looks while there is nothing.
 SILENT_SECONDS, IDLE_SECONDS = 10.0, 1.0
 
@@ -122,7 +123,9 @@ class Reading:
             self._suspects -= 1
 
     def _may_feed(self) -> bool:
-        most = self._pace.width if self.history.most is None else min(self._pace.width, self.history.most)
+        most = min(self._pace.width, MOST_LETTERS - self.row.letters - self.letters)  # each may become one
+        if self.history.most is not None:
+            most = min(most, self.history.most)
         if self._window.open >= most or self._window.heard >= MOST_HEARD or len(self._window) >= MOST_MESSAGES:
             return False
         return not self.runner.intake.over and not self.history.stopped
@@ -157,7 +160,7 @@ class Reading:
                 return await self._write(broken(self.row, compare(self.row, -1, "")))
         if self._marker is not None and not self._window.open:
             return await self._cut_over(*self._marker)
-        if now - self._saved >= SAVE_SECONDS:
+        if now - self._saved >= SAVE_SECONDS or self.row.letters + self.letters >= MOST_LETTERS:
             self._saved = now
             if await self._write(self._read()) and self.row.phase is not Phase.READING:
                 return True
@@ -191,9 +194,16 @@ class Reading:
         return letters
 
     async def _mark(self, now: float) -> None:
-        if self._said is None or now - self._said >= MARK_SECONDS:
-            self._said = now
+        if self._said is not None and now - self._said < (TRY_SECONDS if self.progress.trouble else MARK_SECONDS):
+            return
+        self._said = now
+        try:
             await mark_log(self.runtime, self.row, self.runtime.transport)
+            self.progress.trouble = ""
+        except TransportError as error:
+            if str(error) != self.progress.trouble:
+                self.runtime.trouble("the log could not be marked", reason=str(error))
+            self.progress.trouble = str(error)
 
     async def _cut_over(self, offset: int, mark: str) -> bool:
         """The transaction that folds the marker makes it live, and says where the patrol begins (RULES 7.5 b, e)."""
@@ -206,7 +216,11 @@ class Reading:
         return await self._write(to, begins)
 
     async def _write(self, to: Backfill, place: tuple[str, Offset] | None = None) -> bool:
-        if not await self.rows.write(self.row, to, place):
+        if to == self.row:
+            same = await self.rows.of(self.row.subscription) == self.row
+        else:
+            same = await self.rows.write(self.row, to, place)
+        if not same:
             raise Overtaken
         self.row = to
         return True

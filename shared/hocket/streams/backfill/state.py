@@ -7,6 +7,8 @@ from hocket.streams.gap import Kind
 
 #: Letters of history at which the reading pauses until a person lets it go on.
 MOST_LETTERS = 100
+#: `start` of one that has to find what the log holds.
+ANYWHERE = -1
 
 
 class Phase(StrEnum):
@@ -95,12 +97,15 @@ def cut_over(row: Backfill, marker: int, mark: str, patrol: float) -> Backfill:
     return row._replace(phase=Phase.LIVE, next=marker + 1, mark=mark, reason="", patrol=patrol)
 
 
-def accepted(row: Backfill, id: str, first: int, anchor: str) -> Backfill:
-    """A person accepts what is missing: it reads on from the first message that is there, with a new marker."""
-    return row._replace(
-        phase=Phase.READING, id=id, holder="", start=first, next=first, anchor=anchor, mark="", reason="",
-        missed=row.missed + max(first - row.next, 0), letters=0,
-    )  # fmt: skip
+def accepted(row: Backfill, id: str) -> Backfill:
+    """A person accepts what is missing: its reader finds what is there and reads on, with a new marker."""
+    return row._replace(phase=Phase.READING, id=id, holder="", start=ANYWHERE, anchor="", mark="", reason="", letters=0)
+
+
+def begun_again(row: Backfill, first: int, anchor: str) -> Backfill:
+    """It reads on from the first message that is there; an `anchor` "" says that there is none."""
+    missed = row.missed + max(first - row.next, 0)
+    return row._replace(start=first, next=first, anchor=anchor, missed=missed)
 
 
 def let_on(row: Backfill) -> Backfill:
