@@ -254,6 +254,13 @@ class WatchSettings(_Group):
     backfill_patrol_seconds: float = _setting(
         3600, "s", "how long after the cut-over a new subscription's log is still compared with its inbox", 0, 86_400
     )
+    projection_grace_seconds: float = _setting(
+        3600, "s", "how long a generation of a projection is fed after another has taken its place, for old processes",
+        0, 2_592_000,
+    )  # fmt: skip
+    projection_removal_seconds: float = _setting(
+        600, "s", "how long after that its tables and its queue are kept, in case a database fails over", 0, 86_400
+    )
     unconfirmed_seconds: float = _setting(
         10, "s", "how long the broker may confirm nothing before the service is not ready", 1, 3600
     )

@@ -197,6 +197,13 @@ class Administering(LinkStatus, Protocol):
         """
         ...
 
+    async def remove(self, queue: str) -> bool:
+        """Delete a queue with all that waits in it; False: it is kept, because somebody consumes it.
+
+        One that is gone is no error. Raises `TransportError` where the broker does not answer, or refuses.
+        """
+        ...
+
     async def depth(self, queue: str) -> Depth | None:
         """What waits in a queue; None where there is no such queue. Declares nothing.
 

@@ -110,6 +110,7 @@ class PrometheusListener(Listener):
             "hocket_breaker_state", "0 closed, 1 half-open, 2 open, 3 held by a person.", "service", "breaker"
         )
         self._link = self._gauge("hocket_link_up", "1 while the broker is reachable.", "service")
+        self._behind = self._gauge("hocket_projection_lag_seconds", "How far a generation is behind.", *_WORK)
         self._in_hand = self._gauge("hocket_in_hand", "Deliveries taken and not yet settled.", *_WORK)
         self._timers = self._counter("hocket_timers", "What became of time-outs.", *_WORK, "what")
         self._drift = self._counter("hocket_drift", "Differences from what is read.", *_WORK, "type", "kind")
@@ -180,6 +181,8 @@ class PrometheusListener(Listener):
         self._oldest.of(service).set(sample.outbox_oldest)
         self._armed.of(service).set(sample.timers_armed)
         self._overdue.of(service).set(sample.timers_late)
+        for subscription, seconds in sample.behind.items():
+            self._behind.of(service, subscription).set(seconds)
         held = self._held.setdefault(service, set())
         held.update(sample.in_hand)
         for subscription in held:

@@ -74,6 +74,7 @@ class Sample:
     shed_receipts: int = 0
     timers_armed: int = 0
     timers_late: float = 0.0  # seconds since the oldest time-out was due that was not called yet
+    behind: Mapping[str, float] = field(default_factory=dict)  # seconds by generation of a projection
 
 
 class Processing(NamedTuple):
@@ -138,6 +139,9 @@ class Listener:
 
     def readiness(self, service: str, reason: str) -> None:
         """The service became ready (""), or is not ready for this reason; reasons of the link come by `link`."""
+
+    def generation(self, service: str, projection: str, n: int, state: str) -> None:
+        """A generation of a projection is now serving, old, dropped or gone."""
 
     def sampled(self, sample: Sample) -> None:
         """Once a second."""
@@ -204,6 +208,10 @@ class Signals(Listener):
     def readiness(self, service: str, reason: str) -> None:
         """The service became ready, or is not ready for this reason."""
         self._each("readiness", lambda listener: listener.readiness(service, reason))
+
+    def generation(self, service: str, projection: str, n: int, state: str) -> None:
+        """A generation of a projection is in this state now."""
+        self._each("generation", lambda listener: listener.generation(service, projection, n, state))
 
     def sampled(self, sample: Sample) -> None:
         """Once a second."""

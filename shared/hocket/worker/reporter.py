@@ -142,6 +142,7 @@ class Reporter:
                 self.shed,
                 timers.armed,
                 timers.lag,
+                self.projections.behind if self.projections is not None else {},
             )
         )
 

@@ -53,6 +53,7 @@ from hocket.worker.http.operator import Command
 from hocket.worker.http.timers_command import TimersCommand
 from hocket.worker.lease import hold_lease
 from hocket.worker.projections.keeper import Projections
+from hocket.worker.projections.rebuild import RebuildCommand
 from hocket.worker.readiness import in_progress, reasons_of
 from hocket.worker.removed_queues import RemovedQueues, declared_of
 from hocket.worker.reporter import Reporter
@@ -114,6 +115,7 @@ class Worker:
         self.readers = readers_of(runtime, service, self.blocking)
         self.timers = self.reporter.timers = TimerCaller(runtime, self.backlog, declared.subscriptions)
         self.commands["timers"] = TimersCommand(runtime.store, self.timers.look_at_all)
+        self.commands["rebuild"] = RebuildCommand(runtime.store)
         self.sweeper = sweeper_of(runtime, declared.subscriptions.values())
         self._watches()
         self.opening = StoreOpening(runtime, other_tables(service.tables, declared.projections))

@@ -206,6 +206,15 @@ class MemoryBroker:
         """The queue or stream of that name."""
         return self._queues.get(queue)
 
+    def remove(self, queue: str) -> bool:
+        """Delete a queue and its bindings, unless somebody consumes it."""
+        found = self.find(queue)
+        if found is not None and found.consumers:
+            return False
+        if self._queues.pop(queue, None) is not None:
+            self._routing.remove_queue(queue)
+        return True
+
     def publish(self, batch: Batch) -> None:
         """Send a batch; it arrives in the next iteration of the loop, the answer in the one after."""
         self._moving[batch] = None
@@ -230,7 +239,8 @@ class MemoryBroker:
         self._scheduled = False
         dirty, self._dirty = self._dirty, {}
         for name in dirty if "" not in dirty else self._queues:
-            self._queues[name].pump()
+            if name in self._queues:  # else it was removed meanwhile
+                self._queues[name].pump()
         watchers, self._watchers = self._watchers, []
         for watcher in watchers:
             if not watcher.done():

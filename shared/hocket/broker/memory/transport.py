@@ -184,6 +184,10 @@ class MemoryTransport:
             raise TransportError(f"the transport of {self._name} was closed")
         self._broker.declare(topology)
 
+    async def remove(self, queue: str) -> bool:
+        """Delete a queue with all that waits in it; False: it is kept, because somebody consumes it."""
+        return self._broker.remove(queue)
+
     async def depth(self, queue: str) -> Depth | None:
         """What waits in a queue; None where there is no such queue."""
         found = self._broker.find(queue)

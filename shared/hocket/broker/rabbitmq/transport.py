@@ -9,7 +9,7 @@ from hocket.broker.port import Consumer, Deliver, Depth, Link, Message, Publishe
 from hocket.broker.rabbitmq.address import addresses
 from hocket.broker.rabbitmq.connection import LastingConnection, OpenConnection
 from hocket.broker.rabbitmq.consumer import RabbitConsumer
-from hocket.broker.rabbitmq.declare import QueueDown, declare, depth, forwarding
+from hocket.broker.rabbitmq.declare import QueueDown, declare, depth, forwarding, remove
 from hocket.broker.rabbitmq.errors import Broken, Refused
 from hocket.broker.rabbitmq.publisher import Publisher
 from hocket.broker.topology import Topology
@@ -136,6 +136,10 @@ class RabbitTransport:
             raise
         self._streams.update((queue.name, queue.stream) for queue in topology.queues)
         self._publisher.forwards.update(forwarding(topology))
+
+    async def remove(self, queue: str) -> bool:
+        """Delete a queue with all that waits in it; False: it is kept, because somebody consumes it."""
+        return await remove(await self._consuming.connected(), queue, self._consuming.where)
 
     async def depth(self, queue: str) -> Depth | None:
         """What waits in a queue; None where there is no such queue."""

@@ -31,7 +31,7 @@ class Generation(NamedTuple):
     version: int
     state: GenerationState
     made: bool = False
-    watched: bool = False
+    watched: int = 0  # above 0: which watch it is; 0 and below: it is not watched, and the last watch had that number
     forced: bool = False
     changed: float = 0.0
     since: float = 0.0
@@ -94,7 +94,17 @@ def swapped(rows: Rows, n: int, complete: bool) -> list[Generation]:
     if new is None or not may_swap(rows, n) or not (complete or new.forced):
         return []
     changed = [new._replace(state=GenerationState.SERVING, note="")]
-    return changed if old is None else [old._replace(state=GenerationState.OLD, watched=False), *changed]
+    return changed if old is None else [unwatched(old)._replace(state=GenerationState.OLD), *changed]
+
+
+def watched(old: Generation) -> Generation:
+    """It notes what it handles from now on; a watch that goes on is shared, for it has noted all since it began."""
+    return old if old.watched > 0 else old._replace(watched=1 - old.watched)
+
+
+def unwatched(old: Generation) -> Generation:
+    """It notes nothing any more: who compares by this watch has to begin anew."""
+    return old._replace(watched=-abs(old.watched))
 
 
 def over(rows: Rows, now: float, grace: float) -> list[Generation]:

@@ -25,5 +25,5 @@ async def hold(connection: AsyncConnection, projected: Projected, keys: Sequence
     row = await rows.held(connection, projected.name, projected.n)
     if row is None or not row.live:
         raise GenerationDropped(f"generation {projected.n} of {projected.name} was dropped: it is not filled any more")
-    if row.watched:
+    if row.watched > 0:
         await rows.note_fresh(connection, projected.name, keys)

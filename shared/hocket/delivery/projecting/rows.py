@@ -22,9 +22,16 @@ async def all_rows(connection: AsyncConnection) -> dict[str, list[Generation]]:
     return found
 
 
-async def rows_of(connection: AsyncConnection, projection: str, *, lock: bool = False) -> list[Generation]:
-    """The generations of one projection, by number; `lock`ed until the end of the transaction."""
+async def rows_of(
+    connection: AsyncConnection, projection: str, *, lock: bool = False, only: int | None = None
+) -> list[Generation]:
+    """The generations of one projection, by number; `lock`ed until the end of the transaction, or `only` one of them.
+
+    Whoever changes a row locks the one that serves, so that the rows are changed by one at a time.
+    """
     asked = _SELECT.where(GENERATIONS.c.projection == projection)
+    if only is not None:
+        await connection.execute(asked.where(GENERATIONS.c.n == only).with_for_update())
     return [_generation(row) for row in await connection.execute(asked.with_for_update() if lock else asked)]
 
 
@@ -37,7 +44,7 @@ async def write(
         old = known.get(each.n)
         changed = each.changed if old is not None and old.state is each.state else now
         values = each._replace(changed=changed)._asdict()
-        values |= {name: int(values[name]) for name in ("made", "watched", "forced")}
+        values |= {name: int(values[name]) for name in ("made", "forced")}
         values |= {name: json.dumps(values[name]) for name in ("hears", "tables")} | {"state": str(each.state)}
         if old is None:
             await connection.execute(insert(GENERATIONS), values)
@@ -87,5 +94,5 @@ def _is(each: Generation) -> ColumnElement[bool]:
 def _generation(row: "Row[tuple[object, ...]]") -> Generation:
     values = dict(row._mapping)
     values |= {name: tuple(json.loads(values[name])) for name in ("hears", "tables")}
-    values |= {name: bool(values[name]) for name in ("made", "watched", "forced")}
+    values |= {name: bool(values[name]) for name in ("made", "forced")}
     return Generation(**(values | {"state": GenerationState(values["state"])}))

@@ -14,18 +14,25 @@ from hocket.declarations.projections.projection import generation_of
 from hocket.declarations.subscription import Subscription
 from hocket.delivery.handle import Handling
 from hocket.delivery.projecting import rows
+from hocket.delivery.projecting.batch import BatchLane
 from hocket.delivery.projecting.generations import Generation, GenerationState, building, declared, serving
 from hocket.delivery.runner import SubscriptionRunner
+from hocket.envelope.keys import GENERATION_MARK
 from hocket.errors import HocketError, StoreError, TransportError
 from hocket.runtime import Runtime
 from hocket.streams.backfill.backfills import Backfills, topology_of
 from hocket.tx import View
 from hocket.worker.projections import making
+from hocket.worker.projections.lag import LagWatch
 from hocket.worker.projections.reading import reading
+from hocket.worker.projections.removal import drop_old, remove_dropped
+from hocket.worker.projections.swap import Swap
 from hocket.worker.topology import until_linked
 
 #: Seconds between two looks at the generations.
 LOOK_SECONDS = 1.0
+#: How long a rest is after a comparison that found something missing, as a multiple of how long it took.
+REST_SHARE = 5.0
 #: Tries to begin a generation while another process begins one too.
 BEGIN_TRIES = 5
 #: Seconds in which the handlers of a dropped generation may end.
@@ -44,6 +51,8 @@ class Projections:
     found: dict[str, list[Generation]] = field(default_factory=dict)  # as they were when it looked last, by projection
     backfills: Backfills | None = None
     live: set[str] = field(default_factory=set)  # queues of those that have heard their history here
+    _lags: dict[str, LagWatch] = field(default_factory=dict)  # by queue
+    _rests: dict[str, float] = field(default_factory=dict)  # until when no swap is tried, by queue
     _running: dict[str, Subscription] = field(default_factory=dict)  # by queue
 
     @property
@@ -94,8 +103,52 @@ class Projections:
             try:
                 await self._look()
                 await self._reconcile()
+                await self._tidy()
+                await self._watch_lag()
+                self._try_swaps()
             except (StoreError, TransportError) as error:
                 self.runtime.trouble("the generations of projections cannot be looked after", error=str(error))
+
+    async def _tidy(self) -> None:
+        for name, every in self.found.items():
+            for one in (await drop_old(self.runtime, every), await remove_dropped(self.runtime, every)):
+                for each in one:
+                    self.runtime.signals.generation(self.runtime.service, name, each.n, str(each.state))
+
+    async def _watch_lag(self) -> None:
+        for queue, watch in list(self._lags.items()):
+            await watch.look(queue in self.live)
+
+    @property
+    def behind(self) -> dict[str, float]:
+        """Seconds by which the generations that run here are behind, by queue."""
+        return {queue: watch.behind for queue, watch in self._lags.items()}
+
+    def _try_swaps(self) -> None:
+        """Compare what is being built and has heard its history; one try at a time, and after it a rest."""
+        now = self.runtime.clock.monotonic()
+        for queue, subscription in self._running.items():
+            new = building(self.found.get(subscription.name.partition(GENERATION_MARK)[0], ()))
+            due = queue in self.live and now >= self._rests.get(queue, 0.0)
+            if new is not None and subscription.projected is not None and subscription.projected.n == new.n and due:
+                self._rests[queue] = float("inf")
+                self.runtime.tasks.spawn(f"swap {queue}", self._try_swap(queue, subscription), may_end=True)
+
+    async def _try_swap(self, queue: str, subscription: Subscription) -> None:
+        began, rest = self.runtime.clock.monotonic(), LOOK_SECONDS
+        try:
+            swap = Swap(self.runtime, subscription, self._lane_of)
+            if await swap.attempt():
+                await self._look()
+            else:
+                rest = max(LOOK_SECONDS, REST_SHARE * (self.runtime.clock.monotonic() - began))
+        except (StoreError, TransportError) as error:
+            self.runtime.trouble("a generation of a projection could not be swapped in", error=str(error))
+        self._rests[queue] = self.runtime.clock.monotonic() + rest
+
+    def _lane_of(self, queue: str) -> BatchLane | None:
+        runner = self.runners.get(queue)
+        return None if runner is None else runner.lane
 
     async def _reconcile(self) -> None:
         """Begin what lives and does not run here, end what runs and lives no more."""
@@ -123,6 +176,7 @@ class Projections:
 
         runner = self.made(subscription)
         self.runners[queue], self._running[queue] = runner, subscription
+        self._lags[queue] = LagWatch(self.runtime, runner)
         await until_linked(self.runtime, partial(self._begin_filling, runner, live))
 
     async def _begin_filling(self, runner: SubscriptionRunner, live: Callable[[], Awaitable[None]]) -> None:
@@ -132,6 +186,7 @@ class Projections:
     async def _end(self, queue: str) -> None:
         subscription = self._running.pop(queue)
         self.live.discard(queue)
+        del self._lags[queue]
         assert self.backfills is not None
         await self.backfills.abandon(subscription)
         runner = self.runners[queue]

@@ -1,9 +1,8 @@
 """Makes the tables of a generation, and fills them by `seed=` from those that serve (RULES 14.9)."""
 
-from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import LargeBinary, cast, func, insert, literal, select, text
+from sqlalchemy import insert, literal, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.declarations.projections.tables import generation_table
@@ -11,7 +10,7 @@ from hocket.declarations.subscription import Projected, Subscription
 from hocket.delivery.handle import Handling
 from hocket.delivery.projecting import rows
 from hocket.delivery.projecting.generations import Generation, serving
-from hocket.envelope.keys import GENERATION_MARK, QUEUE_BYTES, TIME_BYTES, TYPE_BYTES, queue_tag, type_tag
+from hocket.envelope.keys import GENERATION_MARK
 from hocket.resilience.guard import BreakerGuard
 from hocket.runtime import Runtime
 from hocket.store.port import WriteTransaction
@@ -19,6 +18,7 @@ from hocket.store.records import InboxState
 from hocket.store.schema import INBOX
 from hocket.store.unit_of_work import UnitOfWork
 from hocket.tx import AttemptInfo, Tx
+from hocket.worker.projections.comparison import heard, sibling_key
 
 #: Seconds that `seed=` may take: on SQLite nobody else writes meanwhile.
 SEED_SECONDS = 600.0
@@ -67,7 +67,7 @@ async def copy_facts(db: AsyncConnection, to: Subscription, old: Generation) -> 
     queue = f"{to.service}.{old.projection}{GENERATION_MARK}{old.n}"
     others = [each for each in INBOX.c if each.name not in {"key", "subscription"}]
     asked = select(sibling_key(to.queue), literal(to.queue), *others).where(
-        INBOX.c.subscription == queue, INBOX.c.state == str(InboxState.HANDLED), heard_by(types_of(to))
+        INBOX.c.subscription == queue, INBOX.c.state == str(InboxState.HANDLED), heard(INBOX, types_of(to))
     )
     await db.execute(insert(INBOX).from_select(["key", "subscription", *(each.name for each in others)], asked))
 
@@ -75,16 +75,3 @@ async def copy_facts(db: AsyncConnection, to: Subscription, old: Generation) -> 
 def types_of(subscription: Subscription) -> list[str]:
     """The types of events that a generation hears."""
     return sorted({type_ for type_, _ in subscription.bound})
-
-
-def heard_by(types: Sequence[str]) -> Any:
-    """The condition that an inbox row of a generation is about one of these types."""
-    part = func.substr(INBOX.c.key, TIME_BYTES + QUEUE_BYTES + 1, TYPE_BYTES, type_=LargeBinary)
-    return part.in_([type_tag(each) for each in types])
-
-
-def sibling_key(queue: str, key: Any = INBOX.c.key) -> Any:
-    """The inbox key that the same event has in the generation with this queue, as an expression."""
-    lead = func.substr(key, 1, TIME_BYTES, type_=LargeBinary)
-    rest = func.substr(key, TIME_BYTES + QUEUE_BYTES + 1, type_=LargeBinary)
-    return cast(lead.op("||")(literal(queue_tag(queue), LargeBinary)).op("||")(rest), LargeBinary)
