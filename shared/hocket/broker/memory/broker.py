@@ -206,7 +206,7 @@ class MemoryBroker:
         """The queue or stream of that name."""
         return self._queues.get(queue)
 
-    def remove(self, queue: str) -> bool:
+    def discard(self, queue: str) -> bool:
         """Delete a queue and its bindings, unless somebody consumes it."""
         found = self.find(queue)
         if found is not None and found.consumers:

@@ -186,7 +186,7 @@ class MemoryTransport:
 
     async def remove(self, queue: str) -> bool:
         """Delete a queue with all that waits in it; False: it is kept, because somebody consumes it."""
-        return self._broker.remove(queue)
+        return self._broker.discard(queue)
 
     async def depth(self, queue: str) -> Depth | None:
         """What waits in a queue; None where there is no such queue."""
