@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 #: Seconds for which a claim holds without being renewed, by the store's clock.
 LEASE_SECONDS = 15.0
+#: Seconds ahead at which no lease ends, unless a clock that was ahead has written it: two clocks differ a little.
+FURTHEST_SECONDS = 2 * LEASE_SECONDS
 
 BEGUN = "begun"
 ENDED = "ended"
@@ -37,12 +39,13 @@ class Claim(Enum):
 
 
 def claim_of(row: CommandRow, fingerprint: bytes, now: float) -> Claim:
-    """What a request may do whose key has this row; `now` by the store's clock.
+    """What a request may do whose key has this row; `now` by the store's clock, asked after the row was read.
 
-    A lease that ends later than a lease lasts was written by a clock that was ahead: it holds nobody up (RULES 11.2).
+    A lease that ends much later than a lease lasts was written by a clock that was ahead: it holds nobody up
+    (RULES 11.2).
     """
     if row.fingerprint != fingerprint:
         return Claim.OTHER
     if row.state == ENDED:
         return Claim.REPLAY
-    return Claim.WAIT if now < row.until <= now + LEASE_SECONDS else Claim.TAKE
+    return Claim.WAIT if now < row.until <= now + FURTHEST_SECONDS else Claim.TAKE

@@ -56,6 +56,7 @@ class CommandRows:
             found = await _look(db, asked.key)
             if found.row is None or found.locked:
                 return Claim.WAIT, None
+            now = await self._now()  # again: the row may be younger than the first look at the clock
             claim = claim_of(found.row, asked.fingerprint, now)
             if claim is not Claim.TAKE:
                 return claim, found.row

@@ -153,6 +153,7 @@ class CommandRuns:
             raise
         except NotStorable as error:
             await self._release(run)
+            _break_off(request, course.response)
             self.runtime.trouble("the answer of a command cannot be stored", command=command.name, reason=str(error))
             return Ended("failed", problems.not_storable(command.name))
         except asyncio.CancelledError:
@@ -234,7 +235,17 @@ class CommandRuns:
 
 def _first(run: Run, course: _Course) -> Ended:
     assert course.response is not None
-    return Ended("first" if run.attempt == 1 else "taken over", course.response)
+    assert course.answer is not None
+    response = course.response
+    if isinstance(response, web.HTTPException):  # returned, not raised: aiohttp warns of that
+        response = response_of(course.answer, replayed=False)
+    return Ended("first" if run.attempt == 1 else "taken over", response)
+
+
+def _break_off(request: web.Request, response: web.StreamResponse | None) -> None:
+    """An answer that is on its way already, and of which nothing holds: the caller must not take it for whole."""
+    if response is not None and response.prepared and request.transport is not None:
+        request.transport.abort()
 
 
 def _again(row: CommandRow) -> web.Response:
