@@ -38,9 +38,10 @@ class Claim(Enum):
     TAKE = "take"  # the run before has died: this one runs the handler again
 
 
-def claim_of(row: CommandRow, fingerprint: bytes, now: float) -> Claim:
+def claim_of(row: CommandRow, fingerprint: bytes, now: float, *, dead: bool = False) -> Claim:
     """What a request may do whose key has this row; `now` by the store's clock, asked after the row was read.
 
+    `dead`: the process that ran it is known to be gone, so nobody waits for its lease.
     A lease that ends much later than a lease lasts was written by a clock that was ahead: it holds nobody up
     (RULES 11.2).
     """
@@ -48,4 +49,6 @@ def claim_of(row: CommandRow, fingerprint: bytes, now: float) -> Claim:
         return Claim.OTHER
     if row.state == ENDED:
         return Claim.REPLAY
+    if dead:
+        return Claim.TAKE
     return Claim.WAIT if now < row.until <= now + FURTHEST_SECONDS else Claim.TAKE

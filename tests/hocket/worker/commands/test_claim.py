@@ -25,3 +25,10 @@ ROW = CommandRow(b"k", BEGUN, "owner", "POST /sales", "flow", b"mine", NOW + 5, 
 def test_the_row_decides(row: CommandRow, fingerprint: bytes, claim: Claim) -> None:
     """RULES 13.2: another request is told first; a lease that no clock could have given holds nobody up."""
     assert claim_of(row, fingerprint, NOW) is claim
+
+
+def test_nobody_waits_for_a_process_that_is_known_to_be_gone() -> None:
+    """RULES 13.2: its lease counts no more; its answer and its request still do."""
+    assert claim_of(ROW, b"mine", NOW, dead=True) is Claim.TAKE
+    assert claim_of(ROW, b"other", NOW, dead=True) is Claim.OTHER
+    assert claim_of(ROW._replace(state=ENDED), b"mine", NOW, dead=True) is Claim.REPLAY

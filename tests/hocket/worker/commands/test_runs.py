@@ -198,7 +198,8 @@ async def test_what_cannot_be_stored_is_refused_and_rolled_back(address: str) ->
             async def parts():  # type: ignore[no-untyped-def]
                 yield b"a"
 
-            return web.Response(body=parts())
+            made: AsyncIterator[bytes] = parts()
+            return web.Response(body=made)
 
         async def large(request: web.Request) -> web.StreamResponse:
             return web.Response(body=b"a" * (MAX_BODY_BYTES + 1))
