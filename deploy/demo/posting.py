@@ -13,6 +13,9 @@ from deploy.demo.world import Unanswered, World
 TRIES = 6
 TRY_SECONDS = 0.5
 
+#: The answer to one who repeats what is still at work: it is to be asked again (docs/commands.md).
+CONFLICT, AT_WORK = 409, "urn:hocket:problem:command-in-progress"
+
 
 @dataclass(frozen=True, slots=True)
 class Post:
@@ -86,7 +89,8 @@ class Posting:
             self._write({**line, "status": None, "answer": {}, "error": str(failed)})
             return None, str(failed)
         self._write({**line, "status": status, "answer": body, "error": ""})
-        return (Answer(status, body, headers), "") if status < 500 else (None, f"status {status}")
+        waits = status == CONFLICT and body.get("type") == AT_WORK
+        return (Answer(status, body, headers), "") if status < 500 and not waits else (None, f"status {status}")
 
     async def cancel(self, order_id: str, reason: str) -> tuple[Answer | None, str]:
         """Post a customer's cancellation, as `post` does."""

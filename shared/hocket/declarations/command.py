@@ -26,7 +26,7 @@ class Command:
 
 def authorised(request: web.Request) -> str:
     """Who asks, where the team does not say it: a hash of `Authorization`; all who send none are one caller."""
-    return digest("authorization", request.headers.get("Authorization", "")).hex()
+    return digest("authorization", ascii(request.headers.get("Authorization", ""))).hex()
 
 
 def command_of(

@@ -23,7 +23,8 @@ class Asked(NamedTuple):
 
 def asked_of(service: str, route: str, target: "Target", caller: str, value: str) -> Asked:
     """The request, by (service, method, path, caller, value) (RULES 13.1)."""
-    key = digest("command", service, target.method, target.path, caller, value)
+    who = ascii(caller)  # a header may hold what is no text
+    key = digest("command", service, target.method, target.path, who, value)
     return Asked(key, f"command/{key.hex()}", fingerprint_of(target), route)
 
 

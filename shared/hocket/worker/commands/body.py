@@ -5,9 +5,6 @@ import asyncio
 from aiohttp import StreamReader, web
 from aiohttp.base_protocol import BaseProtocol
 
-#: Bytes that a stream holds before it asks its source to pause: what is read here has no source any more.
-_STREAM_BYTES = 2**16
-
 
 async def whole_body(request: web.Request) -> bytes:
     """The body, of at most the application's `client_max_size` bytes; raises what aiohttp raises.
@@ -17,7 +14,7 @@ async def whole_body(request: web.Request) -> bytes:
     """
     body = await request.read()
     loop = asyncio.get_running_loop()
-    stream = StreamReader(BaseProtocol(loop), _STREAM_BYTES, loop=loop)
+    stream = StreamReader(BaseProtocol(loop), len(body) + 1, loop=loop)  # room for all: there is no source to pause
     stream.feed_data(body)
     stream.feed_eof()
     request._payload = stream  # noqa: SLF001 -- aiohttp has no public way to give a request its body back

@@ -39,13 +39,15 @@ class Found:
 
 
 class CommandRows:
-    """The rows of one service."""
+    """The rows of one service; `boot` is this process, which its runs are owned by."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, boot: str) -> None:
         self._store = store
+        self._boot = boot
 
-    async def claim(self, asked: Asked, owner: str, flow: str) -> Run | tuple[Claim, CommandRow | None]:
-        """Begin a run, durably; else what the request may do by the row that is there."""
+    async def claim(self, asked: Asked, run: str, flow: str) -> Run | tuple[Claim, CommandRow | None]:
+        """Begin a run, durably; else what the request may do by the row that is there. `run` is a new id."""
+        owner = f"{self._boot} {run}"
         now = await self._now()
         row = CommandRow(
             asked.key, BEGUN, owner, asked.route, flow, asked.fingerprint, now + LEASE_SECONDS, 1, 0, "[]", b"", now
@@ -56,16 +58,18 @@ class CommandRows:
             found = await _look(db, asked.key)
             if found.row is None or found.locked:
                 return Claim.WAIT, None
-            claim = claim_of(found.row, asked.fingerprint, now)
+            now = await self._now()  # again: the row may be younger than the first look at the clock
+            dead = not self._store.replicas and not found.row.owner.startswith(f"{self._boot} ")
+            claim = claim_of(found.row, asked.fingerprint, now, dead=dead)
             if claim is not Claim.TAKE:
                 return claim, found.row
-            run = Run(asked, owner, found.row.flow, found.row.attempt + 1)
+            taken = Run(asked, owner, found.row.flow, found.row.attempt + 1)
             await db.execute(
                 update(COMMANDS)
                 .where(COMMANDS.c.key == asked.key)
-                .values(owner=owner, until=now + LEASE_SECONDS, attempt=run.attempt, updated=now)
+                .values(owner=owner, until=now + LEASE_SECONDS, attempt=taken.attempt, updated=now)
             )
-            return run
+            return taken
 
     async def look(self, key: bytes) -> CommandRow | None:
         """The row of a key as it is committed."""

@@ -44,6 +44,7 @@ class Ended(NamedTuple):
 
     word: str
     response: web.StreamResponse
+    answer: Answer | None = None  # what is stored, where something is
 
 
 @dataclass(slots=True)
@@ -64,10 +65,11 @@ class CommandRuns:
     transactions: OutsideTransactions
     check: Callable[[], None]
     _rows: CommandRows = field(init=False)
+    _at_work: dict[tuple[bytes, bytes], asyncio.Future[Answer | None]] = field(default_factory=dict)  # in this process
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self._rows = CommandRows(self.runtime.store)
+        self._rows = CommandRows(self.runtime.store, self.runtime.instance.boot)
 
     async def answer(self, command: Command, request: web.Request) -> web.StreamResponse:
         """Answer one request. What the handler raises comes through, and its key is released."""
@@ -75,7 +77,7 @@ class CommandRuns:
         route = f"{request.method} {resource.canonical if resource is not None else 'no route'}"
         word = "failed"
         try:
-            word, response = await self._ended(command, request, route)
+            word, response, _ = await self._ended(command, request, route)
             return response
         finally:
             self.runtime.signals.command(self.runtime.service, route, word)
@@ -115,13 +117,32 @@ class CommandRuns:
             row = await self._rows.look(asked.key)
             if row is None or row.state != ENDED or row.fingerprint != asked.fingerprint:
                 raise OutboxFull(f"{self.runtime.service} has as many events waiting as its bound allows")
-            return Ended("replayed", _again(row))
-        return await self._claimed(command, request, asked)
+            return _again("replayed", row)
+        return await self._alone(command, request, asked)
 
-    async def _claimed(self, command: Command, request: web.Request, asked: Asked) -> Ended:
-        """Claim the key and run; while another run is at work, wait for what it answers, within `WAIT_SECONDS`."""
-        ids, loop = self.runtime.ids, asyncio.get_running_loop()
-        end, wait = loop.time() + WAIT_SECONDS, LOOK_SECONDS[0]
+    async def _alone(self, command: Command, request: web.Request, asked: Asked) -> Ended:
+        """In this process one request of a kind asks the store; the others wait for its answer, within `WAIT_SECONDS`."""
+        loop, same = asyncio.get_running_loop(), (asked.key, asked.fingerprint)
+        end = loop.time() + WAIT_SECONDS
+        while (first := self._at_work.get(same)) is not None:
+            await asyncio.wait([first], timeout=max(0.0, end - loop.time()))
+            if not first.done():
+                return Ended("in progress", problems.in_progress())
+            if (answer := first.result()) is not None:
+                return Ended("replayed", response_of(answer, replayed=True), answer)
+        mine = self._at_work[same] = loop.create_future()
+        answer = None
+        try:
+            ended = await self._claimed(command, request, asked, end)
+            answer = ended.answer
+            return ended
+        finally:
+            del self._at_work[same]
+            mine.set_result(answer)
+
+    async def _claimed(self, command: Command, request: web.Request, asked: Asked, end: float) -> Ended:
+        """Claim the key and run; while another process runs, look what it answers until `end`, a time of the loop."""
+        ids, loop, wait = self.runtime.ids, asyncio.get_running_loop(), LOOK_SECONDS[0]
         while True:
             claim = await self._rows.claim(asked, ids.uuid7(), ids.uuid7())
             if isinstance(claim, Run):
@@ -130,7 +151,7 @@ class CommandRuns:
                 case (Claim.OTHER, _):
                     return Ended("conflict", problems.other())
                 case (Claim.REPLAY, CommandRow() as row):
-                    return Ended("replayed", _again(row))
+                    return _again("replayed", row)
             if loop.time() >= end:
                 return Ended("in progress", problems.in_progress())
             await asyncio.sleep(wait)
@@ -153,6 +174,7 @@ class CommandRuns:
             raise
         except NotStorable as error:
             await self._release(run)
+            _break_off(request, course.response)
             self.runtime.trouble("the answer of a command cannot be stored", command=command.name, reason=str(error))
             return Ended("failed", problems.not_storable(command.name))
         except asyncio.CancelledError:
@@ -181,7 +203,7 @@ class CommandRuns:
         """Another run has taken the key from this one: its answer, if it is there."""
         row = await self._rows.look(run.asked.key)
         if row is not None and row.state == ENDED and row.fingerprint == run.asked.fingerprint:
-            return Ended("fenced", _again(row))
+            return _again("fenced", row)
         return Ended("fenced", problems.in_progress())
 
     async def _unknown(self, run: Run, course: _Course) -> Ended:
@@ -195,7 +217,7 @@ class CommandRuns:
                     await asyncio.sleep(LOOK_SECONDS[1])
             row = found.row
             if row is not None and row.state == ENDED:
-                return _first(run, course) if row.owner == run.owner else Ended("fenced", _again(row))
+                return _first(run, course) if row.owner == run.owner else _again("fenced", row)
             if row is not None and row.owner == run.owner:
                 return Ended("failed", problems.later("the database has not kept it; ask again", AGAIN_SECONDS))
         why = "the database did not say whether this was done; ask again with the same Idempotency-Key"
@@ -234,8 +256,19 @@ class CommandRuns:
 
 def _first(run: Run, course: _Course) -> Ended:
     assert course.response is not None
-    return Ended("first" if run.attempt == 1 else "taken over", course.response)
+    assert course.answer is not None
+    response = course.response
+    if isinstance(response, web.HTTPException):  # returned, not raised: aiohttp warns of that
+        response = response_of(course.answer, replayed=False)
+    return Ended("first" if run.attempt == 1 else "taken over", response, course.answer)
 
 
-def _again(row: CommandRow) -> web.Response:
-    return response_of(Answer(row.status, row.headers, row.body), replayed=True)
+def _break_off(request: web.Request, response: web.StreamResponse | None) -> None:
+    """An answer that is on its way already, and of which nothing holds: the caller must not take it for whole."""
+    if response is not None and response.prepared and request.transport is not None:
+        request.transport.abort()
+
+
+def _again(word: str, row: CommandRow) -> Ended:
+    answer = Answer(row.status, row.headers, row.body)
+    return Ended(word, response_of(answer, replayed=True), answer)
