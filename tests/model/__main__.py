@@ -15,6 +15,7 @@ from tests.model import breaker, decisions, delivery, overdue, rules_left_out, s
 from tests.model.explorer import Explored, Model, explore
 from tests.model.subjects import latest, marks
 from tests.model.history import backfill
+from tests.model.projection import generations
 
 
 class RuleSet(NamedTuple):
@@ -32,6 +33,7 @@ MODELS = {
     "latest": RuleSet(latest.RULES, latest.whole),
     "marks": RuleSet(marks.RULES, marks.whole),
     "backfill": RuleSet(backfill.RULES, backfill.whole),
+    "projection": RuleSet(generations.RULES, generations.whole),
     "decisions": RuleSet(rules_left_out.RULES, decisions.whole),
 }
 

@@ -8,8 +8,8 @@ from hocket.broker.topology import HEARD, Binding, Topology
 
 #: `SERVICE.HANDLER.NUMBER` is reserved for one queue of several of a subscription (docs/wire.md).
 _SHARD = re.compile(r"\.[^.]+\.\d+\Z")
-#: `SERVICE.PROJECTION~NUMBER` is the queue of a generation, which the service removes by itself (RULES 14.4).
-_GENERATION = re.compile(r"~\d+(\.|\Z)")
+#: `SERVICE.PROJECTION@NUMBER` is the queue of a generation, which the service removes by itself (RULES 14.4).
+_GENERATION = re.compile(r"@\d+(\.|\Z)")
 
 
 @dataclass(frozen=True, slots=True)

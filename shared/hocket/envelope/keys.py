@@ -16,8 +16,8 @@ from hocket.envelope.ids import as_uuid
 NAMESPACE = UUID("5e2b7c1e-6f0a-5b52-9a36-0e7f3c1d8a44")
 #: Length of an inbox key in bytes: 4 of coarse time, 16 of a hash.
 INBOX_KEY_BYTES = 20
-#: What stands between the name and the number of a projection's generation, `shop.view~3`; no other name has it.
-GENERATION_MARK = "~"
+#: What stands between the name and the number of a projection's generation, `shop.view@3`; no other name has it.
+GENERATION_MARK = "@"
 #: Parts of an inbox key of a generation: coarse time, hash of its queue, hash of the type, hash of the event.
 TIME_BYTES, QUEUE_BYTES, TYPE_BYTES, FACT_BYTES = 4, 6, 4, 12
 #: Hexadecimal digits of the name of a step run: 4 bytes of coarse time, 16 of a hash.

@@ -30,7 +30,7 @@ class Pair(NamedTuple):
 
 
 class Missing(NamedTuple):
-    """What the newer generation lacks: how many, ids of the first events, and how many of them are dead letters there."""
+    """What the newer generation lacks: how many, ids of the first events, how many of them are dead letters there."""
 
     many: int = 0
     ids: tuple[str, ...] = ()

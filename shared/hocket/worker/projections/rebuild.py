@@ -1,4 +1,4 @@
-"""`hocket rebuild` as the service or its store carries it out: begins a generation, shows how they stand (RULES 14.1)."""
+"""`hocket rebuild` as the service or its store carries it out: begins a generation, shows how all stand."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

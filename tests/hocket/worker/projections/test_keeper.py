@@ -101,11 +101,11 @@ async def test_an_old_generation_is_dropped_after_its_grace(tower: Processes) ->
     await asyncio.sleep(worker.runtime.config.projection_grace_seconds + 2)
     assert await states(worker) == {1: "dropped", 2: "serving"}
     assert await tables(worker) == {"others", "rings__1", "rings__2"}
-    assert "shop.view~1" in tower.broker.names()
+    assert "shop.view@1" in tower.broker.names()
     await asyncio.sleep(worker.runtime.config.projection_removal_seconds + 2)
     assert await states(worker) == {1: "gone", 2: "serving"}
     assert await tables(worker) == {"others", "rings__2"}
-    assert not [each for each in tower.broker.names() if each.startswith("shop.view~1")]
+    assert not [each for each in tower.broker.names() if each.startswith("shop.view@1")]
     with pytest.raises(NotYetRead, match="version 2 serves"):
         await counts(worker, 1)
 
@@ -133,7 +133,7 @@ async def test_what_dies_in_the_new_one_holds_the_swap(tower: Processes) -> None
     assert "k2" in worker.health()[0]
     broken = False
     death = str(letter.headers["hocket-death-id"])
-    await worker.send("shop.view~2", letter.body, letter.content_type, replay=death, attempt=2)
+    await worker.send("shop.view@2", letter.body, letter.content_type, replay=death, attempt=2)
     await tower.advance(timedelta(seconds=60))
     assert await states(worker) == {1: "old", 2: "serving"}
     assert await counts(worker, 2) == {"a": 4, "b": 2}
