@@ -3,7 +3,7 @@
 from deploy.demo.accidents.scene import Scene
 from deploy.demo.webhooks.bodies import NEW_FIELD
 from deploy.demo.webhooks.senders import Senders
-from deploy.demo.webhooks.sendings import Again, Sending, Signed
+from deploy.demo.webhooks.sendings import SHOP, Again, Sending, Signed
 from deploy.demo.world import until
 
 #: Seconds to wait until everybody has the score of the newest.
@@ -52,12 +52,21 @@ async def _scored(scene: Scene, senders: Senders) -> None:
         if known is None or known.updated_at < each.updated_at:
             newest[each.email] = each
     wanted = {each.id for each in newest.values()}
+    leads: dict[str, str] = {}  # the subject of each lead, by the delivery that it was scored by
 
     async def scored() -> bool:
-        rows = await scene.world.rows("scoring", "/scores", "scores")
-        return wanted <= {row["delivery"] for row in rows}
+        leads.update({row["delivery"]: row["lead"] for row in await scene.world.rows("scoring", "/scores", "scores")})
+        return wanted <= leads.keys()
 
     if await until(scored, SCORED_SECONDS):
-        told.say(f"The scores of {len(wanted)} people are by the newest that was told of them, whatever came last.")
+        late = next((each for each in senders.taken if each.older and each.sender == SHOP), None)
+        told.say(
+            f"The scores of {len(wanted)} people are by the newest that was told of them, whatever came last"
+            + (f"; scoring.score ended stale: {_subject(scene, leads[newest[late.email].id])}" if late else "")
+        )
     else:
         told.miss(f"not every score was by the newest after {SCORED_SECONDS:.0f} s; {scene.world.log_of('scoring')}")
+
+
+def _subject(scene: Scene, subject: str) -> str:
+    return f"{scene.world.place.url('tracer')}/subjects/{subject}"
