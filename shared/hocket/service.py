@@ -6,7 +6,7 @@ message says how to fix them.
 
 import copy
 import inspect
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import timedelta
 from typing import Any, Generic, Self, Unpack, overload
@@ -163,7 +163,7 @@ class Service(Generic[D]):
 
     def reading(
         self,
-        projection: Callable[[H, Tx[D]], Coroutine[Any, Any, None]],
+        projection: Callable[..., Awaitable[Any]],
         /,
         *,
         after: str | None = None,

@@ -109,9 +109,14 @@ class SubscriptionRunner:
 
     async def consume(self) -> None:
         """Take deliveries from its queue from now on."""
-        queue, transport = self.subscription.queue, self.pipeline.runtime.transport
-        self.consumer = await transport.consume(queue, prefetch=self.prefetch, deliver=self.intake.deliver)
-        self.intake.consumer = self.consumer
+        queue, transport, early = self.subscription.queue, self.pipeline.runtime.transport, list[Delivery]()
+
+        def deliver(delivery: Delivery) -> None:  # what comes before its consumer is known could not be settled
+            (early.append if self.consumer is None else self.intake.deliver)(delivery)
+
+        self.consumer = self.intake.consumer = await transport.consume(queue, prefetch=self.prefetch, deliver=deliver)
+        for each in early:
+            self.intake.deliver(each)
         self.former.start()
 
     def begin(self) -> None:

@@ -18,7 +18,7 @@ from tests.model.explorer import assign
 #: The rules that can be left out.
 RULES: Mapping[str, str] = {
     "apart": "RULES 14.1: a generation is built in tables of its own, never in place",
-    "superset": "RULES 14.2: it serves only when it has handled all that the one before has; an empty queue is no proof",
+    "superset": "RULES 14.2: it serves when it has handled all that the one before has; an empty queue is no proof",
     "lock": "RULES 14.2: the last comparison and the swap are one transaction that commits of the one before wait for",
     "watch": "RULES 14.2: what is handled while all is compared is noted, and compared under the lock",
     "number": "RULES 14.2: a watch that another process has ended proves nothing",
@@ -231,13 +231,13 @@ class Scope:
                 fresh = s.db.fresh if old.watched > 0 else ()
                 db = s.db._replace(rows=_changed(s.db.rows, [watched]), fresh=fresh)
                 t = _commit(s, db) if db != s.db else s
-                swaps = assign(s.swaps, i, Try(new.n, watched.watched))
+                swaps = _tried(s.swaps, i, Try(new.n, watched.watched))
                 yield f"({who} watches)", t._replace(tries=s.tries - 1, swaps=swaps)
             elif one.n and not one.compared:
                 if self._complete(s, one.n):
                     yield (
                         f"{who} finds {one.n} complete",
-                        s._replace(swaps=assign(s.swaps, i, one._replace(compared=True))),
+                        s._replace(swaps=_tried(s.swaps, i, one._replace(compared=True))),
                     )
                 else:
                     yield f"{who} finds {one.n} incomplete", self._unwatched(s, i, old)
@@ -245,14 +245,14 @@ class Scope:
                 yield f"{who} decides", self._decided(s, i, old)
 
     def _unwatched(self, s: State, i: int, old: Generation) -> State:
-        t = s._replace(swaps=assign(s.swaps, i, Try()))
+        t = s._replace(swaps=_tried(s.swaps, i, Try()))
         if old.watched != s.swaps[i].number:
             return t
         return _commit(t, s.db._replace(rows=_changed(s.db.rows, [product.unwatched(old)]), fresh=()))
 
     def _decided(self, s: State, i: int, old: Generation) -> State:
         one = s.swaps[i]
-        done = s._replace(swaps=assign(s.swaps, i, Try()))
+        done = s._replace(swaps=_tried(s.swaps, i, Try()))
         if not product.may_swap(s.db.rows, one.n) or (old.watched != one.number and "number" not in self.without):
             return done
         if "lock" not in self.without and not set(s.db.fresh) <= set(s.db.applied[one.n - 1]):
@@ -335,8 +335,14 @@ def _bad(s: State, why: str) -> State:
     return s._replace(wrong=s.wrong or why)
 
 
+def _tried(swaps: tuple[Try, Try], i: int, one: Try) -> tuple[Try, Try]:
+    return (one, swaps[1]) if i == 0 else (swaps[0], one)
+
+
 def _with(several: tuple[T, ...], one: T) -> tuple[T, ...]:
-    return tuple(sorted({*several, one}))
+    every = [each for each in several if each != one]
+    every.append(one)
+    return tuple(sorted(every))
 
 
 def _without(several: tuple[T, ...], one: T) -> tuple[T, ...]:

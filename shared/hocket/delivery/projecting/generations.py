@@ -34,7 +34,8 @@ class Generation(NamedTuple):
     watched: int = 0  # above 0: which watch it is; 0 and below: it is not watched, and the last watch had that number
     forced: bool = False
     changed: float = 0.0
-    since: float = 0.0
+    since: float = 0.0  # when the first message was said that the log held at its begin; 0: not known
+    first: int = 0  # the offset of that message
     hears: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
     note: str = ""
@@ -43,6 +44,13 @@ class Generation(NamedTuple):
     def live(self) -> bool:
         """Whether it hears."""
         return self.state in LIVE
+
+
+class LogStart(NamedTuple):
+    """Where the log begins: the offset of its first message, and when that was said (0: it cannot be read)."""
+
+    offset: int
+    said: float
 
 
 Rows = Sequence[Generation]
@@ -119,6 +127,20 @@ def over(rows: Rows, now: float, grace: float) -> list[Generation]:
 def removable(rows: Rows, now: float, wait: float) -> list[Generation]:
     """Dropped ones whose queue and tables may go: a transaction that a fail-over loses is young (RULES 14.4)."""
     return [each for each in rows if each.state is GenerationState.DROPPED and now - each.changed >= wait]
+
+
+def history_gone(old: Generation, log: LogStart | None) -> bool:
+    """Whether the log may no longer hold all that generation `old` has heard; None: it is empty (RULES 14.9)."""
+    if log is None:
+        return True
+    return log.offset > old.first or (old.since > 0 and log.said > old.since)
+
+
+def begun_at(row: Generation, old: Generation | None, log: LogStart | None, now: float) -> Generation:
+    """The row of a generation that begins now, with where its history begins; that of a seeded one: as of the old."""
+    if old is not None and old.n != row.n:
+        return row._replace(since=old.since, first=old.first)
+    return row._replace(since=now if log is None else log.said, first=0 if log is None else log.offset)
 
 
 def read_by(rows: Rows, version: int) -> Generation | None:

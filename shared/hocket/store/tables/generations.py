@@ -15,7 +15,8 @@ GENERATIONS = Table(
     whole("watched"),  # what it handles is noted in `hocket_fresh_facts`, for this generation to be compared with
     whole("forced"),  # a person lets it be swapped in without what the one before has handled
     real("changed"),  # when its state changed, by the store's clock
-    real("since"),  # said when: the oldest message of the log that it could read; 0: from the log's first on
+    real("since"),  # when the first message was said that the log held at the begin of its history
+    whole("first"),  # the offset of that message
     *texts("hears", "tables"),  # types, and names of its tables, as JSON
     *texts("note"),  # why it is not swapped in yet
     PrimaryKeyConstraint("projection", "n"),

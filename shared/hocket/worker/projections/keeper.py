@@ -23,6 +23,7 @@ from hocket.runtime import Runtime
 from hocket.streams.backfill.backfills import Backfills, topology_of
 from hocket.tx import View
 from hocket.worker.projections import making
+from hocket.worker.projections.history import look_at_timeline
 from hocket.worker.projections.lag import LagWatch
 from hocket.worker.projections.reading import reading
 from hocket.worker.projections.removal import drop_old, remove_dropped
@@ -33,6 +34,10 @@ from hocket.worker.topology import until_linked
 LOOK_SECONDS = 1.0
 #: How long a rest is after a comparison that found something missing, as a multiple of how long it took.
 REST_SHARE = 5.0
+#: Seconds before it is looked again whether a generation that was refused can be filled.
+REFUSED_SECONDS = 30.0
+#: Seconds between two looks at the timeline of the database.
+TIMELINE_SECONDS = 60.0
 #: Tries to begin a generation while another process begins one too.
 BEGIN_TRIES = 5
 #: Seconds in which the handlers of a dropped generation may end.
@@ -52,6 +57,7 @@ class Projections:
     backfills: Backfills | None = None
     live: set[str] = field(default_factory=set)  # queues of those that have heard their history here
     _lags: dict[str, LagWatch] = field(default_factory=dict)  # by queue
+    _timeline_due: float = 0.0
     _rests: dict[str, float] = field(default_factory=dict)  # until when no swap is tried, by queue
     _running: dict[str, Subscription] = field(default_factory=dict)  # by queue
 
@@ -105,6 +111,7 @@ class Projections:
                 await self._reconcile()
                 await self._tidy()
                 await self._watch_lag()
+                await self._watch_timeline()
                 self._try_swaps()
             except (StoreError, TransportError) as error:
                 self.runtime.trouble("the generations of projections cannot be looked after", error=str(error))
@@ -114,6 +121,12 @@ class Projections:
             for one in (await drop_old(self.runtime, every), await remove_dropped(self.runtime, every)):
                 for each in one:
                     self.runtime.signals.generation(self.runtime.service, name, each.n, str(each.state))
+
+    async def _watch_timeline(self) -> None:
+        now = self.runtime.clock.monotonic()
+        if now >= self._timeline_due:
+            self._timeline_due = now + TIMELINE_SECONDS
+            await look_at_timeline(self.runtime)
 
     async def _watch_lag(self) -> None:
         for queue, watch in list(self._lags.items()):
@@ -156,8 +169,13 @@ class Projections:
         for queue in [each for each in self._running if each not in wanted]:
             await self._end(queue)
         for queue, subscription in wanted.items():
-            if queue not in self._running and await making.make(self.runtime, subscription, self.handling):
+            now = self.runtime.clock.monotonic()
+            if queue in self._running or now < self._rests.get(queue, 0.0):
+                continue
+            if await making.make(self.runtime, subscription, self.handling):
                 await self._run(subscription)
+            else:
+                self._rests[queue] = now + REFUSED_SECONDS
 
     def _wanted(self) -> list[Subscription]:
         return [

@@ -9,7 +9,7 @@ from hocket.declarations.projections.tables import generation_table
 from hocket.declarations.subscription import Projected, Subscription
 from hocket.delivery.handle import Handling
 from hocket.delivery.projecting import rows
-from hocket.delivery.projecting.generations import Generation, serving
+from hocket.delivery.projecting.generations import Generation, begun_at, serving
 from hocket.envelope.keys import GENERATION_MARK
 from hocket.resilience.guard import BreakerGuard
 from hocket.runtime import Runtime
@@ -19,19 +19,21 @@ from hocket.store.schema import INBOX
 from hocket.store.unit_of_work import UnitOfWork
 from hocket.tx import AttemptInfo, Tx
 from hocket.worker.projections.comparison import heard, sibling_key
+from hocket.worker.projections.history import refusal, start_of_log
 
 #: Seconds that `seed=` may take: on SQLite nobody else writes meanwhile.
 SEED_SECONDS = 600.0
 
 
 async def make(runtime: Runtime, subscription: Subscription, handling: Handling) -> bool:
-    """Make the tables of a generation where they are not made, in one transaction; whether it still lives.
+    """Make the tables of a generation where they are not made, in one transaction; whether it may be filled.
 
     Where the projection has `seed=` and another generation serves, the tables are filled from that, and all that it
     has handled counts as handled here.
     """
     projected = subscription.projected
     assert projected is not None
+    log = await start_of_log(runtime)
     lease = SEED_SECONDS if projected.seed is not None else None
     async with runtime.store.transaction(lease) as tx:
         db = await tx.db()
@@ -43,15 +45,19 @@ async def make(runtime: Runtime, subscription: Subscription, handling: Handling)
             return False
         if mine[0].made:
             return True
+        old, now = serving(every), (await runtime.store.clock.time()).now
+        why = "" if mine[0].forced else await refusal(runtime, subscription, old, log)
+        if why:
+            await rows.write(db, mine, [mine[0]._replace(note=why)], now)
+            return False
         tables = [generation_table(each, projected.n) for each in projected.tables]
         for each in tables:
             await db.run_sync(each.create, checkfirst=True)
-        old = serving(every)
         if projected.seed is not None and old is not None and old.n != projected.n:
             await projected.seed(_seed(handling, tx, projected, old.n))
             await copy_facts(db, subscription, old)
-        made = mine[0]._replace(made=True, tables=tuple(each.name for each in tables))
-        await rows.write(db, mine, [made], runtime.clock.now().timestamp())
+        made = begun_at(mine[0], old, log, now)._replace(made=True, tables=tuple(each.fullname for each in tables))
+        await rows.write(db, mine, [made._replace(note="")], now)
     return True
 
 
