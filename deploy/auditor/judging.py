@@ -20,6 +20,8 @@ SOLD_OUT = 409
 ASKED_FOR = {"cancellation": frozenset({CANCELLED}), "delivery": frozenset({"delivered", CANCELLED})}
 #: The reason of an order that its time-out cancelled.
 TOO_LATE = "it could not be shipped in time"
+#: What the type of an answer says that is given while the first post under a key is still at work.
+AT_WORK = "urn:hocket:problem:command-in-progress"
 #: States of a letter that nobody has to look at.
 EXPLAINED = frozenset({"obsolete", "handled", "discarded"})
 
@@ -129,10 +131,10 @@ def _untold(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _other_answers(posts: Iterable[Row]) -> Iterator[Finding]:
-    """The same key again must get the same answer."""
+    """The same key again must get the same answer; that the first is still at work is none yet."""
     answers: dict[tuple[str, str], set[str]] = defaultdict(set)
     for post in posts:
-        if post.get("status") is not None:
+        if post.get("status") is not None and post["answer"].get("type") != AT_WORK:
             said = post["answer"].get("order_id") or post["answer"].get("flow") or ""
             answers[post["kind"], post["key"]].add(f"{post['status']} {said}".strip())
     for (kind, key), said in answers.items():

@@ -6,8 +6,9 @@ import pytest
 
 from deploy.auditor.effects import EFFECTS
 from deploy.auditor.finding import Kind
-from deploy.auditor.judging import TOO_LATE, judge
+from deploy.auditor.judging import AT_WORK, TOO_LATE, judge
 from deploy.auditor.verdict import checks, green, last_line, told
+from deploy.demo import posting
 from services.orders import handlers
 from tests.deploy.auditor.books import (
     FORGED,
@@ -379,6 +380,14 @@ def test_a_503_is_no_other_answer() -> None:
     books = Books()
     books.posts.insert(0, order_post("A", status=503))
     assert judge(books.evidence())[1] == []
+
+
+def test_that_the_first_is_at_work_is_no_other_answer() -> None:
+    """A post that met the first one under its key at work, and was taken the next time, was not doubled."""
+    books = Books()
+    books.posts.insert(1, order_post("A", status=409) | {"answer": {"type": AT_WORK}})
+    assert judge(books.evidence())[1] == []
+    assert AT_WORK == posting.AT_WORK
 
 
 def test_a_cancellation_that_was_refused_asks_nothing() -> None:
