@@ -118,7 +118,9 @@ class Service(Generic[D]):
         The first parameter names what is heard, the return annotation what is said. `retry` says how often and when a
         failed attempt is repeated. While `breaker` is open, no delivery is taken. `timeout` bounds one attempt.
         `concurrency` bounds the attempts that run at once, `prefetch` the unsettled deliveries that the broker sends.
-        `idempotent=True` saves the inbox row of a handler that says nothing. `formerly` gives the former name, or
+        `idempotent=True` saves the inbox row of a handler that says nothing. `ordered=True` handles the events of one
+        subject one after the other, in their order, across replicas and failures; a dead one blocks its subject, with
+        `"skip"` its successors go on (docs/order.md). `formerly` gives the former name, or
         several names, the oldest first: the old queue is emptied and the keys stay the same (RULES 2.4). `allow` names
         findings of `hocket check` that are right here, each with its reason, as everywhere (docs/checks.md).
         """

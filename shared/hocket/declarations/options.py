@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import TypedDict
 
 from hocket.breaker import Breaker
+from hocket.declarations.ordering import Ordered
 from hocket.retry import Retry
 
 
@@ -25,3 +26,4 @@ class HandlerOptions(TimeoutOptions, total=False):
     """The options of a handler."""
 
     idempotent: bool
+    ordered: Ordered

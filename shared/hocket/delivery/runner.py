@@ -94,10 +94,14 @@ class SubscriptionRunner:
     async def start(self) -> None:
         """Consume, and start the tasks that admit and handle."""
         queue, prefetch = self.subscription.queue, self.prefetch
-        transport, spawn = self.pipeline.runtime.transport, self.pipeline.runtime.tasks.spawn
+        transport = self.pipeline.runtime.transport
         self.consumer = await transport.consume(queue, prefetch=prefetch, deliver=self.intake.deliver)
         self.intake.consumer = self.consumer
         self.former.start()
+        self._start_tasks()
+
+    def _start_tasks(self) -> None:
+        queue, spawn = self.subscription.queue, self.pipeline.runtime.tasks.spawn
         self.pipeline.runtime.tasks.end_of_left[queue] = self.unstuck
         self._admitters = [spawn(f"admit {queue} {n}", self._admit()) for n in range(ADMITTING)]
         if self.shared is not None and not self.gate.undoes:
@@ -154,6 +158,10 @@ class SubscriptionRunner:
             raise
         finally:
             self._admitting -= 1
+        self._go_on(fresh, instead)
+
+    def _go_on(self, fresh: list[Arrival], instead: Again | None) -> None:
+        """Let those be handled that are not decided yet."""
         for each in fresh:
             each.outcome = each.outcome or (None if each.role is Role.FAILURE else instead)
             if each.outcome is not None:

@@ -18,6 +18,7 @@ from hocket.delivery.arrival import Arrival
 from hocket.delivery.commit import Committer
 from hocket.delivery.ending.receipt import ended_of
 from hocket.delivery.handle import Handling
+from hocket.delivery.ordering.choose import runner_of
 from hocket.delivery.record import Recorder
 from hocket.delivery.runner import Pipeline, SubscriptionRunner
 from hocket.delivery.settle import settle
@@ -142,7 +143,7 @@ class Worker:
         )
         every = self.service.declarations.subscriptions
         share = self.runtime.config.intake_bytes // max(len(every), 1)
-        return {queue: SubscriptionRunner(each, pipeline, share) for queue, each in every.items()}
+        return {queue: runner_of(each, pipeline, share) for queue, each in every.items()}
 
     async def start(self) -> None:
         """Open the store and start the parts; does not wait for the broker, nor for a store that does not answer.
