@@ -308,6 +308,10 @@ class Worker:
         """Publish to one subscription and wait for the confirm, as `streams.replay.send` says."""
         await replay.send(self.runtime.transport, self.service.name, subscription, body, content_type, **about)
 
+    async def let_go(self, subscription: str, body: bytes, content_type: str, **about: Any) -> None:
+        """Publish to one subscription and wait for the confirm, as `streams.replay.let_go` says."""
+        await replay.let_go(self.runtime.transport, self.service.name, subscription, body, content_type, **about)
+
     def finished(self, arrival: Arrival, rows: tuple[OutboxRow, ...]) -> None:
         """The handler's own transaction has committed everything that this attempt leaves behind."""
         self._committed([arrival], rows)

@@ -129,11 +129,14 @@ class OrderedRunner(SubscriptionRunner):
     def _take_turn(self, subject: Subject, arrival: Arrival, line: Line | None) -> None:
         turn = turn_of(arrival)
         turn.seat = seat_of(arrival.row, arrival.key, line, turn.discard)
+        turn.parked = line.waiting if line is not None else 0
         if turn.discard:
             arrival.outcome = Seen("dead")
-        if arrival.outcome is None and turn.seat is Seat.PARKS:
-            self._park(subject, arrival, f"{_shown(turn.subject)} has a head that is not finished")
-            return
+        elif turn.seat is Seat.PARKS:
+            if arrival.outcome is None:
+                self._park(subject, arrival, f"{_shown(turn.subject)} has a head that is not finished")
+                return
+            turn.seat = Seat.RUNS  # it is decided already, and stands nowhere
         subject.running = arrival
         self._run(arrival)
 

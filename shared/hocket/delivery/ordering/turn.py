@@ -40,6 +40,16 @@ class Turn:
     seat: Seat = Seat.RUNS
     behind: bytes = b""  # to park: the head that runs
     admit: bool = False  # it is to be looked up in the inbox again
+    parked: int = 0  # how many stand in the line behind it, when its turn came
+
+    @property
+    def behind_it(self) -> int:
+        """How many of its subject wait behind it."""
+        return self.parked + self.waiting()
+
+    def blocks(self, bury: Bury, spoke: bool) -> bool:
+        """Whether its subject waits for a person where it ends so (RULES 9.6 to 9.8)."""
+        return bury.row and not spoke and not self.skip and bool(self.subject) and self.seat is Seat.RUNS
 
 
 def seat_of(row: InboxRow | None, key: bytes, line: Line | None, discard: str = "") -> Seat:
