@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from typing import ClassVar
 
 from hocket.broker.port import Consumer, Delivery
 from hocket.declarations.subscription import Subscription
@@ -58,6 +59,9 @@ class Pipeline:
 class SubscriptionRunner:
     """Runs one subscription, from intake to commit."""
 
+    #: Batches that it admits at once, and whether what is in hand is deferred while its breaker is open.
+    admitting: ClassVar[int] = ADMITTING
+    defers: ClassVar[bool] = True
     subscription: Subscription
     pipeline: Pipeline
     share: int  # bytes of deliveries that it may hold
@@ -103,8 +107,8 @@ class SubscriptionRunner:
     def _start_tasks(self) -> None:
         queue, spawn = self.subscription.queue, self.pipeline.runtime.tasks.spawn
         self.pipeline.runtime.tasks.end_of_left[queue] = self.unstuck
-        self._admitters = [spawn(f"admit {queue} {n}", self._admit()) for n in range(ADMITTING)]
-        if self.shared is not None and not self.gate.undoes:
+        self._admitters = [spawn(f"admit {queue} {n}", self._admit()) for n in range(self.admitting)]
+        if self.shared is not None and self.defers and not self.gate.undoes:
             self._admitters.append(spawn(f"watch {queue}", self._watch(self.shared)))
         self._handlers = [spawn(f"handle {queue} {n}", self._handle()) for n in range(self.subscription.concurrency)]
 
@@ -196,8 +200,9 @@ class SubscriptionRunner:
         return arrival
 
     def _consumer_of(self, delivery: Delivery) -> Consumer:
-        assert self.consumer is not None
-        return self.former.consumers.get(delivery.queue, self.consumer)
+        consumer = self.former.consumers.get(delivery.queue, self.consumer)
+        assert consumer is not None
+        return consumer
 
     def consumers(self) -> list[Consumer]:
         """Its own, and those of former names."""

@@ -19,6 +19,7 @@ from hocket.delivery.commit import Committer
 from hocket.delivery.ending.receipt import ended_of
 from hocket.delivery.handle import Handling
 from hocket.delivery.ordering.choose import runner_of
+from hocket.delivery.ordering.leaving import leave_order
 from hocket.delivery.record import Recorder
 from hocket.delivery.runner import Pipeline, SubscriptionRunner
 from hocket.delivery.settle import settle
@@ -200,6 +201,7 @@ class Worker:
             self.runtime.tasks.spawn("timers", self.timers.run())
         for runner in self.runners.values():
             await until_linked(self.runtime, runner.start)
+        self.runtime.tasks.spawn("unordered", leave_order(self.runtime, self.runners, self.backlog.add), may_end=True)
         for reader in self.readers:
             self.runtime.tasks.spawn(f"read {reader.source}", reader.run(), may_end=True)
         if self.runtime.config.log_check_events_per_second:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
+from typing import ClassVar
 
 from hocket.broker.port import Delivery
 from hocket.declarations.ordering import WINDOW
@@ -31,7 +32,14 @@ SHOWN_CHARS = 200
 
 
 class OrderedRunner(SubscriptionRunner):
-    """Runs one ordered subscription; what is in hand is at most `WINDOW` deliveries of its queue."""
+    """Runs one ordered subscription; what is in hand is at most `WINDOW` deliveries of its queue.
+
+    One batch is admitted after the other, as the broker gave them. While its breaker is open what is in hand waits:
+    deferred, the first of each subject would make a line.
+    """
+
+    admitting: ClassVar[int] = 1
+    defers: ClassVar[bool] = False
 
     def __init__(self, subscription: Subscription, pipeline: Pipeline, share: int) -> None:
         super().__init__(subscription, pipeline, share)
