@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from tests.model import breaker, decisions, delivery, overdue, rules_left_out, saga
 from tests.model.explorer import Explored, Model, explore
+from tests.model.ordering import ordered
 
 
 class RuleSet(NamedTuple):
@@ -26,6 +27,7 @@ MODELS = {
     "delivery": RuleSet(delivery.RULES, delivery.whole),
     "saga": RuleSet(saga.RULES, saga.whole),
     "overdue": RuleSet(overdue.RULES, overdue.whole),
+    "ordered": RuleSet(ordered.RULES, ordered.whole),
     "breaker": RuleSet(breaker.RULES, breaker.whole),
     "decisions": RuleSet(rules_left_out.RULES, decisions.whole),
 }

@@ -137,6 +137,10 @@ class Consumer(Protocol):
         """
         ...
 
+    async def known(self) -> bool:
+        """Ask the broker over this consumer's channel; False where it no longer knows it. One round trip."""
+        ...
+
     async def renew(self) -> None:
         """Close the channel and consume on a new one: what was not settled returns to the queue, all at once."""
         ...

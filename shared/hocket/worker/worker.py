@@ -307,12 +307,9 @@ class Worker:
         return self.outside_transactions.transaction(key, correlation_id)
 
     async def send(self, subscription: str, body: bytes, content_type: str, **about: Any) -> None:
-        """Publish to one subscription and wait for the confirm, as `streams.replay.send` says."""
-        await replay.send(self.runtime.transport, self.service.name, subscription, body, content_type, **about)
-
-    async def let_go(self, subscription: str, body: bytes, content_type: str, **about: Any) -> None:
-        """Publish to one subscription and wait for the confirm, as `streams.replay.let_go` says."""
-        await replay.let_go(self.runtime.transport, self.service.name, subscription, body, content_type, **about)
+        """Publish to one subscription and wait for the confirm, as `streams.replay` says: `send`, `let_go` a death."""
+        publish = replay.let_go if "death" in about else replay.send
+        await publish(self.runtime.transport, self.service.name, subscription, body, content_type, **about)
 
     def finished(self, arrival: Arrival, rows: tuple[OutboxRow, ...]) -> None:
         """The handler's own transaction has committed everything that this attempt leaves behind."""

@@ -104,6 +104,10 @@ class MemoryConsumer:
         if not self._whole:
             self._detach()
 
+    async def known(self) -> bool:
+        """Whether it still consumes."""
+        return self._attached
+
     async def renew(self) -> None:
         """Return what is unsettled and consume again, behind the other consumers."""
         self.lose()

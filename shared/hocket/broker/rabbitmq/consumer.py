@@ -123,6 +123,17 @@ class RabbitConsumer:
                 self.reason = str(lost)
         self._cancelled = True
 
+    async def known(self) -> bool:
+        """Whether the broker answers on this channel, and it was not lost meanwhile."""
+        channel, epoch = self._channel, self._epoch
+        if channel is None or channel.is_closed or not self._consuming:
+            return False
+        try:
+            await client_call(channel.queue_declare(queue=self._queue, passive=True))
+        except (Broken, Refused):
+            return False
+        return epoch == self._epoch and self._consuming
+
     async def renew(self) -> None:
         """Close the channel; the consumer notices and opens the next one."""
         channel = self._channel

@@ -6,6 +6,7 @@ A lane is shut until it has both; whoever finds another token in the store shuts
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from hocket.broker.port import Consumer, Delivery
 from hocket.delivery.ordering.gather import SILENCE_SECONDS, Gather, in_order
@@ -15,6 +16,8 @@ from hocket.runtime import Runtime
 from hocket.store.group_commit import STORE_BACKOFF
 from hocket.store.ordering.tokens import take, token_of
 
+T = TypeVar("T")
+
 #: Seconds without a delivery, while the queue has some, after which a consumer counts as wedged (RULES 9.11).
 WEDGED_SECONDS = 60.0
 
@@ -22,6 +25,9 @@ WEDGED_SECONDS = 60.0
 @dataclass(slots=True)
 class Lane:
     """One subscription's channel and token in this process.
+
+    When a channel has gathered, the token is read, the broker is asked whether it still knows the channel, and then the
+    token is taken by compare-and-set: a channel that was lost unnoticed while it gathered takes no token.
 
     `deliver` passes on what the broker gave, in order; `quiet` returns when nothing of an earlier channel is in
     progress; `drop` takes out of hand what has not begun.
@@ -86,7 +92,8 @@ class Lane:
     async def _open(self) -> None:
         await self._until_gathered()
         await self.quiet()
-        if not await self.take():
+        seen = await self._until_answered(lambda: token_of(self.runtime.store, self.subscription))
+        if self.consumer is None or not await self.consumer.known() or not await self.take(seen):
             await self.renew()
             return
         held, self._gather = in_order(self._gather.held), Gather()
@@ -106,21 +113,24 @@ class Lane:
             if not done:
                 return
 
-    async def take(self) -> bool:
-        """Take the token and open the lane; False where another process took it in the same moment."""
+    async def take(self, seen: int) -> bool:
+        """Take the token after `seen`, and open the lane; False where another process was first."""
         store, boot = self.runtime.store, self.runtime.instance.boot
 
         async def work() -> bool:
-            found = await take(store, self.subscription, boot, self.runtime.clock.now().timestamp())
+            found = await take(store, self.subscription, boot, self.runtime.clock.now().timestamp(), seen)
             if found is None:
                 return False
             self.token, self.lined = found.token, set(found.subjects)
             self.place = max(self.place, found.place)
             return True
 
-        taken = await until_done(work, STORE_BACKOFF, self.runtime.chance, on=StoreError, failed=self._failed)
+        taken = await self._until_answered(work)
         self.opened, self.doubted = taken, False
         return taken
+
+    async def _until_answered(self, work: Callable[[], Awaitable[T]]) -> T:
+        return await until_done(work, STORE_BACKOFF, self.runtime.chance, on=StoreError, failed=self._failed)
 
     def _failed(self, error: StoreError) -> None:
         self.runtime.trouble(

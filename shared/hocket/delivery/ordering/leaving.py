@@ -10,7 +10,7 @@ from hocket.errors import StoreError, TransportError
 from hocket.resilience.retrying import until_done
 from hocket.runtime import Runtime
 from hocket.store.group_commit import STORE_BACKOFF
-from hocket.store.ordering.tokens import free_next, ordered_before, take
+from hocket.store.ordering.tokens import free_next, ordered_before, take, token_of
 from hocket.store.records import Ending, OutboxRow
 
 
@@ -30,7 +30,8 @@ async def leave_order(
 async def _free(runtime: Runtime, runner: SubscriptionRunner, add: Callable[[Sequence[OutboxRow]], None]) -> None:
     """Send all that is parked to the queue that is consumed now; whoever still works in order is fenced."""
     subscription = runner.subscription
-    await take(runtime.store, subscription.identity, runtime.instance.boot, runtime.clock.now().timestamp())
+    seen, now = await token_of(runtime.store, subscription.identity), runtime.clock.now().timestamp()
+    await take(runtime.store, subscription.identity, runtime.instance.boot, now, seen)
     while True:
         async with runtime.store.transaction() as tx:
             rows = await free_next(await tx.db(), subscription.identity)

@@ -27,18 +27,17 @@ class Taken(NamedTuple):
     place: int
 
 
-async def take(store: Store, subscription: str, boot: str, now: float) -> Taken | None:
-    """Take the token; None where another process was first. From its commit on nobody else's run can commit.
+async def take(store: Store, subscription: str, boot: str, now: float, seen: int) -> Taken | None:
+    """Take the token after `seen` (0: there was none); None where another was taken meanwhile.
 
-    Compare-and-set on what was read: of two that take at once one has lost. `StoreError`: the outcome is unknown, and
+    From its commit on no run under an older one can commit. `StoreError`: the outcome is unknown, and
     it is taken again.
     """
     async with store.transaction() as tx:
         db = await tx.db()
         row = ORDER.c.subscription == subscription
-        seen = (await db.execute(select(ORDER.c.token).where(row))).scalar_one_or_none()
-        if seen is None:
-            token = 1
+        token = seen + 1
+        if not seen:
             values = {"subscription": subscription, "token": token, "boot": boot, "updated": now}
             try:
                 async with db.begin_nested():
@@ -46,7 +45,6 @@ async def take(store: Store, subscription: str, boot: str, now: float) -> Taken 
             except IntegrityError:
                 return None
         else:
-            token = seen + 1
             moved = await db.execute(
                 update(ORDER).where(row, ORDER.c.token == seen).values(token=token, boot=boot, updated=now)
             )

@@ -163,7 +163,7 @@ async def discard(tower: Processes, worker: Worker, death: str = "") -> None:
     """As the desk lets the head of the last letter go."""
     letter = tower.letters()[-1]
     attempt = int(str(letter.headers["hocket-death-attempt"]))
-    await worker.let_go(
+    await worker.send(
         "rows.ring.ordered", letter.body, letter.content_type, attempt=attempt,
         death=death or str(letter.headers["hocket-death-id"]),
     )  # fmt: skip
@@ -251,7 +251,7 @@ async def test_what_cannot_be_read_but_mended_blocks(tower: Processes) -> None:
     assert (await blocked(worker.runtime.store))["rows.ring"].subjects == 1
     [letter] = [each for each in tower.letters() if each.headers["hocket-death-cause"] == "invalid"]
     death = str(letter.headers["hocket-death-id"])
-    await worker.let_go("rows.ring.ordered", letter.body, letter.content_type, attempt=1, death=death)
+    await worker.send("rows.ring.ordered", letter.body, letter.content_type, attempt=1, death=death)
     await tower.advance(SOON)
     assert book.handled == ["2"]
     await tower.hear(Rung(name="other"), "2")

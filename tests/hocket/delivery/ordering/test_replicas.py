@@ -200,7 +200,7 @@ async def test_who_has_lost_the_token_gives_all_back(yard: Yard) -> None:
     worker = yard.active()
     lane, store = yard.runner(worker).lane, worker.runtime.store
     token = lane.token
-    taken = await take(store, lane.subscription, "somebody", 1.0)
+    taken = await take(store, lane.subscription, "somebody", 1.0, token)
     assert taken is not None
     gate.set()
     await until(lambda: any(yard.runner(each).lane.token > taken.token for each in yard.workers), PATIENCE)
