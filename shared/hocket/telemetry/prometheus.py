@@ -110,6 +110,8 @@ class PrometheusListener(Listener):
         self._timers = self._counter("hocket_timers", "What became of time-outs.", *_WORK, "what")
         self._armed = self._gauge("hocket_timers_armed", "Time-outs that are armed.", "service")
         self._overdue = self._gauge("hocket_timers_due_seconds", "Age of the oldest due time-out.", "service")
+        self._blocked = self._gauge("hocket_blocked_subjects", "Subjects that wait behind a dead head.", *_WORK)
+        self._blocked_age = self._gauge("hocket_blocked_oldest_seconds", "How long the oldest has waited.", *_WORK)
         self._held: dict[str, set[str]] = {}  # subscriptions seen with deliveries in progress, by service
         self._shed_so_far: dict[str, int] = {}
 
@@ -171,6 +173,9 @@ class PrometheusListener(Listener):
         held.update(sample.in_hand)
         for subscription in held:
             self._in_hand.of(service, subscription).set(sample.in_hand.get(subscription, 0))
+        for subscription, (subjects, age) in sample.blocked.items():
+            self._blocked.of(service, subscription).set(subjects)
+            self._blocked_age.of(service, subscription).set(age)
         before = self._shed_so_far.get(service, 0)
         self._shed_so_far[service] = sample.shed_receipts
         self._shed.of(service).inc(max(0, sample.shed_receipts - before))

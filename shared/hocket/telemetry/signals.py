@@ -72,6 +72,7 @@ class Sample:
     shed_receipts: int = 0
     timers_armed: int = 0
     timers_late: float = 0.0  # seconds since the oldest time-out was due that was not called yet
+    blocked: dict[str, tuple[int, float]] = field(default_factory=dict)  # of ordered ones: subjects, age of the oldest
 
 
 class Processing(NamedTuple):

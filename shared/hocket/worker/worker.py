@@ -18,8 +18,7 @@ from hocket.delivery.arrival import Arrival
 from hocket.delivery.commit import Committer
 from hocket.delivery.ending.receipt import ended_of
 from hocket.delivery.handle import Handling
-from hocket.delivery.ordering.choose import runner_of
-from hocket.delivery.ordering.leaving import leave_order
+from hocket.delivery.ordering.choose import leave_order, runner_of
 from hocket.delivery.record import Recorder
 from hocket.delivery.runner import Pipeline, SubscriptionRunner
 from hocket.delivery.settle import settle
@@ -307,9 +306,8 @@ class Worker:
         return self.outside_transactions.transaction(key, correlation_id)
 
     async def send(self, subscription: str, body: bytes, content_type: str, **about: Any) -> None:
-        """Publish to one subscription and wait for the confirm, as `streams.replay` says: `send`, `let_go` a death."""
-        publish = replay.let_go if "death" in about else replay.send
-        await publish(self.runtime.transport, self.service.name, subscription, body, content_type, **about)
+        """Publish to one subscription and wait for the confirm, as `streams.replay.send` says."""
+        await replay.send(self.runtime.transport, self.service.name, subscription, body, content_type, **about)
 
     def finished(self, arrival: Arrival, rows: tuple[OutboxRow, ...]) -> None:
         """The handler's own transaction has committed everything that this attempt leaves behind."""

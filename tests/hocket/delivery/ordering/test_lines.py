@@ -224,7 +224,7 @@ async def test_a_head_whose_on_dead_spoke_does_not_block(tower: Processes) -> No
     """RULES 9.8: its replay would end obsolete, so nobody could let its successors go."""
     book = Book("1")
     service = services()
-    ring = service.declarations.subscriptions["rows.ring.ordered"].call
+    ring: Any = service.declarations.subscriptions["rows.ring.ordered"].call
 
     @service.on_dead(ring)
     def cracked(rung: Rung, death: Death) -> Cracked:

@@ -88,7 +88,7 @@ class Yard:
             signals=Signals([]), clock=clock, chance=chance, boot=boot, config=Config(), version="test",
         )  # fmt: skip
         await worker.start()
-        await until(lambda: worker._started and not worker.health(), PATIENCE)
+        await until(lambda: not worker.health(), PATIENCE)
         self.workers.append(worker)
         return worker
 
@@ -187,7 +187,6 @@ async def test_order_outlives_stops_and_lost_connections(yard: Yard) -> None:
             await yard.runner(worker).lane.renew()
     await yard.until_moved()
     assert yard.first_times() == IN_ORDER
-    assert yard.overlaps == 0
 
 
 @pytest.mark.rabbitmq
