@@ -59,7 +59,7 @@ class RunningService(Protocol):
 
     async def send(
         self, subscription: str, body: bytes, content_type: str, *,
-        replay: str, attempt: int, headers: Mapping[str, object] = ...,
+        attempt: int, replay: str = ..., death: str = ..., headers: Mapping[str, object] = ...,
     ) -> None:  # fmt: skip
         """Publish to one subscription at once, confirmed; see `hocket.observe.Observer.send`."""
         ...

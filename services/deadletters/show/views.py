@@ -137,6 +137,8 @@ async def whole(db: AsyncConnection, found: Planned, earlier: int = 0) -> dict[s
         "refusal": found.plan.refusal,
         "settled": row.settled,
         "key": row.idempotency_key,
+        "blocks": came[-1].headers.get("hocket-death-blocks"),
+        "waiting": came[-1].headers.get("hocket-death-waiting"),
         "causationid": row.causation_id or None,
         "revision": row.revision,
         "content_type": row.content_type,

@@ -124,6 +124,8 @@ class PrometheusListener(Listener):
             "hocket_webhook_skew_seconds", "Seconds between signed timestamp and receipt.", _PUSH, SKEW_BUCKETS
         )
         self._kept = self._gauge("hocket_webhooks_kept", "Webhooks that wait for a person.", *_PUSH)
+        self._blocked = self._gauge("hocket_blocked_subjects", "Subjects that wait behind a dead head.", *_WORK)
+        self._blocked_age = self._gauge("hocket_blocked_oldest_seconds", "How long the oldest has waited.", *_WORK)
         self._held: dict[str, set[str]] = {}  # subscriptions seen with deliveries in progress, by service
         self._shed_so_far: dict[str, int] = {}
 
@@ -187,6 +189,9 @@ class PrometheusListener(Listener):
         held.update(sample.in_hand)
         for subscription in held:
             self._in_hand.of(service, subscription).set(sample.in_hand.get(subscription, 0))
+        for subscription, (subjects, age) in sample.blocked.items():
+            self._blocked.of(service, subscription).set(subjects)
+            self._blocked_age.of(service, subscription).set(age)
         before = self._shed_so_far.get(service, 0)
         self._shed_so_far[service] = sample.shed_receipts
         self._shed.of(service).inc(max(0, sample.shed_receipts - before))

@@ -75,6 +75,7 @@ class Sample:
     timers_armed: int = 0
     timers_late: float = 0.0  # seconds since the oldest time-out was due that was not called yet
     behind: Mapping[str, float] = field(default_factory=dict)  # seconds by generation of a projection
+    blocked: dict[str, tuple[int, float]] = field(default_factory=dict)  # of ordered ones: subjects, age of the oldest
 
 
 class Processing(NamedTuple):

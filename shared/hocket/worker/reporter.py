@@ -10,6 +10,7 @@ from hocket.broker.port import Message
 from hocket.broker.topology import RECEIPTS
 from hocket.clock import rfc3339
 from hocket.declarations.choreography import Declarations
+from hocket.delivery.ordering.blocked import BlockedSubjects
 from hocket.drift.counting import DriftWatch
 from hocket.errors import StoreError
 from hocket.outbox.relay import Relay
@@ -45,8 +46,12 @@ class Reporter:
     projections: Projections | None = None
     drift: list[DriftWatch] = field(default_factory=list)
     waiting: Waiting = field(default_factory=Waiting)
+    blocked: BlockedSubjects = field(init=False)
     _since: dict[str, datetime] = field(default_factory=dict)
     _changed: bool = False  # a breaker is in another state than the last heartbeat said
+
+    def __post_init__(self) -> None:
+        self.blocked = BlockedSubjects(self.runtime, self.declared.subscriptions)
 
     def manifest(self) -> bool:
         """Publish what the service declares; False where there is no link."""
@@ -127,6 +132,7 @@ class Reporter:
         try:
             self.waiting = await self.runtime.store.waiting()
             timers = await self.timers.count() if self.timers is not None else TimersWaiting()
+            await self.blocked.look()
         except StoreError:
             return
         self.relay.backlog.set_stored(self.waiting)
@@ -143,6 +149,7 @@ class Reporter:
                 timers.armed,
                 timers.lag,
                 self.projections.behind if self.projections is not None else {},
+                self.blocked.sample,
             )
         )
 

@@ -20,6 +20,7 @@ from hocket.delivery.arrival import Arrival
 from hocket.delivery.commit import Committer
 from hocket.delivery.ending.receipt import ended_of
 from hocket.delivery.handle import Handling
+from hocket.delivery.ordering.choose import leave_order, runner_of
 from hocket.delivery.record import Recorder
 from hocket.delivery.runner import Pipeline, SubscriptionRunner
 from hocket.delivery.settle import settle
@@ -159,7 +160,7 @@ class Worker:
 
     def _runner(self, subscription: Subscription) -> SubscriptionRunner:
         many = len(self.service.declarations.subscriptions) + 2 * len(self.service.declarations.projections)
-        return SubscriptionRunner(subscription, self._pipeline, self.runtime.config.intake_bytes // max(many, 1))
+        return runner_of(subscription, self._pipeline, self.runtime.config.intake_bytes // max(many, 1))
 
     async def start(self) -> None:
         """Open the store and start the parts; does not wait for the broker, nor for a store that does not answer.
@@ -220,6 +221,7 @@ class Worker:
         for runner in self.runners.values():
             await until_linked(self.runtime, partial(self.backfills.start, runner))
         await self.projections.start(self.backfills)
+        self.runtime.tasks.spawn("unordered", leave_order(self.runtime, self.runners, self.backlog.add), may_end=True)
         for reader in self.readers:
             self.runtime.tasks.spawn(f"read {reader.source}", reader.run(), may_end=True)
         if self.runtime.config.log_check_events_per_second:
