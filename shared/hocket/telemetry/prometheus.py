@@ -22,6 +22,8 @@ WAIT_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.
 _STATES = {"closed": 0, "half-open": 1, "open": 2, "held": 3}
 _WORK = ("service", "subscription")
 _SENT = ("service", "kind")
+_END = ("service", "subscription", "what")
+_PHASES = {"live": 0, "reading": 1, "paused": 2, "failed": 3}
 _RAN = frozenset({Word.HANDLED, Word.RETRY, Word.DEFERRED, Word.DEAD})
 _WAITING = ("events", "receipts", "later", "refused")
 
@@ -110,6 +112,9 @@ class PrometheusListener(Listener):
         self._timers = self._counter("hocket_timers", "What became of time-outs.", *_WORK, "what")
         self._armed = self._gauge("hocket_timers_armed", "Time-outs that are armed.", "service")
         self._overdue = self._gauge("hocket_timers_due_seconds", "Age of the oldest due time-out.", "service")
+        self._backfill = self._gauge("hocket_backfill_phase", "0 live, 1 reading, 2 paused, 3 failed.", *_WORK)
+        self._read = self._gauge("hocket_backfill_offset", "Up to where history is finished, and the log's end.", *_END)
+        self._rate = self._gauge("hocket_backfill_messages_per_second", "Messages of the log that it passes.", *_WORK)
         self._held: dict[str, set[str]] = {}  # subscriptions seen with deliveries in progress, by service
         self._shed_so_far: dict[str, int] = {}
 
@@ -171,6 +176,11 @@ class PrometheusListener(Listener):
         held.update(sample.in_hand)
         for subscription in held:
             self._in_hand.of(service, subscription).set(sample.in_hand.get(subscription, 0))
+        for subscription, each in sample.backfills.items():
+            self._backfill.of(service, subscription).set(_PHASES.get(each.phase, 0))
+            self._read.of(service, subscription, "next").set(each.next)
+            self._read.of(service, subscription, "end").set(each.end)
+            self._rate.of(service, subscription).set(each.per_second)
         before = self._shed_so_far.get(service, 0)
         self._shed_so_far[service] = sample.shed_receipts
         self._shed.of(service).inc(max(0, sample.shed_receipts - before))

@@ -14,7 +14,7 @@
 | `saying` | an event is about to be said: returns the traceparent of its publish span |
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
@@ -58,6 +58,16 @@ class Sent(NamedTuple):
     waited: float  # seconds from due to answer
 
 
+class BackfillSample(NamedTuple):
+    """How the backfill of one subscription stands. Offsets are those of the log."""
+
+    phase: str  # reading, paused, failed or live
+    next: int
+    end: int  # 0: not known
+    per_second: float
+    eta: float | None  # seconds; None: not known
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """What waits in one service at one moment."""
@@ -72,6 +82,7 @@ class Sample:
     shed_receipts: int = 0
     timers_armed: int = 0
     timers_late: float = 0.0  # seconds since the oldest time-out was due that was not called yet
+    backfills: Mapping[str, BackfillSample] = field(default_factory=dict)  # that this process reads, by subscription
 
 
 class Processing(NamedTuple):

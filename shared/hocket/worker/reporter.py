@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -19,7 +19,7 @@ from hocket.resilience.breakers.view import SharedBreaker
 from hocket.runtime import Runtime
 from hocket.store.records import OutboxRow, RowKind, Waiting
 from hocket.store.timers import TimersWaiting
-from hocket.telemetry.signals import Sample
+from hocket.telemetry.signals import BackfillSample, Sample
 
 #: Seconds between two samples, heartbeats and manifests.
 SAMPLE_SECONDS = 1.0
@@ -39,6 +39,7 @@ class Reporter:
     in_progress: Callable[[], dict[str, int]]
     shed: int = 0
     timers: TimerCaller | None = None
+    backfills: Callable[[], Mapping[str, BackfillSample]] = dict
     waiting: Waiting = field(default_factory=Waiting)
     _since: dict[str, datetime] = field(default_factory=dict)
     _changed: bool = False  # a breaker is in another state than the last heartbeat said
@@ -118,6 +119,7 @@ class Reporter:
                 self.shed,
                 timers.armed,
                 timers.lag,
+                self.backfills(),
             )
         )
 
