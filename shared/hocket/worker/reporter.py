@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -21,7 +21,7 @@ from hocket.resilience.breakers.view import SharedBreaker
 from hocket.runtime import Runtime
 from hocket.store.records import OutboxRow, RowKind, Waiting
 from hocket.store.timers import TimersWaiting
-from hocket.telemetry.signals import Sample
+from hocket.telemetry.signals import BackfillSample, Sample
 from hocket.worker.projections.keeper import Projections
 
 #: Seconds between two samples, heartbeats, facts of drift and manifests; with these all drift is told again.
@@ -45,6 +45,7 @@ class Reporter:
     timers: TimerCaller | None = None
     projections: Projections | None = None
     drift: list[DriftWatch] = field(default_factory=list)
+    backfills: Callable[[], Mapping[str, BackfillSample]] = dict
     waiting: Waiting = field(default_factory=Waiting)
     blocked: BlockedSubjects = field(init=False)
     _since: dict[str, datetime] = field(default_factory=dict)
@@ -150,6 +151,7 @@ class Reporter:
                 timers.lag,
                 self.projections.behind if self.projections is not None else {},
                 self.blocked.sample,
+                self.backfills(),
             )
         )
 

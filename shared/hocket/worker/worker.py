@@ -140,6 +140,7 @@ class Worker:
             self.runtime, self.runners, self.log_check.declare, partial(declared_of, self.runtime)
         )
         self.readiness.append(self.backfills.reasons)
+        self.reporter.backfills = self.backfills.figures
         self.copies = CopyWatch(self.runtime, self.runners)
 
     def _shared(self, rows: StoreRows) -> Breakers:

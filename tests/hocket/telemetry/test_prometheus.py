@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from hocket.outcome import Word
 from hocket.telemetry.prometheus import PrometheusListener
-from hocket.telemetry.signals import Ended, Sample, Sent
+from hocket.telemetry.signals import BackfillSample, Ended, Sample, Sent
 
 WIRE = Path(__file__).parents[3] / "docs" / "wire.md"
 
@@ -42,7 +42,8 @@ def every_moment(metrics: PrometheusListener) -> None:
     metrics.published([Sent("payments", "event", "payment.charged", "confirmed", 0.1)])
     metrics.breaker("payments", "card-api", "open")
     metrics.link("payments", ready=True, reason="")
-    metrics.sampled(Sample("payments", 1, 2, 3, 4, 5.0, {"payments.charge": 7}, 2))
+    backfills = {"payments.history": BackfillSample("reading", 1, 2, 3.0, None)}
+    metrics.sampled(Sample("payments", 1, 2, 3, 4, 5.0, {"payments.charge": 7}, 2, backfills=backfills))
     metrics.trouble("payments", "a lease expired", seconds=3)
 
 
@@ -59,7 +60,7 @@ def test_the_names_and_labels_of_the_docs(metrics: PrometheusListener) -> None:
         name = f"{family.name}_total" if family.type == "counter" else family.name
         shown[name] = set().union(*(sample.labels for sample in family.samples)) - {"le"}
     assert shown == promised
-    assert len(promised) == 16
+    assert len(promised) == 19
 
 
 def test_attempts_are_counted_by_outcome(metrics: PrometheusListener) -> None:
@@ -155,3 +156,14 @@ def test_a_group_counts_as_its_attempts_do(attempts: list[Ended]) -> None:
     for each in attempts:
         one_by_one.attempts([each])
     assert sorted(together.text().splitlines()) == sorted(one_by_one.text().splitlines())
+
+
+def test_how_a_backfill_goes_on(metrics: PrometheusListener) -> None:
+    """RULES 7.5 g: phase, place, the log's end and the rate of each subscription that hears history."""
+    backfills = {"payments.history": BackfillSample("reading", 70, 100, 12.5, 2.4)}
+    metrics.sampled(Sample("payments", 0, 0, 0, 0, 0.0, backfills=backfills))
+    where = {"subscription": "payments.history"}
+    assert value(metrics, "hocket_backfill_phase", **where) == 1
+    assert value(metrics, "hocket_backfill_offset", what="next", **where) == 70
+    assert value(metrics, "hocket_backfill_offset", what="end", **where) == 100
+    assert value(metrics, "hocket_backfill_messages_per_second", **where) == 12.5
