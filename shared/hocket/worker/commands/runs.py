@@ -121,7 +121,7 @@ class CommandRuns:
         return await self._alone(command, request, asked)
 
     async def _alone(self, command: Command, request: web.Request, asked: Asked) -> Ended:
-        """In this process one request of a kind asks the store; the others wait for its answer, within `WAIT_SECONDS`."""
+        """In this process one of several equal requests asks the store; the others wait, at most `WAIT_SECONDS`."""
         loop, same = asyncio.get_running_loop(), (asked.key, asked.fingerprint)
         end = loop.time() + WAIT_SECONDS
         while (first := self._at_work.get(same)) is not None:
