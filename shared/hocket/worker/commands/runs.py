@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from aiohttp import web
 
-from hocket.declarations.command import Command
+from hocket.declarations.requests.command import Command
 from hocket.errors import BreakerOpen, HocketError, OutboxFull, StoreError
 from hocket.outbox.outside_transactions import OutsideTransactions
 from hocket.runtime import Runtime
