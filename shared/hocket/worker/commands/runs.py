@@ -127,7 +127,7 @@ class CommandRuns:
         while (first := self._at_work.get(same)) is not None:
             await asyncio.wait([first], timeout=max(0.0, end - loop.time()))
             if not first.done():
-                return Ended("in progress", problems.in_progress())
+                return await self._elsewhere(asked)
             if (answer := first.result()) is not None:
                 return Ended("replayed", response_of(answer, replayed=True), answer)
         mine = self._at_work[same] = loop.create_future()
@@ -139,6 +139,13 @@ class CommandRuns:
         finally:
             del self._at_work[same]
             mine.set_result(answer)
+
+    async def _elsewhere(self, asked: Asked) -> Ended:
+        """The answer of another process, which has taken the key from a run of this one; else 409."""
+        row = await self._rows.look(asked.key)
+        if row is not None and row.state == ENDED and row.fingerprint == asked.fingerprint:
+            return _again("replayed", row)
+        return Ended("in progress", problems.in_progress())
 
     async def _claimed(self, command: Command, request: web.Request, asked: Asked, end: float) -> Ended:
         """Claim the key and run; while another process runs, look what it answers until `end`, a time of the loop."""
