@@ -19,10 +19,10 @@ from typing_extensions import TypeVar
 
 from hocket.breaker import Breaker
 from hocket.declarations.choreography import Declarations
-from hocket.declarations.command import command_of, named_as
 from hocket.declarations.declare import Declarer, ScopeAsked
 from hocket.declarations.names import check_service
 from hocket.declarations.options import HandlerOptions, ProjectionOptions, TimeoutOptions
+from hocket.declarations.requests.command import command_of, named_as
 from hocket.declarations.signature import check_event
 from hocket.declarations.subscription import Late
 from hocket.errors import DeclarationError, HocketError

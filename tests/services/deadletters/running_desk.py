@@ -12,7 +12,7 @@ import aiohttp
 from aiohttp import web
 
 from hocket.clock import SystemClock, rfc3339
-from hocket.declarations.command import Command
+from hocket.declarations.requests.command import Command
 from hocket.delivery.ending.dead_letter import foreign_of
 from hocket.envelope import CONTENT_TYPE
 from hocket.envelope.ids import Ids

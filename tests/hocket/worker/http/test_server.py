@@ -15,7 +15,7 @@ from aiohttp import ClientSession, web
 from pydantic import BaseModel, field_validator
 from yarl import URL
 
-from hocket.declarations.command import Command
+from hocket.declarations.requests.command import Command
 from hocket.errors import BreakerOpen, ConfigError, OutboxFull, StoreError, TransportError, Undecodable
 from hocket.pseudonym import Pseudonyms
 from hocket.runtime import current, here
