@@ -118,12 +118,14 @@ class Service(Generic[D]):
         The first parameter names what is heard, the return annotation what is said. `retry` says how often and when a
         failed attempt is repeated. While `breaker` is open, no delivery is taken. `timeout` bounds one attempt.
         `concurrency` bounds the attempts that run at once, `prefetch` the unsettled deliveries that the broker sends.
-        `idempotent=True` saves the inbox row of a handler that says nothing. `formerly` gives the former name, or
-        several names, the oldest first: the old queue is emptied and the keys stay the same (RULES 2.4). `latest_by`
-        names a field that grows: an event with less than a handled one of its subject ends `stale` (RULES 15.1).
-        `after` names a handler above that goes first for each subject; this one waits at most `within`, and then runs
-        all the same (RULES 15.4). `allow` names findings of `hocket check` that are right here, each with its reason,
-        as everywhere (docs/checks.md).
+        `idempotent=True` saves the inbox row of a handler that says nothing. `ordered=True` handles the events of one
+        subject one after the other, in their order, across replicas and failures; a dead one blocks its subject, with
+        `"skip"` its successors go on (docs/order.md). `latest_by` names a field that grows: an event with less than a
+        handled one of its subject ends `stale` (RULES 15.1). `after` names a handler above that goes first for each
+        subject; this one waits at most `within`, and then runs all the same (RULES 15.4). `formerly` gives the former
+        name, or several names, the oldest first: the old queue is emptied and the keys stay the same (RULES 2.4).
+        `allow` names findings of `hocket check` that are right here, each with its reason, as everywhere
+        (docs/checks.md).
         """
 
         def declare(fn: Callable[..., Any]) -> Callable[..., Any]:

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any, TypedDict
 
 from hocket.breaker import Breaker
+from hocket.declarations.ordering import Ordered
 from hocket.retry import Retry
 
 
@@ -25,6 +26,7 @@ class HandlerOptions(TimeoutOptions, total=False):
     """The options of a handler."""
 
     idempotent: bool
+    ordered: Ordered
     latest_by: str
     after: Callable[..., Any]
     within: timedelta

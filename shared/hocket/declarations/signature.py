@@ -20,6 +20,7 @@ from hocket.declarations.annotations import (
     unreadable,
 )
 from hocket.declarations.names import former_of
+from hocket.declarations.ordering import ordered_of
 from hocket.declarations.subscription import (
     CONCURRENCY,
     HANDLER_TIMEOUT,
@@ -38,6 +39,7 @@ _OPTIONS: dict[str, type] = {
     "breaker": Breaker,
     "timeout": timedelta,
     "idempotent": bool,
+    "ordered": object,
     "concurrency": int,
     "prefetch": int,
     "allow": object,
@@ -187,6 +189,7 @@ def subscription_of(
         breaker=options.get("breaker"),
         timeout=options.get("timeout", HANDLER_TIMEOUT),
         idempotent=options.get("idempotent", False),
+        ordered=ordered_of(options, where),
         concurrency=concurrency,
         prefetch=prefetch,
         former=former_of(options["formerly"], name, where) if "formerly" in options else (),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from typing import ClassVar
 
 from hocket.broker.port import Consumer, Delivery
 from hocket.declarations.subscription import Subscription
@@ -58,6 +59,9 @@ class Pipeline:
 class SubscriptionRunner:
     """Runs one subscription, from intake to commit."""
 
+    #: Batches that it admits at once, and whether what is in hand is deferred while its breaker is open.
+    admitting: ClassVar[int] = ADMITTING
+    defers: ClassVar[bool] = True
     subscription: Subscription
     pipeline: Pipeline
     share: int  # bytes of deliveries that it may hold
@@ -94,13 +98,17 @@ class SubscriptionRunner:
     async def start(self) -> None:
         """Consume, and start the tasks that admit and handle."""
         queue, prefetch = self.subscription.queue, self.prefetch
-        transport, spawn = self.pipeline.runtime.transport, self.pipeline.runtime.tasks.spawn
+        transport = self.pipeline.runtime.transport
         self.consumer = await transport.consume(queue, prefetch=prefetch, deliver=self.intake.deliver)
         self.intake.consumer = self.consumer
         self.former.start()
+        self._start_tasks()
+
+    def _start_tasks(self) -> None:
+        queue, spawn = self.subscription.queue, self.pipeline.runtime.tasks.spawn
         self.pipeline.runtime.tasks.end_of_left[queue] = self.unstuck
-        self._admitters = [spawn(f"admit {queue} {n}", self._admit()) for n in range(ADMITTING)]
-        if self.shared is not None and not self.gate.undoes:
+        self._admitters = [spawn(f"admit {queue} {n}", self._admit()) for n in range(self.admitting)]
+        if self.shared is not None and self.defers and not self.gate.undoes:
             self._admitters.append(spawn(f"watch {queue}", self._watch(self.shared)))
         self._handlers = [spawn(f"handle {queue} {n}", self._handle()) for n in range(self.subscription.concurrency)]
 
@@ -154,6 +162,10 @@ class SubscriptionRunner:
             raise
         finally:
             self._admitting -= 1
+        self._go_on(fresh, instead)
+
+    def _go_on(self, fresh: list[Arrival], instead: Again | None) -> None:
+        """Let those be handled that are not decided yet."""
         for each in fresh:
             each.outcome = each.outcome or (None if each.role is Role.FAILURE else instead)
             if each.outcome is not None:
@@ -188,8 +200,9 @@ class SubscriptionRunner:
         return arrival
 
     def _consumer_of(self, delivery: Delivery) -> Consumer:
-        assert self.consumer is not None
-        return self.former.consumers.get(delivery.queue, self.consumer)
+        consumer = self.former.consumers.get(delivery.queue, self.consumer)
+        assert consumer is not None
+        return consumer
 
     def consumers(self) -> list[Consumer]:
         """Its own, and those of former names."""

@@ -18,6 +18,8 @@ from hocket.delivery.arrival import Arrival
 from hocket.delivery.commit import Committer
 from hocket.delivery.ending.receipt import ended_of
 from hocket.delivery.handle import Handling
+from hocket.delivery.ordering.choose import runner_of
+from hocket.delivery.ordering.leaving import leave_order
 from hocket.delivery.record import Recorder
 from hocket.delivery.runner import Pipeline, SubscriptionRunner
 from hocket.delivery.settle import settle
@@ -142,7 +144,7 @@ class Worker:
         )
         every = self.service.declarations.subscriptions
         share = self.runtime.config.intake_bytes // max(len(every), 1)
-        return {queue: SubscriptionRunner(each, pipeline, share) for queue, each in every.items()}
+        return {queue: runner_of(each, pipeline, share) for queue, each in every.items()}
 
     async def start(self) -> None:
         """Open the store and start the parts; does not wait for the broker, nor for a store that does not answer.
@@ -199,6 +201,7 @@ class Worker:
             self.runtime.tasks.spawn("timers", self.timers.run())
         for runner in self.runners.values():
             await until_linked(self.runtime, runner.start)
+        self.runtime.tasks.spawn("unordered", leave_order(self.runtime, self.runners, self.backlog.add), may_end=True)
         for reader in self.readers:
             self.runtime.tasks.spawn(f"read {reader.source}", reader.run(), may_end=True)
         if self.runtime.config.log_check_events_per_second:
@@ -306,6 +309,10 @@ class Worker:
     async def send(self, subscription: str, body: bytes, content_type: str, **about: Any) -> None:
         """Publish to one subscription and wait for the confirm, as `streams.replay.send` says."""
         await replay.send(self.runtime.transport, self.service.name, subscription, body, content_type, **about)
+
+    async def let_go(self, subscription: str, body: bytes, content_type: str, **about: Any) -> None:
+        """Publish to one subscription and wait for the confirm, as `streams.replay.let_go` says."""
+        await replay.let_go(self.runtime.transport, self.service.name, subscription, body, content_type, **about)
 
     def finished(self, arrival: Arrival, rows: tuple[OutboxRow, ...]) -> None:
         """The handler's own transaction has committed everything that this attempt leaves behind."""
