@@ -8,7 +8,7 @@ from hocket.delivery.arrival import Arrival
 from hocket.delivery.staleness.work import AFTER, MOST_AHEAD, SubjectWork, Verdict, judge_value, left_of, work_of
 from hocket.outcome import Again, Stale
 from hocket.runtime import Runtime
-from hocket.store.subjects.look import Sight, look
+from hocket.store.subjects.port import Sight
 
 #: Seconds by which the clock of a process may differ from the store's: nearer values are not asked about (RULES 11.3).
 CLOCK_DOUBT = 60.0
@@ -46,8 +46,7 @@ class SubjectAdmission:
             each.about, compares = work_of(subscription, each.event, each.known, each.delivery.headers)
             if not compares:
                 self._say(each, "a value is no number, and counts for no other event of its subject")
-        sight = await look(
-            self.runtime.store,
+        sight = await self.runtime.store.subjects.look(
             [each.about.latest.key for each in arrivals if each.about is not None and each.about.latest is not None],
             [each.about.first for each in arrivals if each.about is not None and each.about.first],
         )
