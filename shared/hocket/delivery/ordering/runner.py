@@ -141,7 +141,7 @@ class OrderedRunner(SubscriptionRunner):
         if turn.discard:
             arrival.outcome = Seen("dead")
         elif turn.seat is Seat.PARKS:
-            if arrival.outcome is None:
+            if arrival.outcome is None or _waits(arrival):
                 self._park(subject, arrival, f"{_shown(turn.subject)} has a head that is not finished")
                 return
             turn.seat = Seat.RUNS  # it is decided already, and stands nowhere
@@ -286,6 +286,11 @@ class OrderedRunner(SubscriptionRunner):
         for each in arrivals:
             each.outcome, each.ended = GiveBack(), self.pipeline.runtime.clock.now()
             self.pipeline.committer.submit(each)
+
+
+def _waits(arrival: Arrival) -> bool:
+    """Whether it was to wait for its predecessor (RULES 15.4): in a line it waits for its turn first."""
+    return arrival.about is not None and arrival.about.waits
 
 
 def _shown(subject: str) -> str:
