@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import TypedDict
 
 from hocket.breaker import Breaker
-from hocket.declarations.ordering import Ordered
+from hocket.declarations.ordering.option import Ordered
 from hocket.retry import Retry
 
 

@@ -20,7 +20,7 @@ from hocket.declarations.annotations import (
     unreadable,
 )
 from hocket.declarations.names import former_of
-from hocket.declarations.ordering import ordered_of
+from hocket.declarations.ordering.option import ordered_of
 from hocket.declarations.subscription import (
     CONCURRENCY,
     HANDLER_TIMEOUT,

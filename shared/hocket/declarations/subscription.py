@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from hocket.breaker import Breaker
 from hocket.declarations.answer import Answer
-from hocket.declarations.ordering import SUFFIX, Ordered
+from hocket.declarations.ordering.option import SUFFIX, Ordered
 from hocket.declarations.versions import UpcastPath
 from hocket.event import Event, Heard
 from hocket.retry import Retry
