@@ -332,7 +332,7 @@ class Stand:
 
     async def send(
         self, subscription: str, body: bytes, content_type: str, *,
-        replay: str, attempt: int, headers: Mapping[str, object] = MappingProxyType({}),
+        attempt: int, replay: str = "", death: str = "", headers: Mapping[str, object] = MappingProxyType({}),
     ) -> None:  # fmt: skip
         """Nothing is sent here."""
 

@@ -12,7 +12,7 @@ from hocket.declarations.allowances import OF_HANDLER, OF_ON_DEAD, OF_OVERDUE, O
 from hocket.declarations.annotations import heard_of, one_of
 from hocket.declarations.choreography import Declarations
 from hocket.declarations.names import check_handler
-from hocket.declarations.ordering import refuse_option, refuse_step
+from hocket.declarations.ordering.option import refuse_option, refuse_step
 from hocket.declarations.overdue import overdue_of
 from hocket.declarations.projections.projection import BATCH_EVENTS, check_projection, function_name, projected_of
 from hocket.declarations.scope import check_across, check_remember

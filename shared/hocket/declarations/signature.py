@@ -21,7 +21,7 @@ from hocket.declarations.annotations import (
 )
 from hocket.declarations.history.since import since_of
 from hocket.declarations.names import former_of
-from hocket.declarations.ordering import ordered_of
+from hocket.declarations.ordering.option import ordered_of
 from hocket.declarations.subscription import (
     CONCURRENCY,
     HANDLER_TIMEOUT,

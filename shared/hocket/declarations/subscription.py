@@ -10,7 +10,7 @@ from sqlalchemy import Table
 from hocket.breaker import Breaker
 from hocket.broker.topology import history_queue
 from hocket.declarations.answer import Answer
-from hocket.declarations.ordering import SUFFIX, Ordered
+from hocket.declarations.ordering.option import SUFFIX, Ordered
 from hocket.declarations.versions import UpcastPath
 from hocket.drift.kinds import Mode
 from hocket.event import Event, Heard

@@ -43,7 +43,10 @@ def every_moment(metrics: PrometheusListener) -> None:
     metrics.breaker("payments", "card-api", "open")
     metrics.link("payments", ready=True, reason="")
     backfills = {"payments.history": BackfillSample("reading", 1, 2, 3.0, None)}
-    metrics.sampled(Sample("payments", 1, 2, 3, 4, 5.0, {"payments.charge": 7}, 2, backfills=backfills))
+    blocked = {"payments.charge": (1, 2.0)}
+    metrics.sampled(
+        Sample("payments", 1, 2, 3, 4, 5.0, {"payments.charge": 7}, 2, blocked=blocked, backfills=backfills)
+    )
     metrics.trouble("payments", "a lease expired", seconds=3)
 
 
@@ -60,7 +63,7 @@ def test_the_names_and_labels_of_the_docs(metrics: PrometheusListener) -> None:
         name = f"{family.name}_total" if family.type == "counter" else family.name
         shown[name] = set().union(*(sample.labels for sample in family.samples)) - {"le"}
     assert shown == promised
-    assert len(promised) == 19
+    assert len(promised) == 19 + 2
 
 
 def test_attempts_are_counted_by_outcome(metrics: PrometheusListener) -> None:
@@ -76,7 +79,9 @@ def test_attempts_are_counted_by_outcome(metrics: PrometheusListener) -> None:
 def test_time_outs_are_counted_by_what_became_of_them(metrics: PrometheusListener) -> None:
     """Fired and late ones are told apart; what is armed and how late the oldest is called comes with the sample."""
     metrics.attempts([ended(Word.HANDLED)._replace(timer=word) for word in ("armed", "armed", "fired", "late")])
-    metrics.sampled(Sample("payments", 0, 0, 0, 0, 0.0, timers_armed=2, timers_late=1.5))
+    metrics.sampled(
+        Sample("payments", 0, 0, 0, 0, 0.0, timers_armed=2, timers_late=1.5, blocked={"payments.charge": (3, 7.5)})
+    )
     where = {"subscription": "payments.charge"}
     assert value(metrics, "hocket_timers_total", what="armed", **where) == 2
     assert value(metrics, "hocket_timers_total", what="late", **where) == 1
@@ -113,7 +118,9 @@ def test_breakers(metrics: PrometheusListener, state: str, number: int) -> None:
 
 def test_what_waits(metrics: PrometheusListener) -> None:
     """Gauges follow the last sample; a subscription without deliveries in progress is 0; shed receipts count once."""
-    metrics.sampled(Sample("payments", 1, 2, 3, 4, 5.0, {"payments.charge": 7}, 2))
+    metrics.sampled(
+        Sample("payments", 1, 2, 3, 4, 5.0, {"payments.charge": 7}, 2, blocked={"payments.charge": (1, 2.0)})
+    )
     metrics.sampled(Sample("payments", 10, 20, 30, 40, 50.0, {}, 5))
     waiting = {kind: value(metrics, "hocket_outbox_waiting", kind=kind) for kind in ("events", "receipts", "later")}
     assert waiting == {"events": 10, "receipts": 20, "later": 30}

@@ -76,7 +76,7 @@ class RunningDesk:
 
     async def send(
         self, subscription: str, body: bytes, content_type: str, *,
-        replay: str, attempt: int, headers: Mapping[str, object] = MappingProxyType({}),
+        attempt: int, replay: str = "", death: str = "", headers: Mapping[str, object] = MappingProxyType({}),
     ) -> None:  # fmt: skip
         """Recorded: (subscription, body, content type, replay id, attempt)."""
         if self.refuses:

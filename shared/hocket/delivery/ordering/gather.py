@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hocket.broker.port import Delivery
-from hocket.declarations.ordering import WINDOW
+from hocket.declarations.ordering.option import WINDOW
 
 #: Seconds of silence after which everything that came back is taken to be here.
 SILENCE_SECONDS = 1.0

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from hocket.broker.topology import HEARD, Binding, Topology, routing_key
-from hocket.declarations.ordering import SUFFIX
+from hocket.declarations.ordering.option import SUFFIX
 from hocket.delivery.ordering.switch import BACKOFF, SILENT_SECONDS
 from hocket.delivery.runner import SubscriptionRunner
 from hocket.errors import StoreError, TransportError

@@ -8,7 +8,7 @@ from functools import partial
 from typing import ClassVar
 
 from hocket.broker.port import Delivery
-from hocket.declarations.ordering import WINDOW
+from hocket.declarations.ordering.option import WINDOW
 from hocket.declarations.subscription import Subscription
 from hocket.delivery.arrival import Arrival
 from hocket.delivery.ending.error_text import text_of

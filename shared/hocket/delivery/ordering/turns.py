@@ -4,7 +4,7 @@ from bisect import insort
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from hocket.declarations.ordering import WINDOW
+from hocket.declarations.ordering.option import WINDOW
 from hocket.delivery.arrival import Arrival
 from hocket.delivery.ordering.turn import Turn
 
