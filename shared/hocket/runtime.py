@@ -18,8 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hocket.broker.port import Transport
 from hocket.clock import Clock
 from hocket.config import Config
-from hocket.declarations.subscription import Subscription
 from hocket.declarations.requests.command import Command
+from hocket.declarations.subscription import Subscription
 from hocket.envelope.ids import Ids
 from hocket.errors import HocketError
 from hocket.masking.mask import mask_in_hand

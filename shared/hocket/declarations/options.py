@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, TypedDict
 
 from hocket.breaker import Breaker
-from hocket.drift.kinds import Mode
 from hocket.declarations.ordering.option import Ordered
+from hocket.drift.kinds import Mode
 from hocket.retry import Retry
 
 

@@ -19,8 +19,8 @@ from hocket.store.meta import meta_of, set_meta
 from hocket.store.purge import EMPTIED_SECONDS, MARGIN
 from hocket.store.records import Before
 from hocket.store.renaming import AcrossStep
-from hocket.worker.commands.rows import purge_commands
 from hocket.store.subjects.purge import purge as purge_subjects
+from hocket.worker.commands.rows import purge_commands
 
 #: Rows of each table that one step examines, and seconds between two steps, so that deliveries are not slowed down.
 STEP_ROWS = 500
