@@ -55,7 +55,7 @@ class OrderedRunner(SubscriptionRunner):
 
     async def start(self) -> None:
         """Empty the queues that it had before, then consume its own."""
-        self._start_tasks()
+        self.begin()
         spawn, queue = self.pipeline.runtime.tasks.spawn, self.subscription.queue
         self._admitters += [spawn(f"lines {queue}", self._ask()), spawn(f"wake {queue}", self.lane.watch(self._empty))]
         if await self.switch.needed():
