@@ -47,6 +47,7 @@ GOALS = (
     Goal("dependency_down_beside_after", at_most=1.5),
     Goal("latency_p50", RAW, at_most=2.0),
     Goal("latency_p99", RAW, at_most=2.0),
+    Goal("drift_warn_us", at_most=4.0),  # 3 % of what an event costs in `consume_sqlite`
     Goal("idle_mib", at_most=85.0),
     Goal("import_ms", at_most=800.0),
 )

@@ -97,7 +97,6 @@ class Worker:
         self.handling = Handling(runtime, recorder, self.breakers, self.blocking)
         self.committer = self._committer(recorder)
         self.runners = self._runners(Admission(runtime, declared.subscriptions))
-        self.reporter.drift += [each.drift.watch for each in self.runners.values()]
         self.outside_transactions = OutsideTransactions(
             runtime, declared, builder, self.breakers, self.full, self.backlog.add, self.blocking,
             unknown=self.backlog.fetch_all,
@@ -119,6 +118,7 @@ class Worker:
         self.clock_watch = ClockWatch(self.runtime, self.circuits, self.timers.look_at_all)
         self.log_check = LogCheck(self.runtime, self.runners, lambda: self._topology().again())
         self.copies = CopyWatch(self.runtime, self.runners)
+        self.reporter.drift += [each.drift.watch for each in self.runners.values()]
 
     def _shared(self, rows: StoreRows) -> Breakers:
         breakers = Breakers(rows, self.runtime.clock, self._breaker_changed, self.runtime.chance, self.circuits)
