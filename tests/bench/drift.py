@@ -1,4 +1,4 @@
-"""What the look for drift adds to decoding an event (RULES 16.2): CPU of one thread, rounds with and without in turn."""
+"""What the look for drift adds to decoding an event (RULES 16.2): CPU of one thread, in paired rounds."""
 
 import statistics
 import time

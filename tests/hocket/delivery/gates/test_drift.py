@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -250,3 +251,5 @@ def test_what_nobody_can_mean_is_refused() -> None:
 
     with pytest.raises(DeclarationError, match="would keep a failure from being undone"):
         wrong.undo(step, Booked, by="order_id", drift="quarantine")(undo)  # type: ignore[call-overload]
+    with pytest.raises(DeclarationError, match="would keep an answer from its time-out"):
+        wrong.overdue(timedelta(days=1), unless=Returned, drift="quarantine")(handle)
