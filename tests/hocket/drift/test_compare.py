@@ -172,7 +172,8 @@ def test_what_the_annotation_allows_is_counted_and_not_held() -> None:
 def test_no_value_is_ever_told() -> None:
     """RULES 16.1: paths, never values, also of sensitive fields and of names that are data."""
     data = {
-        "orderId": 5, "email": ["max@example.org"], "max@example.org": 1, "4711": 1, "order_2026112400017": 1, "x" * 65: 1, "a\x00b": 1,
+        "orderId": 5, "email": ["max@example.org"], "max@example.org": 1, "4711": 1, "order_2026112400017": 1,
+        "x" * 65: 1, "a\x00b": 1,
         "\u202eevil": 1, "0199c2f5-03be-7000-8000-000000000001": 1, "prices": {"max@example.org": "1"},
         "prénom": 1, "line item": 1, "@type": 1,
     }  # fmt: skip
