@@ -135,7 +135,7 @@ async def test_skew_is_judged_at_the_time_of_receipt_and_waived_by_a_person(tmp_
 
 
 async def test_a_cut_sample_cannot_be_retried(tmp_path: Path) -> None:
-    """RULES 12.2: of a large one only the beginning is kept; the row says so."""
+    """RULES 12.2, 12.9: of a large one only the beginning is kept; the row says so."""
     async with running(tmp_path) as door:
         await door.push("crm", b"y" * 100_000, signed(b"x"))
         await door.part.worker.webhooks.door.finished()
