@@ -75,14 +75,13 @@ async def webhook_groups(db: AsyncConnection) -> list[WebhookGroup]:
 async def source_ends(db: AsyncConnection) -> list[SourceEnds]:
     """How pushes ended, by service and source."""
     names = [webhook_counts.c[name] for name in ("service", "source", "end")]
-    query = sa.select(*names, sa.func.sum(webhook_counts.c.many), sa.func.max(webhook_counts.c.last_at)).group_by(
-        *names
-    )
+    many, last = sa.func.sum(webhook_counts.c.many), sa.func.max(webhook_counts.c.last_at)
+    query = sa.select(*names, many, last).group_by(*names).order_by(*names)
     found: dict[tuple[str, str], SourceEnds] = {}
-    for service, source, end, many, last in await db.execute(query.order_by(*names)):
+    for service, source, end, counted, at in await db.execute(query):
         if len(found) >= MOST_SOURCES and (service, source) not in found:
             break
         one = found.setdefault((service, source), SourceEnds(service, source))
-        one.ends[end] = int(many)
-        one.last = max(one.last, last)
-    return list(found.values())
+        one.ends[end] = int(counted)
+        one.last = max(one.last, at)
+    return sorted(found.values(), key=lambda each: (each.source == "", each.service, each.source))

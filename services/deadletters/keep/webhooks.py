@@ -45,12 +45,8 @@ async def keep_counts(db: AsyncConnection, facts: Sequence[WebhookCounts]) -> No
     for fact in facts:
         for source, ends in fact.counts.items():
             for end, many in ends.items():
-                names = {
-                    "service": text(fact.service),
-                    "boot": text(fact.boot),
-                    "source": text(source),
-                    "end": text(end),
-                }
+                names = {"service": text(fact.service), "boot": text(fact.boot), "source": text(source)}
+                names["end"] = text(end)
                 mine = sa.and_(*(webhook_counts.c[name] == value for name, value in names.items()))
                 last = rfc3339(fact.last.get(source, {}).get(end, fact.time))
                 known = (await db.execute(sa.select(webhook_counts.c.many).where(mine))).first()

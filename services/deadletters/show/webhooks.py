@@ -28,7 +28,9 @@ def headline(groups: Sequence[WebhookGroup]) -> str:
     kept = sum(each.many for each in groups if each.state == "kept")
     if not kept:
         return "No webhook waits for a person"
-    return f"{kept:,} {'webhook is' if kept == 1 else 'webhooks are'} kept and {'waits' if kept == 1 else 'wait'} for a person"
+    if kept == 1:
+        return "1 webhook is kept and waits for a person"
+    return f"{kept:,} webhooks are kept and wait for a person"
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,7 @@ class Webhooks:
             runtime, self.hooks, self.secrets, self.taking, self.custody, self.counts, self.skew,
             lambda: parts.backlog.full_with(self.retrying.kept), parts.opening.check,
         )  # fmt: skip
-        parts.commands["webhooks"] = WebhooksCommand(runtime.store, self.retrying.look)
+        parts.commands["webhooks"] = WebhooksCommand(runtime.store, runtime.service, self.retrying.look)
         parts.readiness.append(self.skew.reasons)
 
     def secrets(self, name: str) -> Sequence[Secret]:

@@ -19,6 +19,8 @@ from pydantic_settings import BaseSettings
 from hocket import Event, Sensitive, Service
 from hocket.assembly import Assembly
 from hocket.assembly.process import StartedService
+from hocket.broker.memory import MemoryBroker
+from hocket.broker.topology import RECEIPTS
 from hocket.config import Config
 from hocket.store.schema import INBOX, OUTBOX
 from hocket.store.tables.webhooks import WEBHOOKS
@@ -151,6 +153,7 @@ class Door:
     part: StartedService
     http: aiohttp.ClientSession
     mind: Mind
+    broker: MemoryBroker
 
     @property
     def url(self) -> str:
@@ -184,9 +187,11 @@ class Door:
         rows = [row for row in await self.rows(INBOX) if not row.event_id.startswith("webhook-body/")]
         return sum(len(json.loads(row.said)) for row in rows)
 
-    async def waiting(self) -> int:
-        """How many rows are in the outbox."""
-        return len(await self.rows(OUTBOX))
+    async def told(self) -> list[Any]:
+        """The facts that wait in the outbox or have left it for the broker."""
+        waiting = [row.body for row in await self.rows(OUTBOX) if row.kind == "receipt"]
+        left = [each.body for each in self.broker.messages(RECEIPTS)]
+        return [fact for body in (*waiting, *left) for fact in json.loads(bytes(body))]
 
 
 def config_of(folder: Path, database: str = "", **more: Any) -> Config:
@@ -206,6 +211,6 @@ async def running(
     part = await assembly.start(door_of(mind, same_body=same_body, rate=rate, key=key), 0)
     try:
         async with aiohttp.ClientSession() as http:
-            yield Door(part, http, mind)
+            yield Door(part, http, mind, assembly._memory)  # type: ignore[arg-type]  # noqa: SLF001 -- it is on memory://
     finally:
         await assembly.close()

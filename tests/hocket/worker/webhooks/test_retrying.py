@@ -13,7 +13,7 @@ from tests.hocket.worker.webhooks.running import Door, Mind, form, of_shop, runn
 
 async def retried(door: Door, id: str, **more: object) -> str:
     """Ask for it as the command does, wait until it was tried; how its row stands."""
-    command = WebhooksCommand(door.part.store, door.part.worker.webhooks.retrying.look)
+    command = WebhooksCommand(door.part.store, "door", door.part.worker.webhooks.retrying.look)
     await command({"do": "retry", "id": id, **more})
     while True:
         found = (await command({"do": "show", "id": id}))["webhook"]
@@ -80,7 +80,7 @@ async def test_two_people_at_once_say_it_once(tmp_path: Path) -> None:
         [row] = await door.kept()
         mind.broken = ""
         retrying = door.part.worker.webhooks.retrying
-        await WebhooksCommand(door.part.store)({"do": "retry", "id": row.id})
+        await WebhooksCommand(door.part.store, "door")({"do": "retry", "id": row.id})
         await asyncio.gather(*(retrying.retry(row.id) for _ in range(5)))
         assert await door.said() == 1
         [row] = await door.kept()
@@ -150,12 +150,15 @@ async def test_what_is_settled_is_refused(tmp_path: Path) -> None:
     async with running(tmp_path, Mind(broken="x")) as door:
         await door.form(form())
         [row] = await door.kept()
-        command = WebhooksCommand(door.part.store)
+        command = WebhooksCommand(door.part.store, "door")
         await command({"do": "discard", "id": row.id[:20], "by": "ada", "reason": "old"})
         for do in ("retry", "discard"):
             with pytest.raises(CommandRefused, match="is settled"):
                 await command({"do": do, "id": row.id})
         assert (await command({"do": "list", "limit": 10}))["webhooks"] == []
+        async with asyncio.timeout(30):
+            while not any("discarded" in str(fact) for fact in await door.told()):
+                await asyncio.sleep(0.02)
 
 
 async def test_what_is_shown_is_masked(tmp_path: Path) -> None:
@@ -163,7 +166,7 @@ async def test_what_is_shown_is_masked(tmp_path: Path) -> None:
     async with running(tmp_path, Mind(broken="x")) as door:
         await door.form(form())
         await door.form(b"{ada@example.org", "msg_2")
-        command = WebhooksCommand(door.part.store)
+        command = WebhooksCommand(door.part.store, "door")
         rows = {row.delivery: row.id for row in await door.kept()}
         body = (await command({"do": "show", "id": rows["msg_1"]}))["webhook"]["body"]
         assert body == {"email": "••••• masked", "campaign": "spring"}

@@ -60,10 +60,9 @@ async def test_what_is_open_is_listed_with_the_command_that_retries_it(
 
 async def test_facts_may_come_in_any_order_and_twice(tmp_path: Path) -> None:
     """RULES 7.4, 12.2: a settled one stays settled, a count is that of the fact that has counted most."""
-    facts = [
-        hook("1"), hook("1", "said", time=rfc3339(NOW + timedelta(minutes=1))), counts("a", said=2), counts("a", said=3),
-        counts("b", said=10),
-    ]  # fmt: skip
+    later = rfc3339(NOW + timedelta(minutes=1))
+    counted = [counts("a", said=2), counts("a", said=3), counts("b", said=10)]
+    facts = [hook("1"), hook("1", "said", time=later), *counted]
     answers = []
     for at, order in enumerate((facts, facts[::-1], [*facts, *facts])):
         async with running_desk(f"sqlite:///{tmp_path}/desk{at}.db") as desk:
