@@ -18,6 +18,7 @@ from tests.bench.figures import HOCKET, Field, Figure
 from tests.bench.goals import GOALS, verdict
 from tests.bench.processes import ChildFailed, Run
 from tests.bench.sagas.figures import SagaFigures
+from tests.bench.webhooks.figures import WebhookFigures
 
 REPORT = Path("var/bench/report.json")
 ROUNDS_FILE = Path("var/bench/rounds.json")
@@ -128,6 +129,7 @@ def main() -> None:
         figures = [
             *Field(ground, databases, scale).figures(),
             *SagaFigures(ground, databases, folder / "sagas", scale).figures(),
+            *WebhookFigures(ground, databases, scale).figures(),
         ]
         runs = rounds(chosen(figures, os.environ.get("ONLY", "")), many)
     report = summed(runs)

@@ -1,4 +1,4 @@
-"""Deletes rows of inbox, ledger and time-outs that are older than their retention (RULES 2.7, 5.7).
+"""Deletes rows of inbox, ledger, time-outs and webhooks that are older than their retention (RULES 2.7, 5.7, 12.2).
 
 How far the inbox forgets is written first, as the horizon in `hocket_meta`. Only then, and after every replica has read
 it, rows are deleted: what is `too-old` is decided by what was forgotten, never by what time it is.
@@ -19,6 +19,7 @@ from hocket.store.meta import meta_of, set_meta
 from hocket.store.purge import EMPTIED_SECONDS, MARGIN
 from hocket.store.records import Before
 from hocket.store.renaming import AcrossStep
+from hocket.worker.webhooks.kept import forget
 
 #: Rows of each table that one step examines, and seconds between two steps, so that deliveries are not slowed down.
 STEP_ROWS = 500
@@ -121,6 +122,7 @@ class RetentionSweeper:
                 break
             await asyncio.sleep(STEP_WAIT)
         await self._renamed(renamed, taken)
+        removed += await self._forget_webhooks(now, moments.inbox)
         while True:
             step = await self.runtime.store.timers.purge(moments.ledger, STEP_ROWS)
             removed += step.removed
@@ -129,6 +131,13 @@ class RetentionSweeper:
                 await self.runtime.store.clock.sweep_ended()
                 return removed
             await asyncio.sleep(STEP_WAIT)
+
+    async def _forget_webhooks(self, now: float, settled_before: float) -> int:
+        removed = 0
+        while step := await forget(self.runtime.store, now, settled_before, STEP_ROWS):
+            removed, self.purged = removed + step, self.purged + step
+            await asyncio.sleep(STEP_WAIT)
+        return removed
 
     def _steps(self) -> str:
         return json.dumps(sorted(self.across))
