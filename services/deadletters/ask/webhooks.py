@@ -78,7 +78,8 @@ async def source_ends(db: AsyncConnection) -> list[SourceEnds]:
     many, last = sa.func.sum(webhook_counts.c.many), sa.func.max(webhook_counts.c.last_at)
     query = sa.select(*names, many, last).group_by(*names).order_by(*names)
     found: dict[tuple[str, str], SourceEnds] = {}
-    for service, source, end, counted, at in await db.execute(query):
+    for row in await db.execute(query):
+        service, source, end, counted, at = tuple(row)
         if len(found) >= MOST_SOURCES and (service, source) not in found:
             break
         one = found.setdefault((service, source), SourceEnds(service, source))

@@ -43,10 +43,10 @@ def every_moment(metrics: PrometheusListener) -> None:
     metrics.breaker("payments", "card-api", "open")
     metrics.link("payments", ready=True, reason="")
     metrics.sampled(Sample("payments", 1, 2, 3, 4, 5.0, {"payments.charge": 7}, 2))
-    metrics.pushed(Pushed("payments", "stripe", "said", 1, 0.5))
-    metrics.webhooks_kept("payments", {"stripe": 1})
     metrics.drifted("payments", "payments.charge", "order.placed", "unknown", 3)
     metrics.trouble("payments", "a lease expired", seconds=3)
+    metrics.pushed(Pushed("payments", "stripe", "said", 1, 0.5))
+    metrics.webhooks_kept("payments", {"stripe": 2})
 
 
 def test_the_names_and_labels_of_the_docs(metrics: PrometheusListener) -> None:
