@@ -86,7 +86,7 @@ class Receipt(Fact):
     kind: Literal["receipt"]
     service: Name
     subscription: Name
-    outcome: Literal["handled", "retry", "deferred", "dead", "duplicate", "refused", "obsolete", "discarded"]
+    outcome: Literal["handled", "retry", "deferred", "dead", "duplicate", "refused", "obsolete", "stale", "discarded"]
     time: Moment
     instance: Name = ""
     boot: Name = ""

@@ -1,8 +1,8 @@
 """The options that the decorators of a service take, as a type checker sees them."""
 
-from collections.abc import Mapping
-from datetime import timedelta
-from typing import TypedDict
+from collections.abc import Callable, Coroutine, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Literal, TypedDict
 
 from hocket.breaker import Breaker
 from hocket.drift.kinds import Mode
@@ -20,6 +20,7 @@ class TimeoutOptions(TypedDict, total=False):
     concurrency: int
     prefetch: int
     allow: Mapping[str, str]
+    since: Literal["first"] | datetime
     drift: Mode
 
 
@@ -27,3 +28,16 @@ class HandlerOptions(TimeoutOptions, total=False):
     """The options of a handler."""
 
     idempotent: bool
+    latest_by: str
+    after: Callable[..., Any]
+    within: timedelta
+    side_effects: bool
+
+
+class ProjectionOptions(TypedDict, total=False):
+    """The options of a projection."""
+
+    version: int
+    name: str
+    retry: Retry
+    seed: Callable[[Any], Coroutine[Any, Any, None]]

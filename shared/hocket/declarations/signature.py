@@ -19,6 +19,7 @@ from hocket.declarations.annotations import (
     text_of,
     unreadable,
 )
+from hocket.declarations.history.since import since_of
 from hocket.declarations.names import former_of
 from hocket.declarations.subscription import (
     CONCURRENCY,
@@ -42,6 +43,11 @@ _OPTIONS: dict[str, type] = {
     "concurrency": int,
     "prefetch": int,
     "allow": object,
+    "latest_by": object,
+    "after": object,
+    "within": object,
+    "since": object,
+    "side_effects": bool,
     "drift": object,
 }
 _OPTIONS_TEXT = ", ".join(f"{option}=" for option in _OPTIONS)
@@ -188,6 +194,8 @@ def subscription_of(
         idempotent=options.get("idempotent", False),
         concurrency=concurrency,
         prefetch=prefetch,
+        since=since_of(options["since"], where) if "since" in options else None,
+        side_effects=options.get("side_effects", False),
         drift=mode_of(options, where),
         former=former_of(options["formerly"], name, where) if "formerly" in options else (),
     )

@@ -8,6 +8,7 @@ from typing import Any
 from hocket.broker.port import Consumer, Delivery
 from hocket.declarations.subscription import Subscription, Undo
 from hocket.delivery.overdue.work import Alarm, TimerWork
+from hocket.delivery.staleness.work import SubjectWork
 from hocket.envelope.cloudevent import CONTENT_TYPE, Envelope
 from hocket.envelope.keys import run_key
 from hocket.event import Heard, Scheduled
@@ -38,6 +39,7 @@ class Arrival:
     consumer: Consumer
     subscription: Subscription
     began: datetime
+    history: bool = False  # it was said before the subscription lived, and comes from the log (RULES 7.5)
     # decode
     role: Role = Role.EVENT
     envelope: Envelope | None = None
@@ -57,6 +59,7 @@ class Arrival:
     row: InboxRow | None = None
     ledger: LedgerRow | None = None
     token: str = ""
+    about: SubjectWork | None = None  # what it is to its subject, where its handler asks for that (RULES 15)
     # handle
     attempt_traceparent: str = ""  # of the span of this attempt
     did: Any = None  # the result of the step, for its undo
@@ -107,6 +110,11 @@ class Arrival:
     def used(self) -> int:
         """Attempts used, this one included."""
         return self.attempt - self.base
+
+    @property
+    def comes_again_to(self) -> str:
+        """The queue to which its next attempt is addressed: history does not wait for the cut-over."""
+        return self.subscription.history_queue if self.history else self.subscription.queue
 
     @property
     def structured(self) -> bool:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -10,6 +10,7 @@ from hocket.broker.port import Message
 from hocket.broker.topology import RECEIPTS
 from hocket.clock import rfc3339
 from hocket.declarations.choreography import Declarations
+from hocket.delivery.runner import SubscriptionRunner
 from hocket.drift.counting import DriftWatch
 from hocket.errors import StoreError
 from hocket.outbox.relay import Relay
@@ -21,6 +22,7 @@ from hocket.runtime import Runtime
 from hocket.store.records import OutboxRow, RowKind, Waiting
 from hocket.store.timers import TimersWaiting
 from hocket.telemetry.signals import Sample
+from hocket.worker.projections.keeper import Projections
 
 #: Seconds between two samples, heartbeats, facts of drift and manifests; with these all drift is told again.
 SAMPLE_SECONDS = 1.0
@@ -41,14 +43,17 @@ class Reporter:
     in_progress: Callable[[], dict[str, int]]
     shed: int = 0
     timers: TimerCaller | None = None
-    drift: list[DriftWatch] = field(default_factory=list)
+    projections: Projections | None = None
+    drift: list[DriftWatch] = field(default_factory=list)  # of webhooks
+    runners: Mapping[str, SubscriptionRunner] = field(default_factory=dict)
     waiting: Waiting = field(default_factory=Waiting)
     _since: dict[str, datetime] = field(default_factory=dict)
     _changed: bool = False  # a breaker is in another state than the last heartbeat said
 
     def manifest(self) -> bool:
         """Publish what the service declares; False where there is no link."""
-        return self._publish({"kind": "manifest", **self.declared.manifest()})
+        generations = self.projections.generations if self.projections is not None else ()
+        return self._publish({"kind": "manifest", **self.declared.manifest(generations)})
 
     def heartbeat(self) -> None:
         """Publish that the service is alive, what waits in its outbox, and the states of its breakers."""
@@ -81,7 +86,7 @@ class Reporter:
 
     def tell_drift(self, *, all_of_it: bool = False) -> None:
         """Publish what was counted of drift since the last time; what has no link or no room is told the next time."""
-        for watch in self.drift:
+        for watch in (*(each.drift.watch for each in self.runners.values()), *self.drift):
             for (type_, kind), many in watch.since_last().items():
                 self.runtime.signals.drifted(self.runtime.service, watch.subscription, type_, kind, many)
             for counted in watch.counted(all_of_it=all_of_it):
@@ -139,6 +144,7 @@ class Reporter:
                 self.shed,
                 timers.armed,
                 timers.lag,
+                self.projections.behind if self.projections is not None else {},
             )
         )
 
