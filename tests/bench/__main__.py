@@ -19,6 +19,7 @@ from tests.bench.goals import GOALS, verdict
 from tests.bench.ordering.figures import OrderFigures
 from tests.bench.processes import ChildFailed, Run
 from tests.bench.sagas.figures import SagaFigures
+from tests.bench.webhooks.figures import WebhookFigures
 
 REPORT = Path("var/bench/report.json")
 ROUNDS_FILE = Path("var/bench/rounds.json")
@@ -130,6 +131,7 @@ def main() -> None:
             *Field(ground, databases, scale).figures(),
             *OrderFigures(ground, databases, scale).figures(),
             *SagaFigures(ground, databases, folder / "sagas", scale).figures(),
+            *WebhookFigures(ground, databases, scale).figures(),
         ]
         runs = rounds(chosen(figures, os.environ.get("ONLY", "")), many)
     report = summed(runs)

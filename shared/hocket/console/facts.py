@@ -23,6 +23,7 @@ from hocket.console.fact_types import (
     Text,
     check_findable,
 )
+from hocket.console.webhook_facts import WebhookCounts, WebhookFact
 from hocket.event_data.invalid_fields import invalid_fields
 
 
@@ -264,7 +265,7 @@ class Retired(Fact):
         return self
 
 
-Reported = Receipt | Manifest | Heartbeat | BreakerChange | Retired | Drifted
+Reported = Receipt | Manifest | Heartbeat | BreakerChange | Retired | Drifted | WebhookFact | WebhookCounts
 _KINDS: Mapping[str, type[Reported]] = {
     "receipt": Receipt,
     "manifest": Manifest,
@@ -272,6 +273,8 @@ _KINDS: Mapping[str, type[Reported]] = {
     "breaker": BreakerChange,
     "retired": Retired,
     "drift": Drifted,
+    "webhook": WebhookFact,
+    "webhooks": WebhookCounts,
 }
 
 
@@ -280,7 +283,7 @@ def reported(value: object) -> Reported:
     kind = value.get("kind") if isinstance(value, dict) else None
     model = _KINDS.get(kind) if isinstance(kind, str) else None
     if model is None:
-        raise ValueError("kind: must be receipt, manifest, heartbeat, breaker, retired or drift")
+        raise ValueError("kind: must be receipt, manifest, heartbeat, breaker, retired, drift, webhook or webhooks")
     return model.model_validate(value)
 
 

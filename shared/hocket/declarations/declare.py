@@ -94,6 +94,10 @@ class Declarer:
         others = dict(options)
         overdue = overdue_of(within, others, heard, where)
         made = subscription_of(self.declarations.service, name, fn, heard, signature, others)
+        if made.drift == "quarantine":
+            raise DeclarationError(
+                f'{where}: drift="quarantine" would keep an answer from its time-out; give "warn" or "accept"'
+            )
         made.overdue = overdue
         made.allow = allowances(options.get("allow", {}), OF_OVERDUE, where)
         self.declarations.add(made)

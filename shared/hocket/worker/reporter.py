@@ -11,6 +11,7 @@ from hocket.broker.topology import RECEIPTS
 from hocket.clock import rfc3339
 from hocket.declarations.choreography import Declarations
 from hocket.delivery.ordering.blocked import BlockedSubjects
+from hocket.delivery.runner import SubscriptionRunner
 from hocket.drift.counting import DriftWatch
 from hocket.errors import StoreError
 from hocket.outbox.relay import Relay
@@ -44,7 +45,8 @@ class Reporter:
     shed: int = 0
     timers: TimerCaller | None = None
     projections: Projections | None = None
-    drift: list[DriftWatch] = field(default_factory=list)
+    drift: list[DriftWatch] = field(default_factory=list)  # of webhooks
+    runners: Mapping[str, SubscriptionRunner] = field(default_factory=dict)
     backfills: Callable[[], Mapping[str, BackfillSample]] = dict
     waiting: Waiting = field(default_factory=Waiting)
     blocked: BlockedSubjects = field(init=False)
@@ -90,7 +92,7 @@ class Reporter:
 
     def tell_drift(self, *, all_of_it: bool = False) -> None:
         """Publish what was counted of drift since the last time; what has no link or no room is told the next time."""
-        for watch in self.drift:
+        for watch in (*(each.drift.watch for each in self.runners.values()), *self.drift):
             for (type_, kind), many in watch.since_last().items():
                 self.runtime.signals.drifted(self.runtime.service, watch.subscription, type_, kind, many)
             for counted in watch.counted(all_of_it=all_of_it):

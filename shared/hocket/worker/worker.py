@@ -105,10 +105,10 @@ class Worker:
         self.handling = Handling(runtime, recorder, self.breakers, self.blocking)
         self.committer = self._committer(recorder)
         self.runners = self._runners(Admission(runtime, declared.subscriptions))
+        self.reporter.runners = self.runners
         self.projections = self.reporter.projections = Projections(
             runtime, declared, self.runners, self._runner, self.handling
         )
-        self.reporter.drift += [each.drift.watch for each in self.runners.values()]
         self.outside_transactions = OutsideTransactions(
             runtime, declared, builder, self.breakers, self.full, self.backlog.add, self.blocking,
             unknown=self.backlog.fetch_all,

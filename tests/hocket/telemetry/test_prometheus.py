@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from hocket.outcome import Word
 from hocket.telemetry.prometheus import PrometheusListener
-from hocket.telemetry.signals import BackfillSample, Ended, Sample, Sent
+from hocket.telemetry.signals import BackfillSample, Ended, Pushed, Sample, Sent
 
 WIRE = Path(__file__).parents[3] / "docs" / "wire.md"
 
@@ -47,7 +47,10 @@ def every_moment(metrics: PrometheusListener) -> None:
     metrics.sampled(
         Sample("payments", 1, 2, 3, 4, 5.0, {"payments.charge": 7}, 2, blocked=blocked, backfills=backfills)
     )
+    metrics.drifted("payments", "payments.charge", "order.placed", "unknown", 3)
     metrics.trouble("payments", "a lease expired", seconds=3)
+    metrics.pushed(Pushed("payments", "stripe", "said", 1, 0.5))
+    metrics.webhooks_kept("payments", {"stripe": 2})
 
 
 def test_the_names_and_labels_of_the_docs(metrics: PrometheusListener) -> None:
@@ -63,7 +66,7 @@ def test_the_names_and_labels_of_the_docs(metrics: PrometheusListener) -> None:
         name = f"{family.name}_total" if family.type == "counter" else family.name
         shown[name] = set().union(*(sample.labels for sample in family.samples)) - {"le"}
     assert shown == promised
-    assert len(promised) == 19 + 2
+    assert len(promised) == 26
 
 
 def test_attempts_are_counted_by_outcome(metrics: PrometheusListener) -> None:

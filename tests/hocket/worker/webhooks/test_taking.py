@@ -172,3 +172,35 @@ async def test_the_delivery_id_is_the_senders_or_a_hash(tmp_path: Path) -> None:
         )  # fmt: skip
         [row] = await door.kept()  # a list where an object was declared
         assert (row.cause, row.delivery) == ("contract", f"sha256:{hashlib.sha256(b'[]').hexdigest()}")
+
+
+async def test_an_own_key_replaces_the_senders(tmp_path: Path) -> None:
+    """RULES 12.3: `key=`; where it fails the push is kept under the sender's id, and 202 all the same."""
+    async with running(tmp_path, key=lambda push: push.headers["webhook-id"].partition("-")[0]) as door:
+        flows = {(await door.form(form(), id)).flow for id in ("a-1", "a-2")}
+        assert len(flows) == 1
+        assert await door.keys() == ["webhook/crm/a"]
+        assert (await door.form(form(), "-3")).status == 202
+        [row] = await door.kept()
+        assert (row.delivery, row.cause, row.error) == ("-3", "mapping", "key= gave str, not a text")
+
+
+async def test_what_comes_late_and_in_another_order_is_said_all_the_same(tmp_path: Path) -> None:
+    """RULES 12.10: the sender's moment is a field like any; the subscriber decides."""
+    async with running(tmp_path) as door:
+        for n in (3, 1, 2):
+            await door.form(form(f"spring-{n}", updated_at=f"2020-01-0{n}"), f"msg_{n}")
+        assert await door.said() == 3
+
+
+async def test_an_event_that_cannot_be_said_is_kept(tmp_path: Path) -> None:
+    """RULES 12.2: one that is too big is the mapping's fault, as is a value that its annotation does not name."""
+    async with running(tmp_path, max_event_bytes=2_000) as door:
+        assert (await door.form(form("x" * 200), "msg_1")).status == 202
+        assert (await door.form(form("y" * 3_000), "msg_2")).status == 202
+        object.__setattr__(door.part.worker.webhooks.hooks["crm"], "call", lambda body, push: "an event")
+        assert (await door.form(form(), "msg_3")).status == 202
+        rows = {row.delivery: (row.cause, row.error) for row in await door.kept()}
+        assert set(rows) == {"msg_2", "msg_3"}
+        assert {cause for cause, _ in rows.values()} == {"mapping"}
+        assert "returned str" in rows["msg_3"][1]
