@@ -9,13 +9,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Protocol
 
+from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.broker.port import Transport
 from hocket.clock import Clock
 from hocket.config import Config
+from hocket.declarations.command import Command
+from hocket.declarations.subscription import Subscription
 from hocket.envelope.ids import Ids
 from hocket.errors import HocketError
 from hocket.masking.mask import mask_in_hand
@@ -43,6 +47,14 @@ class RunningService(Protocol):
         self, key: str | None, correlation_id: str | None, connection: AsyncConnection | None = None
     ) -> AbstractAsyncContextManager[Any]:
         """A transaction outside a handler, or a part in that of an application; yields `hocket.Outside`."""
+        ...
+
+    async def command(self, command: Command, request: web.Request) -> web.StreamResponse:
+        """Answer one request of a command (RULES 13)."""
+        ...
+
+    def reading(self, declared: Subscription, after: str | None, within: timedelta) -> AbstractAsyncContextManager[Any]:
+        """One snapshot of a projection; yields `hocket.View`."""
         ...
 
     async def send(

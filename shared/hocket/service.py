@@ -6,22 +6,23 @@ message says how to fix them.
 
 import copy
 import inspect
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import timedelta
 from typing import Any, Generic, Self, Unpack, overload
 
 from aiohttp import web
 from pydantic import BaseModel
-from sqlalchemy import MetaData
+from sqlalchemy import MetaData, Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 from typing_extensions import TypeVar
 
 from hocket.breaker import Breaker
 from hocket.declarations.choreography import Declarations
+from hocket.declarations.command import command_of, named_as
 from hocket.declarations.declare import Declarer, ScopeAsked
 from hocket.declarations.names import check_service
-from hocket.declarations.options import HandlerOptions, TimeoutOptions
+from hocket.declarations.options import HandlerOptions, ProjectionOptions, TimeoutOptions
 from hocket.declarations.signature import check_event
 from hocket.declarations.subscription import Late
 from hocket.errors import DeclarationError, HocketError
@@ -29,9 +30,12 @@ from hocket.event import Death, Event, Heard, Scheduled
 from hocket.resilience.isolation import running
 from hocket.retry import Retry
 from hocket.runtime import current
-from hocket.tx import Outside, Tx
+from hocket.tx import Outside, Tx, View
 from hocket.webhooks.declared import RATE, Drift, Webhook, webhook_of
 from hocket.webhooks.signature import Push, Signature
+
+#: How long `reading(after=…)` waits at most where nobody says otherwise.
+READING_WITHIN = timedelta(seconds=2)
 
 H = TypeVar("H", bound=Heard)
 H2 = TypeVar("H2", bound=Heard)
@@ -122,9 +126,15 @@ class Service(Generic[D]):
         The first parameter names what is heard, the return annotation what is said. `retry` says how often and when a
         failed attempt is repeated. While `breaker` is open, no delivery is taken. `timeout` bounds one attempt.
         `concurrency` bounds the attempts that run at once, `prefetch` the unsettled deliveries that the broker sends.
-        `idempotent=True` saves the inbox row of a handler that says nothing. `formerly` gives the former name, or
-        several names, the oldest first: the old queue is emptied and the keys stay the same (RULES 2.4). `allow` names
-        findings of `hocket check` that are right here, each with its reason, as everywhere (docs/checks.md).
+        `idempotent=True` saves the inbox row of a handler that says nothing. A handler that is new hears history
+        `since` a moment, or "first"; with `side_effects=True` it says and calls outside also meanwhile (RULES 7.5).
+        `formerly` gives the former name, or
+        several names, the oldest first: the old queue is emptied and the keys stay the same (RULES 2.4). `latest_by`
+        names a field that grows: an event with less than a handled one of its subject ends `stale` (RULES 15.1).
+        `after` names a handler above that goes first for each subject; this one waits at most `within`, and then runs
+        all the same (RULES 15.4). `allow` names findings of `hocket check` that are right here, each with its reason,
+        as everywhere (docs/checks.md).
+        `drift` says what becomes of data that differs from the model: "accept", "warn" or "quarantine" (docs/drift.md).
         """
 
         def declare(fn: Callable[..., Any]) -> Callable[..., Any]:
@@ -132,6 +142,45 @@ class Service(Generic[D]):
             return fn
 
         return declare if fn is None else declare(fn)
+
+    def projection(
+        self, *tables: Table, **options: Unpack[ProjectionOptions]
+    ) -> Callable[[Callable[[H, Tx[D]], Coroutine[Any, Any, None]]], Callable[[H, Tx[D]], Coroutine[Any, Any, None]]]:
+        """Declare a projection: a handler that fills `tables`, which are read through `reading` (docs/projections.md).
+
+        It writes to `tx.table(rows)`. A higher `version` is built beside what serves, from the log, and swapped in when
+        it has handled all that the one before has. `seed` fills the new tables where the log no longer holds what the
+        old ones had heard. `name` and `retry` are those of a handler. A projection says nothing.
+        """
+
+        def declare(
+            fn: Callable[[H, Tx[D]], Coroutine[Any, Any, None]],
+        ) -> Callable[[H, Tx[D]], Coroutine[Any, Any, None]]:
+            self._declarer.projection(fn, tables, options)
+            return fn
+
+        return declare
+
+    def reading(
+        self,
+        projection: Callable[..., Awaitable[Any]],
+        /,
+        *,
+        after: str | None = None,
+        within: timedelta = READING_WITHIN,
+    ) -> AbstractAsyncContextManager[View]:
+        """One snapshot of what serves now of a projection; `after` a token waits until it holds what that token said.
+
+        Raises `NotYetRead` where that is not so `within` the time, and where nothing serves this process's version: an
+        HTTP route then answers 503 with `Retry-After`. `HocketError` where the service does not run here.
+        """
+        declared = self.declarations.projection_of(projection)
+        if declared is None:
+            raise HocketError(
+                f"{self.name}.reading({getattr(projection, '__qualname__', projection)}): this is no projection of "
+                "the service; give the function that stands below @service.projection"
+            )
+        return current(self.name).reading(declared, after, within)
 
     @overload
     def undo(
@@ -330,6 +379,32 @@ class Service(Generic[D]):
             raise DeclarationError(f"{self.name}: http takes a plain function, def mount(app: web.Application) -> None")
         self.mounts.append(mount)
         return mount
+
+    def command(
+        self, *, caller: Callable[[web.Request], str] | None = None, required: bool = True
+    ) -> Callable[
+        [Callable[[web.Request, Outside[D]], Coroutine[Any, Any, web.Response]]],
+        Callable[[web.Request], Coroutine[Any, Any, web.StreamResponse]],
+    ]:
+        """Declare a command, `async def place(request, tx)`: the same `Idempotency-Key`, the same answer (RULES 13).
+
+        Mount the result as any aiohttp handler, under POST, PUT, PATCH or DELETE. Effects, what is said and the answer
+        are committed together; what the handler raises is rolled back, and the key is free again. `caller` names who
+        asks (else a hash of `Authorization`): keys of two callers never meet. Unless `required`, a request without a
+        key is a thing of its own. Answers of at most 64 KiB are kept as long as the inbox remembers.
+        """
+
+        def declare(
+            fn: Callable[[web.Request, Outside[D]], Coroutine[Any, Any, web.Response]],
+        ) -> Callable[[web.Request], Coroutine[Any, Any, web.StreamResponse]]:
+            command = command_of(self.name, fn, caller, required)
+
+            async def answer(request: web.Request) -> web.StreamResponse:
+                return await current(self.name).command(command, request)
+
+            return named_as(fn, answer)
+
+        return declare
 
     def complete(self) -> None:
         """Check the declarations as a whole, before the service starts. Raises `DeclarationError`."""

@@ -11,6 +11,7 @@ from aiohttp import web
 from pydantic_settings import BaseSettings
 from sqlalchemy import MetaData
 
+from hocket.declarations.command import Command
 from hocket.declarations.names import MAX_QUEUE_BYTES
 from hocket.declarations.subscription import HANDLER_TIMEOUT
 from hocket.errors import DeclarationError, HocketError
@@ -313,6 +314,7 @@ class Stand:
     """A service that runs, as far as `tx()` asks."""
 
     boot, pseudonyms = "boot", Pseudonyms()
+    reading: Any = None  # it has no projection
 
     def __init__(self) -> None:
         self.asked: list[tuple[str | None, str | None]] = []
@@ -323,6 +325,10 @@ class Stand:
         """Yield what was asked for."""
         self.asked.append((key, correlation_id))
         return nullcontext("tx")
+
+    async def command(self, command: Command, request: web.Request) -> web.StreamResponse:
+        """No command is asked for here."""
+        raise NotImplementedError
 
     async def send(
         self, subscription: str, body: bytes, content_type: str, *,

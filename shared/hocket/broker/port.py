@@ -17,6 +17,7 @@ open and close it. Promises that every driver keeps (the contract suite is `hock
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
@@ -32,6 +33,8 @@ NEXT, LAST = -1, -2
 
 #: Header values that hocket sends: text and whole numbers only.
 Headers = Mapping[str, str | int]
+#: Where the reading of a stream begins: at an offset (or `NEXT`, `LAST`), or at the chunk that was written at a moment.
+Start = int | datetime
 
 
 class Handle(NamedTuple):
@@ -169,8 +172,10 @@ class Publishing(LinkStatus, Protocol):
 class Subscribing(LinkStatus, Protocol):
     """What subscriptions and stream readers need: consume a queue or a stream."""
 
-    async def consume(self, queue: str, *, prefetch: int, deliver: Deliver, offset: int | None = None) -> Consumer:
+    async def consume(self, queue: str, *, prefetch: int, deliver: Deliver, offset: Start | None = None) -> Consumer:
         """Consume `queue`; for a stream `offset` is the first wanted, `NEXT`, `LAST`, or None for the oldest kept.
+
+        A moment gives what was written from then on, and of the same chunk what was written before it.
 
         For a stream each `ack` grants credit. After a reconnect it continues after the last delivered offset.
         """
@@ -189,6 +194,13 @@ class Administering(LinkStatus, Protocol):
 
         Raises `ConfigError` where an object exists with other arguments (406); it names the object, both values and
         how to resolve it.
+        """
+        ...
+
+    async def remove(self, queue: str) -> bool:
+        """Delete a queue with all that waits in it; False: it is kept, because somebody consumes it.
+
+        One that is gone is no error. Raises `TransportError` where the broker does not answer, or refuses.
         """
         ...
 

@@ -11,6 +11,7 @@ from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 
+from hocket.console.drift_facts import Drifted
 from hocket.console.fact_types import (
     MAX_NUMBER,
     MAX_SAID,
@@ -85,7 +86,7 @@ class Receipt(Fact):
     kind: Literal["receipt"]
     service: Name
     subscription: Name
-    outcome: Literal["handled", "retry", "deferred", "dead", "duplicate", "refused", "obsolete", "discarded"]
+    outcome: Literal["handled", "retry", "deferred", "dead", "duplicate", "refused", "obsolete", "stale", "discarded"]
     time: Moment
     instance: Name = ""
     boot: Name = ""
@@ -264,7 +265,7 @@ class Retired(Fact):
         return self
 
 
-Reported = Receipt | Manifest | Heartbeat | BreakerChange | Retired | WebhookFact | WebhookCounts
+Reported = Receipt | Manifest | Heartbeat | BreakerChange | Retired | Drifted | WebhookFact | WebhookCounts
 _KINDS: Mapping[str, type[Reported]] = {
     "receipt": Receipt,
     "manifest": Manifest,
@@ -273,6 +274,7 @@ _KINDS: Mapping[str, type[Reported]] = {
     "retired": Retired,
     "webhook": WebhookFact,
     "webhooks": WebhookCounts,
+    "drift": Drifted,
 }
 
 
@@ -281,7 +283,7 @@ def reported(value: object) -> Reported:
     kind = value.get("kind") if isinstance(value, dict) else None
     model = _KINDS.get(kind) if isinstance(kind, str) else None
     if model is None:
-        raise ValueError("kind: must be receipt, manifest, heartbeat, breaker, retired, webhook or webhooks")
+        raise ValueError(f"kind: must be one of {', '.join(_KINDS)}")
     return model.model_validate(value)
 
 

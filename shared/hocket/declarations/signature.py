@@ -19,6 +19,7 @@ from hocket.declarations.annotations import (
     text_of,
     unreadable,
 )
+from hocket.declarations.history.since import since_of
 from hocket.declarations.names import former_of
 from hocket.declarations.subscription import (
     CONCURRENCY,
@@ -27,6 +28,7 @@ from hocket.declarations.subscription import (
     MAX_PREFETCH,
     Subscription,
 )
+from hocket.drift.asked import mode_of
 from hocket.errors import DeclarationError
 from hocket.event import Death, Event, Heard
 from hocket.retry import Retry
@@ -41,6 +43,12 @@ _OPTIONS: dict[str, type] = {
     "concurrency": int,
     "prefetch": int,
     "allow": object,
+    "latest_by": object,
+    "after": object,
+    "within": object,
+    "since": object,
+    "side_effects": bool,
+    "drift": object,
 }
 _OPTIONS_TEXT = ", ".join(f"{option}=" for option in _OPTIONS)
 
@@ -186,6 +194,9 @@ def subscription_of(
         idempotent=options.get("idempotent", False),
         concurrency=concurrency,
         prefetch=prefetch,
+        since=since_of(options["since"], where) if "since" in options else None,
+        side_effects=options.get("side_effects", False),
+        drift=mode_of(options, where),
         former=former_of(options["formerly"], name, where) if "formerly" in options else (),
     )
 

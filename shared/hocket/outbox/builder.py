@@ -16,10 +16,12 @@ from hocket.declarations.subscription import EventName, name_of
 from hocket.envelope.attributes import text_fault
 from hocket.envelope.cloudevent import CONTENT_TYPE, UNDO_TYPE, Envelope, Json, canonical, encode
 from hocket.envelope.ids import Ids
-from hocket.envelope.keys import derived_key, undo_key
+from hocket.envelope.keys import undo_key
+from hocket.envelope.said_keys import SaidKey, SaidKeys
 from hocket.errors import Unsayable
 from hocket.event import Event, Scheduled, data_of, schedule_name
 from hocket.pseudonym import Pseudonyms
+from hocket.runtime import Runtime
 from hocket.saga.ledger import UndoOrder
 from hocket.store.records import OutboxRow, RowKind
 from hocket.telemetry.signals import Saying, Signals
@@ -53,25 +55,27 @@ class OutboxBuilder:
     pseudonyms: Pseudonyms = field(default_factory=Pseudonyms)
     older: Callable[[Event], Sequence[Event]] = lambda _: ()  # the same event in older versions (RULES 10.1)
 
+    def keys(self, cause: Causation) -> SaidKeys:
+        """What names the events that `cause` says."""
+        return SaidKeys(cause.identity, cause.keyed_by or cause.subscription, cause.correlation_id, self.ids.uuid7)
+
     def rows(
-        self, said: Sequence[Event | Scheduled[Event]], cause: Causation, allowed: Mapping[EventName, type[Event]]
+        self,
+        said: Sequence[Event | Scheduled[Event]],
+        cause: Causation,
+        allowed: Mapping[EventName, type[Event]],
+        named: Sequence[SaidKey] = (),
     ) -> tuple[OutboxRow, ...]:
-        """One row an event, in order; rows of its older versions follow each.
+        """One row an event, in order; rows of its older versions follow each. `named`: their names, else new ones.
 
         `Unsayable` names the subscription and the type of an event that is not declared or too big.
         """
-        ordinals: dict[str, int] = {}
+        keys = self.keys(cause) if not named else None
         rows: list[OutboxRow] = []
-        for each in said:
+        for n, each in enumerate(said):
             event = each.event if isinstance(each, Scheduled) else each
             self._declared(event, cause.subscription, allowed)
-            type_, event_id = name_of(type(event))[0], self.ids.uuid7()
-            key = event_id
-            if cause.identity is not None:
-                keyed_by = cause.keyed_by or cause.subscription
-                ordinal = ordinals.get(type_, 0)
-                key = derived_key(cause.identity, keyed_by, type_, ordinal, cause.correlation_id)
-                ordinals[type_] = ordinal + 1
+            _, event_id, key = keys.add(name_of(type(event))[0]) if keys is not None else named[n]
             rows.append(self._row(each, event, cause, event_id, key))
             rows += [self._row(each, older, cause, self.ids.uuid7(), key) for older in self.older(event)]
         return tuple(rows)
@@ -213,3 +217,9 @@ def _due(said: Scheduled[Event], now: datetime) -> tuple[datetime, float]:
         return said.at, 0.0
     wait = said.after or timedelta()
     return now + wait, wait.total_seconds()
+
+
+def builder_of(runtime: Runtime, pseudonyms: Pseudonyms, older: Callable[[Event], Sequence[Event]]) -> OutboxBuilder:
+    """The builder of a running service."""
+    most = runtime.config.max_event_bytes
+    return OutboxBuilder(runtime.service, runtime.ids, runtime.clock, runtime.signals, most, pseudonyms, older)

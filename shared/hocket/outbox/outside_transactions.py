@@ -64,7 +64,7 @@ class OutsideTransactions:
         claim = self._claim(row_key, key, flow) if first is None else None
         unit = UnitOfWork(store, claim, share=self._group_commit.commit)
         guard = BreakerGuard(self.breakers, self.runtime.clock)
-        tx = self._outside(row_key, flow, unit, guard, seen=first is not None)
+        tx = self._outside(self._causation(row_key, key, flow), unit, guard, seen=first is not None)
         take(tx.mask)
         try:
             yield tx
@@ -75,6 +75,32 @@ class OutsideTransactions:
             if not unit.lost:  # raised by another transaction around this one
                 raise
             tx.found_seen((await store.inbox([row_key]))[row_key].correlation_id)
+        except BaseException as error:
+            await guard.end(error)
+            await unit.leave(error)
+            raise
+        finally:
+            if guard.busy:
+                await guard.end()
+
+    @asynccontextmanager
+    async def claimed(self, key: str, correlation_id: str) -> AsyncIterator[Outside[Any]]:
+        """One transaction under a key that is claimed elsewhere (RULES 13.2); commits when left without an error.
+
+        The keys are derived from `key`, and no inbox row is written: whoever claimed it writes in this transaction that
+        it has ended, and raises where another run has taken it.
+        """
+        row_key = self._row_key(key)
+        unit = UnitOfWork(self.runtime.store)
+        guard = BreakerGuard(self.breakers, self.runtime.clock)
+        cause = self._causation(row_key, key, correlation_id)
+        tx = self._outside(cause, unit, guard, seen=False)
+        take(tx.mask)
+        try:
+            yield tx
+            rows = self.builder.rows(tx.said, cause, self.declared.says, tx.named)
+            self.committed(await self._commit(unit, Ending(None, rows, receipt=self._fact(tx.reported))))
+            await unit.leave()
         except BaseException as error:
             await guard.end(error)
             await unit.leave(error)
@@ -100,7 +126,7 @@ class OutsideTransactions:
         flow = first.correlation_id if first else (correlation_id or self.runtime.ids.uuid7())
         unit = UnitOfWork.within(joined, self.runtime.store)
         guard = BreakerGuard(self.breakers, self.runtime.clock)
-        tx = self._outside(row_key, flow, unit, guard, seen=first is not None)
+        tx = self._outside(self._causation(row_key, key, flow), unit, guard, seen=first is not None)
         take(tx.mask)
         await tx.db()  # it is open already: calls to the outside come before
         try:
@@ -138,9 +164,25 @@ class OutsideTransactions:
         service = self.runtime.service
         return inbox_key(service, f"/{service}", "", name)
 
-    def _outside(self, row_key: bytes, flow: str, unit: UnitOfWork, guard: BreakerGuard, *, seen: bool) -> Outside[Any]:
-        about = AttemptInfo(row_key, flow, "", self.runtime.clock.now())
-        return Outside(about, self.use, unit, guard, seen=seen, check=self._check, blocking=self.blocking)
+    def _causation(self, row_key: bytes, key: str | None, flow: str) -> Causation:
+        service = self.runtime.service
+        identity = (f"/{service}", "", key) if key is not None else None
+        return Causation(identity, service, flow, inbox_key=row_key)
+
+    def _outside(self, cause: Causation, unit: UnitOfWork, guard: BreakerGuard, *, seen: bool) -> Outside[Any]:
+        about = AttemptInfo(cause.inbox_key, cause.correlation_id, "", self.runtime.clock.now())
+        keys, source = self.builder.keys(cause), f"/{self.runtime.service}"
+        return Outside(
+            about,
+            self.use,
+            unit,
+            guard,
+            seen=seen,
+            check=self._check,
+            blocking=self.blocking,
+            source=source,
+            keys=keys,
+        )
 
     def _claim(self, row_key: bytes, key: str | None, flow: str, said: tuple[str, ...] = ()) -> InboxWrite | None:
         if key is None:
@@ -153,9 +195,7 @@ class OutsideTransactions:
         """The key and what was said; nothing where the key was here before: what it has said is not said again."""
         if tx.seen:
             return Ending()
-        service = self.runtime.service
-        identity = (f"/{service}", "", key) if key is not None else None
-        rows = self.builder.rows(tx.said, Causation(identity, service, flow, inbox_key=row_key), self.declared.says)
+        rows = self.builder.rows(tx.said, self._causation(row_key, key, flow), self.declared.says, tx.named)
         claim = self._claim(row_key, key, flow, tuple(row.event_id for row in rows))
         return Ending(claim, rows, receipt=self._fact(tx.reported))
 

@@ -233,6 +233,10 @@ class Store(Protocol):
         """Committed data without the write lease."""
         ...
 
+    def snapshot(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """Committed data as it is at the first statement, for all statements alike; writing raises (RULES 14.6)."""
+        ...
+
     async def join(self, connection: AsyncConnection) -> Joined:
         """Join the transaction of an application; `HocketError` where `connection` is to another database."""
         ...

@@ -94,6 +94,7 @@ class PrometheusListener(Listener):
         self._troubles = self._counter(
             "hocket_troubles", "Faults that were recovered from, and what was given up.", "service", "what"
         )
+        self._commands = self._counter("hocket_commands", "Requests of commands.", "service", "route", "end")
         self._handle = self._histogram(
             "hocket_handle_seconds", "Seconds that one run of a handler took.", _WORK, HANDLE_BUCKETS
         )
@@ -109,8 +110,10 @@ class PrometheusListener(Listener):
             "hocket_breaker_state", "0 closed, 1 half-open, 2 open, 3 held by a person.", "service", "breaker"
         )
         self._link = self._gauge("hocket_link_up", "1 while the broker is reachable.", "service")
+        self._behind = self._gauge("hocket_projection_lag_seconds", "How far a generation is behind.", *_WORK)
         self._in_hand = self._gauge("hocket_in_hand", "Deliveries taken and not yet settled.", *_WORK)
         self._timers = self._counter("hocket_timers", "What became of time-outs.", *_WORK, "what")
+        self._drift = self._counter("hocket_drift", "Differences from what is read.", *_WORK, "type", "kind")
         self._armed = self._gauge("hocket_timers_armed", "Time-outs that are armed.", "service")
         self._overdue = self._gauge("hocket_timers_due_seconds", "Age of the oldest due time-out.", "service")
         self._pushes = self._counter("hocket_webhooks", "Pushes of webhooks, by how they ended.", *_PUSH, "end")
@@ -178,6 +181,8 @@ class PrometheusListener(Listener):
         self._oldest.of(service).set(sample.outbox_oldest)
         self._armed.of(service).set(sample.timers_armed)
         self._overdue.of(service).set(sample.timers_late)
+        for subscription, seconds in sample.behind.items():
+            self._behind.of(service, subscription).set(seconds)
         held = self._held.setdefault(service, set())
         held.update(sample.in_hand)
         for subscription in held:
@@ -185,6 +190,10 @@ class PrometheusListener(Listener):
         before = self._shed_so_far.get(service, 0)
         self._shed_so_far[service] = sample.shed_receipts
         self._shed.of(service).inc(max(0, sample.shed_receipts - before))
+
+    def drifted(self, service: str, subscription: str, type: str, kind: str, many: int) -> None:
+        """Count them by what is declared and by kind, never by path."""
+        self._drift.of(service, subscription, type, kind).inc(many)
 
     def pushed(self, push: Pushed) -> None:
         """Count it by source and end, and which secret matched; observe the skew of authentic ones."""
@@ -198,6 +207,10 @@ class PrometheusListener(Listener):
         """Set the gauge."""
         for source, many in kept.items():
             self._kept.of(service, source).set(many)
+
+    def command(self, service: str, route: str, end: str) -> None:
+        """Count it by how it ended."""
+        self._commands.of(service, route, end).inc()
 
     def trouble(self, service: str, what: str, **about: str | int | float) -> None:
         """Count it by `what`, which is a constant text."""

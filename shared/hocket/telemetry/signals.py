@@ -8,6 +8,8 @@
 | `link` | the connection to the broker was made or lost, or is lost for another reason |
 | `readiness` | the service became ready, or is not ready for a reason of its own |
 | `sampled` | once a second: what waits |
+| `command` | a request of a command was answered |
+| `drifted` | once a minute: how many differences of a kind were found in events of a type (RULES 16) |
 | `trouble` | a fault was recovered from, or something was given up |
 | `listener_failed` | a listener has raised an error |
 | `processing` | around one run of a handler: returns a context manager |
@@ -72,6 +74,7 @@ class Sample:
     shed_receipts: int = 0
     timers_armed: int = 0
     timers_late: float = 0.0  # seconds since the oldest time-out was due that was not called yet
+    behind: Mapping[str, float] = field(default_factory=dict)  # seconds by generation of a projection
 
 
 class Processing(NamedTuple):
@@ -137,14 +140,23 @@ class Listener:
     def readiness(self, service: str, reason: str) -> None:
         """The service became ready (""), or is not ready for this reason; reasons of the link come by `link`."""
 
+    def generation(self, service: str, projection: str, n: int, state: str) -> None:
+        """A generation of a projection is now serving, old, dropped or gone."""
+
     def sampled(self, sample: Sample) -> None:
         """Once a second."""
+
+    def drifted(self, service: str, subscription: str, type: str, kind: str, many: int) -> None:
+        """So many more differences of this kind were found in events of this type, once a minute."""
 
     def pushed(self, push: Pushed) -> None:
         """A webhook was answered."""
 
     def webhooks_kept(self, service: str, kept: Mapping[str, int]) -> None:
         """Every few seconds: how many webhooks of each source are kept and wait for a person."""
+
+    def command(self, service: str, route: str, end: str) -> None:
+        """A request of a command was answered; `end` is how (docs/wire.md#metrics)."""
 
     def trouble(self, service: str, what: str, **about: str | int | float) -> None:
         """A fault was recovered from, or something was given up. `what` is a constant text, `about` the details."""
@@ -197,9 +209,17 @@ class Signals(Listener):
         """The service became ready, or is not ready for this reason."""
         self._each("readiness", lambda listener: listener.readiness(service, reason))
 
+    def generation(self, service: str, projection: str, n: int, state: str) -> None:
+        """A generation of a projection is in this state now."""
+        self._each("generation", lambda listener: listener.generation(service, projection, n, state))
+
     def sampled(self, sample: Sample) -> None:
         """Once a second."""
         self._each("sampled", lambda listener: listener.sampled(sample))
+
+    def drifted(self, service: str, subscription: str, type: str, kind: str, many: int) -> None:
+        """So many more differences of this kind were found in events of this type."""
+        self._each("drifted", lambda listener: listener.drifted(service, subscription, type, kind, many))
 
     def pushed(self, push: Pushed) -> None:
         """A webhook was answered."""
@@ -208,6 +228,10 @@ class Signals(Listener):
     def webhooks_kept(self, service: str, kept: Mapping[str, int]) -> None:
         """How many webhooks of each source are kept."""
         self._each("webhooks_kept", lambda listener: listener.webhooks_kept(service, kept))
+
+    def command(self, service: str, route: str, end: str) -> None:
+        """A request of a command was answered."""
+        self._each("command", lambda listener: listener.command(service, route, end))
 
     def trouble(self, service: str, what: str, **about: str | int | float) -> None:
         """A fault was recovered from, or something was given up."""

@@ -1,4 +1,4 @@
-"""What a service reports of itself: a manifest each hour, a heartbeat every ten seconds, a sample each second."""
+"""What a service reports of itself: manifests, drift each minute, heartbeats every ten seconds, samples each second."""
 
 import asyncio
 import json
@@ -10,6 +10,7 @@ from hocket.broker.port import Message
 from hocket.broker.topology import RECEIPTS
 from hocket.clock import rfc3339
 from hocket.declarations.choreography import Declarations
+from hocket.drift.counting import DriftWatch
 from hocket.errors import StoreError
 from hocket.outbox.relay import Relay
 from hocket.outbox.timers import TimerCaller
@@ -20,10 +21,12 @@ from hocket.runtime import Runtime
 from hocket.store.records import OutboxRow, RowKind, Waiting
 from hocket.store.timers import TimersWaiting
 from hocket.telemetry.signals import Sample
+from hocket.worker.projections.keeper import Projections
 
-#: Seconds between two samples, heartbeats and manifests.
+#: Seconds between two samples, heartbeats, facts of drift and manifests; with these all drift is told again.
 SAMPLE_SECONDS = 1.0
 HEARTBEAT_SECONDS = 10.0
+DRIFT_SECONDS = 60.0
 MANIFEST_SECONDS = 3600.0
 
 
@@ -39,13 +42,16 @@ class Reporter:
     in_progress: Callable[[], dict[str, int]]
     shed: int = 0
     timers: TimerCaller | None = None
+    projections: Projections | None = None
+    drift: list[DriftWatch] = field(default_factory=list)
     waiting: Waiting = field(default_factory=Waiting)
     _since: dict[str, datetime] = field(default_factory=dict)
     _changed: bool = False  # a breaker is in another state than the last heartbeat said
 
     def manifest(self) -> bool:
         """Publish what the service declares; False where there is no link."""
-        return self._publish({"kind": "manifest", **self.declared.manifest()})
+        generations = self.projections.generations if self.projections is not None else ()
+        return self._publish({"kind": "manifest", **self.declared.manifest(generations)})
 
     def heartbeat(self) -> None:
         """Publish that the service is alive, what waits in its outbox, and the states of its breakers."""
@@ -76,6 +82,15 @@ class Reporter:
         until = rfc3339(now + timedelta(seconds=wait)) if circuit.state == "open" else None
         return {"state": circuit.state, "since": rfc3339(since) if since else None, "until": until}
 
+    def tell_drift(self, *, all_of_it: bool = False) -> None:
+        """Publish what was counted of drift since the last time; what has no link or no room is told the next time."""
+        for watch in self.drift:
+            for (type_, kind), many in watch.since_last().items():
+                self.runtime.signals.drifted(self.runtime.service, watch.subscription, type_, kind, many)
+            for counted in watch.counted(all_of_it=all_of_it):
+                if not self._publish(counted.fact()):
+                    watch.untold()
+
     def _publish(self, fact: dict[str, object]) -> bool:
         now = self.runtime.clock.now()
         instance = self.runtime.instance
@@ -87,11 +102,16 @@ class Reporter:
 
     async def run(self) -> None:
         """Publish manifests and heartbeats, until cancelled."""
-        last_heartbeat = last_manifest = self.runtime.clock.monotonic() - MANIFEST_SECONDS
+        last_drift = self.runtime.clock.monotonic()
+        last_heartbeat = last_manifest = last_drift - MANIFEST_SECONDS
         while True:
             now = self.runtime.clock.monotonic()
-            if now - last_manifest >= MANIFEST_SECONDS and self.manifest():
+            again = now - last_manifest >= MANIFEST_SECONDS and self.manifest()
+            if again:
                 last_manifest = now
+            if again or now - last_drift >= DRIFT_SECONDS:
+                last_drift = now
+                self.tell_drift(all_of_it=again)
             if self._changed or now - last_heartbeat >= HEARTBEAT_SECONDS:
                 last_heartbeat, self._changed = now, False
                 self.heartbeat()
@@ -122,6 +142,7 @@ class Reporter:
                 self.shed,
                 timers.armed,
                 timers.lag,
+                self.projections.behind if self.projections is not None else {},
             )
         )
 

@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from hocket import Event, Scheduled, Service
 from hocket.envelope.keys import derived_key, inbox_key
+from hocket.envelope.token import Fact, decode_token
 from hocket.errors import StoreError, Unsayable
 from hocket.setting_groups import MAX_EVENT_BYTES
 from hocket.store.records import Ending, Written
@@ -220,3 +221,40 @@ async def test_two_openings_at_once_are_one_transaction(tower: Processes) -> Non
     assert asyncio.get_running_loop().time() - began < 1
     await tower.quiet()
     assert [envelope.type for envelope in tower.log()] == ["desk.asked"]
+
+
+@pytest.mark.parametrize("key", ["post-1", None])
+async def test_the_token_names_what_the_log_has(tower: Processes, key: str | None) -> None:
+    """RULES 14.7: given after saying and before the commit, with a key and without one."""
+    worker = await tower.start(desk.using(World()))
+    async with worker.outside(key, None) as tx:
+        assert decode_token(tx.token) == ()
+        tx.say(Asked(name="a"))
+        tx.say_many([Typed(text="x"), Scheduled(Asked(name="b"), key="b", after=timedelta(seconds=1))])
+        token = tx.token
+    await tower.quiet()
+    await asyncio.sleep(2)
+    await tower.quiet()
+    said = {Fact("/desk", each.type, each.idempotency_key) for each in tower.log()}
+    assert len(said) == 3
+    assert set(decode_token(token)) == said
+    assert tx.token == token
+
+
+async def test_a_seen_key_gives_the_token_of_the_first_time(tower: Processes) -> None:
+    """RULES 14.7: whether it was found at the start or at the end, when who repeats says the same again."""
+    worker = await tower.start(desk.using(World()))
+    tokens = []
+
+    async def ask() -> None:
+        async with worker.outside("k", None) as tx:
+            await asyncio.sleep(1)
+            tx.say_many([Asked(name="a"), Asked(name="b")])
+        tokens.append(tx.token)
+
+    await asyncio.gather(ask(), ask())
+    await ask()
+    await tower.quiet()
+    assert len(set(tokens)) == 1
+    assert {each.key for each in decode_token(tokens[0])} == {each.idempotency_key for each in tower.log()}
+    assert len(tower.log()) == 2

@@ -6,11 +6,13 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 import aiohttp
+from aiohttp import web
 
 from hocket.clock import SystemClock, rfc3339
+from hocket.declarations.command import Command
 from hocket.delivery.ending.dead_letter import foreign_of
 from hocket.envelope import CONTENT_TYPE
 from hocket.envelope.ids import Ids
@@ -58,6 +60,7 @@ class RunningDesk:
     sent: list[tuple[str, bytes, str, str, int]] = field(default_factory=list)
     headers: dict[str, str | int] = field(default_factory=dict)  # the foreign ones of the last replay
     boot: str = "mine"
+    reading: ClassVar[Any] = None  # it has no projection
     pseudonyms: Pseudonyms = field(default_factory=Pseudonyms)
     refuses: str = ""  # what the broker says instead of taking a replay
 
@@ -66,6 +69,10 @@ class RunningDesk:
     ) -> AbstractAsyncContextManager[Any]:
         """A real transaction."""
         return self.outside_transactions.transaction(key, correlation_id)
+
+    async def command(self, command: Command, request: web.Request) -> web.StreamResponse:
+        """No command is asked for here."""
+        raise NotImplementedError
 
     async def send(
         self, subscription: str, body: bytes, content_type: str, *,

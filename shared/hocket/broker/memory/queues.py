@@ -3,10 +3,13 @@
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Protocol
 
-from hocket.broker.port import LAST, NEXT
+from hocket.broker.port import LAST, NEXT, Start
 from hocket.broker.topology import Queue
+
+OLDEST = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(slots=True)
@@ -21,6 +24,7 @@ class Stored:
     headers: dict[str, object] = field(default_factory=dict)
     returns: int = 0
     offset: int | None = None
+    written: datetime = OLDEST  # to a stream
 
 
 class QueueConsumer(Protocol):
@@ -54,7 +58,7 @@ class WorkQueue:
         """How many consumers it has."""
         return len(self._consumers)
 
-    def attach(self, consumer: QueueConsumer, offset: int | None) -> None:
+    def attach(self, consumer: QueueConsumer, offset: Start | None) -> None:
         """Add a consumer; `offset` is for streams."""
         del offset
         self._consumers.append(consumer)
@@ -128,13 +132,15 @@ class StreamLog:
         """How many consumers it has."""
         return len(self._next)
 
-    def attach(self, consumer: QueueConsumer, offset: int | None) -> None:
-        """Add a consumer that reads from `offset`, `NEXT` or `LAST`; None is the oldest that is kept."""
+    def attach(self, consumer: QueueConsumer, offset: Start | None) -> None:
+        """Add a consumer that reads from `offset`, `NEXT`, `LAST` or a moment; None is the oldest that is kept."""
         end = self._first + len(self._log)
         if offset == NEXT:
             offset = end
         elif offset == LAST:
             offset = max(end - 1, self._first)
+        elif isinstance(offset, datetime):
+            offset = next((each.offset for each in self._log if each.written >= offset), end)
         self._next[consumer] = self._first if offset is None else offset
 
     def detach(self, consumer: QueueConsumer) -> None:

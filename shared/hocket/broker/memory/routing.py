@@ -48,6 +48,12 @@ class Routing:
         """Let bindings and the default exchange route to this queue."""
         self._queues.add(queue.name)
 
+    def remove_queue(self, queue: str) -> None:
+        """Route nothing to this queue any more, and forget its bindings."""
+        self._queues.discard(queue)
+        for source, of_source in self._bindings.items():
+            self._bindings[source] = [each for each in of_source if each.to_exchange or each.destination != queue]
+
     def add_binding(self, binding: Binding) -> None:
         """Bind; `ConfigError` if one of the ends does not exist."""
         kind, known = ("exchange", self.exchanges.keys()) if binding.to_exchange else ("queue", self._queues)

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from hocket.broker.memory.broker import Batch, MemoryBroker, delivery
 from hocket.broker.memory.queues import Stored, WorkQueue
-from hocket.broker.port import Consumer, Deliver, Depth, Handle, Link, Message, Published, Verdict
+from hocket.broker.port import Consumer, Deliver, Depth, Handle, Link, Message, Published, Start, Verdict
 from hocket.broker.topology import Topology
 from hocket.errors import HocketError, TransportError
 
@@ -13,12 +13,12 @@ from hocket.errors import HocketError, TransportError
 class MemoryConsumer:
     """One consumer of one queue in memory; its epoch increases when the connection is lost."""
 
-    def __init__(self, broker: MemoryBroker, queue: str, prefetch: int, deliver: Deliver, offset: int | None) -> None:
+    def __init__(self, broker: MemoryBroker, queue: str, prefetch: int, deliver: Deliver, offset: Start | None) -> None:
         self._broker = broker
         self._queue = queue
         self._prefetch = prefetch
         self._deliver = deliver
-        self._offset = offset
+        self._offset: Start | None = offset
         self._epoch = 1
         self._tag = 0
         self._unacked: dict[int, Stored] = {}
@@ -184,6 +184,10 @@ class MemoryTransport:
             raise TransportError(f"the transport of {self._name} was closed")
         self._broker.declare(topology)
 
+    async def remove(self, queue: str) -> bool:
+        """Delete a queue with all that waits in it; False: it is kept, because somebody consumes it."""
+        return self._broker.discard(queue)
+
     async def depth(self, queue: str) -> Depth | None:
         """What waits in a queue; None where there is no such queue."""
         found = self._broker.find(queue)
@@ -191,7 +195,7 @@ class MemoryTransport:
             return Depth(len(found.ready), found.consumers)
         return None if found is None else Depth(len(found.content()), 0)
 
-    async def consume(self, queue: str, *, prefetch: int, deliver: Deliver, offset: int | None = None) -> Consumer:
+    async def consume(self, queue: str, *, prefetch: int, deliver: Deliver, offset: Start | None = None) -> Consumer:
         """Consume as soon as connected."""
         consumer = MemoryConsumer(self._broker, queue, prefetch, deliver, offset)
         await self.until_ready()

@@ -10,7 +10,7 @@ from aiormq.abc import AbstractChannel, DeliveredMessage
 from aiormq.channel import Channel as ClientChannel
 from pamqp.common import FieldValue
 
-from hocket.broker.port import LAST, NEXT, Deliver, Delivery, Handle
+from hocket.broker.port import LAST, NEXT, Deliver, Delivery, Handle, Start
 from hocket.broker.rabbitmq.ack_tags import Ack, AckTags
 from hocket.broker.rabbitmq.connection import LastingConnection, backoff
 from hocket.broker.rabbitmq.errors import Broken, Refused, client_call, missing, not_yet
@@ -21,7 +21,7 @@ from hocket.errors import TransportError
 #: Round trips between the last ack and the close of a channel (RULES 1.2): a quorum queue applies acks in batches.
 CLOSING_ROUND_TRIPS = 2
 #: Where reading a stream starts that has no number; by default at the first message that is kept.
-STARTS: dict[int | None, str] = {None: "first", NEXT: "next", LAST: "last"}
+STARTS: dict[Start | None, str] = {None: "first", NEXT: "next", LAST: "last"}
 
 
 class RabbitConsumer:
@@ -38,7 +38,7 @@ class RabbitConsumer:
         *,
         prefetch: int,
         deliver: Deliver,
-        offset: int | None,
+        offset: Start | None,
         stream: bool | None,
         chance: random.Random,
         redeclare: Callable[[], Awaitable[None]],
@@ -48,7 +48,7 @@ class RabbitConsumer:
         self._queue = queue
         self._prefetch = prefetch
         self._deliver = deliver
-        self._next = offset
+        self._next: Start | None = offset
         self._stream = True if offset is not None else stream
         self._chance = chance
         self._redeclare = redeclare
@@ -235,7 +235,7 @@ class RabbitConsumer:
         offset = header.headers.get("x-stream-offset")
         handle = Handle(self._epoch, method.tag)
         if isinstance(offset, int):
-            if self._next is not None and offset < self._next:
+            if isinstance(self._next, int) and offset < self._next:
                 # A stream may start before the offset; what was already delivered only returns its credit.
                 self.ack([handle])
                 return

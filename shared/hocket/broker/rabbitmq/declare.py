@@ -99,6 +99,22 @@ async def depth(session: OpenConnection, queue: str, where: str) -> Depth | None
     return Depth(found.message_count or 0, found.consumer_count or 0)
 
 
+async def remove(session: OpenConnection, queue: str, where: str) -> bool:
+    """Delete a queue, on a separate channel; False where it has consumers. One that is gone is no error."""
+    found = await depth(session, queue, where)
+    if found is None:
+        return True
+    if found.consumers:
+        return False
+    try:
+        channel = await session.channel(confirms=False)
+        await client_call(channel.queue_delete(queue), ANSWER_SECONDS)
+        await client_call(channel.close())
+    except (Broken, Refused) as failed:
+        raise TransportError(f"the broker at {where} does not delete queue {queue}: {failed}") from failed
+    return True
+
+
 def in_declaring_order(bindings: Iterable[Binding]) -> list[Binding]:
     """The order in which nothing is missed for good while only some bindings exist: from queues to publishers.
 

@@ -229,6 +229,13 @@ class PostgresStore:
         self._check()
         yield self._pools.reading()
 
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[AsyncConnection]:
+        """Committed data as it is at the first statement, for all statements alike; writing raises."""
+        self._check()
+        async with self._pools.snapshot() as connection:
+            yield connection
+
     async def commit(self, endings: Sequence[Ending]) -> list[Written]:
         """Write endings in one statement, one round trip, one sync of the disk.
 

@@ -22,6 +22,7 @@ from hocket.worker.webhooks.command import WebhooksCommand
 from hocket.worker.webhooks.counts import TELL_SECONDS, Counts
 from hocket.worker.webhooks.custody import Custody
 from hocket.worker.webhooks.door import Door
+from hocket.worker.webhooks.drift import WebhookDrift
 from hocket.worker.webhooks.ends import Cause, End
 from hocket.worker.webhooks.interpret import delivery_of
 from hocket.worker.webhooks.retrying import Retrying
@@ -67,7 +68,9 @@ class Webhooks:
         self.counts, self.skew = Counts(), SkewWatch()
         outside = parts.outside_transactions
         self.custody = Custody(runtime, outside.committed)
-        self.taking = Taking(runtime, outside, self.custody)
+        drift = WebhookDrift(runtime.service, self.hooks)
+        parts.reporter.drift += drift.watches.values()
+        self.taking = Taking(runtime, outside, self.custody, drift.check)
         self.retrying = Retrying(runtime, self.hooks, self.secrets, self.taking, self.custody, self._tell)
         self.door = Door(
             runtime, self.hooks, self.secrets, self.taking, self.custody, self.counts, self.skew,

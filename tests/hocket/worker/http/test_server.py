@@ -15,6 +15,7 @@ from aiohttp import ClientSession, web
 from pydantic import BaseModel, field_validator
 from yarl import URL
 
+from hocket.declarations.command import Command
 from hocket.errors import BreakerOpen, ConfigError, OutboxFull, StoreError, TransportError, Undecodable
 from hocket.pseudonym import Pseudonyms
 from hocket.runtime import current, here
@@ -44,6 +45,7 @@ class Shop:
     """A service that runs, as far as HTTP sees it."""
 
     boot, pseudonyms = "boot", Pseudonyms()
+    reading: Any = None  # it has no projection
 
     def __init__(self) -> None:
         self.reasons: list[str] = []
@@ -68,6 +70,10 @@ class Shop:
     ) -> AbstractAsyncContextManager[Any]:
         """A transaction outside a handler."""
         return nullcontext(f"{key} {correlation_id}")
+
+    async def command(self, command: Command, request: web.Request) -> web.StreamResponse:
+        """No command is asked for here."""
+        raise NotImplementedError
 
     async def send(
         self, subscription: str, body: bytes, content_type: str, *,

@@ -70,11 +70,13 @@ class Mind:
     calls: int = 0
 
 
-def door_of(mind: Mind, *, same_body: bool | None = None, rate: float = 1000.0, key: Any = None) -> Service[None]:
+def door_of(
+    mind: Mind, *, same_body: bool | None = None, rate: float = 1000.0, key: Any = None, drift: Any = "warn"
+) -> Service[None]:
     """A fresh declaration."""
     service = Service("door", owner="team-edge", settings=Settings, uses=lambda settings: nullcontext())
 
-    @service.webhook(StandardWebhooks(secrets="crm_secrets"), rate=rate, key=key)
+    @service.webhook(StandardWebhooks(secrets="crm_secrets"), rate=rate, key=key, drift=drift)
     def crm(body: Form, push: Push) -> FormSent | None:
         mind.calls += 1
         if mind.broken:
@@ -203,12 +205,12 @@ def config_of(folder: Path, database: str = "", **more: Any) -> Config:
 @asynccontextmanager
 async def running(
     folder: Path, mind: Mind | None = None, database: str = "", *, same_body: bool | None = None, rate: float = 1000.0,
-    key: Any = None, **more: Any,
+    key: Any = None, drift: Any = "warn", **more: Any,
 ) -> AsyncIterator[Door]:  # fmt: skip
     """The service in a process of its own kind; `more` are settings of the kit."""
     mind = mind or Mind()
     assembly = Assembly(config_of(folder, database, **more))
-    part = await assembly.start(door_of(mind, same_body=same_body, rate=rate, key=key), 0)
+    part = await assembly.start(door_of(mind, same_body=same_body, rate=rate, key=key, drift=drift), 0)
     try:
         async with aiohttp.ClientSession() as http:
             yield Door(part, http, mind, assembly._memory)  # type: ignore[arg-type]  # noqa: SLF001 -- it is on memory://
