@@ -272,9 +272,9 @@ _KINDS: Mapping[str, type[Reported]] = {
     "heartbeat": Heartbeat,
     "breaker": BreakerChange,
     "retired": Retired,
-    "drift": Drifted,
     "webhook": WebhookFact,
     "webhooks": WebhookCounts,
+    "drift": Drifted,
 }
 
 
@@ -283,7 +283,7 @@ def reported(value: object) -> Reported:
     kind = value.get("kind") if isinstance(value, dict) else None
     model = _KINDS.get(kind) if isinstance(kind, str) else None
     if model is None:
-        raise ValueError("kind: must be receipt, manifest, heartbeat, breaker, retired, drift, webhook or webhooks")
+        raise ValueError(f"kind: must be one of {', '.join(_KINDS)}")
     return model.model_validate(value)
 
 

@@ -1,4 +1,4 @@
-"""Deletes rows of inbox, ledger, subjects, time-outs and webhooks when they are old (RULES 2.7, 5.7, 12.2, 15.2).
+"""Deletes what is older than its retention: inbox, ledger, subjects, time-outs, webhooks (RULES 2.7, 5.7, 12.2, 15.2).
 
 How far the inbox forgets is written first, as the horizon in `hocket_meta`. Only then, and after every replica has read
 it, rows are deleted: what is `too-old` is decided by what was forgotten, never by what time it is.

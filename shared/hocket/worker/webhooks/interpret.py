@@ -24,9 +24,8 @@ HASH_BYTES = 16
 #: Longest delivery id that is kept as it is, in characters; a longer or unprintable one is kept as its hash.
 MAX_ID = 200
 
-#: Looks at the JSON of a push, whether it is valid or not, counts how it drifts by the webhook's `drift`, and says why
-#: it is to be kept; "" where it is not.
-DriftCheck = Callable[[Webhook, Push], str]
+#: Compares the body of a push, valid or not, and says why it is to be kept as `drift`; "" where it is not.
+DriftCheck = Callable[[Webhook, Push, bool], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +43,8 @@ def body_hash(body: bytes) -> bytes:
     return hashlib.sha256(body).digest()[:HASH_BYTES]
 
 
-def no_drift(hook: Webhook, push: Push) -> str:
-    """Nothing is compared."""
+def no_drift(hook: Webhook, push: Push, valid: bool) -> str:
+    """Nothing is compared: a person has asked for it to be taken."""
     return ""
 
 
@@ -85,12 +84,12 @@ def interpret(hook: Webhook, push: Push, check: Callable[[object], None], drift:
         invalid = invalid_fields(error)
         if any(each.kind == "json_invalid" for each in invalid):
             return Interpreted(cause=Cause.UNPARSABLE, error=clean(invalid[0].text))
-        drift(hook, push)
+        drift(hook, push, False)
         return Interpreted(cause=Cause.CONTRACT, error=clean(_places(error)))
     except (ValueError, RecursionError) as error:
         return Interpreted(cause=Cause.UNPARSABLE, error=clean(type(error).__name__))
     try:
-        if found := drift(hook, push):
+        if found := drift(hook, push, True):
             return Interpreted(cause=Cause.DRIFT, error=clean(found))
         said = hook.said(body, push)
         for each in said:

@@ -16,7 +16,7 @@ from hocket.worker.webhooks import kept
 from hocket.worker.webhooks.checks.authentic import judge
 from hocket.worker.webhooks.custody import Custody
 from hocket.worker.webhooks.endings import endings
-from hocket.worker.webhooks.ends import Cause, State
+from hocket.worker.webhooks.ends import State
 from hocket.worker.webhooks.interpret import Interpreted, delivery_of
 from hocket.worker.webhooks.kept import KeptRow, Waits
 from hocket.worker.webhooks.keys import keys_of
@@ -101,7 +101,7 @@ class Retrying:
             return
         delivery, wrong = delivery_of(hook, push)
         push = Push(row.source, delivery, push.received, push.body, push.headers)
-        read = self.taking.read(hook, push, wrong, drifts=row.cause == Cause.DRIFT)
+        read = self.taking.read(hook, push, wrong, again=True)
         if read.cause is not None:
             await self._still(row, read.cause, read.error)
             return

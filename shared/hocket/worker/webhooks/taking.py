@@ -99,11 +99,11 @@ class Taking:
         while self._at_work:
             await asyncio.wait([each.task for each in self._at_work.values()])
 
-    def read(self, hook: Webhook, push: Push, fault: str = "", *, drifts: bool = False) -> Interpreted:
-        """What a push says, or why it is kept; `drifts`: that is known, and a person lets it through."""
+    def read(self, hook: Webhook, push: Push, fault: str = "", *, again: bool = False) -> Interpreted:
+        """What a push says, or why it is kept; `again`: a person has asked for it, and drift keeps it no more."""
         if fault:
             return Interpreted(cause=Cause.MAPPING, error=fault)
-        return interpret(hook, push, self._check, no_drift if drifts else self.drift)
+        return interpret(hook, push, self._check, no_drift if again else self.drift)
 
     def _check(self, said: object) -> None:
         self.outside.builder.check(said, self.runtime.service, self.outside.declared.says)

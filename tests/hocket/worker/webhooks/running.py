@@ -76,7 +76,7 @@ def door_of(
     """A fresh declaration."""
     service = Service("door", owner="team-edge", settings=Settings, uses=lambda settings: nullcontext())
 
-    @service.webhook(StandardWebhooks(secrets="crm_secrets"), rate=rate, drift=drift, key=key)
+    @service.webhook(StandardWebhooks(secrets="crm_secrets"), rate=rate, key=key, drift=drift)
     def crm(body: Form, push: Push) -> FormSent | None:
         mind.calls += 1
         if mind.broken:
@@ -205,7 +205,7 @@ def config_of(folder: Path, database: str = "", **more: Any) -> Config:
 @asynccontextmanager
 async def running(
     folder: Path, mind: Mind | None = None, database: str = "", *, same_body: bool | None = None, rate: float = 1000.0,
-    drift: Any = "warn", key: Any = None, **more: Any,
+    key: Any = None, drift: Any = "warn", **more: Any,
 ) -> AsyncIterator[Door]:  # fmt: skip
     """The service in a process of its own kind; `more` are settings of the kit."""
     mind = mind or Mind()
