@@ -186,7 +186,8 @@ def main() -> None:
     rate = report["backfill_per_second"] / report["queue_per_second"]  # type: ignore[operator]
     live = report["live beside"]["p50_ms"] / report["live alone"]["p50_ms"]  # type: ignore[index]
     print(
-        f"rate beside a queue {rate:.2f} (at least {LEAST_RATE}), latency beside alone {live:.2f} (at most {MOST_LATENCY})"
+        f"rate beside a queue {rate:.2f} (at least {LEAST_RATE}), "
+        f"latency beside alone {live:.2f} (at most {MOST_LATENCY})"
     )
 
 

@@ -56,8 +56,9 @@ def test_a_step_is_no_projection() -> None:
     """RULES 14.1: neither undo nor on_dead belongs to a projection."""
     service = Service("shop", owner="team")
     declared: Any = service.projection(rows)(view)
+    undone: Any = service.undo(declared, Tolled, by="name")
     with pytest.raises(DeclarationError, match="view is a projection, which has no undo"):
-        service.undo(declared, Tolled, name="undo")(view)
+        undone(says)
 
 
 def test_each_version_once() -> None:

@@ -1,5 +1,7 @@
 """Which generation begins, serves and ends: pure decisions, which the model drives too."""
 
+from typing import Any
+
 import pytest
 
 from hocket.delivery.projecting.generations import (
@@ -20,7 +22,7 @@ from hocket.delivery.projecting.generations import (
 BUILDING, SERVING, OLD, DROPPED = (GenerationState(each) for each in ("building", "serving", "old", "dropped"))
 
 
-def one(n: int, state: GenerationState, version: int = 0, **more: float) -> Generation:
+def one(n: int, state: GenerationState, version: int = 0, **more: Any) -> Generation:
     """A row of a projection, version n unless another is given."""
     return Generation("view", n, version or n, state)._replace(**more)
 

@@ -1,12 +1,13 @@
 """Reads of a projection: one snapshot, tokens, and what is refused."""
 
 import asyncio
+from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import insert, select
 
-from hocket import Tx
+from hocket import Tx, View
 from hocket.envelope.token import Fact, encode_token
 from hocket.errors import BadToken, HocketError, NotYetRead
 from hocket.runtime import here
@@ -56,10 +57,10 @@ async def test_a_token_waits_for_what_was_said(tower: Processes) -> None:
     assert await waiting == ("a", 1)
 
 
-async def first_row(asked: "object") -> tuple[object, ...]:
+async def first_row(asked: AbstractAsyncContextManager[View]) -> tuple[object, ...]:
     """What a reader gets."""
-    async with asked as view:  # type: ignore[attr-defined]  # an async context manager
-        return tuple((await view.db.execute(select(view.table(rows)))).first())
+    async with asked as view:
+        return tuple((await view.db.execute(select(view.table(rows)))).one())
 
 
 async def test_what_readers_are_refused(tower: Processes) -> None:
@@ -81,9 +82,9 @@ async def test_tables_are_for_projections(tower: Processes) -> None:
     found: list[str] = []
 
     async def before(rung: Rung, tx: Tx) -> None:
-        for call in (lambda: tx.table(meta.tables["others"]), lambda: tx.former(rows)):
+        for refuse, table in ((tx.table, meta.tables["others"]), (tx.former, rows)):
             with pytest.raises(HocketError) as refused:
-                call()
+                refuse(table)
             found.append(str(refused.value))
 
     await tower.start(ring_service(1, before=before))
