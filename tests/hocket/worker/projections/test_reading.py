@@ -64,7 +64,7 @@ async def first_row(asked: AbstractAsyncContextManager[View]) -> tuple[object, .
 
 
 async def test_what_readers_are_refused(tower: Processes) -> None:
-    """RULES 14.7: a foreign token; a function that is no projection; a wait out of bounds."""
+    """RULES 14.6, 14.7: a foreign token; a function that is no projection; a wait out of bounds."""
     worker = await tower.start(ring_service(1))
     await tower.advance(FILLED)
     with pytest.raises(BadToken):
