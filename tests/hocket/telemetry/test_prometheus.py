@@ -43,6 +43,7 @@ def every_moment(metrics: PrometheusListener) -> None:
     metrics.breaker("payments", "card-api", "open")
     metrics.link("payments", ready=True, reason="")
     metrics.sampled(Sample("payments", 1, 2, 3, 4, 5.0, {"payments.charge": 7}, 2))
+    metrics.command("payments", "POST /payments", "first")
     metrics.trouble("payments", "a lease expired", seconds=3)
 
 
@@ -59,7 +60,7 @@ def test_the_names_and_labels_of_the_docs(metrics: PrometheusListener) -> None:
         name = f"{family.name}_total" if family.type == "counter" else family.name
         shown[name] = set().union(*(sample.labels for sample in family.samples)) - {"le"}
     assert shown == promised
-    assert len(promised) == 16
+    assert len(promised) == 17
 
 
 def test_attempts_are_counted_by_outcome(metrics: PrometheusListener) -> None:
