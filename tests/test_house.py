@@ -42,6 +42,7 @@ FACE = {
     "Event",
     "Heard",
     "Outside",
+    "View",
     "Reject",
     "Retry",
     "Scheduled",
@@ -169,7 +170,7 @@ def test_no_import_is_hidden_from_run_time() -> None:
 
 
 def test_the_face_is_complete() -> None:
-    """The face is exactly its dozen names; each can be imported and says what it is for."""
+    """The face is exactly its names; each can be imported and says what it is for."""
     assert set(hocket.__all__) == FACE
     assert len(hocket.__all__) == len(FACE)
     for name in FACE - {"Sensitive"}:  # an alias of Annotated has no docstring of its own

@@ -5,7 +5,7 @@ from hocket.errors import Defer, Reject
 from hocket.event import Death, Event, Heard, Scheduled, Sensitive
 from hocket.retry import Retry
 from hocket.service import Service
-from hocket.tx import Outside, Tx
+from hocket.tx import Outside, Tx, View
 
 __version__ = "0.1.0"
 
@@ -20,6 +20,7 @@ __all__ = [  # noqa: RUF022 - in the order of the headings
     # what a handler holds while it runs
     "Tx",
     "Outside",
+    "View",
     # how it handles failures
     "Retry",
     "Breaker",

@@ -13,6 +13,7 @@ HocketError
 ├── TransportError        the broker does not answer or refuses; names the address and the reason
 ├── OutboxFull            too many due events wait for the broker; try again later (HTTP answers 503)
 ├── BadToken              a text that is no token, given to `reading(after=…)`; HTTP answers 400
+├── NotYetRead            a projection does not hold what was asked for yet (HTTP answers 503)
 ├── KeyTaken              another transaction with the same key was first; what was joined must be rolled back
 ├── OutsideTooLate        `tx.outside` was entered while the transaction was open
 ├── BreakerOpen           an open breaker refuses the call; the attempt is deferred (HTTP answers 503)
@@ -89,6 +90,10 @@ class BadToken(HocketError):
         self.cause = cause
 
 
+class NotYetRead(HocketError):
+    """A projection does not hold yet what a token said, or nothing of it serves yet; ask again (RULES 14.7)."""
+
+
 class KeyTaken(HocketError):
     """Another transaction has used the same key meanwhile; let it leave the application's transaction (RULES 2.3)."""
 
@@ -124,6 +129,16 @@ class Reject(Control):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class OutsideInHistory(Reject):
+    """`tx.outside` was entered in a handler that reads history: it would call outside for what is long past."""
+
+    def __init__(self, breaker: str) -> None:
+        super().__init__(
+            f"tx.outside({breaker}) was entered for an event of history: ask tx.replaying and leave the call out, or "
+            "write side_effects=True in the handler where calling now is right"
+        )
 
 
 class Defer(Control):

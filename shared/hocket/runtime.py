@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Protocol
 
 from aiohttp import web
@@ -18,6 +19,7 @@ from hocket.broker.port import Transport
 from hocket.clock import Clock
 from hocket.config import Config
 from hocket.declarations.requests.command import Command
+from hocket.declarations.subscription import Subscription
 from hocket.envelope.ids import Ids
 from hocket.errors import HocketError
 from hocket.masking.mask import mask_in_hand
@@ -51,9 +53,13 @@ class RunningService(Protocol):
         """Answer one request of a command (RULES 13)."""
         ...
 
+    def reading(self, declared: Subscription, after: str | None, within: timedelta) -> AbstractAsyncContextManager[Any]:
+        """One snapshot of a projection; yields `hocket.View`."""
+        ...
+
     async def send(
         self, subscription: str, body: bytes, content_type: str, *,
-        replay: str, attempt: int, headers: Mapping[str, object] = ...,
+        attempt: int, replay: str = ..., death: str = ..., headers: Mapping[str, object] = ...,
     ) -> None:  # fmt: skip
         """Publish to one subscription at once, confirmed; see `hocket.observe.Observer.send`."""
         ...

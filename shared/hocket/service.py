@@ -6,14 +6,14 @@ message says how to fix them.
 
 import copy
 import inspect
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import timedelta
 from typing import Any, Generic, Self, Unpack, overload
 
 from aiohttp import web
 from pydantic import BaseModel
-from sqlalchemy import MetaData
+from sqlalchemy import MetaData, Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 from typing_extensions import TypeVar
 
@@ -21,7 +21,7 @@ from hocket.breaker import Breaker
 from hocket.declarations.choreography import Declarations
 from hocket.declarations.declare import Declarer, ScopeAsked
 from hocket.declarations.names import check_service
-from hocket.declarations.options import HandlerOptions, TimeoutOptions
+from hocket.declarations.options import HandlerOptions, ProjectionOptions, TimeoutOptions
 from hocket.declarations.requests.command import command_of, named_as
 from hocket.declarations.signature import check_event
 from hocket.declarations.subscription import Late
@@ -30,12 +30,18 @@ from hocket.event import Death, Event, Heard, Scheduled
 from hocket.resilience.isolation import running
 from hocket.retry import Retry
 from hocket.runtime import current
-from hocket.tx import Outside, Tx
+from hocket.tx import Outside, Tx, View
+from hocket.webhooks.declared import RATE, Drift, Webhook, webhook_of
+from hocket.webhooks.signature import Push, Signature
+
+#: How long `reading(after=…)` waits at most where nobody says otherwise.
+READING_WITHIN = timedelta(seconds=2)
 
 H = TypeVar("H", bound=Heard)
 H2 = TypeVar("H2", bound=Heard)
 E = TypeVar("E", bound=Event)
 E2 = TypeVar("E2", bound=Event)
+B = TypeVar("B")
 D = TypeVar("D", default=None)
 S = TypeVar("S", bound=BaseModel)
 Said = TypeVar(
@@ -97,6 +103,7 @@ class Service(Generic[D]):
         self.tables = tables
         self.declarations = Declarations(name, owner)
         self.mounts: list[Callable[[web.Application], None]] = []
+        self.webhooks: dict[str, Webhook] = {}
         self._declarer = Declarer(self.declarations, Tx, uses is not None)
 
     @overload
@@ -119,9 +126,16 @@ class Service(Generic[D]):
         The first parameter names what is heard, the return annotation what is said. `retry` says how often and when a
         failed attempt is repeated. While `breaker` is open, no delivery is taken. `timeout` bounds one attempt.
         `concurrency` bounds the attempts that run at once, `prefetch` the unsettled deliveries that the broker sends.
-        `idempotent=True` saves the inbox row of a handler that says nothing. `formerly` gives the former name, or
-        several names, the oldest first: the old queue is emptied and the keys stay the same (RULES 2.4). `allow` names
-        findings of `hocket check` that are right here, each with its reason, as everywhere (docs/checks.md).
+        `idempotent=True` saves the inbox row of a handler that says nothing. `ordered=True` handles the events of one
+        subject one after the other, in their order, across replicas and failures; a dead one blocks its subject, with
+        `"skip"` its successors go on (docs/order.md). A handler that is new hears history `since` a moment, or "first";
+        with `side_effects=True` it says and calls outside also meanwhile (RULES 7.5). `formerly` gives the former name,
+        or several names, the oldest first: the old queue is emptied and the keys stay the same (RULES 2.4). `latest_by`
+        names a field that grows: an event with less than a handled one of its subject ends `stale` (RULES 15.1).
+        `after` names a handler above that goes first for each subject; this one waits at most `within`, and then runs
+        all the same (RULES 15.4). `drift` says what becomes of data that differs from the model: "accept", "warn" or
+        "quarantine" (docs/drift.md). `allow` names findings of `hocket check` that are right here, each with its
+        reason, as everywhere (docs/checks.md).
         """
 
         def declare(fn: Callable[..., Any]) -> Callable[..., Any]:
@@ -129,6 +143,45 @@ class Service(Generic[D]):
             return fn
 
         return declare if fn is None else declare(fn)
+
+    def projection(
+        self, *tables: Table, **options: Unpack[ProjectionOptions]
+    ) -> Callable[[Callable[[H, Tx[D]], Coroutine[Any, Any, None]]], Callable[[H, Tx[D]], Coroutine[Any, Any, None]]]:
+        """Declare a projection: a handler that fills `tables`, which are read through `reading` (docs/projections.md).
+
+        It writes to `tx.table(rows)`. A higher `version` is built beside what serves, from the log, and swapped in when
+        it has handled all that the one before has. `seed` fills the new tables where the log no longer holds what the
+        old ones had heard. `name` and `retry` are those of a handler. A projection says nothing.
+        """
+
+        def declare(
+            fn: Callable[[H, Tx[D]], Coroutine[Any, Any, None]],
+        ) -> Callable[[H, Tx[D]], Coroutine[Any, Any, None]]:
+            self._declarer.projection(fn, tables, options)
+            return fn
+
+        return declare
+
+    def reading(
+        self,
+        projection: Callable[..., Awaitable[Any]],
+        /,
+        *,
+        after: str | None = None,
+        within: timedelta = READING_WITHIN,
+    ) -> AbstractAsyncContextManager[View]:
+        """One snapshot of what serves now of a projection; `after` a token waits until it holds what that token said.
+
+        Raises `NotYetRead` where that is not so `within` the time, and where nothing serves this process's version: an
+        HTTP route then answers 503 with `Retry-After`. `HocketError` where the service does not run here.
+        """
+        declared = self.declarations.projection_of(projection)
+        if declared is None:
+            raise HocketError(
+                f"{self.name}.reading({getattr(projection, '__qualname__', projection)}): this is no projection of "
+                "the service; give the function that stands below @service.projection"
+            )
+        return current(self.name).reading(declared, after, within)
 
     @overload
     def undo(
@@ -246,6 +299,36 @@ class Service(Generic[D]):
         """
         self._declarer.downcast(fn)
         return fn
+
+    def webhook(
+        self,
+        signed: Signature,
+        /,
+        *,
+        name: str | None = None,
+        key: Callable[[Push], str] | None = None,
+        rate: float = RATE,
+        drift: Drift = "warn",
+    ) -> Callable[[Callable[[B, Push], Said]], Callable[[B, Push], Said]]:
+        """Declare a webhook above `def NAME(body: Body, push: Push) -> A | None`: `POST /webhooks/NAME` (RULES 12).
+
+        What is signed is committed with the event that the plain function makes of it, and then answered 202; the same
+        delivery id says nothing again. What cannot be read or mapped is kept, to be retried by `hocket webhooks`.
+        `key` gives another delivery id, `rate` bounds the pushes a second. `drift="quarantine"` keeps bodies that
+        differ from the model in other ways than further fields (RULES 16). The function uses no clock and no database.
+        """
+        given: dict[str, Any] = {"rate": rate, "drift": drift, **({"name": name} if name is not None else {})}
+        given |= {"key": key} if key is not None else {}
+
+        def declare(fn: Callable[[B, Push], Said]) -> Callable[[B, Push], Said]:
+            made = webhook_of(self.name, self.settings, fn, signed, given)
+            if made.name in self.webhooks:
+                raise DeclarationError(f'{made.where}: another webhook has this name; give one another by name="…"')
+            self.declarations.add_says(*dict.fromkeys((*made.says, *made.scheduled)))
+            self.webhooks[made.name] = made
+            return fn
+
+        return declare
 
     def says(self, *events: type[Event]) -> None:
         """Declare events that are said outside handlers, in `service.tx()`."""

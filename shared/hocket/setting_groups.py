@@ -128,6 +128,22 @@ class LimitSettings(_Group):
     )  # fmt: skip
 
 
+class WebhookSettings(_Group):
+    """Webhooks in: what one address may send, and how slowly. Bodies are bounded by `HOCKET_HTTP_BODY_BYTES`."""
+
+    webhook_address_rate: float = _setting(
+        1000, "pushes/s", "most webhooks of one remote address; more are answered 429; 0: no bound", 0, 1_000_000
+    )
+    webhook_proxies: int = _setting(
+        0, "proxies",
+        "trusted proxies before the service: the address is then what the first of them saw, by `X-Forwarded-For`",
+        0, 10,
+    )  # fmt: skip
+    webhook_body_seconds: float = _setting(
+        10, "s", "how long the body of a webhook may take; then it is answered 408", 0.1, 60
+    )
+
+
 class StopSettings(_Group):
     """The bounds of a stop, for each service of the process: its services stop one after another.
 
@@ -230,6 +246,21 @@ class WatchSettings(_Group):
         "how much of the log a service compares with its inbox, to notice a binding that was removed; of more it "
         "compares a part; 0: nothing", 0, 100_000,
     )  # fmt: skip
+    backfill_marker_seconds: float = _setting(
+        60, "s",
+        "how long after its binding a new subscription marks the log, up to where it reads history; longer than a "
+        "publish may be on its way to the log", 0, 3600,
+    )  # fmt: skip
+    backfill_patrol_seconds: float = _setting(
+        3600, "s", "how long after the cut-over a new subscription's log is still compared with its inbox", 0, 86_400
+    )
+    projection_grace_seconds: float = _setting(
+        3600, "s", "how long a generation of a projection is fed after another has taken its place, for old processes",
+        0, 2_592_000,
+    )  # fmt: skip
+    projection_removal_seconds: float = _setting(
+        600, "s", "how long after that its tables and its queue are kept, in case a database fails over", 0, 86_400
+    )
     unconfirmed_seconds: float = _setting(
         10, "s", "how long the broker may confirm nothing before the service is not ready", 1, 3600
     )

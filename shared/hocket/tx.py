@@ -5,15 +5,17 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any, Generic, NamedTuple
 
+from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 from typing_extensions import TypeVar
 
 from hocket.breaker import Breaker
-from hocket.declarations.subscription import name_of
+from hocket.declarations.projections.tables import generation_table, is_own
+from hocket.declarations.subscription import Projected, name_of
 from hocket.envelope.keys import outside_key
 from hocket.envelope.said_keys import SaidKey, SaidKeys
 from hocket.envelope.token import Fact, encode_token
-from hocket.errors import HocketError, OutsideTooLate, Unsayable
+from hocket.errors import HocketError, OutsideInHistory, OutsideTooLate, Unsayable
 from hocket.event import Event, Scheduled, schedule_name
 from hocket.masking.mask import Mask, mask_of
 from hocket.resilience.blocking import BlockingCalls
@@ -39,6 +41,9 @@ class AttemptInfo(NamedTuple):
     step_key: str = ""
     attempt: int = 1
     replaying: bool = False
+    quiet: bool = False  # it may not call outside: it is history (RULES 7.5 h)
+    projected: Projected | None = None
+    former: int = 0  # in `seed=`: the generation that serves
 
 
 class Tx(Generic[D_co]):
@@ -103,13 +108,23 @@ class Tx(Generic[D_co]):
 
     @property
     def replaying(self) -> bool:
-        """Whether this is a replay of a dead letter."""
+        """Whether this is a replay of a dead letter, or history that a new subscription reads (RULES 7.5)."""
         return self._about.replaying
 
     async def db(self) -> AsyncConnection:
         """The transaction's connection. The first call opens it; outside calls come before (RULES 3.3)."""
         self._opened = True
         return await self._unit.open()
+
+    def table(self, table: Table, /) -> Table:
+        """In a projection: the table of the generation at work. `HocketError` where it is none of its tables."""
+        return _table_of(self._about.projected, table, 0)
+
+    def former(self, table: Table, /) -> Table:
+        """In `seed=`: the table of the generation that serves, with the columns of the given one (RULES 14.9)."""
+        if not self._about.former:
+            raise HocketError("former(…) is for the function that fills a new generation, seed= of a projection")
+        return _table_of(self._about.projected, table, self._about.former)
 
     async def read(self) -> AsyncConnection:
         """A connection that reads committed data without the write lease, for use before an outside call."""
@@ -148,6 +163,13 @@ class Tx(Generic[D_co]):
 
     @asynccontextmanager
     async def _outside(self, breaker: Breaker, name: str, within: timedelta | None) -> AsyncIterator[str]:
+        if self._about.quiet:
+            raise OutsideInHistory(breaker.name)
+        if self._about.projected is not None:
+            raise HocketError(
+                f"tx.outside({breaker.name}): a projection calls nobody, for it would call again with each rebuild; "
+                "call in a handler, and say what came of it"
+            )
         if self._opened:
             raise OutsideTooLate(
                 f"tx.outside({breaker.name}) was entered while the transaction is open; enter it before the first "
@@ -161,6 +183,37 @@ class Tx(Generic[D_co]):
         self._called.add(name)
         async with self._guard.call(breaker, within):
             yield self.key(name) if name else self.idempotency_key
+
+
+class View:
+    """One snapshot of a projection: what serves, and nothing of later (RULES 14.6).
+
+    `version` is that of the generation which is read, `lag` how long ago it had handled all that was said.
+    """
+
+    def __init__(self, db: AsyncConnection, projected: Projected, lag: timedelta) -> None:
+        self.db = db
+        self.version = projected.version
+        self.lag = lag
+        self._projected = projected
+
+    def table(self, table: Table, /) -> Table:
+        """The table of the generation that is read. `HocketError` where it is none of the projection's."""
+        return _table_of(self._projected, table, 0)
+
+
+def _table_of(projected: Projected | None, table: Table, n: int) -> Table:
+    if projected is None:
+        raise HocketError(
+            f"table({table.name}) is for projections: this handler is none; use the table itself, or declare it by "
+            "@service.projection"
+        )
+    if not is_own(table, projected.tables):
+        raise HocketError(
+            f"table({table.name}): the projection {projected.name} was declared with "
+            f"{', '.join(each.name for each in projected.tables)}; add the table there"
+        )
+    return generation_table(table, n or projected.n)
 
 
 class Outside(Tx[D_co]):

@@ -8,9 +8,11 @@ from services.crm import crm
 from services.ingress import ingress
 from services.inventory import inventory
 from services.notifications import notifications
+from services.order_view import order_view
 from services.orders import http, orders, storage
 from services.orders.domain import NewOrder
 from services.payments import payments
+from services.scoring import scoring
 from services.shipping import shipping
 from tests.flows.fake_outside import FakeCards, FakeCarrier, FakeCustomers, FakeOutside, FakePost, FakeStock, Stands
 
@@ -32,6 +34,8 @@ def shop(outside: FakeOutside, *, seed: int = 0) -> AbstractAsyncContextManager[
         notifications.using(FakePost(outside)),
         ingress,
         crm.using(FakeCustomers(outside)),
+        scoring,
+        order_view,
         seed=seed,
     )
 

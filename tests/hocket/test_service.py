@@ -314,6 +314,7 @@ class Stand:
     """A service that runs, as far as `tx()` asks."""
 
     boot, pseudonyms = "boot", Pseudonyms()
+    reading: Any = None  # it has no projection
 
     def __init__(self) -> None:
         self.asked: list[tuple[str | None, str | None]] = []
@@ -331,7 +332,7 @@ class Stand:
 
     async def send(
         self, subscription: str, body: bytes, content_type: str, *,
-        replay: str, attempt: int, headers: Mapping[str, object] = MappingProxyType({}),
+        attempt: int, replay: str = "", death: str = "", headers: Mapping[str, object] = MappingProxyType({}),
     ) -> None:  # fmt: skip
         """Nothing is sent here."""
 

@@ -8,6 +8,8 @@ from hocket.broker.topology import HEARD, Binding, Topology
 
 #: `SERVICE.HANDLER.NUMBER` is reserved for one queue of several of a subscription (docs/wire.md).
 _SHARD = re.compile(r"\.[^.]+\.\d+\Z")
+#: `SERVICE.PROJECTION@NUMBER` is the queue of a generation, which the service removes by itself (RULES 14.4).
+_GENERATION = re.compile(r"@\d+(\.|\Z)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +34,11 @@ def leftovers(service: str, declared: Topology, former: Collection[str], found: 
 
     Only queues `SERVICE.*` are considered, and only those of their bindings that the kit makes: from `hocket.heard` and
     from the service's own exchange. `former` are queues under former names: they are left out with their bindings,
-    because an older version may still use them. Queues `SERVICE.HANDLER.NUMBER` are a reserved name and left out too.
+    because an older version may still use them. Queues `SERVICE.HANDLER.NUMBER` are a reserved name and left out too,
+    and so are generations.
     """
     own = {name for name in found.queues if name.startswith(f"{service}.") and not _SHARD.search(name)}
+    own -= {name for name in own if _GENERATION.search(name)}
     gone = own - {each.name for each in declared.queues} - set(former)
     lost = [
         Leftover(

@@ -1,6 +1,6 @@
 """The exchanges, queues and bindings that a process declares (docs/wire.md#broker-objects). Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -10,6 +10,8 @@ UNHEARD = "hocket.unheard"
 LOG = "hocket.log"
 RECEIPTS = "hocket.receipts"
 DEAD = "hocket.dead"
+#: Routing key of a marker, which a service sends by its own exchange into the log (RULES 7.5 b).
+MARKER = "hocket.marker"
 
 #: Types and versions whose routing key is cached.
 KNOWN_KEYS = 1024
@@ -115,24 +117,49 @@ def kit() -> Topology:
     )
 
 
+def history_queue(queue: str) -> str:
+    """The queue of what is tried again of the history of a subscription, by the name of the subscription's own."""
+    return f"{queue}.history"
+
+
+def history_of(service: str, queues: Iterable[str]) -> Topology:
+    """What these subscriptions of a service need beside their queues to read history (RULES 7.5)."""
+    own = tuple((queue, history_queue(queue)) for queue in queues)
+    if not own:
+        return Topology()
+    made = tuple(Queue(name, _of_subscription(queue)) for queue, name in own)
+    bindings = tuple(Binding(service, name, name) for _, name in own)
+    return Topology((), made, (Binding(service, LOG, MARKER), *bindings))
+
+
+def _of_subscription(queue: str) -> Arguments:
+    return {
+        "x-queue-type": "quorum",
+        "x-dead-letter-exchange": DEAD,
+        "x-dead-letter-routing-key": queue,
+        "x-dead-letter-strategy": "at-least-once",
+        "x-overflow": "reject-publish",
+        "x-delivery-limit": DELIVERY_LIMIT,
+    }
+
+
 def of_service(
-    service: str, subscriptions: Iterable[tuple[str, Iterable[str]]], former: Iterable[tuple[str, str]] = ()
+    service: str,
+    subscriptions: Iterable[tuple[str, Iterable[str]]],
+    former: Iterable[tuple[str, str]] = (),
+    ordered: Collection[str] = (),
 ) -> Topology:
     """A service's own objects: `subscriptions` are (queue name `SERVICE.HANDLER`, routing keys it hears).
 
     `former` are (queue, a name that queue had): what was addressed to the old name arrives at the new one too.
+    `ordered` are those queues that one consumer takes at a time (RULES 9.1).
     """
     queues: list[Queue] = []
     bindings: list[Binding] = []
     for queue, keys in subscriptions:
-        arguments: Arguments = {
-            "x-queue-type": "quorum",
-            "x-dead-letter-exchange": DEAD,
-            "x-dead-letter-routing-key": queue,
-            "x-dead-letter-strategy": "at-least-once",
-            "x-overflow": "reject-publish",
-            "x-delivery-limit": DELIVERY_LIMIT,
-        }
+        arguments = _of_subscription(queue)
+        if queue in ordered:
+            arguments["x-single-active-consumer"] = True
         queues.append(Queue(queue, arguments))
         bindings.append(Binding(service, queue, queue))
         bindings.extend(Binding(HEARD, queue, key) for key in keys)

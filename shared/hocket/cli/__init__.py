@@ -1,4 +1,4 @@
-"""The command line: `hocket run`, `check`, `topology`, `outbox`, `timers`, `breaker`, `dead`, `say`, `settings`.
+"""The command line: `hocket run`, `check`, `topology`, `outbox`, `timers`, `backfill`, `breaker`, `rebuild` …
 
 Exit status 0: done. 1: the command ran, and the answer is no (an unknown letter, a refused replay). 2: the command is
 invalid or could not start; one sentence says why, without a traceback. Imports every floor below; nothing imports it.
@@ -11,7 +11,20 @@ import click
 
 from hocket import __version__
 from hocket.cli.click_types import Commands
-from hocket.cli.commands import breaker, check, dead, outbox, run, say, settings, timers, topology
+from hocket.cli.commands import (
+    backfill,
+    breaker,
+    check,
+    dead,
+    outbox,
+    rebuild,
+    run,
+    say,
+    settings,
+    timers,
+    topology,
+    webhooks,
+)
 from hocket.errors import ConfigError, DeclarationError
 
 #: Exit status of a command that is invalid or could not start.
@@ -56,7 +69,10 @@ app = _Program(
         topology.topology,
         outbox.outbox,
         timers.timers,
+        backfill.backfill,
         breaker.breaker,
+        webhooks.webhooks,
+        rebuild.rebuild,
         dead.dead,
         say.say,
         settings.settings,

@@ -3,10 +3,13 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from hocket.broker.topology import Topology, of_service, routing_key
+from hocket.broker.topology import Topology, history_of, of_service, routing_key
 from hocket.declarations.breaker_changed import breaker_changed
+from hocket.declarations.history.since import check_history, check_last_word
 from hocket.declarations.overdue import described
 from hocket.declarations.scope import check_scope, is_sensitive
+from hocket.declarations.subjects.staleness import check_not_sensitive
+from hocket.declarations.subjects.staleness import described as guards
 from hocket.declarations.subscription import EventName, Subscription, Undo, name_of
 from hocket.declarations.versions import (
     Downcast,
@@ -28,6 +31,8 @@ class Declarations:
     service: str
     owner: str
     subscriptions: dict[str, Subscription] = field(default_factory=dict)  # by queue
+    #: What generations are made of, by name and version; those that live are made at run time (RULES 14.1).
+    projections: dict[tuple[str, int], Subscription] = field(default_factory=dict)
     says: dict[EventName, type[Event]] = field(default_factory=dict)  # in handlers and outside them
     outside: list[type[Event]] = field(default_factory=list)  # of these, what `Service.says` named
     breaker_event: type[Event] | None = None  # said at each change of a breaker
@@ -39,9 +44,18 @@ class Declarations:
         """The queues of all former names. They are not declared; an older release may still consume them."""
         return tuple(name for each in self.subscriptions.values() for name in each.former_queues)
 
+    @property
+    def queues(self) -> set[str]:
+        """The queues of its subscriptions, and those of former names."""
+        return {*self.subscriptions, *self.former_queues}
+
     def subscription_of(self, fn: Callable[..., object]) -> Subscription | None:
         """The subscription that was declared last with this function as its handler; None: there is none."""
         return next((each for each in reversed(self.subscriptions.values()) if each.call is fn), None)
+
+    def projection_of(self, fn: Callable[..., object]) -> Subscription | None:
+        """The projection that was declared with this function; None: there is none."""
+        return next((each for each in self.projections.values() if each.call is fn), None)
 
     def topology(self) -> Topology:
         """The service's queues and bindings on the broker, without the kit's own objects."""
@@ -50,13 +64,18 @@ class Declarations:
             self.service,
             [(each.queue, [routing_key(*name) for name in each.bound]) for each in every],
             [(each.queue, former) for each in every for former in each.former_queues],
-        )
+            frozenset(each.queue for each in every if each.ordered),
+        ) + history_of(self.service, [each.queue for each in every if each.since is not None])
 
-    def manifest(self) -> dict[str, object]:
-        """What the service reports of itself (docs/wire.md#receipts), without instance and time."""
+    def manifest(self, generations: Sequence[Subscription] = ()) -> dict[str, object]:
+        """What the service reports of itself (docs/wire.md#receipts), without instance and time.
+
+        `generations` are those of its projections that live here.
+        """
+        every = (*self.subscriptions.values(), *generations)
         sensitive: dict[str, list[str]] = {}
         models: list[type[Heard]] = list(self.says.values())
-        for each in self.subscriptions.values():
+        for each in (*every, *self.projections.values()):
             models += [*each.wanted, *(path.model for path in each.upcast_paths.values())]
         for model in models:
             if model.__hocket_sensitive__:
@@ -66,7 +85,7 @@ class Declarations:
         return {
             "service": self.service,
             "owner": self.owner,
-            "subscriptions": [self._describe(each) for each in self.subscriptions.values()],
+            "subscriptions": [self._describe(each) for each in every],
             "says": [list(name) for name in self.says],
             "sensitive": sensitive,
         }
@@ -85,6 +104,7 @@ class Declarations:
                     f"{made.queue}: {other.queue} has another breaker named {theirs.name}; use one and the same "
                     "object, or give them different names"
                 )
+        check_history(made, self.subscriptions.get(made.undo.step) if made.undo else None)
         self._check_names(made)
         self._check_says(made.queue, (*made.says, *made.scheduled))
         if made.undo:
@@ -95,8 +115,21 @@ class Declarations:
                 )
             self._check_step(step, made, made.undo)
             step.undone_by = made
+        if made.after is not None:
+            made.after.followed = True
         self.subscriptions[made.queue] = made
         self._say((*made.says, *made.scheduled))
+
+    def add_projection(self, made: Subscription, where: str) -> None:
+        """Add one version of a projection. Raises `DeclarationError`; then nothing was added."""
+        assert made.projected is not None
+        self._check_names(made)
+        if (made.name, made.projected.version) in self.projections:
+            raise DeclarationError(
+                f"{where}: version {made.projected.version} is declared already; give the newer one a higher version="
+            )
+        self.projections[made.name, made.projected.version] = made
+        self.settle()
 
     def add_on_dead(
         self, of: Subscription, fn: Callable[..., Event], says: tuple[type[Event], ...], where: str
@@ -104,6 +137,7 @@ class Declarations:
         """Add what a subscription says when one of its deliveries is given up."""
         if of.on_dead is not None:
             raise DeclarationError(f"{where}: {of.queue} has an on_dead already; keep one of them")
+        check_last_word(of, where)
         self._check_says(where, says)
         if of.undone_by and of.undone_by.undo:
             self._check_step(replace(of, on_dead_says=says), of.undone_by, of.undone_by.undo)
@@ -171,6 +205,7 @@ class Declarations:
         """Check the declarations as a whole, before the service starts. Raises `DeclarationError`."""
         self.settle()
         for each in self.subscriptions.values():
+            check_not_sensitive(each.latest_by, self._versions_of(each.heard), each.queue)
             if each.undo:
                 self._check_step(self.subscriptions[each.undo.step], each, each.undo)
         for new in self.downcasts:
@@ -187,7 +222,7 @@ class Declarations:
         bound to its queue (RULES 5.5). A failure that the step's own `on_dead` says needs no binding, because the undo
         order is written with it; it is bound only if another declaration of the service says it too.
         """
-        for each in self.subscriptions.values():
+        for each in (*self.subscriptions.values(), *self.projections.values()):
             if each.undo is None:
                 each.upcast_paths = upcast_paths(each.wanted, self.upcasts)
                 if each.overdue is not None:
@@ -240,6 +275,7 @@ class Declarations:
             "breaker": subscription.breaker.name if subscription.breaker else None,
             "attempts": subscription.retry.attempts,
             "budget": subscription.retry.budget(subscription.timeout),
+            **guards(subscription),
         }
 
     def _versions(self, said: Sequence[type[Event]]) -> list[list[str | int]]:

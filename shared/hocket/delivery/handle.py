@@ -13,6 +13,7 @@ from hocket.delivery.claim import HandlerClaim
 from hocket.delivery.ending.error_text import text_of
 from hocket.delivery.ending.history import probes_of
 from hocket.delivery.poison import ALONE_FROM, CRASH, STARTS, SharedExclusiveLock, alone_of, starts_of
+from hocket.delivery.projecting.guard import DROPPED_SECONDS, GenerationDropped, hold
 from hocket.delivery.record import Recorder
 from hocket.errors import BreakerOpen, Defer, HocketError, LeaseExpired, Reject, StoreError
 from hocket.masking.mask import take
@@ -233,38 +234,45 @@ class Handling:
             )  # fmt: skip
         self.breakers.changed(pause.queue, state)
 
+    async def fold(self, arrival: Arrival, unit: UnitOfWork) -> None:
+        """Run the handler of a projection in a transaction that others share, and set its outcome (RULES 14.1).
+
+        Raises what the handler raises; nothing is decided then.
+        """
+        subscription, clock = arrival.subscription, self.runtime.clock
+        arrival.began = clock.now()
+        guard = BreakerGuard(self.breakers, clock, subscription.timeout.total_seconds(), subscription.queue)
+        try:
+            with self.runtime.signals.around(_processing(arrival)) as arrival.attempt_traceparent:
+                await self._call(arrival, unit, guard)
+        finally:
+            await unit.leave()
+
     async def _run(
         self, arrival: Arrival, unit: UnitOfWork, claim: HandlerClaim, guard: BreakerGuard
     ) -> tuple[OutboxRow, ...] | None:
-        envelope, subscription = arrival.known, arrival.subscription
-        queue = subscription.queue
-        guard.run = limit = self._time_limit(queue, subscription).run()
-        tx = Tx(self._about(arrival), self.use, unit, guard, self.blocking, limit)
-        take(arrival.mask)
-        traceparent = arrival.delivery.headers.get("traceparent")
-        run = Processing(
-            subscription.service,
-            queue,
-            envelope.type,
-            envelope.id,
-            envelope.correlation_id,
-            arrival.attempt,
-            traceparent if isinstance(traceparent, str) else envelope.traceparent,
-            envelope.causation_id,
-            envelope.subject,
-        )
-        with self.runtime.signals.around(run) as arrival.attempt_traceparent:
-            team_run = TeamRun(queue, self.runtime.tasks.leave)
-            value = await team_run.result_of(subscription.call, *_arguments(arrival, tx), limit=limit)
-            if unit.lost:
-                raise Superseded
-            arrival.outcome, arrival.ended = decide.returned(value, subscription), self.runtime.clock.now()
+        with self.runtime.signals.around(_processing(arrival)) as arrival.attempt_traceparent:
+            await self._call(arrival, unit, guard)
+            if arrival.subscription.projected is not None:
+                await hold(await unit.open(), arrival.subscription.projected, [arrival.key])
             if unit.opened:
                 rows = await self._commit(unit, claim)
                 self._blame.ended(arrival.key)
                 return rows
         await unit.leave()
         return None
+
+    async def _call(self, arrival: Arrival, unit: UnitOfWork, guard: BreakerGuard) -> None:
+        subscription = arrival.subscription
+        queue = subscription.queue
+        guard.run = limit = self._time_limit(queue, subscription).run()
+        tx = Tx(self._about(arrival), self.use, unit, guard, self.blocking, limit)
+        take(arrival.mask)
+        team_run = TeamRun(queue, self.runtime.tasks.leave)
+        value = await team_run.result_of(subscription.call, *_arguments(arrival, tx), limit=limit)
+        if unit.lost:
+            raise Superseded
+        arrival.outcome, arrival.ended = decide.returned(value, subscription), self.runtime.clock.now()
 
     async def _commit(self, unit: UnitOfWork, claim: HandlerClaim) -> tuple[OutboxRow, ...]:
         ending = claim.ending()
@@ -291,7 +299,9 @@ class Handling:
             envelope.idempotency_key if arrival.role is Role.UNDO else "",
             arrival.step_key,
             arrival.attempt,
-            bool(arrival.replay),
+            bool(arrival.replay) or arrival.history,
+            arrival.history and not arrival.subscription.side_effects,
+            arrival.subscription.projected,
         )
 
     async def _leave(self, unit: UnitOfWork, error: BaseException) -> None:
@@ -303,6 +313,9 @@ class Handling:
     async def _readmit(self, arrival: Arrival, error: BaseException) -> None:
         """Raise `Readmit` where this error is no failed attempt (RULES 3.2)."""
         text = text_of(error, arrival.mask())
+        if isinstance(error, GenerationDropped):  # its process is about to stop it
+            await asyncio.sleep(DROPPED_SECONDS)
+            raise Readmit(text, away=False) from error
         about = {"subscription": arrival.subscription.queue, "event": arrival.known.id, "error": text}
         match await self._blame.of(arrival.key, error):
             case Whose.STORE:
@@ -314,6 +327,21 @@ class Handling:
         if isinstance(error, StoreError) and not isinstance(error, LeaseExpired):
             self.runtime.trouble("the store takes writes: the error is this attempt's own", **about)
         arrival.claimed = ended_by_hand(error)
+
+
+def _processing(arrival: Arrival) -> Processing:
+    envelope, traceparent = arrival.known, arrival.delivery.headers.get("traceparent")
+    return Processing(
+        arrival.subscription.service,
+        arrival.subscription.queue,
+        envelope.type,
+        envelope.id,
+        envelope.correlation_id,
+        arrival.attempt,
+        traceparent if isinstance(traceparent, str) else envelope.traceparent,
+        envelope.causation_id,
+        envelope.subject,
+    )
 
 
 def _arguments(arrival: Arrival, tx: Tx[Any]) -> tuple[Any, ...]:

@@ -45,6 +45,11 @@ class PrefetchBudget:
         """A delivery of this many bytes was settled or given back."""
         self.held -= size
 
+    @property
+    def over(self) -> bool:
+        """Whether more bytes are held than the share."""
+        return self.held > self._share
+
     def change(self) -> int | None:
         """The new prefetch to ask the broker for, None where it does not change."""
         half = self._share / 2
@@ -106,6 +111,11 @@ class Intake:
     def holds(self, message_id: str) -> bool:
         """Whether a delivery of this message waits in the buffer."""
         return any(each.message_id == message_id for each in self._buffer)
+
+    @property
+    def over(self) -> bool:
+        """Whether it holds more bytes than its share: who reads history for it waits."""
+        return self._budget.over
 
     def held_of(self, queue: str) -> int:
         """How many deliveries of this queue are held, waiting or in progress."""

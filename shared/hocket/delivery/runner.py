@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from typing import ClassVar
 
 from hocket.broker.port import Consumer, Delivery
 from hocket.declarations.subscription import Subscription
@@ -15,11 +16,13 @@ from hocket.delivery.commit import Committer
 from hocket.delivery.decode import decode
 from hocket.delivery.ending.error_text import text_of
 from hocket.delivery.former_queue import FormerQueues
+from hocket.delivery.gates.drift import DriftGate
 from hocket.delivery.gates.gate import Gate, Room, is_noted, shut_out
 from hocket.delivery.gates.patience import Patience
 from hocket.delivery.handle import Handling, Readmit
 from hocket.delivery.intake import ADMIT_BATCH, Intake, PrefetchBudget
 from hocket.delivery.overdue.hands import TimerHands
+from hocket.delivery.projecting.batch import ALONE_AT_ONCE, BatchLane
 from hocket.errors import StoreError
 from hocket.masking.mask import ALWAYS
 from hocket.outcome import Again, GiveBack
@@ -58,15 +61,20 @@ class Pipeline:
 class SubscriptionRunner:
     """Runs one subscription, from intake to commit."""
 
+    #: Batches that it admits at once, and whether what is in hand is deferred while its breaker is open.
+    admitting: ClassVar[int] = ADMITTING
+    defers: ClassVar[bool] = True
     subscription: Subscription
     pipeline: Pipeline
     share: int  # bytes of deliveries that it may hold
     intake: Intake = field(init=False)
     gate: Gate = field(init=False)
+    drift: DriftGate = field(init=False)
     prefetch: int = field(init=False)  # deliveries that the broker hands it before the first of them is settled
     consumer: Consumer | None = None
     in_progress: int = 0
     former: FormerQueues = field(init=False)
+    past: dict[str, Consumer] = field(default_factory=dict)  # what gives it history, by the queue of its deliveries
     shared: SharedBreaker | None = field(init=False)  # its breaker
     _ready: deque[Arrival] = field(default_factory=deque)
     _waiting: "deque[asyncio.Future[None]]" = field(default_factory=deque)
@@ -75,12 +83,14 @@ class SubscriptionRunner:
     _timers: TimerHands = field(default_factory=TimerHands)
     _admitting: int = 0
     _stopping: bool = False
+    batches: BatchLane | None = None  # of a projection's generation
     _admitters: "list[asyncio.Task[None]]" = field(default_factory=list)
     _handlers: "list[asyncio.Task[None]]" = field(default_factory=list)
 
     def __post_init__(self) -> None:
         default = max(self.pipeline.runtime.config.prefetch, self.subscription.concurrency)
         self.prefetch = self.subscription.prefetch or default
+        self.drift = DriftGate(self.subscription)
         breaker = self.subscription.breaker
         self.shared = self.pipeline.breakers.of(breaker) if breaker is not None else None
         handling, clock = self.pipeline.handling, self.pipeline.runtime.clock
@@ -90,19 +100,40 @@ class SubscriptionRunner:
         )  # fmt: skip
         self.intake = Intake(PrefetchBudget(self.share, self.prefetch), is_noted)
         self.former = FormerQueues(self.pipeline.runtime, self.subscription, self.intake, self.prefetch)
+        if self.subscription.projected is not None:
+            self.batches = BatchLane(
+                self.subscription, self.pipeline.runtime, handling, self.pipeline.committer,
+                alone=self._run_alone, back=self._give_back, readmit=self.readmit,
+            )  # fmt: skip
 
     async def start(self) -> None:
         """Consume, and start the tasks that admit and handle."""
-        queue, prefetch = self.subscription.queue, self.prefetch
-        transport, spawn = self.pipeline.runtime.transport, self.pipeline.runtime.tasks.spawn
-        self.consumer = await transport.consume(queue, prefetch=prefetch, deliver=self.intake.deliver)
-        self.intake.consumer = self.consumer
+        await self.consume()
+        self.begin()
+
+    async def consume(self) -> None:
+        """Take deliveries from its queue from now on."""
+        queue, transport, early = self.subscription.queue, self.pipeline.runtime.transport, list[Delivery]()
+
+        def deliver(delivery: Delivery) -> None:  # what comes before its consumer is known could not be settled
+            (early.append if self.consumer is None else self.intake.deliver)(delivery)
+
+        self.consumer = self.intake.consumer = await transport.consume(queue, prefetch=self.prefetch, deliver=deliver)
+        for each in early:
+            self.intake.deliver(each)
         self.former.start()
+
+    def begin(self) -> None:
+        """Start the tasks that admit and handle, whatever delivers."""
+        queue, spawn = self.subscription.queue, self.pipeline.runtime.tasks.spawn
         self.pipeline.runtime.tasks.end_of_left[queue] = self.unstuck
-        self._admitters = [spawn(f"admit {queue} {n}", self._admit()) for n in range(ADMITTING)]
-        if self.shared is not None and not self.gate.undoes:
+        self._admitters = [spawn(f"admit {queue} {n}", self._admit()) for n in range(self.admitting)]
+        if self.shared is not None and self.defers and not self.gate.undoes:
             self._admitters.append(spawn(f"watch {queue}", self._watch(self.shared)))
-        self._handlers = [spawn(f"handle {queue} {n}", self._handle()) for n in range(self.subscription.concurrency)]
+        many = self.subscription.concurrency if self.batches is None else ALONE_AT_ONCE
+        self._handlers = [spawn(f"handle {queue} {n}", self._handle()) for n in range(many)]
+        if self.batches is not None:
+            self._handlers.append(spawn(f"fold {queue}", self.batches.run()))
 
     def idle(self) -> bool:
         """Whether no delivery is in progress, and none waits except for an open breaker."""
@@ -146,6 +177,7 @@ class SubscriptionRunner:
         arrivals = [self.arrival_of(delivery, now) for delivery in batch]
         fresh = [each for each in arrivals if not self._is_copy(each)]
         self.in_progress += len(fresh)
+        self.drift.look(fresh)
         fresh = self._timers.enter(fresh)
         try:
             await self._until_admitted(fresh)
@@ -154,14 +186,24 @@ class SubscriptionRunner:
             raise
         finally:
             self._admitting -= 1
+        self._go_on(fresh, instead)
+
+    def _go_on(self, fresh: list[Arrival], instead: Again | None) -> None:
+        """Let those be handled that are not decided yet."""
         for each in fresh:
             each.outcome = each.outcome or (None if each.role is Role.FAILURE else instead)
             if each.outcome is not None:
                 each.ended = self.pipeline.runtime.clock.now()
                 self.pipeline.committer.submit(each)
+            elif self.batches is not None and self.batches.takes(each):
+                self.batches.submit(each)
             else:
                 self._ready.append(each)
         self._wake(len(fresh))
+
+    def _run_alone(self, arrival: Arrival) -> None:
+        self._ready.append(arrival)
+        self._wake(1)
 
     async def _watch(self, shared: SharedBreaker) -> None:
         """RULES 6.6: what is in hand waits a minute for the breaker; then it is deferred, the queue keeps the rest."""
@@ -183,17 +225,20 @@ class SubscriptionRunner:
 
     def arrival_of(self, delivery: Delivery, now: datetime) -> Arrival:
         """A delivery of this subscription, decoded."""
-        arrival = Arrival(delivery, self._consumer_of(delivery), self.subscription, now)
+        history = delivery.queue in self.past
+        arrival = Arrival(delivery, self._consumer_of(delivery), self.subscription, now, history)
         decode(arrival)
         return arrival
 
     def _consumer_of(self, delivery: Delivery) -> Consumer:
-        assert self.consumer is not None
-        return self.former.consumers.get(delivery.queue, self.consumer)
+        found = self.former.consumers.get(delivery.queue) or self.past.get(delivery.queue) or self.consumer
+        assert found is not None
+        return found
 
     def consumers(self) -> list[Consumer]:
-        """Its own, and those of former names."""
-        return [each for each in (self.consumer, *self.former.consumers.values()) if each is not None]
+        """Its own, and those of former names and of its history."""
+        every = (self.consumer, *self.former.consumers.values(), *self.past.values())
+        return [each for each in every if each is not None]
 
     def _is_copy(self, arrival: Arrival) -> bool:
         """Whether the same delivery is in progress already; then this copy waits for its end."""
@@ -291,7 +336,7 @@ class SubscriptionRunner:
 
     async def stop(self, seconds: float) -> None:
         """RULES 1.2: accept no more deliveries, finish those in progress within `seconds` or give them back."""
-        if self.consumer is None:
+        if not self._handlers:
             return
         for consumer in self.consumers():
             await consumer.cancel()

@@ -47,6 +47,7 @@ from hocket.errors import Undecodable
 
 __all__ = [
     "CONTENT_TYPE",
+    "MARKER_TYPE",
     "OVERDUE_TYPE",
     "UNDO_TYPE",
     "Envelope",
@@ -65,8 +66,10 @@ __all__ = [
 UNDO_TYPE = "hocket.undo"
 #: Type of the alarm of a time-out that is due, which a service sends to itself (RULES 5.7).
 OVERDUE_TYPE = "hocket.overdue"
-#: The types that hocket has itself: their data contains an envelope.
-_OWN = frozenset({UNDO_TYPE, OVERDUE_TYPE})
+#: Type of a marker, which a service writes into the log while one of its subscriptions reads history (RULES 7.5 b).
+MARKER_TYPE = "hocket.marker"
+#: The types that hocket has itself: the data of some contains an envelope.
+_OWN = frozenset({UNDO_TYPE, OVERDUE_TYPE, MARKER_TYPE})
 #: Types with this prefix belong to the kit.
 OWN_TYPES = "hocket."
 

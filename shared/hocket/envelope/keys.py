@@ -7,6 +7,7 @@ Forms: UUIDv5 for a missing correlation id, UUIDv8 for the idempotency keys of s
 import hashlib
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import NamedTuple
 from uuid import UUID, uuid5
 
 from hocket.envelope.ids import as_uuid
@@ -15,6 +16,10 @@ from hocket.envelope.ids import as_uuid
 NAMESPACE = UUID("5e2b7c1e-6f0a-5b52-9a36-0e7f3c1d8a44")
 #: Length of an inbox key in bytes: 4 of coarse time, 16 of a hash.
 INBOX_KEY_BYTES = 20
+#: What stands between the name and the number of a projection's generation, `shop.view@3`; no other name has it.
+GENERATION_MARK = "@"
+#: Parts of an inbox key of a generation: coarse time, hash of its queue, hash of the type, hash of the event.
+TIME_BYTES, QUEUE_BYTES, TYPE_BYTES, FACT_BYTES = 4, 6, 4, 12
 #: Hexadecimal digits of the name of a step run: 4 bytes of coarse time, 16 of a hash.
 RUN_DIGITS = 40
 #: The same before schema 4, when a run had no time: orders to undo in queues and letters name it so.
@@ -75,12 +80,47 @@ def _coarse_time(key: str) -> bytes:
 
 
 def inbox_key(subscription: str, source: str, type: str, idempotency_key: str) -> bytes:
-    """The inbox key (RULES 2.2); it begins with the coarse time (65.5 s) of the idempotency key (RULES 2.3)."""
+    """The inbox key (RULES 2.2); it begins with the coarse time (65.5 s) of the idempotency key (RULES 2.3).
+
+    That of a projection's generation is made of parts, so that what one generation has handled can be looked up for
+    another (RULES 14.2).
+    """
+    if GENERATION_MARK in subscription:
+        return fact_of(source, type, idempotency_key).key(subscription)
     lead = _coarse_time(idempotency_key)
     whole = _inbox_hash(subscription, source, type).copy()  # digest("inbox", subscription, source, type, key)
     key = idempotency_key.encode()
     whole.update(len(key).to_bytes(4, "big") + key)
     return lead + whole.digest()
+
+
+class Fact(NamedTuple):
+    """One event as every generation of a projection knows it: the part of its inbox keys that is the same in all."""
+
+    time: bytes
+    event: bytes  # hash of the type, hash of the whole
+
+    def key(self, queue: str) -> bytes:
+        """The inbox key of this event in the generation with this queue."""
+        return self.time + queue_tag(queue) + self.event
+
+
+def fact_of(source: str, type: str, idempotency_key: str) -> Fact:
+    """What an event is to every generation of every projection (RULES 14.2)."""
+    lead = _coarse_time(idempotency_key)
+    return Fact(lead, type_tag(type) + digest("fact", source, type, idempotency_key)[:FACT_BYTES])
+
+
+@lru_cache(maxsize=KNOWN_CAUSES)
+def queue_tag(queue: str) -> bytes:
+    """The part of an inbox key that says which generation it belongs to."""
+    return digest("generation", queue)[:QUEUE_BYTES]
+
+
+@lru_cache(maxsize=KNOWN_CAUSES)
+def type_tag(type: str) -> bytes:
+    """The part of a generation's inbox key that says which type of event it is."""
+    return digest("type", type)[:TYPE_BYTES]
 
 
 def derived_key(cause: tuple[str, str, str], subscription: str, type: str, ordinal: int, flow: str) -> str:

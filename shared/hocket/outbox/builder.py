@@ -21,6 +21,7 @@ from hocket.envelope.said_keys import SaidKey, SaidKeys
 from hocket.errors import Unsayable
 from hocket.event import Event, Scheduled, data_of, schedule_name
 from hocket.pseudonym import Pseudonyms
+from hocket.runtime import Runtime
 from hocket.saga.ledger import UndoOrder
 from hocket.store.records import OutboxRow, RowKind
 from hocket.telemetry.signals import Saying, Signals
@@ -216,3 +217,9 @@ def _due(said: Scheduled[Event], now: datetime) -> tuple[datetime, float]:
         return said.at, 0.0
     wait = said.after or timedelta()
     return now + wait, wait.total_seconds()
+
+
+def builder_of(runtime: Runtime, pseudonyms: Pseudonyms, older: Callable[[Event], Sequence[Event]]) -> OutboxBuilder:
+    """The builder of a running service."""
+    most = runtime.config.max_event_bytes
+    return OutboxBuilder(runtime.service, runtime.ids, runtime.clock, runtime.signals, most, pseudonyms, older)

@@ -43,6 +43,7 @@ from hocket.store.records import (
     Waiting,
     Written,
 )
+from hocket.store.subjects.port import SubjectStore
 from hocket.store.timers import TimerStore
 
 
@@ -203,6 +204,11 @@ class Store(Protocol):
         ...
 
     @property
+    def subjects(self) -> SubjectStore:
+        """The latest values and the marks of subjects."""
+        ...
+
+    @property
     def replicas(self) -> bool:
         """Whether several processes of one service may work on it at once."""
         ...
@@ -231,6 +237,10 @@ class Store(Protocol):
 
     def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """Committed data without the write lease."""
+        ...
+
+    def snapshot(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """Committed data as it is at the first statement, for all statements alike; writing raises (RULES 14.6)."""
         ...
 
     async def join(self, connection: AsyncConnection) -> Joined:

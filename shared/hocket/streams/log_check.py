@@ -55,6 +55,7 @@ class LogCheck:
     runtime: Runtime
     runners: Mapping[str, SubscriptionRunner]
     declare: Callable[[], Awaitable[None]]
+    patrol: str = ""  # the name of its place, where it follows a backfill and compares everything
     reason: str = ""
     _heard: dict[str, list[SubscriptionRunner]] = field(default_factory=dict)
     _events: WaitingEvents = field(default_factory=WaitingEvents)
@@ -133,6 +134,8 @@ class LogCheck:
     @property
     def _name(self) -> str:
         """Other bindings are another reader: a new handler is not given what was said before it was bound."""
+        if self.patrol:
+            return self.patrol
         bindings = [f"{key} {runner.subscription.queue}" for key, several in self._heard.items() for runner in several]
         return f"{self.runtime.service}.log-check.{digest(*sorted(bindings)).hex()[:16]}"
 
@@ -179,6 +182,8 @@ class LogCheck:
         self._silent = 0.0
         runners = self._heard.get(delivery.routing_key, ()) if offset >= self._from else ()
         for runner in runners:
+            if runner.consumer is None:  # it reads history, and is compared from the cut-over on
+                continue
             now = self.runtime.clock.monotonic()
             self._events.add(WaitingEvent(delivery, runner, offset, now, now))
         self._acks.append(delivery.handle)
@@ -218,7 +223,7 @@ class LogCheck:
         if now - self._window > WINDOW_SECONDS:
             self._read, self._window = 0, now
         most = self.runtime.config.log_check_events_per_second * WINDOW_SECONDS
-        return self._next > self._whole and self._read > most
+        return self._next > self._whole and self._read > most and not self.patrol
 
     async def _look(self) -> None:
         """Look for the events that have waited long enough; pause the reading, or go on."""

@@ -13,6 +13,11 @@ from hocket.streams.gap import mark_of
 COUNT_SECONDS = 15.0
 
 
+def token_of(boot: str, offset: int, mark: str) -> str:
+    """What is stored with a place: who, and where the message stands that was read last, with its mark."""
+    return f"{boot}/{offset}/{mark}"
+
+
 @dataclass(slots=True)
 class LogPlace:
     """Where the log goes on; at the first start it begins at the end of the log.
@@ -31,6 +36,7 @@ class LogPlace:
     _mark: str = ""
     _last: Delivery | None = None  # the message that was read last
     _first: int | None = None  # the first message that came while no place was known
+    _asked: int | None = None  # from where the log is read on, until its first message comes
     _awaited: float = 0.0  # since when the first message is awaited, by the monotonic clock
 
     @property
@@ -72,13 +78,20 @@ class LogPlace:
     def start(self, end: int) -> int | None:
         """From where a log that ends at `end` is read on; None where it is shorter than it was: it was made anew."""
         marked = self._marked if self._marked >= 0 else self.stored.next
-        return min(self.stored.next, marked) if max(self.stored.next, self._marked + 1) <= end else None
+        if max(self.stored.next, self._marked + 1) > end:
+            return None
+        self._asked = self.stored.next
+        return min(self.stored.next, marked)
 
     def read(self, delivery: Delivery) -> bool:
         """A message was read; False where another one stood there when the place was stored: the log was made anew."""
         offset = delivery.offset or 0
         if self._first is None and not self.known:
             self._first = offset
+        asked, self._asked = self._asked, None
+        if asked is not None and offset > asked:  # RULES 7.2
+            what = "the log was cut before it was compared: what a removed binding kept away there is lost"
+            self.runtime.trouble(what, missed=offset - asked)
         if offset == self._marked and self._mark != mark_of(delivery):
             return False
         if self._last is None or offset >= (self._last.offset or 0):
@@ -93,6 +106,6 @@ class LogPlace:
     async def keep(self, place: int) -> None:
         """Store it, unless another replica has; then that is taken over."""
         async with self.runtime.store.transaction() as tx:
-            last = f"/{self._last.offset}/{mark_of(self._last)}" if self._last is not None else ""
-            to = Offset(place, f"{self.runtime.instance.boot}{last}")
+            boot, last = self.runtime.instance.boot, self._last
+            to = Offset(place, boot if last is None else token_of(boot, last.offset or 0, mark_of(last)))
             self.stored = to if await tx.advance(self.reader, self.stored, to) else await tx.offset(self.reader)

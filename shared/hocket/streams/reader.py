@@ -10,7 +10,7 @@ from typing import Any
 from hocket.broker.port import Consumer, Delivery, Handle
 from hocket.delivery.intake import PrefetchBudget
 from hocket.errors import TransportError
-from hocket.observe import QUEUES, Raw, Reader, Source
+from hocket.observe import QUEUES, Observer, Raw, Reader, Source
 from hocket.resilience.blocking import BlockingCalls
 from hocket.resilience.breakers.registry import alone
 from hocket.resilience.guard import BreakerGuard
@@ -22,6 +22,7 @@ from hocket.runtime import Runtime
 from hocket.store.port import WriteTransaction
 from hocket.store.unit_of_work import UnitOfWork
 from hocket.streams.end import end_of
+from hocket.streams.first import first_of
 from hocket.streams.gap import Kind, judge, mark_of
 from hocket.streams.place import Place
 from hocket.tx import AttemptInfo, Tx
@@ -74,6 +75,7 @@ class StreamReader:
     _budget: PrefetchBudget = field(default_factory=lambda: PrefetchBudget(0, PREFETCH))
     _withheld: list[Handle] = field(default_factory=list)
     _busy: bool = False
+    _next: int | None = None  # what must come next; None: whatever comes first
 
     @property
     def idle(self) -> bool:
@@ -128,6 +130,7 @@ class StreamReader:
         self._buffer.clear()
         self._withheld.clear()
         before = self._place.next - 1 if self.stream and self._place.next else None
+        self._next = before
         consume = self.runtime.transport.consume
         self.consumer = await consume(QUEUES[self.source], prefetch=PREFETCH, deliver=self._deliver, offset=before)
         self._epoch = self.consumer.epoch
@@ -153,10 +156,23 @@ class StreamReader:
         if found.kind is Kind.ANEW:
             await self._begin_anew()
         if found.kind is Kind.CUT:
-            self.missed += found.missed
-            self.runtime.trouble(
-                "a stream was cut before it was read: messages are missing", source=self.source, missed=found.missed
-            )
+            self._next = None
+            self._cut(found.missed)
+
+    def _cut(self, missed: int) -> None:
+        self.missed += missed
+        what = "a stream was cut before it was read: messages are missing"
+        self.runtime.trouble(what, source=self.source, missed=missed)
+
+    async def _check_order(self, batch: list[Delivery]) -> None:
+        """RULES 7.2: a reader that lags is cut without a new opening: the broker jumps without a word."""
+        for each in batch:
+            offset, expected = each.offset or 0, self._next
+            if expected is not None and offset > expected:
+                kept = await first_of(self.runtime.transport, QUEUES[self.source])
+                if kept is not None and (kept.offset or 0) > expected:  # else the broker put something of its own there
+                    self._cut(offset - expected)
+            self._next = max(expected or 0, offset + 1)
 
     async def _begin_anew(self) -> None:
         self.runtime.trouble(
@@ -229,6 +245,8 @@ class StreamReader:
     async def _read(self, batch: list[Delivery]) -> None:
         assert self.consumer is not None
         try:
+            if self.stream:
+                await self._until_done(partial(self._check_order, batch))
             await self._until_done(partial(self._process, batch))
         finally:
             self._busy = False
@@ -316,3 +334,9 @@ class StreamReader:
 
 def _raw(delivery: Delivery) -> Raw:
     return Raw(delivery.body, delivery.headers, delivery.offset, delivery.content_type, delivery.routing_key)
+
+
+def readers_of(runtime: Runtime, service: object, blocking: BlockingCalls) -> list[StreamReader]:
+    """The readers that a service declares; only an observer declares some."""
+    declared = service.readers if isinstance(service, Observer) else {}
+    return [StreamReader(runtime, source, call, blocking) for source, call in declared.items()]

@@ -146,6 +146,10 @@ class LogsListener(Listener):
         else:
             self._log.info("ready", service=service)
 
+    def generation(self, service: str, projection: str, n: int, state: str) -> None:
+        """What became of a generation."""
+        self._log.info(f"a generation of a projection is {state}", service=service, projection=projection, n=n)
+
     def listener_failed(self, listener: str, moment: str, cause: str) -> None:
         """An error with its class, once for each listener; the metric counts."""
         if listener not in self._failed_listeners:

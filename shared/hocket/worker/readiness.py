@@ -52,3 +52,8 @@ def reasons_of(parts: Parts) -> list[str]:
     if parts.full():
         reasons.append("as many events wait for the broker as the bound allows")
     return reasons
+
+
+def in_progress(parts: Parts) -> dict[str, int]:
+    """How many deliveries each subscription has in hand."""
+    return {queue: runner.in_progress for queue, runner in parts.runners.items()}

@@ -38,7 +38,7 @@ class RemovedQueues:
 
     async def look(self) -> None:
         """Look once. Raises `StoreError`, or `TransportError`."""
-        known = await self._known()
+        known = await declared_of(self.runtime)
         gone = {queue for queue in known - set(self.declared) if await self._is_gone(queue)}
         wanted = sorted((known | set(self.declared)) - gone)[-MAX_REMEMBERED:]
         if set(wanted) != known:
@@ -55,11 +55,13 @@ class RemovedQueues:
             )
         return depth is None
 
-    async def _known(self) -> set[str]:
-        async with self.runtime.store.read() as connection:
-            found = await meta_of(connection, QUEUES)
-        return set(json.loads(found)) if found else set()
-
     async def _remember(self, queues: list[str]) -> None:
         async with self.runtime.store.transaction() as tx:
             await set_meta(await tx.db(), QUEUES, json.dumps(queues))
+
+
+async def declared_of(runtime: Runtime) -> set[str]:
+    """The queues that the service has declared so far, as its database remembers them. Raises `StoreError`."""
+    async with runtime.store.read() as connection:
+        found = await meta_of(connection, QUEUES)
+    return set(json.loads(found)) if found else set()

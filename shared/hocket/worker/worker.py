@@ -13,18 +13,20 @@ from hocket.broker.port import Transport
 from hocket.broker.topology import kit
 from hocket.clock import Clock
 from hocket.config import Config
+from hocket.declarations.projections.tables import other_tables
+from hocket.declarations.subscription import Subscription
 from hocket.delivery.admit import Admission
 from hocket.delivery.arrival import Arrival
 from hocket.delivery.commit import Committer
 from hocket.delivery.ending.receipt import ended_of
 from hocket.delivery.handle import Handling
+from hocket.delivery.ordering.choose import leave_order, runner_of
 from hocket.delivery.record import Recorder
 from hocket.delivery.runner import Pipeline, SubscriptionRunner
 from hocket.delivery.settle import settle
 from hocket.envelope.ids import Ids
-from hocket.observe import Observer
 from hocket.outbox.backlog import Backlog
-from hocket.outbox.builder import OutboxBuilder
+from hocket.outbox.builder import builder_of
 from hocket.outbox.outside_transactions import OutsideTransactions
 from hocket.outbox.relay import Relay
 from hocket.outbox.timers import TimerCaller
@@ -37,8 +39,9 @@ from hocket.service import Service
 from hocket.store.port import Store
 from hocket.store.records import OutboxRow
 from hocket.streams import replay
+from hocket.streams.backfill.backfills import Backfills
 from hocket.streams.log_check import LogCheck
-from hocket.streams.reader import StreamReader
+from hocket.streams.reader import readers_of
 from hocket.telemetry.signals import Signals
 from hocket.worker import resource
 from hocket.worker.breaker_sync import BreakerSpeaker, StoreRows, ask_running, keep_fresh, name_breakers
@@ -46,15 +49,19 @@ from hocket.worker.clock_watch import ClockWatch
 from hocket.worker.commands.runs import CommandRuns
 from hocket.worker.copies import CopyWatch
 from hocket.worker.health_watch import HealthWatch
+from hocket.worker.http.backfill_command import BackfillCommand
 from hocket.worker.http.operator import Command
 from hocket.worker.http.timers_command import TimersCommand
 from hocket.worker.lease import hold_lease
-from hocket.worker.readiness import reasons_of
-from hocket.worker.removed_queues import RemovedQueues
+from hocket.worker.projections.keeper import Projections
+from hocket.worker.projections.rebuild import RebuildCommand
+from hocket.worker.readiness import in_progress, reasons_of
+from hocket.worker.removed_queues import RemovedQueues, declared_of
 from hocket.worker.reporter import Reporter
 from hocket.worker.retention import sweeper_of
 from hocket.worker.store_opening import StoreOpening
 from hocket.worker.topology import TopologyDeclaration, until_linked
+from hocket.worker.webhooks.room import Webhooks
 
 
 class Worker:
@@ -89,33 +96,51 @@ class Worker:
         declared = service.declarations
         self.backlog = Backlog(runtime)
         self.relay = Relay(runtime, self.backlog)
-        self.reporter = Reporter(runtime, version, declared, self.relay, self.circuits, self._in_progress)
-        recorder = Recorder(runtime.instance, builder := self._builder(), self._shed)
-        self.blocking = BlockingCalls(config.blocking_threads, self._late)
+        self.reporter = Reporter(runtime, version, declared, self.relay, self.circuits, partial(in_progress, self))
+        builder = builder_of(runtime, self.pseudonyms, declared.older)
+        recorder = Recorder(runtime.instance, builder, self._shed)
+        late = "a blocking call goes on after its attempt has ended"
+        self.blocking = BlockingCalls(config.blocking_threads, lambda each: runtime.trouble(late, function=each))
         self.breakers = self._shared(StoreRows(runtime, BreakerSpeaker(declared, builder), self.backlog.add))
         self.handling = Handling(runtime, recorder, self.breakers, self.blocking)
         self.committer = self._committer(recorder)
         self.runners = self._runners(Admission(runtime, declared.subscriptions))
+        self.reporter.runners = self.runners
+        self.projections = self.reporter.projections = Projections(
+            runtime, declared, self.runners, self._runner, self.handling
+        )
         self.outside_transactions = OutsideTransactions(
             runtime, declared, builder, self.breakers, self.full, self.backlog.add, self.blocking,
             unknown=self.backlog.fetch_all,
         )  # fmt: skip
-        self.readers = self._readers()
+        self.readers = readers_of(runtime, service, self.blocking)
         self.timers = self.reporter.timers = TimerCaller(runtime, self.backlog, declared.subscriptions)
+        self.commands["timers"] = TimersCommand(runtime.store, self.timers.look_at_all)
+        self.commands["rebuild"] = RebuildCommand(runtime.store)
         self.sweeper = sweeper_of(runtime, declared.subscriptions.values())
         self._watches()
-        self.opening = StoreOpening(runtime, service.tables)
+        self.opening = StoreOpening(runtime, other_tables(service.tables, declared.projections))
         self.command = CommandRuns(runtime, self.outside_transactions, self.opening.check).answer
         self._uses, self._started = AsyncExitStack(), False
-        self.commands["timers"] = TimersCommand(runtime.store, self.timers.look_at_all)
+        self.webhooks = Webhooks(self)
+        self.commands["backfill"] = BackfillCommand(runtime.store, self.backfills.figures)
         self._starting: asyncio.Task[None] | None = None
 
     def _watches(self) -> None:
         #: Why the service is not ready: each part says it, in this order.
-        self.readiness: list[Callable[[], list[str]]] = [self._starting_reasons, partial(reasons_of, self)]
+        self.readiness: list[Callable[[], list[str]]] = [
+            self._starting_reasons,
+            partial(reasons_of, self),
+            self.projections.reasons,
+        ]
         self.watch = HealthWatch(self.runtime, self._reasons)
         self.clock_watch = ClockWatch(self.runtime, self.circuits, self.timers.look_at_all)
         self.log_check = LogCheck(self.runtime, self.runners, lambda: self._topology().again())
+        self.backfills: Backfills = Backfills(
+            self.runtime, self.runners, self.log_check.declare, partial(declared_of, self.runtime)
+        )
+        self.readiness.append(self.backfills.reasons)
+        self.reporter.backfills = self.backfills.figures
         self.copies = CopyWatch(self.runtime, self.runners)
 
     def _shared(self, rows: StoreRows) -> Breakers:
@@ -123,28 +148,20 @@ class Worker:
         self.commands: dict[str, Command] = {"breaker": partial(ask_running, breakers, rows, self._wake)}  # of `hocket`
         return breakers
 
-    def _builder(self) -> OutboxBuilder:
-        runtime, config = self.runtime, self.runtime.config
-        older, most = self.service.declarations.older, config.max_event_bytes
-        return OutboxBuilder(
-            self.service.name, runtime.ids, runtime.clock, runtime.signals, most, self.pseudonyms, older
-        )
-
     def _committer(self, recorder: Recorder) -> Committer:
         won, lost, free = self._committed, self._superseded, self.handling.unwritable
         return Committer(self.runtime, recorder, won=won, lost=lost, unknown=self.backlog.fetch_all, free=free)
 
-    def _readers(self) -> list[StreamReader]:
-        readers = self.service.readers if isinstance(self.service, Observer) else {}
-        return [StreamReader(self.runtime, source, call, self.blocking) for source, call in readers.items()]
-
     def _runners(self, admission: Admission) -> dict[str, SubscriptionRunner]:
-        pipeline = Pipeline(
-            self.runtime, admission, self.handling, self.committer, self.breakers, self.full, self.finished
-        )
-        every = self.service.declarations.subscriptions
-        share = self.runtime.config.intake_bytes // max(len(every), 1)
-        return {queue: SubscriptionRunner(each, pipeline, share) for queue, each in every.items()}
+        self._pipeline = Pipeline(
+            self.runtime, admission, self.handling, self.committer, self.breakers, self.full,
+            lambda arrival, rows: self._committed([arrival], rows),
+        )  # fmt: skip
+        return {queue: self._runner(each) for queue, each in self.service.declarations.subscriptions.items()}
+
+    def _runner(self, subscription: Subscription) -> SubscriptionRunner:
+        many = len(self.service.declarations.subscriptions) + 2 * len(self.service.declarations.projections)
+        return runner_of(subscription, self._pipeline, self.runtime.config.intake_bytes // max(many, 1))
 
     async def start(self) -> None:
         """Open the store and start the parts; does not wait for the broker, nor for a store that does not answer.
@@ -163,6 +180,7 @@ class Worker:
     async def _begin(self) -> None:
         """What needs the store alone, and is begun again where the store fails."""
         await self.clock_watch.begin()
+        await self.projections.begin()
         await self.sweeper.begin()
         await self.timers.begin()
         await self.backlog.start()
@@ -181,6 +199,7 @@ class Worker:
         self.runtime.tasks.spawn("commit", self.committer.run())
         self.runtime.tasks.spawn("sweep", self.sweeper.run())
         self.runtime.tasks.spawn("sample", self.reporter.sample())
+        self.webhooks.start()
         self._starting = self.runtime.tasks.spawn("start", self._declare_and_consume(), may_end=True)
 
     def _breaker_changed(self, name: str, state: str) -> None:
@@ -195,12 +214,15 @@ class Worker:
         return TopologyDeclaration(self.runtime, kit() + self.service.declarations.topology())
 
     async def _declare_and_consume(self) -> None:
+        await self.backfills.prepare()
         await self._topology().start()
         self.relay.start()
         if self.timers.mine:
             self.runtime.tasks.spawn("timers", self.timers.run())
         for runner in self.runners.values():
-            await until_linked(self.runtime, runner.start)
+            await until_linked(self.runtime, partial(self.backfills.start, runner))
+        await self.projections.start(self.backfills)
+        self.runtime.tasks.spawn("unordered", leave_order(self.runtime, self.runners, self.backlog.add), may_end=True)
         for reader in self.readers:
             self.runtime.tasks.spawn(f"read {reader.source}", reader.run(), may_end=True)
         if self.runtime.config.log_check_events_per_second:
@@ -209,8 +231,7 @@ class Worker:
         self._started = True
         self.runtime.tasks.spawn("copies", self.copies.run(), may_end=True)
         self.runtime.tasks.spawn("report", self.reporter.run())
-        declared = self.service.declarations
-        if own := {*declared.subscriptions, *declared.former_queues}:
+        if own := self.service.declarations.queues:
             self.runtime.tasks.spawn("removed", RemovedQueues(self.runtime, own).run())
 
     async def stop(self, seconds: float | None = None) -> None:
@@ -228,6 +249,7 @@ class Worker:
             for reader in self.readers:
                 if reader.consumer is not None:
                     await reader.consumer.cancel()
+            self.reporter.tell_drift()
             if self.runtime.transport.link().ready and not self.runtime.tasks.failed:
                 await self.relay.drained(config.drain_seconds)
             for consumer in self._consumers():
@@ -266,9 +288,8 @@ class Worker:
     def health(self) -> list[str]:
         """Why the service is not ready, one sentence a reason; an empty list means that it is ready."""
         link = self.runtime.transport.link()
-        if link.ready or self.opening.reason:
-            return self._reasons()
-        return [link.reason or "the broker is not connected yet", *self._reasons()]
+        lost = [] if link.ready or self.opening.reason else [link.reason or "the broker is not connected yet"]
+        return [*lost, *self._reasons()]
 
     def _reasons(self) -> list[str]:
         """Why the service is not ready, apart from its link to the broker."""
@@ -284,7 +305,7 @@ class Worker:
 
     def idle(self) -> bool:
         """Whether no delivery is in progress and nothing that is due waits."""
-        runners = all(runner.idle() for runner in self.runners.values())
+        runners = self.backfills.idle and all(each.idle() for each in self.runners.values())
         readers = all(reader.idle for reader in self.readers)
         return self._started and runners and readers and self.committer.idle and self.timers.idle and self.relay.idle
 
@@ -305,13 +326,14 @@ class Worker:
             return self.outside_transactions.joined(key, correlation_id, connection, self.backlog.claim_now)
         return self.outside_transactions.transaction(key, correlation_id)
 
+    def reading(self, *asked: Any) -> AbstractAsyncContextManager[Any]:
+        """One snapshot of a projection, for `service.reading`."""
+        self.opening.check()
+        return self.projections.reading(*asked)
+
     async def send(self, subscription: str, body: bytes, content_type: str, **about: Any) -> None:
         """Publish to one subscription and wait for the confirm, as `streams.replay.send` says."""
         await replay.send(self.runtime.transport, self.service.name, subscription, body, content_type, **about)
-
-    def finished(self, arrival: Arrival, rows: tuple[OutboxRow, ...]) -> None:
-        """The handler's own transaction has committed everything that this attempt leaves behind."""
-        self._committed([arrival], rows)
 
     def _committed(self, arrivals: Sequence[Arrival], rows: Sequence[OutboxRow]) -> None:
         self.backlog.add(rows)
@@ -327,24 +349,18 @@ class Worker:
         for queue, some in by_queue.items():
             self.runners[queue].settled(some)
         self.log_check.settled(arrivals)
+        self.backfills.settled(arrivals)
         self.runtime.signals.attempts([ended for each in arrivals if (ended := ended_of(each)) is not None])
 
     def _superseded(self, arrival: Arrival) -> None:
         self.handling.undecided(arrival)
         self.runners[arrival.subscription.queue].readmit(arrival)
 
-    def _late(self, function: str) -> None:
-        self.runtime.trouble("a blocking call goes on after its attempt has ended", function=function)
-
     def _shed(self) -> bool:
-        if not self.backlog.receipts_full:
-            return False
-        self.reporter.shed += 1
-        return True
-
-    def _in_progress(self) -> dict[str, int]:
-        return {queue: runner.in_progress for queue, runner in self.runners.items()}
+        full = self.backlog.receipts_full
+        self.reporter.shed += full
+        return full
 
     def _consumers(self) -> list[Any]:
-        consumers: list[Any] = [each for runner in self.runners.values() for each in runner.consumers()]
-        return consumers + [reader.consumer for reader in self.readers if reader.consumer is not None]
+        mine = [each for runner in self.runners.values() for each in runner.consumers()]
+        return [*mine, *(each.consumer for each in self.readers if each.consumer is not None)]

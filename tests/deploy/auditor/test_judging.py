@@ -5,12 +5,26 @@ from collections.abc import Callable
 import pytest
 
 from deploy.auditor.effects import EFFECTS
-from deploy.auditor.judging import TOO_LATE, Kind, judge
+from deploy.auditor.finding import Kind
+from deploy.auditor.judging import AT_WORK, TOO_LATE, judge
 from deploy.auditor.verdict import checks, green, last_line, told
+from deploy.demo import posting
 from services.orders import handlers
-from tests.deploy.auditor.books import SYSTEMS, UNDOES, Books, asked, lead_post, letter, order_post, sent
+from tests.deploy.auditor.books import (
+    FORGED,
+    SHOPPER,
+    SYSTEMS,
+    UNDOES,
+    Books,
+    asked,
+    lead_post,
+    letter,
+    order_post,
+    sent,
+    webhook,
+)
 
-SMALL: dict[str, int] = {"orders": 6, "leads": 2, "dead_letters": 1}
+SMALL: dict[str, int] = {"orders": 6, "leads": 4, "dead_letters": 1}
 
 
 def test_good_books_balance() -> None:
@@ -23,8 +37,10 @@ def test_good_books_balance() -> None:
         "declined": 1, "out_of_stock": 1, "timed_out": 1, "customers_cancelled": 1,
         "authorisation_requests_repeated": 0,
         "requests_while_open": 0, "double_charges": 0, "doubled": 0, "zombies": 0, "lost": 0, "unpaid": 0,
-        "letters_unexplained": 0, "dead_letters": 1, "replayed": 1, "handled_after_replay": 1, "leads": 2,
-        "leads_welcomed": 2, "leads_synced": 2,
+        "letters_unexplained": 0, "dead_letters": 1, "replayed": 1, "handled_after_replay": 1, "leads": 4,
+        "leads_welcomed": 4, "leads_synced": 4, "leads_viewed": 4, "people": 3, "people_scored": 3, "webhooks": 2,
+        "webhooks_doubled": 1, "webhooks_reordered": 1, "webhooks_refused": 1, "viewed": 6, "viewed_otherwise": 0,
+        "forged": 0, "outdated": 0,
     }  # fmt: skip
     made = checks(counts, SMALL)
     assert green(made, findings)
@@ -85,7 +101,7 @@ def lost_lead(books: Books) -> None:
 
 def lost_welcome(books: Books) -> None:
     """A lead was entered and not welcomed."""
-    books.mails.pop()
+    books.mails.remove(sent("welcome", "lead/bob@example.com", "bob@example.com", "key-bob@example.com"))
 
 
 def untold(books: Books) -> None:
@@ -115,12 +131,75 @@ def confirmed_twice(books: Books) -> None:
 
 def welcomed_twice(books: Books) -> None:
     """One lead has two welcomes."""
-    books.mails.append(sent("welcome", "lead/ada@example.com", "ada@example.com"))
+    books.mails.append(sent("welcome", "lead/ada@example.com", "ada@example.com", "key-ada@example.com"))
 
 
 def entered_twice(books: Books) -> None:
     """One lead stands twice at the CRM."""
-    books.entered("ada@example.com")
+    books.entered("ada@example.com", "key-ada@example.com")
+
+
+def unseen(books: Books) -> None:
+    """One lead is in no customer's history."""
+    books.lines.remove({"type": "lead.captured", "delivery": "key-bob@example.com"})
+
+
+def seen_twice(books: Books) -> None:
+    """One webhook stands twice in a history, as one does that was said twice."""
+    books.seen(f"{SHOPPER}-1")
+
+
+def unscored(books: Books) -> None:
+    """A person has no score."""
+    books.scores.pop()
+
+
+def scored_by_the_older(books: Books) -> None:
+    """The score of a person is by the edition that came last, and is older than the one before."""
+    books.scores.pop()
+    books.scored(SHOPPER, f"{SHOPPER}-1")
+
+
+def forged_and_taken(books: Books) -> None:
+    """What nobody signed was answered as if somebody had."""
+    books.posts.append(webhook("fay@example.com", 1, signed="unknown"))
+    books.arrived("fay@example.com", "fay@example.com-1")
+    books.scored("fay@example.com", "fay@example.com-1")
+
+
+def forged_and_entered(books: Books) -> None:
+    """What nobody signed was refused, and the CRM has it."""
+    books.entered(FORGED, f"{FORGED}-1")
+
+
+def unviewed(books: Books) -> None:
+    """An order is missing in the view."""
+    books.viewed.pop(0)
+
+
+def viewed_twice(books: Books) -> None:
+    """The view lists an order twice."""
+    books.viewed.append(books.viewed[0])
+
+
+def viewed_in_another_state(books: Books) -> None:
+    """The view is behind for good."""
+    books.view("B", state="shipped")
+
+
+def viewed_unpaid(books: Books) -> None:
+    """The view never heard that an order is paid."""
+    books.view("A", payment="authorised")
+
+
+def viewed_as_held(books: Books) -> None:
+    """The view shows money of a cancelled order as held."""
+    books.view("D", payment="authorised")
+
+
+def made_up(books: Books) -> None:
+    """The view shows an order that nobody placed."""
+    books.viewed.append({**books.viewed[0], "order_id": "Z"})
 
 
 def answered_otherwise(books: Books) -> None:
@@ -215,6 +294,18 @@ PLANTED: list[tuple[Callable[[Books], None], Kind, str]] = [
     (confirmed_twice, Kind.DOUBLED, "order/A"),
     (welcomed_twice, Kind.DOUBLED, "lead/ada@example.com"),
     (entered_twice, Kind.DOUBLED, "lead/ada@example.com"),
+    (unseen, Kind.LOST, "lead/bob@example.com"),
+    (seen_twice, Kind.DOUBLED, f"lead/{SHOPPER}"),
+    (unscored, Kind.LOST, f"lead/{SHOPPER}"),
+    (scored_by_the_older, Kind.OUTDATED, f"lead/{SHOPPER}"),
+    (forged_and_taken, Kind.FORGED, "delivery fay@example.com-1"),
+    (forged_and_entered, Kind.FORGED, f"delivery {FORGED}-1"),
+    (unviewed, Kind.VIEW, "order/A"),
+    (viewed_twice, Kind.VIEW, "order/A"),
+    (viewed_in_another_state, Kind.VIEW, "order/B"),
+    (viewed_unpaid, Kind.VIEW, "order/A"),
+    (viewed_as_held, Kind.VIEW, "order/D"),
+    (made_up, Kind.VIEW, "order/Z"),
     (answered_otherwise, Kind.DOUBLED, "order key-A"),
     (answered_badly, Kind.DOUBLED, "order key-A"),
     (never_voided, Kind.ZOMBIE, "order/D"),
@@ -289,6 +380,14 @@ def test_a_503_is_no_other_answer() -> None:
     books = Books()
     books.posts.insert(0, order_post("A", status=503))
     assert judge(books.evidence())[1] == []
+
+
+def test_that_the_first_is_at_work_is_no_other_answer() -> None:
+    """A post that met the first one under its key at work, and was taken the next time, was not doubled."""
+    books = Books()
+    books.posts.insert(1, order_post("A", status=409) | {"answer": {"type": AT_WORK}})
+    assert judge(books.evidence())[1] == []
+    assert AT_WORK == posting.AT_WORK
 
 
 def test_a_cancellation_that_was_refused_asks_nothing() -> None:

@@ -9,10 +9,11 @@ import pytest
 
 from deploy.broker.node import RabbitNode
 from hocket import Service, Tx
-from hocket.broker.port import LAST, Consumer, Deliver, Delivery, Depth, Transport
+from hocket.broker.port import LAST, Consumer, Deliver, Delivery, Depth, Start, Transport
 from hocket.broker.rabbitmq import RabbitTransport
 from hocket.broker.topology import HEARD, LOG
 from hocket.streams.end import end_of, last_of
+from hocket.telemetry.signals import Listener, Signals
 from hocket.worker import Worker
 from tests.flows.two_services import choir
 from tests.hocket.sample_services import Processes, Rung, World, bells, ropes
@@ -120,7 +121,7 @@ async def test_an_empty_log_is_compared_from_its_start(tower: Processes) -> None
 class SlowReader(RabbitTransport):
     """The last chunk of a stream comes late: from a cold disk, or over a network that is busy."""
 
-    async def consume(self, queue: str, *, deliver: Deliver, offset: int | None = None, **bounds: Any) -> Consumer:
+    async def consume(self, queue: str, *, deliver: Deliver, offset: Start | None = None, **bounds: Any) -> Consumer:
         """The real consumer."""
         later = asyncio.get_running_loop().call_later
 
@@ -176,3 +177,31 @@ async def test_a_log_that_is_made_anew_before_it_is_read_is_noticed(
     await tower.advance(timedelta(minutes=1))
     assert not ends
     assert worker.log_check.compared == 3
+
+
+async def test_a_log_that_was_cut_before_it_was_compared_is_said(tower: Processes) -> None:
+    """RULES 7.2: what retention has removed there cannot be compared any more."""
+    worker = await _after_history(tower, World())
+    await tower.hear(Rung(name="a"), "compared")
+    await tower.advance(timedelta(minutes=1))
+    await tower.kill("bells")
+    for number in range(5):
+        await tower.hear(Rung(name="a"), f"later {number}")
+    tower.broker.truncate(LOG, worker.log_check.compared + 3)
+    told: list[tuple[str, object]] = []
+    tower.signals = Signals([Listens(told)])
+    await tower.start(bells.using(World()))
+    await tower.advance(timedelta(minutes=1))
+    what = "the log was cut before it was compared: what a removed binding kept away there is lost"
+    assert (what, 3) in told
+
+
+class Listens(Listener):
+    """Keeps what was said of missing messages."""
+
+    def __init__(self, told: list[tuple[str, object]]) -> None:
+        self._told = told
+
+    def trouble(self, service: str, what: str, **about: str | int | float) -> None:
+        """Keep it."""
+        self._told.append((what, about.get("missed")))

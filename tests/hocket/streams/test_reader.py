@@ -204,6 +204,26 @@ async def test_a_cut_is_said_and_counted(tower: Processes) -> None:
     assert await booked(worker) == [str(offset) for offset in (*range(5), *range(9, 15))]
 
 
+async def test_a_cut_under_a_reader_that_lags_is_said(tower: Processes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RULES 7.2: also where nothing was opened anew; the broker goes on behind the cut without a word."""
+    monkeypatch.setattr("hocket.streams.reader.PREFETCH", 2)
+    gate = asyncio.Event()
+
+    async def hang(raw: Any, tx: Tx[World]) -> None:
+        await gate.wait()
+
+    worker = await tower.start(watcher.using(World(behave=hang)))
+    told = _told(worker)
+    await _say(tower, 10)
+    await asyncio.sleep(1)
+    tower.broker.truncate("hocket.log", 6)
+    gate.set()
+    await tower.quiet()
+    assert told == ["a stream was cut before it was read: messages are missing"]
+    assert worker.readers[0].missed == 6 - 2
+    assert await booked(worker) == [str(offset) for offset in (0, 1, *range(6, 10))]
+
+
 @pytest.mark.parametrize(("assignment", "what"), [("next = 100", "shorter"), ("token = 'old/1/0000'", "grown")])
 async def test_a_stream_that_was_made_anew_is_read_from_its_start(tower: Processes, assignment: str, what: str) -> None:
     """RULES 7.3: a place beyond the end, or another message where it stood: begin at the start, and say so."""

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 import aiohttp
 from aiohttp import web
@@ -60,6 +60,7 @@ class RunningDesk:
     sent: list[tuple[str, bytes, str, str, int]] = field(default_factory=list)
     headers: dict[str, str | int] = field(default_factory=dict)  # the foreign ones of the last replay
     boot: str = "mine"
+    reading: ClassVar[Any] = None  # it has no projection
     pseudonyms: Pseudonyms = field(default_factory=Pseudonyms)
     refuses: str = ""  # what the broker says instead of taking a replay
 
@@ -75,7 +76,7 @@ class RunningDesk:
 
     async def send(
         self, subscription: str, body: bytes, content_type: str, *,
-        replay: str, attempt: int, headers: Mapping[str, object] = MappingProxyType({}),
+        attempt: int, replay: str = "", death: str = "", headers: Mapping[str, object] = MappingProxyType({}),
     ) -> None:  # fmt: skip
         """Recorded: (subscription, body, content type, replay id, attempt)."""
         if self.refuses:

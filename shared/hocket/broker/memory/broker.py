@@ -164,6 +164,13 @@ class MemoryBroker:
         """Remove a binding."""
         self._routing.remove_binding(binding)
 
+    def remove(self, queue: str) -> None:
+        """Delete a queue or stream with all it holds, as an operator does; only where nobody consumes it."""
+        if self._queue(queue).consumers:
+            raise ConfigError(f"{queue} has consumers, which this broker would leave without it; stop them first")
+        del self._queues[queue]
+        self._routing.remove_queue(queue)
+
     # -- for transports -------------------------------------------------------------------------------------
 
     def join(self, name: str, transport: Connected) -> None:
@@ -199,6 +206,15 @@ class MemoryBroker:
         """The queue or stream of that name."""
         return self._queues.get(queue)
 
+    def discard(self, queue: str) -> bool:
+        """Delete a queue and its bindings, unless somebody consumes it."""
+        found = self.find(queue)
+        if found is not None and found.consumers:
+            return False
+        if self._queues.pop(queue, None) is not None:
+            self._routing.remove_queue(queue)
+        return True
+
     def publish(self, batch: Batch) -> None:
         """Send a batch; it arrives in the next iteration of the loop, the answer in the one after."""
         self._moving[batch] = None
@@ -223,7 +239,8 @@ class MemoryBroker:
         self._scheduled = False
         dirty, self._dirty = self._dirty, {}
         for name in dirty if "" not in dirty else self._queues:
-            self._queues[name].pump()
+            if name in self._queues:  # else it was removed meanwhile
+                self._queues[name].pump()
         watchers, self._watchers = self._watchers, []
         for watcher in watchers:
             if not watcher.done():
@@ -263,7 +280,7 @@ class MemoryBroker:
         names = self._routing.queues(message.exchange, message.routing_key)
         for name in names:
             stored = Stored(message.exchange, message.routing_key, message.body, message.content_type, message_id)
-            stored.headers = dict(message.headers)
+            stored.headers, stored.written = dict(message.headers), self._clock.now()
             self._queues[name].push(stored)
             self.touch(name)
         if not names:

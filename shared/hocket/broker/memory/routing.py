@@ -66,6 +66,12 @@ class Routing:
         if binding in of_source:
             of_source.remove(binding)
 
+    def remove_queue(self, queue: str) -> None:
+        """Remove a queue with the bindings that lead to it."""
+        self._queues.discard(queue)
+        for of_source in self._bindings.values():
+            of_source[:] = [each for each in of_source if each.to_exchange or each.destination != queue]
+
     def queues(self, exchange: str, key: str) -> list[str]:
         """The queues that get the message, each once, in the order of the bindings."""
         if not exchange:

@@ -10,7 +10,7 @@ from aiormq.abc import AbstractChannel, DeliveredMessage
 from aiormq.channel import Channel as ClientChannel
 from pamqp.common import FieldValue
 
-from hocket.broker.port import LAST, NEXT, Deliver, Delivery, Handle
+from hocket.broker.port import LAST, NEXT, Deliver, Delivery, Handle, Start
 from hocket.broker.rabbitmq.ack_tags import Ack, AckTags
 from hocket.broker.rabbitmq.connection import LastingConnection, backoff
 from hocket.broker.rabbitmq.errors import Broken, Refused, client_call, missing, not_yet
@@ -21,7 +21,7 @@ from hocket.errors import TransportError
 #: Round trips between the last ack and the close of a channel (RULES 1.2): a quorum queue applies acks in batches.
 CLOSING_ROUND_TRIPS = 2
 #: Where reading a stream starts that has no number; by default at the first message that is kept.
-STARTS: dict[int | None, str] = {None: "first", NEXT: "next", LAST: "last"}
+STARTS: dict[Start | None, str] = {None: "first", NEXT: "next", LAST: "last"}
 
 
 class RabbitConsumer:
@@ -38,21 +38,23 @@ class RabbitConsumer:
         *,
         prefetch: int,
         deliver: Deliver,
-        offset: int | None,
+        offset: Start | None,
         stream: bool | None,
         chance: random.Random,
         redeclare: Callable[[], Awaitable[None]],
         on_end: Callable[["RabbitConsumer"], None],
+        whole: bool = False,
     ) -> None:
         self._connection = connection
         self._queue = queue
         self._prefetch = prefetch
         self._deliver = deliver
-        self._next = offset
+        self._next: Start | None = offset
         self._stream = True if offset is not None else stream
         self._chance = chance
         self._redeclare = redeclare
         self._on_end = on_end
+        self._whole = whole
         self._epoch = 1
         self._channel: AbstractChannel | None = None
         self._consumer_tag = ""
@@ -95,12 +97,16 @@ class RabbitConsumer:
         self._has_acks.set()
 
     def give_back(self, handles: Sequence[Handle]) -> None:
-        """Return to the queue (`nack` with requeue)."""
+        """Return to the queue (`nack` with requeue); a whole consumer returns it with its channel."""
+        if self._whole:
+            return
         self._to_return.extend(handle.tag for handle in handles if handle.epoch == self._epoch)
         self._has_acks.set()
 
     def limit(self, prefetch: int) -> None:
-        """Change the prefetch: cancels and consumes again on the same channel."""
+        """Change the prefetch: cancels and consumes again on the same channel, which a whole consumer never does."""
+        if self._whole:
+            return
         self._prefetch = prefetch
         self._limited = True
         self._changed.set()
@@ -110,12 +116,31 @@ class RabbitConsumer:
         if self._cancelled:
             return
         await self._cancel_task(self._runner)
-        if self._channel is not None and self._consuming:
+        if self._channel is not None and self._consuming and not self._whole:
             try:
                 await client_call(self._channel.basic_cancel(self._consumer_tag))
             except (Broken, Refused) as lost:
                 self.reason = str(lost)
         self._cancelled = True
+
+    async def known(self) -> bool:
+        """Whether the broker answers on this channel, and it was not lost meanwhile."""
+        channel, epoch = self._channel, self._epoch
+        if channel is None or channel.is_closed or not self._consuming:
+            return False
+        try:
+            await client_call(channel.queue_declare(queue=self._queue, passive=True))
+        except (Broken, Refused):
+            return False
+        return epoch == self._epoch and self._consuming
+
+    async def renew(self) -> None:
+        """Close the channel; the consumer notices and opens the next one."""
+        channel = self._channel
+        self._lose()
+        if channel is not None and not channel.is_closed:
+            with contextlib.suppress(Broken, Refused):
+                await client_call(channel.close())
 
     async def close(self) -> None:
         """Write pending acks, wait until the broker has them, close; what is not settled returns to the queue."""
@@ -235,7 +260,7 @@ class RabbitConsumer:
         offset = header.headers.get("x-stream-offset")
         handle = Handle(self._epoch, method.tag)
         if isinstance(offset, int):
-            if self._next is not None and offset < self._next:
+            if isinstance(self._next, int) and offset < self._next:
                 # A stream may start before the offset; what was already delivered only returns its credit.
                 self.ack([handle])
                 return

@@ -107,6 +107,16 @@ class PooledReadConnection(ReadConnection):
             return await connection.run_sync(work, *words, **more)
 
 
+class SnapshotConnection(ReadConnection):
+    """A `ReadConnection` that stays on one connection of the pool, in one transaction."""
+
+    borrower = _READER
+
+
+#: Begins a snapshot: its first statement decides which moment all of them see.
+_SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
+
 class Pools:
     """The pools of one store."""
 
@@ -249,6 +259,26 @@ class Pools:
         reading = PooledReadConnection(self._readers)
         reading.pools = self
         return reading
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[ReadConnection]:
+        """A connection in one transaction that sees one moment and cannot write."""
+        assert self._readers is not None
+        connection = SnapshotConnection(self._readers)
+        with self.connecting():
+            await connection.start()
+        whole = False
+        try:
+            raw = (await connection.get_raw_connection()).driver_connection
+            assert raw is not None
+            await raw.execute(_SNAPSHOT)
+            yield connection
+            await raw.execute("COMMIT")
+            whole = True
+        finally:
+            if not whole:  # a statement may still run there
+                await AsyncConnection.invalidate(connection)
+            await AsyncConnection.close(connection)
 
     @asynccontextmanager
     async def read_only(self, connection: AsyncConnection) -> AsyncIterator[None]:

@@ -7,18 +7,23 @@ another. What handlers may do on it is decided in `hocket.store.handler_connecti
 
 import re
 import sqlite3
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Generic, Self, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from hocket.errors import HocketError
-from hocket.store.handler_connection import Borrower, HandlerConnection, ReadConnection
+from hocket.store.handler_connection import READ_REFUSAL, Borrower, HandlerConnection, ReadConnection, Reader
 from hocket.store.sqlite.connection import SqliteConnection
+from hocket.store.sqlite.errors import blames_file, store_error
 
 #: Runs one function on the connection for a borrower, or raises because the borrower may not run any (more).
 Run = Callable[[Callable[[sqlite3.Connection], Any]], Awaitable[Any]]
+
+#: Connections for snapshots that are kept open while nobody reads.
+MOST_IDLE = 8
 
 C = TypeVar("C", bound=HandlerConnection | ReadConnection)
 
@@ -163,3 +168,58 @@ class SqliteEngine(Generic[C]):
         self._next = _DriverConnection(self._sqlite, connection, run, borrower)
         await connection.start_for(borrower)
         return connection
+
+
+class Snapshots:
+    """Lends connections that see one moment each; `path` names the database, `check` raises where it is closed."""
+
+    def __init__(self, make: Callable[[], SqliteConnection], path: str, check: Callable[[], None]) -> None:
+        self._make, self._path, self._check = make, path, check
+        self._idle: list[tuple[SqliteConnection, SqliteEngine[ReadConnection]]] = []
+
+    async def start(self) -> None:
+        """Nothing: a connection is opened when it is first needed."""
+
+    async def close(self) -> None:
+        """Close what nobody reads from; the others are closed by their readers."""
+        while self._idle:
+            await self._idle.pop()[0].close()
+
+    @asynccontextmanager
+    async def __call__(self) -> AsyncIterator[ReadConnection]:
+        """Committed data as it is at the first statement, for all statements alike; writing raises."""
+        self._check()
+        if self._idle:
+            sqlite, engine = self._idle.pop()
+        else:
+            sqlite = self._make()
+            await sqlite.start()
+            engine = SqliteEngine(sqlite, ReadConnection)
+        reader, whole = Reader(), False
+        try:
+            await sqlite.call(lambda connection: connection.execute("BEGIN"))
+            lent = await engine.borrow(reader, lambda work: self._run(sqlite, reader, work))
+            try:
+                yield lent
+            finally:
+                reader.end_with("this snapshot has ended: its connection is no longer usable")
+                await lent.release()
+            await sqlite.call(lambda connection: connection.execute("ROLLBACK"))
+            whole = True
+        finally:
+            if whole and len(self._idle) < MOST_IDLE:
+                self._idle.append((sqlite, engine))
+            else:
+                await sqlite.close()
+
+    async def _run(self, sqlite: SqliteConnection, reader: Reader, work: Callable[[sqlite3.Connection], Any]) -> Any:
+        self._check()
+        reader.check()
+        try:
+            return await sqlite.call(work)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_READONLY:
+                raise HocketError(READ_REFUSAL) from error
+            if blames_file(error):
+                raise store_error(self._path, error) from error
+            raise

@@ -35,7 +35,8 @@ from hocket.store.sqlite.connection import PREPARED, InlineConnection, SqliteCon
 from hocket.store.sqlite.errors import blames_file, blames_store, sentence, store_error
 from hocket.store.sqlite.file_lock import FileLock
 from hocket.store.sqlite.joined import JoinedTx
-from hocket.store.sqlite.sqlalchemy_adapter import SqliteEngine
+from hocket.store.sqlite.sqlalchemy_adapter import Snapshots, SqliteEngine
+from hocket.store.sqlite.subjects.look import SqliteSubjects
 from hocket.store.sqlite.timers.due import SqliteTimers
 from hocket.store.sqlite.transaction import SharedWrites, SqliteKitTx, SqliteTx, WriteLease
 
@@ -80,10 +81,12 @@ class SqliteStore:
         self._reads = kind(self._connect_reader)
         self._handler_engine = SqliteEngine(self._writer, HandlerConnection)
         self._read_engine = SqliteEngine(self._reads, ReadConnection)
+        self.snapshot = Snapshots(lambda: kind(self._connect_reader), path, self._check)
         self._lease = WriteLease()
         self._shared = SharedWrites(path, self._acquire_lease, self._lease, self._writer)
         self.clock = SqliteClock(clock, self._lookup, self._write)
         self.breakers = SqliteBreakers(clock, boot, self._lookup, self._write)
+        self.subjects = SqliteSubjects(self._lookup)
         self.timers = SqliteTimers(boot, self.clock.now, self._lookup, self._write)
         self._lock = FileLock(Path(path))
         self._refusing: str | None = f"database {path} is not open yet"  # why new calls raise
@@ -131,10 +134,7 @@ class SqliteStore:
         return False
 
     async def open(self, tables: MetaData | None = None) -> None:
-        """Lock the file, open it, make the kit's tables and `tables` where absent; `ConfigError` says what forbids it.
-
-        The parent folder is made where it is absent.
-        """
+        """Lock the file, make its folder, the kit's tables and `tables` where absent, or say why not: `ConfigError`."""
         self._lock.acquire()
         try:
             for connection in self._connections():
@@ -178,8 +178,8 @@ class SqliteStore:
         if self._memory:
             self._tidy()
 
-    def _connections(self) -> tuple[SqliteConnection, ...]:
-        return self._writer, self._lookups, self._quick_lookups, self._reads
+    def _connections(self) -> tuple[SqliteConnection | Snapshots, ...]:
+        return self._writer, self._lookups, self._quick_lookups, self._reads, self.snapshot
 
     def _check(self) -> None:
         if self._refusing is not None:

@@ -14,8 +14,10 @@ from pydantic import ValidationError
 
 from hocket.errors import (
     RETRY_AFTER_SECONDS,
+    BadToken,
     BreakerOpen,
     ConfigError,
+    NotYetRead,
     OutboxFull,
     StoreError,
     TransportError,
@@ -30,6 +32,8 @@ from hocket.worker.http.limits import IDLE_SECONDS, LimitedSite, RateOfLines, dr
 
 #: Seconds that requests in progress have to end when the service stops.
 STOP_SECONDS = 5.0
+#: Seconds after which a reader may ask again that came before what its token said.
+NOT_YET_SECONDS = 1
 #: Invalid fields that one response names.
 MAX_FIELDS = 50
 #: Characters of a field's name in a response.
@@ -158,6 +162,10 @@ class HttpServer:
         match error:
             case OutboxFull():
                 return _later("too many events wait for the broker; try again later")
+            case BadToken():
+                return _json({"error": str(error)}, 400)
+            case NotYetRead():
+                return _later(str(error), NOT_YET_SECONDS)
             case StoreError():
                 self._log("the database did not answer a request", path=_route(request), reason=ALWAYS.hide(str(error)))
                 return _later("the database does not answer now; try again later")

@@ -1,0 +1,1 @@
+"""The options of handlers that hear history (RULES 7.5)."""

@@ -1,0 +1,1 @@
+"""Projections as they are declared, and the tables of their generations."""

@@ -1,0 +1,74 @@
+"""Projections: read models that are built as generations, each with tables of its own (RULES 14.1). Pure."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from inspect import iscoroutinefunction, signature
+from typing import Any
+
+from sqlalchemy import ForeignKeyConstraint, Table
+
+from hocket.declarations.subscription import Projected, Subscription
+from hocket.envelope.keys import GENERATION_MARK
+from hocket.errors import DeclarationError
+
+#: Highest version, and most tables of one projection.
+MAX_VERSION = 1_000_000
+MAX_TABLES = 50
+#: Longest name of a table, in bytes: PostgreSQL cuts names at 63, and `__` and a number are added.
+MAX_TABLE_BYTES = 50
+#: Deliveries that one transaction may hold (RULES 14.1): that many are admitted at once.
+BATCH_EVENTS = 256
+
+
+def projected_of(tables: tuple[object, ...], options: dict[str, Any], name: str, where: str) -> Projected:
+    """What the decorator was given; takes `version` and `seed` out of `options`. Raises `DeclarationError`."""
+    version, seed = options.pop("version", 1), options.pop("seed", None)
+    if isinstance(version, bool) or not isinstance(version, int) or not 1 <= version <= MAX_VERSION:
+        raise DeclarationError(f"{where}: version={version!r} is no version; give 1, and a higher one for each change")
+    if seed is not None and not (iscoroutinefunction(seed) and len(signature(seed).parameters) == 1):
+        raise DeclarationError(f"{where}: seed= takes an async function; write async def fill(tx: Tx) -> None")
+    if not tables or len(tables) > MAX_TABLES or not all(isinstance(each, Table) for each in tables):
+        raise DeclarationError(
+            f"{where}: a projection names the tables that it fills, 1 to {MAX_TABLES}; write "
+            "@service.projection(rows) with rows = Table(…)"
+        )
+    named = [each for each in tables if isinstance(each, Table)]
+    if len({each.name for each in named}) < len(named):
+        raise DeclarationError(f"{where}: two tables have the same name; name each once")
+    for table in named:
+        _check_table(table, where)
+    return Projected(name, version, tuple(named), seed=seed)
+
+
+def _check_table(table: Table, where: str) -> None:
+    if len(table.name.encode()) > MAX_TABLE_BYTES or table.name.startswith("hocket_"):
+        raise DeclarationError(
+            f"{where}: table {table.name} has a name of more than {MAX_TABLE_BYTES} bytes, or one of hocket's; each "
+            "generation adds its number to it: choose another"
+        )
+    if any(isinstance(each, ForeignKeyConstraint) for each in table.constraints):
+        raise DeclarationError(
+            f"{where}: table {table.name} has a foreign key, and a table of a projection stands for itself: each "
+            "generation has its own; keep the column without the constraint"
+        )
+
+
+def check_projection(made: Subscription, where: str) -> None:
+    """Refuse what a projection cannot do: it hears, and writes its tables. Raises `DeclarationError`."""
+    if made.says or made.scheduled:
+        raise DeclarationError(
+            f"{where}: a projection says nothing, for it would say it again with each rebuild; write -> None, and say "
+            "it in a handler"
+        )
+
+
+def generation_of(declared: Subscription, n: int) -> Subscription:
+    """The subscription of generation `n` of a declared projection."""
+    assert declared.projected is not None
+    projected = replace(declared.projected, n=n)
+    return replace(declared, name=f"{projected.name}{GENERATION_MARK}{n}", projected=projected)
+
+
+def function_name(fn: Callable[..., Any]) -> str:
+    """The name of a function, for a sentence."""
+    return str(getattr(fn, "__qualname__", fn))

@@ -1,0 +1,66 @@
+"""Drops old generations: the state first, queue and tables later (RULES 14.4).
+
+No queue and no table is removed on the strength of a young transaction: after a fail-over it may be as if it had never
+been, and the generation serves again.
+"""
+
+from collections.abc import Sequence
+
+from sqlalchemy import MetaData, Table, delete
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hocket.broker.topology import history_queue
+from hocket.delivery.projecting import rows
+from hocket.delivery.projecting.generations import Generation, GenerationState, over, removable
+from hocket.envelope.keys import GENERATION_MARK
+from hocket.runtime import Runtime
+from hocket.store.tables.backfills import BACKFILLS
+from hocket.store.tables.generations import PROGRESS
+
+
+async def drop_old(runtime: Runtime, every: Sequence[Generation]) -> list[Generation]:
+    """Drop those of one projection whose grace is over; the ones that were dropped."""
+    grace, now = runtime.config.projection_grace_seconds, (await runtime.store.clock.time()).now
+    if not over(every, now, grace):
+        return []
+    async with runtime.store.transaction() as tx:
+        db = await tx.db()
+        before = await rows.rows_of(db, every[0].projection, lock=True)
+        dropped = over(before, now, grace)
+        await rows.write(db, before, dropped, now)
+    return dropped
+
+
+async def remove_dropped(runtime: Runtime, every: Sequence[Generation]) -> list[Generation]:
+    """Remove queues and tables of those that were dropped long ago; the ones that are gone now.
+
+    One whose queue is still consumed waits. Raises `StoreError` or `TransportError`; the next call goes on.
+    """
+    wait, now = runtime.config.projection_removal_seconds, (await runtime.store.clock.time()).now
+    gone: list[Generation] = []
+    for each in removable(every, now, wait):
+        queue = f"{runtime.service}.{each.projection}{GENERATION_MARK}{each.n}"
+        if await runtime.transport.remove(queue) and await runtime.transport.remove(history_queue(queue)):
+            gone += await _remove_tables(runtime, each, queue, now)
+    return gone
+
+
+async def _remove_tables(runtime: Runtime, one: Generation, queue: str, now: float) -> list[Generation]:
+    async with runtime.store.transaction() as tx:
+        db = await tx.db()
+        before = await rows.rows_of(db, one.projection, lock=True)
+        mine = [each for each in before if each.n == one.n and each.state is GenerationState.DROPPED]
+        if not mine:
+            return []
+        for name in mine[0].tables:
+            await _drop(db, name)
+        await db.execute(delete(PROGRESS).where(PROGRESS.c.projection == one.projection, PROGRESS.c.n == one.n))
+        await db.execute(delete(BACKFILLS).where(BACKFILLS.c.subscription == queue))
+        gone = [mine[0]._replace(state=GenerationState.GONE)]
+        await rows.write(db, before, gone, now)
+    return gone
+
+
+async def _drop(db: AsyncConnection, name: str) -> None:
+    schema, _, table = name.rpartition(".")
+    await db.run_sync(Table(table, MetaData(), schema=schema or None).drop, checkfirst=True)
