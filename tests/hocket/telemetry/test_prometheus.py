@@ -48,6 +48,7 @@ def every_moment(metrics: PrometheusListener) -> None:
         Sample("payments", 1, 2, 3, 4, 5.0, {"payments.charge": 7}, 2, blocked=blocked, backfills=backfills)
     )
     metrics.drifted("payments", "payments.charge", "order.placed", "unknown", 3)
+    metrics.command("payments", "POST /payments", "first")
     metrics.trouble("payments", "a lease expired", seconds=3)
     metrics.pushed(Pushed("payments", "stripe", "said", 1, 0.5))
     metrics.webhooks_kept("payments", {"stripe": 2})
@@ -139,7 +140,9 @@ def test_link_and_troubles(metrics: PrometheusListener) -> None:
     assert value(metrics, "hocket_link_up") == 1
     metrics.link("payments", ready=False, reason="gone")
     assert value(metrics, "hocket_link_up") == 0
+    metrics.command("payments", "POST /payments", "first")
     metrics.trouble("payments", "a lease expired", seconds=3)
+    metrics.command("payments", "POST /payments", "first")
     metrics.trouble("payments", "a lease expired", seconds=4)
     assert value(metrics, "hocket_troubles_total", what="a lease expired") == 2
 
