@@ -342,10 +342,8 @@ async def test_a_transaction_outside_is_that_of_the_service_as_it_runs_here() ->
     service = things()
     stand = Stand()
     with here({"things": stand}):
-        async with service.tx(key="k", correlation_id="c") as tx:
+        async with service.tx(key="k", correlation_id="c") as tx, service.tx():
             assert tx == "tx"
-        async with service.tx():
-            pass
     assert stand.asked == [("k", "c"), (None, None)]
     with pytest.raises(HocketError, match=r"service things does not run here: use tx\(\) inside"):
         service.tx()
