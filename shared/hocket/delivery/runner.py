@@ -99,9 +99,16 @@ class SubscriptionRunner:
 
     async def consume(self) -> None:
         """Take deliveries from its queue from now on."""
-        queue, transport = self.subscription.queue, self.pipeline.runtime.transport
-        self.consumer = await transport.consume(queue, prefetch=self.prefetch, deliver=self.intake.deliver)
-        self.intake.consumer = self.consumer
+        queue, consume = self.subscription.queue, self.pipeline.runtime.transport.consume
+        early: list[Delivery] = []  # delivered before its consumer is known, to tasks that run already
+
+        def deliver(delivery: Delivery) -> None:
+            (early.append if self.consumer is None else self.intake.deliver)(delivery)
+
+        into = deliver if self._handlers else self.intake.deliver
+        self.consumer = self.intake.consumer = await consume(queue, prefetch=self.prefetch, deliver=into)
+        for each in early:
+            self.intake.deliver(each)
         self.former.start()
 
     def begin(self) -> None:
@@ -154,8 +161,7 @@ class SubscriptionRunner:
         now = self.pipeline.runtime.clock.now()
         arrivals = [self.arrival_of(delivery, now) for delivery in batch]
         fresh = [each for each in arrivals if not self._is_copy(each)]
-        self.in_progress += len(fresh)
-        fresh = self._timers.enter(fresh)
+        self.in_progress, fresh = self.in_progress + len(fresh), self._timers.enter(fresh)
         try:
             await self._until_admitted(fresh)
         except asyncio.CancelledError:
@@ -204,8 +210,8 @@ class SubscriptionRunner:
 
     def consumers(self) -> list[Consumer]:
         """Its own, and those of former names and of its history."""
-        every = (self.consumer, *self.former.consumers.values(), *self.past.values())
-        return [each for each in every if each is not None]
+        own = [] if self.consumer is None else [self.consumer]
+        return [*own, *self.former.consumers.values(), *self.past.values()]
 
     def _is_copy(self, arrival: Arrival) -> bool:
         """Whether the same delivery is in progress already; then this copy waits for its end."""
