@@ -45,10 +45,17 @@ GOALS = (
     Goal("dependency_down_drain_s", at_most=60.0),
     Goal("dependency_down_beside_down", at_most=1.5),
     Goal("dependency_down_beside_after", at_most=1.5),
+    Goal("consume_ordered_sqlite", "unordered", at_least=0.8),
+    Goal("consume_ordered_postgres", "unordered", at_least=0.8),
+    Goal("blocked_sqlite_release_s", at_most=15.0),
+    Goal("blocked_postgres_release_s", at_most=15.0),
+    Goal("blocked_sqlite_beside", at_least=0.9),
+    Goal("blocked_postgres_beside", at_least=0.9),
     Goal("webhooks_64_callers", "aiohttp_by_hand", at_least=1.5),
     Goal("webhook_alone_p50", "aiohttp_by_hand", at_most=1.3),
     Goal("latency_p50", RAW, at_most=2.0),
     Goal("latency_p99", RAW, at_most=2.0),
+    Goal("drift_warn_us", at_most=4.0),  # 3 % of what an event costs in `consume_sqlite`
     Goal("idle_mib", at_most=85.0),
     Goal("import_ms", at_most=800.0),
 )

@@ -150,7 +150,7 @@ def settings(broker_url: str, database_url: str) -> Config:
     """What makes all of it fast."""
     return Config().model_copy(update={
         "broker_url": broker_url, "database_url": database_url, "backfill_marker_seconds": 1.0,
-        "projection_grace_seconds": 2.0, "projection_removal_seconds": 2.0,
+        "projection_grace_seconds": 10.0, "projection_removal_seconds": 5.0,
     })  # fmt: skip
 
 

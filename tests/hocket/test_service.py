@@ -11,8 +11,8 @@ from aiohttp import web
 from pydantic_settings import BaseSettings
 from sqlalchemy import MetaData
 
-from hocket.declarations.command import Command
 from hocket.declarations.names import MAX_QUEUE_BYTES
+from hocket.declarations.requests.command import Command
 from hocket.declarations.subscription import HANDLER_TIMEOUT
 from hocket.errors import DeclarationError, HocketError
 from hocket.event import Death, Event, Heard
@@ -332,7 +332,7 @@ class Stand:
 
     async def send(
         self, subscription: str, body: bytes, content_type: str, *,
-        replay: str, attempt: int, headers: Mapping[str, object] = MappingProxyType({}),
+        attempt: int, replay: str = "", death: str = "", headers: Mapping[str, object] = MappingProxyType({}),
     ) -> None:  # fmt: skip
         """Nothing is sent here."""
 

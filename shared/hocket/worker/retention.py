@@ -19,7 +19,7 @@ from hocket.store.meta import meta_of, set_meta
 from hocket.store.purge import EMPTIED_SECONDS, MARGIN
 from hocket.store.records import Before
 from hocket.store.renaming import AcrossStep
-from hocket.store.subjects.look import purge as purge_subjects
+from hocket.store.subjects.purge import purge as purge_subjects
 from hocket.worker.commands.rows import purge_commands
 from hocket.worker.webhooks.kept import forget
 

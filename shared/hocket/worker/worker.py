@@ -20,6 +20,7 @@ from hocket.delivery.arrival import Arrival
 from hocket.delivery.commit import Committer
 from hocket.delivery.ending.receipt import ended_of
 from hocket.delivery.handle import Handling
+from hocket.delivery.ordering.choose import leave_order, runner_of
 from hocket.delivery.record import Recorder
 from hocket.delivery.runner import Pipeline, SubscriptionRunner
 from hocket.delivery.settle import settle
@@ -104,10 +105,10 @@ class Worker:
         self.handling = Handling(runtime, recorder, self.breakers, self.blocking)
         self.committer = self._committer(recorder)
         self.runners = self._runners(Admission(runtime, declared.subscriptions))
+        self.reporter.runners = self.runners
         self.projections = self.reporter.projections = Projections(
             runtime, declared, self.runners, self._runner, self.handling
         )
-        self.reporter.drift += [each.drift.watch for each in self.runners.values()]
         self.outside_transactions = OutsideTransactions(
             runtime, declared, builder, self.breakers, self.full, self.backlog.add, self.blocking,
             unknown=self.backlog.fetch_all,
@@ -139,6 +140,7 @@ class Worker:
             self.runtime, self.runners, self.log_check.declare, partial(declared_of, self.runtime)
         )
         self.readiness.append(self.backfills.reasons)
+        self.reporter.backfills = self.backfills.figures
         self.copies = CopyWatch(self.runtime, self.runners)
 
     def _shared(self, rows: StoreRows) -> Breakers:
@@ -159,7 +161,7 @@ class Worker:
 
     def _runner(self, subscription: Subscription) -> SubscriptionRunner:
         many = len(self.service.declarations.subscriptions) + 2 * len(self.service.declarations.projections)
-        return SubscriptionRunner(subscription, self._pipeline, self.runtime.config.intake_bytes // max(many, 1))
+        return runner_of(subscription, self._pipeline, self.runtime.config.intake_bytes // max(many, 1))
 
     async def start(self) -> None:
         """Open the store and start the parts; does not wait for the broker, nor for a store that does not answer.
@@ -220,6 +222,7 @@ class Worker:
         for runner in self.runners.values():
             await until_linked(self.runtime, partial(self.backfills.start, runner))
         await self.projections.start(self.backfills)
+        self.runtime.tasks.spawn("unordered", leave_order(self.runtime, self.runners, self.backlog.add), may_end=True)
         for reader in self.readers:
             self.runtime.tasks.spawn(f"read {reader.source}", reader.run(), may_end=True)
         if self.runtime.config.log_check_events_per_second:

@@ -34,7 +34,7 @@ _OPEN = frozenset({InboxState.RETRY})
 def facts_of(token: str | None, horizon: float) -> list[Fact]:
     """What a token said and the inbox still remembers; what is older counts as read. Raises `BadToken`."""
     facts = [fact_of(*each) for each in decode_token(token)] if token is not None else []
-    return [each for each in facts if not 0 < (int.from_bytes(each.time) + 1) * LEAD_SECONDS < horizon]
+    return [each for each in facts if not any(each.time) or (int.from_bytes(each.time) + 1) * LEAD_SECONDS >= horizon]
 
 
 @asynccontextmanager
