@@ -9,6 +9,7 @@ import pytest
 from deploy.broker.node import RabbitNode, find_programs
 from deploy.database.server import PostgresServer
 from deploy.database.server import find_programs as find_database
+from tests.senders import SECRETS
 
 #: Fixtures that need a RabbitMQ node; a test that asks for one carries the marker `rabbitmq` by itself.
 NEEDS_RABBITMQ = {"rabbitmq", "broker_url"}
@@ -25,6 +26,15 @@ def pytest_itemcollected(item: pytest.Item) -> None:
             item.add_marker(pytest.mark.postgres)
     if item.get_closest_marker("slow") is not None and not os.environ.get("SLOW"):
         item.add_marker(pytest.mark.skip(reason="takes many minutes: SLOW=1 runs it, with -o faulthandler_timeout=0"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def secrets_of_senders() -> Iterator[None]:
+    """The shop's ingress starts only with the secrets of its senders."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in SECRETS.environment().items():
+            patch.setenv(name, value)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -24,6 +24,8 @@ def arguments(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--sandbox", required=True, metavar="URL", help="the outside world, for its books")
     parser.add_argument("--orders", required=True, metavar="URL", help="for GET /orders")
     parser.add_argument("--desk", required=True, metavar="URL", help="the dead-letter desk, for its API")
+    parser.add_argument("--scoring", required=True, metavar="URL", help="for GET /scores")
+    parser.add_argument("--view", required=True, metavar="URL", help="the read side, for GET /orders and /history")
     parser.add_argument("--posts", required=True, type=Path, metavar="FILE", help="the load generator's record")
     parser.add_argument("--report", type=Path, metavar="FILE", help="where the report is written, as JSON")
     parser.add_argument("--broker", default="rabbitmq", choices=("rabbitmq", "memory"), help="told in the report")
@@ -44,7 +46,8 @@ def main(words: Sequence[str]) -> int:
     """Judge, print, write."""
     asked = arguments(words)
     try:
-        evidence = asyncio.run(read(Places(asked.sandbox, asked.orders, asked.desk, asked.posts)))
+        places = Places(asked.sandbox, asked.orders, asked.desk, asked.scoring, asked.view, asked.posts)
+        evidence = asyncio.run(read(places))
     except Unreadable as failed:
         print(f"The auditor cannot judge: {failed}", file=sys.stderr)
         return UNREADABLE

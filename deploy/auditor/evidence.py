@@ -18,6 +18,9 @@ PAGE_SECONDS = 10.0
 PAGE_TRIES = 3
 #: Seconds between two tries.
 AGAIN_SECONDS = 0.5
+#: The two ways to ask for a page, behind a number or at the cursor that the page before gave; what the first says.
+AFTER, CURSOR = "after", "cursor"
+FIRST: Mapping[str, object] = {AFTER: 0, CURSOR: ""}
 
 Row = Mapping[str, Any]
 
@@ -39,15 +42,20 @@ class Evidence:
     mail: tuple[Row, ...] = ()
     mails: tuple[Row, ...] = ()  # each mail that was sent, once
     letters: tuple[Row, ...] = ()
+    scores: tuple[Row, ...] = ()
+    viewed: tuple[Row, ...] = ()  # orders as the read side shows them
+    lines: tuple[Row, ...] = ()  # of the customers' histories, about leads
 
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where the evidence is found: three addresses and the file that the load generator writes."""
+    """Where the evidence is found: addresses, and the file that the load generator writes."""
 
     sandbox: str
     orders: str
     desk: str
+    scoring: str
+    view: str
     posts: Path
 
 
@@ -64,6 +72,9 @@ async def read(places: Places) -> Evidence:
             mail=await _all(http, f"{places.sandbox}/books/mail", "books"),
             mails=await _all(http, f"{places.sandbox}/mailbox", "mails"),
             letters=await _all(http, f"{places.desk}/api/dead", "letters"),
+            scores=await _all(http, f"{places.scoring}/scores", "scores"),
+            viewed=await _all(http, f"{places.view}/orders", "orders", CURSOR),
+            lines=await _all(http, f"{places.view}/history?type=lead.captured", "history", CURSOR),
         )
 
 
@@ -87,14 +98,14 @@ def read_posts(path: Path) -> tuple[Row, ...]:
     return tuple(found)
 
 
-async def _all(http: aiohttp.ClientSession, url: str, field: str) -> tuple[Row, ...]:
-    return tuple([row async for page in _pages(http, url, field) for row in page])
+async def _all(http: aiohttp.ClientSession, url: str, field: str, by: str = AFTER) -> tuple[Row, ...]:
+    return tuple([row async for page in _pages(http, url, field, by) for row in page])
 
 
-async def _pages(http: aiohttp.ClientSession, url: str, field: str) -> AsyncIterator[list[Row]]:
-    after: int | None = 0
+async def _pages(http: aiohttp.ClientSession, url: str, field: str, by: str) -> AsyncIterator[list[Row]]:
+    after: object = FIRST[by]
     for _ in range(MAX_PAGES):
-        answer = await _page(http, url, {"after": str(after), "limit": str(PAGE)})
+        answer = await _page(http, url, {by: str(after), "limit": str(PAGE)})
         if not isinstance(answer.get(field), list):
             raise Unreadable(f"GET {url} answered without a list {field!r}: see that the address is the right one")
         yield answer[field]

@@ -2,12 +2,13 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 
 from deploy.auditor.breaking import GUARDED, while_open
 from deploy.auditor.effects import CAPTURE, EFFECTS, GOODS, HOLD, PARCEL, acts, did, given_back, order_of, standing
 from deploy.auditor.evidence import Evidence, Row
+from deploy.auditor.finding import Finding, Kind
+from deploy.auditor.leads import lead_counts, lead_findings
+from deploy.auditor.viewed import view_findings
 
 #: States in which an order has ended well: paid, its goods taken, its parcel with the carrier.
 WELL = frozenset({"shipped", "delivered"})
@@ -19,29 +20,10 @@ SOLD_OUT = 409
 ASKED_FOR = {"cancellation": frozenset({CANCELLED}), "delivery": frozenset({"delivered", CANCELLED})}
 #: The reason of an order that its time-out cancelled.
 TOO_LATE = "it could not be shipped in time"
+#: What the type of an answer says that is given while the first post under a key is still at work.
+AT_WORK = "urn:hocket:problem:command-in-progress"
 #: States of a letter that nobody has to look at.
 EXPLAINED = frozenset({"obsolete", "handled", "discarded"})
-
-
-class Kind(StrEnum):
-    """What is wrong."""
-
-    LOST = "lost"
-    DOUBLED = "doubled"
-    OPEN = "open"
-    ZOMBIE = "zombie"
-    UNPAID = "unpaid"
-    HAMMERED = "hammered"
-    LETTER = "letter"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that is wrong: what, with which name, and the sentence that says how."""
-
-    kind: Kind
-    name: str
-    text: str
 
 
 def judge(evidence: Evidence) -> tuple[dict[str, int], list[Finding]]:
@@ -49,7 +31,7 @@ def judge(evidence: Evidence) -> tuple[dict[str, int], list[Finding]]:
     findings = [
         *_lost_orders(evidence),
         *_lost_asks(evidence),
-        *_lost_leads(evidence),
+        *lead_findings(evidence),
         *_untold(evidence),
         *_other_answers(evidence.posts),
         *_doubled(evidence),
@@ -59,6 +41,7 @@ def judge(evidence: Evidence) -> tuple[dict[str, int], list[Finding]]:
         *_other_amounts(evidence),
         *_hammered(evidence),
         *_letters(evidence.letters),
+        *view_findings(evidence),
     ]
     return _count(evidence, findings), findings
 
@@ -69,7 +52,6 @@ def _count(evidence: Evidence, findings: Iterable[Finding]) -> dict[str, int]:
     repeated = Counter(line["api"] for line in did(evidence.cards, "repeated"))
     dead = [letter for letter in evidence.letters if letter["state"] not in {"obsolete", "discarded"}]
     replayed = [letter for letter in dead if letter["replays"]]
-    leads = _leads(evidence.posts)
     return {
         "orders": len(evidence.orders),
         "confirmed": sum(states[state] for state in WELL),
@@ -100,9 +82,11 @@ def _count(evidence: Evidence, findings: Iterable[Finding]) -> dict[str, int]:
         "dead_letters": len(dead),
         "replayed": len(replayed),
         "handled_after_replay": sum(letter["state"] == "handled" for letter in replayed),
-        "leads": len(leads),
-        "leads_welcomed": len(leads & {mail["to"] for mail in _mails(evidence, "welcome")}),
-        "leads_synced": len(leads & {line["request"]["email"] for line in did(evidence.crm, "entered")}),
+        **lead_counts(evidence),
+        "viewed": len(evidence.viewed),
+        "forged": wrong[Kind.FORGED],
+        "outdated": wrong[Kind.OUTDATED],
+        "viewed_otherwise": wrong[Kind.VIEW],
     }
 
 
@@ -131,19 +115,6 @@ def _lost(order_id: str, text: str) -> Finding:
     return Finding(Kind.LOST, f"order/{order_id}", text)
 
 
-def _lost_leads(evidence: Evidence) -> Iterator[Finding]:
-    welcomed = {mail["to"] for mail in _mails(evidence, "welcome")}
-    synced = {line["request"]["email"] for line in did(evidence.crm, "entered")}
-    for email in sorted(_leads(evidence.posts)):
-        missing = [
-            text
-            for text, there in (("no welcome was mailed", welcomed), ("the CRM never got it", synced))
-            if email not in there
-        ]
-        if missing:
-            yield Finding(Kind.LOST, f"lead/{email}", f"it was taken with a 2xx, but {' and '.join(missing)}")
-
-
 def _untold(evidence: Evidence) -> Iterator[Finding]:
     """An order that ended well has its confirmation; a cancelled one an apology, or what its customer asked for."""
     confirmed = {mail["about"] for mail in _mails(evidence, "confirmation")}
@@ -160,10 +131,10 @@ def _untold(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _other_answers(posts: Iterable[Row]) -> Iterator[Finding]:
-    """The same key again must get the same answer."""
+    """The same key again must get the same answer; that the first is still at work is none yet."""
     answers: dict[tuple[str, str], set[str]] = defaultdict(set)
     for post in posts:
-        if post.get("status") is not None:
+        if post.get("status") is not None and post["answer"].get("type") != AT_WORK:
             said = post["answer"].get("order_id") or post["answer"].get("flow") or ""
             answers[post["kind"], post["key"]].add(f"{post['status']} {said}".strip())
     for (kind, key), said in answers.items():
@@ -183,10 +154,8 @@ def _doubled(evidence: Evidence) -> Iterator[Finding]:
                 ("confirmation", "sent a confirmation"),
                 ("apology", "sent an apology"),
                 ("cancellation", "told of its cancellation"),
-                ("welcome", "sent a welcome"),
             )
         ),
-        ("entered at the CRM", Counter(f"lead/{line['request']['email']}" for line in did(evidence.crm, "entered"))),
     ]
     for what, times in counted:
         for name, count in times.items():
@@ -275,7 +244,3 @@ def _mails(evidence: Evidence, kind: str) -> list[Row]:
 
 def _taken(posts: Iterable[Row], kind: str) -> list[Row]:
     return [post for post in posts if post["kind"] == kind and 200 <= (post.get("status") or 0) < 300]
-
-
-def _leads(posts: Iterable[Row]) -> set[str]:
-    return {post["email"] for post in _taken(posts, "lead")}

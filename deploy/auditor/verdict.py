@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from deploy.auditor.judging import Finding
+from deploy.auditor.finding import Finding
 
 #: What a whole demo must have had, at least.
 LEAST: Mapping[str, int] = {
@@ -20,11 +20,16 @@ LEAST: Mapping[str, int] = {
     "recalls": 10,
     "authorisation_requests_repeated": 20,
     "dead_letters": 3,
-    "leads": 100,
+    "leads": 250,
+    "webhooks": 120,
+    "webhooks_doubled": 30,
+    "webhooks_reordered": 20,
+    "webhooks_refused": 20,
 }
 #: What must not be at all.
 NONE = (
     "open", "lost", "unpaid", "doubled", "double_charges", "zombies", "letters_unexplained", "requests_while_open",
+    "forged", "outdated", "viewed_otherwise",
 )  # fmt: skip
 #: Findings of one kind that are printed; all stand in the report.
 SHOWN = 5
@@ -42,14 +47,15 @@ def checks(counts: Mapping[str, int], least: Mapping[str, int] = LEAST) -> list[
     """Everything that must hold."""
     return [
         _equal(counts, "confirmed + cancelled", counts["confirmed"] + counts["cancelled"], "orders"),
-        _equal(counts, "orders", counts["orders"], "told"),
+        _equal(counts, "orders", counts["orders"], "told", "viewed"),
         _equal(counts, "authorisations - voids", counts["authorisations"] - counts["voids"], "captures"),
         *(
             _equal(counts, f"{done} - {undone}", counts[done] - counts[undone], "confirmed")
             for done, undone in (("captures", "refunds"), ("reservations", "releases"), ("parcels", "recalls"))
         ),
         _equal(counts, "dead_letters", counts["dead_letters"], "replayed", "handled_after_replay"),
-        _equal(counts, "leads", counts["leads"], "leads_welcomed", "leads_synced"),
+        _equal(counts, "leads", counts["leads"], "leads_welcomed", "leads_synced", "leads_viewed"),
+        _equal(counts, "people", counts["people"], "people_scored"),
         *(_none(name, counts[name]) for name in NONE),
         *(_least(name, counts[name], count) for name, count in least.items()),
     ]

@@ -17,6 +17,9 @@ UNDER_WAY = 50
 SLOW_MS = 3000
 #: Seconds until customers change their mind, in turn: before, while and after the shop works on their order.
 SECOND_THOUGHTS = (0.0, 0.2, 0.5, 3.0)
+#: The header by which the view shows at least what was just placed, its answer while it cannot, and the seconds until
+#: it is asked again.
+TOKEN, BEHIND, AGAIN_SECONDS = "Hocket-Token", 503, 1.0
 
 
 class Load:
@@ -32,6 +35,8 @@ class Load:
         self.sorts = plan.sorts()
         self.numbers: dict[str, int] = {}  # of each order that was taken, by its id
         self.leads: set[str] = set()
+        self.looked = 0  # customers who saw the order that they had just placed
+        self.waited = 0  # times that the view was still behind and said so
         self.posted = False  # every order
         self.begun = 0.0  # loop time of the first post
 
@@ -51,6 +56,10 @@ class Load:
                 tasks.create_task(self._order(number, sort))
         self.posted = True
         self._told.say(f"All {self._plan.orders} orders are posted.")
+        self._told.say(
+            f"{self.looked} customers looked at their order at once and saw it ({self.waited} times only when asked "
+            f"again): {self._world.place.url('order_view')}/orders"
+        )
 
     async def post_leads(self) -> None:
         """Post every lead."""
@@ -71,10 +80,28 @@ class Load:
                 "cards", "timeout_after", api="cards/authorisations", match=match, times=1, delay_ms=SLOW_MS
             )
         key = f"order-{self._run}-{number}"
-        for answer in await self._twice(number, "order", "orders", {"Idempotency-Key": key}, key, body):
+        answers = await self._twice(number, "order", "orders", {"Idempotency-Key": key}, key, body)
+        for answer in answers:
             self.numbers[answer.body["order_id"]] = number
+        if answers and number % self._plan.look_every == 0:
+            await self._look(answers[0])
         if sort is Sort.CHANGED_MIND and (order_id := self.order_id(number)):
             await self._change_mind(number, order_id)
+
+    async def _look(self, placed: Answer) -> None:
+        """Whoever has just placed an order looks at it, with the token of the answer: it must be there."""
+        order_id, token = placed.body["order_id"], placed.headers.get(TOKEN, "")
+        status = 0
+        for _ in range(TRIES):
+            status, found = await self._world.ask("GET", "order_view", f"/orders/{order_id}", headers={TOKEN: token})
+            if status == 200 and found["order"]["placed_at"]:
+                self.looked += 1
+                return
+            if status != BEHIND:
+                break
+            self.waited += 1
+            await asyncio.sleep(AGAIN_SECONDS)
+        self._told.miss(f"order/{order_id} was placed, and whoever looked at it with its token got {status}")
 
     async def _change_mind(self, number: int, order_id: str) -> None:
         await asyncio.sleep(SECOND_THOUGHTS[number % len(SECOND_THOUGHTS)])

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from deploy.demo.webhooks.signing import Secrets
+
 #: Every service and its port, in the order in which they are started.
 PORTS: Mapping[str, int] = {
     "sandbox": 8009,
@@ -19,6 +21,8 @@ PORTS: Mapping[str, int] = {
     "shipping": 8008,
     "payments": 8003,
     "orders": 8002,
+    "order_view": 8007,
+    "scoring": 8011,
     "ingress": 8001,
 }
 HOST = "127.0.0.1"
@@ -37,6 +41,8 @@ class Place:
     root: Path  # of the project
     offset: int = 0
     pseudonym_key: str = field(default_factory=lambda: secrets.token_hex(32), compare=False, repr=False)
+    customer_key: str = field(default_factory=lambda: secrets.token_hex(32), compare=False, repr=False)
+    senders: Secrets = field(default_factory=Secrets, compare=False, repr=False)
 
     @property
     def folder(self) -> Path:
@@ -82,6 +88,8 @@ class Place:
             "NOTIFICATIONS_MAIL_URL": f"{world}/mail",
             "CRM_URL": f"{world}/crm",
             "SHIPPING_CARRIER_URL": f"{world}/carrier",
+            "ORDER_VIEW_CUSTOMER_KEY": self.customer_key,
+            **self.senders.environment(),
             "TRACER_DESK_URL": self.url("deadletters"),
             "DESK_TRACER_URL": self.url("tracer"),
         }

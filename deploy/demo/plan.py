@@ -56,6 +56,15 @@ class Plan:
     refund_at: float
     kill_at: float
     doubles_at: tuple[float, ...]
+    contacts: int  # people of whom the CRM's form tells by webhook, of each one or two editions
+    contact_gap: float
+    customers: int  # people of whom the shop tells, of each three editions
+    customer_gap: float
+    forged: int  # webhooks that must not be taken
+    forged_gap: float
+    rotate_at: float  # from then on both sign with their new secret
+    drift_at: float  # from then on the shop sends a field that nobody was told of
+    look_every: int  # of so many customers one looks at the order that was just placed
     delivered_seconds: float  # after the last order, until every parcel must have arrived
     settle_seconds: float
     least: Mapping[str, int]
@@ -128,13 +137,22 @@ def whole(orders: int = WHOLE) -> Plan:
         refund_at=64.0,
         kill_at=106.0,
         doubles_at=(12.0, 54.0),
+        contacts=45,
+        contact_gap=2.0,
+        customers=30,
+        customer_gap=3.0,
+        forged=24,
+        forged_gap=3.5,
+        rotate_at=40.0,
+        drift_at=50.0,
+        look_every=5,
         delivered_seconds=60.0,
         settle_seconds=90.0,
         least={},
     )
 
 
-def short(orders: int) -> Plan:
+def short(orders: int) -> Plan:  # long: one value a line
     """Every accident once, in a fraction of the time; judged by a smaller measure."""
     leads = orders // 3
     each = orders // 15
@@ -158,6 +176,15 @@ def short(orders: int) -> Plan:
         refund_at=23.0,
         kill_at=17.0,
         doubles_at=(5.0,),
+        contacts=12,
+        contact_gap=1.5,
+        customers=9,
+        customer_gap=2.0,
+        forged=8,
+        forged_gap=2.0,
+        rotate_at=9.0,
+        drift_at=12.0,
+        look_every=5,
         delivered_seconds=45.0,
         settle_seconds=75.0,
         least={
@@ -173,7 +200,11 @@ def short(orders: int) -> Plan:
             "recalls": 1,
             "authorisation_requests_repeated": each,
             "dead_letters": 5,
-            "leads": leads,
+            "leads": leads + 12,
+            "webhooks": 40,
+            "webhooks_doubled": 10,
+            "webhooks_reordered": 5,
+            "webhooks_refused": 8,
         },
     )
 

@@ -13,6 +13,9 @@ from deploy.demo.world import Unanswered, World
 TRIES = 6
 TRY_SECONDS = 0.5
 
+#: The answer to one who repeats what is still at work: it is to be asked again (docs/commands.md).
+CONFLICT, AT_WORK = 409, "urn:hocket:problem:command-in-progress"
+
 
 @dataclass(frozen=True, slots=True)
 class Post:
@@ -25,6 +28,7 @@ class Post:
     body: Mapping[str, Any]
     about: Mapping[str, str]
     headers: Mapping[str, str] = field(default_factory=dict)
+    raw: bytes = b""  # the body as it is sent, where its bytes count; else it is `body` as JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,7 @@ class Answer:
 
     status: int
     body: Mapping[str, Any]
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def taken(self) -> bool:
@@ -77,12 +82,15 @@ class Posting:
         """Try it once, at one replica of its service; the answer, or None and the sentence why it does not count."""
         line = {"kind": post.kind, "key": post.key, **post.about, "at": round(time.time(), 3)}
         try:
-            status, body = await self._world.ask("POST", replica, post.path, body=post.body, headers=post.headers)
+            status, body, headers = await self._world.answer(
+                "POST", replica, post.path, body=post.raw or post.body, headers=post.headers
+            )
         except Unanswered as failed:
             self._write({**line, "status": None, "answer": {}, "error": str(failed)})
             return None, str(failed)
         self._write({**line, "status": status, "answer": body, "error": ""})
-        return (Answer(status, body), "") if status < 500 else (None, f"status {status}")
+        waits = status == CONFLICT and body.get("type") == AT_WORK
+        return (Answer(status, body, headers), "") if status < 500 and not waits else (None, f"status {status}")
 
     async def cancel(self, order_id: str, reason: str) -> tuple[Answer | None, str]:
         """Post a customer's cancellation, as `post` does."""

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from deploy.auditor.evidence import Places, Unreadable, read
-from deploy.auditor.judging import Kind, judge
+from deploy.auditor.finding import Kind
+from deploy.auditor.judging import judge
 from deploy.auditor.verdict import LEAST, checks, green
 from deploy.demo.accidents.every import prepared
 from deploy.demo.accidents.scene import Scene
@@ -74,13 +75,15 @@ async def tell(place: Place, broker: Broker, plan: Plan, stage: Stage, world: Wo
 async def stay(place: Place, broker: Broker, stage: Stage) -> None:
     """Say where to look, and stay until somebody ends it."""
     tracer, desk, orders = place.url("tracer"), place.url("deadletters"), place.url("orders")
+    view = place.url("order_view")
     order = '{"customer":"You","email":"you@example.com","card":"declined-1","sku":"sku-1","quantity":1,'
     plain()
     plain(f"  tracer  {tracer}")
     plain(f"  desk    {desk}")
     plain(f"  orders  {orders}/orders")
+    plain(f"  view    {view}/orders")
     plain()
-    plain("Four things to try:")
+    plain("Five things to try:")
     plain(f"  1. Open {tracer}/flows?state=compensated and look at one: what each service did, and what was undone.")
     plain(f"  2. Open {desk}/letters and read one of the mails that died and was replayed.")
     plain("  3. Place an order that will be declined, then look at order/ID in the tracer:")
@@ -88,6 +91,8 @@ async def stay(place: Place, broker: Broker, stage: Stage) -> None:
     plain(f"     {tracer}/subjects/order/ID")
     plain(f"  4. Cancel an order that is shipped ({orders}/orders lists them), and see how its flow is reached:")
     plain(f"     curl -X POST {orders}/orders/ID/cancellations")
+    plain(f"  5. Open {view}/orders?state=shipped, and the history of one of its customers:")
+    plain(f"     {view}/customers/CUSTOMER_ID/history")
     plain()
     if broker.memory:
         plain("A service of your own cannot join: this broker is memory://, inside one process. Install a RabbitMQ.")
@@ -170,7 +175,7 @@ async def _settle(place: Place, plan: Plan, told: Told) -> None:
 
     async def settled() -> bool:
         with contextlib.suppress(Unreadable):
-            counts, findings = judge(await read(_places(place)))
+            counts, findings = judge(await read(places_of(place)))
             made = checks(counts, {**LEAST, **plan.least})
             return green(made, findings) or any(each.kind in FOR_GOOD for each in findings)
         return False
@@ -181,8 +186,9 @@ async def _settle(place: Place, plan: Plan, told: Told) -> None:
 
 async def _judge(place: Place, broker: Broker, plan: Plan) -> int:
     """Run the auditor, a program of its own; its exit status."""
-    seen = _places(place)
+    seen = places_of(place)
     words = ["--sandbox", seen.sandbox, "--orders", seen.orders, "--desk", seen.desk, "--posts", str(seen.posts)]
+    words += ["--scoring", seen.scoring, "--view", seen.view]
     words += ["--report", str(place.report), "--broker", broker.kind]
     words += [word for name, count in plan.least.items() for word in ("--least", f"{name}={count}")]
     process = await asyncio.create_subprocess_exec(
@@ -199,8 +205,16 @@ async def _judge(place: Place, broker: Broker, plan: Plan) -> int:
             await process.wait()
 
 
-def _places(place: Place) -> Places:
-    return Places(place.url("sandbox"), place.url("orders"), place.url("deadletters"), place.posts)
+def places_of(place: Place) -> Places:
+    """Where the auditor looks."""
+    return Places(
+        sandbox=place.url("sandbox"),
+        orders=place.url("orders"),
+        desk=place.url("deadletters"),
+        scoring=place.url("scoring"),
+        view=place.url("order_view"),
+        posts=place.posts,
+    )
 
 
 def failures(error: BaseException) -> Iterator[BaseException]:

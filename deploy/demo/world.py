@@ -59,12 +59,26 @@ class World:
         headers: Mapping[str, str] | None = None,
     ) -> tuple[int, dict[str, Any]]:
         """One request; the status and the answer, {} where that is no JSON object. `Unanswered` where none came."""
+        status, found, _ = await self.answer(method, service, path, body=body, headers=headers)
+        return status, found
+
+    async def answer(
+        self,
+        method: str,
+        service: str,
+        path: str,
+        *,
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> tuple[int, dict[str, Any], Mapping[str, str]]:
+        """The same with the headers of the answer; a body of bytes is sent as it is, any other as JSON."""
         url = self.place.url(service) + path
+        sent: dict[str, Any] = {"data": body} if isinstance(body, bytes) else {"json": body}
         try:
-            async with self._http.request(method, url, json=body, headers=headers) as answer:
+            async with self._http.request(method, url, **sent, headers=headers) as answer:
                 raw = await answer.read()
                 found = json.loads(raw) if raw and "json" in answer.content_type else {}
-                return answer.status, found if isinstance(found, dict) else {}
+                return answer.status, found if isinstance(found, dict) else {}, answer.headers
         except (aiohttp.ClientError, TimeoutError, ValueError) as failed:
             why = str(failed) or type(failed).__name__
             raise Unanswered(f"{method} {path} of {service} got no answer: {why}; {self.log_of(service)}.") from failed

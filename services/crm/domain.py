@@ -7,7 +7,7 @@ from services.crm.events import LeadCaptured
 
 def entry_of(lead: LeadCaptured) -> dict[str, str]:
     """The lead as the customer system takes it."""
-    return {"email": lead.email, "campaign": lead.campaign}
+    return {"email": lead.email, "campaign": lead.campaign, "delivery": lead.delivery}
 
 
 def contact_of(answer: Mapping[str, object]) -> str:

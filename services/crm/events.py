@@ -8,6 +8,7 @@ class LeadCaptured(Heard, type="lead.captured"):
 
     email: Sensitive[str]
     campaign: str
+    delivery: str = ""  # what the sender calls it; none in what was said before there was one
 
 
 class LeadSynced(Event, type="lead.synced", subject="lead/{email:pseudonym}"):

@@ -2,10 +2,11 @@
 
 | route | answer |
 |---|---|
-| `POST /leads`, header `X-Delivery-Id` (required) | 202 `{"flow"}` |
+| `POST /leads` `{email, campaign, updated_at}`, header `X-Delivery-Id` (required) | 202 `{"flow"}` |
 
 The same delivery id again gives the same answer and no second event. It answers after the commit, so what was
-answered is not lost. Without the header 400, a malformed lead 422 `{"error", "fields": [{"field", "cause"}]}`.
+answered is not lost. Without the header 400, a malformed lead 422 `{"error", "fields": [{"field", "cause"}]}`. Without
+`updated_at` the moment of the post stands for it.
 """
 
 from aiohttp import web
@@ -16,6 +17,8 @@ from services.ingress.service import ingress
 
 #: Longest delivery id, in characters.
 MAX_DELIVERY_ID_LENGTH = 255
+#: What a lead of the plain form has as its source.
+SOURCE = "form"
 
 ingress.says(LeadCaptured)
 
@@ -24,7 +27,17 @@ async def capture(lead: NewLead, delivery_id: str) -> str:
     """Say a lead once for each delivery id and return its flow, the same each time."""
     async with ingress.tx(key=delivery_id) as tx:
         if not tx.seen:
-            tx.say(LeadCaptured(email=lead.email, campaign=lead.campaign))
+            tx.say(
+                LeadCaptured(
+                    email=lead.email,
+                    campaign=lead.campaign,
+                    source=SOURCE,
+                    delivery=delivery_id,
+                    updated_at=lead.updated_at or tx.time,
+                    orders_count=0,
+                    spent_cents=0,
+                )
+            )
     return tx.correlation_id
 
 

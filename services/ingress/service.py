@@ -1,5 +1,27 @@
-"""The service; it needs nothing outside and keeps nothing but its inbox."""
+"""The service and its settings; it needs nothing outside and keeps nothing but its inbox."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from hocket import Service
 
-ingress = Service("ingress", owner="team-edge")
+
+class Settings(BaseSettings):
+    """The secrets by which senders of webhooks sign; several of one sender stand with commas between them."""
+
+    model_config = SettingsConfigDict(env_prefix="INGRESS_", frozen=True)
+
+    form_secrets: SecretStr = Field(description="of the CRM's form, whsec_…, the newest first")
+    shop_secrets: SecretStr = Field(description="of the shop's webhooks (the app's client secret), the newest first")
+
+
+@asynccontextmanager
+async def uses(_: Settings) -> AsyncIterator[None]:
+    """Nothing outside: the settings are for the webhooks."""
+    yield None
+
+
+ingress = Service("ingress", owner="team-edge", settings=Settings, uses=uses)

@@ -40,3 +40,10 @@ class StockRejected(Event, type="stock.rejected", subject="order/{order_id}"):
     order_id: str
     sku: str
     reason: str
+
+
+class StockReleased(Event, type="stock.released", subject="order/{order_id}"):
+    """The goods of a failed order are back in stock, or were never taken."""
+
+    order_id: str
+    reason: str

@@ -10,6 +10,7 @@ from services.inventory.events import (
     ParcelRefused,
     PaymentAuthorised,
     StockRejected,
+    StockReleased,
     StockReserved,
 )
 from services.inventory.service import Stock, inventory, stock_api
@@ -56,10 +57,11 @@ async def release(
     reserved: StockReserved | None,
     why: StockRejected | ParcelRefused | OrderCancelled,
     tx: Tx[Stock],
-) -> None:
+) -> StockReleased:
     """Give back whatever the step's own key took, also when nobody knows whether it did."""
     async with tx.outside(stock_api) as key:
         refused = await tx.use.release(paid.order_id, key=key, original=tx.step_key)
     if refused:
         raise Reject(f"the shop system refuses the release of order {paid.order_id}: {refused.reason}")
     await storage.note_release(await tx.db(), paid.order_id)
+    return StockReleased(order_id=paid.order_id, reason=why.reason)

@@ -15,6 +15,7 @@ class Mail:
     about: str  # the subject of the event it tells of
     title: str
     text: str
+    delivery: str = ""  # of a lead: what its sender calls it
 
 
 def mail_of(event: OrderConfirmed | OrderCancelled | LeadCaptured) -> Mail:
@@ -34,4 +35,4 @@ def mail_of(event: OrderConfirmed | OrderCancelled | LeadCaptured) -> Mail:
             return Mail(event.email, "apology", f"order/{event.order_id}", title, text)
         case LeadCaptured():
             text = f"Welcome, and thank you for your interest in {event.campaign or 'our shop'}."
-            return Mail(event.email, "welcome", f"lead/{event.email}", "Welcome", text)
+            return Mail(event.email, "welcome", f"lead/{event.email}", "Welcome", text, event.delivery)

@@ -26,3 +26,4 @@ class LeadCaptured(Heard, type="lead.captured"):
 
     email: Sensitive[str]
     campaign: str
+    delivery: str = ""  # what the sender calls it; none in what was said before there was one

@@ -59,7 +59,7 @@ class NewOrder(BaseModel):
     total_cents: int = Field(strict=True, ge=1, le=MAX_TOTAL_CENTS)
 
     def fingerprint(self) -> str:
-        """A hash of the whole order, by which a key used again for another order is noticed."""
+        """A hash of the whole order, by which another order under the same id is noticed."""
         return hashlib.blake2b(self.model_dump_json().encode(), digest_size=16).hexdigest()
 
 

@@ -2,39 +2,36 @@
 
 | route | answer |
 |---|---|
-| `POST /orders`, header `Idempotency-Key` (optional) | 202 `{"order_id", "flow", "state"}` |
-| `POST /orders/{order_id}/cancellations` `{"reason"}` (optional) | 202 `{"order_id", "flow", "state"}` |
+| `POST /orders` | 202 `{"order_id", "flow", "state"}`, header `Hocket-Token` |
+| `POST /orders/{order_id}/cancellations` `{"reason"}` (optional) | 202 `{"order_id", "flow", "state"}`, the same |
 | `GET /orders?after=&limit=` | `{"orders": [...], "next": number or null}` in order of arrival |
 | `GET /orders/{order_id}` | the order, or 404 |
 
-The same key again gives the same answer and no second order; a key used for another order is 409. A malformed order is
-422 `{"error", "fields": [{"field", "cause"}]}`.
+Both take the header `Idempotency-Key` (optional): the same key again gives the same answer for 30 days, and does
+nothing more; a key used for another request is 422 (docs/commands.md). Later, the same order under its key is the same
+order, and another one is 409. A malformed order is 422 `{"error", "fields": [{"field", "cause"}]}`.
 
 A customer may cancel at any time, also what was delivered. A cancellation is a flow of its own; posted again it gives
 the same answer and says nothing more. 404 where there is no such order, 409 where the shop has cancelled it already.
 """
 
-import uuid
 from datetime import datetime
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
+from hocket import Outside
 from services.orders import storage
 from services.orders.domain import Cancelling, NewCancellation, NewOrder, OrderState, order_id_of
 from services.orders.events import OrderCancelled, OrderPlaced
 from services.orders.service import orders
 
-#: Longest Idempotency-Key, in characters.
-MAX_KEY_LENGTH = 255
+#: The header that names what a request said: whoever brings it back reads what he has caused (RULES 14.7).
+SAID = "Hocket-Token"
 #: Most orders on one page.
 MAX_PAGE = 500
 
 orders.says(OrderPlaced, OrderCancelled)
-
-
-class KeyUsedOtherwiseError(Exception):
-    """An idempotency key came again with another order."""
 
 
 class PageQuery(BaseModel):
@@ -46,64 +43,53 @@ class PageQuery(BaseModel):
     limit: int = Field(default=100, ge=1, le=MAX_PAGE)
 
 
-async def place(new: NewOrder, key: str) -> tuple[str, str]:
-    """Place an order under its key and return (order id, flow); the same key and order again give the same pair.
+async def place(tx: Outside, new: NewOrder) -> storage.Order | None:
+    """Place an order, whose id is made from the key of `tx`, and return it; None where it is another one.
 
-    `KeyUsedOtherwiseError` where the key stands for another order.
+    An order outlives the answer that was stored: whoever repeats its key after that gets the same order.
     """
-    order_id = order_id_of(key)
-    known = None
-    async with orders.tx(key=key) as tx:
-        if not tx.seen:
-            db = await tx.db()
-            known = await storage.find(db, order_id)  # a key that is older than the inbox remembers
-            if known is None:
-                await storage.add(db, order_id, new, flow=tx.correlation_id, placed_at=_rfc3339(tx.time))
-                tx.say(OrderPlaced(order_id=order_id, **new.model_dump()))
-    if tx.seen:  # found at the start, or at the end when the same key was quicker elsewhere
-        known = await _find(order_id)
-    if known is not None and known.fingerprint != new.fingerprint():
-        raise KeyUsedOtherwiseError(key)
-    return order_id, known.flow if known is not None else tx.correlation_id
+    db = await tx.db()
+    order_id = order_id_of(tx.idempotency_key)
+    known = await storage.find(db, order_id)
+    if known is None:
+        tx.say(OrderPlaced(order_id=order_id, **new.model_dump()))
+        return await storage.add(db, order_id, new, flow=tx.correlation_id, placed_at=_rfc3339(tx.time))
+    return known if known.fingerprint == new.fingerprint() else None
 
 
-async def post_order(request: web.Request) -> web.Response:
+@orders.command(required=False)
+async def post_order(request: web.Request, tx: Outside) -> web.Response:
     """`POST /orders`."""
-    key = request.headers.get("Idempotency-Key") or str(uuid.uuid4())
-    if len(key) > MAX_KEY_LENGTH:
-        error = f"header Idempotency-Key names this order in at most {MAX_KEY_LENGTH} characters"
-        return web.json_response({"error": error}, status=400)
-    new = NewOrder.model_validate_json(await request.read())
-    try:
-        order_id, flow = await place(new, key)
-    except KeyUsedOtherwiseError:
+    order = await place(tx, NewOrder.model_validate_json(await request.read()))
+    if order is None:
         error = "this Idempotency-Key was used for another order: take a fresh key for a new order"
         return web.json_response({"error": error}, status=409)
-    return web.json_response({"order_id": order_id, "flow": flow, "state": OrderState.PLACED}, status=202)
+    answer = {"order_id": order.order_id, "flow": order.flow, "state": OrderState.PLACED}
+    return web.json_response(answer, status=202, headers={SAID: tx.token})
 
 
-async def cancel(order_id: str, reason: str) -> storage.Order | None:
+async def cancel(tx: Outside, order_id: str, reason: str) -> storage.Order | None:
     """Cancel an order for its customer, once, and return it as it stands now; None where there is none."""
-    async with orders.tx() as tx:
-        db = await tx.db()
-        order = await storage.cancel(db, order_id, Cancelling.CUSTOMER, reason, flow=tx.correlation_id)
-        if order is None:
-            return await storage.find(db, order_id)
-        tx.say(OrderCancelled(order_id=order_id, email=order.email, reason=reason, by="customer"))
+    db = await tx.db()
+    order = await storage.cancel(db, order_id, Cancelling.CUSTOMER, reason, flow=tx.correlation_id)
+    if order is None:
+        return await storage.find(db, order_id)
+    tx.say(OrderCancelled(order_id=order_id, email=order.email, reason=reason, by="customer"))
     return order
 
 
-async def post_cancellation(request: web.Request) -> web.Response:
+@orders.command(required=False)
+async def post_cancellation(request: web.Request, tx: Outside) -> web.Response:
     """`POST /orders/{order_id}/cancellations`."""
     order_id = request.match_info["order_id"]
     new = NewCancellation.model_validate_json(await request.read() or b"{}")
-    order = await cancel(order_id, new.reason)
+    order = await cancel(tx, order_id, new.reason)
     if order is None:
         return web.json_response({"error": f"there is no order {order_id}"}, status=404)
     if order.cancelled_by != Cancelling.CUSTOMER:
         return web.json_response({"error": f"order {order_id} is cancelled already: {order.reason}"}, status=409)
     answer = {"order_id": order_id, "flow": order.cancelled_in, "state": order.state}
-    return web.json_response(answer, status=202)
+    return web.json_response(answer, status=202, headers={SAID: tx.token})
 
 
 async def get_orders(request: web.Request) -> web.Response:

@@ -52,11 +52,12 @@ class Order:
     fingerprint: str
 
 
-async def add(db: AsyncConnection, order_id: str, new: NewOrder, *, flow: str, placed_at: str) -> None:
-    """Write a new order as placed."""
+async def add(db: AsyncConnection, order_id: str, new: NewOrder, *, flow: str, placed_at: str) -> Order:
+    """Write a new order as placed, and return it."""
     values = new.model_dump(exclude={"card"})
-    await db.execute(
-        insert(order_table).values(
+    added = await db.execute(
+        insert(order_table)
+        .values(
             order_id=order_id,
             state=OrderState.PLACED,
             flow=flow,
@@ -64,7 +65,9 @@ async def add(db: AsyncConnection, order_id: str, new: NewOrder, *, flow: str, p
             fingerprint=new.fingerprint(),
             **values,
         )
+        .returning(order_table)
     )
+    return _order(added.one())
 
 
 async def find(db: AsyncConnection, order_id: str) -> Order | None:

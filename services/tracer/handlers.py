@@ -9,12 +9,14 @@ from datetime import datetime, timedelta
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket import Tx
+from hocket.console.drift_facts import Drifted
 from hocket.console.facts import Aside, BreakerChange, Heartbeat, Manifest, Receipt, Reported, Retired, read_facts
-from hocket.envelope import UNDO_TYPE, decode
+from hocket.envelope import MARKER_TYPE, UNDO_TYPE, decode
 from hocket.errors import Undecodable
 from hocket.observe import Raw
 from services.tracer.keep.breakers import keep_changes
 from services.tracer.keep.declared import keep_manifests
+from services.tracer.keep.drift import keep_drift
 from services.tracer.keep.facts import keep_aside, keep_events, keep_heartbeats, keep_receipts
 from services.tracer.keep.forgetting import forget
 from services.tracer.keep.readings import note_reading, note_size
@@ -40,7 +42,7 @@ async def read_log(batch: list[Raw], tx: Tx[Settings]) -> None:
         except Undecodable as error:
             aside.append(Aside(place_of(raw), str(error), raw.body))
             continue
-        if envelope.type != UNDO_TYPE:
+        if envelope.type not in {UNDO_TYPE, MARKER_TYPE}:
             said.append(said_of(envelope))
     db = await tx.db()
     await tracer.take_turn(db)
@@ -63,6 +65,7 @@ async def read_receipts(batch: list[Raw], tx: Tx[Settings]) -> None:
     await keep_manifests(db, [each for each in facts if isinstance(each, Manifest)], tx.time)
     await keep_receipts(db, [each for each in facts if isinstance(each, Receipt)], tx.time)
     await keep_changes(db, [each for each in facts if isinstance(each, BreakerChange)], tx.time)
+    await keep_drift(db, [each for each in facts if isinstance(each, Drifted)], tx.time)
     beats = [each for each in facts if isinstance(each, Heartbeat)]
     await keep_heartbeats(db, beats, tx.time)
     await return_heard(db, beats, tx.time)

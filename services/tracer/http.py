@@ -13,6 +13,7 @@ from hocket.clock import SystemClock, rfc3339
 from hocket.console import Page, mount, mount_finding
 from services.tracer.ask.around import around
 from services.tracer.ask.breakers import breakers_of, last_changes, waiting_by_subscription
+from services.tracer.ask.drift import drift_of
 from services.tracer.ask.flows import Filter, flow_of, flows_of_subject, line_of, list_flows, telling
 from services.tracer.ask.knowledge import knowledge
 from services.tracer.ask.own import own_state, waiting_to_be_folded
@@ -20,6 +21,7 @@ from services.tracer.ask.services import heartbeats_of, retired_of, services_of
 from services.tracer.keep.summaries import fold_unfolded
 from services.tracer.service import Settings, tracer
 from services.tracer.show.as_json import breaker_json, flow_json, line_json, own_json
+from services.tracer.show.drift_words import drift_json
 from services.tracer.show.pages import Pages
 from services.tracer.show.parameters import filter_asked, moment_asked, name_asked, next_page
 from services.tracer.show.sentences import plain, where_is
@@ -29,6 +31,7 @@ _BAR = (
     Page("overview", "/", "Overview", "o"),
     Page("flows", "/flows", "Flows", "f"),
     Page("breakers", "/breakers", "Breakers", "b"),
+    Page("drift", "/drift", "Drift", "r"),
 )
 
 
@@ -72,6 +75,7 @@ def routes(app: web.Application) -> None:
         app.router.add_get(path, pages.subject)
     app.router.add_get("/flow", pages.flow)
     app.router.add_get("/breakers", pages.breakers)
+    app.router.add_get("/drift", pages.drift)
     mount_finding(app, found, "/flows?q=", tracer.pseudonyms_of)
     app.router.add_get("/api/flows", flows)
     app.router.add_get("/api/flows/{name}", flow)
@@ -79,6 +83,7 @@ def routes(app: web.Application) -> None:
         app.router.add_get(path, subject)
     app.router.add_get("/api/tracer", own)
     app.router.add_get("/api/breakers", breakers)
+    app.router.add_get("/api/drift", drift)
 
 
 async def found(wanted: str) -> str:
@@ -156,3 +161,10 @@ async def breakers(request: web.Request) -> web.Response:
         known, changes = await knowledge(db), await last_changes(db)
         found = breakers_of(await heartbeats_of(db), changes, known, await waiting_by_subscription(db))
     return web.json_response({"breakers": [breaker_json(each, now) for each in found]})
+
+
+async def drift(request: web.Request) -> web.Response:
+    """What drifts and what is compared: source, type, path, kind, since when, how often, who reads it."""
+    now = SystemClock().now()
+    async with reading() as db:
+        return web.json_response(drift_json(await drift_of(db, await knowledge(db), now), now))

@@ -28,6 +28,7 @@ from hocket.setting_groups import (
     SecretSettings,
     StopSettings,
     WatchSettings,
+    WebhookSettings,
 )
 
 PREFIX = "HOCKET_"
@@ -52,6 +53,7 @@ _SECRET = re.compile(rf"([?&][^=&]*(?:{'|'.join(SECRET_PARAMETERS)})[^=&]*=)[^&]
 class Config(
     AddressSettings,
     LimitSettings,
+    WebhookSettings,
     StopSettings,
     PostgresSettings,
     OutboxSettings,

@@ -12,8 +12,8 @@ HocketError
 │   └── TransactionLost   the database ended a transaction for a reason that may pass
 ├── TransportError        the broker does not answer or refuses; names the address and the reason
 ├── OutboxFull            too many due events wait for the broker; try again later (HTTP answers 503)
-├── NotYetRead            a projection does not hold what was asked for yet (HTTP answers 503)
 ├── BadToken              a text that is no token, given to `reading(after=…)`; HTTP answers 400
+├── NotYetRead            a projection does not hold what was asked for yet (HTTP answers 503)
 ├── KeyTaken              another transaction with the same key was first; what was joined must be rolled back
 ├── OutsideTooLate        `tx.outside` was entered while the transaction was open
 ├── BreakerOpen           an open breaker refuses the call; the attempt is deferred (HTTP answers 503)
@@ -82,16 +82,16 @@ class OutboxFull(HocketError):
     """As many due events wait for the broker as the bound allows; try again later (RULES 4.6)."""
 
 
-class NotYetRead(HocketError):
-    """A projection does not hold yet what a token said, or nothing of it serves yet; ask again (RULES 14.7)."""
-
-
 class BadToken(HocketError):
     """A text that no transaction gave as its token (RULES 14.7); `cause` says what is wrong with it."""
 
     def __init__(self, cause: str) -> None:
         super().__init__(f"the token {cause}: bring back unchanged what tx.token gave")
         self.cause = cause
+
+
+class NotYetRead(HocketError):
+    """A projection does not hold yet what a token said, or nothing of it serves yet; ask again (RULES 14.7)."""
 
 
 class KeyTaken(HocketError):

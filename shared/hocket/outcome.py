@@ -17,6 +17,7 @@ class Word(StrEnum):
     DUPLICATE = "duplicate"
     REFUSED = "refused"
     OBSOLETE = "obsolete"
+    STALE = "stale"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +73,16 @@ class Obsolete:
 
 
 @dataclass(frozen=True, slots=True)
+class Stale:
+    """A greater value of its subject was handled already: final, without a run (RULES 15.1)."""
+
+
+@dataclass(frozen=True, slots=True)
 class GiveBack:
     """Interrupted by a stop: the delivery returns to the broker, and nothing is recorded."""
 
 
-Outcome = Done | Again | Bury | Seen | Refused | Obsolete | GiveBack
+Outcome = Done | Again | Bury | Seen | Refused | Obsolete | Stale | GiveBack
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Protocol
 
+from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.broker.port import Transport
 from hocket.clock import Clock
 from hocket.config import Config
+from hocket.declarations.requests.command import Command
 from hocket.declarations.subscription import Subscription
 from hocket.envelope.ids import Ids
 from hocket.errors import HocketError
@@ -47,13 +49,17 @@ class RunningService(Protocol):
         """A transaction outside a handler, or a part in that of an application; yields `hocket.Outside`."""
         ...
 
+    async def command(self, command: Command, request: web.Request) -> web.StreamResponse:
+        """Answer one request of a command (RULES 13)."""
+        ...
+
     def reading(self, declared: Subscription, after: str | None, within: timedelta) -> AbstractAsyncContextManager[Any]:
         """One snapshot of a projection; yields `hocket.View`."""
         ...
 
     async def send(
         self, subscription: str, body: bytes, content_type: str, *,
-        replay: str, attempt: int, headers: Mapping[str, object] = ...,
+        attempt: int, replay: str = ..., death: str = ..., headers: Mapping[str, object] = ...,
     ) -> None:  # fmt: skip
         """Publish to one subscription at once, confirmed; see `hocket.observe.Observer.send`."""
         ...

@@ -1,3 +1,4 @@
+# long: the face of a service, each signature with its promise beside it
 """A service as its team declares it: which events it hears and says, and what undoes its steps. Starts nothing.
 
 The decorators read signatures when the module is imported. Invalid declarations raise `DeclarationError` at import; the
@@ -22,6 +23,7 @@ from hocket.declarations.choreography import Declarations
 from hocket.declarations.declare import Declarer, ScopeAsked
 from hocket.declarations.names import check_service
 from hocket.declarations.options import HandlerOptions, ProjectionOptions, TimeoutOptions
+from hocket.declarations.requests.command import command_of, named_as
 from hocket.declarations.signature import check_event
 from hocket.declarations.subscription import Late
 from hocket.errors import DeclarationError, HocketError
@@ -30,6 +32,8 @@ from hocket.resilience.isolation import running
 from hocket.retry import Retry
 from hocket.runtime import current
 from hocket.tx import Outside, Tx, View
+from hocket.webhooks.declared import RATE, Drift, Webhook, webhook_of
+from hocket.webhooks.signature import Push, Signature
 
 #: How long `reading(after=…)` waits at most where nobody says otherwise.
 READING_WITHIN = timedelta(seconds=2)
@@ -38,6 +42,7 @@ H = TypeVar("H", bound=Heard)
 H2 = TypeVar("H2", bound=Heard)
 E = TypeVar("E", bound=Event)
 E2 = TypeVar("E2", bound=Event)
+B = TypeVar("B")
 D = TypeVar("D", default=None)
 S = TypeVar("S", bound=BaseModel)
 Said = TypeVar(
@@ -99,6 +104,7 @@ class Service(Generic[D]):
         self.tables = tables
         self.declarations = Declarations(name, owner)
         self.mounts: list[Callable[[web.Application], None]] = []
+        self.webhooks: dict[str, Webhook] = {}
         self._declarer = Declarer(self.declarations, Tx, uses is not None)
 
     @overload
@@ -121,11 +127,16 @@ class Service(Generic[D]):
         The first parameter names what is heard, the return annotation what is said. `retry` says how often and when a
         failed attempt is repeated. While `breaker` is open, no delivery is taken. `timeout` bounds one attempt.
         `concurrency` bounds the attempts that run at once, `prefetch` the unsettled deliveries that the broker sends.
-        `idempotent=True` saves the inbox row of a handler that says nothing. A new handler hears history `since` a
-        moment, or "first"; `side_effects=True`: it says and calls outside also meanwhile (RULES 7.5). `formerly` gives
-        the former name, or several names, the oldest first: the old queue is emptied and the keys stay the same (RULES
-        2.4). `allow` names findings of `hocket check` that are right here, each with its reason, as everywhere
-        (docs/checks.md).
+        `idempotent=True` saves the inbox row of a handler that says nothing. `ordered=True` handles the events of one
+        subject one after the other, in their order, across replicas and failures; a dead one blocks its subject, with
+        `"skip"` its successors go on (docs/order.md). A handler that is new hears history `since` a moment, or "first";
+        with `side_effects=True` it says and calls outside also meanwhile (RULES 7.5). `formerly` gives the former name,
+        or several names, the oldest first: the old queue is emptied and the keys stay the same (RULES 2.4). `latest_by`
+        names a field that grows: an event with less than a handled one of its subject ends `stale` (RULES 15.1).
+        `after` names a handler above that goes first for each subject; this one waits at most `within`, and then runs
+        all the same (RULES 15.4). `drift` says what becomes of data that differs from the model: "accept", "warn" or
+        "quarantine" (docs/drift.md). `allow` names findings of `hocket check` that are right here, each with its
+        reason, as everywhere (docs/checks.md).
         """
 
         def declare(fn: Callable[..., Any]) -> Callable[..., Any]:
@@ -290,6 +301,36 @@ class Service(Generic[D]):
         self._declarer.downcast(fn)
         return fn
 
+    def webhook(
+        self,
+        signed: Signature,
+        /,
+        *,
+        name: str | None = None,
+        key: Callable[[Push], str] | None = None,
+        rate: float = RATE,
+        drift: Drift = "warn",
+    ) -> Callable[[Callable[[B, Push], Said]], Callable[[B, Push], Said]]:
+        """Declare a webhook above `def NAME(body: Body, push: Push) -> A | None`: `POST /webhooks/NAME` (RULES 12).
+
+        What is signed is committed with the event that the plain function makes of it, and then answered 202; the same
+        delivery id says nothing again. What cannot be read or mapped is kept, to be retried by `hocket webhooks`.
+        `key` gives another delivery id, `rate` bounds the pushes a second. `drift="quarantine"` keeps bodies that
+        differ from the model in other ways than further fields (RULES 16). The function uses no clock and no database.
+        """
+        given: dict[str, Any] = {"rate": rate, "drift": drift, **({"name": name} if name is not None else {})}
+        given |= {"key": key} if key is not None else {}
+
+        def declare(fn: Callable[[B, Push], Said]) -> Callable[[B, Push], Said]:
+            made = webhook_of(self.name, self.settings, fn, signed, given)
+            if made.name in self.webhooks:
+                raise DeclarationError(f'{made.where}: another webhook has this name; give one another by name="…"')
+            self.declarations.add_says(*dict.fromkeys((*made.says, *made.scheduled)))
+            self.webhooks[made.name] = made
+            return fn
+
+        return declare
+
     def says(self, *events: type[Event]) -> None:
         """Declare events that are said outside handlers, in `service.tx()`."""
         for event in events:
@@ -340,6 +381,32 @@ class Service(Generic[D]):
             raise DeclarationError(f"{self.name}: http takes a plain function, def mount(app: web.Application) -> None")
         self.mounts.append(mount)
         return mount
+
+    def command(
+        self, *, caller: Callable[[web.Request], str] | None = None, required: bool = True
+    ) -> Callable[
+        [Callable[[web.Request, Outside[D]], Coroutine[Any, Any, web.Response]]],
+        Callable[[web.Request], Coroutine[Any, Any, web.StreamResponse]],
+    ]:
+        """Declare a command, `async def place(request, tx)`: the same `Idempotency-Key`, the same answer (RULES 13).
+
+        Mount the result as any aiohttp handler, under POST, PUT, PATCH or DELETE. Effects, what is said and the answer
+        are committed together; what the handler raises is rolled back, and the key is free again. `caller` names who
+        asks (else a hash of `Authorization`): keys of two callers never meet. Unless `required`, a request without a
+        key is a thing of its own. Answers of at most 64 KiB are kept as long as the inbox remembers.
+        """
+
+        def declare(
+            fn: Callable[[web.Request, Outside[D]], Coroutine[Any, Any, web.Response]],
+        ) -> Callable[[web.Request], Coroutine[Any, Any, web.StreamResponse]]:
+            command = command_of(self.name, fn, caller, required)
+
+            async def answer(request: web.Request) -> web.StreamResponse:
+                return await current(self.name).command(command, request)
+
+            return named_as(fn, answer)
+
+        return declare
 
     def complete(self) -> None:
         """Check the declarations as a whole, before the service starts. Raises `DeclarationError`."""

@@ -128,6 +128,22 @@ class LimitSettings(_Group):
     )  # fmt: skip
 
 
+class WebhookSettings(_Group):
+    """Webhooks in: what one address may send, and how slowly. Bodies are bounded by `HOCKET_HTTP_BODY_BYTES`."""
+
+    webhook_address_rate: float = _setting(
+        1000, "pushes/s", "most webhooks of one remote address; more are answered 429; 0: no bound", 0, 1_000_000
+    )
+    webhook_proxies: int = _setting(
+        0, "proxies",
+        "trusted proxies before the service: the address is then what the first of them saw, by `X-Forwarded-For`",
+        0, 10,
+    )  # fmt: skip
+    webhook_body_seconds: float = _setting(
+        10, "s", "how long the body of a webhook may take; then it is answered 408", 0.1, 60
+    )
+
+
 class StopSettings(_Group):
     """The bounds of a stop, for each service of the process: its services stop one after another.
 

@@ -11,6 +11,8 @@ BREAKERS: Mapping[str, tuple[str, ...]] = {
     "shipping": ("carrier-api",),
     "notifications": ("mail-api",),
     "crm": ("crm-api",),
+    "scoring": (),
+    "order_view": (),
 }
 TEAMS = tuple(BREAKERS)
 #: The one that only says events: there is no queue of its.

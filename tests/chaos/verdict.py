@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from deploy.auditor.evidence import Evidence, Places, read
-from deploy.auditor.judging import Finding, Kind, judge
+from deploy.auditor.evidence import Evidence, read
+from deploy.auditor.finding import Finding, Kind
+from deploy.auditor.judging import judge
 from deploy.auditor.verdict import last_line
 from deploy.demo.place import StepFailed
+from deploy.demo.story import places_of
 from deploy.demo.world import World
 from tests.chaos.letters import unexplained
 from tests.chaos.plan import Act
@@ -74,7 +76,7 @@ async def traced(world: World) -> dict[str, list[str]]:
 
 async def evidence_of(site: Site) -> Evidence:
     """Everything that outsiders see. Raises `Unreadable`."""
-    return await read(Places(site.url("sandbox"), site.url("orders"), site.url("deadletters"), site.posts))
+    return await read(places_of(site))
 
 
 async def leave(site: Site, world: World, verdict: Verdict, evidence: Evidence, plan: Sequence[Act]) -> None:

@@ -30,8 +30,10 @@ PORTS = {
     "inventory": 8004,
     "notifications": 8005,
     "crm": 8006,
+    "order_view": 8007,
     "shipping": 8008,
     "sandbox": 8009,
+    "scoring": 8011,
     "tracer": 8080,
     "deadletters": 8081,
 }

@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -17,6 +18,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from deploy.broker.node import RabbitNode, free_ports
+from deploy.demo.webhooks import bodies
+from deploy.demo.webhooks.signing import standard
 from tests.deploy.compose_without_containers import ROOT, Shop, load, parts
 
 DASHBOARD = json.loads((ROOT / "deploy/grafana/dashboards/hocket.json").read_text(encoding="utf-8"))
@@ -158,6 +161,15 @@ def order(number: int, card: str = "4242") -> dict[str, object]:
     }
 
 
+def push(shop: Shop, number: int) -> None:
+    """One webhook of the CRM's form, signed by the secret that the compose file sets for a trial."""
+    secret = next(part.environment["INGRESS_FORM_SECRETS"] for part in parts() if part.name == "ingress")
+    body = bodies.contact(f"contact{number}@example.com", number, 0, datetime.now(UTC))
+    headers = {"Content-Type": "application/json", **standard(secret, f"msg_{number}", int(time.time()), body)}
+    with urlopen(Request(f"{shop.url('ingress')}/webhooks/form", body, headers), timeout=10) as answer:
+        assert answer.status == 202
+
+
 @pytest.mark.rabbitmq
 @pytest.mark.prometheus
 def test_the_drop_down_lists_every_service(shop: Shop, prometheus: Prometheus) -> None:
@@ -177,12 +189,13 @@ def test_the_drop_down_lists_every_service(shop: Shop, prometheus: Prometheus) -
 @pytest.mark.rabbitmq
 @pytest.mark.prometheus
 def test_every_query_answers_with_data(shop: Shop, prometheus: Prometheus) -> None:
-    """After orders, an outage of the cards that opens the breaker, and one mail beyond help, each query has numbers."""
+    """After orders, webhooks, an outage of the cards that opens the breaker, one mail beyond help, each has numbers."""
     call(f"{shop.url('sandbox')}/faults", {"target": "cards", "kind": "error", "seconds": OUTAGE_SECONDS})
     mail = {"target": "mail", "kind": "decline", "match": {"to": "customer7@example.com"}}
     call(f"{shop.url('sandbox')}/faults", mail)
     for number in range(ORDERS):
         call(f"{shop.url('orders')}/orders", order(number))
+        push(shop, number)
         time.sleep(PAUSE_SECONDS)
     waiting = queries()
     until = time.monotonic() + DATA_SECONDS

@@ -8,9 +8,11 @@ from services.crm import crm
 from services.ingress import ingress
 from services.inventory import inventory
 from services.notifications import notifications
-from services.orders import orders, storage
+from services.order_view import order_view
+from services.orders import http, orders, storage
 from services.orders.domain import NewOrder
 from services.payments import payments
+from services.scoring import scoring
 from services.shipping import shipping
 from tests.flows.fake_outside import FakeCards, FakeCarrier, FakeCustomers, FakeOutside, FakePost, FakeStock, Stands
 
@@ -32,6 +34,8 @@ def shop(outside: FakeOutside, *, seed: int = 0) -> AbstractAsyncContextManager[
         notifications.using(FakePost(outside)),
         ingress,
         crm.using(FakeCustomers(outside)),
+        scoring,
+        order_view,
         seed=seed,
     )
 
@@ -47,3 +51,17 @@ async def state(order_id: str) -> str:
         found = await storage.find(await tx.read(), order_id)
     assert found is not None
     return found.state
+
+
+async def place(new: NewOrder, key: str) -> tuple[str, str]:
+    """Place an order under a key as `POST /orders` does; its id and its flow."""
+    async with orders.tx(key=key) as tx:
+        placed = await http.place(tx, new)
+    assert placed is not None
+    return placed.order_id, placed.flow
+
+
+async def cancel(order_id: str, reason: str) -> storage.Order | None:
+    """Cancel an order for its customer as `POST /orders/{order_id}/cancellations` does."""
+    async with orders.tx() as tx:
+        return await http.cancel(tx, order_id, reason)

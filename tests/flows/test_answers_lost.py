@@ -6,7 +6,6 @@ from hocket import Retry
 from services.inventory.domain import NO_ANSWER as NO_STOCK_ANSWER
 from services.inventory.handlers import RESERVE_RETRY
 from services.orders.events import OrderCancelled
-from services.orders.http import place
 from services.payments.domain import NO_ANSWER as NO_CARD_ANSWER
 from services.payments.handlers import AUTHORISE_RETRY
 from services.sandbox.domain import Api, Did, Target
@@ -14,7 +13,7 @@ from services.sandbox.faults import Kind
 from services.shipping.domain import NO_ANSWER as NO_PARCEL_ANSWER
 from services.shipping.handlers import SHIP_RETRY
 from tests.flows.fake_outside import FakeOutside
-from tests.flows.shop import SHIPPED, SOON, order, shop, state
+from tests.flows.shop import SHIPPED, SOON, order, place, shop, state
 
 #: Orders that go well beside the one that does not, one a second: longer than its attempts take.
 OTHERS = 20

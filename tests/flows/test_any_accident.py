@@ -8,12 +8,11 @@ import pytest
 
 from services.orders.domain import NewOrder
 from services.orders.events import OrderCancelled, OrderPlaced
-from services.orders.http import cancel, place
 from services.sandbox.domain import GIVEN_BACK, Api, Target
 from services.sandbox.faults import Kind
 from services.shipping.http import deliver
 from tests.flows.fake_outside import FakeOutside, Stands
-from tests.flows.shop import SOON, order, shop, state
+from tests.flows.shop import SOON, cancel, order, place, shop, state
 
 #: Orders placed in one run.
 ORDERS = 25

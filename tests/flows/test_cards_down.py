@@ -4,12 +4,11 @@ import itertools
 from datetime import timedelta
 
 from services.orders.events import OrderCancelled, OrderConfirmed
-from services.orders.http import place
 from services.payments.service import card_api
 from services.sandbox.domain import Did, Target
 from services.sandbox.faults import Kind
 from tests.flows.fake_outside import FakeOutside
-from tests.flows.shop import SHIPPED, SOON, order, shop
+from tests.flows.shop import SHIPPED, SOON, order, place, shop
 
 #: Virtual seconds that the card system is away: less than an order may wait, and more than its attempts would last.
 OUTAGE_SECONDS = 14

@@ -1,13 +1,12 @@
 """No carrier takes the goods: they go back into stock, and the money is held no longer."""
 
 from services.orders.events import OrderCancelled
-from services.orders.http import place
 from services.payments.events import PaymentVoided
 from services.sandbox.domain import Did, Target
 from services.shipping.domain import NOT_CARRIED
 from services.shipping.events import ParcelRecalled
 from tests.flows.fake_outside import FakeOutside
-from tests.flows.shop import NOTHING, SOON, order, shop
+from tests.flows.shop import NOTHING, SOON, order, place, shop
 
 
 async def test_goods_that_nobody_carries_go_back() -> None:

@@ -7,14 +7,13 @@ import pytest
 
 from hocket.testing import Play
 from services.orders.events import OrderCancelled
-from services.orders.http import cancel, place
 from services.payments.events import PaymentCaptured, PaymentRefunded, PaymentVoided
 from services.sandbox.domain import Api
 from services.sandbox.faults import Kind
 from services.shipping.events import ParcelRecalled
 from services.shipping.http import deliver
 from tests.flows.fake_outside import FakeOutside
-from tests.flows.shop import NOTHING, SHIPPED, SOON, order, shop, state
+from tests.flows.shop import NOTHING, SHIPPED, SOON, cancel, order, place, shop, state
 
 #: Turns of the loop that a whole order takes, and some more.
 TURNS = 48

@@ -1,11 +1,10 @@
 """A card will not pay: the order is cancelled, and nothing is left to undo."""
 
 from services.orders.events import OrderCancelled, OrderConfirmed
-from services.orders.http import place
 from services.payments.events import PaymentVoided
 from services.sandbox.domain import Did, Target
 from tests.flows.fake_outside import FakeOutside
-from tests.flows.shop import SOON, order, shop
+from tests.flows.shop import SOON, order, place, shop
 
 
 async def test_a_declined_card_cancels_the_order() -> None:

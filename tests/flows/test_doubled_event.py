@@ -7,12 +7,11 @@ import pytest
 from hocket import Heard
 from services.inventory.events import PaymentAuthorised
 from services.orders.events import OrderCancelled
-from services.orders.http import place
 from services.payments.events import OrderPlaced, ParcelShipped
 from services.sandbox.domain import Did, Target
 from services.shipping.events import OrderConfirmed
 from tests.flows.fake_outside import FakeOutside
-from tests.flows.shop import NOTHING, SHIPPED, SOON, order, shop
+from tests.flows.shop import NOTHING, SHIPPED, SOON, order, place, shop
 
 FLOW = "0198c5b8-0000-7000-8000-000000000001"
 PLACED = OrderPlaced(order_id="A1", card="tok_1", sku="lamp", quantity=1, total_cents=999)

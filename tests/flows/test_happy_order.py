@@ -1,13 +1,12 @@
 """An order goes well: its money held, its goods taken, shipped, paid and delivered, and its customer reads so."""
 
 from services.orders.events import OrderCancelled, OrderConfirmed, OrderPlaced
-from services.orders.http import place
 from services.payments.events import PaymentCaptured, PaymentRefunded, PaymentVoided
 from services.sandbox.domain import Did, Target
 from services.shipping.events import ParcelDelivered, ParcelRecalled, ParcelShipped
 from services.shipping.http import deliver
 from tests.flows.fake_outside import FakeOutside
-from tests.flows.shop import SHIPPED, SOON, order, shop, state
+from tests.flows.shop import SHIPPED, SOON, order, place, shop, state
 
 
 async def test_an_order_is_delivered_and_paid() -> None:

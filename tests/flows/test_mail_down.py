@@ -1,11 +1,10 @@
 """The mail system fails for one address: that mail becomes a dead letter, its neighbours go out."""
 
 from services.orders.events import OrderConfirmed
-from services.orders.http import place
 from services.sandbox.domain import Did, Target
 from services.sandbox.faults import Kind
 from tests.flows.fake_outside import FakeOutside
-from tests.flows.shop import LONG, order, shop
+from tests.flows.shop import LONG, order, place, shop
 
 
 async def test_a_mail_that_cannot_be_sent_is_kept() -> None:

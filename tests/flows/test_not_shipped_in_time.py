@@ -7,12 +7,11 @@ import pytest
 from services.inventory.handlers import RESERVE_RETRY
 from services.orders.events import OrderCancelled
 from services.orders.handlers import SHIPPED_WITHIN, TOO_LATE
-from services.orders.http import place
 from services.sandbox.domain import Target
 from services.sandbox.faults import Kind
 from services.shipping.handlers import SHIP_RETRY
 from tests.flows.fake_outside import FakeOutside
-from tests.flows.shop import NOTHING, SHIPPED, SOON, order, shop, state
+from tests.flows.shop import NOTHING, SHIPPED, SOON, order, place, shop, state
 
 SYSTEMS = [Target.CARDS, Target.STOCK, Target.CARRIER]
 

@@ -1,12 +1,11 @@
 """The goods cannot be had: the money is held no longer."""
 
 from services.orders.events import OrderCancelled
-from services.orders.http import place
 from services.payments.events import PaymentVoided
 from services.sandbox.domain import Api, Did, Target
 from services.sandbox.faults import Kind
 from tests.flows.fake_outside import FakeOutside
-from tests.flows.shop import SOON, order, shop, state
+from tests.flows.shop import SOON, order, place, shop, state
 
 
 async def test_without_stock_the_money_goes_back() -> None:

@@ -8,10 +8,9 @@ from services.crm.events import LeadSynced
 from services.ingress.domain import NewLead
 from services.ingress.http import capture
 from services.orders.events import OrderCancelled
-from services.orders.http import cancel, place
 from services.sandbox.domain import Target
 from tests.flows.fake_outside import FakeOutside
-from tests.flows.shop import NOTHING, SHIPPED, SOON, order, shop, state
+from tests.flows.shop import NOTHING, SHIPPED, SOON, cancel, order, place, shop, state
 
 #: Seconds that it asks for, in its Retry-After: longer than a breaker of the shop opens by itself.
 ASKED = 12

@@ -5,12 +5,11 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from hocket.testing import Play
-from services.orders.http import cancel, place
 from services.payments.events import PaymentRefunded
 from services.sandbox.domain import Api, Target
 from services.sandbox.faults import Kind
 from tests.flows.fake_outside import FakeOutside
-from tests.flows.shop import NOTHING, SOON, order, shop
+from tests.flows.shop import NOTHING, SOON, cancel, order, place, shop
 
 
 @asynccontextmanager

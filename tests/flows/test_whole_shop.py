@@ -18,12 +18,14 @@ from services.crm import crm
 from services.ingress import ingress
 from services.inventory import inventory
 from services.notifications import notifications
+from services.order_view import order_view
 from services.orders import orders
 from services.payments import payments
 from services.sandbox import sandbox
+from services.scoring import scoring
 from services.shipping import shipping
 
-SHOP = (orders, payments, inventory, shipping, notifications, ingress, crm)
+SHOP = (orders, payments, inventory, shipping, notifications, ingress, crm, scoring, order_view)
 #: Seconds in which everything must come to its end.
 PATIENCE = 40.0
 
@@ -50,9 +52,12 @@ class Town:
 
     async def all(self, service: str, path: str, what: str) -> list[Any]:
         """Every page of something."""
-        found, after = list[Any](), 0
+        found, after = list[Any](), ""
+        by = "cursor" if service == "order_view" else "after"
+        joint = "&" if "?" in path else "?"
         while after is not None:
-            async with self._http.get(f"{self._at[service]}{path}?after={after}&limit=500") as answer:
+            said = f"&{by}={after}" if after else ""
+            async with self._http.get(f"{self._at[service]}{path}{joint}limit=500{said}") as answer:
                 page = await answer.json()
             found += page[what]
             after = page["next"]
@@ -166,6 +171,28 @@ async def _settled(shop: Town) -> None:
     assert [_count(parcels, did) for did in ("booked", "rejected")] == [12, 2]
     assert Counter(each["kind"] for each in mails) == MAILS
     assert _count(contacts, "entered") == 5
+    await _viewed(shop, {each["order_id"]: each["state"] for each in ended})
+
+
+async def _viewed(shop: Town, ended: dict[str, str]) -> None:
+    """The view shows every order as it ended, each part of it, and each lead once in a history; each lead is scored."""
+    await shop.until("order_view", "/history?type=stock.released", "history", lambda all_: len(all_) == 6)
+    await shop.until("order_view", "/history?type=parcel.recalled", "history", lambda all_: len(all_) == 4)
+    viewed = await shop.until(
+        "order_view", "/orders", "orders", lambda all_: {each["order_id"]: each["state"] for each in all_} == ended
+    )
+    parts = Counter((each["state"], each["payment"], each["stock"], each["shipping"]) for each in viewed)
+    assert parts == {
+        ("shipped", "captured", "reserved", "shipped"): 4,
+        ("delivered", "captured", "reserved", "delivered"): 4,
+        ("cancelled", "refunded", "released", "recalled"): 4,
+        ("cancelled", "voided", "released", "refused"): 2,
+        ("cancelled", "voided", "rejected", "pending"): 2,
+        ("cancelled", "declined", "pending", "pending"): 4,
+    }
+    leads = await shop.until("order_view", "/history?type=lead.scored", "history", lambda all_: len(all_) == 5)
+    assert len({each["customer_id"] for each in leads}) == 5
+    assert len(await shop.all("scoring", "/scores", "scores")) == 5
 
 
 def _count(lines: list[Any], did: str) -> int:

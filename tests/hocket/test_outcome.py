@@ -10,7 +10,7 @@ from hocket.outcome import Attempt, Bury, Done, Word, with_cause, words_beside
 def test_the_receipts_words() -> None:
     """docs/words.md#how-an-attempt-ends: code, receipts and pages use the same words."""
     assert [word.value for word in Word] == [
-        "handled", "retry", "deferred", "dead", "duplicate", "refused", "obsolete",
+        "handled", "retry", "deferred", "dead", "duplicate", "refused", "obsolete", "stale",
     ]  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings
 from sqlalchemy import MetaData
 
 from hocket.declarations.names import MAX_QUEUE_BYTES
+from hocket.declarations.requests.command import Command
 from hocket.declarations.subscription import HANDLER_TIMEOUT
 from hocket.errors import DeclarationError, HocketError
 from hocket.event import Death, Event, Heard
@@ -325,9 +326,13 @@ class Stand:
         self.asked.append((key, correlation_id))
         return nullcontext("tx")
 
+    async def command(self, command: Command, request: web.Request) -> web.StreamResponse:
+        """No command is asked for here."""
+        raise NotImplementedError
+
     async def send(
         self, subscription: str, body: bytes, content_type: str, *,
-        replay: str, attempt: int, headers: Mapping[str, object] = MappingProxyType({}),
+        attempt: int, replay: str = "", death: str = "", headers: Mapping[str, object] = MappingProxyType({}),
     ) -> None:  # fmt: skip
         """Nothing is sent here."""
 
@@ -337,10 +342,8 @@ async def test_a_transaction_outside_is_that_of_the_service_as_it_runs_here() ->
     service = things()
     stand = Stand()
     with here({"things": stand}):
-        async with service.tx(key="k", correlation_id="c") as tx:
+        async with service.tx(key="k", correlation_id="c") as tx, service.tx():
             assert tx == "tx"
-        async with service.tx():
-            pass
     assert stand.asked == [("k", "c"), (None, None)]
     with pytest.raises(HocketError, match=r"service things does not run here: use tx\(\) inside"):
         service.tx()

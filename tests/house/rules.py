@@ -12,9 +12,9 @@ MAX_FILE_LINES = 350
 MAX_FUNCTION_LINES = 50
 
 #: What a service may import of the kit; where it looks at other services also what is made for that, and the nouns.
-SERVICE_IMPORTS = frozenset({"hocket"})
+SERVICE_IMPORTS = frozenset({"hocket", "hocket.webhooks"})
 NOUNS = frozenset(f"hocket.{name}" for name in ("clock", "envelope", "errors", "event", "outcome", "saga"))
-OBSERVER_IMPORTS = frozenset({"hocket", "hocket.observe", "hocket.console"}) | NOUNS
+OBSERVER_IMPORTS = SERVICE_IMPORTS | {"hocket.observe", "hocket.console"} | NOUNS
 OBSERVERS = frozenset({"tracer", "deadletters"})
 BANNED = frozenset({"util", "utils", "common", "helper", "helpers", "manager", "managers"})
 UNFINISHED = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X)\b")

@@ -20,14 +20,19 @@ from services.deadletters import deadletters
 from services.ingress import ingress
 from services.inventory import inventory
 from services.notifications import notifications
+from services.order_view import order_view
 from services.orders import orders
 from services.payments import payments
 from services.sandbox import sandbox
+from services.scoring import scoring
 from services.shipping import shipping
 from services.tracer import tracer
 
 #: In the order in which they are started.
-SERVICES = (sandbox, tracer, deadletters, orders, payments, inventory, shipping, notifications, ingress, crm)
+SERVICES = (
+    *(sandbox, tracer, deadletters, orders, payments, inventory, shipping, notifications, ingress, crm),
+    *(scoring, order_view),
+)
 #: A card or address with this in it is never handled.
 DOOMED = "doomed"
 

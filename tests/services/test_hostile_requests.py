@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import aiohttp
@@ -13,13 +14,15 @@ from aiohttp import web
 from hocket import Service
 from services.deadletters import deadletters
 from services.ingress import ingress
+from services.order_view import order_view
 from services.orders import orders
 from services.sandbox import sandbox
+from services.scoring import scoring
 from services.shipping import shipping
 from services.tracer import tracer
 from tests.services.running_service import serving
 
-FACING = (orders, shipping, ingress, sandbox, deadletters, tracer)
+FACING: tuple[Service[Any], ...] = (orders, order_view, shipping, scoring, ingress, sandbox, deadletters, tracer)
 #: Odd values, as they stand in an address: not UTF-8, a NUL, control characters, long, numbers beyond every bound.
 ODD = (
     "%ff", "%c3%28", "%00", "a%0d%0ab", "%", "%zz", "..%2f..", "%2e%2e", "%ed%a0%80", quote("\u202ex"), "x" * 3000,
@@ -30,6 +33,7 @@ ODD = (
 #: Names of parts that any address may have, whether a route reads them or not.
 PARTS = (
     "at", "after", "before", "limit", "state", "q", "type", "service", "cause", "subscription", "group", "earlier",
+    "cursor", "customer", "from", "to",
     "%ff",
 )  # fmt: skip
 BODIES = (
@@ -46,13 +50,16 @@ HEADERS: tuple[tuple[bytes, bytes], ...] = (
 REQUESTS = 400
 
 
-def routes(service: Service[None]) -> list[tuple[str, str]]:
+def routes(service: Service[Any]) -> list[tuple[str, str]]:
     """Method and path of every route that the service mounts, and of the kit's own."""
     app = web.Application()
     for mount in service.mounts:
         mount(app)
+    pushes = [("POST", f"/webhooks/{name}") for name in service.webhooks]
     found = [(each.method, each.resource.canonical) for each in app.router.routes() if each.resource is not None]
-    return sorted({*found, ("GET", "/health/ready"), ("GET", "/health/live"), ("GET", "/metrics"), ("GET", "/nothing")})
+    return sorted(
+        {*found, *pushes, ("GET", "/health/ready"), ("GET", "/health/live"), ("GET", "/metrics"), ("GET", "/nothing")}
+    )
 
 
 def request_of(method: str, path: str, chance: random.Random) -> bytes:
@@ -83,7 +90,7 @@ async def status_of(port: int, request: bytes) -> tuple[int, bytes]:
 
 
 @pytest.fixture(params=FACING, ids=lambda each: each.name)
-async def facing(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[tuple[Service[None], int]]:
+async def facing(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[tuple[Service[Any], int]]:
     """Each service that faces HTTP, and its port."""
     async with serving(request.param, tmp_path) as http:
         yield request.param, await port_of(http)
@@ -97,7 +104,7 @@ async def port_of(http: aiohttp.ClientSession) -> int:
     return port
 
 
-async def test_no_request_makes_a_service_fail(facing: tuple[Service[None], int]) -> None:
+async def test_no_request_makes_a_service_fail(facing: tuple[Service[Any], int]) -> None:
     """400 to 4xx where something is wrong, 503 where it is to come later; never another 5xx, never silence."""
     service, port = facing
     chance = random.Random(service.name)

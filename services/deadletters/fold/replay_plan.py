@@ -70,6 +70,8 @@ def _refusal(letter: Candidate, now: Standing, clock: float) -> str:
             return "It is handled already: there is nothing to replay."
         case State.OBSOLETE if letter.spoke:
             return "Its on_dead said what follows, and that stands: a replay would end obsolete, so nothing is sent."
+        case State.OBSOLETE if now.settled is not None and now.settled.outcome == "stale":
+            return "It is stale: a newer one of its subject was handled, so nothing is sent."
         case State.OBSOLETE:
             return "It is obsolete: its flow was undone or had failed, so nothing is sent."
         case State.DISCARDED:

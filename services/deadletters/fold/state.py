@@ -74,9 +74,9 @@ class Standing:
 def standing(deaths: Sequence[Death], receipts: Sequence[Receipt], acts: Sequence[Act]) -> Standing:
     """The state of a letter from the set of its facts (RULES 8.2).
 
-    A `handled` or `obsolete` receipt settles when it is of a later attempt than the last death; of a death made by
-    the broker, which may have killed what was already handled, the same attempt settles too. A `conflict` letter has
-    the event id of the delivery that won, so receipts without a replay of the desk say nothing about it.
+    A receipt `handled`, `obsolete` or `stale` settles when it is of a later attempt than the last death; of a death
+    made by the broker, which may have killed what was already handled, the same attempt settles too. A `conflict`
+    letter has the event id of the delivery that won, so receipts without a replay of the desk say nothing about it.
     """
     last = max(deaths)
     again = len(deaths) - 1
@@ -89,7 +89,7 @@ def standing(deaths: Sequence[Death], receipts: Sequence[Receipt], acts: Sequenc
     handled = [each for each in about if each.outcome == "handled" and settles(each)]
     if handled:
         return Standing(State.HANDLED, again, settled=min(handled, key=_when))
-    gone = [each for each in about if each.outcome in {"obsolete", "refused"} and settles(each)]
+    gone = [each for each in about if each.outcome in {"obsolete", "refused", "stale"} and settles(each)]
     if gone:
         return Standing(State.OBSOLETE, again, settled=min(gone, key=_when))
     if last.spoke:

@@ -9,7 +9,7 @@ from hocket.console.facts import Heartbeat, Manifest, Receipt
 from services.deadletters.read.letter import MAX_ERROR, text
 
 #: Outcomes that can settle a letter.
-SETTLING = frozenset({"handled", "obsolete", "refused"})
+SETTLING = frozenset({"handled", "obsolete", "refused", "stale"})
 
 
 def receipt_of(fact: Receipt) -> Iterable[dict[str, Any]]:

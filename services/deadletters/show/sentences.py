@@ -91,6 +91,8 @@ def state_line(letter: Letter, now: datetime) -> str:
         case "handled":
             how = "a replay" if settled and settled["replay"] else "a later attempt"
             return f"Handled by {how}, attempt {settled['attempt']}, at {day_and_clock(settled['time'], now)}."
+        case "obsolete" if settled and settled["outcome"] == "stale":
+            return f"Stale since {day_and_clock(settled['time'], now)}: a newer one of its subject was handled before."
         case "obsolete" if settled:
             return f"Obsolete since {day_and_clock(settled['time'], now)}: its flow was undone or had failed."
         case "obsolete":
@@ -177,4 +179,5 @@ def _ended(letter: Letter) -> Iterable[Point]:
     if settled and settled["outcome"] == "handled":
         yield Point("disc-tick", "done", "handled", settled["time"], f"attempt {settled['attempt']}")
     elif settled:
-        yield Point("clock", "quiet", "obsolete", settled["time"], settled["outcome"])
+        stale = settled["outcome"] == "stale"
+        yield Point("clock", "quiet", "stale" if stale else "obsolete", settled["time"], settled["outcome"])

@@ -23,6 +23,7 @@ class Stand(StrEnum):
     DUPLICATE = "duplicate"
     REFUSED = "refused"
     OBSOLETE = "obsolete"
+    STALE = "stale"
     UNDOING = "undoing"
     UNDONE = "undone"
 
@@ -31,7 +32,7 @@ OPEN = frozenset({Stand.EXPECTED, Stand.RETRY, Stand.DEFERRED, Stand.UNDOING})
 #: Outcomes of what is no run: a copy that was refused, a wait, an act at the desk.
 _NO_RUN = frozenset({"duplicate", "discarded"})
 #: Outcomes that use an attempt.
-ATTEMPTS = frozenset({"handled", "retry", "dead", "refused", "obsolete"})
+ATTEMPTS = frozenset({"handled", "retry", "dead", "refused", "obsolete", "stale"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ from services.tracer.read.facts import Said
 _NOTHING = Beyond()
 #: Of several receipts of one attempt the one with the highest rank decides.
 _RANK = {
-    "duplicate": 0, "deferred": 1, "retry": 2, "refused": 3, "dead": 4, "discarded": 5, "obsolete": 6, "handled": 7,
+    "duplicate": 0, "deferred": 1, "retry": 2, "refused": 3, "dead": 4, "discarded": 5, "obsolete": 6, "stale": 7,
+    "handled": 8,
 }  # fmt: skip
 
 

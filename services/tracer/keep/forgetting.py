@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.console.named_values import set_value, value_of
 from services.tracer.keep.breakers import forget_changes
+from services.tracer.keep.drift import forget_drift
 from services.tracer.keep.readings import HOURS
 from services.tracer.keep.summaries import ENDED, count, counted, forget_waits
 from services.tracer.keep.tables import (
@@ -60,6 +61,7 @@ async def forget(db: AsyncConnection, keep: Keep, at: datetime) -> int:
     if len(ids) < STEP and bound is None:
         await db.execute(delete(heartbeats).where(heartbeats.c.time < over))
         await forget_changes(db, over)
+        await forget_drift(db, over, (at - keep.open).timestamp())
         await db.execute(delete(counts).where(counts.c.many == 0, counts.c.minute > 0))
         await db.execute(delete(hours).where(hours.c.hour < int(now // 3600) - HOURS))
         await set_value(db, marks, FORGOTTEN, repr(now))

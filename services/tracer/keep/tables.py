@@ -81,6 +81,33 @@ breaker_changes = Table(
     Column("fact", Text, nullable=False),
     Index("breaker_changes_time", "time"),
 )  # fmt: skip
+drift_boots = Table(
+    "drift_boots", tables,  # what one boot has counted of one source, type and version at one subscription
+    Column("stream", String, primary_key=True), Column("boot", String, primary_key=True),
+    Column("subscription", String, nullable=False), Column("source", String, nullable=False),
+    Column("type", String, nullable=False), Column("version", Integer, nullable=False),
+    Column("model", String, nullable=False), Column("mode", String, nullable=False),
+    Column("events", BigInteger, nullable=False), Column("looked", BigInteger, nullable=False),
+    Column("more", BigInteger, nullable=False), Column("first", Float, nullable=False),
+    Column("last", Float, nullable=False), Column("told", Float, nullable=False),
+    Column("marks", Text, nullable=False), Index("drift_boots_told", "told"),
+)  # fmt: skip
+drift_paths = Table(
+    "drift_paths", tables,  # how often and since when one path of it drifts
+    Column("stream", String, primary_key=True), Column("boot", String, primary_key=True),
+    Column("path", String, primary_key=True), Column("kind", String, primary_key=True),
+    Column("many", BigInteger, nullable=False), Column("deep", Integer, nullable=False),
+    Column("holds", Integer, nullable=False),
+    Column("first", Float, nullable=False), Column("first_event", String, nullable=False),
+    Column("last", Float, nullable=False), Column("last_event", String, nullable=False),
+)  # fmt: skip
+drift_alarms = Table(
+    "drift_alarms", tables,  # what was warned of, so that it is warned of once
+    Column("digest", String, primary_key=True), Column("source", String, nullable=False),
+    Column("type", String, nullable=False), Column("version", Integer, nullable=False),
+    Column("path", String, nullable=False), Column("kind", String, nullable=False),
+    Column("began", Float, nullable=False), Column("told", Float, nullable=False),
+)  # fmt: skip
 reaches = Table(
     "reaches", tables,  # receipts of failures by the flow whose step run they found, where that is another (RULES 5.3)
     Column("flow", String, primary_key=True), Column("subscription", String, primary_key=True),

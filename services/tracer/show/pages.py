@@ -1,4 +1,4 @@
-"""The tracer's pages: overview, flows, one flow, one subject."""
+"""The tracer's pages: overview, flows, one flow, one subject, breakers, drift."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -13,6 +13,7 @@ from hocket.console import Console, tree_of, with_query
 from hocket.console.facts import BreakerChange
 from services.tracer.ask.around import around
 from services.tracer.ask.breakers import breakers_of, changes_between, guards_of, last_changes, waiting_by_subscription
+from services.tracer.ask.drift import drift_of, news_of
 from services.tracer.ask.flows import (
     ORDER,
     count_states,
@@ -27,10 +28,12 @@ from services.tracer.ask.flows import (
 from services.tracer.ask.knowledge import Knowledge, knowledge
 from services.tracer.ask.own import Bounds, own_state
 from services.tracer.ask.services import heartbeats_of, retired_of, services_of
+from services.tracer.fold.drift import BASELINE_EVENTS
 from services.tracer.fold.flow import Flow
 from services.tracer.fold.timeouts import TimeOutState
 from services.tracer.show.breaker_words import about_breakers, goes_on, probes, why
 from services.tracer.show.crossings import crossings_of
+from services.tracer.show.drift_words import OVERVIEW_NEWS, about_drift, how_often, kind_of, news, sender, shown_of
 from services.tracer.show.lanes import draw
 from services.tracer.show.needs import needing as needing_words
 from services.tracer.show.needs import needs_of, undo_of, way_out
@@ -47,6 +50,10 @@ MAX_HISTORY = 200
 SHOWN_CHANGES, MAX_CHANGES = timedelta(days=1), 40
 #: Rows of breakers on their page, and on the overview; rows of each table beside the lanes. The JSON has all.
 MAX_BREAKERS, MAX_SOME, MAX_BESIDE = 60, 15, 30
+
+
+#: Rows of each table of the page of drift. The JSON has all.
+MAX_DRIFT = 100
 
 
 Reading = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
@@ -75,12 +82,13 @@ class Pages:
             needs = needs_of(await needing(db, known, now), known, now, breakers)
             own = await own_state(db, now, self._bounds)
             retired = await retired_of(db, known)
+            drifted = news(await news_of(db, now - OVERVIEW_NEWS), now)
         services = services_of(beats, known, now)
         blind = unheard(own, services, now)
         return self._console.render(
             "overview.html", page="overview", now=now, counts=counts, needs=needs,
             services=services, retired=retired, breakers=breakers, most=MAX_SOME, own=own, needing=needing_words(needs),
-            probes=probes, why=why, goes_on=partial(goes_on, now=now),
+            probes=probes, why=why, goes_on=partial(goes_on, now=now), drifted=drifted,
             blind=own.deaf or any(each.alarm for each in own.streams),
             sentence=overview(((each.state, each.many) for each in counts), dead, blind),
         )  # fmt: skip
@@ -174,6 +182,18 @@ class Pages:
             "breakers.html", page="breakers", now=now, breakers=breakers, changes=changes[::-1][:MAX_CHANGES],
             sentence=about_breakers(breakers), most=MAX_BREAKERS, probes=probes, why=why,
             goes_on=partial(goes_on, now=now),
+        )  # fmt: skip
+
+    async def drift(self, request: web.Request) -> web.Response:
+        """Who began to send what otherwise than it is read, since when, and who reads it?"""
+        now = self._console.now()
+        async with self._reading() as db:
+            drift = await drift_of(db, await knowledge(db), now)
+        new, old = shown_of(drift, MAX_DRIFT)
+        return self._console.render(
+            "drift.html", page="drift", now=now, new=new, old=old, more=len(drift.paths) - len(new) - len(old),
+            compared=drift.compared[:MAX_DRIFT], sentence=about_drift(drift, now), baseline_events=BASELINE_EVENTS,
+            how_often=how_often, kind_of=kind_of, sender=sender,
         )  # fmt: skip
 
     async def subject(self, request: web.Request) -> web.Response:

@@ -24,7 +24,7 @@ from services.tracer.show.drawing import (
     Point,
     Sign,
 )
-from services.tracer.show.sentences import plain
+from services.tracer.show.sentences import first_of, plain
 from services.tracer.show.timeout_words import stands
 from services.tracer.show.timescale import Scale
 
@@ -254,7 +254,9 @@ def _aside(delivery: Delivery, told: Sequence[Receipt]) -> str:
         parts.append(f"{delivery.attempts} attempts")
     if delivery.stand is Stand.DISCARDED:
         parts.append(f"discarded by {delivery.receipts[-1].by[:MAX_LABEL] or 'somebody'}")
-    if told[-1].outcome in {"refused", "obsolete", "duplicate"}:
+    if told[-1].outcome in {"refused", "obsolete", "stale", "duplicate"}:
         parts.append(told[-1].outcome)
+    if told[-1].outcome == "deferred" and told[-1].cause == "after":
+        parts.append(f"waits for {first_of(told[-1])[:MAX_LABEL]}")
     parts.append(duration(delivery.took))
     return ", ".join(parts)

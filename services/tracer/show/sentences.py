@@ -109,7 +109,7 @@ def _ended_well(flow: Flow) -> str:
     hearers = len(flow.deliveries)
     if not hearers:
         return "nobody is declared to hear it"
-    if any(each.stand in {Stand.REFUSED, Stand.OBSOLETE} for each in flow.deliveries):
+    if any(each.stand in {Stand.REFUSED, Stand.OBSOLETE, Stand.STALE} for each in flow.deliveries):
         return "every subscription has settled it"
     return "every subscription has handled it" if hearers > 1 else f"{flow.deliveries[0].subscription} has handled it"
 
@@ -186,11 +186,18 @@ def _told(last: Receipt, now: datetime) -> str:
     due = ""
     if last.next_at is not None:
         due = f"{'at' if last.next_at >= now else 'due since'} {day_and_clock(last.next_at, now)}"
+    if last.outcome == "deferred" and last.cause == "after":
+        return f"waits for {first_of(last)}" + (f"; runs all the same {due}" if due else "")
     if last.outcome == "deferred":
         return f"deferred{_deferred(last)}" + (f"; next try {due}" if due else "")
     kind = last.error.partition(":")[0] if last.error else last.cause
     failed = f"attempt {last.attempt} failed: {shortened(kind)}" if kind else f"attempt {last.attempt} failed"
     return failed + (f"; next attempt {due}" if due else "")
+
+
+def first_of(last: Receipt) -> str:
+    """The handler that must handle one of the subject first (RULES 15.4)."""
+    return shortened(last.error.partition(" ")[0]) or "another handler"
 
 
 def _deferred(last: Receipt) -> str:

@@ -104,7 +104,7 @@ class Assembly:
             service.name,
             self._config.http_host,
             port,
-            [*service.mounts, *([operator.mount] if operator is not None else [])],
+            [*service.mounts, worker.webhooks.mount, *([operator.mount] if operator is not None else [])],
             worker.health,
             lambda: worker.live,
             metrics.text,

@@ -9,6 +9,7 @@ from hocket.declarations import team_settings
 from hocket.errors import ConfigError
 from hocket.event import no_key
 from hocket.service import Service
+from hocket.worker.webhooks.room import secrets_of
 
 
 def read(services: Sequence[Service[Any]], found: Sequence[str] = ()) -> Config:
@@ -43,6 +44,7 @@ def faults_of(service: Service[Any], *, keyed: bool) -> Iterator[str]:
     if service.settings is not None:
         try:
             team_settings.read(service.name, service.settings)
+            secrets_of(service.webhooks)
         except ConfigError as error:
             yield str(error)
     if keyed:

@@ -11,7 +11,20 @@ import click
 
 from hocket import __version__
 from hocket.cli.click_types import Commands
-from hocket.cli.commands import backfill, breaker, check, dead, outbox, rebuild, run, say, settings, timers, topology
+from hocket.cli.commands import (
+    backfill,
+    breaker,
+    check,
+    dead,
+    outbox,
+    rebuild,
+    run,
+    say,
+    settings,
+    timers,
+    topology,
+    webhooks,
+)
 from hocket.errors import ConfigError, DeclarationError
 
 #: Exit status of a command that is invalid or could not start.
@@ -58,6 +71,7 @@ app = _Program(
         timers.timers,
         backfill.backfill,
         breaker.breaker,
+        webhooks.webhooks,
         rebuild.rebuild,
         dead.dead,
         say.say,

@@ -6,7 +6,7 @@ Imports the ground floor. Used by `services/tracer` and `services/deadletters`.
 returns the `Console` that renders pages from `console/base.html`.
 """
 
-from hocket.console.display import control_marks, counted, day_and_clock, duration, short_id
+from hocket.console.display import control_marks, counted, day_and_clock, duration, short_id, weekday_and_clock
 from hocket.console.finding import mount_finding
 from hocket.console.links import path_to, with_query
 from hocket.console.masking import MASKED, Masks
@@ -34,5 +34,6 @@ __all__ = [
     "path_to",
     "short_id",
     "tree_of",
+    "weekday_and_clock",
     "with_query",
 ]

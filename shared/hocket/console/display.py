@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from markupsafe import Markup, escape
 
@@ -36,6 +36,15 @@ def day_and_clock(value: datetime | str | float, now: datetime, *, exact: bool =
         return clock
     day = f"{moment.day} {moment.strftime('%b')}"
     return f"{day} {clock}" if moment.year == now.year else f"{day} {moment.year} {clock}"
+
+
+def weekday_and_clock(value: datetime | str | float, now: datetime) -> str:
+    """`Tue 14:05`, with the date before the time where it is not within the last six days."""
+    moment = moment_of(value)
+    if timedelta() <= now - moment < timedelta(days=6):
+        return moment.strftime("%a %H:%M")
+    year = "" if moment.year == now.year else f" {moment.year}"
+    return f"{moment.strftime('%a')} {moment.day} {moment.strftime('%b')}{year} {moment.strftime('%H:%M')}"
 
 
 def time_element(value: datetime | str | float | None, now: datetime, *, exact: bool = False) -> Markup:

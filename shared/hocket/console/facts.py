@@ -7,60 +7,27 @@ affect its neighbours.
 import json
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 
+from hocket.console.drift_facts import Drifted
+from hocket.console.fact_types import (
+    MAX_NUMBER,
+    MAX_SAID,
+    EventName,
+    Fact,
+    Moment,
+    Name,
+    Number,
+    Text,
+    check_findable,
+)
+from hocket.console.webhook_facts import WebhookCounts, WebhookFact
 from hocket.event_data.invalid_fields import invalid_fields
 
-#: Longest name, id or word in a fact, in characters; a fact with a longer one is invalid.
-MAX_NAME = 1000
-#: Most bytes of the names that one fact is indexed by together: PostgreSQL indexes no longer ones.
-MAX_KEY_BYTES = 2_000
-#: Most bytes of one character in UTF-8.
-_CHAR_BYTES = 4
-#: Longest free text in a fact, in characters.
-MAX_TEXT = 20_000
-#: Largest number in a fact: what a database column holds.
-MAX_NUMBER = 2**31 - 1
-#: Most events that one attempt may have said.
-MAX_SAID = 10_000
-#: Years that a moment may be in; outside of them conversions between time zones can overflow.
-YEARS = range(1970, 9000)
 
-
-def _within_years(moment: datetime) -> datetime:
-    if moment.year not in YEARS:
-        raise ValueError(f"the year {moment.year} is not within {YEARS.start} to {YEARS.stop - 1}")
-    return moment
-
-
-Moment = Annotated[AwareDatetime, AfterValidator(_within_years)]
-Number = Annotated[int, Field(ge=-MAX_NUMBER, le=MAX_NUMBER)]
-Name = Annotated[str, Field(max_length=MAX_NAME, pattern=r"^[^\x00]*$")]
-Text = Annotated[str, Field(max_length=MAX_TEXT)]
-EventName = tuple[Name, Number]
-
-
-class _Fact(BaseModel):
-    """A fact of the receipts stream. Absent and null mean the same; unknown fields are ignored."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _no_nulls(cls, value: Any) -> Any:
-        if isinstance(value, dict) and None in value.values():
-            return {name: each for name, each in value.items() if each is not None}
-        return value
-
-
-def _findable(*names: str) -> None:
-    if sum(map(len, names)) * _CHAR_BYTES > MAX_KEY_BYTES and sum(len(name.encode()) for name in names) > MAX_KEY_BYTES:
-        raise ValueError(f"its names have together more than {MAX_KEY_BYTES} bytes")
-
-
-class About(_Fact):
+class About(Fact):
     """The event that an attempt was about."""
 
     id: Name = ""
@@ -69,7 +36,7 @@ class About(_Fact):
     version: Number = 1
 
 
-class Failing(_Fact):
+class Failing(Fact):
     """The failure by which a step was refused, as its tombstone keeps it (RULES 5.3)."""
 
     id: Name = ""
@@ -78,7 +45,7 @@ class Failing(_Fact):
     correlationid: Name = ""
 
 
-class Timing(_Fact):
+class Timing(Fact):
     """What an attempt did to a time-out (RULES 5.7)."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
@@ -113,13 +80,13 @@ _TIMING = {
 }
 
 
-class Receipt(_Fact):
+class Receipt(Fact):
     """How one attempt ended, or (`discarded`) that a person settled its dead letter at the desk."""
 
     kind: Literal["receipt"]
     service: Name
     subscription: Name
-    outcome: Literal["handled", "retry", "deferred", "dead", "duplicate", "refused", "obsolete", "discarded"]
+    outcome: Literal["handled", "retry", "deferred", "dead", "duplicate", "refused", "obsolete", "stale", "discarded"]
     time: Moment
     instance: Name = ""
     boot: Name = ""
@@ -147,10 +114,10 @@ class Receipt(_Fact):
     reason: Text = ""  # of `discarded`: why
 
     @model_validator(mode="after")
-    def _is_findable(self) -> Self:
+    def _ischeck_findable(self) -> Self:
         about = (self.subscription, self.event.source, self.event.id)
         for names in ((self.subject, self.correlationid, self.boot), *((flow,) for flow in self.flows_concerned)):
-            _findable(*about, *names)
+            check_findable(*about, *names)
         return self
 
     @property
@@ -182,7 +149,7 @@ class Receipt(_Fact):
         return self.ended or self.time
 
 
-class Overdue(_Fact):
+class Overdue(Fact):
     """What a manifest says of a time-out (RULES 5.7)."""
 
     within: float = Field(default=0.0, ge=0.0, le=MAX_NUMBER, allow_inf_nan=False)
@@ -191,7 +158,7 @@ class Overdue(_Fact):
     late: Name = ""
 
 
-class Declared(_Fact):
+class Declared(Fact):
     """One subscription of a manifest."""
 
     name: Name
@@ -208,7 +175,7 @@ class Declared(_Fact):
     budget: float = Field(default=0.0, ge=0.0, le=MAX_NUMBER, allow_inf_nan=False)
 
 
-class Manifest(_Fact):
+class Manifest(Fact):
     """What a service declares of itself, at start and every hour."""
 
     kind: Literal["manifest"]
@@ -220,7 +187,7 @@ class Manifest(_Fact):
     sensitive: dict[Name, tuple[Name, ...]] = Field(default_factory=dict)
 
 
-class Breaking(_Fact):
+class Breaking(Fact):
     """The state of one breaker, as a heartbeat reports it."""
 
     state: Name
@@ -236,7 +203,7 @@ class Breaking(_Fact):
     bad: Number = 0
 
 
-class BreakerChange(_Fact):
+class BreakerChange(Fact):
     """One change of a breaker's state, told once for all replicas (RULES 6.7)."""
 
     kind: Literal["breaker"]
@@ -252,8 +219,8 @@ class BreakerChange(_Fact):
     untold: Number = 0  # changes before it that were not told: there were too many
 
     @model_validator(mode="after")
-    def _is_findable(self) -> Self:
-        _findable(self.service, self.name)
+    def _ischeck_findable(self) -> Self:
+        check_findable(self.service, self.name)
         return self
 
     @property
@@ -262,7 +229,7 @@ class BreakerChange(_Fact):
         return self.service, self.name, self.version, self.time
 
 
-class Heartbeat(_Fact):
+class Heartbeat(Fact):
     """The sign of life of one instance, sent every 10 s."""
 
     kind: Literal["heartbeat"]
@@ -276,12 +243,12 @@ class Heartbeat(_Fact):
     shed: Number = 0
 
     @model_validator(mode="after")
-    def _is_findable(self) -> Self:
-        _findable(self.service, self.instance)
+    def _ischeck_findable(self) -> Self:
+        check_findable(self.service, self.instance)
         return self
 
 
-class Retired(_Fact):
+class Retired(Fact):
     """That a person retired a service at the desk: it is gone, and nobody waits for it any more."""
 
     kind: Literal["retired"]
@@ -293,18 +260,21 @@ class Retired(_Fact):
     reason: Text = ""
 
     @model_validator(mode="after")
-    def _is_findable(self) -> Self:
-        _findable(self.retires)
+    def _ischeck_findable(self) -> Self:
+        check_findable(self.retires)
         return self
 
 
-Reported = Receipt | Manifest | Heartbeat | BreakerChange | Retired
+Reported = Receipt | Manifest | Heartbeat | BreakerChange | Retired | Drifted | WebhookFact | WebhookCounts
 _KINDS: Mapping[str, type[Reported]] = {
     "receipt": Receipt,
     "manifest": Manifest,
     "heartbeat": Heartbeat,
     "breaker": BreakerChange,
     "retired": Retired,
+    "webhook": WebhookFact,
+    "webhooks": WebhookCounts,
+    "drift": Drifted,
 }
 
 
@@ -313,7 +283,7 @@ def reported(value: object) -> Reported:
     kind = value.get("kind") if isinstance(value, dict) else None
     model = _KINDS.get(kind) if isinstance(kind, str) else None
     if model is None:
-        raise ValueError("kind: must be receipt, manifest, heartbeat, breaker or retired")
+        raise ValueError(f"kind: must be one of {', '.join(_KINDS)}")
     return model.model_validate(value)
 
 

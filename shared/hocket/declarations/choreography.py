@@ -8,6 +8,8 @@ from hocket.declarations.breaker_changed import breaker_changed
 from hocket.declarations.history.since import check_history, check_last_word
 from hocket.declarations.overdue import described
 from hocket.declarations.scope import check_scope, is_sensitive
+from hocket.declarations.subjects.staleness import check_not_sensitive
+from hocket.declarations.subjects.staleness import described as guards
 from hocket.declarations.subscription import EventName, Subscription, Undo, name_of
 from hocket.declarations.versions import (
     Downcast,
@@ -62,6 +64,7 @@ class Declarations:
             self.service,
             [(each.queue, [routing_key(*name) for name in each.bound]) for each in every],
             [(each.queue, former) for each in every for former in each.former_queues],
+            frozenset(each.queue for each in every if each.ordered),
         ) + history_of(self.service, [each.queue for each in every if each.since is not None])
 
     def manifest(self, generations: Sequence[Subscription] = ()) -> dict[str, object]:
@@ -112,6 +115,8 @@ class Declarations:
                 )
             self._check_step(step, made, made.undo)
             step.undone_by = made
+        if made.after is not None:
+            made.after.followed = True
         self.subscriptions[made.queue] = made
         self._say((*made.says, *made.scheduled))
 
@@ -200,6 +205,7 @@ class Declarations:
         """Check the declarations as a whole, before the service starts. Raises `DeclarationError`."""
         self.settle()
         for each in self.subscriptions.values():
+            check_not_sensitive(each.latest_by, self._versions_of(each.heard), each.queue)
             if each.undo:
                 self._check_step(self.subscriptions[each.undo.step], each, each.undo)
         for new in self.downcasts:
@@ -269,6 +275,7 @@ class Declarations:
             "breaker": subscription.breaker.name if subscription.breaker else None,
             "attempts": subscription.retry.attempts,
             "budget": subscription.retry.budget(subscription.timeout),
+            **guards(subscription),
         }
 
     def _versions(self, said: Sequence[type[Event]]) -> list[list[str | int]]:

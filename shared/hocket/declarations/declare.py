@@ -12,6 +12,7 @@ from hocket.declarations.allowances import OF_HANDLER, OF_ON_DEAD, OF_OVERDUE, O
 from hocket.declarations.annotations import heard_of, one_of
 from hocket.declarations.choreography import Declarations
 from hocket.declarations.names import check_handler
+from hocket.declarations.ordering.option import refuse_option, refuse_step
 from hocket.declarations.overdue import overdue_of
 from hocket.declarations.projections.projection import BATCH_EVENTS, check_projection, function_name, projected_of
 from hocket.declarations.scope import check_across, check_remember
@@ -25,6 +26,7 @@ from hocket.declarations.signature import (
     signature_of,
     subscription_of,
 )
+from hocket.declarations.subjects.staleness import check_absent, check_no_latest, set_guards
 from hocket.declarations.subscription import Subscription, Undo
 from hocket.declarations.versions import Downcast, Upcast
 from hocket.errors import DeclarationError
@@ -65,6 +67,7 @@ class Declarer:
         heard = heard_of(signature.parameters[0], where)
         made = subscription_of(self.declarations.service, name, fn, heard, signature, options)
         made.allow = allowances(options.get("allow", {}), OF_HANDLER, where)
+        set_guards(made, options, self.declarations.subscription_of, where)
         self.declarations.add(made)
 
     def projection(self, fn: Callable[..., Any], tables: tuple[object, ...], options: Mapping[str, Any]) -> None:
@@ -83,12 +86,18 @@ class Declarer:
     def overdue(self, fn: Callable[..., Any], within: object, options: Mapping[str, Any]) -> None:
         """Add a time-out: a subscription to what its first parameter names, which arms it, and to what answers."""
         name, where = self._name(fn, options)
+        check_absent(options, "a time-out", where)
         signature = signature_of(fn, where, _HANDLER_FORM)
         self._check_transaction(signature, where)
         heard = heard_of(signature.parameters[0], where)
+        refuse_option(options, "a time-out", where)
         others = dict(options)
         overdue = overdue_of(within, others, heard, where)
         made = subscription_of(self.declarations.service, name, fn, heard, signature, others)
+        if made.drift == "quarantine":
+            raise DeclarationError(
+                f'{where}: drift="quarantine" would keep an answer from its time-out; give "warn" or "accept"'
+            )
         made.overdue = overdue
         made.allow = allowances(options.get("allow", {}), OF_OVERDUE, where)
         self.declarations.add(made)
@@ -104,17 +113,25 @@ class Declarer:
         """Add the undo of `step`: a subscription to the failures that its third parameter names."""
         name, where = self._name(fn, options)
         of = self._step(step, where)
+        check_absent(options, "an undo", where)
+        check_no_latest(of, where)
         if of.overdue is not None:
             raise DeclarationError(
                 f"{where}: {of.queue} is a time-out, which no undo undoes; let it say an event, and let a step that "
                 "hears this event do what can be undone"
             )
+        refuse_step(of.ordered, of.queue, where)
+        refuse_option(options, "an undo", where)
         signature = signature_of(fn, where, _UNDO_FORM)
         self._check_transaction(signature, where)
         check_input(signature, of, where)
         many = check_step_says(step, of, did, where)
         check_did(signature.parameters[1], did, many, where)
         subscription = subscription_of(self.declarations.service, name, fn, of.heard, signature, options)
+        if subscription.drift == "quarantine":
+            raise DeclarationError(
+                f'{where}: drift="quarantine" would keep a failure from being undone; give "warn" or "accept"'
+            )
         why = heard_of(signature.parameters[2], where)
         by = fields_of(scope.by, where)
         across, remember = check_across(scope.across, by, where), check_remember(scope.remember, where)

@@ -5,6 +5,8 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, TypedDict
 
 from hocket.breaker import Breaker
+from hocket.declarations.ordering.option import Ordered
+from hocket.drift.kinds import Mode
 from hocket.retry import Retry
 
 
@@ -20,12 +22,17 @@ class TimeoutOptions(TypedDict, total=False):
     prefetch: int
     allow: Mapping[str, str]
     since: Literal["first"] | datetime
+    drift: Mode
 
 
 class HandlerOptions(TimeoutOptions, total=False):
     """The options of a handler."""
 
     idempotent: bool
+    ordered: Ordered
+    latest_by: str
+    after: Callable[..., Any]
+    within: timedelta
     side_effects: bool
 
 

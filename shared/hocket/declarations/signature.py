@@ -21,6 +21,7 @@ from hocket.declarations.annotations import (
 )
 from hocket.declarations.history.since import since_of
 from hocket.declarations.names import former_of
+from hocket.declarations.ordering.option import ordered_of
 from hocket.declarations.subscription import (
     CONCURRENCY,
     HANDLER_TIMEOUT,
@@ -28,6 +29,7 @@ from hocket.declarations.subscription import (
     MAX_PREFETCH,
     Subscription,
 )
+from hocket.drift.asked import mode_of
 from hocket.errors import DeclarationError
 from hocket.event import Death, Event, Heard
 from hocket.retry import Retry
@@ -39,11 +41,16 @@ _OPTIONS: dict[str, type] = {
     "breaker": Breaker,
     "timeout": timedelta,
     "idempotent": bool,
+    "ordered": object,
     "concurrency": int,
     "prefetch": int,
     "allow": object,
+    "latest_by": object,
+    "after": object,
+    "within": object,
     "since": object,
     "side_effects": bool,
+    "drift": object,
 }
 _OPTIONS_TEXT = ", ".join(f"{option}=" for option in _OPTIONS)
 
@@ -187,10 +194,12 @@ def subscription_of(
         breaker=options.get("breaker"),
         timeout=options.get("timeout", HANDLER_TIMEOUT),
         idempotent=options.get("idempotent", False),
+        ordered=ordered_of(options, where),
         concurrency=concurrency,
         prefetch=prefetch,
         since=since_of(options["since"], where) if "since" in options else None,
         side_effects=options.get("side_effects", False),
+        drift=mode_of(options, where),
         former=former_of(options["formerly"], name, where) if "formerly" in options else (),
     )
 

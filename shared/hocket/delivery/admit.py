@@ -13,16 +13,18 @@ from hocket import saga
 from hocket.clock import rfc3339
 from hocket.declarations.subscription import Subscription
 from hocket.delivery import decide
+from hocket.delivery.admission.kept import input_of, result_of
 from hocket.delivery.arrival import Arrival, Role, undo_of
 from hocket.delivery.decode import sentence
 from hocket.delivery.ending.error_text import text_of
 from hocket.delivery.overdue.admission import TimerAdmission
+from hocket.delivery.staleness.admission import SubjectAdmission
 from hocket.envelope.cloudevent import CONTENT_TYPE, Json, Received, canonical, read
 from hocket.envelope.keys import digest, outside_key
 from hocket.errors import RowLocked, StoreError, Undecodable
 from hocket.event import Heard
 from hocket.masking.mask import mask_of
-from hocket.outcome import Again, Bury, Obsolete, Refused, Seen
+from hocket.outcome import Again, Bury, Obsolete, Refused, Seen, Word
 from hocket.runtime import Runtime
 from hocket.saga.ledger import Kept, LedgerRow, LedgerState
 from hocket.store.group_commit import ALONE, STORE_BACKOFF, takes_a_write
@@ -56,9 +58,11 @@ class Admission:
     runtime: Runtime
     subscriptions: Mapping[str, Subscription]
     timers: TimerAdmission = field(init=False)
+    subjects: SubjectAdmission = field(init=False)
 
     def __post_init__(self) -> None:
         self.timers = TimerAdmission(self.runtime, judge)
+        self.subjects = SubjectAdmission(self.runtime, judge)
 
     async def admit(self, arrivals: Sequence[Arrival]) -> None:
         """Set each arrival's inbox row and, where it goes no further, its outcome. `StoreError` admits none."""
@@ -66,12 +70,14 @@ class Admission:
         if not asked:
             return
         if asked[0].role is not Role.EVENT:  # all are of one subscription
-            await self._begin_all(asked)
+            if asked := await self.subjects.before_steps(asked):
+                await self._begin_all(asked)
             return
         rows = await self.runtime.store.inbox([each.key for each in asked])
         for each in asked:
             self._judge(each, rows.get(each.key), self._too_old(each))
         await self.timers.admit([each for each in asked if each.outcome is None])
+        await self.subjects.admit([each for each in asked if each.outcome is None])
 
     async def _begin_all(self, steps: Sequence[Arrival]) -> None:
         """Begin together; where the store takes other writes they begin one by one, so that no one stops the others."""
@@ -117,13 +123,20 @@ class Admission:
     def _judge(self, arrival: Arrival, row: InboxRow | None, too_old: Bury | None) -> None:
         arrival.row = row
         judge(arrival)
-        if row is None and arrival.outcome is None:
+        if arrival.outcome is None and (row is None or too_old is arrival.held):
             arrival.outcome = too_old
 
     def _too_old(self, arrival: Arrival) -> Bury | None:
-        """RULES 2.7: what the inbox may have forgotten may have been handled; only a replay admits it."""
-        anew = arrival.replay or arrival.history or arrival.subscription.idempotent
-        if anew or arrival.role is Role.UNDO or arrival.alarm is not None:
+        """RULES 2.7: what the inbox may have forgotten may have been handled; RULES 16.4. A replay is admitted."""
+        if arrival.held is not None:
+            return arrival.held
+        if (
+            arrival.replay
+            or arrival.history
+            or arrival.subscription.idempotent
+            or arrival.role is Role.UNDO
+            or arrival.alarm is not None
+        ):
             return None  # the row of an alarm decides, whatever its age
         oldest = self.runtime.store.clock.horizon + MARGIN
         if arrival.known.time.timestamp() < oldest:
@@ -261,8 +274,8 @@ class Admission:
     def _read_undo(self, arrival: Arrival, kept: Kept) -> None:
         undo = arrival.subscription.undo
         assert undo is not None
-        arrival.event = _read(self.subscriptions[undo.step], self._open(kept.input))
-        done = [_result(arrival.subscription, self._open(each)) for each in kept.results]
+        arrival.event = input_of(self.subscriptions[undo.step], self._open(kept.input))
+        done = [result_of(arrival.subscription, self._open(each)) for each in kept.results]
         arrival.did = done if undo.many else (done[-1] if done else None)
         why = self._open(canonical(arrival.known.data["why"], heard=True))
         type_, version = why.envelope.type, why.envelope.version
@@ -292,23 +305,6 @@ class Admission:
         return read(body, CONTENT_TYPE, {}, self.runtime.clock.now())
 
 
-def _read(step: Subscription, received: Received) -> Heard:
-    envelope = received.envelope
-    path = step.upcast_path(envelope.type, envelope.version)
-    if path is None:
-        raise Undecodable("input", f"{step.queue} no longer reads {envelope.type} version {envelope.version}")
-    return path.read(received)
-
-
-def _result(subscription: Subscription, received: Received) -> Heard:
-    """The result of a step, perhaps in an older version."""
-    envelope = received.envelope
-    path = subscription.results.get((envelope.type, envelope.version))
-    if path is None:
-        raise Undecodable("results", f"{subscription.queue} no longer reads {envelope.type} version {envelope.version}")
-    return path.read(received)
-
-
 def judge(arrival: Arrival) -> None:
     """Set the outcome that follows from the inbox row; none where the delivery goes on (RULES 2.5, 3.5, 8.4)."""
     row = arrival.row
@@ -319,7 +315,7 @@ def judge(arrival: Arrival) -> None:
         return
     match row.state:
         case InboxState.HANDLED | InboxState.REFUSED:
-            arrival.outcome = Seen(row.state.value, row.said)
+            arrival.outcome = Seen(_ended_as(row), row.said)
         case InboxState.DEAD if arrival.replay and arrival.attempt > row.attempt:
             arrival.outcome = Obsolete() if row.spoke else None
         case InboxState.DEAD:
@@ -328,6 +324,12 @@ def judge(arrival: Arrival) -> None:
             arrival.outcome = Seen(row.state.value, row.said)
         case InboxState.RETRY:
             return
+
+
+def _ended_as(row: InboxRow) -> str:
+    """How a final row ended: what was stale is stored as refused, with its word in the history."""
+    stale = row.state is InboxState.REFUSED and bool(row.history) and row.history[-1].word == Word.STALE
+    return Word.STALE.value if stale else row.state.value
 
 
 def _conflict(arrival: Arrival, row: InboxRow) -> Bury | Seen | None:

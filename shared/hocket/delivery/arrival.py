@@ -7,12 +7,14 @@ from typing import Any
 
 from hocket.broker.port import Consumer, Delivery
 from hocket.declarations.subscription import Subscription, Undo
+from hocket.delivery.ordering.turn import Turn
 from hocket.delivery.overdue.work import Alarm, TimerWork
+from hocket.delivery.staleness.work import SubjectWork
 from hocket.envelope.cloudevent import CONTENT_TYPE, Envelope
 from hocket.envelope.keys import run_key
 from hocket.event import Heard, Scheduled
 from hocket.masking.mask import Mask, mask_of
-from hocket.outcome import Done, Outcome
+from hocket.outcome import Bury, Done, Outcome
 from hocket.resilience.circuit import Permit
 from hocket.saga.ledger import LedgerRow
 from hocket.store.records import InboxRow
@@ -53,10 +55,13 @@ class Arrival:
     generation: int = 0  # of an undo
     timer: TimerWork | None = None  # it arms or answers a time-out
     alarm: Alarm | None = None  # it is the alarm of one
+    held: Bury | None = None  # it drifts, and its subscription keeps that out (RULES 16.4)
+    order: Turn | None = None  # of an ordered subscription (RULES 9)
     # admit
     row: InboxRow | None = None
     ledger: LedgerRow | None = None
     token: str = ""
+    about: SubjectWork | None = None  # what it is to its subject, where its handler asks for that (RULES 15)
     # handle
     attempt_traceparent: str = ""  # of the span of this attempt
     did: Any = None  # the result of the step, for its undo

@@ -17,13 +17,15 @@ from hocket.delivery.ending.error_text import clean, text_of
 from hocket.delivery.ending.history import HISTORY_ATTEMPTS, attempt_of, history_of
 from hocket.delivery.ending.ledger import UNCHANGED, LedgerChange
 from hocket.delivery.ending.receipt import receipt as receipt_of
+from hocket.delivery.ordering.ending import with_order
 from hocket.delivery.overdue import ending as of_timer
 from hocket.delivery.poison import ALONE, STARTED
+from hocket.delivery.staleness import ending as of_subject
 from hocket.envelope.attributes import is_traceparent
 from hocket.envelope.canonical_json import MAX_WRITTEN_DEPTH, Json, read_json
 from hocket.event import Death, Event, Scheduled
 from hocket.outbox.builder import Causation, OutboxBuilder
-from hocket.outcome import Again, Attempt, Bury, Done, GiveBack, Obsolete, Refused, Seen
+from hocket.outcome import Again, Attempt, Bury, Done, GiveBack, Obsolete, Refused, Seen, Stale
 from hocket.resilience.isolation import call_apart
 from hocket.runtime import ServiceInstance
 from hocket.saga.ledger import LedgerRow, UndoOrder
@@ -49,6 +51,12 @@ class Recorder:
 
         A fenced run leaves at most the next undo (RULES 5.4). `Unsayable` where an event that it said is not allowed.
         """
+        ending, owned = self._of_outcome(arrival, ledger)
+        if arrival.order is not None:
+            ending = with_order(ending, arrival.order, arrival.key, arrival.outcome)
+        return ending, owned
+
+    def _of_outcome(self, arrival: Arrival, ledger: LedgerRow | None) -> tuple[Ending, bool]:
         match arrival.outcome:
             case Done(said=said):
                 return self._done(arrival, said, ledger)
@@ -64,6 +72,10 @@ class Recorder:
                 return self._ending(arrival, row, ledger=change, receipt=receipt), True
             case Obsolete():
                 return Ending(receipt=self._receipt(arrival, death=_death(arrival), ledger=ledger)), True
+            case Stale():
+                row = self._row(arrival, InboxState.REFUSED)  # final, and known to every release (RULES 10.3)
+                ending = self._ending(arrival, row, receipt=self._receipt(arrival, death=_death(arrival)))
+                return of_subject.stale(arrival, ending), True
             case GiveBack() | None:
                 if arrival.marked and arrival.row is not None:  # its process is alive: the mark of its start is removed
                     row = arrival.row._replace(history=arrival.row.history[:-1])
@@ -93,7 +105,9 @@ class Recorder:
         ending = self._ending(arrival, row, rows, change.rows, self._receipt(arrival, said=ids, ledger=state))
         if arrival.subscription.idempotent and arrival.row is None:
             ending = ending._replace(inbox=None)  # RULES 2.6
-        return ending if arrival.timer is None else ending._replace(timers=timers), True
+        if arrival.timer is not None:
+            return ending._replace(timers=timers), True
+        return of_subject.handled(arrival, ending), True
 
     def _again(self, arrival: Arrival, again: Again, ledger: LedgerRow | None) -> tuple[Ending, bool]:
         if not of_ledger.is_owned(arrival, ledger, self.instance.boot):
@@ -116,7 +130,7 @@ class Recorder:
         row = self._row(arrival, InboxState.RETRY)._replace(attempt=known)
         moved = of_ledger.released(arrival, ledger)
         receipt = self._receipt(arrival, ledger=moved[0] if moved else ledger)
-        return self._ending(arrival, row, (later,), moved, receipt), True
+        return of_subject.again(arrival, again, self._ending(arrival, row, (later,), moved, receipt), later), True
 
     def _bury(self, arrival: Arrival, bury: Bury, ledger: LedgerRow | None) -> tuple[Ending, bool]:
         if not bury.row:
@@ -201,7 +215,8 @@ class Recorder:
         start = Attempt(arrival.attempt, began, "", STARTED, ALONE if alone else "", boot)
         history = (*earlier, start)[-HISTORY_ATTEMPTS:]
         row = self._row(arrival, InboxState.RETRY)._replace(attempt=arrival.attempt - 1, history=history)
-        return self._ending(arrival, row)
+        marked = self._ending(arrival, row)
+        return marked if arrival.order is None else with_order(marked, arrival.order, arrival.key, None)
 
     def _row(self, arrival: Arrival, state: InboxState, said: tuple[str, ...] = ()) -> InboxRow:
         envelope = arrival.known

@@ -23,7 +23,11 @@ class Place(NamedTuple):
 
 def definitions_of(model: type[BaseModel]) -> tuple[Node, dict[str, Node]]:
     """The schema of a model, and the definitions that it refers to."""
-    schema: Node = model.__pydantic_core_schema__
+    return parts_of(model.__pydantic_core_schema__)
+
+
+def parts_of(schema: Node) -> tuple[Node, dict[str, Node]]:
+    """A schema without its definitions, and these by name."""
     if schema["type"] != "definitions":
         return schema, {}
     return schema["schema"], {each["ref"]: each for each in schema["definitions"]}

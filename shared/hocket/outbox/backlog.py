@@ -112,6 +112,10 @@ class Backlog:
         """Whether as many due events wait as the bound allows."""
         return max(self._events, self._stored.events) >= self._max_events
 
+    def full_with(self, more: int) -> bool:
+        """Whether the bound is reached with so many others that count to it (RULES 12.2)."""
+        return max(self._events, self._stored.events) + more >= self._max_events
+
     @property
     def receipts_full(self) -> bool:
         """Whether receipts are to be shed."""

@@ -84,6 +84,32 @@ class OutsideTransactions:
                 await guard.end()
 
     @asynccontextmanager
+    async def claimed(self, key: str, correlation_id: str) -> AsyncIterator[Outside[Any]]:
+        """One transaction under a key that is claimed elsewhere (RULES 13.2); commits when left without an error.
+
+        The keys are derived from `key`, and no inbox row is written: whoever claimed it writes in this transaction that
+        it has ended, and raises where another run has taken it.
+        """
+        row_key = self._row_key(key)
+        unit = UnitOfWork(self.runtime.store)
+        guard = BreakerGuard(self.breakers, self.runtime.clock)
+        cause = self._causation(row_key, key, correlation_id)
+        tx = self._outside(cause, unit, guard, seen=False)
+        take(tx.mask)
+        try:
+            yield tx
+            rows = self.builder.rows(tx.said, cause, self.declared.says, tx.named)
+            self.committed(await self._commit(unit, Ending(None, rows, receipt=self._fact(tx.reported))))
+            await unit.leave()
+        except BaseException as error:
+            await guard.end(error)
+            await unit.leave(error)
+            raise
+        finally:
+            if guard.busy:
+                await guard.end()
+
+    @asynccontextmanager
     async def joined(
         self, key: str | None, correlation_id: str | None, connection: AsyncConnection, look_soon: Callable[[], None]
     ) -> AsyncIterator[Outside[Any]]:

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from hocket.errors import RowLocked, StoreError
+from hocket.errors import HocketError, RowLocked, StoreError
 from hocket.retry import Backoff
 from hocket.saga.ledger import LedgerRow
 from hocket.store.port import Store
@@ -195,11 +195,16 @@ async def takes_a_write(store: Store) -> bool:
     return True
 
 
+class HalfTaken(HocketError):
+    """Of two endings that go together one won and the other lost: neither was written."""
+
+
 @dataclass(slots=True, eq=False)
 class _Call:
     """One caller in the queue: its answer, or None, which asks it to commit for all who wait."""
 
     ending: Ending
+    also: Ending | None
     answer: "asyncio.Future[Written | None]"
     outcome: Written | Exception | None = None
 
@@ -220,9 +225,12 @@ class CallerLedCommit(GroupCommit[_Call]):
         super().__init__(store, most)
         self._led = False
 
-    async def commit(self, ending: Ending) -> Written:
-        """Written whole or not at all; raises what `Store.commit` raises for this ending alone."""
-        call = _Call(ending, asyncio.get_running_loop().create_future())
+    async def commit(self, ending: Ending, also: Ending | None = None) -> Written:
+        """Written whole or not at all; raises what `Store.commit` raises for this ending alone.
+
+        `also` is a second ending that stands or falls with it; `HalfTaken` where one of the two has lost.
+        """
+        call = _Call(ending, also, asyncio.get_running_loop().create_future())
         self._waiting.append(call)
         if self._led:
             try:
@@ -269,6 +277,17 @@ class CallerLedCommit(GroupCommit[_Call]):
 
     def _ending(self, entry: _Call, rows: Mapping[str, LedgerRow] | None) -> tuple[Ending, bool]:
         return entry.ending, True
+
+    async def _write(self, group: Sequence[_Call]) -> list[Written]:
+        if not any(each.also for each in group):
+            return await super()._write(group)
+        seconds = [(at, each.also) for at, each in enumerate(group) if each.also is not None]
+        async with self.store.kit_transaction() as tx:
+            written = await tx.write([*(each.ending for each in group), *(second for _, second in seconds)])
+            for (at, _), second in zip(seconds, written[len(group) :], strict=True):
+                if second.won is not written[at].won:
+                    raise HalfTaken("a key is new and the one that goes with it is taken")
+        return written[: len(group)]
 
     def _answer(self, group: Sequence[_Call], written: Sequence[Written]) -> None:
         for entry, one in zip(group, written, strict=True):

@@ -12,6 +12,7 @@ from hocket.outcome import Attempt
 from hocket.saga.ledger import LedgerRow
 from hocket.saga.overdue import TimerRow
 from hocket.store.renaming import AcrossStep
+from hocket.store.subjects.rows import LatestWrite, MarkWrite
 
 #: Most bytes of receipts that wait for each other and leave as one message, some hundred facts.
 JOINED_BYTES = 64 * 1024
@@ -112,12 +113,41 @@ class OutboxRow(NamedTuple):
         return (self.id, *self.joined) if self.id else ()
 
 
+class LineChange(StrEnum):
+    """What an ending does to the line of its subject (RULES 9.4, 9.5)."""
+
+    NONE = ""  # its token is checked, and nothing else
+    HOLD = "hold"  # it is the head and not finished: the line is there from now on
+    PARK = "park"  # it goes to the end of the line
+    RELEASE = "release"  # where it is the head, it leaves the line, and the next is sent
+
+
+class OrderedWrite(NamedTuple):
+    """What an ending of an ordered subscription needs beside its rows (RULES 9.1, 9.4).
+
+    It loses where `token` is not the subscription's token; to park it loses where its subject has no line, unless
+    `behind` names a head that has not ended: then its line begins. `key` is the inbox key of the delivery.
+    """
+
+    subscription: str
+    token: int
+    change: LineChange = LineChange.NONE
+    subject: str = ""
+    key: bytes = b""
+    death: str = ""  # to hold: the death that waits for a person, "" it is tried again
+    behind: bytes = b""  # to park: the key of the head that runs
+    place: int = 0  # to park: it stands behind all with a lower one
+    parked: OutboxRow | None = None  # to park: what is sent when its turn comes
+
+
 class Ending(NamedTuple):
     """What one attempt leaves behind, written whole or not at all; without `inbox` and `ledger` it always wins.
 
     `ledger` has at most one row, decided from the row as it was read (RULES 3.1). `receipt` is one JSON object; the
     winners' receipts of one call become one outbox row (RULES 3.4). A time-out's row is written if the one that stands
-    there has the version before (0: there is none); else the ending has lost. Such an ending has an `inbox`.
+    there has the version before (0: there is none); else the ending has lost. Such an ending has an `inbox`. Where a
+    greater value than that of `latest` was handled, the ending has lost too; `marks` are set where it wins (RULES 15).
+    `ordered` is checked first: where that loses, nothing else is looked at.
     """
 
     inbox: InboxWrite | None = None
@@ -125,6 +155,19 @@ class Ending(NamedTuple):
     ledger: tuple[LedgerRow, ...] = ()
     receipt: bytes = b""
     timers: tuple[TimerRow, ...] = ()
+    ordered: OrderedWrite | None = None
+    latest: LatestWrite | None = None
+    marks: tuple[MarkWrite, ...] = ()
+
+    @property
+    def beside(self) -> bool:
+        """Whether something beside inbox, outbox, ledger and time-outs is checked or written with it."""
+        return self.ordered is not None
+
+    @property
+    def about_subject(self) -> bool:
+        """Whether rows of its subject are checked and written with it."""
+        return self.latest is not None or bool(self.marks)
 
 
 class Admitted(NamedTuple):

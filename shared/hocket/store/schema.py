@@ -12,7 +12,11 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from hocket.store.tables.backfills import BACKFILLS
 from hocket.store.tables.columns import KIT, WHOLE, raw, real, texts, wait, whole
+from hocket.store.tables.commands import COMMANDS
 from hocket.store.tables.generations import FRESH_FACTS, GENERATIONS, PROGRESS
+from hocket.store.tables.ordering import ORDERING
+from hocket.store.tables.subjects import LATEST, MARKS
+from hocket.store.tables.webhooks import WEBHOOKS
 
 #: Version of the tables below, kept in `hocket_meta` as `schema`; the code of this version is known by the same number.
 SCHEMA = 5
@@ -20,7 +24,17 @@ SCHEMA = 5
 LEAST = 4
 
 #: The tables that schema 5 adds, each declared in a file of its own in `store/tables/`.
-ADDED_5: tuple[Table, ...] = (BACKFILLS, GENERATIONS, PROGRESS, FRESH_FACTS)
+ADDED_5: tuple[Table, ...] = (
+    WEBHOOKS,
+    *ORDERING,
+    LATEST,
+    MARKS,
+    COMMANDS,
+    GENERATIONS,
+    PROGRESS,
+    FRESH_FACTS,
+    BACKFILLS,
+)
 
 META = Table(
     "hocket_meta",

@@ -1,7 +1,7 @@
 """Metrics for Prometheus: exactly those of docs/wire.md#metrics, counted in groups."""
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import Generic, TypeVar
 
@@ -10,7 +10,7 @@ from prometheus_client.metrics_core import HistogramMetricFamily
 from prometheus_client.registry import Collector
 
 from hocket.outcome import Word
-from hocket.telemetry.signals import Ended, Listener, Sample, Sent
+from hocket.telemetry.signals import Ended, Listener, Pushed, Sample, Sent
 
 #: Content type of `PrometheusListener.text`.
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -18,10 +18,15 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 HANDLE_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
 AGE_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0, 300.0, 3600.0, 86400.0)
 WAIT_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 300.0)
+#: The same for the skew of webhooks.
+SKEW_BUCKETS = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 
 _STATES = {"closed": 0, "half-open": 1, "open": 2, "held": 3}
 _WORK = ("service", "subscription")
 _SENT = ("service", "kind")
+_PUSH = ("service", "source")
+_END = ("service", "subscription", "what")
+_PHASES = {"live": 0, "reading": 1, "paused": 2, "failed": 3}
 _RAN = frozenset({Word.HANDLED, Word.RETRY, Word.DEFERRED, Word.DEAD})
 _WAITING = ("events", "receipts", "later", "refused")
 
@@ -91,6 +96,7 @@ class PrometheusListener(Listener):
         self._troubles = self._counter(
             "hocket_troubles", "Faults that were recovered from, and what was given up.", "service", "what"
         )
+        self._commands = self._counter("hocket_commands", "Requests of commands.", "service", "route", "end")
         self._handle = self._histogram(
             "hocket_handle_seconds", "Seconds that one run of a handler took.", _WORK, HANDLE_BUCKETS
         )
@@ -109,8 +115,22 @@ class PrometheusListener(Listener):
         self._behind = self._gauge("hocket_projection_lag_seconds", "How far a generation is behind.", *_WORK)
         self._in_hand = self._gauge("hocket_in_hand", "Deliveries taken and not yet settled.", *_WORK)
         self._timers = self._counter("hocket_timers", "What became of time-outs.", *_WORK, "what")
+        self._drift = self._counter("hocket_drift", "Differences from what is read.", *_WORK, "type", "kind")
         self._armed = self._gauge("hocket_timers_armed", "Time-outs that are armed.", "service")
         self._overdue = self._gauge("hocket_timers_due_seconds", "Age of the oldest due time-out.", "service")
+        self._pushes = self._counter("hocket_webhooks", "Pushes of webhooks, by how they ended.", *_PUSH, "end")
+        self._secrets = self._counter(
+            "hocket_webhook_secrets", "By which secret pushes were signed.", *_PUSH, "position"
+        )
+        self._skew = self._histogram(
+            "hocket_webhook_skew_seconds", "Seconds between signed timestamp and receipt.", _PUSH, SKEW_BUCKETS
+        )
+        self._kept = self._gauge("hocket_webhooks_kept", "Webhooks that wait for a person.", *_PUSH)
+        self._blocked = self._gauge("hocket_blocked_subjects", "Subjects that wait behind a dead head.", *_WORK)
+        self._blocked_age = self._gauge("hocket_blocked_oldest_seconds", "How long the oldest has waited.", *_WORK)
+        self._backfill = self._gauge("hocket_backfill_phase", "0 live, 1 reading, 2 paused, 3 failed.", *_WORK)
+        self._read = self._gauge("hocket_backfill_offset", "Up to where history is finished, and the log's end.", *_END)
+        self._rate = self._gauge("hocket_backfill_messages_per_second", "Messages of the log that it passes.", *_WORK)
         self._held: dict[str, set[str]] = {}  # subscriptions seen with deliveries in progress, by service
         self._shed_so_far: dict[str, int] = {}
 
@@ -174,9 +194,38 @@ class PrometheusListener(Listener):
         held.update(sample.in_hand)
         for subscription in held:
             self._in_hand.of(service, subscription).set(sample.in_hand.get(subscription, 0))
+        for subscription, (subjects, age) in sample.blocked.items():
+            self._blocked.of(service, subscription).set(subjects)
+            self._blocked_age.of(service, subscription).set(age)
+        for subscription, each in sample.backfills.items():
+            self._backfill.of(service, subscription).set(_PHASES.get(each.phase, 0))
+            self._read.of(service, subscription, "next").set(each.next)
+            self._read.of(service, subscription, "end").set(each.end)
+            self._rate.of(service, subscription).set(each.per_second)
         before = self._shed_so_far.get(service, 0)
         self._shed_so_far[service] = sample.shed_receipts
         self._shed.of(service).inc(max(0, sample.shed_receipts - before))
+
+    def drifted(self, service: str, subscription: str, type: str, kind: str, many: int) -> None:
+        """Count them by what is declared and by kind, never by path."""
+        self._drift.of(service, subscription, type, kind).inc(many)
+
+    def pushed(self, push: Pushed) -> None:
+        """Count it by source and end, and which secret matched; observe the skew of authentic ones."""
+        self._pushes.of(push.service, push.source, push.end).inc()
+        if push.secret:
+            self._secrets.of(push.service, push.source, str(push.secret)).inc()
+            if push.skew is not None:
+                self._skew.observe((push.service, push.source), [abs(push.skew)])
+
+    def webhooks_kept(self, service: str, kept: Mapping[str, int]) -> None:
+        """Set the gauge."""
+        for source, many in kept.items():
+            self._kept.of(service, source).set(many)
+
+    def command(self, service: str, route: str, end: str) -> None:
+        """Count it by how it ended."""
+        self._commands.of(service, route, end).inc()
 
     def trouble(self, service: str, what: str, **about: str | int | float) -> None:
         """Count it by `what`, which is a constant text."""

@@ -8,6 +8,8 @@
 | `link` | the connection to the broker was made or lost, or is lost for another reason |
 | `readiness` | the service became ready, or is not ready for a reason of its own |
 | `sampled` | once a second: what waits |
+| `command` | a request of a command was answered |
+| `drifted` | once a minute: how many differences of a kind were found in events of a type (RULES 16) |
 | `trouble` | a fault was recovered from, or something was given up |
 | `listener_failed` | a listener has raised an error |
 | `processing` | around one run of a handler: returns a context manager |
@@ -58,6 +60,16 @@ class Sent(NamedTuple):
     waited: float  # seconds from due to answer
 
 
+class BackfillSample(NamedTuple):
+    """How the backfill of one subscription stands. Offsets are those of the log."""
+
+    phase: str  # reading, paused, failed or live
+    next: int
+    end: int  # 0: not known
+    per_second: float
+    eta: float | None  # seconds; None: not known
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """What waits in one service at one moment."""
@@ -73,6 +85,8 @@ class Sample:
     timers_armed: int = 0
     timers_late: float = 0.0  # seconds since the oldest time-out was due that was not called yet
     behind: Mapping[str, float] = field(default_factory=dict)  # seconds by generation of a projection
+    blocked: dict[str, tuple[int, float]] = field(default_factory=dict)  # of ordered ones: subjects, age of the oldest
+    backfills: Mapping[str, BackfillSample] = field(default_factory=dict)  # that this process reads, by subscription
 
 
 class Processing(NamedTuple):
@@ -104,6 +118,16 @@ class Saying(NamedTuple):
 running: ContextVar[Processing | None] = ContextVar("hocket_running_handler", default=None)
 
 
+class Pushed(NamedTuple):
+    """One push of a webhook has ended (RULES 12)."""
+
+    service: str
+    source: str  # "": no webhook of that name
+    end: str
+    secret: int  # position of the secret that matched, from 1; 0: none
+    skew: float | None  # seconds by which our clock is ahead of the signed timestamp; None: there is none
+
+
 class Listener:
     """Base class of listeners: each method does nothing unless overridden.
 
@@ -133,6 +157,18 @@ class Listener:
 
     def sampled(self, sample: Sample) -> None:
         """Once a second."""
+
+    def drifted(self, service: str, subscription: str, type: str, kind: str, many: int) -> None:
+        """So many more differences of this kind were found in events of this type, once a minute."""
+
+    def pushed(self, push: Pushed) -> None:
+        """A webhook was answered."""
+
+    def webhooks_kept(self, service: str, kept: Mapping[str, int]) -> None:
+        """Every few seconds: how many webhooks of each source are kept and wait for a person."""
+
+    def command(self, service: str, route: str, end: str) -> None:
+        """A request of a command was answered; `end` is how (docs/wire.md#metrics)."""
 
     def trouble(self, service: str, what: str, **about: str | int | float) -> None:
         """A fault was recovered from, or something was given up. `what` is a constant text, `about` the details."""
@@ -192,6 +228,22 @@ class Signals(Listener):
     def sampled(self, sample: Sample) -> None:
         """Once a second."""
         self._each("sampled", lambda listener: listener.sampled(sample))
+
+    def drifted(self, service: str, subscription: str, type: str, kind: str, many: int) -> None:
+        """So many more differences of this kind were found in events of this type."""
+        self._each("drifted", lambda listener: listener.drifted(service, subscription, type, kind, many))
+
+    def pushed(self, push: Pushed) -> None:
+        """A webhook was answered."""
+        self._each("pushed", lambda listener: listener.pushed(push))
+
+    def webhooks_kept(self, service: str, kept: Mapping[str, int]) -> None:
+        """How many webhooks of each source are kept."""
+        self._each("webhooks_kept", lambda listener: listener.webhooks_kept(service, kept))
+
+    def command(self, service: str, route: str, end: str) -> None:
+        """A request of a command was answered."""
+        self._each("command", lambda listener: listener.command(service, route, end))
 
     def trouble(self, service: str, what: str, **about: str | int | float) -> None:
         """A fault was recovered from, or something was given up."""

@@ -1,8 +1,8 @@
-"""What a service reports of itself: a manifest each hour, a heartbeat every ten seconds, a sample each second."""
+"""What a service reports of itself: manifests, drift each minute, heartbeats every ten seconds, samples each second."""
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -10,6 +10,9 @@ from hocket.broker.port import Message
 from hocket.broker.topology import RECEIPTS
 from hocket.clock import rfc3339
 from hocket.declarations.choreography import Declarations
+from hocket.delivery.ordering.blocked import BlockedSubjects
+from hocket.delivery.runner import SubscriptionRunner
+from hocket.drift.counting import DriftWatch
 from hocket.errors import StoreError
 from hocket.outbox.relay import Relay
 from hocket.outbox.timers import TimerCaller
@@ -19,12 +22,13 @@ from hocket.resilience.breakers.view import SharedBreaker
 from hocket.runtime import Runtime
 from hocket.store.records import OutboxRow, RowKind, Waiting
 from hocket.store.timers import TimersWaiting
-from hocket.telemetry.signals import Sample
+from hocket.telemetry.signals import BackfillSample, Sample
 from hocket.worker.projections.keeper import Projections
 
-#: Seconds between two samples, heartbeats and manifests.
+#: Seconds between two samples, heartbeats, facts of drift and manifests; with these all drift is told again.
 SAMPLE_SECONDS = 1.0
 HEARTBEAT_SECONDS = 10.0
+DRIFT_SECONDS = 60.0
 MANIFEST_SECONDS = 3600.0
 
 
@@ -41,9 +45,16 @@ class Reporter:
     shed: int = 0
     timers: TimerCaller | None = None
     projections: Projections | None = None
+    drift: list[DriftWatch] = field(default_factory=list)  # of webhooks
+    runners: Mapping[str, SubscriptionRunner] = field(default_factory=dict)
+    backfills: Callable[[], Mapping[str, BackfillSample]] = dict
     waiting: Waiting = field(default_factory=Waiting)
+    blocked: BlockedSubjects = field(init=False)
     _since: dict[str, datetime] = field(default_factory=dict)
     _changed: bool = False  # a breaker is in another state than the last heartbeat said
+
+    def __post_init__(self) -> None:
+        self.blocked = BlockedSubjects(self.runtime, self.declared.subscriptions)
 
     def manifest(self) -> bool:
         """Publish what the service declares; False where there is no link."""
@@ -57,6 +68,10 @@ class Reporter:
         breakers = {name: self._breaker(name, circuit) for name, circuit in self.circuits.items()}
         self._publish({"kind": "heartbeat", "version": self.version, "waiting": waiting, "breakers": breakers,
                    "shed": self.shed})  # fmt: skip
+
+    def tell(self, fact: dict[str, object]) -> bool:
+        """Publish a fact of another part, with service, instance, boot and time; False where there is no link."""
+        return self._publish(fact)
 
     def breaker_changed(self, name: str, state: str) -> None:
         """A breaker has changed its state: tell listeners at once, the tracer by a heartbeat within a second."""
@@ -75,6 +90,15 @@ class Reporter:
         until = rfc3339(now + timedelta(seconds=wait)) if circuit.state == "open" else None
         return {"state": circuit.state, "since": rfc3339(since) if since else None, "until": until}
 
+    def tell_drift(self, *, all_of_it: bool = False) -> None:
+        """Publish what was counted of drift since the last time; what has no link or no room is told the next time."""
+        for watch in (*(each.drift.watch for each in self.runners.values()), *self.drift):
+            for (type_, kind), many in watch.since_last().items():
+                self.runtime.signals.drifted(self.runtime.service, watch.subscription, type_, kind, many)
+            for counted in watch.counted(all_of_it=all_of_it):
+                if not self._publish(counted.fact()):
+                    watch.untold()
+
     def _publish(self, fact: dict[str, object]) -> bool:
         now = self.runtime.clock.now()
         instance = self.runtime.instance
@@ -86,11 +110,16 @@ class Reporter:
 
     async def run(self) -> None:
         """Publish manifests and heartbeats, until cancelled."""
-        last_heartbeat = last_manifest = self.runtime.clock.monotonic() - MANIFEST_SECONDS
+        last_drift = self.runtime.clock.monotonic()
+        last_heartbeat = last_manifest = last_drift - MANIFEST_SECONDS
         while True:
             now = self.runtime.clock.monotonic()
-            if now - last_manifest >= MANIFEST_SECONDS and self.manifest():
+            again = now - last_manifest >= MANIFEST_SECONDS and self.manifest()
+            if again:
                 last_manifest = now
+            if again or now - last_drift >= DRIFT_SECONDS:
+                last_drift = now
+                self.tell_drift(all_of_it=again)
             if self._changed or now - last_heartbeat >= HEARTBEAT_SECONDS:
                 last_heartbeat, self._changed = now, False
                 self.heartbeat()
@@ -106,6 +135,7 @@ class Reporter:
         try:
             self.waiting = await self.runtime.store.waiting()
             timers = await self.timers.count() if self.timers is not None else TimersWaiting()
+            await self.blocked.look()
         except StoreError:
             return
         self.relay.backlog.set_stored(self.waiting)
@@ -122,6 +152,8 @@ class Reporter:
                 timers.armed,
                 timers.lag,
                 self.projections.behind if self.projections is not None else {},
+                self.blocked.sample,
+                self.backfills(),
             )
         )
 

@@ -20,6 +20,7 @@ from hocket.delivery.arrival import Arrival
 from hocket.delivery.commit import Committer
 from hocket.delivery.ending.receipt import ended_of
 from hocket.delivery.handle import Handling
+from hocket.delivery.ordering.choose import leave_order, runner_of
 from hocket.delivery.record import Recorder
 from hocket.delivery.runner import Pipeline, SubscriptionRunner
 from hocket.delivery.settle import settle
@@ -45,6 +46,7 @@ from hocket.telemetry.signals import Signals
 from hocket.worker import resource
 from hocket.worker.breaker_sync import BreakerSpeaker, StoreRows, ask_running, keep_fresh, name_breakers
 from hocket.worker.clock_watch import ClockWatch
+from hocket.worker.commands.runs import CommandRuns
 from hocket.worker.copies import CopyWatch
 from hocket.worker.health_watch import HealthWatch
 from hocket.worker.http.backfill_command import BackfillCommand
@@ -59,6 +61,7 @@ from hocket.worker.reporter import Reporter
 from hocket.worker.retention import sweeper_of
 from hocket.worker.store_opening import StoreOpening
 from hocket.worker.topology import TopologyDeclaration, until_linked
+from hocket.worker.webhooks.room import Webhooks
 
 
 class Worker:
@@ -96,12 +99,13 @@ class Worker:
         self.reporter = Reporter(runtime, version, declared, self.relay, self.circuits, partial(in_progress, self))
         builder = builder_of(runtime, self.pseudonyms, declared.older)
         recorder = Recorder(runtime.instance, builder, self._shed)
-        late = partial(runtime.trouble, "a blocking call goes on after its attempt has ended")
-        self.blocking = BlockingCalls(config.blocking_threads, lambda name: late(function=name))
+        late = "a blocking call goes on after its attempt has ended"
+        self.blocking = BlockingCalls(config.blocking_threads, lambda each: runtime.trouble(late, function=each))
         self.breakers = self._shared(StoreRows(runtime, BreakerSpeaker(declared, builder), self.backlog.add))
         self.handling = Handling(runtime, recorder, self.breakers, self.blocking)
         self.committer = self._committer(recorder)
         self.runners = self._runners(Admission(runtime, declared.subscriptions))
+        self.reporter.runners = self.runners
         self.projections = Projections(runtime, declared, self.runners, self._runner, self.handling)
         self.reporter.projections = self.projections
         self.outside_transactions = OutsideTransactions(
@@ -115,7 +119,9 @@ class Worker:
         self.sweeper = sweeper_of(runtime, declared.subscriptions.values())
         self._watches()
         self.opening = StoreOpening(runtime, other_tables(service.tables, declared.projections))
+        self.command = CommandRuns(runtime, self.outside_transactions, self.opening.check).answer
         self._uses, self._started = AsyncExitStack(), False
+        self.webhooks = Webhooks(self)
         self.commands["backfill"] = BackfillCommand(runtime.store, self.backfills.figures)
         self._starting: asyncio.Task[None] | None = None
 
@@ -128,6 +134,7 @@ class Worker:
         known = partial(declared_of, self.runtime)
         self.backfills: Backfills = Backfills(self.runtime, self.runners, self.log_check.declare, known)
         self.readiness += [self.projections.reasons, self.backfills.reasons]
+        self.reporter.backfills = self.backfills.figures
         self.copies = CopyWatch(self.runtime, self.runners)
 
     def _shared(self, rows: StoreRows) -> Breakers:
@@ -148,7 +155,7 @@ class Worker:
 
     def _runner(self, subscription: Subscription) -> SubscriptionRunner:
         many = len(self.service.declarations.subscriptions) + 2 * len(self.service.declarations.projections)
-        return SubscriptionRunner(subscription, self._pipeline, self.runtime.config.intake_bytes // max(many, 1))
+        return runner_of(subscription, self._pipeline, self.runtime.config.intake_bytes // max(many, 1))
 
     async def start(self) -> None:
         """Open the store and start the parts; does not wait for the broker, nor for a store that does not answer.
@@ -186,6 +193,7 @@ class Worker:
         self.runtime.tasks.spawn("commit", self.committer.run())
         self.runtime.tasks.spawn("sweep", self.sweeper.run())
         self.runtime.tasks.spawn("sample", self.reporter.sample())
+        self.webhooks.start()
         self._starting = self.runtime.tasks.spawn("start", self._declare_and_consume(), may_end=True)
 
     def _breaker_changed(self, name: str, state: str) -> None:
@@ -208,6 +216,7 @@ class Worker:
         for runner in self.runners.values():
             await until_linked(self.runtime, partial(self.backfills.start, runner))
         await self.projections.start(self.backfills)
+        self.runtime.tasks.spawn("unordered", leave_order(self.runtime, self.runners, self.backlog.add), may_end=True)
         for reader in self.readers:
             self.runtime.tasks.spawn(f"read {reader.source}", reader.run(), may_end=True)
         if self.runtime.config.log_check_events_per_second:
@@ -234,6 +243,7 @@ class Worker:
             for reader in self.readers:
                 if reader.consumer is not None:
                     await reader.consumer.cancel()
+            self.reporter.tell_drift()
             if self.runtime.transport.link().ready and not self.runtime.tasks.failed:
                 await self.relay.drained(config.drain_seconds)
             for consumer in self._consumers():
@@ -341,10 +351,9 @@ class Worker:
         self.runners[arrival.subscription.queue].readmit(arrival)
 
     def _shed(self) -> bool:
-        if not self.backlog.receipts_full:
-            return False
-        self.reporter.shed += 1
-        return True
+        full = self.backlog.receipts_full
+        self.reporter.shed += full
+        return full
 
     def _consumers(self) -> list[Any]:
         mine = [each for runner in self.runners.values() for each in runner.consumers()]

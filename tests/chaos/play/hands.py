@@ -13,6 +13,7 @@ from hocket.broker.port import NEXT, Delivery, Message, Transport, Verdict
 from hocket.broker.rabbitmq import RabbitTransport
 from hocket.broker.topology import EVENTS, LOG
 from hocket.cli.targets import load
+from hocket.declarations.projections.projection import generation_of
 from hocket.telemetry import logs
 
 #: Latest events of the log that may be doubled, and deliveries of it that may be on their way.
@@ -22,8 +23,9 @@ ACT_SECONDS = 10.0
 
 
 def queues(service: str) -> list[str]:
-    """The queue of each subscription of a service."""
-    return list(load(f"services.{service}").declarations.subscriptions)
+    """The queue of each subscription of a service, and of the first generation of each projection."""
+    declared = load(f"services.{service}").declarations
+    return [*declared.subscriptions, *(generation_of(each, 1).queue for each in declared.projections.values())]
 
 
 def kept(headers: Mapping[str, object]) -> dict[str, str | int]:

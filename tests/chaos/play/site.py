@@ -10,7 +10,7 @@ from deploy.demo.place import Place
 from tests.chaos.shop import OBSERVERS, OUTSIDE, TEAMS
 
 #: Connections of one replica to PostgreSQL: all of them together are fewer than the server takes.
-POOLS = {"HOCKET_POSTGRES_POOL": "6", "HOCKET_POSTGRES_KIT_POOL": "2", "HOCKET_POSTGRES_READ_POOL": "2"}
+POOLS = {"HOCKET_POSTGRES_POOL": "4", "HOCKET_POSTGRES_KIT_POOL": "2", "HOCKET_POSTGRES_READ_POOL": "2"}
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -17,6 +17,17 @@ START = 1_800_000_000.0
 #: How each order ended: two well, one declined, one out of stock, one not shipped in time, one returned.
 ORDERS = {"A": "shipped", "B": "delivered", "C": "cancelled", "D": "cancelled", "E": "cancelled", "F": "cancelled"}
 LEADS = ("ada@example.com", "bob@example.com")
+#: Of whom a shop told by webhook, the newer edition first and twice; and whose signature nobody had made.
+SHOPPER, FORGED = "cyd@example.com", "eve@example.com"
+#: What the view shows of the parts of each order: payment, stock, shipping.
+PARTS = {
+    "A": ("captured", "reserved", "shipped"),
+    "B": ("captured", "reserved", "delivered"),
+    "C": ("declined", "pending", "pending"),
+    "D": ("voided", "rejected", "pending"),
+    "E": ("voided", "released", "pending"),
+    "F": ("refunded", "released", "recalled"),
+}
 CENTS = 1000
 #: The api of each thing that can be done, and the prefix of its keys: what gives back shares the act's.
 APIS = {
@@ -33,10 +44,11 @@ APIS = {
 }
 UNDOES = frozenset({"voided", "refunded", "released", "recalled"})
 SYSTEMS = ("cards", "stock", "carrier", "crm", "mail")
+SEEN = ("posts", "orders", "mails", "letters", "scores", "viewed", "lines")
 
 
 class Books:
-    """A shop that did everything right, for six orders and two leads, with one letter that was replayed."""
+    """A shop that did everything right, for six orders and four leads, with one letter that was replayed."""
 
     def __init__(self) -> None:
         self.posts: list[dict[str, Any]] = []
@@ -48,10 +60,15 @@ class Books:
         self.mail: list[dict[str, Any]] = []
         self.mails: list[dict[str, Any]] = []
         self.letters: list[dict[str, Any]] = [letter("L1", "handled", 1)]
+        self.scores: list[dict[str, Any]] = []
+        self.viewed: list[dict[str, Any]] = []
+        self.lines: list[dict[str, Any]] = []
         for name, state in ORDERS.items():
             self.posts.append(order_post(name))
             reason = TOO_LATE if name == "E" else ""
-            self.orders.append({"order_id": name, "state": state, "total_cents": CENTS, "reason": reason})
+            order = {"order_id": name, "state": state, "total_cents": CENTS, "reason": reason}
+            self.orders.append(order)
+            self.viewed.append(order | dict(zip(("payment", "stock", "shipping"), PARTS[name], strict=True)))
             last = "confirmation" if state != "cancelled" else "cancellation" if name == "F" else "apology"
             self.mails.append(sent(last, f"order/{name}"))
         self.line("C", "declined", status=402)
@@ -71,8 +88,14 @@ class Books:
             self.line("F", given_back, status=200)
         for email in LEADS:
             self.posts.append(lead_post(email))
-            self.entered(email)
-            self.mails.append(sent("welcome", f"lead/{email}", email))
+            self.arrived(email, f"key-{email}")
+            self.scored(email, f"key-{email}")
+        for edition in (2, 2, 1):
+            self.posts.append(webhook(SHOPPER, edition))
+        for edition in (2, 1):
+            self.arrived(SHOPPER, f"{SHOPPER}-{edition}")
+        self.scored(SHOPPER, f"{SHOPPER}-2")
+        self.posts.append(webhook(FORGED, 1, status=401, signed="not"))
 
     def line(
         self, order: str, did: str, *, again: str = "", status: int = 201, cents: int = CENTS, at: float | None = None,
@@ -100,11 +123,26 @@ class Books:
         for second in seconds:
             self.line("C", "none", api=f"{system}/any", status=500, at=second)
 
-    def entered(self, email: str) -> None:
+    def arrived(self, email: str, delivery: str) -> None:
+        """One lead went wherever leads go."""
+        self.entered(email, delivery)
+        self.mails.append(sent("welcome", f"lead/{email}", email, delivery))
+        self.seen(delivery)
+
+    def entered(self, email: str, delivery: str) -> None:
         """One more lead at the CRM."""
         began = START + len(self.crm)
-        line = {"id": len(self.crm) + 1, "api": "crm/leads", "did": "entered", "status": 201, "key": f"l-{email}"}
-        self.crm.append({**line, "began": began, "ended": began + 0.01, "request": {"email": email}})
+        line = {"id": len(self.crm) + 1, "api": "crm/leads", "did": "entered", "status": 201, "key": f"l-{delivery}"}
+        request = {"email": email, "delivery": delivery}
+        self.crm.append({**line, "began": began, "ended": began + 0.01, "request": request})
+
+    def seen(self, delivery: str) -> None:
+        """One more line in a customer's history."""
+        self.lines.append({"type": "lead.captured", "delivery": delivery})
+
+    def scored(self, email: str, delivery: str) -> None:
+        """The score of a person."""
+        self.scores.append({"lead": f"lead/~{email[:3]}", "delivery": delivery})
 
     def without(self, system: str, did: str, order: str) -> None:
         """Strike the lines that did this for the order."""
@@ -112,12 +150,17 @@ class Books:
         books[:] = [line for line in books if (line["did"], line["request"]["order_id"]) != (did, order)]
 
     def state(self, order: str, state: str) -> None:
-        """Let the shop say something else of an order."""
-        next(each for each in self.orders if each["order_id"] == order)["state"] = state
+        """Let both sides of the shop say something else of an order."""
+        for rows in (self.orders, self.viewed):
+            next(each for each in rows if each["order_id"] == order)["state"] = state
+
+    def view(self, order: str, **shown: str) -> None:
+        """Let the read side alone say something else of it."""
+        next(each for each in self.viewed if each["order_id"] == order).update(shown)
 
     def evidence(self) -> Evidence:
         """As the auditor gets it."""
-        told = {name: tuple(getattr(self, name)) for name in (*SYSTEMS, "posts", "orders", "mails", "letters")}
+        told = {name: tuple(getattr(self, name)) for name in (*SYSTEMS, *SEEN)}
         return Evidence(**told)
 
 
@@ -142,20 +185,30 @@ def lead_post(email: str, flow: str = "f") -> dict[str, Any]:
     return {"kind": "lead", "key": f"key-{email}", "email": email, "status": 202, "answer": {"flow": flow}}
 
 
-def sent(kind: str, about: str, to: str = "somebody@example.com") -> dict[str, Any]:
+def webhook(email: str, edition: int, status: int = 202, signed: str = "well") -> dict[str, Any]:
+    """A webhook about a person, and its answer; a higher edition is the newer one."""
+    answer = {"flow": f"f{edition}"} if status == 202 else {}
+    moment = f"2026-01-01T00:0{edition}:00+00:00"
+    about = {"email": email, "updated_at": moment, "sender": "shop", "signed": signed}
+    return {"kind": "webhook", "key": f"{email}-{edition}", "status": status, "answer": answer, **about}
+
+
+def sent(kind: str, about: str, to: str = "somebody@example.com", delivery: str = "") -> dict[str, Any]:
     """A mail that was sent."""
-    return {"kind": kind, "to": to, "about": about}
+    return {"kind": kind, "to": to, "about": about, "delivery": delivery}
 
 
 @asynccontextmanager
 async def served(books: Books, folder: Path, page: int = 3) -> AsyncIterator[Places]:
     """The books over HTTP, in pages of three, as the shop, the outside world and the desk give them."""
 
-    def pages(rows: list[dict[str, Any]], field: str) -> Any:
+    def pages(rows: list[dict[str, Any]], field: str, by: str = "after") -> Any:
         async def answer(request: web.Request) -> web.Response:
-            after = int(request.query["after"])
+            after = int(request.query[by].removeprefix("at-") or 0)
             found = copy.deepcopy(rows[after : after + page])
-            following = after + page if after + page < len(rows) else None
+            following: object = after + page if after + page < len(rows) else None
+            if by == "cursor" and following is not None:
+                following = f"at-{following}"
             return web.json_response({field: found, "next": following})
 
         return answer
@@ -164,6 +217,9 @@ async def served(books: Books, folder: Path, page: int = 3) -> AsyncIterator[Pla
     app.router.add_get("/orders", pages(books.orders, "orders"))
     app.router.add_get("/mailbox", pages(books.mails, "mails"))
     app.router.add_get("/api/dead", pages(books.letters, "letters"))
+    app.router.add_get("/scores", pages(books.scores, "scores"))
+    app.router.add_get("/view/orders", pages(books.viewed, "orders", "cursor"))
+    app.router.add_get("/view/history", pages(books.lines, "history", "cursor"))
     for target in SYSTEMS:
         app.router.add_get(f"/books/{target}", pages(getattr(books, target), "books"))
     runner = web.AppRunner(app)
@@ -173,6 +229,6 @@ async def served(books: Books, folder: Path, page: int = 3) -> AsyncIterator[Pla
         url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         posts = folder / "posts.jsonl"
         posts.write_text("".join(json.dumps(post) + "\n" for post in books.posts), encoding="utf-8")
-        yield Places(url, url, url, posts)
+        yield Places(url, url, url, url, f"{url}/view", posts)
     finally:
         await runner.cleanup()

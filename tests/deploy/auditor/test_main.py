@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,13 +17,14 @@ PROGRAM_SECONDS = 30.0
 LEAST = (
     "orders=6", "delivered=1", "declined=1", "out_of_stock=1", "timed_out=1", "customers_cancelled=1", "voids=2",
     "refunds=1", "releases=2", "recalls=1", "authorisation_requests_repeated=0",
-    "dead_letters=1", "leads=2",
+    "dead_letters=1", "leads=4", "webhooks=2", "webhooks_doubled=1", "webhooks_reordered=1", "webhooks_refused=1",
 )  # fmt: skip
 
 
 async def run(places: Places, report: Path) -> tuple[int | None, str]:
     """Run the auditor as anybody does; its status and what it printed."""
     words = ["--sandbox", places.sandbox, "--orders", places.orders, "--desk", places.desk]
+    words += ["--scoring", places.scoring, "--view", places.view]
     words += ["--posts", str(places.posts), "--report", str(report), "--broker", "memory"]
     words += [word for each in LEAST for word in ("--least", each)]
     process = await asyncio.create_subprocess_exec(
@@ -76,7 +78,7 @@ async def test_what_cannot_be_read_ends_with_2(tmp_path: Path) -> None:
 async def test_another_answer_is_named(tmp_path: Path) -> None:
     """An address that is not the shop's is named, not guessed at."""
     async with served(Books(), tmp_path) as places:
-        wrong = Places(places.sandbox, f"{places.orders}/nowhere", places.desk, places.posts)
+        wrong = replace(places, orders=f"{places.orders}/nowhere")
         with pytest.raises(Unreadable, match=r"nowhere/orders.*status 404"):
             await read(wrong)
 

@@ -30,6 +30,11 @@ STORIES = (
     "is a zombie no more: its flow is compensated",
     "of them were sent back",
     "Retry-After",
+    "were refused for their signature",
+    "by the newest that was told of them",
+    "customers looked at their order at once and saw it",
+    "sends a new field",
+    "sign with their new secret",
 )
 
 
@@ -74,6 +79,9 @@ def test_the_books_balance_and_it_stays(sound: Demo) -> None:
     assert found["confirmed"] + found["cancelled"] == found["orders"]
     assert found["captures"] - found["refunds"] == found["parcels"] - found["recalls"] == found["confirmed"]
     assert min(found["timed_out"], found["refunds"], found["recalls"]) > 0
+    assert found["leads"] == found["leads_synced"] == found["leads_welcomed"] == found["leads_viewed"]
+    assert min(found["webhooks_doubled"], found["webhooks_reordered"], found["webhooks_refused"]) > 0
+    assert found["viewed"] == found["orders"]
     for seen in STORIES:
         assert seen in sound.printed, sound.printed
     for service in ("tracer", "deadletters"):

@@ -27,11 +27,12 @@ from services.inventory import inventory
 from services.notifications import notifications
 from services.orders import orders
 from services.payments import payments
+from services.scoring import scoring
 from services.shipping import shipping
 from tests.hocket.envelope.test_cloudevent import LINE, NAMES, NOW, ORDER, PARENT, VALUES
 
 ROOT = Path(__file__).parents[3]
-SHOP = (crm, ingress, inventory, notifications, orders, payments, shipping)
+SHOP = (crm, ingress, inventory, notifications, orders, payments, scoring, shipping)
 #: Every event that a service of the shop says, each once.
 SAID: list[type[Event]] = [event for service in SHOP for event in service.declarations.says.values()]
 #: Odd, and still what hocket can say: any subject, key, data and extension, any valid type.

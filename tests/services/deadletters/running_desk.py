@@ -9,8 +9,10 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 import aiohttp
+from aiohttp import web
 
 from hocket.clock import SystemClock, rfc3339
+from hocket.declarations.requests.command import Command
 from hocket.delivery.ending.dead_letter import foreign_of
 from hocket.envelope import CONTENT_TYPE
 from hocket.envelope.ids import Ids
@@ -68,9 +70,13 @@ class RunningDesk:
         """A real transaction."""
         return self.outside_transactions.transaction(key, correlation_id)
 
+    async def command(self, command: Command, request: web.Request) -> web.StreamResponse:
+        """No command is asked for here."""
+        raise NotImplementedError
+
     async def send(
         self, subscription: str, body: bytes, content_type: str, *,
-        replay: str, attempt: int, headers: Mapping[str, object] = MappingProxyType({}),
+        attempt: int, replay: str = "", death: str = "", headers: Mapping[str, object] = MappingProxyType({}),
     ) -> None:  # fmt: skip
         """Recorded: (subscription, body, content type, replay id, attempt)."""
         if self.refuses:

@@ -39,6 +39,16 @@ async def test_a_discard_says_so_on_the_receipts_stream(desk: RunningDesk) -> No
     assert told[0]["event"]["id"] == "event-1"
 
 
+async def test_a_stale_receipt_settles(desk: RunningDesk) -> None:
+    """RULES 8.2, 15.2: a newer one of its subject was handled, so the letter asks nothing of anybody."""
+    await desk.dead(dead())
+    await desk.act("letter-1", "replay", 202)
+    await desk.told(receipt(1, 6, "stale", replay=desk.sent[0][3]))
+    assert (await desk.letter("letter-1"))["state"] == "obsolete"
+    refused = await desk.act("letter-1", "replay", 409)
+    assert refused["error"] == "It is stale: a newer one of its subject was handled, so nothing is sent."
+
+
 async def test_a_replay_to_nobody_is_refused_at_once(desk: RunningDesk) -> None:
     """RULES 8.4: a subscription that its service no longer lists: 409 and nothing is sent; a discard is taken."""
     await desk.told(manifest(subscriptions=[]))

@@ -7,7 +7,7 @@ from hocket import Death, Reject
 from hocket.testing import fake_tx
 from services.inventory import storage
 from services.inventory.domain import NO_ANSWER, NO_STOCK, Refused, Reserved, SoldOut
-from services.inventory.events import OrderCancelled, PaymentAuthorised, StockRejected, StockReserved
+from services.inventory.events import OrderCancelled, PaymentAuthorised, StockRejected, StockReleased, StockReserved
 from services.inventory.handlers import release, reserve, reserve_gave_up
 
 PAID = PaymentAuthorised(order_id="A1", sku="lamp", quantity=2)
@@ -57,11 +57,11 @@ async def test_a_refused_key_is_not_tried_again() -> None:
 
 
 async def test_a_release_names_the_key_of_its_reservation() -> None:
-    """RULES 5.4: undone by the step's own key, and noted."""
+    """RULES 5.4: undone by the step's own key, noted and said."""
     shop = Shop(Reserved("rs_1"))
     tx = fake_tx(uses=shop, tables=storage.tables)
     await storage.note_reservation(await tx.read(), "A1", "rs_1", "lamp", 2)
-    await release(PAID, None, REJECTED, tx)
+    assert await release(PAID, None, REJECTED, tx) == StockReleased(order_id="A1", reason=REJECTED.reason)
     assert shop.asked == [("A1", tx.idempotency_key, tx.step_key)]
     assert (await (await tx.db()).execute(select(storage.reservations.c.released))).scalar_one() is True
 

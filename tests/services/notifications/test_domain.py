@@ -14,7 +14,7 @@ def test_each_event_has_its_mail() -> None:
     returned = mail_of(OrderCancelled(order_id="A1", email="ada@example.com", reason="too dark", by="customer"))
     assert (returned.to, returned.kind, returned.about) == ("ada@example.com", "cancellation", "order/A1")
     assert "sorry" not in returned.text
-    welcome = mail_of(LeadCaptured(email="bob@example.com", campaign="spring"))
+    welcome = mail_of(LeadCaptured(email="bob@example.com", campaign="spring", delivery="d-1"))
     assert (welcome.to, welcome.kind, welcome.about) == ("bob@example.com", "welcome", "lead/bob@example.com")
-    assert "spring" in welcome.text
+    assert ("spring" in welcome.text, welcome.delivery, confirmed.delivery) == (True, "d-1", "")
     assert "our shop" in mail_of(LeadCaptured(email="bob@example.com", campaign="")).text

@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 import sqlalchemy as sa
 
+from hocket.envelope.token import decode_token
 from services.orders import orders, storage
 from services.orders.domain import Cancelling
 from tests.services.running_service import serving
@@ -63,9 +64,9 @@ async def test_the_same_key_gets_the_same_answer_and_no_second_order(http: aioht
 
 
 async def test_a_key_belongs_to_one_order(http: aiohttp.ClientSession) -> None:
-    """The same key with another order is 409, and nothing is placed."""
+    """RULES 13.2: the same key with another order is 422, and nothing is placed."""
     await _post(http, ORDER, "key-1")
-    assert (await _post(http, {**ORDER, "quantity": 3}, "key-1"))[0] == 409
+    assert (await _post(http, {**ORDER, "quantity": 3}, "key-1"))[0] == 422
     assert (await _post(http, ORDER, "k" * 256))[0] == 400
     assert len((await _get(http, "/orders"))[1]["orders"]) == 1
 
@@ -77,6 +78,19 @@ async def test_a_malformed_order_names_its_fields(http: aiohttp.ClientSession) -
     assert "secret-nobody" not in str(answer)
     async with http.post("/orders", data=b"{not json") as broken:
         assert broken.status == 422
+
+
+async def test_an_answer_has_the_token_of_what_was_said(http: aiohttp.ClientSession) -> None:
+    """RULES 14.7: also where it is stored; placed and cancelled are two."""
+    tokens = []
+    for path, body in (("/orders", ORDER), ("/orders", ORDER), ("/orders/{}/cancellations", {})):
+        order_id = (await _post(http, ORDER, "key-1"))[1]["order_id"] if "{}" in path else ""
+        async with http.post(path.format(order_id), json=body, headers={"Idempotency-Key": "key-1"}) as answer:
+            assert answer.status == 202
+            tokens.append(answer.headers["Hocket-Token"])
+    assert tokens[0] == tokens[1]
+    types = [[fact.type for fact in decode_token(token)] for token in tokens[1:]]
+    assert types == [["order.placed"], ["order.cancelled"]]
 
 
 async def test_orders_are_read_by_pages(http: aiohttp.ClientSession) -> None:
@@ -92,13 +106,18 @@ async def test_orders_are_read_by_pages(http: aiohttp.ClientSession) -> None:
         assert (await _get(http, f"/orders?{query}"))[0] == 422
 
 
-async def test_a_key_that_the_inbox_has_forgotten_is_still_that_order(http: aiohttp.ClientSession) -> None:
+async def _forget() -> int:
+    """The service has forgotten every answer, as it does after 30 days; how many."""
+    async with orders.tx() as tx:
+        return (await (await tx.db()).execute(sa.text("DELETE FROM hocket_commands"))).rowcount
+
+
+async def test_a_key_that_is_forgotten_is_still_that_order(http: aiohttp.ClientSession) -> None:
     """The order itself remembers its key: the same answer, no second order; another order under it is 409."""
     first = await _post(http, ORDER, "old")
-    async with orders.tx() as tx:
-        forgotten = await (await tx.db()).execute(sa.text("DELETE FROM hocket_inbox"))
-    assert forgotten.rowcount == 1
+    assert await _forget() == 1
     assert await _post(http, ORDER, "old") == first
+    assert await _forget() == 1
     assert (await _post(http, {**ORDER, "quantity": 3}, "old"))[0] == 409
     assert len((await _get(http, "/orders"))[1]["orders"]) == 1
 

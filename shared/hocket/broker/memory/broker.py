@@ -206,6 +206,15 @@ class MemoryBroker:
         """The queue or stream of that name."""
         return self._queues.get(queue)
 
+    def discard(self, queue: str) -> bool:
+        """Delete a queue and its bindings, unless somebody consumes it."""
+        found = self.find(queue)
+        if found is not None and found.consumers:
+            return False
+        if self._queues.pop(queue, None) is not None:
+            self._routing.remove_queue(queue)
+        return True
+
     def publish(self, batch: Batch) -> None:
         """Send a batch; it arrives in the next iteration of the loop, the answer in the one after."""
         self._moving[batch] = None

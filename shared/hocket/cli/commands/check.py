@@ -136,7 +136,7 @@ def describe(declared: Declarations) -> Iterator[str]:
     for each in declared.subscriptions.values():
         heard = ", ".join(_heard(each))
         kind = f"undoes {each.undo.step} on" if each.undo else "waits on" if each.overdue else "hears"
-        yield f"  {each.queue} {kind} {heard}, {_says(each)}"
+        yield f"  {each.queue} {kind} {heard}, {_says(each)}{_guards(each)}"
 
 
 def _heard(each: Subscription) -> Iterator[str]:
@@ -155,6 +155,14 @@ def _says(each: Subscription) -> str:
     if each.on_dead_says:
         parts.append(f"on_dead {_names(each.on_dead_says)}")
     return ", ".join(parts)
+
+
+def _guards(each: Subscription) -> str:
+    """What keeps an event from its run at once (RULES 15)."""
+    parts = [f", the latest by {each.latest_by.field}"] if each.latest_by is not None else []
+    if each.after is not None:
+        parts.append(f", after {each.after.queue} or {each.within}")
+    return "".join(parts)
 
 
 def unsaid(declared: Sequence[Declarations]) -> Iterator[tuple[str, str]]:

@@ -7,7 +7,7 @@ from hocket.clock import rfc3339
 from hocket.delivery.arrival import Arrival, Role
 from hocket.delivery.ending.failure_trace import failure_of
 from hocket.envelope.cloudevent import Envelope
-from hocket.outcome import Again, Bury, Done, GiveBack, Obsolete, Outcome, Refused, Seen, Word
+from hocket.outcome import Again, Bury, Done, GiveBack, Obsolete, Outcome, Refused, Seen, Stale, Word
 from hocket.runtime import ServiceInstance
 from hocket.saga.ledger import LedgerRow
 from hocket.telemetry.signals import Ended
@@ -28,6 +28,8 @@ def word_of(outcome: Outcome) -> Word | None:
             return Word.REFUSED
         case Obsolete():
             return Word.OBSOLETE
+        case Stale():
+            return Word.STALE
         case GiveBack():
             return None
 

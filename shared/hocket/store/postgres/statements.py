@@ -9,6 +9,8 @@ from hocket.broker.topology import RECEIPTS
 from hocket.saga.ledger import Kept
 from hocket.store import row_codec as rows_of
 from hocket.store.postgres import sql
+from hocket.store.postgres.beside.write import write_beside
+from hocket.store.postgres.subjects.write import write_about_subjects
 from hocket.store.postgres.timers.write import write_timed
 from hocket.store.records import Ending, InboxRow, InboxWrite, OutboxRow, Written, receipt_row
 
@@ -28,8 +30,12 @@ async def write(
 
     `now` dates the receipts' row in memory; the database dates what it stores.
     """
+    if any(ending.beside for ending in endings):
+        return await write_beside(connection, endings, boot, now, write)
     if any(ending.timers for ending in endings):
         return await write_timed(connection, endings, boot, now, write)
+    if any(ending.about_subject for ending in endings):
+        return await write_about_subjects(connection, endings, boot, now, write)
     if fits_one_statement(endings):
         return await write_in_one(connection, endings, boot, now)
     return await write_one_by_one(connection, endings, boot, now)
@@ -74,11 +80,11 @@ async def plan(connection: asyncpg.Connection) -> None:
 
 
 def fits_one_statement(endings: Sequence[Ending]) -> bool:
-    """Whether one statement can write these: no inbox key and no step run comes twice, and no time-out is changed."""
+    """Whether one statement can write these: no inbox key and no step run comes twice, and nothing else is changed."""
     keys = [ending.inbox.row.key for ending in endings if ending.inbox is not None]
     runs = [row.run for ending in endings for row in ending.ledger]
-    timed = any(ending.timers for ending in endings)
-    return not timed and len(set(keys)) == len(keys) and len(set(runs)) == len(runs)
+    apart = any(ending.timers or ending.beside or ending.about_subject for ending in endings)
+    return not apart and len(set(keys)) == len(keys) and len(set(runs)) == len(runs)
 
 
 async def write_one_by_one(

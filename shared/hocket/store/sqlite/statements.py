@@ -37,7 +37,9 @@ from hocket.store.sql import (
     question_marks,
 )
 from hocket.store.sqlite import ledger as of_ledger
+from hocket.store.sqlite.beside.write import write_beside
 from hocket.store.sqlite.connection import in_parts, write_transaction
+from hocket.store.sqlite.subjects.write import write_about_subjects
 from hocket.store.sqlite.timers.write import write_timed
 
 _IN, _OUT = ", ".join(INBOX_NAMES), ", ".join(OUTBOX_NAMES)
@@ -103,8 +105,12 @@ def write(connection: sqlite3.Connection, endings: Sequence[Ending], boot: str |
 
     `boot` None: rows have no owner until somebody claims them.
     """
+    if any(ending.beside for ending in endings):
+        return write_beside(connection, endings, boot, now, write)
     if any(ending.timers for ending in endings):
         return write_timed(connection, endings, boot, now, write)
+    if any(ending.about_subject for ending in endings):
+        return write_about_subjects(connection, endings, boot, now, write)
     again = of_ledger.changed(connection, endings)
     keyed = [
         (ending.inbox.row.key, at) for at, ending in enumerate(endings) if ending.inbox is not None and at not in again

@@ -11,9 +11,11 @@ It needs pytest, pytest-asyncio in auto mode, and hypothesis.
 
 from hocket.testing.store_contract.breakers import BreakerContract
 from hocket.testing.store_contract.endings import EndingsContract
+from hocket.testing.store_contract.ordering import OrderingContract
 from hocket.testing.store_contract.outbox import OutboxContract
 from hocket.testing.store_contract.purge import PurgeContract
 from hocket.testing.store_contract.steps import StepContract
+from hocket.testing.store_contract.subjects import SubjectsContract
 from hocket.testing.store_contract.time import TimeContract
 from hocket.testing.store_contract.timers import TimersContract
 from hocket.testing.store_contract.transactions import TransactionContract
@@ -22,9 +24,11 @@ from hocket.testing.store_contract.transactions import TransactionContract
 class StoreContract(
     BreakerContract,
     EndingsContract,
+    OrderingContract,
     OutboxContract,
     PurgeContract,
     StepContract,
+    SubjectsContract,
     TimeContract,
     TimersContract,
     TransactionContract,

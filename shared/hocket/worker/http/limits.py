@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import LineTooLong
 
 from hocket.errors import RETRY_AFTER_SECONDS
 
@@ -60,6 +61,18 @@ class _Refused(asyncio.Protocol):
         transport.close()
 
 
+class _Protocol(web.RequestHandler):
+    """A connection that answers 431 where a header is too long for the parser, in place of 400."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        """The answer to what could not be parsed; the connection is closed."""
+        return super().handle_error(request, 431 if isinstance(exc, LineTooLong) else status, exc, message)
+
+
 class LimitedSite(web.TCPSite):
     """A site with a bound of connections; `refused` is called for each one above it."""
 
@@ -74,13 +87,15 @@ class LimitedSite(web.TCPSite):
         server = runner.server
         assert server is not None
 
+        loop = asyncio.get_running_loop()
+
         def connect() -> asyncio.Protocol:
             if len(server.connections) >= most:
                 refused()
                 return _Refused()
-            return server()
+            return _Protocol(server, loop=loop, **server._kwargs)  # noqa: SLF001 -- as `server()` makes its own
 
-        self._server: Any = await asyncio.get_running_loop().create_server(connect, host, port, backlog=most)
+        self._server: Any = await loop.create_server(connect, host, port, backlog=most)
 
 
 def drop_late_body(request: web.Request) -> asyncio.TimerHandle:

@@ -163,7 +163,7 @@ class Projections:
 
     def _lane_of(self, queue: str) -> BatchLane | None:
         runner = self.runners.get(queue)
-        return None if runner is None else runner.lane
+        return None if runner is None else runner.batches
 
     async def _reconcile(self) -> None:
         """Begin what lives and does not run here, end what runs and lives no more."""

@@ -30,7 +30,7 @@ class Transactions:
 async def lane_of(tower: Processes, worker: Worker) -> batch.BatchLane:
     """The lane of the first generation, once it is live."""
     await tower.advance(FILLED)
-    lane = worker.runners["shop.view@1"].lane
+    lane = worker.runners["shop.view@1"].batches
     assert lane is not None
     return lane
 

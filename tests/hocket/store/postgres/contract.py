@@ -15,6 +15,7 @@ from hocket.testing.store_contract.fixtures import SetClock
 AGED = """UPDATE hocket_outbox SET due = due - (SECONDS); UPDATE hocket_inbox SET updated = updated - (SECONDS);
 UPDATE hocket_ledger SET updated = updated - (SECONDS); UPDATE hocket_breakers SET until = until - (SECONDS);
 UPDATE hocket_timers SET due = due - (SECONDS), updated = updated - (SECONDS);
+UPDATE hocket_latest SET updated = updated - (SECONDS); UPDATE hocket_marks SET updated = updated - (SECONDS);
 UPDATE hocket_meta SET value = value::double precision - (SECONDS) WHERE name IN ('horizon', 'swept');"""
 
 

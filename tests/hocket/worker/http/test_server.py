@@ -15,6 +15,7 @@ from aiohttp import ClientSession, web
 from pydantic import BaseModel, field_validator
 from yarl import URL
 
+from hocket.declarations.requests.command import Command
 from hocket.errors import BreakerOpen, ConfigError, OutboxFull, StoreError, TransportError, Undecodable
 from hocket.pseudonym import Pseudonyms
 from hocket.runtime import current, here
@@ -70,9 +71,13 @@ class Shop:
         """A transaction outside a handler."""
         return nullcontext(f"{key} {correlation_id}")
 
+    async def command(self, command: Command, request: web.Request) -> web.StreamResponse:
+        """No command is asked for here."""
+        raise NotImplementedError
+
     async def send(
         self, subscription: str, body: bytes, content_type: str, *,
-        replay: str, attempt: int, headers: Mapping[str, object] = MappingProxyType({}),
+        attempt: int, replay: str = "", death: str = "", headers: Mapping[str, object] = MappingProxyType({}),
     ) -> None:  # fmt: skip
         """Of no use here."""
 

@@ -64,7 +64,7 @@ async def first_row(asked: AbstractAsyncContextManager[View]) -> tuple[object, .
 
 
 async def test_what_readers_are_refused(tower: Processes) -> None:
-    """RULES 14.7: a foreign token; a function that is no projection; a wait out of bounds."""
+    """RULES 14.6, 14.7: a foreign token; a function that is no projection; a wait out of bounds."""
     worker = await tower.start(ring_service(1))
     await tower.advance(FILLED)
     with pytest.raises(BadToken):
@@ -82,12 +82,10 @@ async def test_tables_are_for_projections(tower: Processes) -> None:
     found: list[str] = []
 
     async def before(rung: Rung, tx: Tx) -> None:
-        with pytest.raises(HocketError) as refused:
-            tx.table(meta.tables["others"])
-        found.append(str(refused.value))
-        with pytest.raises(HocketError) as refused:
-            tx.former(rows)
-        found.append(str(refused.value))
+        for refuse, table in ((tx.table, meta.tables["others"]), (tx.former, rows)):
+            with pytest.raises(HocketError) as refused:
+                refuse(table)
+            found.append(str(refused.value))
 
     await tower.start(ring_service(1, before=before))
     await tower.advance(FILLED)

@@ -29,7 +29,7 @@ deaths = st.lists(
 receipts = st.lists(
     st.builds(
         Receipt,
-        st.sampled_from(["handled", "obsolete", "refused", "retry", "duplicate"]),
+        st.sampled_from(["handled", "obsolete", "refused", "stale", "retry", "duplicate"]),
         st.integers(1, 12),
         st.sampled_from(["t1", "t2"]),
         st.sampled_from(["", "r-1", "r-2"]),
@@ -74,6 +74,8 @@ def test_the_order_of_the_facts_does_not_matter(
         ([FIRST], [Receipt("duplicate", 6, "t08", "r-1")], [REPLAY], State.PENDING),
         ([FIRST], [Receipt("obsolete", 6, "t08", "r-1")], [REPLAY], State.OBSOLETE),
         ([FIRST], [Receipt("refused", 6, "t08", "r-1")], [REPLAY], State.OBSOLETE),
+        ([FIRST], [Receipt("stale", 6, "t08", "r-1")], [REPLAY], State.OBSOLETE),
+        ([FIRST], [Receipt("stale", 5, "t04")], [], State.PENDING),
         ([FIRST, AGAIN], [], [REPLAY], State.PENDING),
         ([FIRST, AGAIN], [HANDLED], [REPLAY], State.PENDING),
         ([FIRST], [], [DISCARD], State.DISCARDED),

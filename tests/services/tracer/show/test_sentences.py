@@ -55,6 +55,24 @@ def test_where_a_deferred_order_is(cause: str, error: str, why: str) -> None:
     )  # fmt: skip
 
 
+def test_where_an_order_is_that_waits_for_a_predecessor() -> None:
+    """RULES 15.4: one that waits for its predecessor names it, and when it runs all the same."""
+    told = placed(1).end(
+        "payments.charge", "order.placed", "deferred", 0.1, 0.2, next_at=5.0, cause="after",
+        error="payments.reserve has handled none of this subject yet",
+    )  # fmt: skip
+    assert answer(told, 1) == (
+        "order/1 is waiting for payments.charge since 14:05:00 "
+        "(waits for payments.reserve; runs all the same at 14:05:05)"
+    )
+
+
+def test_where_an_order_is_that_was_stale() -> None:
+    """RULES 15.1: nothing waits, and nobody says that it was handled."""
+    told = placed(1).end("payments.charge", "order.placed", "stale", 0.1, 0.2)
+    assert answer(told, 1) == "order/1 is placed: every subscription has settled it"
+
+
 def test_where_a_compensated_order_is() -> None:
     """A compensated one tells what undid what, and when."""
     assert answer(rejected(1), 100) == "order/1 is cancelled: payments.refund undid payments.charge at 14:05:12"

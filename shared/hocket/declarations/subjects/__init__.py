@@ -1,0 +1,1 @@
+"""What a handler declares about the events of one subject."""

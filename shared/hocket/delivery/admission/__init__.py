@@ -1,0 +1,1 @@
+"""Parts of the admission of a delivery."""

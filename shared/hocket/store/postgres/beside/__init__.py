@@ -1,0 +1,1 @@
+"""What endings need beside inbox, outbox, ledger and time-outs: checked before them, written with them."""

@@ -1,0 +1,1 @@
+"""Latest values and marks of subjects on PostgreSQL."""

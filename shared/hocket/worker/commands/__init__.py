@@ -1,0 +1,1 @@
+"""Commands: the same `Idempotency-Key`, the same answer (RULES 13)."""

@@ -1,0 +1,1 @@
+"""Models of what a store keeps of subjects (RULES 15)."""
