@@ -76,10 +76,12 @@ class Declarer:
         signature = signature_of(fn, where, _PROJECTION_FORM)
         self._check_transaction(signature, where)
         heard = heard_of(signature.parameters[0], where)
-        others: dict[str, Any] = {"concurrency": BATCH_EVENTS, "since": "first", **options}
+        others = dict(options)
         projected = projected_of(tables, others, name, where)
+        others |= {"concurrency": BATCH_EVENTS, "since": "first"}
         made = subscription_of(self.declarations.service, name, fn, heard, signature, others)
         made.projected = projected
+        set_guards(made, options, self.declarations.subscription_of, where)
         check_projection(made, where)
         self.declarations.add_projection(made, where)
 

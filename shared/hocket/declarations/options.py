@@ -42,4 +42,5 @@ class ProjectionOptions(TypedDict, total=False):
     version: int
     name: str
     retry: Retry
+    latest_by: str
     seed: Callable[[Any], Coroutine[Any, Any, None]]

@@ -16,12 +16,22 @@ MAX_VERSION = 1_000_000
 MAX_TABLES = 50
 #: Longest name of a table, in bytes: PostgreSQL cuts names at 63, and `__` and a number are added.
 MAX_TABLE_BYTES = 50
+#: Options of a handler that a projection has not.
+_HANDLERS_ONLY = frozenset({
+    "formerly", "since", "concurrency", "breaker", "timeout", "idempotent", "prefetch", "allow", "after", "within",
+    "side_effects", "ordered", "drift",
+})  # fmt: skip
 #: Deliveries that one transaction may hold (RULES 14.1): that many are admitted at once.
 BATCH_EVENTS = 256
 
 
 def projected_of(tables: tuple[object, ...], options: dict[str, Any], name: str, where: str) -> Projected:
     """What the decorator was given; takes `version` and `seed` out of `options`. Raises `DeclarationError`."""
+    for option in options:
+        if option in _HANDLERS_ONLY:
+            raise DeclarationError(
+                f"{where}: {option}= is for handlers; a projection takes version=, name=, retry=, latest_by= and seed="
+            )
     version, seed = options.pop("version", 1), options.pop("seed", None)
     if isinstance(version, bool) or not isinstance(version, int) or not 1 <= version <= MAX_VERSION:
         raise DeclarationError(f"{where}: version={version!r} is no version; give 1, and a higher one for each change")
