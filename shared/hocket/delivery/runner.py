@@ -1,3 +1,4 @@
+# long: the way of one subscription, from its queue, from history and in batches; each part stands elsewhere
 """Runs one subscription: leads its deliveries through the stations and pauses its intake."""
 
 import asyncio
