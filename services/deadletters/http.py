@@ -7,6 +7,7 @@
 | `GET /api/dead/{id}/replay` | what a replay would do; nothing is sent |
 | `POST /api/dead/{id}/replay` `{"reason"?}` | 202 what was done, 409 why it is refused, 503 not confirmed: repeat it |
 | `POST /api/dead/{id}/discard` `{"reason"}` | 200, 409 |
+| `GET /api/webhooks` | what webhooks services keep and refuse, and how pushes ended |
 | `POST /api/services/{name}/retire` `{"reason"}` | 200, 404 a service never heard, 409 one that runs |
 
 An act needs a same-origin request or, from a program, the header `X-Hocket-Act: 1`; else 403.
@@ -30,7 +31,7 @@ from services.deadletters.ask.replay_plan import NoLetter
 from services.deadletters.fold.replay_plan import Plan
 from services.deadletters.fold.state import State
 from services.deadletters.service import Settings, deadletters
-from services.deadletters.show import pages, retiring
+from services.deadletters.show import pages, retiring, webhooks
 from services.deadletters.show.pages import Desk
 from services.deadletters.show.parameters import (
     earlier_asked,
@@ -45,7 +46,11 @@ from services.deadletters.show.views import listed, whole
 #: Templates, and static/desk.css, which every page of a console named `desk` asks for.
 _HERE = Path(__file__).parent / "show"
 #: Entries of the top bar.
-PAGES = (Page("groups", "/", "Groups", "o"), Page("letters", "/letters", "Letters", "l"))
+PAGES = (
+    Page("groups", "/", "Groups", "o"),
+    Page("letters", "/letters", "Letters", "l"),
+    Page("webhooks", "/webhooks", "Webhooks", "w"),
+)
 
 
 async def letters_named(wanted: str) -> str:
@@ -154,4 +159,5 @@ def routes(app: web.Application) -> None:
     app.router.add_post("/api/dead/{id}/replay", post_replay)
     app.router.add_post("/api/dead/{id}/discard", post_discard)
     pages.routes(app, Desk(console, Settings().tracer_url))
+    webhooks.routes(app, webhooks.WebhooksPage(console))
     retiring.routes(app, retiring.Retiring(console, Settings().tracer_url))

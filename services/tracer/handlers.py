@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hocket import Tx
 from hocket.console.drift_facts import Drifted
 from hocket.console.facts import Aside, BreakerChange, Heartbeat, Manifest, Receipt, Reported, Retired, read_facts
-from hocket.envelope import UNDO_TYPE, decode
+from hocket.envelope import MARKER_TYPE, UNDO_TYPE, decode
 from hocket.errors import Undecodable
 from hocket.observe import Raw
 from services.tracer.keep.breakers import keep_changes
@@ -42,7 +42,7 @@ async def read_log(batch: list[Raw], tx: Tx[Settings]) -> None:
         except Undecodable as error:
             aside.append(Aside(place_of(raw), str(error), raw.body))
             continue
-        if envelope.type != UNDO_TYPE:
+        if envelope.type not in {UNDO_TYPE, MARKER_TYPE}:
             said.append(said_of(envelope))
     db = await tx.db()
     await tracer.take_turn(db)

@@ -89,3 +89,12 @@ class Observer(Service[D]):
         await current(self.name).send(
             subscription, raw.body, raw.content_type, replay=replay, attempt=attempt, headers=raw.headers
         )
+
+    async def let_go(self, subscription: str, raw: Raw, *, death: str, attempt: int) -> None:
+        """Tell an ordered `subscription` that the head which died so is given up, and wait for the confirm (RULES 9.6).
+
+        Its successors go on. Said again it finds nothing to do. `TransportError` when the broker does not confirm it.
+        """
+        await current(self.name).send(
+            subscription, raw.body, raw.content_type, death=death, attempt=attempt, headers=raw.headers
+        )

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hocket.broker.port import Transport
 from hocket.clock import Clock
 from hocket.config import Config
-from hocket.declarations.command import Command
+from hocket.declarations.requests.command import Command
 from hocket.declarations.subscription import Subscription
 from hocket.envelope.ids import Ids
 from hocket.errors import HocketError
@@ -59,7 +59,7 @@ class RunningService(Protocol):
 
     async def send(
         self, subscription: str, body: bytes, content_type: str, *,
-        replay: str, attempt: int, headers: Mapping[str, object] = ...,
+        attempt: int, replay: str = ..., death: str = ..., headers: Mapping[str, object] = ...,
     ) -> None:  # fmt: skip
         """Publish to one subscription at once, confirmed; see `hocket.observe.Observer.send`."""
         ...

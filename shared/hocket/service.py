@@ -1,3 +1,4 @@
+# long: the face of a service, each signature with its promise beside it
 """A service as its team declares it: which events it hears and says, and what undoes its steps. Starts nothing.
 
 The decorators read signatures when the module is imported. Invalid declarations raise `DeclarationError` at import; the
@@ -19,10 +20,10 @@ from typing_extensions import TypeVar
 
 from hocket.breaker import Breaker
 from hocket.declarations.choreography import Declarations
-from hocket.declarations.command import command_of, named_as
 from hocket.declarations.declare import Declarer, ScopeAsked
 from hocket.declarations.names import check_service
 from hocket.declarations.options import HandlerOptions, ProjectionOptions, TimeoutOptions
+from hocket.declarations.requests.command import command_of, named_as
 from hocket.declarations.signature import check_event
 from hocket.declarations.subscription import Late
 from hocket.errors import DeclarationError, HocketError
@@ -126,15 +127,16 @@ class Service(Generic[D]):
         The first parameter names what is heard, the return annotation what is said. `retry` says how often and when a
         failed attempt is repeated. While `breaker` is open, no delivery is taken. `timeout` bounds one attempt.
         `concurrency` bounds the attempts that run at once, `prefetch` the unsettled deliveries that the broker sends.
-        `idempotent=True` saves the inbox row of a handler that says nothing. A handler that is new hears history
-        `since` a moment, or "first"; with `side_effects=True` it says and calls outside also meanwhile (RULES 7.5).
-        `formerly` gives the former name, or
-        several names, the oldest first: the old queue is emptied and the keys stay the same (RULES 2.4). `latest_by`
+        `idempotent=True` saves the inbox row of a handler that says nothing. `ordered=True` handles the events of one
+        subject one after the other, in their order, across replicas and failures; a dead one blocks its subject, with
+        `"skip"` its successors go on (docs/order.md). A handler that is new hears history `since` a moment, or "first";
+        with `side_effects=True` it says and calls outside also meanwhile (RULES 7.5). `formerly` gives the former name,
+        or several names, the oldest first: the old queue is emptied and the keys stay the same (RULES 2.4). `latest_by`
         names a field that grows: an event with less than a handled one of its subject ends `stale` (RULES 15.1).
         `after` names a handler above that goes first for each subject; this one waits at most `within`, and then runs
-        all the same (RULES 15.4). `allow` names findings of `hocket check` that are right here, each with its reason,
-        as everywhere (docs/checks.md).
-        `drift` says what becomes of data that differs from the model: "accept", "warn" or "quarantine" (docs/drift.md).
+        all the same (RULES 15.4). `drift` says what becomes of data that differs from the model: "accept", "warn" or
+        "quarantine" (docs/drift.md). `allow` names findings of `hocket check` that are right here, each with its
+        reason, as everywhere (docs/checks.md).
         """
 
         def declare(fn: Callable[..., Any]) -> Callable[..., Any]:

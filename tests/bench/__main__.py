@@ -16,8 +16,11 @@ from deploy.database.server import find_programs as find_database
 from tests.bench.environment import Databases, Ground
 from tests.bench.figures import HOCKET, Field, Figure
 from tests.bench.goals import GOALS, verdict
+from tests.bench.ordering.figures import OrderFigures
 from tests.bench.processes import ChildFailed, Run
+from tests.bench.projections.figures import ProjectionFigures
 from tests.bench.sagas.figures import SagaFigures
+from tests.bench.webhooks.figures import WebhookFigures
 
 REPORT = Path("var/bench/report.json")
 ROUNDS_FILE = Path("var/bench/rounds.json")
@@ -127,7 +130,10 @@ def main() -> None:
         ground, databases = Ground(node), Databases(folder / "databases", server)
         figures = [
             *Field(ground, databases, scale).figures(),
+            *OrderFigures(ground, databases, scale).figures(),
             *SagaFigures(ground, databases, folder / "sagas", scale).figures(),
+            *WebhookFigures(ground, databases, scale).figures(),
+            *ProjectionFigures(ground, databases, scale).figures(),
         ]
         runs = rounds(chosen(figures, os.environ.get("ONLY", "")), many)
     report = summed(runs)

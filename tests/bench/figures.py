@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from hocket.envelope import CONTENT_TYPE
+from tests.bench.drift import drift_us
 from tests.bench.environment import Databases, Ground, consumer, copies, declare, preload, quorum
 from tests.bench.event import ROUTING_KEY, bodies
 from tests.bench.flow import start_flows
@@ -83,6 +84,8 @@ class Field:
         figures.append(Figure(("latency_p50", "latency_p99"), latency, "ms"))
         figures.append(Figure(("idle_mib",), {name: partial(self._idle, name) for name in latency}, "MiB"))
         figures.append(Figure(("import_ms",), {name: partial(import_ms, name) for name in latency}, "ms"))
+        names = ("drift_decode_us", "drift_warn_us", "drift_quarantine_us")
+        figures.append(Figure(names, {HOCKET: partial(drift_us, self.scale)}, "us"))
         for known in (10, 1000):
             run = partial(self._tracer, f"tracer_facts_{known}", known)
             figures.append(Figure((f"tracer_facts_{known}", f"tracer_fact_bytes_{known}"), {HOCKET: run}, "facts/s"))

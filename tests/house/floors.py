@@ -18,6 +18,7 @@ HANDING_ON = frozenset(
         "hocket.assembly",
         "hocket.testing",
         "hocket.console",
+        "hocket.webhooks",
         "hocket.broker.memory",
         "hocket.broker.rabbitmq",
     }

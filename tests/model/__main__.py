@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 
 from tests.model import breaker, decisions, delivery, overdue, rules_left_out, saga
 from tests.model.explorer import Explored, Model, explore
-from tests.model.subjects import latest, marks
 from tests.model.history import backfill
+from tests.model.ordering import ordered
 from tests.model.projection import generations
+from tests.model.subjects import latest, marks
 
 
 class RuleSet(NamedTuple):
@@ -29,6 +30,7 @@ MODELS = {
     "delivery": RuleSet(delivery.RULES, delivery.whole),
     "saga": RuleSet(saga.RULES, saga.whole),
     "overdue": RuleSet(overdue.RULES, overdue.whole),
+    "ordered": RuleSet(ordered.RULES, ordered.whole),
     "breaker": RuleSet(breaker.RULES, breaker.whole),
     "latest": RuleSet(latest.RULES, latest.whole),
     "marks": RuleSet(marks.RULES, marks.whole),

@@ -63,8 +63,8 @@ async def replay(id: str, *, who: str, reason: str) -> Sent:
         )
         await keep_act(db, letter.id, act)
         await restate(db, [letter.id])
-        headers = await _last_headers(db, letter.id)
-    failure = await _send(_raw(letter, headers), letter.subscription, act)
+        headers = await last_headers(db, letter.id)
+    failure = await _send(raw_of(letter, headers), letter.subscription, act)
     async with deadletters.tx() as tx:
         sent_at = "" if failure else rfc3339(tx.time)
         db = await tx.db()
@@ -73,12 +73,13 @@ async def replay(id: str, *, who: str, reason: str) -> Sent:
     return Sent(letter.id, act.replay, letter.subscription, act.attempt, failure)
 
 
-async def _last_headers(db: AsyncConnection, id: str) -> dict[str, Any]:
+async def last_headers(db: AsyncConnection, id: str) -> dict[str, Any]:
+    """The headers of the newest arrival of a letter."""
     newest = sa.select(arrivals.c.headers).where(arrivals.c.letter == id)
     return dict(await db.scalar(newest.order_by(arrivals.c.attempt.desc(), arrivals.c.time.desc()).limit(1)) or {})
 
 
-def _raw(letter: Any, headers: dict[str, Any]) -> Raw:
+def raw_of(letter: Any, headers: dict[str, Any]) -> Raw:
     """The letter's own bytes; where the attributes stood in headers, the same event as one structured body."""
     if is_binary(letter):
         envelope = envelope_of(letter.body, letter.content_type, headers)

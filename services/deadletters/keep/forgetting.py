@@ -11,6 +11,7 @@ from hocket.console.named_values import set_value, value_of
 from services.deadletters.fold.state import OPEN
 from services.deadletters.keep.counting import count
 from services.deadletters.keep.tables import acts, arrivals, desks, letters, marks, receipts
+from services.deadletters.keep.webhooks import forget_webhooks
 
 #: Letters, and receipts without a letter, that one step forgets; seconds between two looks once nothing is left.
 STEP, LOOK_SECONDS = 200, 60.0
@@ -39,7 +40,8 @@ async def forget(db: AsyncConnection, keep: timedelta, at: datetime) -> int:
     found = [tuple(row) for row in await db.execute(gone)]
     if found:
         await db.execute(receipts.delete().where(key.in_(found)))
-    if len(rows) < STEP and len(found) < STEP:
+    gone_hooks = await forget_webhooks(db, keep, at)
+    if len(rows) < STEP and len(found) < STEP and gone_hooks < STEP:
         await db.execute(desks.delete().where(desks.c.last_at < now - keep.total_seconds()))
         await set_value(db, marks, FORGOTTEN, repr(now))
     return len(rows)

@@ -1,4 +1,4 @@
-"""The desk's tables: letters, their arrivals, receipts about them, acts, and what services reported."""
+"""The desk's tables: letters, their arrivals, receipts about them, acts, webhooks, and what services reported."""
 
 import sqlalchemy as sa
 
@@ -109,6 +109,32 @@ marks = sa.Table(
     tables,
     sa.Column("name", sa.Text, primary_key=True),  # `letters` changes with them; `forgotten`: the last look
     sa.Column("value", sa.Text, nullable=False),
+)
+
+webhooks = sa.Table(
+    "webhooks",
+    tables,
+    sa.Column("service", sa.Text, primary_key=True),
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False, index=True),
+    sa.Column("cause", sa.Text, nullable=False),
+    sa.Column("error", sa.Text, nullable=False),
+    sa.Column("delivery", sa.Text, nullable=False),
+    sa.Column("flow", sa.Text, nullable=False),
+    sa.Column("received_at", sa.Text, nullable=False),
+    sa.Column("told_at", sa.Text, nullable=False),
+)
+
+webhook_counts = sa.Table(
+    "webhook_counts",
+    tables,
+    sa.Column("service", sa.Text, primary_key=True),
+    sa.Column("boot", sa.Text, primary_key=True),  # each process counts from its start
+    sa.Column("source", sa.Text, primary_key=True),  # "" stands for all that do not exist
+    sa.Column("end", sa.Text, primary_key=True),
+    sa.Column("many", _COUNT, nullable=False),
+    sa.Column("last_at", sa.Text, nullable=False),
 )
 
 aside = sa.Table(

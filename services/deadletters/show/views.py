@@ -117,6 +117,11 @@ def _version(why: Mapping[str, Json], name: str) -> int:
         return 0
 
 
+def _blocks(arrival: Any) -> dict[str, Any]:
+    """The subject that waits behind it, and how many waited when it died (RULES 9.6)."""
+    return {name: arrival.headers.get(f"hocket-death-{name}") for name in ("blocks", "waiting")}
+
+
 async def whole(db: AsyncConnection, found: Planned, earlier: int = 0) -> dict[str, Any]:
     """One letter with what is known of it, for programs and its page.
 
@@ -132,7 +137,7 @@ async def whole(db: AsyncConnection, found: Planned, earlier: int = 0) -> dict[s
     secrets = Secrets(envelope, masks)
     _, told, done = (await facts_of(db, [row.id]))[row.id]
     return {
-        **listed(row, owners, masks),
+        **listed(row, owners, masks) | _blocks(came[-1]),
         "error": secrets.hide(row.error),
         "refusal": found.plan.refusal,
         "settled": row.settled,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.tracer.ask.knowledge import Knowledge
@@ -18,7 +18,8 @@ from services.tracer.fold.drift import (
     is_new,
 )
 from services.tracer.keep.drift import StreamKey, boot_of, paths_of
-from services.tracer.keep.tables import drift_boots, events
+from services.tracer.keep.tables import drift_alarms, drift_boots, events
+from services.tracer.read.facts import utc
 
 #: Streams and boots that are read, those that told last; paths that are given.
 MAX_BOOTS, MAX_PATHS = 5_000, 1_000
@@ -144,6 +145,26 @@ async def drift_of(db: AsyncConnection, known: Knowledge, now: datetime) -> Drif
     )
     compared.sort(key=lambda each: (each.source, each.type, each.version, each.subscription))
     return Drift(await _with_flows(db, found[:MAX_PATHS]), compared)
+
+
+class News(NamedTuple):
+    """The newest of what was warned of, and how many more there are."""
+
+    source: str
+    path: str
+    kind: str
+    began: datetime
+    more: int
+
+
+async def news_of(db: AsyncConnection, since: datetime) -> News | None:
+    """What was warned of since this moment; None: nothing."""
+    fresh = drift_alarms.c.told >= since.timestamp()
+    row = (await db.execute(select(drift_alarms).where(fresh).order_by(drift_alarms.c.began.desc()).limit(1))).first()
+    if row is None:
+        return None
+    many = await db.scalar(select(func.count()).select_from(drift_alarms).where(fresh))
+    return News(row.source, row.path, row.kind, utc(row.began), int(many or 1) - 1)
 
 
 async def _streams(db: AsyncConnection) -> Mapping[StreamKey, Sequence[Boot]]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.clock import rfc3339
@@ -128,8 +128,12 @@ async def paths_of(db: AsyncConnection, streams: Iterable[str]) -> dict[str, dic
     return {stream: without_data(each) for stream, each in found.items()}
 
 
-async def forget_drift(db: AsyncConnection, before: float) -> None:
-    """Put together what boots have counted that told nothing since this moment: they are over."""
+async def forget_drift(db: AsyncConnection, before: float, gone: float) -> None:
+    """Put together what boots have counted that told nothing since `before`: they are over.
+
+    A stream of which nothing was told since `gone` is forgotten, with its warnings.
+    """
+    await _forget_streams(db, gone)
     over = select(drift_boots.c.stream).where(drift_boots.c.told < before, drift_boots.c.boot != OVER)
     streams = list((await db.execute(over.distinct().limit(STEP))).scalars())
     for stream, boots in (await boots_of(db, streams)).items():
@@ -147,6 +151,18 @@ async def forget_drift(db: AsyncConnection, before: float) -> None:
         for (path, kind), each in paths.items():
             kept = {"stream": stream, "boot": OVER, "path": path, "kind": kind, **_sighted_row(each)}
             await _put(db, drift_paths, kept, ["stream", "boot", "path", "kind"])
+
+
+async def _forget_streams(db: AsyncConnection, gone: float) -> None:
+    streams = select(drift_boots.c.stream).group_by(drift_boots.c.stream).having(func.max(drift_boots.c.told) < gone)
+    old = list((await db.execute(streams.limit(STEP))).scalars())
+    if not old:
+        return
+    for table in (drift_boots, drift_paths):
+        await db.execute(delete(table).where(table.c.stream.in_(old)))
+    about = ("source", "type", "version")
+    heard = select(drift_boots.c.stream).where(*(drift_boots.c[name] == drift_alarms.c[name] for name in about))
+    await db.execute(delete(drift_alarms).where(~heard.exists()))
 
 
 async def _put(db: AsyncConnection, table: Any, row: Mapping[str, Any], key: list[str]) -> None:

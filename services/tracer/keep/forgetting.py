@@ -61,7 +61,7 @@ async def forget(db: AsyncConnection, keep: Keep, at: datetime) -> int:
     if len(ids) < STEP and bound is None:
         await db.execute(delete(heartbeats).where(heartbeats.c.time < over))
         await forget_changes(db, over)
-        await forget_drift(db, over)
+        await forget_drift(db, over, (at - keep.open).timestamp())
         await db.execute(delete(counts).where(counts.c.many == 0, counts.c.minute > 0))
         await db.execute(delete(hours).where(hours.c.hour < int(now // 3600) - HOURS))
         await set_value(db, marks, FORGOTTEN, repr(now))

@@ -7,10 +7,10 @@ from typing import Any
 from hocket.clock import rfc3339
 from hocket.console import counted, weekday_and_clock
 from hocket.console.drift_facts import began
-from services.tracer.ask.drift import Compared, Drift, DriftSeen
+from services.tracer.ask.drift import Compared, Drift, DriftSeen, News
 
-#: How long what is new stands in the first line of the page and on the overview.
-NEWS = timedelta(days=7)
+#: How long what is new stands in the first line of its page, and on the overview.
+NEWS, OVERVIEW_NEWS = timedelta(days=7), timedelta(days=1)
 
 #: Each kind, for people.
 KINDS = {
@@ -35,6 +35,14 @@ def sender(source: str) -> str:
 def began_at(each: DriftSeen, now: datetime) -> str:
     """`shopify began to send `customer.tags` at Tue 14:05`."""
     return f"{began(each.source, each.path, each.kind)} at {weekday_and_clock(each.first.first, now)}"
+
+
+def news(found: News | None, now: datetime) -> str:
+    """The overview's line; "" where nothing is new."""
+    if found is None:
+        return ""
+    more = f", and {counted(found.more, 'more change')}" if found.more else ""
+    return f"{began(found.source, found.path, found.kind)} at {weekday_and_clock(found.began, now)}{more}"
 
 
 def how_often(each: DriftSeen) -> str:

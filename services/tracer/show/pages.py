@@ -13,7 +13,7 @@ from hocket.console import Console, tree_of, with_query
 from hocket.console.facts import BreakerChange
 from services.tracer.ask.around import around
 from services.tracer.ask.breakers import breakers_of, changes_between, guards_of, last_changes, waiting_by_subscription
-from services.tracer.ask.drift import drift_of
+from services.tracer.ask.drift import drift_of, news_of
 from services.tracer.ask.flows import (
     ORDER,
     count_states,
@@ -33,7 +33,7 @@ from services.tracer.fold.flow import Flow
 from services.tracer.fold.timeouts import TimeOutState
 from services.tracer.show.breaker_words import about_breakers, goes_on, probes, why
 from services.tracer.show.crossings import crossings_of
-from services.tracer.show.drift_words import about_drift, how_often, kind_of, sender, shown_of
+from services.tracer.show.drift_words import OVERVIEW_NEWS, about_drift, how_often, kind_of, news, sender, shown_of
 from services.tracer.show.lanes import draw
 from services.tracer.show.needs import needing as needing_words
 from services.tracer.show.needs import needs_of, undo_of, way_out
@@ -82,12 +82,13 @@ class Pages:
             needs = needs_of(await needing(db, known, now), known, now, breakers)
             own = await own_state(db, now, self._bounds)
             retired = await retired_of(db, known)
+            drifted = news(await news_of(db, now - OVERVIEW_NEWS), now)
         services = services_of(beats, known, now)
         blind = unheard(own, services, now)
         return self._console.render(
             "overview.html", page="overview", now=now, counts=counts, needs=needs,
             services=services, retired=retired, breakers=breakers, most=MAX_SOME, own=own, needing=needing_words(needs),
-            probes=probes, why=why, goes_on=partial(goes_on, now=now),
+            probes=probes, why=why, goes_on=partial(goes_on, now=now), drifted=drifted,
             blind=own.deaf or any(each.alarm for each in own.streams),
             sentence=overview(((each.state, each.many) for each in counts), dead, blind),
         )  # fmt: skip

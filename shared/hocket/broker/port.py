@@ -126,18 +126,33 @@ class Consumer(Protocol):
         ...
 
     def give_back(self, handles: Sequence[Handle]) -> None:
-        """Return to the queue (`nack` with requeue); only while stopping (RULES 1.3)."""
+        """Return to the queue (`nack` with requeue); only while stopping (RULES 1.3). A whole consumer does so later.
+
+        What it does not settle returns with its channel.
+        """
         ...
 
     def limit(self, prefetch: int) -> None:
         """Change the prefetch: soon at most that many further deliveries are unsettled; 0 pauses until it is raised.
 
-        Earlier deliveries stay, can be settled, and may count towards the limit. For queues, not for streams.
+        Earlier deliveries stay, can be settled, and may count towards the limit. For queues, not for streams. A whole
+        consumer keeps its prefetch.
         """
         ...
 
+    async def known(self) -> bool:
+        """Ask the broker over this consumer's channel; False where it no longer knows it. One round trip."""
+        ...
+
+    async def renew(self) -> None:
+        """Close the channel and consume on a new one: what was not settled returns to the queue, all at once."""
+        ...
+
     async def cancel(self) -> None:
-        """Stop deliveries; none arrives after this returns. Earlier ones can still be settled."""
+        """Stop deliveries; none arrives after this returns. Earlier ones can still be settled.
+
+        The broker is not told of it where the consumer is whole.
+        """
         ...
 
     async def close(self) -> None:
@@ -172,12 +187,16 @@ class Publishing(LinkStatus, Protocol):
 class Subscribing(LinkStatus, Protocol):
     """What subscriptions and stream readers need: consume a queue or a stream."""
 
-    async def consume(self, queue: str, *, prefetch: int, deliver: Deliver, offset: Start | None = None) -> Consumer:
+    async def consume(
+        self, queue: str, *, prefetch: int, deliver: Deliver, offset: Start | None = None, whole: bool = False
+    ) -> Consumer:
         """Consume `queue`; for a stream `offset` is the first wanted, `NEXT`, `LAST`, or None for the oldest kept.
 
         A moment gives what was written from then on, and of the same chunk what was written before it.
 
-        For a stream each `ack` grants credit. After a reconnect it continues after the last delivered offset.
+        For a stream each `ack` grants credit. After a reconnect it continues after the last delivered offset. `whole`:
+        the broker gives the queue to nobody else while this consumer still holds something, so it leaves the queue only
+        with its channel, and what it holds then returns in its order (RULES 9.3).
         """
         ...
 
@@ -209,6 +228,10 @@ class Administering(LinkStatus, Protocol):
 
         Raises `TransportError` where the broker does not answer, or refuses.
         """
+        ...
+
+    async def unbind(self, bindings: Sequence[Binding]) -> None:
+        """Remove these bindings of queues; one that is gone is no error. `TransportError` where the broker refuses."""
         ...
 
 

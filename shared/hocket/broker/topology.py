@@ -1,6 +1,6 @@
 """The exchanges, queues and bindings that a process declares (docs/wire.md#broker-objects). Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -144,16 +144,23 @@ def _of_subscription(queue: str) -> Arguments:
 
 
 def of_service(
-    service: str, subscriptions: Iterable[tuple[str, Iterable[str]]], former: Iterable[tuple[str, str]] = ()
+    service: str,
+    subscriptions: Iterable[tuple[str, Iterable[str]]],
+    former: Iterable[tuple[str, str]] = (),
+    ordered: Collection[str] = (),
 ) -> Topology:
     """A service's own objects: `subscriptions` are (queue name `SERVICE.HANDLER`, routing keys it hears).
 
     `former` are (queue, a name that queue had): what was addressed to the old name arrives at the new one too.
+    `ordered` are those queues that one consumer takes at a time (RULES 9.1).
     """
     queues: list[Queue] = []
     bindings: list[Binding] = []
     for queue, keys in subscriptions:
-        queues.append(Queue(queue, _of_subscription(queue)))
+        arguments = _of_subscription(queue)
+        if queue in ordered:
+            arguments["x-single-active-consumer"] = True
+        queues.append(Queue(queue, arguments))
         bindings.append(Binding(service, queue, queue))
         bindings.extend(Binding(HEARD, queue, key) for key in keys)
     bindings.extend(Binding(service, queue, name) for queue, name in former)

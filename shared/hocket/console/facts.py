@@ -23,6 +23,7 @@ from hocket.console.fact_types import (
     Text,
     check_findable,
 )
+from hocket.console.webhook_facts import WebhookCounts, WebhookFact
 from hocket.event_data.invalid_fields import invalid_fields
 
 
@@ -264,13 +265,15 @@ class Retired(Fact):
         return self
 
 
-Reported = Receipt | Manifest | Heartbeat | BreakerChange | Retired | Drifted
+Reported = Receipt | Manifest | Heartbeat | BreakerChange | Retired | Drifted | WebhookFact | WebhookCounts
 _KINDS: Mapping[str, type[Reported]] = {
     "receipt": Receipt,
     "manifest": Manifest,
     "heartbeat": Heartbeat,
     "breaker": BreakerChange,
     "retired": Retired,
+    "webhook": WebhookFact,
+    "webhooks": WebhookCounts,
     "drift": Drifted,
 }
 
@@ -280,7 +283,7 @@ def reported(value: object) -> Reported:
     kind = value.get("kind") if isinstance(value, dict) else None
     model = _KINDS.get(kind) if isinstance(kind, str) else None
     if model is None:
-        raise ValueError("kind: must be receipt, manifest, heartbeat, breaker, retired or drift")
+        raise ValueError(f"kind: must be one of {', '.join(_KINDS)}")
     return model.model_validate(value)
 
 

@@ -64,6 +64,7 @@ class Declarations:
             self.service,
             [(each.queue, [routing_key(*name) for name in each.bound]) for each in every],
             [(each.queue, former) for each in every for former in each.former_queues],
+            frozenset(each.queue for each in every if each.ordered),
         ) + history_of(self.service, [each.queue for each in every if each.since is not None])
 
     def manifest(self, generations: Sequence[Subscription] = ()) -> dict[str, object]:

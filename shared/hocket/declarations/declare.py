@@ -12,6 +12,7 @@ from hocket.declarations.allowances import OF_HANDLER, OF_ON_DEAD, OF_OVERDUE, O
 from hocket.declarations.annotations import heard_of, one_of
 from hocket.declarations.choreography import Declarations
 from hocket.declarations.names import check_handler
+from hocket.declarations.ordering.option import refuse_option, refuse_step
 from hocket.declarations.overdue import overdue_of
 from hocket.declarations.projections.projection import BATCH_EVENTS, check_projection, function_name, projected_of
 from hocket.declarations.scope import check_across, check_remember
@@ -89,9 +90,14 @@ class Declarer:
         signature = signature_of(fn, where, _HANDLER_FORM)
         self._check_transaction(signature, where)
         heard = heard_of(signature.parameters[0], where)
+        refuse_option(options, "a time-out", where)
         others = dict(options)
         overdue = overdue_of(within, others, heard, where)
         made = subscription_of(self.declarations.service, name, fn, heard, signature, others)
+        if made.drift == "quarantine":
+            raise DeclarationError(
+                f'{where}: drift="quarantine" would keep an answer from its time-out; give "warn" or "accept"'
+            )
         made.overdue = overdue
         made.allow = allowances(options.get("allow", {}), OF_OVERDUE, where)
         self.declarations.add(made)
@@ -114,6 +120,8 @@ class Declarer:
                 f"{where}: {of.queue} is a time-out, which no undo undoes; let it say an event, and let a step that "
                 "hears this event do what can be undone"
             )
+        refuse_step(of.ordered, of.queue, where)
+        refuse_option(options, "an undo", where)
         signature = signature_of(fn, where, _UNDO_FORM)
         self._check_transaction(signature, where)
         check_input(signature, of, where)

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, TypedDict
 
 from hocket.breaker import Breaker
+from hocket.declarations.ordering.option import Ordered
 from hocket.drift.kinds import Mode
 from hocket.retry import Retry
 
@@ -28,6 +29,7 @@ class HandlerOptions(TimeoutOptions, total=False):
     """The options of a handler."""
 
     idempotent: bool
+    ordered: Ordered
     latest_by: str
     after: Callable[..., Any]
     within: timedelta

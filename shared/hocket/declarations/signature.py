@@ -21,6 +21,7 @@ from hocket.declarations.annotations import (
 )
 from hocket.declarations.history.since import since_of
 from hocket.declarations.names import former_of
+from hocket.declarations.ordering.option import ordered_of
 from hocket.declarations.subscription import (
     CONCURRENCY,
     HANDLER_TIMEOUT,
@@ -40,6 +41,7 @@ _OPTIONS: dict[str, type] = {
     "breaker": Breaker,
     "timeout": timedelta,
     "idempotent": bool,
+    "ordered": object,
     "concurrency": int,
     "prefetch": int,
     "allow": object,
@@ -192,6 +194,7 @@ def subscription_of(
         breaker=options.get("breaker"),
         timeout=options.get("timeout", HANDLER_TIMEOUT),
         idempotent=options.get("idempotent", False),
+        ordered=ordered_of(options, where),
         concurrency=concurrency,
         prefetch=prefetch,
         since=since_of(options["since"], where) if "since" in options else None,

@@ -10,6 +10,7 @@ from sqlalchemy import Table
 from hocket.breaker import Breaker
 from hocket.broker.topology import history_queue
 from hocket.declarations.answer import Answer
+from hocket.declarations.ordering.option import SUFFIX, Ordered
 from hocket.declarations.versions import UpcastPath
 from hocket.drift.kinds import Mode
 from hocket.event import Event, Heard
@@ -96,6 +97,7 @@ class Subscription:
     breaker: Breaker | None = None
     timeout: timedelta = HANDLER_TIMEOUT
     idempotent: bool = False
+    ordered: Ordered = False  # one run of a subject at a time, in order (RULES 9)
     concurrency: int = CONCURRENCY
     prefetch: int | None = None  # None: `HOCKET_PREFETCH`, and never fewer than concurrency
     drift: Mode = "warn"
@@ -116,18 +118,22 @@ class Subscription:
     side_effects: bool = False  # it may say events and call outside also while it reads history
     upcast_paths: dict[EventName, UpcastPath] = field(default_factory=dict)  # every version that it reads
     results: dict[EventName, UpcastPath] = field(default_factory=dict)  # an undo: every version of `did` that it reads
-    queue: str = field(init=False)  # the queue's name: `SERVICE.HANDLER`
+    queue: str = field(init=False)  # the queue's name: `SERVICE.HANDLER`, of an ordered one `SERVICE.HANDLER.ordered`
     #: The queue's first name. Keys are derived from it, so that renaming a handler changes none (RULES 2.4).
     identity: str = field(init=False)
 
     def __post_init__(self) -> None:
-        self.queue = f"{self.service}.{self.name}"  # each delivery asks for them several times
-        self.identity = f"{self.service}.{self.former[0]}" if self.former else self.queue
+        plain = f"{self.service}.{self.name}"
+        self.queue = f"{plain}{SUFFIX}" if self.ordered else plain  # each delivery asks for them several times
+        self.identity = f"{self.service}.{self.former[0]}" if self.former else plain
 
     @property
     def former_queues(self) -> tuple[str, ...]:
-        """The queues of the former names."""
-        return tuple(f"{self.service}.{name}" for name in self.former)
+        """The queues of the former names; of an ordered one also the queue that it had before it was ordered."""
+        plain = tuple(f"{self.service}.{name}" for name in self.former)
+        if not self.ordered:
+            return plain
+        return (*plain, *(f"{name}{SUFFIX}" for name in plain), f"{self.service}.{self.name}")
 
     @property
     def history_queue(self) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from hocket.broker.port import Consumer, Delivery
 from hocket.declarations.subscription import Subscription, Undo
+from hocket.delivery.ordering.turn import Turn
 from hocket.delivery.overdue.work import Alarm, TimerWork
 from hocket.delivery.staleness.work import SubjectWork
 from hocket.envelope.cloudevent import CONTENT_TYPE, Envelope
@@ -55,6 +56,7 @@ class Arrival:
     timer: TimerWork | None = None  # it arms or answers a time-out
     alarm: Alarm | None = None  # it is the alarm of one
     held: Bury | None = None  # it drifts, and its subscription keeps that out (RULES 16.4)
+    order: Turn | None = None  # of an ordered subscription (RULES 9)
     # admit
     row: InboxRow | None = None
     ledger: LedgerRow | None = None

@@ -30,12 +30,12 @@ class FormerQueues:
     def start(self) -> None:
         """Empty each of them in a task of its own."""
         for queue in self.subscription.former_queues:
-            self.runtime.tasks.spawn(f"empty {queue}", self._empty(queue), may_end=True)
+            self.runtime.tasks.spawn(f"empty {queue}", self.empty(queue), may_end=True)
 
-    async def _empty(self, queue: str) -> None:
-        """Consume the queue until nothing comes from it, then report that it can be removed."""
+    async def empty(self, queue: str, silence: float = FORMER_SECONDS) -> None:
+        """Consume the queue until nothing comes from it for so many seconds, then report that it can be removed."""
         while (consumer := await self._consume(queue)) is not None:
-            await self._until_silent(queue)
+            await self._until_silent(queue, silence)
             epoch = consumer.epoch
             await consumer.cancel()
             while self.intake.held_of(queue):  # noqa: ASYNC110 -- the rest is settled in a moment
@@ -48,10 +48,10 @@ class FormerQueues:
                 self.runtime.trouble(what, queue=queue, now=self.subscription.queue)
                 return
 
-    async def _until_silent(self, queue: str) -> None:
+    async def _until_silent(self, queue: str, silence: float) -> None:
         clock = self.runtime.clock
         last = self._last_delivery  # grows with each delivery, which wakes nobody
-        while self.intake.held_of(queue) or clock.monotonic() - last[queue] < FORMER_SECONDS:  # noqa: ASYNC110 -- see above
+        while self.intake.held_of(queue) or clock.monotonic() - last[queue] < silence:  # noqa: ASYNC110 -- see above
             await asyncio.sleep(FORMER_WAIT)
 
     async def _consume(self, queue: str) -> Consumer | None:

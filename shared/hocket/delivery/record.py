@@ -17,6 +17,7 @@ from hocket.delivery.ending.error_text import clean, text_of
 from hocket.delivery.ending.history import HISTORY_ATTEMPTS, attempt_of, history_of
 from hocket.delivery.ending.ledger import UNCHANGED, LedgerChange
 from hocket.delivery.ending.receipt import receipt as receipt_of
+from hocket.delivery.ordering.ending import with_order
 from hocket.delivery.overdue import ending as of_timer
 from hocket.delivery.poison import ALONE, STARTED
 from hocket.delivery.staleness import ending as of_subject
@@ -50,6 +51,12 @@ class Recorder:
 
         A fenced run leaves at most the next undo (RULES 5.4). `Unsayable` where an event that it said is not allowed.
         """
+        ending, owned = self._of_outcome(arrival, ledger)
+        if arrival.order is not None:
+            ending = with_order(ending, arrival.order, arrival.key, arrival.outcome)
+        return ending, owned
+
+    def _of_outcome(self, arrival: Arrival, ledger: LedgerRow | None) -> tuple[Ending, bool]:
         match arrival.outcome:
             case Done(said=said):
                 return self._done(arrival, said, ledger)
@@ -208,7 +215,8 @@ class Recorder:
         start = Attempt(arrival.attempt, began, "", STARTED, ALONE if alone else "", boot)
         history = (*earlier, start)[-HISTORY_ATTEMPTS:]
         row = self._row(arrival, InboxState.RETRY)._replace(attempt=arrival.attempt - 1, history=history)
-        return self._ending(arrival, row)
+        marked = self._ending(arrival, row)
+        return marked if arrival.order is None else with_order(marked, arrival.order, arrival.key, None)
 
     def _row(self, arrival: Arrival, state: InboxState, said: tuple[str, ...] = ()) -> InboxRow:
         envelope = arrival.known

@@ -1,3 +1,4 @@
+# long: the way of one subscription, from its queue, from history and in batches; each part stands elsewhere
 """Runs one subscription: leads its deliveries through the stations and pauses its intake."""
 
 import asyncio
@@ -6,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from typing import ClassVar
 
 from hocket.broker.port import Consumer, Delivery
 from hocket.declarations.subscription import Subscription
@@ -60,6 +62,9 @@ class Pipeline:
 class SubscriptionRunner:
     """Runs one subscription, from intake to commit."""
 
+    #: Batches that it admits at once, and whether what is in hand is deferred while its breaker is open.
+    admitting: ClassVar[int] = ADMITTING
+    defers: ClassVar[bool] = True
     subscription: Subscription
     pipeline: Pipeline
     share: int  # bytes of deliveries that it may hold
@@ -79,7 +84,7 @@ class SubscriptionRunner:
     _timers: TimerHands = field(default_factory=TimerHands)
     _admitting: int = 0
     _stopping: bool = False
-    lane: BatchLane | None = None  # of a projection's generation
+    batches: BatchLane | None = None  # of a projection's generation
     _admitters: "list[asyncio.Task[None]]" = field(default_factory=list)
     _handlers: "list[asyncio.Task[None]]" = field(default_factory=list)
 
@@ -97,7 +102,7 @@ class SubscriptionRunner:
         self.intake = Intake(PrefetchBudget(self.share, self.prefetch), is_noted)
         self.former = FormerQueues(self.pipeline.runtime, self.subscription, self.intake, self.prefetch)
         if self.subscription.projected is not None:
-            self.lane = BatchLane(
+            self.batches = BatchLane(
                 self.subscription, self.pipeline.runtime, handling, self.pipeline.committer,
                 alone=self._run_alone, back=self._give_back, readmit=self.readmit,
             )  # fmt: skip
@@ -109,12 +114,14 @@ class SubscriptionRunner:
 
     async def consume(self) -> None:
         """Take deliveries from its queue from now on."""
-        queue, transport, early = self.subscription.queue, self.pipeline.runtime.transport, list[Delivery]()
+        queue, consume = self.subscription.queue, self.pipeline.runtime.transport.consume
+        early: list[Delivery] = []  # delivered before its consumer is known, to tasks that run already
 
-        def deliver(delivery: Delivery) -> None:  # what comes before its consumer is known could not be settled
+        def deliver(delivery: Delivery) -> None:
             (early.append if self.consumer is None else self.intake.deliver)(delivery)
 
-        self.consumer = self.intake.consumer = await transport.consume(queue, prefetch=self.prefetch, deliver=deliver)
+        into = deliver if self._handlers else self.intake.deliver
+        self.consumer = self.intake.consumer = await consume(queue, prefetch=self.prefetch, deliver=into)
         for each in early:
             self.intake.deliver(each)
         self.former.start()
@@ -123,13 +130,13 @@ class SubscriptionRunner:
         """Start the tasks that admit and handle, whatever delivers."""
         queue, spawn = self.subscription.queue, self.pipeline.runtime.tasks.spawn
         self.pipeline.runtime.tasks.end_of_left[queue] = self.unstuck
-        self._admitters = [spawn(f"admit {queue} {n}", self._admit()) for n in range(ADMITTING)]
-        if self.shared is not None and not self.gate.undoes:
+        self._admitters = [spawn(f"admit {queue} {n}", self._admit()) for n in range(self.admitting)]
+        if self.shared is not None and self.defers and not self.gate.undoes:
             self._admitters.append(spawn(f"watch {queue}", self._watch(self.shared)))
-        many = self.subscription.concurrency if self.lane is None else ALONE_AT_ONCE
+        many = self.subscription.concurrency if self.batches is None else ALONE_AT_ONCE
         self._handlers = [spawn(f"handle {queue} {n}", self._handle()) for n in range(many)]
-        if self.lane is not None:
-            self._handlers.append(spawn(f"fold {queue}", self.lane.run()))
+        if self.batches is not None:
+            self._handlers.append(spawn(f"fold {queue}", self.batches.run()))
 
     def idle(self) -> bool:
         """Whether no delivery is in progress, and none waits except for an open breaker."""
@@ -182,13 +189,17 @@ class SubscriptionRunner:
             raise
         finally:
             self._admitting -= 1
+        self._go_on(fresh, instead)
+
+    def _go_on(self, fresh: list[Arrival], instead: Again | None) -> None:
+        """Let those be handled that are not decided yet."""
         for each in fresh:
             each.outcome = each.outcome or (None if each.role is Role.FAILURE else instead)
             if each.outcome is not None:
                 each.ended = self.pipeline.runtime.clock.now()
                 self.pipeline.committer.submit(each)
-            elif self.lane is not None and self.lane.takes(each):
-                self.lane.submit(each)
+            elif self.batches is not None and self.batches.takes(each):
+                self.batches.submit(each)
             else:
                 self._ready.append(each)
         self._wake(len(fresh))
@@ -229,8 +240,8 @@ class SubscriptionRunner:
 
     def consumers(self) -> list[Consumer]:
         """Its own, and those of former names and of its history."""
-        every = (self.consumer, *self.former.consumers.values(), *self.past.values())
-        return [each for each in every if each is not None]
+        own = [] if self.consumer is None else [self.consumer]
+        return [*own, *self.former.consumers.values(), *self.past.values()]
 
     def _is_copy(self, arrival: Arrival) -> bool:
         """Whether the same delivery is in progress already; then this copy waits for its end."""

@@ -18,6 +18,8 @@ from hocket.drift.tally import MARKS, Counted, Place, Tally
 EVERY = 100
 #: Shapes (orders of top-level names) that are remembered of one type; what comes in more is looked at as the rest.
 MAX_SHAPES = 256
+#: Shapes of all types of one subscription together, and characters of all names of one: what is more is not remembered.
+MAX_ALL_SHAPES, MAX_SHAPE_CHARS = 2_000, 8_000
 #: Paths with their kinds that are counted of one type (RULES 16.3); unknown fields of one object, before they are `*`.
 MAX_PATHS, MAX_SIBLINGS = 200, 50
 #: Sources, types and versions of one subscription that are counted each; more are counted as one, `*`.
@@ -116,6 +118,7 @@ class DriftWatch:
         self.subscription, self.mode = subscription, mode
         self._streams: dict[tuple[Reader, str, str, int], _Stream] = {}
         self._told: dict[tuple[str, str], int] = {}
+        self._shapes = 0
 
     def look(self, model: Reader, data: object, about: About, now: datetime, *, whole: bool = False) -> list[Finding]:
         """Count one event, whose data is parsed JSON; what a deep look found, `[]` where there was none.
@@ -136,10 +139,19 @@ class DriftWatch:
             if shape.findings:
                 _add(shape, Place(about.id, now))
             return []
-        new = shape is None and isinstance(data, dict) and len(stream.shapes) < MAX_SHAPES
+        new = shape is None and isinstance(data, dict) and self._remembers(stream, data)
         if new or whole or not stream.events % EVERY or not isinstance(data, dict):
             return stream.look(data, Place(about.id, now), new=new)
         return []
+
+    def _remembers(self, stream: _Stream, data: Mapping[str, object]) -> bool:
+        """Whether there is room for one more shape."""
+        if len(stream.shapes) >= MAX_SHAPES or self._shapes >= MAX_ALL_SHAPES:
+            return False
+        if sum(map(len, data)) > MAX_SHAPE_CHARS:
+            return False
+        self._shapes += 1
+        return True
 
     def judged(self, model: Reader, data: object) -> list[Finding]:
         """What differs, without counting it: a later attempt of an event that was counted."""

@@ -5,6 +5,7 @@ Imports `errors` and `clock` alone. Used by every room that reads, writes or ide
 
 from hocket.envelope.cloudevent import (
     CONTENT_TYPE,
+    MARKER_TYPE,
     OVERDUE_TYPE,
     UNDO_TYPE,
     Envelope,
@@ -21,6 +22,7 @@ from hocket.envelope.packing import ENCODING
 __all__ = [
     "CONTENT_TYPE",
     "ENCODING",
+    "MARKER_TYPE",
     "OVERDUE_TYPE",
     "UNDO_TYPE",
     "Envelope",

@@ -47,6 +47,7 @@ from hocket.errors import Undecodable
 
 __all__ = [
     "CONTENT_TYPE",
+    "MARKER_TYPE",
     "OVERDUE_TYPE",
     "UNDO_TYPE",
     "Envelope",

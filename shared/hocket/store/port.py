@@ -43,6 +43,7 @@ from hocket.store.records import (
     Waiting,
     Written,
 )
+from hocket.store.subjects.port import SubjectStore
 from hocket.store.timers import TimerStore
 
 
@@ -200,6 +201,11 @@ class Store(Protocol):
     @property
     def timers(self) -> TimerStore:
         """Its time-outs."""
+        ...
+
+    @property
+    def subjects(self) -> SubjectStore:
+        """The latest values and the marks of subjects."""
         ...
 
     @property

@@ -25,6 +25,8 @@ _STATES = {"closed": 0, "half-open": 1, "open": 2, "held": 3}
 _WORK = ("service", "subscription")
 _SENT = ("service", "kind")
 _PUSH = ("service", "source")
+_END = ("service", "subscription", "what")
+_PHASES = {"live": 0, "reading": 1, "paused": 2, "failed": 3}
 _RAN = frozenset({Word.HANDLED, Word.RETRY, Word.DEFERRED, Word.DEAD})
 _WAITING = ("events", "receipts", "later", "refused")
 
@@ -124,6 +126,11 @@ class PrometheusListener(Listener):
             "hocket_webhook_skew_seconds", "Seconds between signed timestamp and receipt.", _PUSH, SKEW_BUCKETS
         )
         self._kept = self._gauge("hocket_webhooks_kept", "Webhooks that wait for a person.", *_PUSH)
+        self._blocked = self._gauge("hocket_blocked_subjects", "Subjects that wait behind a dead head.", *_WORK)
+        self._blocked_age = self._gauge("hocket_blocked_oldest_seconds", "How long the oldest has waited.", *_WORK)
+        self._backfill = self._gauge("hocket_backfill_phase", "0 live, 1 reading, 2 paused, 3 failed.", *_WORK)
+        self._read = self._gauge("hocket_backfill_offset", "Up to where history is finished, and the log's end.", *_END)
+        self._rate = self._gauge("hocket_backfill_messages_per_second", "Messages of the log that it passes.", *_WORK)
         self._held: dict[str, set[str]] = {}  # subscriptions seen with deliveries in progress, by service
         self._shed_so_far: dict[str, int] = {}
 
@@ -187,6 +194,14 @@ class PrometheusListener(Listener):
         held.update(sample.in_hand)
         for subscription in held:
             self._in_hand.of(service, subscription).set(sample.in_hand.get(subscription, 0))
+        for subscription, (subjects, age) in sample.blocked.items():
+            self._blocked.of(service, subscription).set(subjects)
+            self._blocked_age.of(service, subscription).set(age)
+        for subscription, each in sample.backfills.items():
+            self._backfill.of(service, subscription).set(_PHASES.get(each.phase, 0))
+            self._read.of(service, subscription, "next").set(each.next)
+            self._read.of(service, subscription, "end").set(each.end)
+            self._rate.of(service, subscription).set(each.per_second)
         before = self._shed_so_far.get(service, 0)
         self._shed_so_far[service] = sample.shed_receipts
         self._shed.of(service).inc(max(0, sample.shed_receipts - before))

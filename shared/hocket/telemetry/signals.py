@@ -60,6 +60,16 @@ class Sent(NamedTuple):
     waited: float  # seconds from due to answer
 
 
+class BackfillSample(NamedTuple):
+    """How the backfill of one subscription stands. Offsets are those of the log."""
+
+    phase: str  # reading, paused, failed or live
+    next: int
+    end: int  # 0: not known
+    per_second: float
+    eta: float | None  # seconds; None: not known
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """What waits in one service at one moment."""
@@ -75,6 +85,8 @@ class Sample:
     timers_armed: int = 0
     timers_late: float = 0.0  # seconds since the oldest time-out was due that was not called yet
     behind: Mapping[str, float] = field(default_factory=dict)  # seconds by generation of a projection
+    blocked: dict[str, tuple[int, float]] = field(default_factory=dict)  # of ordered ones: subjects, age of the oldest
+    backfills: Mapping[str, BackfillSample] = field(default_factory=dict)  # that this process reads, by subscription
 
 
 class Processing(NamedTuple):

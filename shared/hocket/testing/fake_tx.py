@@ -2,7 +2,7 @@
 
 from contextlib import AsyncExitStack
 
-from sqlalchemy import MetaData
+from sqlalchemy import MetaData, Table
 
 from hocket.clock import SystemClock
 from hocket.envelope.keys import INBOX_KEY_BYTES
@@ -29,6 +29,14 @@ class _OwnDatabase(AsyncExitStack):
         return await self.enter_async_context(store.transaction())
 
 
+class _FakeTx(Tx[D]):
+    """A transaction in which the tables of a projection stand under their own name."""
+
+    def table(self, table: Table, /) -> Table:
+        """The table itself."""
+        return table
+
+
 def fake_tx(*, uses: D = None, attempt: int = 1, tables: MetaData | None = None) -> Tx[D]:  # type: ignore[assignment]
     """A transaction for a direct call of a handler; `db()` is a private database with `tables` in it."""
     clock = SystemClock()
@@ -38,4 +46,4 @@ def fake_tx(*, uses: D = None, attempt: int = 1, tables: MetaData | None = None)
     )  # fmt: skip
     unit = UnitOfWork(None, begin=lambda: _OwnDatabase(tables))
     guard = BreakerGuard(alone(clock), clock)
-    return Tx(about, uses, unit, guard, BlockingCalls(0))
+    return _FakeTx(about, uses, unit, guard, BlockingCalls(0))

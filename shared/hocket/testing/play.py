@@ -171,6 +171,15 @@ class Play:
         message = Message(EVENTS, routing_key(type_, version), body, CONTENT_TYPE, type=type_)
         await self._transport.publish([message])
 
+    async def push(
+        self, service: Service[Any], webhook: str, body: bytes, /, *, headers: Mapping[str, str] | None = None
+    ) -> str:
+        """Let a webhook take this body as if its sender had signed it; the delivery's id is made of both as ever.
+
+        How it ended: `said`, `nothing`, `seen`, `twin`, or `kept` with its cause, `kept: mapping: …`.
+        """
+        return await self.workers[service.name].webhooks.push(webhook, body, headers or {})
+
     async def quiet(self) -> None:
         """Wait until everything that is due now is done. What is due later keeps waiting.
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -10,6 +10,8 @@ from hocket.broker.port import Message
 from hocket.broker.topology import RECEIPTS
 from hocket.clock import rfc3339
 from hocket.declarations.choreography import Declarations
+from hocket.delivery.ordering.blocked import BlockedSubjects
+from hocket.delivery.runner import SubscriptionRunner
 from hocket.drift.counting import DriftWatch
 from hocket.errors import StoreError
 from hocket.outbox.relay import Relay
@@ -20,7 +22,7 @@ from hocket.resilience.breakers.view import SharedBreaker
 from hocket.runtime import Runtime
 from hocket.store.records import OutboxRow, RowKind, Waiting
 from hocket.store.timers import TimersWaiting
-from hocket.telemetry.signals import Sample
+from hocket.telemetry.signals import BackfillSample, Sample
 from hocket.worker.projections.keeper import Projections
 
 #: Seconds between two samples, heartbeats, facts of drift and manifests; with these all drift is told again.
@@ -43,10 +45,16 @@ class Reporter:
     shed: int = 0
     timers: TimerCaller | None = None
     projections: Projections | None = None
-    drift: list[DriftWatch] = field(default_factory=list)
+    drift: list[DriftWatch] = field(default_factory=list)  # of webhooks
+    runners: Mapping[str, SubscriptionRunner] = field(default_factory=dict)
+    backfills: Callable[[], Mapping[str, BackfillSample]] = dict
     waiting: Waiting = field(default_factory=Waiting)
+    blocked: BlockedSubjects = field(init=False)
     _since: dict[str, datetime] = field(default_factory=dict)
     _changed: bool = False  # a breaker is in another state than the last heartbeat said
+
+    def __post_init__(self) -> None:
+        self.blocked = BlockedSubjects(self.runtime, self.declared.subscriptions)
 
     def manifest(self) -> bool:
         """Publish what the service declares; False where there is no link."""
@@ -84,7 +92,7 @@ class Reporter:
 
     def tell_drift(self, *, all_of_it: bool = False) -> None:
         """Publish what was counted of drift since the last time; what has no link or no room is told the next time."""
-        for watch in self.drift:
+        for watch in (*(each.drift.watch for each in self.runners.values()), *self.drift):
             for (type_, kind), many in watch.since_last().items():
                 self.runtime.signals.drifted(self.runtime.service, watch.subscription, type_, kind, many)
             for counted in watch.counted(all_of_it=all_of_it):
@@ -127,6 +135,7 @@ class Reporter:
         try:
             self.waiting = await self.runtime.store.waiting()
             timers = await self.timers.count() if self.timers is not None else TimersWaiting()
+            await self.blocked.look()
         except StoreError:
             return
         self.relay.backlog.set_stored(self.waiting)
@@ -143,6 +152,8 @@ class Reporter:
                 timers.armed,
                 timers.lag,
                 self.projections.behind if self.projections is not None else {},
+                self.blocked.sample,
+                self.backfills(),
             )
         )
 

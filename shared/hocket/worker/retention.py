@@ -1,4 +1,4 @@
-"""Deletes rows of inbox, ledger, subjects and time-outs that are older than their retention (RULES 2.7, 5.7, 15.2).
+"""Deletes what is older than its retention: inbox, ledger, subjects, time-outs, webhooks (RULES 2.7, 5.7, 12.2, 15.2).
 
 How far the inbox forgets is written first, as the horizon in `hocket_meta`. Only then, and after every replica has read
 it, rows are deleted: what is `too-old` is decided by what was forgotten, never by what time it is.
@@ -19,8 +19,9 @@ from hocket.store.meta import meta_of, set_meta
 from hocket.store.purge import EMPTIED_SECONDS, MARGIN
 from hocket.store.records import Before
 from hocket.store.renaming import AcrossStep
-from hocket.store.subjects.look import purge as purge_subjects
+from hocket.store.subjects.purge import purge as purge_subjects
 from hocket.worker.commands.rows import purge_commands
+from hocket.worker.webhooks.kept import forget
 
 #: Rows of each table that one step examines, and seconds between two steps, so that deliveries are not slowed down.
 STEP_ROWS = 500
@@ -123,6 +124,7 @@ class RetentionSweeper:
                 break
             await asyncio.sleep(STEP_WAIT)
         await self._renamed(renamed, taken)
+        removed += await self._forget_webhooks(now, moments.inbox)
         removed += await self._purge_commands(moments.inbox)
         async for gone in purge_subjects(self.runtime.store, moments.inbox, STEP_ROWS):
             removed += gone
@@ -136,6 +138,13 @@ class RetentionSweeper:
                 await self.runtime.store.clock.sweep_ended()
                 return removed
             await asyncio.sleep(STEP_WAIT)
+
+    async def _forget_webhooks(self, now: float, settled_before: float) -> int:
+        removed = 0
+        while step := await forget(self.runtime.store, now, settled_before, STEP_ROWS):
+            removed, self.purged = removed + step, self.purged + step
+            await asyncio.sleep(STEP_WAIT)
+        return removed
 
     async def _purge_commands(self, before: float) -> int:
         """Answers live as long as the inbox remembers (RULES 13.5)."""

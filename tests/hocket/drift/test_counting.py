@@ -78,6 +78,17 @@ def test_ten_thousand_shapes_are_bounded() -> None:
     assert counted.paths["*", Kind.UNKNOWN].first.event == "e0"
 
 
+def test_one_huge_shape_is_not_remembered() -> None:
+    """RULES 16.2: what is remembered of names is bounded, also where each event has fifty thousand of them."""
+    watch = DriftWatch("hall.listen", "warn")
+    body = {"name": "a", "loud": 1, **{f"k{n}": 1 for n in range(50_000)}}
+    for n in range(EVERY):
+        watch.look(Rung, body, about(n), START)
+    [counted] = watch.counted()
+    assert (counted.events, counted.looked) == (EVERY, 1)
+    assert set(counted.paths) == {("*", Kind.UNKNOWN)}
+
+
 def test_fifty_siblings_keep_their_names() -> None:
     """RULES 16.3: up to the bound each has its own path, of one object each."""
     counted = watched({"name": "a", "loud": 1, **{f"k{n}": 1 for n in range(MAX_SIBLINGS)}})

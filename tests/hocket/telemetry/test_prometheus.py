@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from hocket.outcome import Word
 from hocket.telemetry.prometheus import PrometheusListener
-from hocket.telemetry.signals import Ended, Sample, Sent
+from hocket.telemetry.signals import BackfillSample, Ended, Pushed, Sample, Sent
 
 WIRE = Path(__file__).parents[3] / "docs" / "wire.md"
 
@@ -42,8 +42,16 @@ def every_moment(metrics: PrometheusListener) -> None:
     metrics.published([Sent("payments", "event", "payment.charged", "confirmed", 0.1)])
     metrics.breaker("payments", "card-api", "open")
     metrics.link("payments", ready=True, reason="")
-    metrics.sampled(Sample("payments", 1, 2, 3, 4, 5.0, {"payments.charge": 7}, 2))
+    backfills = {"payments.history": BackfillSample("reading", 1, 2, 3.0, None)}
+    blocked = {"payments.charge": (1, 2.0)}
+    metrics.sampled(
+        Sample("payments", 1, 2, 3, 4, 5.0, {"payments.charge": 7}, 2, blocked=blocked, backfills=backfills)
+    )
+    metrics.drifted("payments", "payments.charge", "order.placed", "unknown", 3)
+    metrics.command("payments", "POST /payments", "first")
     metrics.trouble("payments", "a lease expired", seconds=3)
+    metrics.pushed(Pushed("payments", "stripe", "said", 1, 0.5))
+    metrics.webhooks_kept("payments", {"stripe": 2})
 
 
 def test_the_names_and_labels_of_the_docs(metrics: PrometheusListener) -> None:
@@ -59,7 +67,7 @@ def test_the_names_and_labels_of_the_docs(metrics: PrometheusListener) -> None:
         name = f"{family.name}_total" if family.type == "counter" else family.name
         shown[name] = set().union(*(sample.labels for sample in family.samples)) - {"le"}
     assert shown == promised
-    assert len(promised) == 16
+    assert len(promised) == 26
 
 
 def test_attempts_are_counted_by_outcome(metrics: PrometheusListener) -> None:
@@ -75,7 +83,9 @@ def test_attempts_are_counted_by_outcome(metrics: PrometheusListener) -> None:
 def test_time_outs_are_counted_by_what_became_of_them(metrics: PrometheusListener) -> None:
     """Fired and late ones are told apart; what is armed and how late the oldest is called comes with the sample."""
     metrics.attempts([ended(Word.HANDLED)._replace(timer=word) for word in ("armed", "armed", "fired", "late")])
-    metrics.sampled(Sample("payments", 0, 0, 0, 0, 0.0, timers_armed=2, timers_late=1.5))
+    metrics.sampled(
+        Sample("payments", 0, 0, 0, 0, 0.0, timers_armed=2, timers_late=1.5, blocked={"payments.charge": (3, 7.5)})
+    )
     where = {"subscription": "payments.charge"}
     assert value(metrics, "hocket_timers_total", what="armed", **where) == 2
     assert value(metrics, "hocket_timers_total", what="late", **where) == 1
@@ -112,7 +122,9 @@ def test_breakers(metrics: PrometheusListener, state: str, number: int) -> None:
 
 def test_what_waits(metrics: PrometheusListener) -> None:
     """Gauges follow the last sample; a subscription without deliveries in progress is 0; shed receipts count once."""
-    metrics.sampled(Sample("payments", 1, 2, 3, 4, 5.0, {"payments.charge": 7}, 2))
+    metrics.sampled(
+        Sample("payments", 1, 2, 3, 4, 5.0, {"payments.charge": 7}, 2, blocked={"payments.charge": (1, 2.0)})
+    )
     metrics.sampled(Sample("payments", 10, 20, 30, 40, 50.0, {}, 5))
     waiting = {kind: value(metrics, "hocket_outbox_waiting", kind=kind) for kind in ("events", "receipts", "later")}
     assert waiting == {"events": 10, "receipts": 20, "later": 30}
@@ -128,7 +140,9 @@ def test_link_and_troubles(metrics: PrometheusListener) -> None:
     assert value(metrics, "hocket_link_up") == 1
     metrics.link("payments", ready=False, reason="gone")
     assert value(metrics, "hocket_link_up") == 0
+    metrics.command("payments", "POST /payments", "first")
     metrics.trouble("payments", "a lease expired", seconds=3)
+    metrics.command("payments", "POST /payments", "first")
     metrics.trouble("payments", "a lease expired", seconds=4)
     assert value(metrics, "hocket_troubles_total", what="a lease expired") == 2
 
@@ -155,3 +169,14 @@ def test_a_group_counts_as_its_attempts_do(attempts: list[Ended]) -> None:
     for each in attempts:
         one_by_one.attempts([each])
     assert sorted(together.text().splitlines()) == sorted(one_by_one.text().splitlines())
+
+
+def test_how_a_backfill_goes_on(metrics: PrometheusListener) -> None:
+    """RULES 7.5 g: phase, place, the log's end and the rate of each subscription that hears history."""
+    backfills = {"payments.history": BackfillSample("reading", 70, 100, 12.5, 2.4)}
+    metrics.sampled(Sample("payments", 0, 0, 0, 0, 0.0, backfills=backfills))
+    where = {"subscription": "payments.history"}
+    assert value(metrics, "hocket_backfill_phase", **where) == 1
+    assert value(metrics, "hocket_backfill_offset", what="next", **where) == 70
+    assert value(metrics, "hocket_backfill_offset", what="end", **where) == 100
+    assert value(metrics, "hocket_backfill_messages_per_second", **where) == 12.5

@@ -12,7 +12,7 @@ import aiohttp
 from aiohttp import web
 
 from hocket.clock import SystemClock, rfc3339
-from hocket.declarations.command import Command
+from hocket.declarations.requests.command import Command
 from hocket.delivery.ending.dead_letter import foreign_of
 from hocket.envelope import CONTENT_TYPE
 from hocket.envelope.ids import Ids
@@ -76,7 +76,7 @@ class RunningDesk:
 
     async def send(
         self, subscription: str, body: bytes, content_type: str, *,
-        replay: str, attempt: int, headers: Mapping[str, object] = MappingProxyType({}),
+        attempt: int, replay: str = "", death: str = "", headers: Mapping[str, object] = MappingProxyType({}),
     ) -> None:  # fmt: skip
         """Recorded: (subscription, body, content type, replay id, attempt)."""
         if self.refuses:

@@ -41,14 +41,19 @@ class QueueConsumer(Protocol):
 
 
 class WorkQueue:
-    """First in, first out; competing consumers; returned messages go to the front, up to the delivery limit."""
+    """First in, first out; competing consumers, or one active at a time; a delivery limit.
+
+    What returns stands before what was never delivered, behind what returned before it, as in a quorum queue.
+    """
 
     def __init__(self, declared: Queue, bury: Callable[["WorkQueue", Stored], bool]) -> None:
         self.declared = declared
         self._bury = bury
         self._limit = declared.arguments.get("x-delivery-limit")
         self._consumers: deque[QueueConsumer] = deque()
-        self.ready: deque[Stored] = deque()
+        self._single = bool(declared.arguments.get("x-single-active-consumer"))
+        self._ready: deque[Stored] = deque()
+        self._back: deque[Stored] = deque()  # returned
         #: Dead-lettered at-least-once, but no queue accepts them: kept here until the topology changes.
         self.held: list[Stored] = []
         self.unacked: dict[int, Stored] = {}
@@ -70,15 +75,14 @@ class WorkQueue:
 
     def push(self, stored: Stored) -> None:
         """Append a message."""
-        self.ready.append(stored)
+        self._ready.append(stored)
 
     def acked(self, stored: Stored) -> None:
         """A delivered message is settled."""
         self.unacked.pop(id(stored), None)
 
     def returned(self, several: Iterable[Stored]) -> None:
-        """Put delivered messages back to the front, in their order; beyond the limit they are dead-lettered."""
-        back: list[Stored] = []
+        """Put delivered messages back, in their order; beyond the limit they are dead-lettered."""
         for stored in several:
             self.unacked.pop(id(stored), None)
             stored.returns += 1
@@ -87,8 +91,7 @@ class WorkQueue:
                     self.held.append(stored)
                 continue
             stored.headers = {**stored.headers, "x-delivery-count": stored.returns}
-            back.append(stored)
-        self.ready.extendleft(reversed(back))
+            self._back.append(stored)
 
     def retry_held(self) -> None:
         """Try again to dead-letter what no queue accepted."""
@@ -96,21 +99,33 @@ class WorkQueue:
 
     def pump(self) -> None:
         """Deliver while a consumer has credit."""
-        while self.ready:
-            for _ in range(len(self._consumers)):
-                consumer = self._consumers[0]
-                self._consumers.rotate(-1)
-                if consumer.credit > 0:
-                    break
-            else:
+        while self._back or self._ready:
+            consumer = self._next_consumer()
+            if consumer is None:
                 return
-            stored = self.ready.popleft()
+            stored = (self._back or self._ready).popleft()
             self.unacked[id(stored)] = stored
             consumer.take(stored)
 
+    def _next_consumer(self) -> QueueConsumer | None:
+        """The active one, or the next with credit; None: nobody takes anything now."""
+        if self._single:
+            return self._consumers[0] if self._consumers and self._consumers[0].credit > 0 else None
+        for _ in range(len(self._consumers)):
+            consumer = self._consumers[0]
+            self._consumers.rotate(-1)
+            if consumer.credit > 0:
+                return consumer
+        return None
+
+    @property
+    def ready(self) -> list[Stored]:
+        """What waits for a consumer, in the order in which it is delivered."""
+        return [*self._back, *self._ready]
+
     def at_rest(self) -> bool:
         """Whether no delivery is unsettled and no message waits for an existing consumer."""
-        return not self.unacked and not (self.ready and self._consumers)
+        return not self.unacked and not ((self._back or self._ready) and self._consumers)
 
     def content(self) -> list[Stored]:
         """All its messages: unsettled first, then waiting."""

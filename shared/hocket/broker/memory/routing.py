@@ -48,12 +48,6 @@ class Routing:
         """Let bindings and the default exchange route to this queue."""
         self._queues.add(queue.name)
 
-    def remove_queue(self, queue: str) -> None:
-        """Route nothing to this queue any more, and forget its bindings."""
-        self._queues.discard(queue)
-        for source, of_source in self._bindings.items():
-            self._bindings[source] = [each for each in of_source if each.to_exchange or each.destination != queue]
-
     def add_binding(self, binding: Binding) -> None:
         """Bind; `ConfigError` if one of the ends does not exist."""
         kind, known = ("exchange", self.exchanges.keys()) if binding.to_exchange else ("queue", self._queues)
@@ -71,6 +65,12 @@ class Routing:
         of_source = self._bindings.get(binding.source, [])
         if binding in of_source:
             of_source.remove(binding)
+
+    def remove_queue(self, queue: str) -> None:
+        """Remove a queue with the bindings that lead to it."""
+        self._queues.discard(queue)
+        for of_source in self._bindings.values():
+            of_source[:] = [each for each in of_source if each.to_exchange or each.destination != queue]
 
     def queues(self, exchange: str, key: str) -> list[str]:
         """The queues that get the message, each once, in the order of the bindings."""

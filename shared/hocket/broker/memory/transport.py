@@ -6,14 +6,22 @@ from collections.abc import Awaitable, Callable, Sequence
 from hocket.broker.memory.broker import Batch, MemoryBroker, delivery
 from hocket.broker.memory.queues import Stored, WorkQueue
 from hocket.broker.port import Consumer, Deliver, Depth, Handle, Link, Message, Published, Start, Verdict
-from hocket.broker.topology import Topology
+from hocket.broker.topology import Binding, Topology
 from hocket.errors import HocketError, TransportError
 
 
 class MemoryConsumer:
     """One consumer of one queue in memory; its epoch increases when the connection is lost."""
 
-    def __init__(self, broker: MemoryBroker, queue: str, prefetch: int, deliver: Deliver, offset: Start | None) -> None:
+    def __init__(
+        self,
+        broker: MemoryBroker,
+        queue: str,
+        prefetch: int,
+        deliver: Deliver,
+        offset: Start | None,
+        whole: bool = False,
+    ) -> None:
         self._broker = broker
         self._queue = queue
         self._prefetch = prefetch
@@ -24,6 +32,7 @@ class MemoryConsumer:
         self._unacked: dict[int, Stored] = {}
         self._attached = False
         self._ended = False
+        self._whole = whole
 
     @property
     def epoch(self) -> int:
@@ -46,7 +55,8 @@ class MemoryConsumer:
         self._unacked[self._tag] = stored
         if stored.offset is not None:
             self._offset = stored.offset + 1
-        self._deliver(delivery(self._queue, Handle(self._epoch, self._tag), stored))
+        if not self._ended:
+            self._deliver(delivery(self._queue, Handle(self._epoch, self._tag), stored))
 
     def start(self) -> None:
         """Start, or start again after a reconnect."""
@@ -76,18 +86,33 @@ class MemoryConsumer:
         self._broker.touch(self._queue)
 
     def give_back(self, handles: Sequence[Handle]) -> None:
-        """Return to the front of the queue."""
+        """Return to the queue; a whole consumer does so when it ends."""
+        if self._whole:
+            return
         self._return([handle.tag for handle in handles if handle.epoch == self._epoch])
 
     def limit(self, prefetch: int) -> None:
-        """Change the prefetch; 0 pauses until it is raised."""
+        """Change the prefetch; 0 pauses until it is raised. A whole consumer keeps its own."""
+        if self._whole:
+            return
         self._prefetch = prefetch
         self._broker.touch(self._queue)
 
     async def cancel(self) -> None:
-        """Stop deliveries."""
+        """Stop deliveries; a whole consumer stays until it is closed."""
         self._ended = True
-        self._detach()
+        if not self._whole:
+            self._detach()
+
+    async def known(self) -> bool:
+        """Whether it still consumes."""
+        return self._attached
+
+    async def renew(self) -> None:
+        """Return what is unsettled and consume again, behind the other consumers."""
+        self.lose()
+        if not self._ended:
+            self.start()
 
     async def close(self) -> None:
         """Return what was not settled."""
@@ -195,9 +220,16 @@ class MemoryTransport:
             return Depth(len(found.ready), found.consumers)
         return None if found is None else Depth(len(found.content()), 0)
 
-    async def consume(self, queue: str, *, prefetch: int, deliver: Deliver, offset: Start | None = None) -> Consumer:
+    async def unbind(self, bindings: Sequence[Binding]) -> None:
+        """Remove these bindings of queues; one that is gone is no error."""
+        for each in bindings:
+            self._broker.unbind(each)
+
+    async def consume(
+        self, queue: str, *, prefetch: int, deliver: Deliver, offset: Start | None = None, whole: bool = False
+    ) -> Consumer:
         """Consume as soon as connected."""
-        consumer = MemoryConsumer(self._broker, queue, prefetch, deliver, offset)
+        consumer = MemoryConsumer(self._broker, queue, prefetch, deliver, offset, whole)
         await self.until_ready()
         consumer.start()
         self._consumers.append(consumer)

@@ -43,6 +43,7 @@ class RabbitConsumer:
         chance: random.Random,
         redeclare: Callable[[], Awaitable[None]],
         on_end: Callable[["RabbitConsumer"], None],
+        whole: bool = False,
     ) -> None:
         self._connection = connection
         self._queue = queue
@@ -53,6 +54,7 @@ class RabbitConsumer:
         self._chance = chance
         self._redeclare = redeclare
         self._on_end = on_end
+        self._whole = whole
         self._epoch = 1
         self._channel: AbstractChannel | None = None
         self._consumer_tag = ""
@@ -95,12 +97,16 @@ class RabbitConsumer:
         self._has_acks.set()
 
     def give_back(self, handles: Sequence[Handle]) -> None:
-        """Return to the queue (`nack` with requeue)."""
+        """Return to the queue (`nack` with requeue); a whole consumer returns it with its channel."""
+        if self._whole:
+            return
         self._to_return.extend(handle.tag for handle in handles if handle.epoch == self._epoch)
         self._has_acks.set()
 
     def limit(self, prefetch: int) -> None:
-        """Change the prefetch: cancels and consumes again on the same channel."""
+        """Change the prefetch: cancels and consumes again on the same channel, which a whole consumer never does."""
+        if self._whole:
+            return
         self._prefetch = prefetch
         self._limited = True
         self._changed.set()
@@ -110,12 +116,31 @@ class RabbitConsumer:
         if self._cancelled:
             return
         await self._cancel_task(self._runner)
-        if self._channel is not None and self._consuming:
+        if self._channel is not None and self._consuming and not self._whole:
             try:
                 await client_call(self._channel.basic_cancel(self._consumer_tag))
             except (Broken, Refused) as lost:
                 self.reason = str(lost)
         self._cancelled = True
+
+    async def known(self) -> bool:
+        """Whether the broker answers on this channel, and it was not lost meanwhile."""
+        channel, epoch = self._channel, self._epoch
+        if channel is None or channel.is_closed or not self._consuming:
+            return False
+        try:
+            await client_call(channel.queue_declare(queue=self._queue, passive=True))
+        except (Broken, Refused):
+            return False
+        return epoch == self._epoch and self._consuming
+
+    async def renew(self) -> None:
+        """Close the channel; the consumer notices and opens the next one."""
+        channel = self._channel
+        self._lose()
+        if channel is not None and not channel.is_closed:
+            with contextlib.suppress(Broken, Refused):
+                await client_call(channel.close())
 
     async def close(self) -> None:
         """Write pending acks, wait until the broker has them, close; what is not settled returns to the queue."""

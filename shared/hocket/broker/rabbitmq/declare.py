@@ -1,7 +1,7 @@
 """Declares a topology, and turns the broker's refusals into errors that say how to resolve them."""
 
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from aiormq.abc import AbstractChannel
@@ -113,6 +113,18 @@ async def remove(session: OpenConnection, queue: str, where: str) -> bool:
     except (Broken, Refused) as failed:
         raise TransportError(f"the broker at {where} does not delete queue {queue}: {failed}") from failed
     return True
+
+
+async def unbind(session: OpenConnection, bindings: Sequence[Binding], where: str) -> None:
+    """Remove bindings of queues, on a separate channel; one that is gone is no error to the broker."""
+    try:
+        channel = await session.channel(confirms=False)
+        for each in bindings:
+            unbound = channel.queue_unbind(each.destination, each.source, each.key)
+            await client_call(unbound, ANSWER_SECONDS)
+        await client_call(channel.close())
+    except (Refused, Broken) as failed:
+        raise TransportError(f"the broker at {where} does not remove a binding: {failed}") from failed
 
 
 def in_declaring_order(bindings: Iterable[Binding]) -> list[Binding]:

@@ -9,10 +9,10 @@ from hocket.broker.port import Consumer, Deliver, Depth, Link, Message, Publishe
 from hocket.broker.rabbitmq.address import addresses
 from hocket.broker.rabbitmq.connection import LastingConnection, OpenConnection
 from hocket.broker.rabbitmq.consumer import RabbitConsumer
-from hocket.broker.rabbitmq.declare import QueueDown, declare, depth, forwarding, remove
+from hocket.broker.rabbitmq.declare import QueueDown, declare, depth, forwarding, remove, unbind
 from hocket.broker.rabbitmq.errors import Broken, Refused
 from hocket.broker.rabbitmq.publisher import Publisher
-from hocket.broker.topology import Topology
+from hocket.broker.topology import Binding, Topology
 from hocket.errors import HocketError, TransportError
 
 #: Seconds between checks of a declared queue that is down.
@@ -145,7 +145,13 @@ class RabbitTransport:
         """What waits in a queue; None where there is no such queue."""
         return await depth(await self._consuming.connected(), queue, self._consuming.where)
 
-    async def consume(self, queue: str, *, prefetch: int, deliver: Deliver, offset: Start | None = None) -> Consumer:
+    async def unbind(self, bindings: Sequence[Binding]) -> None:
+        """Remove these bindings of queues; one that is gone is no error."""
+        await unbind(await self._consuming.connected(), bindings, self._consuming.where)
+
+    async def consume(
+        self, queue: str, *, prefetch: int, deliver: Deliver, offset: Start | None = None, whole: bool = False
+    ) -> Consumer:
         """Consume `queue` as soon as the connection is open; `TransportError` where the broker refuses."""
         if self._closed:
             raise TransportError(f"the transport to the broker at {self._consuming.where} was closed by this process")
@@ -159,6 +165,7 @@ class RabbitTransport:
             chance=self._chance,
             redeclare=self._redeclare,
             on_end=lambda one: self._consumers.pop(one, None),
+            whole=whole,
         )
         self._consumers[consumer] = None
         await consumer.start()

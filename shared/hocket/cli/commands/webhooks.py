@@ -135,7 +135,7 @@ def _moment(seconds: float) -> str:
 
 def _run(service: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
     try:
-        return operate(service, settings(), "webhooks", body, lambda store: WebhooksCommand(store)(body))
+        return operate(service, settings(), "webhooks", body, lambda store: WebhooksCommand(store, service)(body))
     except CommandRefused as no:
         click.echo(f"hocket: {no}", err=True)
         raise Exit(NOT_SO) from no

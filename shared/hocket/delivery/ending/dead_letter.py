@@ -28,6 +28,8 @@ LETTER_TRACE_BYTES = 4000
 LETTER_ATTEMPT_ERROR_BYTES = 1200
 LETTER_ERROR_BYTES = 4000
 FOREIGN_HEADER_BYTES = 8000
+#: Characters of the subject that a dead head blocks.
+BLOCKED_CHARS = 255
 #: The longest name of a header, in bytes.
 MAX_NAME_BYTES = 128
 #: Prefixes of headers that belong to hocket or to the broker, and headers by which a broker routes.
@@ -79,6 +81,9 @@ def letter(arrival: Arrival, bury: Bury, *, death: str, spoke: bool, history: Se
     }
     if arrival.replay:
         headers["hocket-replay"] = arrival.replay
+    if arrival.order is not None and arrival.order.blocks(bury, spoke):
+        headers["hocket-death-blocks"] = arrival.order.subject[:BLOCKED_CHARS]
+        headers["hocket-death-waiting"] = arrival.order.behind_it
     if foreign := headers_of(arrival):
         headers[KEPT] = json.dumps(foreign)
     envelope = arrival.envelope

@@ -36,6 +36,7 @@ class Generation(NamedTuple):
     changed: float = 0.0
     since: float = 0.0  # when the first message was said that the log held at its begin; 0: not known
     first: int = 0  # the offset of that message
+    anchor: str = ""  # what identifies that message; "": the log was empty
     hears: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
     note: str = ""
@@ -47,10 +48,11 @@ class Generation(NamedTuple):
 
 
 class LogStart(NamedTuple):
-    """Where the log begins: the offset of its first message, and when that was said (0: it cannot be read)."""
+    """Where the log begins: its first message by offset and mark, and when that was said (0: it cannot be read)."""
 
     offset: int
-    said: float
+    mark: str
+    said: float = 0.0
 
 
 Rows = Sequence[Generation]
@@ -133,14 +135,18 @@ def history_gone(old: Generation, log: LogStart | None) -> bool:
     """Whether the log may no longer hold all that generation `old` has heard; None: it is empty (RULES 14.9)."""
     if log is None:
         return True
-    return log.offset > old.first or (old.since > 0 and log.said > old.since)
+    if log.offset != old.first:
+        return True  # cut, or made again
+    return bool(old.anchor) and log.mark != old.anchor
 
 
 def begun_at(row: Generation, old: Generation | None, log: LogStart | None, now: float) -> Generation:
     """The row of a generation that begins now, with where its history begins; that of a seeded one: as of the old."""
     if old is not None and old.n != row.n:
-        return row._replace(since=old.since, first=old.first)
-    return row._replace(since=now if log is None else log.said, first=0 if log is None else log.offset)
+        return row._replace(since=old.since, first=old.first, anchor=old.anchor)
+    if log is None:
+        return row._replace(since=now, first=0, anchor="")
+    return row._replace(since=log.said, first=log.offset, anchor=log.mark)
 
 
 def read_by(rows: Rows, version: int) -> Generation | None:

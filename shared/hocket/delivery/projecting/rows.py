@@ -9,8 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hocket.delivery.projecting.generations import Generation, GenerationState
 from hocket.store.tables.generations import FRESH_FACTS, GENERATIONS, PROGRESS
 
-_COLUMNS = ("projection", "n", "version", "state", "made", "watched", "forced", "changed", "since", "first", "hears",
-            "tables", "note")  # fmt: skip
+_COLUMNS = ("projection", "n", "version", "state", "made", "watched", "forced", "changed", "since", "first", "anchor",
+            "hears", "tables", "note")  # fmt: skip
 _SELECT = select(*(GENERATIONS.c[name] for name in _COLUMNS)).order_by(GENERATIONS.c.projection, GENERATIONS.c.n)
 
 

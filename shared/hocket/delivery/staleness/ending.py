@@ -24,11 +24,11 @@ def again(arrival: Arrival, again: Again, ending: Ending, later: OutboxRow) -> E
     """It is sent again: what waits is found by its mark, and what has waited once does not wait again."""
     about = arrival.about
     waits = about is not None and about.waits and again.cause == AFTER
-    if not waits and WAITED not in arrival.delivery.headers:
+    if about is None or not (waits or about.waited):
         return ending
     message = later.message._replace(headers={**later.message.headers, WAITED: 1})
     later = later._replace(message=message)
-    if not waits or about is None:
+    if not waits:
         return ending._replace(outbox=(later,))
     mark = MarkWrite(about.first, done=False, wait=later.wait)
     return ending._replace(outbox=(later._replace(schedule=schedule_of(about.first)),), marks=(mark,))

@@ -9,6 +9,7 @@ from hocket.envelope.attributes import derived_subject
 from hocket.envelope.cloudevent import Envelope
 from hocket.envelope.keys import digest
 from hocket.event_data.sorting import begins, sort_key
+from hocket.store.records import InboxRow, InboxState
 from hocket.store.subjects.rows import Latest, LatestWrite, MarkWrite, is_stale
 
 #: Seconds by which a value may lie ahead of its receipt: what is further ahead is kept out of the row (RULES 15.2).
@@ -35,6 +36,7 @@ class SubjectWork:
     moment: float = 0.0  # that its value names, in seconds since 1970; 0: none
     first: bytes = b""  # the mark of the predecessor that it waits for; b"": it has none, or has waited
     waits: bool = False  # it is deferred until that mark is done
+    waited: bool = False  # it has waited, and does not wait again
 
 
 def subject_of(envelope: Envelope) -> str:
@@ -70,8 +72,9 @@ def work_of(
         if key is not None:
             row = Latest(subscription.latest_by.kept, key)
             work.latest, work.moment = LatestWrite(latest_key(subscription.identity, subject), row), begins(value)
-    if subscription.after is not None and WAITED not in headers:
-        work.first = mark_key(subscription.after.identity, subject)
+    if subscription.after is not None:
+        work.waited = WAITED in headers
+        work.first = b"" if work.waited else mark_key(subscription.after.identity, subject)
     return work, compares
 
 
@@ -80,6 +83,16 @@ def judge_value(given: Latest, known: Latest | None, moment: float, now: float) 
     if is_stale(known, given):
         return Verdict.STALE
     return Verdict.AHEAD if moment > now + MOST_AHEAD else Verdict.RUN
+
+
+def left_of(within: float, row: InboxRow | None, now: float) -> float:
+    """Seconds that are left of a wait, by the store's clock; 0: it is over.
+
+    What has a row already, because it stood in a line, was deferred or is a copy, has waited since that was written.
+    """
+    if row is None or row.state is not InboxState.RETRY:
+        return within
+    return min(max(within - (now - row.updated), 0.0), within)
 
 
 def done_marks(subscription: Subscription, envelope: Envelope) -> tuple[MarkWrite, ...]:

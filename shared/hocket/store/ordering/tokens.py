@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.store.ordering.lines import Line
@@ -26,23 +27,24 @@ class Taken(NamedTuple):
     place: int
 
 
-async def take(store: Store, subscription: str, boot: str, now: float) -> Taken | None:
-    """Take the token; None where another process was first. From its commit on nobody else's run can commit.
+async def take(store: Store, subscription: str, boot: str, now: float, seen: int) -> Taken | None:
+    """Take the token after `seen` (0: there was none); None where another was taken meanwhile.
 
-    Compare-and-set on what was read: of two that take at once one has lost. `StoreError`: the outcome is unknown, and
+    From its commit on no run under an older one can commit. `StoreError`: the outcome is unknown, and
     it is taken again.
     """
     async with store.transaction() as tx:
         db = await tx.db()
         row = ORDER.c.subscription == subscription
-        seen = (await db.execute(select(ORDER.c.token).where(row))).scalar_one_or_none()
-        if seen is None:
-            token = 1
+        token = seen + 1
+        if not seen:
             values = {"subscription": subscription, "token": token, "boot": boot, "updated": now}
-            async with db.begin_nested():
-                await db.execute(insert(ORDER).values(values))
+            try:
+                async with db.begin_nested():
+                    await db.execute(insert(ORDER).values(values))
+            except IntegrityError:
+                return None
         else:
-            token = seen + 1
             moved = await db.execute(
                 update(ORDER).where(row, ORDER.c.token == seen).values(token=token, boot=boot, updated=now)
             )
@@ -89,8 +91,14 @@ async def blocked(store: Store) -> Mapping[str, Blocked]:
     return {subscription: Blocked(many, int(waiting), since) for subscription, many, waiting, since in rows}
 
 
-async def free_all(db: AsyncConnection, subscription: str) -> list[OutboxRow]:
-    """Take the next parked deliveries of a subscription that is no longer ordered; its lines end with the last."""
+async def ordered_before(store: Store) -> frozenset[str]:
+    """The subscriptions whose token was ever taken, by identity."""
+    async with store.read() as db:
+        return frozenset((await db.execute(select(ORDER.c.subscription))).scalars().all())
+
+
+async def free_next(db: AsyncConnection, subscription: str) -> list[OutboxRow]:
+    """Take some parked deliveries of a subscription that is no longer ordered; with the last its lines end."""
     mine = PARKED.c.subscription == subscription
     found = await db.execute(select(PARKED).where(mine).order_by(PARKED.c.place).limit(FREED_AT_ONCE))
     rows = [parked_row(tuple(row))[1] for row in found.all()]

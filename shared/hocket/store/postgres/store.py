@@ -27,6 +27,7 @@ from hocket.store.postgres.ledger import runs as ledger
 from hocket.store.postgres.ledger.runs import PostgresKitTx
 from hocket.store.postgres.pools import DEFAULTS, Pools
 from hocket.store.postgres.statements import rows_touched
+from hocket.store.postgres.subjects.look import PostgresSubjects
 from hocket.store.postgres.timers.due import PostgresTimers
 from hocket.store.postgres.transaction import PostgresTx
 from hocket.store.purge import START
@@ -68,6 +69,7 @@ class PostgresStore:
         self._transaction_seconds = transaction_seconds
         self.clock = PostgresClock(self._run)
         self.breakers = PostgresBreakers(clock, boot, self._run, self._lose_sight)
+        self.subjects = PostgresSubjects(self._run)
         self.timers = PostgresTimers(boot, self._run, self._lose_sight)
         self._refusing: str | None = f"database {self._name} is not open yet"
         self._purge_cursor = START
@@ -345,6 +347,4 @@ class PostgresStore:
 
     async def waiting(self) -> Waiting:
         """Counts for readiness, metrics and the bound of RULES 4.6, of all replicas; each stops at `COUNTED_ROWS`."""
-        found = await self._run(lambda kit: kit.fetchrow(sql.WAITING, COUNTED_ROWS))
-        assert found is not None
-        return Waiting(*found)
+        return Waiting(*await self._run(lambda kit: kit.fetchrow(sql.WAITING, COUNTED_ROWS)))

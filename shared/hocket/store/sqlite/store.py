@@ -36,6 +36,7 @@ from hocket.store.sqlite.errors import blames_file, blames_store, sentence, stor
 from hocket.store.sqlite.file_lock import FileLock
 from hocket.store.sqlite.joined import JoinedTx
 from hocket.store.sqlite.sqlalchemy_adapter import Snapshots, SqliteEngine
+from hocket.store.sqlite.subjects.look import SqliteSubjects
 from hocket.store.sqlite.timers.due import SqliteTimers
 from hocket.store.sqlite.transaction import SharedWrites, SqliteKitTx, SqliteTx, WriteLease
 
@@ -85,6 +86,7 @@ class SqliteStore:
         self._shared = SharedWrites(path, self._acquire_lease, self._lease, self._writer)
         self.clock = SqliteClock(clock, self._lookup, self._write)
         self.breakers = SqliteBreakers(clock, boot, self._lookup, self._write)
+        self.subjects = SqliteSubjects(self._lookup)
         self.timers = SqliteTimers(boot, self.clock.now, self._lookup, self._write)
         self._lock = FileLock(Path(path))
         self._refusing: str | None = f"database {path} is not open yet"  # why new calls raise
@@ -132,10 +134,7 @@ class SqliteStore:
         return False
 
     async def open(self, tables: MetaData | None = None) -> None:
-        """Lock the file, open it, make the kit's tables and `tables` where absent; `ConfigError` says what forbids it.
-
-        The parent folder is made where it is absent.
-        """
+        """Lock the file, make its folder, the kit's tables and `tables` where absent, or say why not: `ConfigError`."""
         self._lock.acquire()
         try:
             for connection in self._connections():

@@ -17,6 +17,7 @@ GENERATIONS = Table(
     real("changed"),  # when its state changed, by the store's clock
     real("since"),  # when the first message was said that the log held at the begin of its history
     whole("first"),  # the offset of that message
+    *texts("anchor"),  # what identifies that message
     *texts("hears", "tables"),  # types, and names of its tables, as JSON
     *texts("note"),  # why it is not swapped in yet
     PrimaryKeyConstraint("projection", "n"),

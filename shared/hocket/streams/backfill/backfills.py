@@ -12,10 +12,10 @@ from hocket.resilience.retrying import until_done
 from hocket.retry import Backoff
 from hocket.runtime import Runtime
 from hocket.streams.backfill.filler import Filler
-from hocket.streams.backfill.progress import Figures
 from hocket.streams.backfill.rows import BackfillRows
 from hocket.streams.backfill.start import begun
 from hocket.streams.backfill.state import Backfill, Phase
+from hocket.telemetry.signals import BackfillSample
 
 #: Waits between two tries to note what is new at the start.
 NOTE_BACKOFF = Backoff(first=0.5, longest=10.0)
@@ -133,7 +133,7 @@ class Backfills:
         own = [each for each in self.fillers.values() if each.runner.subscription.projected is None]
         return [reason for each in own if (reason := each.reason())]
 
-    def figures(self) -> dict[str, Figures]:
+    def figures(self) -> dict[str, BackfillSample]:
         """How the backfills that this process reads go on, by queue."""
         return {queue: each.progress.figures for queue, each in self.fillers.items() if each.progress.figures.phase}
 
@@ -143,8 +143,9 @@ class Backfills:
         return all(each.idle for each in self.fillers.values())
 
     def _live_waits(self, but: SubscriptionRunner) -> bool:
-        """Whether deliveries of other subscriptions wait that could begin."""
-        return any(len(each.intake) and not each.parked() for each in self.runners.values() if each is not but)
+        """Whether other subscriptions have deliveries in hand, and not only wait for an open breaker."""
+        others = (each for each in self.runners.values() if each is not but)
+        return any(each.in_progress or (len(each.intake) and not each.parked()) for each in others)
 
 
 def topology_of(subscription: Subscription) -> Topology:

@@ -43,6 +43,13 @@ class HistoryConsumer:
         """At most so many in hand."""
         self.most = prefetch
 
+    async def known(self) -> bool:
+        """The reader notices the loss of its channel itself."""
+        return True
+
+    async def renew(self) -> None:
+        """Nothing to do: the reader opens the log again where it must."""
+
     async def cancel(self) -> None:
         """Nothing more is delivered."""
         self.stopped = True

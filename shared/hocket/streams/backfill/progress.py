@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from hocket.broker.topology import LOG
 from hocket.errors import TransportError
@@ -10,6 +9,7 @@ from hocket.runtime import Runtime
 from hocket.streams.backfill.headroom import Headroom
 from hocket.streams.backfill.state import Backfill
 from hocket.streams.first import first_of
+from hocket.telemetry.signals import BackfillSample
 
 #: Seconds between two looks at the log's ends.
 LOOK_SECONDS = 10.0
@@ -17,17 +17,7 @@ LOOK_SECONDS = 10.0
 RATE_SHIFT = 0.5
 
 
-class Figures(NamedTuple):
-    """A backfill in numbers."""
-
-    phase: str
-    next: int
-    end: int  # of the log, as last seen; 0: not seen
-    per_second: float  # messages of the log
-    eta: float | None  # seconds until the end of the log is reached; None: not known
-
-
-UNKNOWN = Figures("", 0, 0, 0.0, None)
+UNKNOWN = BackfillSample("", 0, 0, 0.0, None)
 
 
 @dataclass(slots=True)
@@ -38,7 +28,7 @@ class Progress:
     subscription: str
     hurry: bool = False
     trouble: str = ""  # why the log cannot be marked
-    figures: Figures = UNKNOWN
+    figures: BackfillSample = UNKNOWN
     headroom: Headroom = field(default_factory=Headroom)
     _looked: float = 0.0
     _next: int | None = None
@@ -61,7 +51,7 @@ class Progress:
         if self._next is not None and seconds > 0:
             rate += RATE_SHIFT * (max(row.next - self._next, 0) / seconds - rate)
         eta = (end - row.next) / rate if rate > 0 else None
-        self.figures = Figures(row.phase.value, row.next, end, rate, eta)
+        self.figures = BackfillSample(row.phase.value, row.next, end, rate, eta)
         self._looked, self._next = now, row.next
         hurry = self.headroom.look(start, row.next)
         if hurry and not self.hurry:
@@ -72,9 +62,9 @@ class Progress:
         self.hurry = hurry
 
 
-def told(row: Backfill, figures: Figures | None) -> Mapping[str, object]:
+def told(row: Backfill, figures: BackfillSample | None) -> Mapping[str, object]:
     """A backfill for people: its row, and what the process that reads knows."""
-    numbers = figures if figures is not None else Figures(row.phase.value, row.next, 0, 0.0, None)
+    numbers = figures if figures is not None else BackfillSample(row.phase.value, row.next, 0, 0.0, None)
     return {
         "subscription": row.subscription, "phase": row.phase.value, "since": row.since, "start": row.start,
         "next": row.next, "end": numbers.end, "per_second": round(numbers.per_second, 1), "eta": numbers.eta,

@@ -12,7 +12,7 @@ LANE = "shop.pack"
 
 async def taken(store: Store, boot: str = "boot-1") -> int:
     """A token that was taken just now."""
-    found = await take(store, LANE, boot, 1.0)
+    found = await take(store, LANE, boot, 1.0, await token_of(store, LANE))
     assert found is not None
     return found.token
 
@@ -193,7 +193,8 @@ class OrderingContract(StoreSuite):
         await store.commit([hold("a", token), park("b", token, 41), hold("k", token, subject="order/9")])
         await house.crash(store)
         store = await house.start("boot-2")
-        found = await take(store, LANE, "boot-2", 1.0)
+        assert await take(store, LANE, "boot-2", 1.0, token - 1) is None, "another was taken meanwhile"
+        found = await take(store, LANE, "boot-2", 1.0, token)
         assert found is not None
         assert (set(found.subjects), found.place) == ({"order/1", "order/9"}, 41)
         assert await won(store, release("a", token, 2)) == [False]

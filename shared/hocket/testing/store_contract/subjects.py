@@ -2,7 +2,7 @@
 
 from hocket.store.port import CrashableStore
 from hocket.store.records import Ending, InboxState, RowKind, Written
-from hocket.store.subjects.look import look, purge
+from hocket.store.subjects.purge import purge
 from hocket.store.subjects.rows import Latest, LatestWrite, MarkWrite, schedule_of
 from hocket.testing.store_contract.fixtures import StoreHouse, StoreSuite, ending, key_of, outbox_row, routing
 
@@ -29,7 +29,7 @@ async def won(store: CrashableStore, *endings: Ending) -> list[bool]:
 
 async def value_of(store: CrashableStore, subject: bytes = SUBJECT) -> int | None:
     """The greatest value that was handled."""
-    row = (await look(store, [subject], [])).latest.get(subject)
+    row = (await store.subjects.look([subject], [])).latest.get(subject)
     return row.value[0] if row is not None else None
 
 
@@ -105,7 +105,7 @@ class SubjectsContract(StoreSuite):
         store = await house.start()
         await store.commit([ending("first")._replace(marks=(DONE,))])
         assert due_now(await store.commit([waiting("late")])) == ["late"]
-        assert (await look(store, [], [SUBJECT, key_of("order/2")])).done == {SUBJECT}
+        assert (await store.subjects.look([], [SUBJECT, key_of("order/2")])).done == {SUBJECT}
 
     async def test_both_in_one_group(self, house: StoreHouse) -> None:
         """RULES 15.4: whichever of the two stands first in a group."""
@@ -120,7 +120,7 @@ class SubjectsContract(StoreSuite):
         store = await house.start()
         await store.commit([waiting("a"), ending("first")])
         assert due_now(await store.commit([ending("first")._replace(marks=(DONE,))])) == []
-        assert (await look(store, [], [SUBJECT])).done == frozenset()
+        assert (await store.subjects.look([], [SUBJECT])).done == frozenset()
 
     async def test_who_waits_is_sent_by_whoever_lives(self, house: StoreHouse) -> None:
         """RULES 15.4: the process that waits may die, and so may the one that was handed the rows."""

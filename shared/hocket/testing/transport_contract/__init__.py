@@ -14,8 +14,9 @@ says why. Imports the port and the topology. Used by the tests of the drivers he
 from hocket.testing.transport_contract.faults import FaultsContract
 from hocket.testing.transport_contract.publishing import PublishingContract
 from hocket.testing.transport_contract.settling import SettlingContract
+from hocket.testing.transport_contract.single import SingleContract
 from hocket.testing.transport_contract.streams import StreamsContract
 
 
-class TransportContract(PublishingContract, SettlingContract, StreamsContract, FaultsContract):
+class TransportContract(PublishingContract, SettlingContract, SingleContract, StreamsContract, FaultsContract):
     """The promises of `hocket.broker.port`, each as a test."""

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from aiohttp import web
 
-from hocket.declarations.command import Command
+from hocket.declarations.requests.command import Command
 from hocket.errors import BreakerOpen, HocketError, OutboxFull, StoreError
 from hocket.outbox.outside_transactions import OutsideTransactions
 from hocket.runtime import Runtime
@@ -121,13 +121,13 @@ class CommandRuns:
         return await self._alone(command, request, asked)
 
     async def _alone(self, command: Command, request: web.Request, asked: Asked) -> Ended:
-        """In this process one request of a kind asks the store; the others wait for its answer, within `WAIT_SECONDS`."""
+        """In this process one of several equal requests asks the store; the others wait, at most `WAIT_SECONDS`."""
         loop, same = asyncio.get_running_loop(), (asked.key, asked.fingerprint)
         end = loop.time() + WAIT_SECONDS
         while (first := self._at_work.get(same)) is not None:
             await asyncio.wait([first], timeout=max(0.0, end - loop.time()))
             if not first.done():
-                return Ended("in progress", problems.in_progress())
+                return await self._elsewhere(asked)
             if (answer := first.result()) is not None:
                 return Ended("replayed", response_of(answer, replayed=True), answer)
         mine = self._at_work[same] = loop.create_future()
@@ -139,6 +139,13 @@ class CommandRuns:
         finally:
             del self._at_work[same]
             mine.set_result(answer)
+
+    async def _elsewhere(self, asked: Asked) -> Ended:
+        """The answer of another process, which has taken the key from a run of this one; else 409."""
+        row = await self._rows.look(asked.key)
+        if row is not None and row.state == ENDED and row.fingerprint == asked.fingerprint:
+            return _again("replayed", row)
+        return Ended("in progress", problems.in_progress())
 
     async def _claimed(self, command: Command, request: web.Request, asked: Asked, end: float) -> Ended:
         """Claim the key and run; while another process runs, look what it answers until `end`, a time of the loop."""

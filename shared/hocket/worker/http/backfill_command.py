@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from hocket.store.port import Store
-from hocket.streams.backfill.progress import Figures, told
+from hocket.streams.backfill.progress import told
 from hocket.streams.backfill.rows import BackfillRows
 from hocket.streams.backfill.state import Backfill, Phase, accepted, let_on
+from hocket.telemetry.signals import BackfillSample
 from hocket.worker.http.operator import CommandRefused
 
 
-def _nothing() -> Mapping[str, Figures]:
+def _nothing() -> Mapping[str, BackfillSample]:
     """A process that only runs the command reads nothing."""
     return {}
 
@@ -22,7 +23,7 @@ class BackfillCommand:
     """A `hocket.worker.http.operator.Command`; `figures` is what this process knows of those that it reads."""
 
     store: Store
-    figures: Callable[[], Mapping[str, Figures]] = _nothing
+    figures: Callable[[], Mapping[str, BackfillSample]] = _nothing
 
     async def __call__(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
         """Carry out `list`, `go-on` or `accept-gap`. Raises `CommandRefused` where the answer is no."""

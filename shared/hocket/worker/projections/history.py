@@ -18,6 +18,7 @@ from hocket.store.meta import meta_of, set_meta
 from hocket.store.records import InboxState
 from hocket.store.schema import INBOX
 from hocket.streams.first import first_of
+from hocket.streams.gap import mark_of
 
 #: The row of `hocket_meta` with the timeline of the database, as it was seen last.
 TIMELINE = "timeline"
@@ -34,7 +35,7 @@ async def start_of_log(runtime: Runtime) -> LogStart | None:
         said = read(first.body, first.content_type, first.headers, now).envelope.time.timestamp()
     except Undecodable:
         said = 0.0
-    return LogStart(first.offset or 0, said)
+    return LogStart(first.offset or 0, mark_of(first), said)
 
 
 async def refusal(runtime: Runtime, subscription: Subscription, old: Generation | None, log: LogStart | None) -> str:

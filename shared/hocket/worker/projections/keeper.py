@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from hocket.declarations.choreography import Declarations
 from hocket.declarations.projections.projection import generation_of
 from hocket.declarations.subscription import Subscription
+from hocket.delivery.ending.error_text import text_of
 from hocket.delivery.handle import Handling
 from hocket.delivery.projecting import rows
 from hocket.delivery.projecting.batch import BatchLane
@@ -19,6 +20,7 @@ from hocket.delivery.projecting.generations import Generation, GenerationState, 
 from hocket.delivery.runner import SubscriptionRunner
 from hocket.envelope.keys import GENERATION_MARK
 from hocket.errors import HocketError, StoreError, TransportError
+from hocket.masking.mask import ALWAYS
 from hocket.runtime import Runtime
 from hocket.streams.backfill.backfills import Backfills, topology_of
 from hocket.tx import View
@@ -161,7 +163,7 @@ class Projections:
 
     def _lane_of(self, queue: str) -> BatchLane | None:
         runner = self.runners.get(queue)
-        return None if runner is None else runner.lane
+        return None if runner is None else runner.batches
 
     async def _reconcile(self) -> None:
         """Begin what lives and does not run here, end what runs and lives no more."""
@@ -172,10 +174,21 @@ class Projections:
             now = self.runtime.clock.monotonic()
             if queue in self._running or now < self._rests.get(queue, 0.0):
                 continue
-            if await making.make(self.runtime, subscription, self.handling):
+            if await self._made(subscription):
                 await self._run(subscription)
             else:
                 self._rests[queue] = now + REFUSED_SECONDS
+
+    async def _made(self, subscription: Subscription) -> bool:
+        try:
+            return await making.make(self.runtime, subscription, self.handling)
+        except (StoreError, TransportError):
+            raise
+        except Exception as error:  # noqa: BLE001 -- seed= is a team's code
+            why = f"its tables could not be made: {text_of(error, ALWAYS)}"
+            self.runtime.trouble("a generation of a projection could not be made", subscription=subscription.queue,
+                                 error=why)  # fmt: skip
+            return False
 
     def _wanted(self) -> list[Subscription]:
         return [
@@ -234,7 +247,7 @@ class Projections:
             newest = max(version for other, version in self._declared if other == name)
             now, next_ = serving(self.found.get(name, ())), building(self.found.get(name, ()))
             where = f"{self.runtime.service}.{name}"
-            if now is None:
+            if now is None or not now.made:
                 reasons.append(f"projection {where} has no generation yet")
             elif now.version < newest and (name, now.version) not in self._declared and next_ is not None:
                 why = f": {next_.note}" if next_.note else ""

@@ -18,7 +18,7 @@ class LagWatch:
 
     async def look(self, live: bool) -> None:
         """Look once; `live`: it has heard its history. Raises `StoreError` or `TransportError`."""
-        lane, projected = self.runner.lane, self.runner.subscription.projected
+        lane, projected = self.runner.batches, self.runner.subscription.projected
         assert lane is not None
         assert projected is not None
         now = (await self.runtime.store.clock.time()).now

@@ -34,7 +34,7 @@ _OPEN = frozenset({InboxState.RETRY})
 def facts_of(token: str | None, horizon: float) -> list[Fact]:
     """What a token said and the inbox still remembers; what is older counts as read. Raises `BadToken`."""
     facts = [fact_of(*each) for each in decode_token(token)] if token is not None else []
-    return [each for each in facts if not 0 < (int.from_bytes(each.time) + 1) * LEAD_SECONDS < horizon]
+    return [each for each in facts if not any(each.time) or (int.from_bytes(each.time) + 1) * LEAD_SECONDS >= horizon]
 
 
 @asynccontextmanager
@@ -53,15 +53,13 @@ async def reading(
     while True:
         async with asyncio.timeout(HELD_SECONDS), runtime.store.snapshot() as connection:
             found = await chosen(connection, declared)
-            if not await _missing(connection, declared, found, facts):
+            if found.made and not await _missing(connection, declared, found, facts):
                 yield await _view(runtime, connection, declared, found)
                 return
         left = end - clock.monotonic()
         if left <= 0:
-            raise NotYetRead(
-                f"projection {declared.queue} does not hold yet what was said, after {within.total_seconds():g} s; "
-                "ask again, or read without the token what it holds"
-            )
+            lacks = "does not hold yet what was said" if found.made else "has no tables yet"
+            raise NotYetRead(f"projection {declared.queue} {lacks}, after {within.total_seconds():g} s; ask again")
         await asyncio.sleep(min(wait, left))
         wait = min(wait * 2, LONGEST_LOOK_SECONDS)
 

@@ -3,12 +3,16 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from hocket.console.masking import MASKED
+from hocket.runtime import ServiceInstance
 from hocket.store.port import Store
+from hocket.store.records import Ending
 from hocket.worker.http.operator import CommandRefused
 from hocket.worker.webhooks import kept
+from hocket.worker.webhooks.counts import fact_of
 from hocket.worker.webhooks.ends import State
 from hocket.worker.webhooks.kept import KeptRow
 from hocket.worker.webhooks.retrying import ANY_SKEW
@@ -31,6 +35,7 @@ class WebhooksCommand:
     """A `hocket.worker.http.operator.Command`; `asked` is called when something is to be tried again."""
 
     store: Store
+    service: str
     asked: Callable[[], None] = _nothing
 
     async def __call__(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -80,13 +85,19 @@ class WebhooksCommand:
     async def _discard(self, row: KeptRow, note: str) -> Mapping[str, Any]:
         now = (await self.store.clock.time()).now
         async with self.store.transaction() as tx:
-            changed = await kept.change(
-                await tx.db(), row.id, _OPEN, state=State.DISCARDED.value, asked=0, note=note, updated=now
-            )
+            state = State.DISCARDED.value
+            changed = await kept.change(await tx.db(), row.id, _OPEN, state=state, asked=0, note=note, updated=now)
+            if changed:
+                await tx.write([Ending(receipt=self._fact(row._replace(state=state), now))])
         if not changed:
             raise CommandRefused(f"{row.id} is settled already")
         self.asked()
         return {"discarded": row.id}
+
+    def _fact(self, row: KeptRow, now: float) -> bytes:
+        """The desk hears of it; the relay of the service finds the row, as it finds those of a process that is gone."""
+        speaker = ServiceInstance(self.service, "", "")
+        return fact_of(row, speaker, datetime.fromtimestamp(now, UTC), datetime.fromtimestamp(row.received, UTC))
 
 
 def shown(row: KeptRow) -> dict[str, Any]:

@@ -19,8 +19,11 @@ class WebhookDrift:
             name: DriftWatch(f"{service}.{name}", hook.drift) for name, hook in hooks.items() if hook.body is not bytes
         }
 
-    def check(self, hook: Webhook, push: Push, valid: bool) -> str:
-        """Count one body; why it is to be kept, "" where it is not. It raises nothing for any body."""
+    def check(self, hook: Webhook, push: Push) -> str:
+        """Count one body, valid or not; why it is to be kept, "" where it is not. It raises nothing for any body.
+
+        All of each body is compared: beside a commit of its own that costs nothing.
+        """
         watch = self.watches.get(hook.name)
         if watch is None:
             return ""
@@ -29,9 +32,8 @@ class WebhookDrift:
         except (ValueError, RecursionError):
             return ""  # what is no JSON is kept for that
         about = About(push.source, getattr(hook.body, "__name__", "body"), 1, push.id)
-        quarantine = hook.drift == "quarantine"
-        findings = watch.look(hook.adapter, data, about, push.received, whole=quarantine or not valid)
-        return held_because(findings) if quarantine and valid else ""
+        findings = watch.look(hook.adapter, data, about, push.received, whole=True)
+        return held_because(findings) if hook.drift == "quarantine" else ""
 
 
 def _parsed(body: bytes) -> object:

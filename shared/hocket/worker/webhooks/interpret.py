@@ -25,7 +25,7 @@ HASH_BYTES = 16
 MAX_ID = 200
 
 #: Compares the body of a push, valid or not, and says why it is to be kept as `drift`; "" where it is not.
-DriftCheck = Callable[[Webhook, Push, bool], str]
+DriftCheck = Callable[[Webhook, Push], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def body_hash(body: bytes) -> bytes:
     return hashlib.sha256(body).digest()[:HASH_BYTES]
 
 
-def no_drift(hook: Webhook, push: Push, valid: bool) -> str:
+def no_drift(hook: Webhook, push: Push) -> str:
     """Nothing is compared: a person has asked for it to be taken."""
     return ""
 
@@ -84,12 +84,12 @@ def interpret(hook: Webhook, push: Push, check: Callable[[object], None], drift:
         invalid = invalid_fields(error)
         if any(each.kind == "json_invalid" for each in invalid):
             return Interpreted(cause=Cause.UNPARSABLE, error=clean(invalid[0].text))
-        drift(hook, push, False)
+        drift(hook, push)
         return Interpreted(cause=Cause.CONTRACT, error=clean(_places(error)))
     except (ValueError, RecursionError) as error:
         return Interpreted(cause=Cause.UNPARSABLE, error=clean(type(error).__name__))
     try:
-        if found := drift(hook, push, True):
+        if found := drift(hook, push):
             return Interpreted(cause=Cause.DRIFT, error=clean(found))
         said = hook.said(body, push)
         for each in said:

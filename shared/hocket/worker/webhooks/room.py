@@ -13,6 +13,7 @@ from hocket.outbox.outside_transactions import OutsideTransactions
 from hocket.runtime import Runtime
 from hocket.service import Service
 from hocket.webhooks.declared import Secret, Webhook
+from hocket.webhooks.signature import Push, headers_of
 from hocket.worker.http.operator import Command
 from hocket.worker.reporter import Reporter
 from hocket.worker.store_opening import StoreOpening
@@ -22,6 +23,8 @@ from hocket.worker.webhooks.counts import TELL_SECONDS, Counts
 from hocket.worker.webhooks.custody import Custody
 from hocket.worker.webhooks.door import Door
 from hocket.worker.webhooks.drift import WebhookDrift
+from hocket.worker.webhooks.ends import Cause, End
+from hocket.worker.webhooks.interpret import delivery_of
 from hocket.worker.webhooks.retrying import Retrying
 from hocket.worker.webhooks.taking import Taking
 
@@ -73,7 +76,7 @@ class Webhooks:
             runtime, self.hooks, self.secrets, self.taking, self.custody, self.counts, self.skew,
             lambda: parts.backlog.full_with(self.retrying.kept), parts.opening.check,
         )  # fmt: skip
-        parts.commands["webhooks"] = WebhooksCommand(runtime.store, self.retrying.look)
+        parts.commands["webhooks"] = WebhooksCommand(runtime.store, runtime.service, self.retrying.look)
         parts.readiness.append(self.skew.reasons)
 
     def secrets(self, name: str) -> Sequence[Secret]:
@@ -89,6 +92,18 @@ class Webhooks:
         self._secrets = secrets_of(self.hooks)
         keep_secret(each.text for several in self._secrets.values() for each in several)
         self.door.mount(app)
+
+    async def push(self, name: str, body: bytes, headers: Mapping[str, str]) -> str:
+        """Take a body as if it was signed, for tests: how it ended, and the cause of one that was kept."""
+        hook = self.hooks[name]
+        push = Push(name, "", self._runtime.clock.now(), body, headers_of(headers))
+        id, fault = delivery_of(hook, push)
+        push = Push(name, id, push.received, body, push.headers)
+        taken = await self.taking.take(hook, push, fault, 1)
+        if taken.end is not End.KEPT:
+            return taken.end.value
+        read = self.taking.read(hook, push, fault)
+        return f"{taken.end}: {read.cause}: {read.error}" if read.cause else f"{taken.end}: {Cause.CONFLICT}"
 
     def start(self) -> None:
         """Look at what is kept, from now on."""

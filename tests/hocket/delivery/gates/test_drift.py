@@ -2,11 +2,12 @@
 
 import asyncio
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from hocket import Event, Heard, Service, Tx
+from hocket import Event, Heard, Retry, Service, Tx
 from hocket.broker.port import Message
 from hocket.broker.topology import EVENTS
 from hocket.console.drift_facts import Drifted
@@ -233,6 +234,30 @@ async def test_a_later_attempt_is_not_counted_again(tower: Processes) -> None:
     assert {(each.events, each.paths[0].many) for each in told(tower, "retried.twice")} == {(1, 1)}
 
 
+async def test_quarantine_holds_what_was_tried_before_it_was_asked_for(tower: Processes) -> None:
+    """RULES 16.4: a delivery that waits in the inbox for its next attempt is judged when that comes."""
+    world = World()
+
+    def declared(**options: Any) -> Service[World]:
+        service = Service("later", owner="team-money", uses=uses)
+
+        @service.handler(retry=Retry(retries=3, first=timedelta(minutes=1), longest=timedelta(minutes=1)), **options)
+        async def book(paid: Paid, tx: Tx[World]) -> None:
+            tx.use.attempts.append(tx.attempt)
+            raise ValueError("not yet")
+
+        return service
+
+    await tower.start(declared().using(world))
+    await tower.post.publish([body("odd", **{**FINE, "cents": "100"})])
+    await tower.quiet()
+    await tower.stop("later")
+    await tower.start(declared(drift="quarantine").using(world))
+    await tower.advance(LONG)
+    assert world.attempts == [1]
+    assert [each.headers["hocket-death-cause"] for each in tower.letters()] == ["drift"]
+
+
 def test_what_nobody_can_mean_is_refused() -> None:
     """RULES 16.4: an unknown word; and an undo that would keep a failure out."""
     wrong = Service("wrong", owner="team-money", uses=uses)
@@ -250,3 +275,5 @@ def test_what_nobody_can_mean_is_refused() -> None:
 
     with pytest.raises(DeclarationError, match="would keep a failure from being undone"):
         wrong.undo(step, Booked, by="order_id", drift="quarantine")(undo)  # type: ignore[call-overload]
+    with pytest.raises(DeclarationError, match="would keep an answer from its time-out"):
+        wrong.overdue(timedelta(days=1), unless=Returned, drift="quarantine")(handle)

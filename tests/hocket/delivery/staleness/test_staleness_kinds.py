@@ -46,14 +46,15 @@ def words(tower: Processes, handler: str) -> list[str]:
 
 def named(name: str, formerly: tuple[str, ...], ran: list[str]) -> Service[None]:
     """A service whose handler has had other names, and so has its predecessor."""
-    service, options = Service("shelf", owner="tests"), {"formerly": formerly} if formerly else {}
-    before = {"formerly": tuple(f"first_{each}" for each in formerly)} if formerly else {}
+    service = Service("shelf", owner="tests")
+    options: dict[str, Any] = {"formerly": formerly} if formerly else {}
+    before: dict[str, Any] = {"formerly": tuple(f"first_{each}" for each in formerly)} if formerly else {}
 
-    @service.handler(name=f"first_{name}", **before)  # type: ignore[arg-type]  # names as a mapping
+    @service.handler(name=f"first_{name}", **before)
     async def first(event: Bought, tx: Tx) -> None:
         ran.append("first")
 
-    @service.handler(name=name, latest_by="version", after=first, within=WITHIN, **options)  # type: ignore[arg-type]
+    @service.handler(name=name, latest_by="version", after=first, within=WITHIN, **options)
     async def then(event: Priced, tx: Tx) -> None:
         ran.append(f"{name} {event.version}")
 
@@ -140,7 +141,7 @@ async def test_a_step_waits_and_a_step_is_waited_for(tower: Processes) -> None:
             """Nothing."""
 
         undo.__annotations__["event"] = Bought if step is take else Packed
-        service.undo(step, Taken, name=f"undo_{step.__name__}")(undo)  # type: ignore[call-overload]  # a name of its own
+        service.undo(step, Taken, name=f"undo_{step.__name__}")(undo)  # type: ignore[call-overload]
 
     worker = await tower.start(service)
     await tower.hear(Moved(name="x", at=datetime(2025, 1, 1, tzinfo=UTC)), "m")

@@ -6,6 +6,7 @@ from hocket.envelope.keys import digest, run_key
 from hocket.saga.ledger import Kept, LedgerRow, LedgerState
 from hocket.store.port import Store
 from hocket.store.row_codec import text_of
+from hocket.store.schema import ADDED_5
 
 #: Runs of each state; so many that they move in several steps.
 OF_EACH = 400
@@ -20,11 +21,12 @@ _SQLITE = (
     f"CREATE TABLE hocket_ledger ({_COLUMNS.format(raw='BLOB', whole='INTEGER', real='REAL')}) STRICT, WITHOUT ROWID"
 )
 _POSTGRES = f"CREATE TABLE hocket_ledger ({_COLUMNS.format(raw='BYTEA', whole='BIGINT', real='DOUBLE PRECISION')})"
+_ADDED = "".join(f"DROP TABLE {each.name}; " for each in ADDED_5)
 _BACK = """DROP TABLE hocket_timers; DROP TABLE hocket_breakers; DROP TABLE hocket_kept; DROP TABLE hocket_ledger;
 UPDATE hocket_meta SET value = '3' WHERE name = 'schema'; UPDATE hocket_meta SET value = '1' WHERE name = 'least';"""
 #: What makes tables of this schema those of schema 3.
-TO_SQLITE = f"{_BACK} {_SQLITE};"
-TO_POSTGRES = f"{_BACK} {_POSTGRES};"
+TO_SQLITE = f"{_ADDED}{_BACK} {_SQLITE};"
+TO_POSTGRES = f"{_ADDED}{_BACK} {_POSTGRES};"
 #: Parameters: the columns in order.
 PUT = "INSERT INTO hocket_ledger VALUES ({})"
 

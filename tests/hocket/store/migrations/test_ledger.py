@@ -45,7 +45,7 @@ async def test_it_moves_on_sqlite(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             await check_moved(store)
             await store.commit([Ending(ledger=(ledger_row("later"),))])
     monkeypatch.setattr(schema_module, "SCHEMA", 3)
-    with pytest.raises(ConfigError, match="tables of schema 4 that need a hocket of schema 4 or later"):
+    with pytest.raises(ConfigError, match="tables of schema 5 that need a hocket of schema 4 or later"):
         await SqliteStore(str(path), clock=SystemClock(), boot="boot").open()
 
 
@@ -65,5 +65,5 @@ async def test_it_moves_on_postgresql(postgres: PostgresServer, monkeypatch: pyt
         await stores[0].close()
         await (await replicas.start("once more")).close()
         monkeypatch.setattr(schema_module, "SCHEMA", 3)
-        with pytest.raises(ConfigError, match="tables of schema 4 that need a hocket of schema 4 or later"):
+        with pytest.raises(ConfigError, match="tables of schema 5 that need a hocket of schema 4 or later"):
             await replicas.make("boot-3").open(TABLES)

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from io import BytesIO
 
@@ -195,11 +195,10 @@ async def test_what_cannot_be_stored_is_refused_and_rolled_back(address: str) ->
             return web.FileResponse(__file__)
 
         async def chunks(request: web.Request) -> web.StreamResponse:
-            async def parts():  # type: ignore[no-untyped-def]
+            async def parts() -> AsyncIterator[bytes]:
                 yield b"a"
 
-            made: AsyncIterator[bytes] = parts()
-            return web.Response(body=made)
+            return web.Response(body=parts())
 
         async def large(request: web.Request) -> web.StreamResponse:
             return web.Response(body=b"a" * (MAX_BODY_BYTES + 1))

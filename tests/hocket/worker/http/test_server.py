@@ -15,7 +15,7 @@ from aiohttp import ClientSession, web
 from pydantic import BaseModel, field_validator
 from yarl import URL
 
-from hocket.declarations.command import Command
+from hocket.declarations.requests.command import Command
 from hocket.errors import BreakerOpen, ConfigError, OutboxFull, StoreError, TransportError, Undecodable
 from hocket.pseudonym import Pseudonyms
 from hocket.runtime import current, here
@@ -77,7 +77,7 @@ class Shop:
 
     async def send(
         self, subscription: str, body: bytes, content_type: str, *,
-        replay: str, attempt: int, headers: Mapping[str, object] = MappingProxyType({}),
+        attempt: int, replay: str = "", death: str = "", headers: Mapping[str, object] = MappingProxyType({}),
     ) -> None:  # fmt: skip
         """Of no use here."""
 

@@ -17,6 +17,8 @@ from tests.hocket.worker.projections.view_service import counts, reading, ring_s
 
 #: Enough for the marker, and for the comparison.
 FILLED = timedelta(seconds=90)
+#: An old generation ends soon.
+QUICK = Config.model_construct(projection_grace_seconds=300.0, projection_removal_seconds=200.0)
 
 
 async def generations(worker: Worker) -> list[Generation]:
@@ -95,14 +97,14 @@ async def test_an_old_generation_is_dropped_after_its_grace(tower: Processes) ->
     await tower.start(ring_service(1))
     await tower.advance(FILLED)
     await tower.stop("shop")
-    worker = await tower.start(ring_service(1, 2))
+    worker = await tower.start(ring_service(1, 2), QUICK)
     await tower.advance(FILLED)
     assert await states(worker) == {1: "old", 2: "serving"}
-    await asyncio.sleep(worker.runtime.config.projection_grace_seconds + 2)
+    await asyncio.sleep(QUICK.projection_grace_seconds + 2)
     assert await states(worker) == {1: "dropped", 2: "serving"}
     assert await tables(worker) == {"others", "rings__1", "rings__2"}
     assert "shop.view@1" in tower.broker.names()
-    await asyncio.sleep(worker.runtime.config.projection_removal_seconds + 2)
+    await asyncio.sleep(QUICK.projection_removal_seconds + 2)
     assert await states(worker) == {1: "gone", 2: "serving"}
     assert await tables(worker) == {"others", "rings__2"}
     assert not [each for each in tower.broker.names() if each.startswith("shop.view@1")]
@@ -164,6 +166,7 @@ async def test_an_interrupted_build_goes_on(tower: Processes) -> None:
     for n in range(300):
         await tower.hear(Rung(name="a"), f"k{n}")
     await tower.quiet()
+    await tower.kill("shop")
     worker = await tower.start(ring_service(2))
     for _ in range(4):
         await asyncio.sleep(0.7)

@@ -19,6 +19,8 @@ from pydantic_settings import BaseSettings
 from hocket import Event, Sensitive, Service
 from hocket.assembly import Assembly
 from hocket.assembly.process import StartedService
+from hocket.broker.memory import MemoryBroker
+from hocket.broker.topology import RECEIPTS
 from hocket.config import Config
 from hocket.store.schema import INBOX, OUTBOX
 from hocket.store.tables.webhooks import WEBHOOKS
@@ -68,11 +70,13 @@ class Mind:
     calls: int = 0
 
 
-def door_of(mind: Mind, *, same_body: bool | None = None, rate: float = 1000.0, drift: Any = "warn") -> Service[None]:
+def door_of(
+    mind: Mind, *, same_body: bool | None = None, rate: float = 1000.0, key: Any = None, drift: Any = "warn"
+) -> Service[None]:
     """A fresh declaration."""
     service = Service("door", owner="team-edge", settings=Settings, uses=lambda settings: nullcontext())
 
-    @service.webhook(StandardWebhooks(secrets="crm_secrets"), rate=rate, drift=drift)
+    @service.webhook(StandardWebhooks(secrets="crm_secrets"), rate=rate, key=key, drift=drift)
     def crm(body: Form, push: Push) -> FormSent | None:
         mind.calls += 1
         if mind.broken:
@@ -151,6 +155,7 @@ class Door:
     part: StartedService
     http: aiohttp.ClientSession
     mind: Mind
+    broker: MemoryBroker
 
     @property
     def url(self) -> str:
@@ -184,9 +189,11 @@ class Door:
         rows = [row for row in await self.rows(INBOX) if not row.event_id.startswith("webhook-body/")]
         return sum(len(json.loads(row.said)) for row in rows)
 
-    async def waiting(self) -> int:
-        """How many rows are in the outbox."""
-        return len(await self.rows(OUTBOX))
+    async def told(self) -> list[Any]:
+        """The facts that wait in the outbox or have left it for the broker."""
+        waiting = [row.body for row in await self.rows(OUTBOX) if row.kind == "receipt"]
+        left = [each.body for each in self.broker.messages(RECEIPTS)]
+        return [fact for body in (*waiting, *left) for fact in json.loads(bytes(body))]
 
 
 def config_of(folder: Path, database: str = "", **more: Any) -> Config:
@@ -198,14 +205,14 @@ def config_of(folder: Path, database: str = "", **more: Any) -> Config:
 @asynccontextmanager
 async def running(
     folder: Path, mind: Mind | None = None, database: str = "", *, same_body: bool | None = None, rate: float = 1000.0,
-    drift: Any = "warn", **more: Any,
+    key: Any = None, drift: Any = "warn", **more: Any,
 ) -> AsyncIterator[Door]:  # fmt: skip
     """The service in a process of its own kind; `more` are settings of the kit."""
     mind = mind or Mind()
     assembly = Assembly(config_of(folder, database, **more))
-    part = await assembly.start(door_of(mind, same_body=same_body, rate=rate, drift=drift), 0)
+    part = await assembly.start(door_of(mind, same_body=same_body, rate=rate, key=key, drift=drift), 0)
     try:
         async with aiohttp.ClientSession() as http:
-            yield Door(part, http, mind)
+            yield Door(part, http, mind, assembly._memory)  # type: ignore[arg-type]  # noqa: SLF001 -- it is on memory://
     finally:
         await assembly.close()

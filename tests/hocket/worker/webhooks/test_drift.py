@@ -54,7 +54,7 @@ async def test_what_differs_is_kept_and_a_retry_lets_it_through(tmp_path: Path) 
 
 
 async def test_any_authentic_body_is_judged(tmp_path: Path) -> None:
-    """RULES 16.1, 12.2: nothing that a sender sends raises; it is in custody."""
+    """RULES 16.1, 16.4, 12.2: nothing that a sender sends raises; it is in custody."""
     bodies: list[Any] = [[], None, 5, "x", {"a": {"b": [1]}}, {"email": None}, json.loads("[" * 200 + "]" * 200)]
     async with running(tmp_path, drift="quarantine") as door:
         for n, body in enumerate(bodies):

@@ -13,7 +13,7 @@ from tests.hocket.worker.webhooks.running import Door, Mind, form, of_shop, runn
 
 async def retried(door: Door, id: str, **more: object) -> str:
     """Ask for it as the command does, wait until it was tried; how its row stands."""
-    command = WebhooksCommand(door.part.store, door.part.worker.webhooks.retrying.look)
+    command = WebhooksCommand(door.part.store, "door", door.part.worker.webhooks.retrying.look)
     await command({"do": "retry", "id": id, **more})
     while True:
         found = (await command({"do": "show", "id": id}))["webhook"]
@@ -80,7 +80,7 @@ async def test_two_people_at_once_say_it_once(tmp_path: Path) -> None:
         [row] = await door.kept()
         mind.broken = ""
         retrying = door.part.worker.webhooks.retrying
-        await WebhooksCommand(door.part.store)({"do": "retry", "id": row.id})
+        await WebhooksCommand(door.part.store, "door")({"do": "retry", "id": row.id})
         await asyncio.gather(*(retrying.retry(row.id) for _ in range(5)))
         assert await door.said() == 1
         [row] = await door.kept()
@@ -135,7 +135,7 @@ async def test_skew_is_judged_at_the_time_of_receipt_and_waived_by_a_person(tmp_
 
 
 async def test_a_cut_sample_cannot_be_retried(tmp_path: Path) -> None:
-    """RULES 12.2: of a large one only the beginning is kept; the row says so."""
+    """RULES 12.2, 12.9: of a large one only the beginning is kept; the row says so."""
     async with running(tmp_path) as door:
         await door.push("crm", b"y" * 100_000, signed(b"x"))
         await door.part.worker.webhooks.door.finished()
@@ -150,12 +150,13 @@ async def test_what_is_settled_is_refused(tmp_path: Path) -> None:
     async with running(tmp_path, Mind(broken="x")) as door:
         await door.form(form())
         [row] = await door.kept()
-        command = WebhooksCommand(door.part.store)
+        command = WebhooksCommand(door.part.store, "door")
         await command({"do": "discard", "id": row.id[:20], "by": "ada", "reason": "old"})
         for do in ("retry", "discard"):
             with pytest.raises(CommandRefused, match="is settled"):
                 await command({"do": do, "id": row.id})
         assert (await command({"do": "list", "limit": 10}))["webhooks"] == []
+        assert {fact["state"] for fact in await door.told() if fact.get("id") == row.id} == {"kept", "discarded"}
 
 
 async def test_what_is_shown_is_masked(tmp_path: Path) -> None:
@@ -163,7 +164,7 @@ async def test_what_is_shown_is_masked(tmp_path: Path) -> None:
     async with running(tmp_path, Mind(broken="x")) as door:
         await door.form(form())
         await door.form(b"{ada@example.org", "msg_2")
-        command = WebhooksCommand(door.part.store)
+        command = WebhooksCommand(door.part.store, "door")
         rows = {row.delivery: row.id for row in await door.kept()}
         body = (await command({"do": "show", "id": rows["msg_1"]}))["webhook"]["body"]
         assert body == {"email": "••••• masked", "campaign": "spring"}

@@ -7,8 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from hocket.clock import SystemClock
 from hocket.errors import StoreError
 from hocket.store.records import Ending, Written
+from hocket.webhooks import Push
+from hocket.webhooks.declared import Webhook
+from hocket.worker.webhooks.keys import Taken
+from hocket.worker.webhooks.taking import Taking
 from tests.hocket.worker.webhooks.running import Mind, form, of_code, of_pay, of_shop, running, signed
 
 
@@ -23,10 +28,26 @@ async def test_a_push_is_said_once_and_its_double_gets_the_same_answer(tmp_path:
         assert await door.keys() == ["webhook/crm/msg_1"]
 
 
-async def test_two_at_once_in_this_process_wait_for_one_answer(tmp_path: Path) -> None:
-    """RULES 12.4: while the first still commits the second waits for its answer; the mapping runs once."""
+async def test_two_at_once_in_this_process_wait_for_one_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RULES 12.4: while the first still commits the others wait for its answer; the mapping runs once."""
     async with running(tmp_path) as door:
+        commit, take, all_here, here = door.part.store.commit, Taking.take, asyncio.Event(), 0
+
+        async def held(endings: Sequence[Ending]) -> list[Written]:
+            await all_here.wait()
+            return await commit(endings)
+
+        async def counted(taking: Taking, hook: Webhook, push: Push, fault: str, secret: int) -> Taken:
+            nonlocal here
+            here += 1
+            if here == 20:
+                all_here.set()
+            return await take(taking, hook, push, fault, secret)
+
+        monkeypatch.setattr(door.part.store, "commit", held)
+        monkeypatch.setattr(Taking, "take", counted)
         answers = await asyncio.gather(*(door.form(form()) for _ in range(20)))
+        assert door.mind.calls == 1
         assert {each.status for each in answers} == {202}
         assert len({each.flow for each in answers}) == 1
         assert await door.said() == 1
@@ -135,6 +156,28 @@ async def test_a_client_that_hangs_up_cancels_nothing(tmp_path: Path, monkeypatc
         assert await door.said() == 1
 
 
+async def test_whoever_waits_for_the_commit_may_be_cancelled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RULES 12.4: as a server does that cancels handlers; the commit runs to its end."""
+    async with running(tmp_path) as door:
+        begun, go_on, commit = asyncio.Event(), asyncio.Event(), door.part.store.commit
+
+        async def slow(endings: Sequence[Ending]) -> list[Written]:
+            begun.set()
+            await go_on.wait()
+            return await commit(endings)
+
+        monkeypatch.setattr(door.part.store, "commit", slow)
+        webhooks = door.part.worker.webhooks
+        push = Push("crm", "msg_1", SystemClock().now(), form(), {})
+        waiting = asyncio.create_task(webhooks.taking.take(webhooks.hooks["crm"], push, "", 1))
+        await begun.wait()
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        go_on.set()
+        await webhooks.taking.finished()
+        assert await door.said() == 1
+
+
 @pytest.mark.parametrize("written", [True, False])
 async def test_an_unknown_outcome_is_looked_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: bool) -> None:
     """RULES 12.4: the answer of the commit was lost: 202 where the key is there, else 503; a repeat says it once."""
@@ -172,3 +215,35 @@ async def test_the_delivery_id_is_the_senders_or_a_hash(tmp_path: Path) -> None:
         )  # fmt: skip
         [row] = await door.kept()  # a list where an object was declared
         assert (row.cause, row.delivery) == ("contract", f"sha256:{hashlib.sha256(b'[]').hexdigest()}")
+
+
+async def test_an_own_key_replaces_the_senders(tmp_path: Path) -> None:
+    """RULES 12.3: `key=`; where it fails the push is kept under the sender's id, and 202 all the same."""
+    async with running(tmp_path, key=lambda push: push.headers["webhook-id"].partition("-")[0]) as door:
+        flows = {(await door.form(form(), id)).flow for id in ("a-1", "a-2")}
+        assert len(flows) == 1
+        assert await door.keys() == ["webhook/crm/a"]
+        assert (await door.form(form(), "-3")).status == 202
+        [row] = await door.kept()
+        assert (row.delivery, row.cause, row.error) == ("-3", "mapping", "key= gave str, not a text")
+
+
+async def test_what_comes_late_and_in_another_order_is_said_all_the_same(tmp_path: Path) -> None:
+    """RULES 12.10: the sender's moment is a field like any; the subscriber decides."""
+    async with running(tmp_path) as door:
+        for n in (3, 1, 2):
+            await door.form(form(f"spring-{n}", updated_at=f"2020-01-0{n}"), f"msg_{n}")
+        assert await door.said() == 3
+
+
+async def test_an_event_that_cannot_be_said_is_kept(tmp_path: Path) -> None:
+    """RULES 12.2: one that is too big is the mapping's fault, as is a value that its annotation does not name."""
+    async with running(tmp_path, max_event_bytes=2_000) as door:
+        assert (await door.form(form("x" * 200), "msg_1")).status == 202
+        assert (await door.form(form("y" * 3_000), "msg_2")).status == 202
+        object.__setattr__(door.part.worker.webhooks.hooks["crm"], "call", lambda body, push: "an event")
+        assert (await door.form(form(), "msg_3")).status == 202
+        rows = {row.delivery: (row.cause, row.error) for row in await door.kept()}
+        assert set(rows) == {"msg_2", "msg_3"}
+        assert {cause for cause, _ in rows.values()} == {"mapping"}
+        assert "returned str" in rows["msg_3"][1]

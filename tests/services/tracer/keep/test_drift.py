@@ -170,14 +170,26 @@ async def test_boots_that_are_over_are_put_together(tx: Tx[Settings]) -> None:
     await told(tx, *[drifted("payments.charge", seen("a", "unknown", NEW, many=2), boot=f"b{n}") for n in range(5)])
     before = drift_json(await asked(tx), LATER)
     db = await tx.db()
-    await forget_drift(db, (LATER + timedelta(days=30)).timestamp())
-    await forget_drift(db, (LATER + timedelta(days=30)).timestamp())
+    await forget_drift(db, (LATER + timedelta(days=30)).timestamp(), START.timestamp())
+    await forget_drift(db, (LATER + timedelta(days=30)).timestamp(), START.timestamp())
     assert await db.scalar(select(func.count()).select_from(drift_boots)) == 1
     assert await db.scalar(select(func.count()).select_from(drift_paths)) == 1
     assert drift_json(await asked(tx), LATER) == before
     await told(tx, drifted("payments.charge", seen("a", "unknown", NEW, many=2), boot="new"))
     [path] = (await asked(tx)).paths
     assert path.most.sighted.many == 12
+
+
+async def test_what_nobody_tells_of_any_more_is_forgotten(tx: Tx[Settings]) -> None:
+    """RULES 16.3: a subscription or a sender that is gone for as long as open flows are kept; what is told of stays."""
+    await told(tx, drifted("payments.charge", seen("a", "unknown", NEW)))
+    later = rfc3339(LATER + timedelta(hours=1))
+    await told(tx, drifted("mails.greet", seen("b", "unknown", NEW), source="/other", time=later, last=later))
+    db = await tx.db()
+    gone = (LATER + timedelta(minutes=1)).timestamp()
+    await forget_drift(db, gone, gone)
+    assert [each.path for each in (await asked(tx)).paths] == ["b"]
+    assert await db.scalar(select(func.count()).select_from(drift_alarms)) == 1
 
 
 async def test_a_hostile_fact_is_set_aside_or_bounded(tx: Tx[Settings]) -> None:

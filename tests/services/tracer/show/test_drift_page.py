@@ -119,6 +119,15 @@ async def test_a_page_without_drift_says_what_would_be_there(driver: webdriver.C
         assert "What a sender begins to send" in text
 
 
+async def test_the_overview_says_what_is_new(driver: webdriver.Chrome, tracer: Tracing) -> None:
+    """RULES 16.3: one line, which leads to the page."""
+    person = Person(driver, tracer.url)
+    await person.open("/")
+    await person.see("shopify began to send `customer.tags` at ")
+    assert await person.run("return document.querySelector('.headline a').getAttribute('href')") == "/drift"
+    assert await person.sideways() <= 0
+
+
 async def test_programs_get_the_same(tracer: Tracing) -> None:
     """docs/console.md §6: everything of the page, never a value."""
     async with tracer.http.get("/api/drift") as answer:

@@ -25,6 +25,12 @@ from tests.hocket.worker.commands.till import PATIENCE, Gate, Replica, World, ru
 LAPSE = "UPDATE hocket_commands SET until = 1"
 
 
+def needs_replicas(address: str) -> None:
+    """Skip where one process is all there is."""
+    if address.startswith("sqlite"):
+        pytest.skip("SQLite has one process, which knows what it runs itself")
+
+
 @pytest.fixture
 async def replicas(address: str) -> AsyncIterator[tuple[Gate, World, list[Replica]]]:
     """Two processes on PostgreSQL, one on SQLite, whose first run stops in the middle."""
@@ -35,15 +41,17 @@ async def replicas(address: str) -> AsyncIterator[tuple[Gate, World, list[Replic
 
 
 async def test_a_run_whose_lease_is_over_is_taken_over_and_fenced(
-    replicas: tuple[Gate, World, list[Replica]],
+    address: str, replicas: tuple[Gate, World, list[Replica]]
 ) -> None:
     """RULES 13.2, 13.3: the same outside keys and derived keys; the loser is rolled back and answers the winner's."""
+    needs_replicas(address)
     gate, world, made = replicas
     first = asyncio.create_task(made[0].ask(BODY, "k"))
     await gate.arrived.wait()
     await made[0].sql(LAPSE)
     winner = await made[-1].ask(BODY, "k")
     assert (winner.status, winner.replayed) == (201, False)
+    assert (await made[0].ask(BODY, "k")).body == winner.body  # also beside the run that has lost and does not know it
     gate.open.set()
     loser = await first
     assert (loser.status, loser.body, loser.replayed) == (201, winner.body, True)
@@ -52,6 +60,30 @@ async def test_a_run_whose_lease_is_over_is_taken_over_and_fenced(
     assert len(world.keys) == 2
     assert len(set(world.keys)) == 1
     assert len({each.idempotency_key for replica in made for each in await replica.said()}) == 1
+
+
+async def test_a_run_that_lost_its_key_cannot_end_while_the_next_is_at_work(address: str) -> None:
+    """RULES 13.3: by the owner: it is rolled back and told to wait; what the next one answers is the answer."""
+    needs_replicas(address)
+    one_gate, other_gate = Gate(), Gate()
+    gates = iter((one_gate, other_gate))
+
+    async def act(request: web.Request, tx: Outside[World]) -> web.StreamResponse:
+        return await next(gates)(request, tx)
+
+    async with running(address, World(act), 2) as [one, two]:
+        first = asyncio.create_task(one.ask(BODY, "k"))
+        await one_gate.arrived.wait()
+        await one.sql(LAPSE)
+        second = asyncio.create_task(two.ask(BODY, "k"))
+        await other_gate.arrived.wait()
+        one_gate.open.set()
+        assert problem(await first, 409) == "command-in-progress"
+        assert await one.sold() == []
+        other_gate.open.set()
+        assert (await second).status == 201
+        assert (await one.ask(BODY, "k")).body == (await second).body
+        assert await one.sold() == ["tea"]
 
 
 async def test_two_replicas_are_one(replicas: tuple[Gate, World, list[Replica]]) -> None:
@@ -95,12 +127,13 @@ async def test_a_process_that_died_holds_a_key_for_its_lease(address: str) -> No
 
 async def test_a_clock_that_was_ahead_holds_nobody_up(address: str) -> None:
     """RULES 11.2, 13.2: a lease that ends tomorrow is none."""
+    needs_replicas(address)
     gate = Gate()
-    async with running(address, World(gate)) as [one]:
+    async with running(address, World(gate), 2) as [one, two]:
         first = asyncio.create_task(one.ask(BODY, "k"))
         await gate.arrived.wait()
         await one.sql("UPDATE hocket_commands SET until = until + 86400")
-        assert (await one.ask(BODY, "k")).status == 201
+        assert (await two.ask(BODY, "k")).status == 201
         gate.open.set()
         await first
         assert await one.sold() == ["tea"]
@@ -108,14 +141,15 @@ async def test_a_clock_that_was_ahead_holds_nobody_up(address: str) -> None:
 
 async def test_a_run_that_is_at_work_keeps_its_key(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """RULES 13.2: its lease is renewed, however long it takes within its bound."""
+    needs_replicas(address)
     monkeypatch.setattr(runs, "RENEW_SECONDS", 0.05)
     gate = Gate()
-    async with running(address, World(gate)) as [one]:
+    async with running(address, World(gate), 2) as [one, two]:
         first = asyncio.create_task(one.ask(BODY, "k"))
         await gate.arrived.wait()
         await one.sql("UPDATE hocket_commands SET until = 1")
         await one.renewed(1)
-        assert problem(await one.ask(BODY, "k"), 409) == "command-in-progress"
+        assert problem(await two.ask(BODY, "k"), 409) == "command-in-progress"
         gate.open.set()
         assert (await first).status == 201
     assert gate.runs == 1
@@ -177,8 +211,7 @@ async def test_an_unknown_outcome_is_looked_up(address: str, committed: bool, mo
 
 async def test_what_a_commit_still_holds_is_not_answered(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """RULES 13.4: while the database decides, 503, and nobody frees the key."""
-    if address.startswith("sqlite"):
-        pytest.skip("SQLite has one writer: no commit is undecided while another looks")
+    needs_replicas(address)
     monkeypatch.setattr(runs, "SETTLE_SECONDS", 0.5)
     settle, holds, decided = CommandRows.settle, asyncio.Event(), asyncio.Event()
     async with running(address, World(), 2) as [one, two]:

@@ -1,0 +1,1 @@
+"""What a service declares of the requests that it answers."""

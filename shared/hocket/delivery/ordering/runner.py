@@ -1,0 +1,297 @@
+"""Runs one ordered subscription: each delivery waits for its turn in its subject, and parks where a line stands."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import ClassVar
+
+from hocket.broker.port import Delivery
+from hocket.declarations.ordering.option import WINDOW
+from hocket.declarations.subscription import Subscription
+from hocket.delivery.arrival import Arrival
+from hocket.delivery.ending.error_text import text_of
+from hocket.delivery.ordering.lane import Lane
+from hocket.delivery.ordering.switch import Switch
+from hocket.delivery.ordering.turn import DISCARD, MENDABLE, Seat, Turn, seat_of
+from hocket.delivery.ordering.turns import Subject, Turns, turn_of
+from hocket.delivery.runner import Pipeline, SubscriptionRunner
+from hocket.errors import StoreError
+from hocket.masking.mask import ALWAYS
+from hocket.outcome import Again, Bury, GiveBack, Seen
+from hocket.resilience.retrying import until_done
+from hocket.store.group_commit import STORE_BACKOFF
+from hocket.store.ordering.lines import Line
+from hocket.store.ordering.tokens import lines_of
+
+#: Seconds between two looks whether the runs of an earlier channel have ended.
+QUIET_SECONDS = 0.05
+#: Characters of a subject in a sentence.
+SHOWN_CHARS = 200
+
+
+class OrderedRunner(SubscriptionRunner):
+    """Runs one ordered subscription; what is in hand is at most `WINDOW` deliveries of its queue.
+
+    One batch is admitted after the other, as the broker gave them. While its breaker is open what is in hand waits:
+    deferred, the first of each subject would make a line.
+    """
+
+    admitting: ClassVar[int] = 1
+    defers: ClassVar[bool] = False
+
+    def __init__(self, subscription: Subscription, pipeline: Pipeline, share: int) -> None:
+        super().__init__(subscription, pipeline, share)
+        self.turns = Turns()
+        self.lane = Lane(
+            pipeline.runtime, subscription.identity, subscription.queue, self.intake.deliver, self._quiet, self._drop
+        )
+        self.switch = Switch(pipeline.runtime, subscription, self.former)
+        self._closing = False
+        self._asked: list[str] = []  # subjects whose lines the store is asked for
+        self._some_asked = asyncio.Event()
+        self._dropped = 0  # how often everything in hand was dropped
+
+    async def start(self) -> None:
+        """Empty the queues that it had before, then consume its own."""
+        self.begin()
+        spawn, queue = self.pipeline.runtime.tasks.spawn, self.subscription.queue
+        self._admitters += [spawn(f"lines {queue}", self._ask()), spawn(f"wake {queue}", self.lane.watch(self._empty))]
+        if await self.switch.needed():
+            self._admitters.append(spawn(f"switch {queue}", self._switch(), may_end=True))
+        else:
+            await self._consume()
+
+    async def _switch(self) -> None:
+        await self.switch.empty()
+        await self._consume()
+
+    async def _consume(self) -> None:
+        transport = self.pipeline.runtime.transport
+        self.consumer = self.lane.consumer = await transport.consume(
+            self.subscription.queue, prefetch=WINDOW, deliver=self.lane.receive, whole=True
+        )
+
+    def _empty(self) -> bool:
+        return not self.in_progress and not len(self.intake)
+
+    def idle(self) -> bool:
+        """Whether no delivery is in progress, none gathers, and its own queue is consumed."""
+        return super().idle() and not self.lane.gathering and self.consumer is not None
+
+    def _blocked(self) -> bool:
+        return super()._blocked() or not (self.lane.opened or self.switch.works)
+
+    # -- arrivals ---------------------------------------------------------------------------------------------------
+
+    def arrival_of(self, delivery: Delivery, now: datetime) -> Arrival:
+        """A delivery with its turn; what comes by a queue of before the switch has none."""
+        arrival = super().arrival_of(delivery, now)
+        if delivery.queue in self.subscription.former_queues:
+            return arrival
+        subject = arrival.envelope.subject if arrival.envelope is not None and arrival.key else ""
+        turns, lane = self.turns.subjects, self.lane
+        arrival.order = turn = Turn(
+            self.subscription.identity, lane.token, subject, lane.next_place(), self.subscription.ordered == "skip",
+            lined=lambda: subject in lane.lined,
+            waiting=lambda: len(turns[subject].waiting) if subject in turns else 0,
+        )  # fmt: skip
+        discard = delivery.headers.get(DISCARD)
+        if isinstance(discard, str) and discard:
+            turn.discard = discard
+            arrival.outcome = None if subject else Seen("dead")
+        elif subject and isinstance(arrival.outcome, Bury) and arrival.outcome.cause in MENDABLE:
+            turn.preset, arrival.outcome = replace(arrival.outcome, row=True), None
+        return arrival
+
+    def _go_on(self, fresh: list[Arrival], instead: Again | None) -> None:
+        for each in fresh:
+            if each.order is None:
+                super()._go_on([each], instead)
+            elif self._closing or self._is_stale(each):
+                self._give_back([each])
+            elif not each.order.subject:
+                self._run(each)
+            else:
+                self.turns.enter(each.order.subject, each)
+                self._advance(each.order.subject)
+
+    def _is_stale(self, arrival: Arrival) -> bool:
+        return arrival.delivery.handle.epoch < self._consumer_of(arrival.delivery).epoch
+
+    def _advance(self, subject: str) -> None:
+        """Let the next of a subject have its turn, where none has it."""
+        known = self.turns.subjects[subject]
+        if known.busy:
+            self._thin_out(known)
+        elif not known.waiting:
+            self.turns.forget(subject)
+        elif subject in self.lane.lined or turn_of(known.waiting[0]).admit or self.lane.doubted:
+            known.asked = True
+            self._asked.append(subject)
+            self._some_asked.set()
+        else:
+            self._take_turn(known, known.waiting.pop(0), None)
+
+    def _take_turn(self, subject: Subject, arrival: Arrival, line: Line | None) -> None:
+        turn = turn_of(arrival)
+        turn.seat = seat_of(arrival.row, arrival.key, line, turn.discard)
+        turn.parked = line.waiting if line is not None else 0
+        if turn.discard:
+            arrival.outcome = Seen("dead")
+        elif turn.seat is Seat.PARKS:
+            if arrival.outcome is None or _waits(arrival):
+                self._park(subject, arrival, f"{_shown(turn.subject)} has a head that is not finished")
+                return
+            turn.seat = Seat.RUNS  # it is decided already, and stands nowhere
+        subject.running = arrival
+        self._run(arrival)
+
+    def _run(self, arrival: Arrival) -> None:
+        """Handle it, or commit how it ends."""
+        if arrival.outcome is None and arrival.order is not None:
+            arrival.outcome = arrival.order.preset
+        if arrival.outcome is None:
+            self._ready.append(arrival)
+            self._wake(1)
+        else:
+            arrival.ended = self.pipeline.runtime.clock.now()
+            self.pipeline.committer.submit(arrival)
+
+    def _park(self, subject: Subject, arrival: Arrival, why: str, behind: bytes = b"") -> None:
+        turn = turn_of(arrival)
+        turn.seat, turn.behind = Seat.PARKS, behind
+        arrival.outcome = Again(timedelta(0), deferred=True, cause="line", error=f"it waits: {why}")
+        arrival.ended = self.pipeline.runtime.clock.now()
+        subject.parking[turn.place] = arrival
+        self.lane.lined.add(turn.subject)
+        self.pipeline.committer.submit(arrival)
+
+    def _thin_out(self, subject: Subject) -> None:
+        """RULES 9.9: what waits behind one that runs on must not fill the window."""
+        running, crowd = subject.running, self.turns.crowd(subject)
+        if running is None or turn_of(running).seat is not Seat.RUNS:
+            return
+        for each in crowd:
+            subject.waiting.remove(each)
+            self._park(subject, each, f"{_shown(turn_of(running).subject)} has a head that runs on", running.key)
+
+    async def _next(self) -> Arrival:
+        while True:
+            arrival = await super()._next()
+            if arrival.order is None or not self._is_stale(arrival):
+                return arrival
+            self._give_back([arrival])  # the broker delivers it again
+
+    # -- lines ------------------------------------------------------------------------------------------------------
+
+    async def _ask(self) -> None:
+        """Ask the store for the lines of those subjects that may have one, many at once."""
+        while True:
+            await self._some_asked.wait()
+            self._some_asked.clear()
+            asked, self._asked = list(dict.fromkeys(self._asked)), []
+            if asked:
+                work = partial(self._answer, asked)
+                await until_done(work, STORE_BACKOFF, self.pipeline.runtime.chance, on=StoreError, failed=self._away)
+
+    def _away(self, error: StoreError) -> None:
+        self.pipeline.committer.suspect(text_of(error, ALWAYS))
+
+    async def _answer(self, asked: Sequence[str]) -> None:
+        dropped = self._dropped
+        if self.lane.doubted and not await self.lane.holds():
+            return
+        known = [self.turns.subjects[each] for each in asked if each in self.turns.subjects]
+        again = [each for subject in known for each in subject.waiting if turn_of(each).admit]
+        if again:
+            for each in again:
+                each.outcome = None
+            await self.pipeline.admission.admit(again)
+        lines = await lines_of(self.pipeline.runtime.store, self.subscription.identity, asked)
+        if dropped != self._dropped:
+            return
+        for each in again:
+            turn_of(each).admit = False
+        for subject in asked:
+            if subject in self.turns.subjects:
+                self._answered(subject, lines.get(subject))
+
+    def _answered(self, subject: str, line: Line | None) -> None:
+        known = self.turns.subjects[subject]
+        known.asked = False
+        if line is None:
+            self.lane.lined.discard(subject)
+        while known.waiting and known.running is None and not self._closing:
+            self._take_turn(known, known.waiting.pop(0), line)
+        self._thin_out(known)
+
+    # -- ends -------------------------------------------------------------------------------------------------------
+
+    def _release(self, arrivals: Sequence[Arrival]) -> None:
+        super()._release(arrivals)
+        for each in arrivals:
+            self._left(each)
+
+    def _left(self, arrival: Arrival) -> None:
+        turn = arrival.order
+        if turn is None or not turn.subject:
+            return
+        if isinstance(arrival.outcome, Again | Bury):
+            self.lane.lined.add(turn.subject)  # it may have made a line
+        self.turns.leave(turn.subject, arrival)
+        if turn.subject in self.turns.subjects:
+            self._advance(turn.subject)
+
+    def readmit(self, arrival: Arrival) -> None:
+        """Look it up again, in its place: another run ended it, its commit is unknown, or the token is another's."""
+        turn = arrival.order
+        if turn is None or not turn.subject:
+            super().readmit(arrival)
+            return
+        self.lane.doubted = True
+        self.turns.leave(turn.subject, arrival)
+        if self._closing or self._is_stale(arrival):
+            arrival.marked = False
+            self._give_back([arrival])
+            return
+        again = self.arrival_of(arrival.delivery, self.pipeline.runtime.clock.now())
+        turn_of(again).place, turn_of(again).admit = turn.place, True
+        self.turns.enter(turn.subject, again)
+        self._advance(turn.subject)
+
+    def _drop(self) -> None:
+        """Take out of hand what has not begun: the broker delivers it again."""
+        self._dropped += 1
+        ready = [each for each in self._ready if each.order is not None]
+        for each in ready:
+            self._ready.remove(each)
+        self._give_back([*self.turns.drop(), *ready])
+
+    async def _quiet(self) -> None:
+        while self.in_progress:  # noqa: ASYNC110 -- runs end one by one, each within its time limit
+            await asyncio.sleep(QUIET_SECONDS)
+
+    async def stop(self, seconds: float) -> None:
+        """RULES 1.2, 9.3: begin nothing more, finish what runs; the rest returns with the channel."""
+        self._closing = True
+        self._give_back(list(self.turns.drop()))
+        if self.consumer is None:
+            await self._cancel(self._admitters)
+            await self._until_idle(seconds)
+        await super().stop(seconds)
+
+    def _give_back(self, arrivals: list[Arrival]) -> None:
+        for each in arrivals:
+            each.outcome, each.ended = GiveBack(), self.pipeline.runtime.clock.now()
+            self.pipeline.committer.submit(each)
+
+
+def _waits(arrival: Arrival) -> bool:
+    """Whether it was to wait for its predecessor (RULES 15.4): in a line it waits for its turn first."""
+    return arrival.about is not None and arrival.about.waits
+
+
+def _shown(subject: str) -> str:
+    return subject[:SHOWN_CHARS]

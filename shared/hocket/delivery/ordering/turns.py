@@ -1,0 +1,90 @@
+"""Whose turn it is in each subject: one run at a time, the others in order of their places (RULES 9.3). Pure."""
+
+from bisect import insort
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from hocket.declarations.ordering.option import WINDOW
+from hocket.delivery.arrival import Arrival
+from hocket.delivery.ordering.turn import Turn
+
+#: Deliveries that wait behind one running head before they are parked: a quarter of the window (RULES 9.9).
+CROWD = WINDOW // 4
+
+
+def turn_of(arrival: Arrival) -> Turn:
+    """The turn of a delivery that has one."""
+    assert arrival.order is not None, "it came by a queue of before the switch"
+    return arrival.order
+
+
+def place_of(arrival: Arrival) -> int:
+    """The place of a delivery in the order of the broker."""
+    return turn_of(arrival).place
+
+
+@dataclass(slots=True)
+class Subject:
+    """The deliveries of one subject that are in hand."""
+
+    running: Arrival | None = None  # or ending
+    parking: dict[int, Arrival] = field(default_factory=dict)  # those whose parking is being committed, by place
+    waiting: list[Arrival] = field(default_factory=list)  # in order
+    asked: bool = False  # the store is asked for its line
+
+    @property
+    def busy(self) -> bool:
+        """Whether the next has to wait."""
+        return self.running is not None or bool(self.parking) or self.asked
+
+
+@dataclass(slots=True)
+class Turns:
+    """The subjects of one subscription of which something is in hand."""
+
+    subjects: dict[str, Subject] = field(default_factory=dict)
+
+    def enter(self, subject: str, arrival: Arrival) -> Subject:
+        """It waits for its turn."""
+        known = self.subjects.get(subject)
+        if known is None:
+            known = self.subjects[subject] = Subject()
+        if not known.waiting or place_of(known.waiting[-1]) < place_of(arrival):
+            known.waiting.append(arrival)
+        else:  # it was here before, and is looked at again
+            insort(known.waiting, arrival, key=place_of)
+        return known
+
+    def leave(self, subject: str, arrival: Arrival) -> None:
+        """It is settled, given back, or to be looked at again."""
+        known = self.subjects.get(subject)
+        if known is None:
+            return
+        if known.running is arrival:
+            known.running = None
+        known.parking.pop(place_of(arrival), None)
+
+    def forget(self, subject: str) -> None:
+        """Nothing of it is in hand any more."""
+        del self.subjects[subject]
+
+    def crowd(self, subject: Subject) -> list[Arrival]:
+        """Those that are parked because too many wait behind one that runs on; none where it has ended."""
+        if subject.running is None or subject.running.outcome is not None or len(subject.waiting) < CROWD:
+            return []
+        return [each for each in subject.waiting if is_fresh(each)]
+
+    def drop(self) -> Iterator[Arrival]:
+        """Take everything that has not begun out of hand."""
+        for subject in self.subjects.values():
+            yield from subject.waiting
+            subject.waiting = []
+            subject.asked = False
+
+
+def is_fresh(arrival: Arrival) -> bool:
+    """Whether it is an event that was never let go, and nothing is decided of it yet."""
+    turn = arrival.order
+    if turn is None or turn.discard or turn.admit or arrival.outcome is not None:
+        return False
+    return arrival.row is None or (arrival.row.state != "dead" and arrival.row.base == 0)
