@@ -152,7 +152,7 @@ def whole(orders: int = WHOLE) -> Plan:
     )
 
 
-def short(orders: int) -> Plan:
+def short(orders: int) -> Plan:  # long: one value a line
     """Every accident once, in a fraction of the time; judged by a smaller measure."""
     leads = orders // 3
     each = orders // 15

@@ -1,3 +1,4 @@
+# long: the face of a service, each signature with its promise beside it
 """A service as its team declares it: which events it hears and says, and what undoes its steps. Starts nothing.
 
 The decorators read signatures when the module is imported. Invalid declarations raise `DeclarationError` at import; the

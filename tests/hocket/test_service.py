@@ -164,8 +164,8 @@ def test_options_of_a_handler_have_defaults() -> None:
     [
         ({"retyr": Retry()}, r"things\.look: retyr= is unknown; did you mean retry=\?"),
         (
-            {"ordered": True},
-            r"things\.look: ordered= is unknown; give name=, formerly=, retry=, breaker=, timeout=, idempotent=",
+            {"quickly": True},
+            r"things\.look: quickly= is unknown; give name=, formerly=, retry=, breaker=, timeout=, idempotent=",
         ),
         ({"retry": 3}, r"retry=3 is not of type Retry; give one"),
         ({"breaker": "card-api"}, r"breaker='card-api' is not of type Breaker"),
@@ -342,10 +342,8 @@ async def test_a_transaction_outside_is_that_of_the_service_as_it_runs_here() ->
     service = things()
     stand = Stand()
     with here({"things": stand}):
-        async with service.tx(key="k", correlation_id="c") as tx:
+        async with service.tx(key="k", correlation_id="c") as tx, service.tx():
             assert tx == "tx"
-        async with service.tx():
-            pass
     assert stand.asked == [("k", "c"), (None, None)]
     with pytest.raises(HocketError, match=r"service things does not run here: use tx\(\) inside"):
         service.tx()
