@@ -96,15 +96,28 @@ class Worker:
         self.reporter = Reporter(runtime, version, declared, self.relay, self.circuits, partial(in_progress, self))
         builder = builder_of(runtime, self.pseudonyms, declared.older)
         recorder = Recorder(runtime.instance, builder, self._shed)
+<<<<<<< HEAD
         self.blocking = BlockingCalls(config.blocking_threads, partial(told_late, runtime))
         rows = StoreRows(runtime, BreakerSpeaker(declared, builder), self.backlog.add)
         self.breakers = Breakers(rows, clock, self._breaker_changed, chance, self.circuits)
+=======
+        late = "a blocking call goes on after its attempt has ended"
+        self.blocking = BlockingCalls(config.blocking_threads, lambda each: runtime.trouble(late, function=each))
+        self.breakers = self._shared(StoreRows(runtime, BreakerSpeaker(declared, builder), self.backlog.add))
+>>>>>>> proj
         self.handling = Handling(runtime, recorder, self.breakers, self.blocking)
         self.committer = self._committer(recorder)
         self.runners = self._runners(Admission(runtime, declared.subscriptions))
         self.reporter.runners = self.runners
         self.projections = Projections(runtime, declared, self.runners, self._runner, self.handling)
         self.reporter.projections = self.projections
+<<<<<<< HEAD
+=======
+        self.outside_transactions = OutsideTransactions(
+            runtime, declared, builder, self.breakers, self.full, self.backlog.add, self.blocking,
+            unknown=self.backlog.fetch_all,
+        )  # fmt: skip
+>>>>>>> proj
         self.readers = readers_of(runtime, service, self.blocking)
         self.outside_transactions = self._outside(builder)
         self._watches(StoreOpening(runtime, other_tables(service.tables, declared.projections)))
