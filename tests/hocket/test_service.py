@@ -164,8 +164,8 @@ def test_options_of_a_handler_have_defaults() -> None:
     [
         ({"retyr": Retry()}, r"things\.look: retyr= is unknown; did you mean retry=\?"),
         (
-            {"ordered": True},
-            r"things\.look: ordered= is unknown; give name=, formerly=, retry=, breaker=, timeout=, idempotent=",
+            {"quickly": True},
+            r"things\.look: quickly= is unknown; give name=, formerly=, retry=, breaker=, timeout=, idempotent=",
         ),
         ({"retry": 3}, r"retry=3 is not of type Retry; give one"),
         ({"breaker": "card-api"}, r"breaker='card-api' is not of type Breaker"),
