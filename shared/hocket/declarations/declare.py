@@ -14,7 +14,13 @@ from hocket.declarations.choreography import Declarations
 from hocket.declarations.names import check_handler
 from hocket.declarations.ordering.option import refuse_option, refuse_step
 from hocket.declarations.overdue import overdue_of
-from hocket.declarations.projections.projection import BATCH_EVENTS, check_projection, function_name, projected_of
+from hocket.declarations.projections.projection import (
+    BATCH_EVENTS,
+    check_options,
+    check_projection,
+    function_name,
+    projected_of,
+)
 from hocket.declarations.scope import check_across, check_remember
 from hocket.declarations.signature import (
     Signature,
@@ -76,6 +82,7 @@ class Declarer:
         signature = signature_of(fn, where, _PROJECTION_FORM)
         self._check_transaction(signature, where)
         heard = heard_of(signature.parameters[0], where)
+        check_options(options, where)
         others: dict[str, Any] = {"concurrency": BATCH_EVENTS, "since": "first", **options}
         projected = projected_of(tables, others, name, where)
         made = subscription_of(self.declarations.service, name, fn, heard, signature, others)

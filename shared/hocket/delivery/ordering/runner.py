@@ -14,7 +14,7 @@ from hocket.delivery.arrival import Arrival
 from hocket.delivery.ending.error_text import text_of
 from hocket.delivery.ordering.lane import Lane
 from hocket.delivery.ordering.switch import Switch
-from hocket.delivery.ordering.turn import DISCARD, MENDABLE, Seat, Turn, seat_of
+from hocket.delivery.ordering.turn import DISCARD, MENDABLE, PARKED, Seat, Turn, seat_of
 from hocket.delivery.ordering.turns import Subject, Turns, turn_of
 from hocket.delivery.runner import Pipeline, SubscriptionRunner
 from hocket.errors import StoreError
@@ -162,7 +162,7 @@ class OrderedRunner(SubscriptionRunner):
     def _park(self, subject: Subject, arrival: Arrival, why: str, behind: bytes = b"") -> None:
         turn = turn_of(arrival)
         turn.seat, turn.behind = Seat.PARKS, behind
-        arrival.outcome = Again(timedelta(0), deferred=True, cause="line", error=f"it waits: {why}")
+        arrival.outcome = Again(timedelta(0), deferred=True, cause=PARKED, error=f"it waits: {why}")
         arrival.ended = self.pipeline.runtime.clock.now()
         subject.parking[turn.place] = arrival
         self.lane.lined.add(turn.subject)

@@ -43,6 +43,8 @@ async def no_seed() -> None:
         ((rows,), {"seed": no_seed}, view, "seed= takes an async function"),
         ((rows,), {}, says, "a projection says nothing"),
         ((rows,), {"naem": "a"}, view, "naem= is unknown; did you mean name="),
+        ((rows,), {"vresion": 2}, view, "vresion= is unknown; did you mean version="),
+        ((rows,), {"side_effects": True}, view, "side_effects= is unknown; a projection has version="),
         ((Table("hocket_mine", MetaData(), Column("a", Text)),), {}, view, "one of hocket's"),
     ],
 )
