@@ -1,5 +1,6 @@
 """Projections: read models that are built as generations, each with tables of its own (RULES 14.1). Pure."""
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from difflib import get_close_matches
@@ -9,6 +10,7 @@ from typing import Any
 from sqlalchemy import ForeignKeyConstraint, Table
 
 from hocket.declarations.options import ProjectionOptions
+from hocket.declarations.projections.tables import too_long
 from hocket.declarations.subscription import Projected, Subscription
 from hocket.envelope.keys import GENERATION_MARK
 from hocket.errors import DeclarationError
@@ -20,6 +22,7 @@ MAX_TABLES = 50
 MAX_TABLE_BYTES = 50
 #: Deliveries that one transaction may hold (RULES 14.1): that many are admitted at once.
 BATCH_EVENTS = 256
+_NUMBERED = re.compile(r"__[0-9]+$")
 
 
 def check_options(options: Iterable[str], where: str) -> None:
@@ -58,11 +61,35 @@ def projected_of(tables: tuple[object, ...], options: dict[str, Any], name: str,
     return Projected(name, version, tuple(named), seed=seed)
 
 
+def check_own_tables(made: Subscription, others: Iterable[Subscription], where: str) -> None:
+    """Refuse a table that another projection fills: both would write the same generation. Raises `DeclarationError`."""
+    assert made.projected is not None
+    mine = {table.key for table in made.projected.tables}
+    for other in others:
+        assert other.projected is not None
+        if other.projected.name != made.projected.name and (
+            both := mine & {table.key for table in other.projected.tables}
+        ):
+            raise DeclarationError(
+                f"{where}: table {min(both)} is filled by projection {other.projected.name} already, and each "
+                "projection builds and drops its tables by itself; give this one a table of its own"
+            )
+
+
 def _check_table(table: Table, where: str) -> None:
     if len(table.name.encode()) > MAX_TABLE_BYTES or table.name.startswith("hocket_"):
         raise DeclarationError(
             f"{where}: table {table.name} has a name of more than {MAX_TABLE_BYTES} bytes, or one of hocket's; each "
             "generation adds its number to it: choose another"
+        )
+    if _NUMBERED.search(table.name) or "." in table.name:
+        raise DeclarationError(
+            f"{where}: table {table.name} has the name of a generation, as rows__1, or a dot in it; choose another"
+        )
+    if long := too_long(table):
+        raise DeclarationError(
+            f"{where}: {long[0]} of table {table.name} is too long a name for an index or a constraint, since each "
+            "generation adds its number to it: choose a shorter one"
         )
     if any(isinstance(each, ForeignKeyConstraint) for each in table.constraints):
         raise DeclarationError(

@@ -6,10 +6,11 @@ been, and the generation serves again.
 
 from collections.abc import Sequence
 
-from sqlalchemy import MetaData, Table, delete
+from sqlalchemy import Connection, MetaData, Table, delete, inspect, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.broker.topology import history_queue
+from hocket.declarations.projections.tables import TYPE_MARK
 from hocket.delivery.projecting import rows
 from hocket.delivery.projecting.generations import Generation, GenerationState, over, removable
 from hocket.envelope.keys import GENERATION_MARK
@@ -64,3 +65,14 @@ async def _remove_tables(runtime: Runtime, one: Generation, queue: str, now: flo
 async def _drop(db: AsyncConnection, name: str) -> None:
     schema, _, table = name.rpartition(".")
     await db.run_sync(Table(table, MetaData(), schema=schema or None).drop, checkfirst=True)
+    if db.dialect.name == "postgresql":
+        await db.run_sync(_drop_types, table)
+
+
+def _drop_types(db: Connection, table: str) -> None:
+    """The enum types of one table of a generation."""
+    quote = db.dialect.identifier_preparer.quote
+    for each in inspect(db).get_enums("*"):  # type: ignore[attr-defined]  # PostgreSQL's inspector has it
+        mark, number = f"{table}{TYPE_MARK}", each["name"].removeprefix(f"{table}{TYPE_MARK}")
+        if each["name"].startswith(mark) and number.isdigit():
+            db.execute(text(f"DROP TYPE {quote(each['schema'])}.{quote(each['name'])}"))
