@@ -53,8 +53,7 @@ async def _remove_tables(runtime: Runtime, one: Generation, queue: str, now: flo
         mine = [each for each in before if each.n == one.n and each.state is GenerationState.DROPPED]
         if not mine:
             return []
-        for name in mine[0].tables:
-            await _drop(db, name)
+        await drop_tables(db, mine[0].tables)
         await db.execute(delete(PROGRESS).where(PROGRESS.c.projection == one.projection, PROGRESS.c.n == one.n))
         await db.execute(delete(BACKFILLS).where(BACKFILLS.c.subscription == queue))
         gone = [mine[0]._replace(state=GenerationState.GONE)]
@@ -62,17 +61,17 @@ async def _remove_tables(runtime: Runtime, one: Generation, queue: str, now: flo
     return gone
 
 
-async def _drop(db: AsyncConnection, name: str) -> None:
-    schema, _, table = name.rpartition(".")
-    await db.run_sync(Table(table, MetaData(), schema=schema or None).drop, checkfirst=True)
-    if db.dialect.name == "postgresql":
-        await db.run_sync(_drop_types, table)
+async def drop_tables(db: AsyncConnection, names: Sequence[str]) -> None:
+    """Drop these tables of a generation, with the enum types that are theirs; what is not there is gone already."""
+    for name in names:
+        schema, _, table = name.rpartition(".")
+        await db.run_sync(Table(table, MetaData(), schema=schema or None).drop, checkfirst=True)
+        if db.dialect.name == "postgresql":
+            await db.run_sync(_drop_types, f"{table}{TYPE_MARK}")
 
 
-def _drop_types(db: Connection, table: str) -> None:
-    """The enum types of one table of a generation."""
+def _drop_types(db: Connection, begin: str) -> None:
     quote = db.dialect.identifier_preparer.quote
     for each in inspect(db).get_enums("*"):  # type: ignore[attr-defined]  # PostgreSQL's inspector has it
-        mark, number = f"{table}{TYPE_MARK}", each["name"].removeprefix(f"{table}{TYPE_MARK}")
-        if each["name"].startswith(mark) and number.isdigit():
+        if each["name"].startswith(begin) and each["name"].removeprefix(begin).isdigit():
             db.execute(text(f"DROP TYPE {quote(each['schema'])}.{quote(each['name'])}"))
