@@ -164,7 +164,9 @@ class BatchLane:
                 await self.handling.fold(arrival, UnitOfWork.within(tx))
         except StoreError:
             raise
-        except Exception as error:
+        except BaseException as error:  # the team's code may raise SystemExit, or cancel itself
+            if self.runtime.tasks.cancelling():
+                raise
             if not careful:
                 raise _Failed([arrival]) from error
             return False

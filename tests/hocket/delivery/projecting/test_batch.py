@@ -1,7 +1,9 @@
 """Deliveries of a generation are folded in batches; what fails leaves the batch and is an attempt of its own."""
 
+import asyncio
 from datetime import timedelta
 
+import pytest
 from sqlalchemy import select
 
 from hocket import Tx
@@ -66,6 +68,24 @@ async def test_what_fails_leaves_the_batch(tower: Processes) -> None:
     assert len(tower.letters()) == 3
     outcomes = [each["outcome"] for each in tower.receipts() if each["outcome"] not in {"handled", "duplicate"}]
     assert outcomes.count("dead") == 3
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), asyncio.CancelledError(), BaseException("odd")])
+async def test_what_would_end_the_process_leaves_the_batch(tower: Processes, error: BaseException) -> None:
+    """RULES 14.1, 5.1: as in a handler it is a failed attempt of that delivery, whatever the team's code raises."""
+
+    async def before(rung: Rung, tx: Tx) -> None:
+        if rung.name == "bad":
+            raise error
+
+    worker = await tower.start(ring_service(1, before=before))
+    lane = await lane_of(tower, worker)
+    lane.paused_until = worker.runtime.clock.monotonic() + 5
+    for n in range(20):
+        await tower.hear(Rung(name="bad" if n in {7, 8} else "a"), f"k{n}")
+    await tower.quiet()
+    assert await counts(worker, 1) == {"a": 18}
+    assert len(tower.letters()) == 2
 
 
 async def test_what_fails_after_it_has_written_leaves_nothing(tower: Processes) -> None:

@@ -34,7 +34,8 @@ def view_of(*kinds: str) -> Table:
         "Orders Of", MetaData(), Column("id", Integer, Identity(), primary_key=True),
         Column("select", Text, server_default=text("'none'"), unique=True, index=True),
         Column("at", Integer, Sequence("places")), Column("kind", Enum(*kinds, name="Kind")), Column("what", JSON),
-        Column("twice", Integer, Computed("at * 2")), CheckConstraint("at > 0", name="positive"), Index("by", "kind"),
+        Column("twice", Integer, Computed("at * 2", persisted=True)),
+        CheckConstraint("at > 0", name="positive"), Index("by", "kind"),
     )  # fmt: skip
 
 
