@@ -50,6 +50,11 @@ class Declarations:
         """The queues of its subscriptions, and those of former names."""
         return {*self.subscriptions, *self.former_queues}
 
+    @property
+    def projection_names(self) -> set[str]:
+        """The names of its projections, whatever their versions."""
+        return {name for name, _ in self.projections}
+
     def subscription_of(self, fn: Callable[..., object]) -> Subscription | None:
         """The subscription that was declared last with this function as its handler; None: there is none."""
         return next((each for each in reversed(self.subscriptions.values()) if each.call is fn), None)

@@ -216,8 +216,8 @@ class Worker:
         self._started = True
         self.runtime.tasks.spawn("copies", self.copies.run(), may_end=True)
         self.runtime.tasks.spawn("report", self.reporter.run())
-        if own := self.service.declarations.queues:
-            self.runtime.tasks.spawn("removed", RemovedQueues(self.runtime, own).run())
+        own = self.service.declarations
+        self.runtime.tasks.spawn("removed", RemovedQueues(self.runtime, own.queues, own.projection_names).run())
 
     async def stop(self, seconds: float | None = None) -> None:
         """Finish or give back the deliveries in progress, publish what is due, close; each step has a time limit.

@@ -67,8 +67,8 @@ def test_values_at_the_ends_of_their_type_sort() -> None:
         "1E-1999999999999999997",
         "1E+999999999999999999",
     ]
-    for less, more in pairwise(map(Decimal, powers)):
-        same_order(less, more)
+    for low, high in pairwise(map(Decimal, powers)):
+        same_order(low, high)
     long = Decimal("0." + "1" * 100_000)
     assert len(sort_key(long) or b"") < 2 * TEXT_BYTES
 

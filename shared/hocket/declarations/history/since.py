@@ -1,6 +1,6 @@
 """The options `since=` and `side_effects=`: which handlers may hear history, and from when on (RULES 7.5 h). Pure."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from hocket.declarations.subscription import Since, Subscription
 from hocket.errors import DeclarationError
@@ -19,7 +19,10 @@ def since_of(given: object, where: str) -> Since:
             f"{where}: since={given!r} has no time zone, so it would be another moment on another machine; write "
             "datetime(…, tzinfo=UTC)"
         )
-    return given
+    try:
+        return given.astimezone(UTC)
+    except OverflowError:
+        raise DeclarationError(f"{where}: since={given!r} is no moment in UTC; write an existing one") from None
 
 
 def check_history(made: Subscription, step: Subscription | None) -> None:

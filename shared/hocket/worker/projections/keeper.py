@@ -16,7 +16,7 @@ from hocket.delivery.ending.error_text import text_of
 from hocket.delivery.handle import Handling
 from hocket.delivery.projecting import rows
 from hocket.delivery.projecting.batch import BatchLane
-from hocket.delivery.projecting.generations import Generation, GenerationState, building, declared, serving
+from hocket.delivery.projecting.generations import Generation, GenerationState, building, declared, read_by, serving
 from hocket.delivery.runner import SubscriptionRunner
 from hocket.envelope.keys import GENERATION_MARK
 from hocket.errors import HocketError, StoreError, TransportError
@@ -184,7 +184,9 @@ class Projections:
             return await making.make(self.runtime, subscription, self.handling)
         except (StoreError, TransportError):
             raise
-        except Exception as error:  # noqa: BLE001 -- seed= is a team's code
+        except BaseException as error:
+            if self.runtime.tasks.cancelling():
+                raise
             why = f"its tables could not be made: {text_of(error, ALWAYS)}"
             self.runtime.trouble("a generation of a projection could not be made", subscription=subscription.queue,
                                  error=why)  # fmt: skip
@@ -249,6 +251,11 @@ class Projections:
             where = f"{self.runtime.service}.{name}"
             if now is None or not now.made:
                 reasons.append(f"projection {where} has no generation yet")
+            elif now.version > newest and read_by(self.found[name], newest) is None:
+                reasons.append(
+                    f"version {now.version} of projection {where} serves, and this process has the code of version "
+                    f"{newest}, whose tables are gone: end it, and start one with the newest code"
+                )
             elif now.version < newest and (name, now.version) not in self._declared and next_ is not None:
                 why = f": {next_.note}" if next_.note else ""
                 reasons.append(

@@ -1,7 +1,7 @@
 """Which handlers may hear history is decided when their module is imported (RULES 7.5 h)."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -27,6 +27,7 @@ def _service() -> Service:
     [
         ({"since": "last"}, quiet, "is no moment"),
         ({"since": datetime(2026, 1, 1)}, quiet, "has no time zone"),  # noqa: DTZ001 -- what is refused
+        ({"since": datetime.max.replace(tzinfo=timezone(-timedelta(hours=1)))}, quiet, "is no moment in UTC"),
         ({"since": "first"}, speaks, "would say Echoed of what is long past"),
         ({"side_effects": True}, quiet, "there is no since="),
         ({"since": "first", "side_effects": 1}, quiet, "is not of type bool"),

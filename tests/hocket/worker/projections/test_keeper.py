@@ -188,6 +188,24 @@ async def test_an_old_process_reads_its_own_version_for_the_grace(tower: Process
         assert (old.version, new.version) == (1, 2)
 
 
+async def test_a_process_that_can_read_nothing_is_not_ready(tower: Processes) -> None:
+    """RULES 14.3, 14.5: a release that was taken back, whose version serves no more; nobody is to be sent to it."""
+    await tower.start(ring_service(1))
+    await tower.advance(FILLED)
+    await tower.stop("shop")
+    await tower.start(ring_service(3))
+    await tower.advance(FILLED)
+    await tower.stop("shop")
+    lowered = await tower.start(ring_service(2))
+    await tower.advance(FILLED)
+    [reason] = lowered.health()
+    assert "version 3 of projection shop.view serves, and this process has the code of version 2" in reason
+    await tower.stop("shop")
+    graced = await tower.start(ring_service(1))  # its generation is fed for the grace
+    await tower.advance(FILLED)
+    assert graced.health() == []
+
+
 def test_config_bounds() -> None:
     """RULES 14.4: one hour of grace, and ten minutes before anything is removed."""
     config = Config.model_construct()

@@ -68,12 +68,12 @@ async def test_a_seed_that_fails_leaves_nothing(tower: Processes) -> None:
         nonlocal tries
         tries += 1
         await double(tx)
-        if tries < 3:
-            raise ValueError("not yet")
+        if tries < 4:
+            raise [ValueError("not yet"), SystemExit(3), asyncio.CancelledError()][tries - 1]
 
     await cut(tower)
     worker = await tower.start(ring_service(2, seed=broken))
-    await tower.advance(FILLED + timedelta(seconds=120))
-    assert tries == 3
+    await tower.advance(FILLED + timedelta(seconds=180))
+    assert tries == 4
     assert await counts(worker, 2) == {"a": 4, "b": 2}
     await asyncio.sleep(0)
