@@ -318,8 +318,8 @@ class SubscriptionRunner:
         self._timers.lost(arrival)
         self._release([arrival])
 
-    def settled(self, arrivals: Sequence[Arrival]) -> None:
-        """These arrivals are settled."""
+    def settled(self, arrivals: Sequence[Arrival], rows: Sequence[OutboxRow] = ()) -> None:
+        """These arrivals are settled; `rows` are what their commit sends, and perhaps others'."""
         self._timers.committed(arrivals)
         self.intake.settled([each.delivery for each in arrivals])
         self._release(arrivals)

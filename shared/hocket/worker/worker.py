@@ -332,7 +332,7 @@ class Worker:
             self.handling.written(each)
             by_queue.setdefault(each.subscription.queue, []).append(each)
         for queue, some in by_queue.items():
-            self.runners[queue].settled(some)
+            self.runners[queue].settled(some, rows)
         self.log_check.settled(arrivals)
         self.backfills.settled(arrivals)
         self.runtime.signals.attempts([ended for each in arrivals if (ended := ended_of(each)) is not None])

@@ -24,6 +24,7 @@ from hocket.resilience.retrying import until_done
 from hocket.store.group_commit import STORE_BACKOFF
 from hocket.store.ordering.lines import Line
 from hocket.store.ordering.tokens import lines_of
+from hocket.store.records import OutboxRow
 
 #: Seconds between two looks whether the runs of an earlier channel have ended.
 QUIET_SECONDS = 0.05
@@ -127,6 +128,8 @@ class OrderedRunner(SubscriptionRunner):
             self._thin_out(known)
         elif not known.waiting:
             self.turns.forget(subject)
+        elif not self.lane.doubted and (line := self.turns.head_is(known.waiting[0])) is not None:
+            self._take_turn(known, known.waiting.pop(0), line)
         elif subject in self.lane.lined or turn_of(known.waiting[0]).admit or self.lane.doubted:
             known.asked = True
             self._asked.append(subject)
@@ -229,6 +232,11 @@ class OrderedRunner(SubscriptionRunner):
 
     # -- ends -------------------------------------------------------------------------------------------------------
 
+    def settled(self, arrivals: Sequence[Arrival], rows: Sequence[OutboxRow] = ()) -> None:
+        """These arrivals are settled; what they have released is remembered as the head of its line."""
+        self.turns.remember(arrivals, rows)
+        super().settled(arrivals, rows)
+
     def _release(self, arrivals: Sequence[Arrival]) -> None:
         super()._release(arrivals)
         for each in arrivals:
@@ -272,6 +280,7 @@ class OrderedRunner(SubscriptionRunner):
     async def _quiet(self) -> None:
         while self.in_progress:  # noqa: ASYNC110 -- runs end one by one, each within its time limit
             await asyncio.sleep(QUIET_SECONDS)
+        self.turns.heads.clear()  # before the next token is read: they count under the one before
 
     async def stop(self, seconds: float) -> None:
         """RULES 1.2, 9.3: begin nothing more, finish what runs; the rest returns with the channel."""

@@ -1,12 +1,14 @@
 """Whose turn it is in each subject: one run at a time, the others in order of their places (RULES 9.3). Pure."""
 
 from bisect import insort
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from hocket.declarations.ordering.option import WINDOW
 from hocket.delivery.arrival import Arrival
-from hocket.delivery.ordering.turn import Turn
+from hocket.delivery.ordering.turn import Seat, Turn
+from hocket.store.ordering.lines import Line
+from hocket.store.records import OutboxRow, RowKind
 
 #: Deliveries that wait behind one running head before they are parked: a quarter of the window (RULES 9.9).
 CROWD = WINDOW // 4
@@ -43,6 +45,7 @@ class Turns:
     """The subjects of one subscription of which something is in hand."""
 
     subjects: dict[str, Subject] = field(default_factory=dict)
+    heads: dict[str, Line] = field(default_factory=dict)  # what own commits have released, until its turn comes
 
     def enter(self, subject: str, arrival: Arrival) -> Subject:
         """It waits for its turn."""
@@ -67,6 +70,27 @@ class Turns:
     def forget(self, subject: str) -> None:
         """Nothing of it is in hand any more."""
         del self.subjects[subject]
+
+    def remember(self, arrivals: Sequence[Arrival], rows: Sequence[OutboxRow]) -> None:
+        """What a commit under the own token has released is the head of its line, until more of its subject ends."""
+        ended: dict[str, list[Arrival]] = {}
+        for each in arrivals:
+            if each.order is not None and each.order.subject:
+                ended.setdefault(each.order.subject, []).append(each)
+        for subject, some in ended.items():
+            self.heads.pop(subject, None)
+            running = self.subjects[subject].running if subject in self.subjects else None
+            if running is not None:
+                turn_of(running).parked += sum(turn_of(each).seat is Seat.PARKS for each in some)
+        for row in rows:
+            some = ended.get(row.subject, []) if row.kind is RowKind.SELF else []
+            if len(some) == 1 and some[0].key != row.inbox_key:
+                self.heads[row.subject] = Line(row.inbox_key, waiting=max(turn_of(some[0]).parked - 1, 0))
+
+    def head_is(self, arrival: Arrival) -> Line | None:
+        """The line of which it is the head, where that is remembered; it is forgotten with the answer."""
+        line = self.heads.pop(turn_of(arrival).subject, None)
+        return line if line is not None and line.head == arrival.key and not turn_of(arrival).admit else None
 
     def crowd(self, subject: Subject) -> list[Arrival]:
         """Those that are parked because too many wait behind one that runs on; none where it has ended."""
