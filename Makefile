@@ -21,6 +21,7 @@ help: ## list the targets
 	@echo "  HOCKET_BROKER_URL=amqp://… or memory:// names the broker."
 	@echo "  Environment of make test: PYTEST='…' hands words to pytest, WORKERS=N runs it in N processes (2; 0: in one)."
 	@echo "  Environment of make crash: SEED=N repeats a run's plan, KILLS=N, STORE=sqlite or postgres, RATE=N sales a second."
+	@echo "  Environment of make crash-ordered: the same, STORE=postgres has three replicas, SABOTAGE=line spoils it."
 	@echo "  Environment of make chaos: SEED=N repeats a run's plan, STORE=sqlite or postgres (two replicas), MINUTES=N of"
 	@echo "  chaos, RATE=N orders a second; STAY=1 keeps a red shop up, SABOTAGE=inbox spoils it."
 	@echo "  Environment of make soak: MINUTES=N how long, RATE=N sales a second instead of half of the maximum."
@@ -64,6 +65,11 @@ crash: $(STAMP) ## kill real services again and again; nothing is lost, nothing 
 crash-long: $(STAMP) ## the same, seed after seed, until it is stopped or not clean
 	@$(BIN)/python -m deploy.setup crash
 	@FOREVER=1 exec $(BIN)/python -m tests.crash
+
+.PHONY: crash-ordered
+crash-ordered: $(STAMP) ## the same with ordered subscriptions: each subject in order, through kills and replays
+	@$(BIN)/python -m deploy.setup crash
+	@exec $(BIN)/python -m tests.crash.ordering
 
 .PHONY: chaos
 chaos: $(STAMP) ## the shop under every fault at once, then two minutes of peace; the books must balance

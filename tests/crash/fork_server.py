@@ -21,6 +21,7 @@ import hocket.store.postgres.store  # noqa: F401 -- both are imported before the
 from hocket import assembly
 from hocket.cli.targets import settings
 from tests.crash.crash_points import Fuse, lay
+from tests.crash.ordering.services import ORDERED, spoil
 from tests.crash.services import CHAIN
 
 
@@ -43,7 +44,8 @@ def run(order: Mapping[str, Any]) -> None:
     if order["fuse"]:
         point, passes = order["fuse"]
         lay(Fuse(point, passes))
-    asyncio.run(assembly.run([(CHAIN[order["service"]], order["port"])], settings()))
+    spoil()
+    asyncio.run(assembly.run([({**CHAIN, **ORDERED}[order["service"]], order["port"])], settings()))
 
 
 def fork(order: Mapping[str, Any], alive: tuple[int, int]) -> int:
