@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from hocket import Heard, Service, Tx
+from hocket.delivery.ordering import runner
 from hocket.store.ordering.tokens import lines_of
 from hocket.store.records import LineChange
 from hocket.worker import Worker
@@ -243,3 +244,26 @@ async def test_a_park_that_cannot_be_written_is_no_letter_in_a_line(tower: Proce
     await tower.advance(LONG)
     assert sorted(book.handled) == ["1", "2"]
     assert await waiting(worker) is None
+
+
+async def test_what_is_released_runs_without_a_look_at_its_line(
+    tower: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RULES 9.5: under its own token a process knows whom its commit has released; the store is not asked again."""
+    looks: list[list[str]] = []
+
+    async def looked(store: Any, subscription: str, subjects: Any) -> Any:
+        looks.append(list(subjects))
+        return await lines_of(store, subscription, subjects)
+
+    monkeypatch.setattr(runner, "lines_of", looked)
+    book, names = Book("0"), [str(n) for n in range(20)]
+    worker = await start(tower, book)
+    await hear(tower, *names)
+    while await waiting(worker) != 19:  # noqa: ASYNC110 -- each has its commit
+        await asyncio.sleep(0.01)
+    book.ill.clear()
+    looks.clear()
+    await tower.advance(LONG)
+    assert book.handled == names
+    assert len(looks) <= 2
