@@ -194,4 +194,5 @@ class OrderedRun(Run):
             effects=[(row[0], row[1]) for row in rows],
             kept={sale: len(set(ids)) for (sale, type), ids in seen.events.items() if type == "account.kept"},
             letters=list(person.letters.values()),
+            taken=[sale for sale, type in seen.events if type == "account.booked"],
         )

@@ -19,6 +19,7 @@ class Written:
     effects: list[tuple[str, str]] = field(default_factory=list)
     kept: dict[str, int] = field(default_factory=dict)
     letters: list[tuple[str, str, str]] = field(default_factory=list)
+    taken: list[str] = field(default_factory=lambda: list(NAMES))
 
 
 def _names() -> list[str]:
@@ -53,7 +54,7 @@ def good() -> Written:
 
 def found(books: Written, said: Sequence[str] = NAMES) -> tuple[int, int, int, int]:
     """How many findings of each kind."""
-    verdict = judge({"a": said}, Books(books.calls, books.effects, books.kept, books.letters), 1)
+    verdict = judge({"a": said}, Books(books.calls, books.effects, books.kept, books.letters, books.taken), 1)
     assert verdict.clean is not any((verdict.disorder, verdict.lost, verdict.doubled, verdict.strange))
     return len(verdict.disorder), len(verdict.lost), len(verdict.doubled), len(verdict.strange)
 
@@ -70,6 +71,16 @@ def test_a_late_repeat_is_no_disorder() -> None:
     assert found(books) == (0, 0, 0, 0)
     books.calls.append((*books.calls[0][:2], "another key"))
     assert found(books) == (0, 0, 0, 1)
+
+
+def test_the_brokers_order_counts() -> None:
+    """RULES 9.2: what the broker took later, though it was said earlier, is due later."""
+    books = good()
+    books.taken.reverse()
+    assert found(books)[0]
+    books.calls.reverse()
+    books.effects.reverse()
+    assert found(books) == (0, 0, 0, 0)
 
 
 def _overtake(books: Written) -> None:
