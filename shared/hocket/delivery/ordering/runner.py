@@ -81,6 +81,10 @@ class OrderedRunner(SubscriptionRunner):
         """Whether no delivery is in progress, none gathers, and its own queue is consumed."""
         return super().idle() and not self.lane.gathering and self.consumer is not None
 
+    def holds(self, arrival: Arrival) -> bool:
+        """As any runner; what gathers is in hand too."""
+        return super().holds(arrival) or self.lane.gathers(arrival.delivery.message_id)
+
     def _blocked(self) -> bool:
         return super()._blocked() or not (self.lane.opened or self.switch.works)
 
