@@ -60,12 +60,13 @@ class Declarations:
     def topology(self) -> Topology:
         """The service's queues and bindings on the broker, without the kit's own objects."""
         every = self.subscriptions.values()
+        ordered = frozenset(each.queue for each in every if each.ordered)
         return of_service(
             self.service,
             [(each.queue, [routing_key(*name) for name in each.bound]) for each in every],
             [(each.queue, former) for each in every for former in each.former_queues],
-            frozenset(each.queue for each in every if each.ordered),
-        ) + history_of(self.service, [each.queue for each in every if each.since is not None])
+            ordered,
+        ) + history_of(self.service, [each.queue for each in every if each.since is not None], ordered)
 
     def manifest(self, generations: Sequence[Subscription] = ()) -> dict[str, object]:
         """What the service reports of itself (docs/wire.md#receipts), without instance and time.

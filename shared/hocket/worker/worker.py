@@ -123,7 +123,7 @@ class Worker:
         self.command = CommandRuns(runtime, self.outside_transactions, self.opening.check).answer
         self._uses, self._started = AsyncExitStack(), False
         self.webhooks = Webhooks(self)
-        self.commands["backfill"] = BackfillCommand(runtime.store, self.backfills.figures)
+        self.commands["backfill"] = BackfillCommand(runtime.store, self.backfills.known_of)
         self._starting: asyncio.Task[None] | None = None
 
     def _watches(self) -> None:

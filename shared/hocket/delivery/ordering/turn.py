@@ -12,6 +12,8 @@ from hocket.store.records import InboxRow, InboxState
 MENDABLE = frozenset({"version", "invalid", "drift"})
 #: The header by which the desk lets a dead head go: the id of its death (docs/wire.md#headers).
 DISCARD = "hocket-discard"
+#: The header of what comes again and was history when it came first (RULES 7.5 c).
+HISTORY = "hocket-history"
 
 
 class Seat(StrEnum):
@@ -40,6 +42,7 @@ class Turn:
     seat: Seat = Seat.RUNS
     behind: bytes = b""  # to park: the head that runs
     admit: bool = False  # it is to be looked up in the inbox again
+    alone: bool = False  # of a projection: it has a transaction of its own
     parked: int = 0  # how many stand in the line behind it, when its turn came
 
     @property
