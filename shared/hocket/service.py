@@ -151,7 +151,8 @@ class Service(Generic[D]):
 
         It writes to `tx.table(rows)`. A higher `version` is built beside what serves, from the log, and swapped in when
         it has handled all that the one before has. `seed` fills the new tables where the log no longer holds what the
-        old ones had heard. `name` and `retry` are those of a handler. A projection says nothing.
+        old ones had heard. It is `ordered` unless that is False: what fails holds its subject, or with "skip" lets it go
+        on. `name`, `retry` and `latest_by` are those of a handler. A projection says nothing.
         """
 
         def declare(

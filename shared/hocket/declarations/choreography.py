@@ -205,7 +205,7 @@ class Declarations:
     def complete(self) -> None:
         """Check the declarations as a whole, before the service starts. Raises `DeclarationError`."""
         self.settle()
-        for each in self.subscriptions.values():
+        for each in (*self.subscriptions.values(), *self.projections.values()):
             check_not_sensitive(each.latest_by, self._versions_of(each.heard), each.queue)
             if each.undo:
                 self._check_step(self.subscriptions[each.undo.step], each, each.undo)

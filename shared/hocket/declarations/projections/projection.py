@@ -1,6 +1,6 @@
 """Projections: read models that are built as generations, each with tables of its own (RULES 14.1). Pure."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from inspect import iscoroutinefunction, signature
 from typing import Any
@@ -18,6 +18,16 @@ MAX_TABLES = 50
 MAX_TABLE_BYTES = 50
 #: Deliveries that one transaction may hold (RULES 14.1): that many are admitted at once.
 BATCH_EVENTS = 256
+
+
+def refuse_others(options: Mapping[str, Any], where: str) -> None:
+    """Refuse what a projection cannot be told: to wait for another handler. Raises `DeclarationError`."""
+    for option in ("after", "within"):
+        if option in options:
+            raise DeclarationError(
+                f"{where}: {option}= is an option of a handler, and this is a projection, which may lack rows of a "
+                "predecessor while it is rebuilt; let it hear both, and fill what is there"
+            )
 
 
 def projected_of(tables: tuple[object, ...], options: dict[str, Any], name: str, where: str) -> Projected:
