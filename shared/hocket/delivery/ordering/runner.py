@@ -75,10 +75,16 @@ class OrderedRunner(SubscriptionRunner):
         await self._consume()
 
     async def _consume(self) -> None:
-        queue, runtime = self.subscription.queue, self.pipeline.runtime
+        queue, runtime, early = self.subscription.queue, self.pipeline.runtime, list[Delivery]()
+
+        def deliver(delivery: Delivery) -> None:  # a lane whose consumer is not known yet could not be opened
+            (early.append if self.consumer is None else self.lane.receive)(delivery)
+
         self.consumer = self.lane.consumer = await runtime.transport.consume(
-            queue, prefetch=WINDOW, deliver=self.lane.receive, whole=True
+            queue, prefetch=WINDOW, deliver=deliver, whole=True
         )
+        for each in early:
+            self.lane.receive(each)
         self._admitters.append(runtime.tasks.spawn(f"wake {queue}", self.lane.watch(self._empty)))
 
     async def open_history(self, history: Consumer) -> None:
