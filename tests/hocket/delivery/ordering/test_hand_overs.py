@@ -36,13 +36,6 @@ SUBJECTS = 4
 SOON = Config.model_construct(backfill_marker_seconds=1.0, backfill_patrol_seconds=1.0)
 
 
-class Moved(Heard, type="quay.moved"):
-    """An event of one of some subjects."""
-
-    subject: str
-    n: int
-
-
 class Quay:
     """Replicas of one service with an ordered projection, and a hand that says what it hears."""
 
@@ -67,6 +60,13 @@ class Quay:
     def service(self) -> Service[None]:
         """The service."""
         service = Service(self.name, owner="tests", tables=self.meta)
+
+        class Moved(Heard, type=f"{self.name}.moved"):
+            """An event of one of some subjects; a type of its own, since the log is that of all tests."""
+
+            subject: str
+            n: int
+
         retry = Retry(retries=2, first=timedelta(seconds=0.2), longest=timedelta(seconds=0.2))
 
         @service.projection(self.moves, retry=retry)
@@ -115,15 +115,13 @@ class Quay:
 
     async def say(self, first: int, each: int) -> None:
         """So many of each subject, in turn."""
-        messages = []
+        messages, type_ = [], f"{self.name}.moved"
         for n in range(first, first + each):
-            for subject in range(SUBJECTS):
-                event, key = Moved(subject=f"s{subject}", n=n), uuid4().hex
-                envelope = Envelope(
-                    key, "/hand", "quay.moved", 1, f"s{subject}", datetime.now(UTC), key, key, event.model_dump()
-                )
+            for subject in [f"s{number}" for number in range(SUBJECTS)]:
+                key, data = uuid4().hex, {"subject": subject, "n": n}
+                envelope = Envelope(key, "/hand", type_, 1, subject, datetime.now(UTC), key, key, data)
                 body = encode(envelope, heard=True)
-                messages.append(Message(EVENTS, routing_key("quay.moved", 1), body, CONTENT_TYPE, type="quay.moved"))
+                messages.append(Message(EVENTS, routing_key(type_, 1), body, CONTENT_TYPE, type=type_))
         await self.hand.publish(messages)
 
     async def rows(self) -> dict[str, list[int]]:
