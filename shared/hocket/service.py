@@ -59,12 +59,20 @@ class Service(Generic[D]):
     """One service: its name, its owner, and what its functions declare.
 
     `uses` is an async context manager that yields the service's clients and connections; a handler finds them in
-    `tx.use`. `uses` is called with an instance of `settings` where `settings` is given. `tables` are the service's own
-    tables, created at start. Raises `DeclarationError` for an invalid name or argument.
+    `tx.use`. `uses` is called with an instance of `settings` where `settings` is given; webhooks find their secrets in
+    the same settings. `tables` are the service's own tables, created at start. Raises `DeclarationError` for an
+    invalid name or argument.
     """
 
     @overload
-    def __init__(self: "Service[None]", name: str, *, owner: str, tables: MetaData | None = None) -> None: ...
+    def __init__(
+        self: "Service[None]",
+        name: str,
+        *,
+        owner: str,
+        settings: type[BaseModel] | None = None,
+        tables: MetaData | None = None,
+    ) -> None: ...
 
     @overload
     def __init__(
@@ -410,4 +418,9 @@ class Service(Generic[D]):
 
     def complete(self) -> None:
         """Check the declarations as a whole, before the service starts. Raises `DeclarationError`."""
+        if self.settings is not None and self.uses is None and not self.webhooks:
+            raise DeclarationError(
+                f"Service({self.name!r}): nothing reads its settings=; give uses=, which they are passed to, or leave "
+                "them out"
+            )
         self.declarations.complete()
