@@ -9,7 +9,7 @@ from deploy.demo.bodies import CARD, DECLINED_CARD, SKU, SOLD_OUT_SKU, card_of, 
 from deploy.demo.plan import Plan, Sort
 from deploy.demo.posting import TRIES, Answer, Post, Posting
 from deploy.demo.progress import Told
-from deploy.demo.world import World
+from deploy.demo.world import Unanswered, World
 
 #: Posts under way at once.
 UNDER_WAY = 50
@@ -90,10 +90,14 @@ class Load:
 
     async def _look(self, placed: Answer) -> None:
         """Whoever has just placed an order looks at it, with the token of the answer: it must be there."""
-        order_id, token = placed.body["order_id"], placed.headers.get(TOKEN, "")
-        status = 0
+        order_id, headers, said = placed.body["order_id"], {TOKEN: placed.headers.get(TOKEN, "")}, ""
         for _ in range(TRIES):
-            status, found = await self._world.ask("GET", "order_view", f"/orders/{order_id}", headers={TOKEN: token})
+            try:
+                status, found = await self._world.ask("GET", "order_view", f"/orders/{order_id}", headers=headers)
+            except Unanswered as failed:
+                status, found, said = BEHIND, {}, str(failed)
+            else:
+                said = f"status {status}"
             if status == 200 and found["order"]["placed_at"]:
                 self.looked += 1
                 return
@@ -101,7 +105,7 @@ class Load:
                 break
             self.waited += 1
             await asyncio.sleep(AGAIN_SECONDS)
-        self._told.miss(f"order/{order_id} was placed, and whoever looked at it with its token got {status}")
+        self._told.miss(f"order/{order_id} was placed, and whoever looked at it with its token did not see it ({said})")
 
     async def _change_mind(self, number: int, order_id: str) -> None:
         await asyncio.sleep(SECOND_THOUGHTS[number % len(SECOND_THOUGHTS)])

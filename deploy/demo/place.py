@@ -26,6 +26,8 @@ PORTS: Mapping[str, int] = {
     "ingress": 8001,
 }
 HOST = "127.0.0.1"
+#: Seconds after which the order view takes its history, which is empty, to be read: before the first order is posted.
+MARKER_SECONDS = "2"
 #: The highest offset at which every port is one.
 MAX_OFFSET = 65_535 - max(PORTS.values())
 
@@ -89,6 +91,7 @@ class Place:
             "CRM_URL": f"{world}/crm",
             "SHIPPING_CARRIER_URL": f"{world}/carrier",
             "ORDER_VIEW_CUSTOMER_KEY": self.customer_key,
+            "HOCKET_BACKFILL_MARKER_SECONDS": MARKER_SECONDS,
             **self.senders.environment(),
             "TRACER_DESK_URL": self.url("deadletters"),
             "DESK_TRACER_URL": self.url("tracer"),

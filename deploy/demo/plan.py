@@ -145,14 +145,14 @@ def whole(orders: int = WHOLE) -> Plan:
         forged_gap=3.5,
         rotate_at=40.0,
         drift_at=50.0,
-        look_every=5,
+        look_every=10,
         delivered_seconds=60.0,
         settle_seconds=90.0,
         least={},
     )
 
 
-def short(orders: int) -> Plan:
+def short(orders: int) -> Plan:  # long: one value a line
     """Every accident once, in a fraction of the time; judged by a smaller measure."""
     leads = orders // 3
     each = orders // 15

@@ -18,6 +18,7 @@ from tests.bench.figures import HOCKET, Field, Figure
 from tests.bench.goals import GOALS, verdict
 from tests.bench.ordering.figures import OrderFigures
 from tests.bench.processes import ChildFailed, Run
+from tests.bench.projections.figures import ProjectionFigures
 from tests.bench.sagas.figures import SagaFigures
 from tests.bench.webhooks.figures import WebhookFigures
 
@@ -132,6 +133,7 @@ def main() -> None:
             *OrderFigures(ground, databases, scale).figures(),
             *SagaFigures(ground, databases, folder / "sagas", scale).figures(),
             *WebhookFigures(ground, databases, scale).figures(),
+            *ProjectionFigures(ground, databases, scale).figures(),
         ]
         runs = rounds(chosen(figures, os.environ.get("ONLY", "")), many)
     report = summed(runs)

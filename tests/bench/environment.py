@@ -79,7 +79,8 @@ KIT_QUEUES = tuple(queue.name for queue in kit().queues)
 async def _removed(amqp: str) -> None:
     async with await aio_pika.connect(amqp) as connection:
         channel = await connection.channel()
-        handlers = ("bench.unstep", *(f"bench.{handler}" for handler, _ in consumer(64)[0][1]))
+        views = ("bench.view", *(f"bench.view@{n}{end}" for n in (1, 2) for end in ("", ".history")))
+        handlers = (*views, "bench.unstep", *(f"bench.{handler}" for handler, _ in consumer(64)[0][1]))
         for queue in (*KIT_QUEUES, *STAGES, *SAGA_QUEUES, *PEERS_QUEUES, *handlers):
             await channel.queue_delete(queue)
 

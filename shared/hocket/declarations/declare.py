@@ -16,10 +16,10 @@ from hocket.declarations.ordering.option import refuse_option, refuse_step
 from hocket.declarations.overdue import overdue_of
 from hocket.declarations.projections.projection import (
     BATCH_EVENTS,
+    check_options,
     check_projection,
     function_name,
     projected_of,
-    refuse_others,
 )
 from hocket.declarations.scope import check_across, check_remember
 from hocket.declarations.signature import (
@@ -82,12 +82,13 @@ class Declarer:
         signature = signature_of(fn, where, _PROJECTION_FORM)
         self._check_transaction(signature, where)
         heard = heard_of(signature.parameters[0], where)
-        refuse_others(options, where)
-        others: dict[str, Any] = {"concurrency": BATCH_EVENTS, "since": "first", "ordered": True, **options}
+        check_options(options, where)
+        others = {"ordered": True, **options}
         projected = projected_of(tables, others, name, where)
+        others |= {"concurrency": BATCH_EVENTS, "since": "first"}
         made = subscription_of(self.declarations.service, name, fn, heard, signature, others)
         made.projected = projected
-        set_guards(made, others, self.declarations.subscription_of, where)
+        set_guards(made, options, self.declarations.subscription_of, where)
         check_projection(made, where)
         self.declarations.add_projection(made, where)
 

@@ -74,6 +74,7 @@ class Committer(GroupCommit[Arrival]):
         self._waiting.append(arrival)
         self._some.set()
         speaks = not isinstance(arrival.outcome, Done) or bool(arrival.outcome.said)
+        speaks = speaks or (arrival.order is not None and arrival.order.lined())  # others of its subject wait for it
         if len(self._waiting) >= self.most or (speaks and self._silent):
             self._hurry.set()
         self._silent = self._silent and not speaks

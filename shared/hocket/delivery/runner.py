@@ -1,3 +1,4 @@
+# long: the way of one subscription, from its queue, from history and in batches; each part stands elsewhere
 """Runs one subscription: leads its deliveries through the stations and pauses its intake."""
 
 import asyncio
@@ -114,12 +115,14 @@ class SubscriptionRunner:
 
     async def consume(self) -> None:
         """Take deliveries from its queue from now on."""
-        queue, transport, early = self.subscription.queue, self.pipeline.runtime.transport, list[Delivery]()
+        queue, consume = self.subscription.queue, self.pipeline.runtime.transport.consume
+        early: list[Delivery] = []  # delivered before its consumer is known, to tasks that run already
 
-        def deliver(delivery: Delivery) -> None:  # what comes before its consumer is known could not be settled
+        def deliver(delivery: Delivery) -> None:
             (early.append if self.consumer is None else self.intake.deliver)(delivery)
 
-        self.consumer = self.intake.consumer = await transport.consume(queue, prefetch=self.prefetch, deliver=deliver)
+        into = deliver if self._handlers else self.intake.deliver
+        self.consumer = self.intake.consumer = await consume(queue, prefetch=self.prefetch, deliver=into)
         for each in early:
             self.intake.deliver(each)
         self.former.start()
@@ -251,8 +254,8 @@ class SubscriptionRunner:
 
     def consumers(self) -> list[Consumer]:
         """Its own, and those of former names and of its history."""
-        every = (self.consumer, *self.former.consumers.values(), *self.past.values())
-        return [each for each in every if each is not None]
+        own = [] if self.consumer is None else [self.consumer]
+        return [*own, *self.former.consumers.values(), *self.past.values()]
 
     def _is_copy(self, arrival: Arrival) -> bool:
         """Whether the same delivery is in progress already; then this copy waits for its end."""

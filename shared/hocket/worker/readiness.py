@@ -54,6 +54,11 @@ def reasons_of(parts: Parts) -> list[str]:
     return reasons
 
 
+def told_late(runtime: Runtime, function: str) -> None:
+    """Tell of a blocking call that its attempt has left behind."""
+    runtime.trouble("a blocking call goes on after its attempt has ended", function=function)
+
+
 def in_progress(parts: Parts) -> dict[str, int]:
     """How many deliveries each subscription has in hand."""
     return {queue: runner.in_progress for queue, runner in parts.runners.items()}

@@ -26,7 +26,7 @@ from hocket.delivery.runner import Pipeline, SubscriptionRunner
 from hocket.delivery.settle import settle
 from hocket.envelope.ids import Ids
 from hocket.outbox.backlog import Backlog
-from hocket.outbox.builder import builder_of
+from hocket.outbox.builder import OutboxBuilder, builder_of
 from hocket.outbox.outside_transactions import OutsideTransactions
 from hocket.outbox.relay import Relay
 from hocket.outbox.timers import TimerCaller
@@ -44,18 +44,15 @@ from hocket.streams.log_check import LogCheck
 from hocket.streams.reader import readers_of
 from hocket.telemetry.signals import Signals
 from hocket.worker import resource
-from hocket.worker.breaker_sync import BreakerSpeaker, StoreRows, ask_running, keep_fresh, name_breakers
+from hocket.worker.breaker_sync import BreakerSpeaker, StoreRows, keep_fresh, name_breakers
 from hocket.worker.clock_watch import ClockWatch
 from hocket.worker.commands.runs import CommandRuns
 from hocket.worker.copies import CopyWatch
 from hocket.worker.health_watch import HealthWatch
-from hocket.worker.http.backfill_command import BackfillCommand
-from hocket.worker.http.operator import Command
-from hocket.worker.http.timers_command import TimersCommand
+from hocket.worker.http.commands import commands_of
 from hocket.worker.lease import hold_lease
 from hocket.worker.projections.keeper import Projections
-from hocket.worker.projections.rebuild import RebuildCommand
-from hocket.worker.readiness import in_progress, reasons_of
+from hocket.worker.readiness import in_progress, reasons_of, told_late
 from hocket.worker.removed_queues import RemovedQueues, declared_of
 from hocket.worker.reporter import Reporter
 from hocket.worker.retention import sweeper_of
@@ -99,54 +96,41 @@ class Worker:
         self.reporter = Reporter(runtime, version, declared, self.relay, self.circuits, partial(in_progress, self))
         builder = builder_of(runtime, self.pseudonyms, declared.older)
         recorder = Recorder(runtime.instance, builder, self._shed)
-        late = "a blocking call goes on after its attempt has ended"
-        self.blocking = BlockingCalls(config.blocking_threads, lambda each: runtime.trouble(late, function=each))
-        self.breakers = self._shared(StoreRows(runtime, BreakerSpeaker(declared, builder), self.backlog.add))
+        self.blocking = BlockingCalls(config.blocking_threads, partial(told_late, runtime))
+        rows = StoreRows(runtime, BreakerSpeaker(declared, builder), self.backlog.add)
+        self.breakers = Breakers(rows, clock, self._breaker_changed, chance, self.circuits)
         self.handling = Handling(runtime, recorder, self.breakers, self.blocking)
         self.committer = self._committer(recorder)
         self.runners = self._runners(Admission(runtime, declared.subscriptions))
         self.reporter.runners = self.runners
-        self.projections = self.reporter.projections = Projections(
-            runtime, declared, self.runners, self._runner, self.handling
-        )
-        self.outside_transactions = OutsideTransactions(
-            runtime, declared, builder, self.breakers, self.full, self.backlog.add, self.blocking,
-            unknown=self.backlog.fetch_all,
-        )  # fmt: skip
+        self.projections = Projections(runtime, declared, self.runners, self._runner, self.handling)
+        self.reporter.projections = self.projections
         self.readers = readers_of(runtime, service, self.blocking)
-        self.timers = self.reporter.timers = TimerCaller(runtime, self.backlog, declared.subscriptions)
-        self.commands["timers"] = TimersCommand(runtime.store, self.timers.look_at_all)
-        self.commands["rebuild"] = RebuildCommand(runtime.store)
-        self.sweeper = sweeper_of(runtime, declared.subscriptions.values())
-        self._watches()
-        self.opening = StoreOpening(runtime, other_tables(service.tables, declared.projections))
+        self.outside_transactions = self._outside(builder)
+        self._watches(StoreOpening(runtime, other_tables(service.tables, declared.projections)))
+        self.commands = commands_of(self, rows)
         self.command = CommandRuns(runtime, self.outside_transactions, self.opening.check).answer
-        self._uses, self._started = AsyncExitStack(), False
-        self.webhooks = Webhooks(self)
-        self.commands["backfill"] = BackfillCommand(runtime.store, self.backfills.known_of)
+        self._uses, self._started, self.webhooks = AsyncExitStack(), False, Webhooks(self)
         self._starting: asyncio.Task[None] | None = None
 
-    def _watches(self) -> None:
+    def _watches(self, opening: StoreOpening) -> None:
+        self.opening, declared = opening, self.service.declarations.subscriptions
+        self.timers = self.reporter.timers = TimerCaller(self.runtime, self.backlog, declared)
+        self.sweeper = sweeper_of(self.runtime, declared.values())
         #: Why the service is not ready: each part says it, in this order.
-        self.readiness: list[Callable[[], list[str]]] = [
-            self._starting_reasons,
-            partial(reasons_of, self),
-            self.projections.reasons,
-        ]
+        self.readiness: list[Callable[[], list[str]]] = [self._starting_reasons, partial(reasons_of, self)]
         self.watch = HealthWatch(self.runtime, self._reasons)
         self.clock_watch = ClockWatch(self.runtime, self.circuits, self.timers.look_at_all)
         self.log_check = LogCheck(self.runtime, self.runners, lambda: self._topology().again())
-        self.backfills: Backfills = Backfills(
-            self.runtime, self.runners, self.log_check.declare, partial(declared_of, self.runtime)
-        )
-        self.readiness.append(self.backfills.reasons)
+        known = partial(declared_of, self.runtime)
+        self.backfills: Backfills = Backfills(self.runtime, self.runners, self.log_check.declare, known)
+        self.readiness += [self.projections.reasons, self.backfills.reasons]
         self.reporter.backfills = self.backfills.figures
         self.copies = CopyWatch(self.runtime, self.runners)
 
-    def _shared(self, rows: StoreRows) -> Breakers:
-        breakers = Breakers(rows, self.runtime.clock, self._breaker_changed, self.runtime.chance, self.circuits)
-        self.commands: dict[str, Command] = {"breaker": partial(ask_running, breakers, rows, self._wake)}  # of `hocket`
-        return breakers
+    def _outside(self, builder: OutboxBuilder) -> OutsideTransactions:
+        most = (self.runtime, self.service.declarations, builder, self.breakers, self.full, self.backlog.add)
+        return OutsideTransactions(*most, self.blocking, unknown=self.backlog.fetch_all)
 
     def _committer(self, recorder: Recorder) -> Committer:
         won, lost, free = self._committed, self._superseded, self.handling.unwritable
@@ -194,7 +178,7 @@ class Worker:
         await name_breakers(self.runtime, self.breakers, self.service.declarations)
         suspect, ask_clock = self.committer.suspect, self.clock_watch.ask_store
         self.runtime.tasks.spawn("lease", hold_lease(self.runtime, self.backlog.fetch_all, suspect, ask_clock))
-        self.runtime.tasks.spawn("breakers", keep_fresh(self.runtime, self.breakers, self._wake))
+        self.runtime.tasks.spawn("breakers", keep_fresh(self.runtime, self.breakers, self.wake))
         self.runtime.tasks.spawn("clocks", self.clock_watch.run())
         self.runtime.tasks.spawn("commit", self.committer.run())
         self.runtime.tasks.spawn("sweep", self.sweeper.run())
@@ -204,9 +188,10 @@ class Worker:
 
     def _breaker_changed(self, name: str, state: str) -> None:
         self.reporter.breaker_changed(name, state)
-        self._wake()
+        self.wake()
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
+        """Let the intakes look again."""
         for runner in self.runners.values():
             runner.intake.wake()
 
@@ -357,9 +342,8 @@ class Worker:
         self.runners[arrival.subscription.queue].readmit(arrival)
 
     def _shed(self) -> bool:
-        full = self.backlog.receipts_full
-        self.reporter.shed += full
-        return full
+        self.reporter.shed += self.backlog.receipts_full
+        return self.backlog.receipts_full
 
     def _consumers(self) -> list[Any]:
         mine = [each for runner in self.runners.values() for each in runner.consumers()]

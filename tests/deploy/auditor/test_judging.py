@@ -10,6 +10,7 @@ from deploy.auditor.judging import AT_WORK, TOO_LATE, judge
 from deploy.auditor.verdict import checks, green, last_line, told
 from deploy.demo import posting
 from services.orders import handlers
+from tests.deploy.auditor import planted
 from tests.deploy.auditor.books import (
     FORGED,
     SHOPPER,
@@ -17,11 +18,8 @@ from tests.deploy.auditor.books import (
     UNDOES,
     Books,
     asked,
-    lead_post,
     letter,
     order_post,
-    sent,
-    webhook,
 )
 
 SMALL: dict[str, int] = {"orders": 6, "leads": 4, "dead_letters": 1}
@@ -59,267 +57,51 @@ def test_one_line_tells_the_counts() -> None:
     )
 
 
-def lost_order(books: Books) -> None:
-    """An order was taken, and GET /orders does not know it."""
-    books.posts.append(order_post("Z"))
-
-
-def unended_order(books: Books) -> None:
-    """An order was taken and is still placed."""
-    books.state("C", "placed")
-
-
-def half_ended_order(books: Books) -> None:
-    """An order was taken and is confirmed, but no parcel was ever sent."""
-    books.state("A", "confirmed")
-
-
-def lost_cancellation(books: Books) -> None:
-    """A customer's cancellation was taken, and the order is on its way all the same."""
-    books.posts.append(asked("cancellation", "A"))
-
-
-def lost_delivery(books: Books) -> None:
-    """The carrier's word was taken, and the order does not know it."""
-    books.posts.append(asked("delivery", "A"))
-
-
-def lost_parcel(books: Books) -> None:
-    """An order is shipped, and the carrier has no parcel of it."""
-    books.without("carrier", "booked", "A")
-
-
-def lost_goods(books: Books) -> None:
-    """An order is shipped, and the shop system holds no goods for it."""
-    books.line("A", "released", status=200)
-
-
-def lost_lead(books: Books) -> None:
-    """A lead was taken, and nobody entered or welcomed it."""
-    books.posts.append(lead_post("eve@example.com"))
-
-
-def lost_welcome(books: Books) -> None:
-    """A lead was entered and not welcomed."""
-    books.mails.remove(sent("welcome", "lead/bob@example.com", "bob@example.com", "key-bob@example.com"))
-
-
-def untold(books: Books) -> None:
-    """A shipped order's confirmation never came."""
-    books.mails.pop(0)
-
-
-def no_apology(books: Books) -> None:
-    """A cancelled order's apology never came."""
-    books.mails.remove(sent("apology", "order/D"))
-
-
-def nobody_told(books: Books) -> None:
-    """The customer who cancelled never heard that it was done."""
-    books.mails.remove(sent("cancellation", "order/F"))
-
-
-def told_twice(books: Books) -> None:
-    """The customer who cancelled heard of it twice."""
-    books.mails.append(sent("cancellation", "order/F"))
-
-
-def confirmed_twice(books: Books) -> None:
-    """One order has two confirmations."""
-    books.mails.append(sent("confirmation", "order/A"))
-
-
-def welcomed_twice(books: Books) -> None:
-    """One lead has two welcomes."""
-    books.mails.append(sent("welcome", "lead/ada@example.com", "ada@example.com", "key-ada@example.com"))
-
-
-def entered_twice(books: Books) -> None:
-    """One lead stands twice at the CRM."""
-    books.entered("ada@example.com", "key-ada@example.com")
-
-
-def unseen(books: Books) -> None:
-    """One lead is in no customer's history."""
-    books.lines.remove({"type": "lead.captured", "delivery": "key-bob@example.com"})
-
-
-def seen_twice(books: Books) -> None:
-    """One webhook stands twice in a history, as one does that was said twice."""
-    books.seen(f"{SHOPPER}-1")
-
-
-def unscored(books: Books) -> None:
-    """A person has no score."""
-    books.scores.pop()
-
-
-def scored_by_the_older(books: Books) -> None:
-    """The score of a person is by the edition that came last, and is older than the one before."""
-    books.scores.pop()
-    books.scored(SHOPPER, f"{SHOPPER}-1")
-
-
-def forged_and_taken(books: Books) -> None:
-    """What nobody signed was answered as if somebody had."""
-    books.posts.append(webhook("fay@example.com", 1, signed="unknown"))
-    books.arrived("fay@example.com", "fay@example.com-1")
-    books.scored("fay@example.com", "fay@example.com-1")
-
-
-def forged_and_entered(books: Books) -> None:
-    """What nobody signed was refused, and the CRM has it."""
-    books.entered(FORGED, f"{FORGED}-1")
-
-
-def unviewed(books: Books) -> None:
-    """An order is missing in the view."""
-    books.viewed.pop(0)
-
-
-def viewed_twice(books: Books) -> None:
-    """The view lists an order twice."""
-    books.viewed.append(books.viewed[0])
-
-
-def viewed_in_another_state(books: Books) -> None:
-    """The view is behind for good."""
-    books.view("B", state="shipped")
-
-
-def viewed_unpaid(books: Books) -> None:
-    """The view never heard that an order is paid."""
-    books.view("A", payment="authorised")
-
-
-def viewed_as_held(books: Books) -> None:
-    """The view shows money of a cancelled order as held."""
-    books.view("D", payment="authorised")
-
-
-def made_up(books: Books) -> None:
-    """The view shows an order that nobody placed."""
-    books.viewed.append({**books.viewed[0], "order_id": "Z"})
-
-
-def answered_otherwise(books: Books) -> None:
-    """The same key again was answered with another order."""
-    books.posts.append(order_post("A", order_id="Z"))
-    books.orders.append({"order_id": "Z", "state": "cancelled", "total_cents": 1, "reason": ""})
-
-
-def answered_badly(books: Books) -> None:
-    """The same key again was answered with an error."""
-    books.posts.append(order_post("A", status=500))
-
-
-def never_voided(books: Books) -> None:
-    """An order was cancelled for want of stock, and its card is still held."""
-    books.without("cards", "voided", "D")
-
-
-def never_refunded(books: Books) -> None:
-    """A returned order's money was never given back."""
-    books.without("cards", "refunded", "F")
-
-
-def never_released(books: Books) -> None:
-    """A cancelled order still holds goods."""
-    books.without("stock", "released", "E")
-
-
-def never_recalled(books: Books) -> None:
-    """A cancelled order's parcel is still on its way."""
-    books.without("carrier", "recalled", "F")
-
-
-def refunded_by_another_key(books: Books) -> None:
-    """What was given back is not what was captured: the second capture of a cancelled order stands."""
-    books.line("F", "captured", again="2")
-
-
-def held_for_nobody(books: Books) -> None:
-    """A card is held for an order that the shop does not know."""
-    books.line("Z", "authorised")
-
-
-def refunded_half(books: Books) -> None:
-    """Less was given back than was captured."""
-    books.without("cards", "refunded", "F")
-    books.line("F", "refunded", status=200, cents=400)
-
-
-def unpaid(books: Books) -> None:
-    """An order is shipped and its capture was given back."""
-    books.line("A", "refunded", status=200)
-
-
-def paid_wrongly(books: Books) -> None:
-    """More was captured than was ordered."""
-    books.without("cards", "captured", "A")
-    books.line("A", "captured", cents=1001)
-
-
-def never_captured(books: Books) -> None:
-    """An order is delivered and its card was only ever held."""
-    books.without("cards", "captured", "B")
-
-
-def unmended(books: Books) -> None:
-    """A dead letter waits for a person."""
-    books.letters.append(letter("L2", "pending", 0))
-
-
-def handled_by_itself(books: Books) -> None:
-    """A dead letter was settled without a replay."""
-    books.letters.append(letter("L2", "handled", 0))
-
-
 PLANTED: list[tuple[Callable[[Books], None], Kind, str]] = [
-    (lost_order, Kind.LOST, "order/Z"),
-    (unended_order, Kind.OPEN, "order/C"),
-    (unended_order, Kind.LOST, "order/C"),
-    (half_ended_order, Kind.OPEN, "order/A"),
-    (half_ended_order, Kind.LOST, "order/A"),
-    (lost_cancellation, Kind.LOST, "order/A"),
-    (lost_delivery, Kind.LOST, "order/A"),
-    (lost_parcel, Kind.LOST, "order/A"),
-    (lost_goods, Kind.LOST, "order/A"),
-    (lost_lead, Kind.LOST, "lead/eve@example.com"),
-    (lost_welcome, Kind.LOST, "lead/bob@example.com"),
-    (untold, Kind.LOST, "order/A"),
-    (no_apology, Kind.LOST, "order/D"),
-    (nobody_told, Kind.LOST, "order/F"),
-    (told_twice, Kind.DOUBLED, "order/F"),
-    (confirmed_twice, Kind.DOUBLED, "order/A"),
-    (welcomed_twice, Kind.DOUBLED, "lead/ada@example.com"),
-    (entered_twice, Kind.DOUBLED, "lead/ada@example.com"),
-    (unseen, Kind.LOST, "lead/bob@example.com"),
-    (seen_twice, Kind.DOUBLED, f"lead/{SHOPPER}"),
-    (unscored, Kind.LOST, f"lead/{SHOPPER}"),
-    (scored_by_the_older, Kind.OUTDATED, f"lead/{SHOPPER}"),
-    (forged_and_taken, Kind.FORGED, "delivery fay@example.com-1"),
-    (forged_and_entered, Kind.FORGED, f"delivery {FORGED}-1"),
-    (unviewed, Kind.VIEW, "order/A"),
-    (viewed_twice, Kind.VIEW, "order/A"),
-    (viewed_in_another_state, Kind.VIEW, "order/B"),
-    (viewed_unpaid, Kind.VIEW, "order/A"),
-    (viewed_as_held, Kind.VIEW, "order/D"),
-    (made_up, Kind.VIEW, "order/Z"),
-    (answered_otherwise, Kind.DOUBLED, "order key-A"),
-    (answered_badly, Kind.DOUBLED, "order key-A"),
-    (never_voided, Kind.ZOMBIE, "order/D"),
-    (never_refunded, Kind.ZOMBIE, "order/F"),
-    (never_released, Kind.ZOMBIE, "order/E"),
-    (never_recalled, Kind.ZOMBIE, "order/F"),
-    (refunded_by_another_key, Kind.ZOMBIE, "order/F"),
-    (held_for_nobody, Kind.ZOMBIE, "order/Z"),
-    (refunded_half, Kind.ZOMBIE, "order/F"),
-    (unpaid, Kind.UNPAID, "order/A"),
-    (paid_wrongly, Kind.UNPAID, "order/A"),
-    (never_captured, Kind.UNPAID, "order/B"),
-    (unmended, Kind.LETTER, "letter L2"),
-    (handled_by_itself, Kind.LETTER, "letter L2"),
+    (planted.lost_order, Kind.LOST, "order/Z"),
+    (planted.unended_order, Kind.OPEN, "order/C"),
+    (planted.unended_order, Kind.LOST, "order/C"),
+    (planted.half_ended_order, Kind.OPEN, "order/A"),
+    (planted.half_ended_order, Kind.LOST, "order/A"),
+    (planted.lost_cancellation, Kind.LOST, "order/A"),
+    (planted.lost_delivery, Kind.LOST, "order/A"),
+    (planted.lost_parcel, Kind.LOST, "order/A"),
+    (planted.lost_goods, Kind.LOST, "order/A"),
+    (planted.lost_lead, Kind.LOST, "lead/eve@example.com"),
+    (planted.lost_welcome, Kind.LOST, "lead/bob@example.com"),
+    (planted.untold, Kind.LOST, "order/A"),
+    (planted.no_apology, Kind.LOST, "order/D"),
+    (planted.nobody_told, Kind.LOST, "order/F"),
+    (planted.told_twice, Kind.DOUBLED, "order/F"),
+    (planted.confirmed_twice, Kind.DOUBLED, "order/A"),
+    (planted.welcomed_twice, Kind.DOUBLED, "lead/ada@example.com"),
+    (planted.entered_twice, Kind.DOUBLED, "lead/ada@example.com"),
+    (planted.unseen, Kind.LOST, "lead/bob@example.com"),
+    (planted.seen_twice, Kind.DOUBLED, f"lead/{SHOPPER}"),
+    (planted.unscored, Kind.LOST, f"lead/{SHOPPER}"),
+    (planted.scored_by_the_older, Kind.OUTDATED, f"lead/{SHOPPER}"),
+    (planted.forged_and_taken, Kind.FORGED, "delivery fay@example.com-1"),
+    (planted.forged_and_entered, Kind.FORGED, f"delivery {FORGED}-1"),
+    (planted.unviewed, Kind.VIEW, "order/A"),
+    (planted.viewed_twice, Kind.VIEW, "order/A"),
+    (planted.viewed_in_another_state, Kind.VIEW, "order/B"),
+    (planted.viewed_unpaid, Kind.VIEW, "order/A"),
+    (planted.viewed_as_held, Kind.VIEW, "order/D"),
+    (planted.made_up, Kind.VIEW, "order/Z"),
+    (planted.answered_otherwise, Kind.DOUBLED, "order key-A"),
+    (planted.answered_badly, Kind.DOUBLED, "order key-A"),
+    (planted.never_voided, Kind.ZOMBIE, "order/D"),
+    (planted.never_refunded, Kind.ZOMBIE, "order/F"),
+    (planted.never_released, Kind.ZOMBIE, "order/E"),
+    (planted.never_recalled, Kind.ZOMBIE, "order/F"),
+    (planted.refunded_by_another_key, Kind.ZOMBIE, "order/F"),
+    (planted.held_for_nobody, Kind.ZOMBIE, "order/Z"),
+    (planted.refunded_half, Kind.ZOMBIE, "order/F"),
+    (planted.unpaid, Kind.UNPAID, "order/A"),
+    (planted.paid_wrongly, Kind.UNPAID, "order/A"),
+    (planted.never_captured, Kind.UNPAID, "order/B"),
+    (planted.unmended, Kind.LETTER, "letter L2"),
+    (planted.handled_by_itself, Kind.LETTER, "letter L2"),
 ]
 
 

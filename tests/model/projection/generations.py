@@ -1,3 +1,4 @@
+# long: one model, its states and its moves
 """RULES 14 as a state graph driven by the product's own decisions: a read model is rebuilt beside the one that serves.
 
 `hocket.delivery.projecting.generations` decides what is begun, swapped in, dropped and read. That a generation hears

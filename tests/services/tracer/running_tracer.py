@@ -86,6 +86,11 @@ async def tracing(address: str, manifests: Sequence[dict[str, Any]] = tuple(MANI
     part = await assembly.start(tracer, 0)
     url = f"http://127.0.0.1:{part.web.port}"
     try:
+        async with asyncio.timeout(READ_SECONDS):
+            while True:
+                if not part.worker.health():  # what is published into is declared
+                    break
+                await asyncio.sleep(0.01)
         async with aiohttp.ClientSession(url) as http:
             found = Tracing(url, http, part.transport)
             await found.report(manifests)

@@ -9,8 +9,9 @@ from hocket.errors import DeclarationError
 Ordered = bool | Literal["skip"]
 #: The end of the name of an ordered queue: `SERVICE.HANDLER.ordered`.
 SUFFIX = ".ordered"
-#: Unsettled deliveries of an ordered queue, the same in all releases (RULES 9.2).
-WINDOW = 64
+#: Unsettled deliveries of an ordered queue, the same in all releases (RULES 9.2); times the largest event it bounds the
+#: bytes that are in hand.
+WINDOW = 256
 
 
 def ordered_of(options: Mapping[str, Any], where: str) -> Ordered:

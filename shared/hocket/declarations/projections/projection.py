@@ -1,12 +1,14 @@
 """Projections: read models that are built as generations, each with tables of its own (RULES 14.1). Pure."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from difflib import get_close_matches
 from inspect import iscoroutinefunction, signature
 from typing import Any
 
 from sqlalchemy import ForeignKeyConstraint, Table
 
+from hocket.declarations.options import ProjectionOptions
 from hocket.declarations.subscription import Projected, Subscription
 from hocket.envelope.keys import GENERATION_MARK
 from hocket.errors import DeclarationError
@@ -20,13 +22,19 @@ MAX_TABLE_BYTES = 50
 BATCH_EVENTS = 256
 
 
-def refuse_others(options: Mapping[str, Any], where: str) -> None:
-    """Refuse what a projection cannot be told: to wait for another handler. Raises `DeclarationError`."""
-    for option in ("after", "within"):
-        if option in options:
+def check_options(options: Iterable[str], where: str) -> None:
+    """Refuse options that a projection does not have, those of a handler too. Raises `DeclarationError`."""
+    known = ProjectionOptions.__annotations__
+    for option in options:
+        if option not in known:
+            near = get_close_matches(option, known, 1)
             raise DeclarationError(
-                f"{where}: {option}= is an option of a handler, and this is a projection, which may lack rows of a "
-                "predecessor while it is rebuilt; let it hear both, and fill what is there"
+                f"{where}: {option}= is unknown; "
+                + (
+                    f"did you mean {near[0]}=?"
+                    if near
+                    else f"a projection has {', '.join(f'{each}=' for each in known)}"
+                )
             )
 
 

@@ -18,7 +18,7 @@ def generation_table(table: Table, n: int) -> Table:
     end = f"__{n}"
     made = table.to_metadata(MetaData(), name=f"{table.name}{end}")
     named: list[Constraint | Index] = [*made.indexes, *made.constraints]
-    given = {each.name for each in [*table.indexes]} | {each.name for each in table.constraints}
+    given = {*(each.name for each in table.indexes), *(each.name for each in table.constraints)}
     for each in named:
         if each.name is not None and each.name in given:  # others are made of the table's name
             each.name = f"{each.name}{end}"

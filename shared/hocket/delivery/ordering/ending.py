@@ -1,6 +1,6 @@
 """What an ending does to the line of its subject (RULES 9.4 to 9.8). Pure."""
 
-from hocket.delivery.ordering.turn import Seat, Turn
+from hocket.delivery.ordering.turn import PARKED, Seat, Turn
 from hocket.outcome import Again, Bury, GiveBack, Outcome, Seen
 from hocket.store.records import Ending, InboxRow, InboxState, LineChange, OrderedWrite
 
@@ -10,7 +10,7 @@ def with_order(ending: Ending, turn: Turn, key: bytes, outcome: Outcome | None) 
     write = OrderedWrite(turn.subscription, turn.token, subject=turn.subject, key=key)
     if outcome is None or isinstance(outcome, GiveBack):
         return ending if ending.inbox is None else ending._replace(ordered=write)
-    if turn.seat is Seat.PARKS:
+    if turn.seat is Seat.PARKS and isinstance(outcome, Again) and outcome.cause == PARKED:
         [later] = ending.outbox  # it is sent when its turn comes, not now
         parked = write._replace(change=LineChange.PARK, behind=turn.behind, place=turn.place, parked=later)
         return ending._replace(outbox=(), ordered=parked)

@@ -1,3 +1,4 @@
+# long: the way of one ordered subscription, by its queue, from history and in batches; decisions stand elsewhere
 """Runs one ordered subscription: each delivery waits for its turn in its subject, and parks where a line stands."""
 
 import asyncio
@@ -14,7 +15,7 @@ from hocket.delivery.arrival import Arrival
 from hocket.delivery.ending.error_text import text_of
 from hocket.delivery.ordering.lane import Lane
 from hocket.delivery.ordering.switch import Switch
-from hocket.delivery.ordering.turn import DISCARD, HISTORY, MENDABLE, Seat, Turn, seat_of
+from hocket.delivery.ordering.turn import DISCARD, HISTORY, MENDABLE, PARKED, Seat, Turn, seat_of
 from hocket.delivery.ordering.turns import Subject, Turns, may_fold, place_of, turn_of
 from hocket.delivery.runner import Pipeline, SubscriptionRunner
 from hocket.errors import StoreError
@@ -228,7 +229,7 @@ class OrderedRunner(SubscriptionRunner):
     def _park(self, subject: Subject, arrival: Arrival, why: str, behind: bytes = b"") -> None:
         turn = turn_of(arrival)
         turn.seat, turn.behind = Seat.PARKS, behind
-        arrival.outcome = Again(timedelta(0), deferred=True, cause="line", error=f"it waits: {why}")
+        arrival.outcome = Again(timedelta(0), deferred=True, cause=PARKED, error=f"it waits: {why}")
         arrival.ended = self.pipeline.runtime.clock.now()
         subject.parking[turn.place] = arrival
         self.lane.lined.add(turn.subject)

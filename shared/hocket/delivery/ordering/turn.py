@@ -10,6 +10,8 @@ from hocket.store.records import InboxRow, InboxState
 
 #: Of what cannot be read as an event of the subscription, what a person can mend and replay: it blocks (RULES 9.8).
 MENDABLE = frozenset({"version", "invalid", "drift"})
+#: The cause of what is deferred because it stands in a line now.
+PARKED = "line"
 #: The header by which the desk lets a dead head go: the id of its death (docs/wire.md#headers).
 DISCARD = "hocket-discard"
 #: The header of what comes again and was history when it came first (RULES 7.5 c).

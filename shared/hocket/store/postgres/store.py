@@ -347,6 +347,4 @@ class PostgresStore:
 
     async def waiting(self) -> Waiting:
         """Counts for readiness, metrics and the bound of RULES 4.6, of all replicas; each stops at `COUNTED_ROWS`."""
-        found = await self._run(lambda kit: kit.fetchrow(sql.WAITING, COUNTED_ROWS))
-        assert found is not None
-        return Waiting(*found)
+        return Waiting(*await self._run(lambda kit: kit.fetchrow(sql.WAITING, COUNTED_ROWS)))

@@ -147,8 +147,9 @@ class Backfills:
         return all(each.idle for each in self.fillers.values())
 
     def _live_waits(self, but: SubscriptionRunner) -> bool:
-        """Whether deliveries of other subscriptions wait that could begin."""
-        return any(len(each.intake) and not each.parked() for each in self.runners.values() if each is not but)
+        """Whether other subscriptions have deliveries in hand, and not only wait for an open breaker."""
+        others = (each for each in self.runners.values() if each is not but)
+        return any(each.in_progress or (len(each.intake) and not each.parked()) for each in others)
 
 
 def topology_of(subscription: Subscription) -> Topology:

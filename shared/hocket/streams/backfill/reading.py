@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from hocket.broker.port import Delivery, Handle
@@ -13,7 +14,7 @@ from hocket.runtime import Runtime
 from hocket.store.records import Offset
 from hocket.streams.backfill.history_consumer import HistoryConsumer
 from hocket.streams.backfill.marker import is_marker, mark_log
-from hocket.streams.backfill.pace import LATE_SECONDS, LOOK_SECONDS, Pace
+from hocket.streams.backfill.pace import LOOK_SECONDS, Pace
 from hocket.streams.backfill.progress import Progress
 from hocket.streams.backfill.rows import BackfillRows
 from hocket.streams.backfill.state import MOST_LETTERS, Backfill, Phase, broken, compare, cut_over, read_to, shorter
@@ -38,7 +39,7 @@ class Overtaken(Exception):
 
 @dataclass(slots=True)
 class Reading:
-    """One reading of the log, by the process that holds the row. `live_waits` says that live work waits here."""
+    """One reading of the log, by the process that holds the row. `live_waits` says that there is live work."""
 
     runtime: Runtime
     runner: SubscriptionRunner
@@ -55,7 +56,6 @@ class Reading:
     _window: Window = field(init=False)
     _keys: frozenset[str] = field(init=False)
     _pace: Pace = field(default_factory=Pace)
-    _arrived: asyncio.Event = field(default_factory=asyncio.Event)
     _suspects: int = 0
     _compared: bool = False
     _jumped: Delivery | None = None  # it stands behind what was to come next
@@ -83,6 +83,7 @@ class Reading:
         epoch = consumer.epoch
         try:
             while consumer.epoch == epoch and not self.history.stopped and not self.history.to_renew:
+                self.history.changed.clear()
                 consumer.ack(self._feed())
                 over = await self._ended()
                 moved(self.row)
@@ -96,7 +97,7 @@ class Reading:
 
     def _deliver(self, delivery: Delivery) -> None:
         self._buffer.append(delivery)
-        self._arrived.set()
+        self.history.changed.set()
 
     # -- feeding --------------------------------------------------------------------------------------------------
 
@@ -123,6 +124,7 @@ class Reading:
         self._window.take(offset, mark, heard=heard)
         if heard:
             self.runner.intake.deliver(self.history.delivery(delivery, suspect=self._suspects > 0))
+            self._pace.fed(offset, self.runtime.clock.monotonic())
             self._suspects -= 1
 
     def _may_feed(self) -> bool:
@@ -134,20 +136,14 @@ class Reading:
         return not self.runner.intake.over and not self.history.stopped
 
     async def _pause(self) -> None:
-        """Until the next look; how late it comes tells how busy this process is."""
-        before = self.runtime.clock.monotonic()
-        if self._buffer or self._window.open:
-            await asyncio.sleep(LOOK_SECONDS)
-            late = self.runtime.clock.monotonic() - before - LOOK_SECONDS
-            self._pace.look(late, live_waits=self.live_waits(), hurry=self.progress.hurry)
-            return
-        self._arrived.clear()
-        wait = IDLE_SECONDS if self._marker is None else LATE_SECONDS
-        try:
-            async with asyncio.timeout(wait):
-                await self._arrived.wait()
-        except TimeoutError:
-            return
+        """Until something was finished or has come, or the next look is due."""
+        now = self.runtime.clock.monotonic()
+        self._pace.ended(self._window.low, now)
+        self._pace.look(now, live=self.live_waits(), hurry=self.progress.hurry)
+        busy = self._buffer or self._window.open or self._marker is not None
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_SECONDS if busy else IDLE_SECONDS):
+                await self.history.changed.wait()
 
     # -- ending ---------------------------------------------------------------------------------------------------
 

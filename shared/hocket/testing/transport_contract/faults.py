@@ -87,6 +87,22 @@ class FaultsContract:
             await consumer.cancel()
             await closed([transport])
 
+    async def test_remove(self) -> None:
+        """A queue is deleted with what waits in it, unless somebody consumes it; one that is gone is no error."""
+        room = Room()
+        async with self.world() as world:
+            transport = await opened(world, room.service, room.topology())
+            await transport.publish([room.to_queue(body) for body in numbered(3)])
+            await until_depth(world, room.queue, 3)
+            consumer = await transport.consume(room.queue, prefetch=1, deliver=Basket())
+            assert await transport.remove(room.queue) is False
+            await consumer.cancel()
+            await consumer.close()
+            assert await transport.remove(room.queue) is True
+            assert await transport.depth(room.queue) is None
+            assert await transport.remove(room.queue) is True
+            await closed([transport])
+
     async def test_unknown(self) -> None:
         """A connection lost before the answer: UNKNOWN, it may have arrived; the next publish is confirmed."""
         room = Room()

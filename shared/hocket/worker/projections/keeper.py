@@ -247,7 +247,7 @@ class Projections:
             newest = max(version for other, version in self._declared if other == name)
             now, next_ = serving(self.found.get(name, ())), building(self.found.get(name, ()))
             where = f"{self.runtime.service}.{name}"
-            if now is None:
+            if now is None or not now.made:
                 reasons.append(f"projection {where} has no generation yet")
             elif now.version < newest and (name, now.version) not in self._declared and next_ is not None:
                 why = f": {next_.note}" if next_.note else ""

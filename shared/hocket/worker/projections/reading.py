@@ -53,15 +53,13 @@ async def reading(
     while True:
         async with asyncio.timeout(HELD_SECONDS), runtime.store.snapshot() as connection:
             found = await chosen(connection, declared)
-            if not await _missing(connection, declared, found, facts):
+            if found.made and not await _missing(connection, declared, found, facts):
                 yield await _view(runtime, connection, declared, found)
                 return
         left = end - clock.monotonic()
         if left <= 0:
-            raise NotYetRead(
-                f"projection {declared.identity} does not hold yet what was said, after {within.total_seconds():g} s; "
-                "ask again, or read without the token what it holds"
-            )
+            lacks = "does not hold yet what was said" if found.made else "has no tables yet"
+            raise NotYetRead(f"projection {declared.identity} {lacks}, after {within.total_seconds():g} s; ask again")
         await asyncio.sleep(min(wait, left))
         wait = min(wait * 2, LONGEST_LOOK_SECONDS)
 

@@ -212,9 +212,7 @@ STEPS: dict[str, tuple[Any, str]] = {
 
 @pytest.mark.rabbitmq
 @pytest.mark.parametrize("step", STEPS)
-async def test_a_kill_after_each_step_keeps_the_order(
-    quay: Quay, monkeypatch: pytest.MonkeyPatch, step: str
-) -> None:
+async def test_a_kill_after_each_step_keeps_the_order(quay: Quay, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     """RULES 7.5, 9.1, 14.1: whatever step the process dies after, each subject's rows are whole and in order."""
     owner, name = STEPS[step]
     work: Callable[..., Any] = getattr(owner, name)

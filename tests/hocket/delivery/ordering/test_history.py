@@ -1,4 +1,4 @@
-"""An ordered subscription, and an ordered projection, hear history and go on in order, whatever their process dies at."""
+"""Ordered handlers and projections hear history and go on in order, whatever their process dies at."""
 
 import asyncio
 from collections.abc import Callable

@@ -9,6 +9,7 @@ import pytest
 
 from hocket import Heard, Service, Tx
 from hocket.store.ordering.tokens import lines_of
+from hocket.store.records import LineChange
 from hocket.worker import Worker
 from tests.hocket.sample_services import (
     BRIEF,
@@ -222,3 +223,23 @@ async def test_a_store_that_fails_keeps_the_order(tower: Processes) -> None:
     await hear(tower, "1", "2", "3")
     await tower.advance(LONG)
     assert book.handled == ["1", "2", "3"]
+
+
+async def test_a_park_that_cannot_be_written_is_no_letter_in_a_line(tower: Processes) -> None:
+    """RULES 9.4, 3.2: it ends as any delivery whose ending the database refuses, and its subject goes on."""
+    book = Book("1")
+    worker = await start(tower, book)
+    store: Any = worker.runtime.store
+
+    def refuses(endings: Any) -> Exception | None:
+        parks = any(each.ordered is not None and each.ordered.change is LineChange.PARK for each in endings)
+        return ValueError("it cannot be written") if parks else None
+
+    store.refuses = refuses
+    await hear(tower, "1", "2")
+    await tower.quiet()
+    store.refuses = lambda endings: None
+    book.ill.clear()
+    await tower.advance(LONG)
+    assert sorted(book.handled) == ["1", "2"]
+    assert await waiting(worker) is None

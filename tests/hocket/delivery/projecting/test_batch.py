@@ -99,3 +99,17 @@ async def test_a_copy_that_was_handled_meanwhile_is_taken_out(tower: Processes) 
         await tower.quiet()
     assert await counts(worker, 1) == {"a": 1, "b": 1}
     assert tower.letters() == []
+
+
+async def test_an_older_value_is_stale_also_within_a_batch(tower: Processes) -> None:
+    """RULES 14.1, 15.1: what loses by `latest_by` leaves the batch and counts nowhere; the newer one stays."""
+    worker = await tower.start(ring_service(1, latest_by="name"))
+    lane = await lane_of(tower, worker)
+    lane.paused_until = worker.runtime.clock.monotonic() + 5
+    for key, name in (("k1", "b"), ("k2", "a"), ("k3", "c")):
+        await tower.hear(Rung(name=name), key)
+    await tower.advance(timedelta(seconds=30))
+    await tower.hear(Rung(name="a"), "k4")
+    await tower.quiet()
+    assert await counts(worker, 1) == {"b": 1, "c": 1}
+    assert [each["outcome"] for each in tower.receipts()].count("stale") == 2

@@ -62,6 +62,30 @@ async def test_a_run_whose_lease_is_over_is_taken_over_and_fenced(
     assert len({each.idempotency_key for replica in made for each in await replica.said()}) == 1
 
 
+async def test_a_run_that_lost_its_key_cannot_end_while_the_next_is_at_work(address: str) -> None:
+    """RULES 13.3: by the owner: it is rolled back and told to wait; what the next one answers is the answer."""
+    needs_replicas(address)
+    one_gate, other_gate = Gate(), Gate()
+    gates = iter((one_gate, other_gate))
+
+    async def act(request: web.Request, tx: Outside[World]) -> web.StreamResponse:
+        return await next(gates)(request, tx)
+
+    async with running(address, World(act), 2) as [one, two]:
+        first = asyncio.create_task(one.ask(BODY, "k"))
+        await one_gate.arrived.wait()
+        await one.sql(LAPSE)
+        second = asyncio.create_task(two.ask(BODY, "k"))
+        await other_gate.arrived.wait()
+        one_gate.open.set()
+        assert problem(await first, 409) == "command-in-progress"
+        assert await one.sold() == []
+        other_gate.open.set()
+        assert (await second).status == 201
+        assert (await one.ask(BODY, "k")).body == (await second).body
+        assert await one.sold() == ["tea"]
+
+
 async def test_two_replicas_are_one(replicas: tuple[Gate, World, list[Replica]]) -> None:
     """RULES 13.2: what one runs the other waits for, replays and refuses."""
     gate, _, made = replicas

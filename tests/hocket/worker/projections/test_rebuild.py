@@ -5,7 +5,6 @@ from datetime import timedelta
 import pytest
 
 from hocket import Tx
-
 from hocket.worker.http.operator import CommandRefused
 from hocket.worker.projections.rebuild import RebuildCommand
 from tests.hocket.sample_services import Processes, Rung

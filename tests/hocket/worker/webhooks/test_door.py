@@ -122,7 +122,7 @@ async def test_a_doubled_header_of_the_signature_is_refused(tmp_path: Path) -> N
     """RULES 12.1: which of the two was signed is not decided by us; other headers may stand twice."""
     async with running(tmp_path) as door:
         body, headers = form(), signed(form())
-        answer = await door.push("crm", body, [*headers.items(), ("Webhook-Id", "msg_2")])  # type: ignore[arg-type]
+        answer = await door.push("crm", body, [*headers.items(), ("webhook-id", "msg_2")])  # type: ignore[arg-type]
         assert answer.status == 401
         twice = [*headers.items(), ("X-Other", "1"), ("X-Other", "2")]
         assert (await door.push("crm", body, twice)).status == 202  # type: ignore[arg-type]

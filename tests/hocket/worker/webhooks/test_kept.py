@@ -38,12 +38,12 @@ async def test_only_what_is_final_is_forgotten(tmp_path: Path) -> None:
     day = 86_400.0
     async with running(tmp_path) as door:
         store = door.part.store
-        states = {"kept": 0.0, "refused": 3 * day, "young": 4 * day, "said": 0.0, "seen": 2 * day}
+        states = {"kept": 0.0, "refused": 3 * day, "young": 4 * day, "said": 0.0, "seen": 6 * day}
         named = {"young": "refused"}
         await written(store, *(row(id, named.get(id, id), at) for id, at in states.items()))
-        assert await kept.forget(store, 10.5 * day, 1 * day, 100) == 2
+        assert await kept.forget(store, 10.5 * day, 5 * day, 100) == 2
         assert await left(store) == {"kept", "young", "seen"}
-        assert await kept.forget(store, 10.5 * day, 1 * day, 100) == 0
+        assert await kept.forget(store, 10.5 * day, 5 * day, 100) == 0
 
 
 async def test_the_sweep_forgets_them(tmp_path: Path) -> None:

@@ -7,8 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from hocket.clock import SystemClock
 from hocket.errors import StoreError
 from hocket.store.records import Ending, Written
+from hocket.webhooks import Push
+from hocket.webhooks.declared import Webhook
+from hocket.worker.webhooks.keys import Taken
+from hocket.worker.webhooks.taking import Taking
 from tests.hocket.worker.webhooks.running import Mind, form, of_code, of_pay, of_shop, running, signed
 
 
@@ -23,10 +28,26 @@ async def test_a_push_is_said_once_and_its_double_gets_the_same_answer(tmp_path:
         assert await door.keys() == ["webhook/crm/msg_1"]
 
 
-async def test_two_at_once_in_this_process_wait_for_one_answer(tmp_path: Path) -> None:
-    """RULES 12.4: while the first still commits the second waits for its answer; the mapping runs once."""
+async def test_two_at_once_in_this_process_wait_for_one_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RULES 12.4: while the first still commits the others wait for its answer; the mapping runs once."""
     async with running(tmp_path) as door:
+        commit, take, all_here, here = door.part.store.commit, Taking.take, asyncio.Event(), 0
+
+        async def held(endings: Sequence[Ending]) -> list[Written]:
+            await all_here.wait()
+            return await commit(endings)
+
+        async def counted(taking: Taking, hook: Webhook, push: Push, fault: str, secret: int) -> Taken:
+            nonlocal here
+            here += 1
+            if here == 20:
+                all_here.set()
+            return await take(taking, hook, push, fault, secret)
+
+        monkeypatch.setattr(door.part.store, "commit", held)
+        monkeypatch.setattr(Taking, "take", counted)
         answers = await asyncio.gather(*(door.form(form()) for _ in range(20)))
+        assert door.mind.calls == 1
         assert {each.status for each in answers} == {202}
         assert len({each.flow for each in answers}) == 1
         assert await door.said() == 1
@@ -132,6 +153,28 @@ async def test_a_client_that_hangs_up_cancels_nothing(tmp_path: Path, monkeypatc
         await writer.wait_closed()
         go_on.set()
         await door.part.worker.webhooks.taking.finished()
+        assert await door.said() == 1
+
+
+async def test_whoever_waits_for_the_commit_may_be_cancelled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RULES 12.4: as a server does that cancels handlers; the commit runs to its end."""
+    async with running(tmp_path) as door:
+        begun, go_on, commit = asyncio.Event(), asyncio.Event(), door.part.store.commit
+
+        async def slow(endings: Sequence[Ending]) -> list[Written]:
+            begun.set()
+            await go_on.wait()
+            return await commit(endings)
+
+        monkeypatch.setattr(door.part.store, "commit", slow)
+        webhooks = door.part.worker.webhooks
+        push = Push("crm", "msg_1", SystemClock().now(), form(), {})
+        waiting = asyncio.create_task(webhooks.taking.take(webhooks.hooks["crm"], push, "", 1))
+        await begun.wait()
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        go_on.set()
+        await webhooks.taking.finished()
         assert await door.said() == 1
 
 
