@@ -22,6 +22,7 @@ from hocket.delivery.ordering.lane import Lane
 from hocket.delivery.ordering.runner import OrderedRunner
 from hocket.delivery.projecting.batch import BatchLane
 from hocket.envelope import CONTENT_TYPE, Envelope, encode
+from hocket.envelope.canonical_json import Json
 from hocket.envelope.ids import Ids
 from hocket.store.port import CrashableStore
 from hocket.store.postgres.store import PostgresStore
@@ -118,7 +119,7 @@ class Quay:
         messages, type_ = [], f"{self.name}.moved"
         for n in range(first, first + each):
             for subject in [f"s{number}" for number in range(SUBJECTS)]:
-                key, data = uuid4().hex, {"subject": subject, "n": n}
+                key, data = uuid4().hex, dict[str, Json](subject=subject, n=n)
                 envelope = Envelope(key, "/hand", type_, 1, subject, datetime.now(UTC), key, key, data)
                 body = encode(envelope, heard=True)
                 messages.append(Message(EVENTS, routing_key(type_, 1), body, CONTENT_TYPE, type=type_))

@@ -142,7 +142,7 @@ async def test_a_crash_at_any_step_keeps_the_order(
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_dead_one_of_history_holds_its_subject_until_it_is_replayed(tower: Processes, kind: str) -> None:
-    """RULES 7.5 c, 9.6, 14.1: what follows it parks, in history and after; its replay lets all of it go, in order."""
+    """RULES 7.5, 9.6, 14.1: what follows it parks, in history and after; its replay lets all of it go, in order."""
     book = Book(a2=99)
     await say(tower, *named("a", 1, 2, 3, 4), *named("b", 1, 2))
     worker = await tower.start(keeper(kind, book))
@@ -177,7 +177,7 @@ async def test_a_discarded_one_lets_its_subject_go(tower: Processes, kind: str) 
 
 
 async def test_what_is_tried_again_of_history_is_history(tower: Processes) -> None:
-    """RULES 7.5 c, 7.5 h: it comes by the subscription's own queue after the cut-over, and `tx.replaying` is true."""
+    """RULES 7.5: it comes by the subscription's own queue after the cut-over, and `tx.replaying` is true."""
     book = Book(a2=2)
     await say(tower, *named("a", 1, 2, 3))
     worker = await tower.start(keeper("handler", book))
@@ -191,7 +191,7 @@ async def test_what_is_tried_again_of_history_is_history(tower: Processes) -> No
 
 
 async def test_a_deposed_reader_writes_nothing_and_opens_the_log_again(tower: Processes) -> None:
-    """RULES 7.5 f, 9.1: the token fences it; as long as it holds the row it takes the next one, and reads on."""
+    """RULES 7.5, 9.1: the token fences it; as long as it holds the row it takes the next one, and reads on."""
     book = Book()
     await say(tower, *named("a", 1, 2))
     worker = await tower.start(keeper("handler", book))
