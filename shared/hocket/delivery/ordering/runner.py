@@ -112,7 +112,8 @@ class OrderedRunner(SubscriptionRunner):
     def arrival_of(self, delivery: Delivery, now: datetime) -> Arrival:
         """A delivery with its turn; what comes by a queue of before the switch has none."""
         arrival = super().arrival_of(delivery, now)
-        if delivery.queue in self.subscription.former_queues:
+        if delivery.queue in self.switch.queues:
+            arrival.history = delivery.queue not in self.subscription.former_queues
             return arrival
         if HISTORY in delivery.headers and delivery.exchange == self.subscription.service:
             arrival.history = True

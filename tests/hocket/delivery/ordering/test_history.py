@@ -215,3 +215,19 @@ async def test_a_hot_subject_of_history_is_not_parked(tower: Processes) -> None:
     await tower.advance(FILLED)
     assert await rows(worker, "handler") == {"a": [*range(100)]}
     assert {each["outcome"] for each in tower.receipts() if each["kind"] == "receipt"} == {"handled"}
+
+
+async def test_what_was_tried_again_in_no_order_is_not_forgotten(tower: Processes) -> None:
+    """RULES 9.10, 7.5: switched to order while a retry of history waits in the queue beside, that is emptied too."""
+    book = Book(a2=99)
+    await say(tower, *named("a", 1, 2, 3))
+    await tower.start(keeper("handler", book, ordered=False))
+    await until(lambda: "a2" in book.runs)
+    await tower.kill("hall")
+    book.ill.clear()
+    worker = await tower.start(keeper("handler", book))
+    await tower.advance(FILLED)
+    await say(tower, "a4")
+    await tower.advance(FILLED)
+    found = (await rows(worker, "handler"))["a"]
+    assert (sorted(found), found[-1]) == ([1, 2, 3, 4], 4)
