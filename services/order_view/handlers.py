@@ -16,6 +16,7 @@ async def shop_history(fact: OrderFact | LeadFact, tx: Tx[Customers]) -> None:
         await storage.note(db, lines, lead_line(fact, at=at, flow=flow, customers=customers))
         return
     orders = tx.table(storage.order_table)
-    known = await storage.order(db, orders, fact.order_id) or Order(fact.order_id)
-    await storage.put(db, orders, folded(known, fact, at=at, flow=flow, customers=customers))
+    known = await storage.order(db, orders, fact.order_id)
+    order = folded(known or Order(fact.order_id), fact, at=at, flow=flow, customers=customers)
+    await storage.put(db, orders, order, new=known is None)
     await storage.note(db, lines, order_line(fact, at=at, flow=flow))

@@ -2,18 +2,25 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
+from typing import Any
 
 from sqlalchemy import (
     Column,
     ColumnElement,
     FromClause,
     Index,
+    Insert,
     Integer,
     MetaData,
     Row,
+    Select,
     String,
     Table,
+    Update,
     and_,
+    bindparam,
+    exists,
     insert,
     or_,
     select,
@@ -54,6 +61,8 @@ Index("lines_by_time", line_table.c.at, line_table.c.key)
 Index("lines_by_order", line_table.c.order_id)
 Index("lines_by_customer", line_table.c.customer_id)
 
+#: The name of the parameter that says which row is meant.
+WANTED = "wanted"
 #: Where a page ends: the moment and the name of its last row.
 Place = tuple[str, str]
 
@@ -70,23 +79,45 @@ class Filter:
 
 async def order(db: AsyncConnection, orders: FromClause, order_id: str) -> Order | None:
     """One order; None where nothing was heard of it."""
-    row = (await db.execute(select(orders).where(orders.c.order_id == order_id))).one_or_none()
+    row = (await db.execute(_one(orders), {WANTED: order_id})).one_or_none()
     return _order(row) if row is not None else None
 
 
-async def put(db: AsyncConnection, orders: Table, order: Order) -> None:
-    """Write an order in place of what stands there. Facts about one order come one after the other."""
-    values = asdict(order)
-    changed = await db.execute(update(orders).where(orders.c.order_id == order.order_id).values(**values))
-    if not changed.rowcount:
-        await db.execute(insert(orders).values(**values))
+async def put(db: AsyncConnection, orders: Table, order: Order, *, new: bool) -> None:
+    """Write an order, a new one or one that stands there. Facts about one order come one after the other."""
+    await db.execute(_added(orders) if new else _changed(orders), asdict(order) | {WANTED: order.order_id})
 
 
 async def note(db: AsyncConnection, lines: Table, line: Line) -> None:
     """Write a line, once."""
-    known = await db.execute(select(lines.c.key).where(lines.c.key == line.key))
-    if known.one_or_none() is None:
-        await db.execute(insert(lines).values(**asdict(line)))
+    await db.execute(_noted(lines), asdict(line) | {WANTED: line.key})
+
+
+# Statements are made once for each generation of a table: a fact costs three of them, and none is compiled again.
+
+
+@cache
+def _one(orders: FromClause) -> Select[Any]:
+    return select(orders).where(orders.c.order_id == bindparam(WANTED))
+
+
+@cache
+def _added(orders: Table) -> Insert:
+    return insert(orders).values({each.name: bindparam(each.name) for each in orders.c})
+
+
+@cache
+def _changed(orders: Table) -> Update:
+    values: dict[str, Any] = {each.name: bindparam(each.name) for each in orders.c if not each.primary_key}
+    return update(orders).where(orders.c.order_id == bindparam(WANTED)).values(values)
+
+
+@cache
+def _noted(lines: Table) -> Insert:
+    """In one statement: none where a line of this key stands."""
+    known = exists().where(lines.c.key == bindparam(WANTED))
+    row = select(*(bindparam(each.name, type_=each.type) for each in lines.c)).where(~known)
+    return insert(lines).from_select([each.name for each in lines.c], row)
 
 
 async def page(

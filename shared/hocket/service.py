@@ -59,12 +59,20 @@ class Service(Generic[D]):
     """One service: its name, its owner, and what its functions declare.
 
     `uses` is an async context manager that yields the service's clients and connections; a handler finds them in
-    `tx.use`. `uses` is called with an instance of `settings` where `settings` is given. `tables` are the service's own
-    tables, created at start. Raises `DeclarationError` for an invalid name or argument.
+    `tx.use`. `uses` is called with an instance of `settings` where `settings` is given; webhooks find their secrets in
+    the same settings. `tables` are the service's own tables, created at start. Raises `DeclarationError` for an
+    invalid name or argument.
     """
 
     @overload
-    def __init__(self: "Service[None]", name: str, *, owner: str, tables: MetaData | None = None) -> None: ...
+    def __init__(
+        self: "Service[None]",
+        name: str,
+        *,
+        owner: str,
+        settings: type[BaseModel] | None = None,
+        tables: MetaData | None = None,
+    ) -> None: ...
 
     @overload
     def __init__(
@@ -152,7 +160,8 @@ class Service(Generic[D]):
 
         It writes to `tx.table(rows)`. A higher `version` is built beside what serves, from the log, and swapped in when
         it has handled all that the one before has. `seed` fills the new tables where the log no longer holds what the
-        old ones had heard. `name` and `retry` are those of a handler. A projection says nothing.
+        old ones had heard. It is `ordered` unless that is False: what fails holds its subject, with "skip" until it is
+        dead. `name`, `retry` and `latest_by` are those of a handler. A projection says nothing.
         """
 
         def declare(
@@ -410,4 +419,9 @@ class Service(Generic[D]):
 
     def complete(self) -> None:
         """Check the declarations as a whole, before the service starts. Raises `DeclarationError`."""
+        if self.settings is not None and self.uses is None and not self.webhooks:
+            raise DeclarationError(
+                f"Service({self.name!r}): nothing reads its settings=; give uses=, which they are passed to, or leave "
+                "them out"
+            )
         self.declarations.complete()

@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 import hocket
 from hocket.errors import DeclarationError, Unsayable
-from tests.hocket.mistakes import type_errors
-from tests.typing import inventory, mail, orders, payments
+from tests.hocket.mistakes import entry_errors, type_errors
+from tests.typing import ingress, inventory, mail, orders, payments, shop
 
 ROOT = Path(__file__).parent.parent.parent
 MYPY_SECONDS = 300
@@ -44,12 +44,35 @@ AT_IMPORT = [
     (type_errors.n16, r"payments\.take: str is not one subclass of Heard; write def NAME\(old: A\) -> B"),
     (type_errors.n17, r"payments\.take: formerly=3 is not a handler name; write formerly="),
     (type_errors.n18, r"payments\.take: Other is not one subclass of Event"),
+    (entry_errors.p1, r"shop\.take: a projection says nothing, .*; write -> None"),
+    (entry_errors.p2, r"shop\.take: vresion= is unknown; did you mean version=\?"),
+    (entry_errors.p3, r"shop\.take: a projection names the tables that it fills"),
+    (entry_errors.c1, r"shop\.take: a command is an async def name\(request, tx\)"),
+    (entry_errors.c2, r"shop\.take: a command takes the request and the transaction, .* takes \(request\)"),
+    (entry_errors.c3, r"shop\.take: caller= is a plain function of the request"),
+    (entry_errors.w1, r"ingress, webhook take: is not a plain function; write def NAME\(body: Body, push: Push\)"),
+    (entry_errors.w2, r"ingress, webhook take: returns PlacedHeard, which is a Heard"),
+    (entry_errors.w3, r"ingress, webhook take: the second parameter is the push; write push: Push"),
+    (entry_errors.w4, r"ingress, webhook take: say how it is signed"),
+    (entry_errors.w5, r"ingress, webhook take: drift='refuse'; give one of accept, warn, quarantine"),
 ]
+#: How many lines of each file of mistakes a type checker finds wrong.
+MARKED = {type_errors: 17, entry_errors: 13}
 
 
-def test_the_face_is_a_dozen_names_and_every_one_is_there() -> None:
+def declared() -> tuple[set[object], ...]:
+    """What the services have declared that the mistakes would add to."""
+    return (
+        set(payments.payments.declarations.subscriptions),
+        set(shop.shop.declarations.projections),
+        set(ingress.ingress.webhooks),
+        set(ingress.ingress.declarations.says),
+    )
+
+
+def test_the_face_is_thirteen_names_and_every_one_is_there() -> None:
     """Every name of `__all__` exists, and there are no others."""
-    assert len(set(hocket.__all__)) == len(hocket.__all__) == 12
+    assert len(set(hocket.__all__)) == len(hocket.__all__) == 13
     assert all(hasattr(hocket, name) for name in hocket.__all__)
     assert re.fullmatch(r"\d+\.\d+\.\d+", hocket.__version__)
 
@@ -77,8 +100,10 @@ def test_the_checker_accepts_the_examples_and_sees_every_mistake_but_one() -> No
 
     An ignore that ignores nothing is an error of its own in strict mode.
     """
-    marked = re.findall(r"# type: ignore\[", Path(type_errors.__file__).read_text(encoding="utf-8"))
-    assert len(marked) == 17
+    for mistakes, count in MARKED.items():
+        assert mistakes.__file__ is not None
+        marked = re.findall(r"# type: ignore\[", Path(mistakes.__file__).read_text(encoding="utf-8"))
+        assert len(marked) == count
     run = subprocess.run(
         [sys.executable, "-m", "mypy", "tests/typing", "tests/hocket/mistakes"],
         cwd=ROOT,
@@ -93,10 +118,10 @@ def test_the_checker_accepts_the_examples_and_sees_every_mistake_but_one() -> No
 @pytest.mark.parametrize(("mistake", "sentence"), AT_IMPORT, ids=lambda value: getattr(value, "__name__", ""))
 def test_a_mistake_is_refused_at_import(mistake: Callable[[], None], sentence: str) -> None:
     """Each mistake that is visible at import raises `DeclarationError` there and adds nothing to the service."""
-    before = set(payments.payments.declarations.subscriptions)
+    before = declared()
     with pytest.raises(DeclarationError, match=sentence):
         mistake()
-    assert set(payments.payments.declarations.subscriptions) == before
+    assert declared() == before
     assert not type_errors.fraud.declarations.subscriptions
 
 
@@ -152,3 +177,25 @@ def test_the_examples_declare_what_their_signatures_say() -> None:
         ("order.cancelled", 1),
         ("order.review_asked", 1),
     }
+
+
+def test_what_enters_and_what_is_read_is_declared_too() -> None:
+    """A projection, a command and webhooks become data as their signatures say."""
+    for service in (shop.shop, ingress.ingress):
+        service.complete()
+    view = shop.shop.declarations.projection_of(shop.orders_seen)
+    assert view is not None
+    assert view.projected is not None
+    assert (view.name, view.projected.version) == ("order_view", 2)
+    assert view.projected.tables == (shop.orders_table, shop.lines_table)
+    assert view.bound == (("order.placed", 1), ("order.cancelled", 1))
+    assert view.says == ()
+    assert set(shop.shop.declarations.says) == {("order.placed", 1)}
+    assert shop.place.__name__ == "place"
+    form, customer = ingress.ingress.webhooks["form"], ingress.ingress.webhooks["shop"]
+    assert (form.body, form.rate, form.drift) == (ingress.Form, 10, "quarantine")
+    assert (form.says, form.scheduled) == ((ingress.LeadCaptured,), ())
+    assert (customer.body, customer.drift) == (bytes, "warn")
+    assert (customer.says, customer.scheduled) == ((ingress.LeadStored,), (ingress.LeadAsked,))
+    assert customer.key is not None
+    assert set(ingress.ingress.declarations.says) == {("lead.captured", 1), ("lead.stored", 1), ("lead.asked", 1)}

@@ -14,7 +14,13 @@ from hocket.declarations.choreography import Declarations
 from hocket.declarations.names import check_handler
 from hocket.declarations.ordering.option import refuse_option, refuse_step
 from hocket.declarations.overdue import overdue_of
-from hocket.declarations.projections.projection import BATCH_EVENTS, check_projection, function_name, projected_of
+from hocket.declarations.projections.projection import (
+    BATCH_EVENTS,
+    check_options,
+    check_projection,
+    function_name,
+    projected_of,
+)
 from hocket.declarations.scope import check_across, check_remember
 from hocket.declarations.signature import (
     Signature,
@@ -76,10 +82,13 @@ class Declarer:
         signature = signature_of(fn, where, _PROJECTION_FORM)
         self._check_transaction(signature, where)
         heard = heard_of(signature.parameters[0], where)
-        others: dict[str, Any] = {"concurrency": BATCH_EVENTS, "since": "first", **options}
+        check_options(options, where)
+        others = {"ordered": True, **options}
         projected = projected_of(tables, others, name, where)
+        others |= {"concurrency": BATCH_EVENTS, "since": "first"}
         made = subscription_of(self.declarations.service, name, fn, heard, signature, others)
         made.projected = projected
+        set_guards(made, options, self.declarations.subscription_of, where)
         check_projection(made, where)
         self.declarations.add_projection(made, where)
 
@@ -175,7 +184,7 @@ class Declarer:
         where = f"{self.declarations.service}.{name}"
         taken = {*self.declarations.subscriptions}
         if "version" not in options:
-            taken |= {each.queue for each in self.declarations.projections.values()}
+            taken |= {each.identity for each in self.declarations.projections.values()}
         check_handler(name, where, taken)
         return str(name), where
 

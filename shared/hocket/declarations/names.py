@@ -72,7 +72,5 @@ def check_service(name: object, owner: object, settings: object, uses: object, t
         raise DeclarationError(f"{where}: uses= takes a function that makes an async context manager")
     if settings is not None:
         check_settings(where, settings)
-    if settings is not None and uses is None:
-        raise DeclarationError(f"{where}: settings= is passed to uses=, which is missing; give both")
     if tables is not None and not isinstance(tables, MetaData):
         raise DeclarationError(f"{where}: tables= takes a MetaData, not {tables!r}")

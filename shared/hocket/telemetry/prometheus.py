@@ -1,7 +1,7 @@
 """Metrics for Prometheus: exactly those of docs/wire.md#metrics, counted in groups."""
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import Generic, TypeVar
 
@@ -46,6 +46,13 @@ class _Family(Generic[M]):
         if child is None:
             child = self._children[labels] = self._metric.labels(*labels)
         return child
+
+    def keep(self, service: str, subscriptions: Collection[str]) -> None:
+        """Show nothing more of the service's other subscriptions: what has ended is not as it was last."""
+        ended = [each for each in self._children if each[0] == service and each[1] not in subscriptions]
+        for labels in ended:
+            del self._children[labels]
+            self._metric.remove(*labels)
 
 
 class _Histogram(Collector):
@@ -188,6 +195,7 @@ class PrometheusListener(Listener):
         self._oldest.of(service).set(sample.outbox_oldest)
         self._armed.of(service).set(sample.timers_armed)
         self._overdue.of(service).set(sample.timers_late)
+        self._behind.keep(service, sample.behind)
         for subscription, seconds in sample.behind.items():
             self._behind.of(service, subscription).set(seconds)
         held = self._held.setdefault(service, set())
@@ -197,6 +205,8 @@ class PrometheusListener(Listener):
         for subscription, (subjects, age) in sample.blocked.items():
             self._blocked.of(service, subscription).set(subjects)
             self._blocked_age.of(service, subscription).set(age)
+        for family in (self._backfill, self._read, self._rate):
+            family.keep(service, sample.backfills)
         for subscription, each in sample.backfills.items():
             self._backfill.of(service, subscription).set(_PHASES.get(each.phase, 0))
             self._read.of(service, subscription, "next").set(each.next)

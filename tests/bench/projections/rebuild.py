@@ -46,7 +46,7 @@ async def _live(amqp: str, database: str, queue: str, count: int, *, projection:
     made = projecting if projection else handling
 
     async def nothing(worker: Worker) -> None:
-        await _until(lambda: not projection or queue in worker.projections.live)
+        await _until(lambda: queue in worker.runners and worker.runners[queue].consumer is not None)
 
     runs = Runs()
 

@@ -43,9 +43,10 @@ def every_moment(metrics: PrometheusListener) -> None:
     metrics.breaker("payments", "card-api", "open")
     metrics.link("payments", ready=True, reason="")
     backfills = {"payments.history": BackfillSample("reading", 1, 2, 3.0, None)}
-    blocked = {"payments.charge": (1, 2.0)}
+    blocked, behind = {"payments.charge": (1, 2.0)}, {"payments.view~1": 4.0}
+    in_hand = {"payments.charge": 7}
     metrics.sampled(
-        Sample("payments", 1, 2, 3, 4, 5.0, {"payments.charge": 7}, 2, blocked=blocked, backfills=backfills)
+        Sample("payments", 1, 2, 3, 4, 5.0, in_hand, 2, behind=behind, blocked=blocked, backfills=backfills)
     )
     metrics.drifted("payments", "payments.charge", "order.placed", "unknown", 3)
     metrics.command("payments", "POST /payments", "first")
@@ -67,7 +68,7 @@ def test_the_names_and_labels_of_the_docs(metrics: PrometheusListener) -> None:
         name = f"{family.name}_total" if family.type == "counter" else family.name
         shown[name] = set().union(*(sample.labels for sample in family.samples)) - {"le"}
     assert shown == promised
-    assert len(promised) == 26
+    assert len(promised) == 28
 
 
 def test_attempts_are_counted_by_outcome(metrics: PrometheusListener) -> None:
@@ -180,3 +181,15 @@ def test_how_a_backfill_goes_on(metrics: PrometheusListener) -> None:
     assert value(metrics, "hocket_backfill_offset", what="next", **where) == 70
     assert value(metrics, "hocket_backfill_offset", what="end", **where) == 100
     assert value(metrics, "hocket_backfill_messages_per_second", **where) == 12.5
+
+
+def test_a_generation_that_is_dropped_is_shown_no_more(metrics: PrometheusListener) -> None:
+    """RULES 14.4: each generation has its lag; what a dropped one showed last, of its history too, does not stay."""
+    backfills = {"payments.view~1": BackfillSample("reading", 70, 100, 12.5, 2.4)}
+    behind = {"payments.view~1": 7.5, "payments.view~2": 60.0}
+    metrics.sampled(Sample("payments", 0, 0, 0, 0, 0.0, behind=behind, backfills=backfills))
+    metrics.sampled(Sample("payments", 0, 0, 0, 0, 0.0, behind={"payments.view~2": 2.0}))
+    assert value(metrics, "hocket_projection_lag_seconds", subscription="payments.view~2") == 2
+    assert b"payments.view~1" not in metrics.text()
+    metrics.sampled(Sample("payments", 0, 0, 0, 0, 0.0, behind=behind))
+    assert value(metrics, "hocket_projection_lag_seconds", subscription="payments.view~1") == 7.5

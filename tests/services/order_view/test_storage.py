@@ -20,10 +20,10 @@ async def test_an_order_is_read_as_it_was_written(address: str) -> None:
     """All fields come back, and what is put again stands in place of what was there."""
     async with database(storage.tables, address) as db:
         order = Order("A1", at(0), "c", "f", "lamp", 2, 999, changed_at=at(0))
-        await storage.put(db, ORDERS, order)
+        await storage.put(db, ORDERS, order, new=True)
         assert await storage.order(db, ORDERS, "A1") == order
         later = replace(order, state=State.CANCELLED, payment=Payment.VOIDED, reason="r", cancelled_by="shop")
-        await storage.put(db, ORDERS, later)
+        await storage.put(db, ORDERS, later, new=False)
         assert await storage.order(db, ORDERS, "A1") == later
         assert await storage.order(db, ORDERS, "A2") is None
 
@@ -33,8 +33,8 @@ async def test_orders_are_found_by_state_customer_and_time(address: str) -> None
     async with database(storage.tables, address) as db:
         for number in range(6):
             state = State.SHIPPED if number % 2 else State.PLACED
-            await storage.put(db, ORDERS, Order(f"A{number}", at(number), f"c{number // 3}", state=state))
-        await storage.put(db, ORDERS, Order("A9", state=State.SHIPPED))
+            await storage.put(db, ORDERS, Order(f"A{number}", at(number), f"c{number // 3}", state=state), new=True)
+        await storage.put(db, ORDERS, Order("A9", state=State.SHIPPED), new=True)
 
         async def found(wanted: Filter) -> list[str]:
             return [each.order_id for each in await storage.page(db, ORDERS, wanted, None, 10)]
@@ -50,21 +50,21 @@ async def test_pages_meet_without_gap_or_double_while_orders_come_and_change(add
     """Two orders of one moment are told apart; a new order and a changed one move no row of a page."""
     async with database(storage.tables, address) as db:
         for number in range(7):
-            await storage.put(db, ORDERS, Order(f"A{number}", at(number // 2)))
+            await storage.put(db, ORDERS, Order(f"A{number}", at(number // 2)), new=True)
         seen, after = list[str](), None
         while found := await storage.page(db, ORDERS, NOTHING, after, 2):
             seen += [each.order_id for each in found]
             after = (found[-1].placed_at, found[-1].order_id)
-            await storage.put(db, ORDERS, Order(f"B{len(seen)}", at(30 + len(seen))))
-            await storage.put(db, ORDERS, Order("A3", at(1), state=State.SHIPPED))
+            await storage.put(db, ORDERS, Order(f"B{len(seen)}", at(30 + len(seen))), new=True)
+            await storage.put(db, ORDERS, Order("A3", at(1), state=State.SHIPPED), new=False)
         assert seen == [f"A{number}" for number in reversed(range(7))]
 
 
 async def test_a_history_joins_orders_and_leads(address: str) -> None:
     """Newest first, of this customer alone, in pages; a line noted twice stands once."""
     async with database(storage.tables, address) as db:
-        await storage.put(db, ORDERS, Order("A1", at(1), "ada"))
-        await storage.put(db, ORDERS, Order("B1", at(1), "bob"))
+        await storage.put(db, ORDERS, Order("A1", at(1), "ada"), new=True)
+        await storage.put(db, ORDERS, Order("B1", at(1), "bob"), new=True)
         lines = [
             Line("lead/ada x", at(0), "lead.captured", "interest", "f0", customer_id="ada", delivery="d-1"),
             Line("order/A1 x", at(1), "order.placed", "ordered", "f1", order_id="A1"),

@@ -1,12 +1,14 @@
 """Projections: read models that are built as generations, each with tables of its own (RULES 14.1). Pure."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from difflib import get_close_matches
 from inspect import iscoroutinefunction, signature
 from typing import Any
 
 from sqlalchemy import ForeignKeyConstraint, Table
 
+from hocket.declarations.options import ProjectionOptions
 from hocket.declarations.subscription import Projected, Subscription
 from hocket.envelope.keys import GENERATION_MARK
 from hocket.errors import DeclarationError
@@ -18,6 +20,22 @@ MAX_TABLES = 50
 MAX_TABLE_BYTES = 50
 #: Deliveries that one transaction may hold (RULES 14.1): that many are admitted at once.
 BATCH_EVENTS = 256
+
+
+def check_options(options: Iterable[str], where: str) -> None:
+    """Refuse options that a projection does not have, those of a handler too. Raises `DeclarationError`."""
+    known = ProjectionOptions.__annotations__
+    for option in options:
+        if option not in known:
+            near = get_close_matches(option, known, 1)
+            raise DeclarationError(
+                f"{where}: {option}= is unknown; "
+                + (
+                    f"did you mean {near[0]}=?"
+                    if near
+                    else f"a projection has {', '.join(f'{each}=' for each in known)}"
+                )
+            )
 
 
 def projected_of(tables: tuple[object, ...], options: dict[str, Any], name: str, where: str) -> Projected:

@@ -121,6 +121,17 @@ class Lane:
             if not done:
                 return
 
+    async def open_history(self, history: Consumer) -> None:
+        """Take the token for what `history` delivers, once nothing of before is in progress (RULES 7.5 c).
+
+        No channel of the queue is there yet: who holds the backfill's row works, and the token fences whoever held it.
+        """
+        self.shut()
+        self.consumer = history
+        await self.quiet()
+        while not await self.take(await self._until_answered(lambda: token_of(self.runtime.store, self.subscription))):
+            pass
+
     async def take(self, seen: int) -> bool:
         """Take the token after `seen`, and open the lane; False where another process was first."""
         store, boot = self.runtime.store, self.runtime.instance.boot

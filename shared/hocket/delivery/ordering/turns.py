@@ -1,7 +1,7 @@
 """Whose turn it is in each subject: one run at a time, the others in order of their places (RULES 9.3). Pure."""
 
 from bisect import insort
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from hocket.declarations.ordering.option import WINDOW
@@ -12,6 +12,8 @@ from hocket.store.records import OutboxRow, RowKind
 
 #: Deliveries that wait behind one running head before they are parked: a quarter of the window (RULES 9.9).
 CROWD = WINDOW // 4
+#: Behind every place.
+_END = float("inf")
 
 
 def turn_of(arrival: Arrival) -> Turn:
@@ -31,6 +33,7 @@ class Subject:
 
     running: Arrival | None = None  # or ending
     parking: dict[int, Arrival] = field(default_factory=dict)  # those whose parking is being committed, by place
+    folding: dict[int, Arrival] = field(default_factory=dict)  # those that are folded in batches, by place, in order
     waiting: list[Arrival] = field(default_factory=list)  # in order
     asked: bool = False  # the store is asked for its line
 
@@ -38,6 +41,11 @@ class Subject:
     def busy(self) -> bool:
         """Whether the next has to wait."""
         return self.running is not None or bool(self.parking) or self.asked
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing of it is in hand."""
+        return not self.busy and not self.waiting and not self.folding
 
 
 @dataclass(slots=True)
@@ -66,6 +74,7 @@ class Turns:
         if known.running is arrival:
             known.running = None
         known.parking.pop(place_of(arrival), None)
+        known.folding.pop(place_of(arrival), None)
 
     def forget(self, subject: str) -> None:
         """Nothing of it is in hand any more."""
@@ -93,10 +102,13 @@ class Turns:
         return line if line is not None and line.head == arrival.key and not turn_of(arrival).admit else None
 
     def crowd(self, subject: Subject) -> list[Arrival]:
-        """Those that are parked because too many wait behind one that runs on; none where it has ended."""
+        """Those that are parked because too many wait behind one that runs on; none where it has ended.
+
+        None of history: it waits in the log, where it fills nobody's window.
+        """
         if subject.running is None or subject.running.outcome is not None or len(subject.waiting) < CROWD:
             return []
-        return [each for each in subject.waiting if is_fresh(each)]
+        return [each for each in subject.waiting if is_fresh(each) and each.delivery.offset is None]
 
     def drop(self) -> Iterator[Arrival]:
         """Take everything that has not begun out of hand."""
@@ -104,6 +116,22 @@ class Turns:
             yield from subject.waiting
             subject.waiting = []
             subject.asked = False
+
+
+def may_fold(arrival: Arrival) -> bool:
+    """Whether it may stand in a batch with others of its subject: nothing is decided of it, and nothing has failed."""
+    turn = turn_of(arrival)
+    decided = arrival.outcome is not None or turn.preset is not None or bool(turn.discard)
+    return not (decided or turn.admit or turn.alone)
+
+
+def following(failed: Iterable[Arrival], among: Iterable[Arrival]) -> list[Arrival]:
+    """Of `among` those that follow one of `failed` in its subject; none of what has no order."""
+    first: dict[str, int] = {}
+    for each in failed:
+        if each.order is not None and each.order.subject:
+            first[each.order.subject] = min(each.order.place, first.get(each.order.subject, each.order.place))
+    return [each for each in among if each.order is not None and each.order.place > first.get(each.order.subject, _END)]
 
 
 def is_fresh(arrival: Arrival) -> bool:

@@ -107,3 +107,14 @@ async def free_next(db: AsyncConnection, subscription: str) -> list[OutboxRow]:
     else:
         await db.execute(delete(LINES).where(LINES.c.subscription == subscription))
     return rows
+
+
+async def forget(store: Store, subscription: str) -> None:
+    """Remove what is parked, the lines and the token of a subscription that nobody hears any more. `StoreError`."""
+    left = True
+    while left:
+        async with store.transaction() as tx:
+            db = await tx.db()
+            left = bool(await free_next(db, subscription))
+            if not left:
+                await db.execute(delete(ORDER).where(ORDER.c.subscription == subscription))

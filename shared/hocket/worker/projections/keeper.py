@@ -161,9 +161,9 @@ class Projections:
             self.runtime.trouble("a generation of a projection could not be swapped in", error=str(error))
         self._rests[queue] = self.runtime.clock.monotonic() + rest
 
-    def _lane_of(self, queue: str) -> BatchLane | None:
-        runner = self.runners.get(queue)
-        return None if runner is None else runner.batches
+    def _lane_of(self, identity: str) -> BatchLane | None:
+        found = (self.runners[queue] for queue, each in self._running.items() if each.identity == identity)
+        return next((each.batches for each in found), None)
 
     async def _reconcile(self) -> None:
         """Begin what lives and does not run here, end what runs and lives no more."""

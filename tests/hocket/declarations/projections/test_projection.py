@@ -42,7 +42,13 @@ async def no_seed() -> None:
         ((rows,), {"version": True}, view, "is no version"),
         ((rows,), {"seed": no_seed}, view, "seed= takes an async function"),
         ((rows,), {}, says, "a projection says nothing"),
+        ((rows,), {"ordered": "strict"}, view, "ordered='strict' is not known"),
+        ((rows,), {"after": view}, view, "after= is unknown; a projection has version="),
+        ((rows,), {"since": "first"}, view, "since= is unknown"),
+        ((rows,), {"latest_by": "none"}, view, "latest_by"),
         ((rows,), {"naem": "a"}, view, "naem= is unknown; did you mean name="),
+        ((rows,), {"vresion": 2}, view, "vresion= is unknown; did you mean version="),
+        ((rows,), {"side_effects": True}, view, "side_effects= is unknown; a projection has version="),
         ((Table("hocket_mine", MetaData(), Column("a", Text)),), {}, view, "one of hocket's"),
     ],
 )
@@ -79,7 +85,7 @@ def test_a_generation_is_a_subscription_with_tables_of_its_own() -> None:
     service.projection(rows)(view)
     service.complete()
     made = generation_of(service.declarations.projections["view", 1], 3)
-    assert (made.queue, made.identity) == ("shop.view@3", "shop.view@3")
+    assert (made.queue, made.identity) == ("shop.view@3.ordered", "shop.view@3")
     assert made.bound == (("bell.rung", 1),)
     table = generation_table(rows, 3)
     assert table.name == "rings__3"
@@ -103,4 +109,4 @@ def test_the_manifest_lists_the_generations() -> None:
     service.projection(rows)(view)
     made = generation_of(service.declarations.projections["view", 1], 3)
     told: Any = service.declarations.manifest([made])
-    assert [each["name"] for each in told["subscriptions"]] == ["shop.view@3"]
+    assert [each["name"] for each in told["subscriptions"]] == ["shop.view@3.ordered"]

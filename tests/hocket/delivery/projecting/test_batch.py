@@ -30,7 +30,7 @@ class Transactions:
 async def lane_of(tower: Processes, worker: Worker) -> batch.BatchLane:
     """The lane of the first generation, once it is live."""
     await tower.advance(FILLED)
-    lane = worker.runners["shop.view@1"].batches
+    lane = worker.runners["shop.view@1.ordered"].batches
     assert lane is not None
     return lane
 
@@ -60,7 +60,7 @@ async def test_what_fails_leaves_the_batch(tower: Processes) -> None:
     lane = await lane_of(tower, worker)
     lane.paused_until = worker.runtime.clock.monotonic() + 5
     for n in range(60):
-        await tower.hear(Rung(name=f"bad{n}" if n in {7, 8, 40} else "a"), f"k{n}")
+        await tower.hear(Rung(name=f"bad{n}" if n in {7, 8, 40} else "a"), f"k{n}", subject=f"ring/{n}")
     await tower.advance(timedelta(seconds=300))
     assert await counts(worker, 1) == {"a": 57}
     assert len(tower.letters()) == 3
@@ -82,7 +82,7 @@ async def test_what_fails_after_it_has_written_leaves_nothing(tower: Processes) 
     for round_ in range(3):
         lane.paused_until = worker.runtime.clock.monotonic() + 5
         for n in range(5):
-            await tower.hear(Rung(name="b" if n == 2 else "a"), f"k{round_}.{n}")
+            await tower.hear(Rung(name="b" if n == 2 else "a"), f"k{round_}.{n}", subject=f"ring/{round_}/{n}")
         await tower.advance(timedelta(seconds=200))
     assert await counts(worker, 1) == {"a": 12}
     assert len(tower.letters()) == 3
@@ -99,3 +99,17 @@ async def test_a_copy_that_was_handled_meanwhile_is_taken_out(tower: Processes) 
         await tower.quiet()
     assert await counts(worker, 1) == {"a": 1, "b": 1}
     assert tower.letters() == []
+
+
+async def test_an_older_value_is_stale_also_within_a_batch(tower: Processes) -> None:
+    """RULES 14.1, 15.1: what loses by `latest_by` leaves the batch and counts nowhere; the newer one stays."""
+    worker = await tower.start(ring_service(1, latest_by="name"))
+    lane = await lane_of(tower, worker)
+    lane.paused_until = worker.runtime.clock.monotonic() + 5
+    for key, name in (("k1", "b"), ("k2", "a"), ("k3", "c")):
+        await tower.hear(Rung(name=name), key)
+    await tower.advance(timedelta(seconds=30))
+    await tower.hear(Rung(name="a"), "k4")
+    await tower.quiet()
+    assert await counts(worker, 1) == {"b": 1, "c": 1}
+    assert [each["outcome"] for each in tower.receipts()].count("stale") == 2

@@ -130,19 +130,25 @@ async def test_a_method_that_changes_nothing_is_no_command(address: str) -> None
 @pytest.mark.parametrize(
     ("error", "status"),
     [
-        (web.HTTPConflict(text="no"), 409),
-        (web.HTTPFound("/elsewhere"), 302),
-        (ValueError("bug"), 500),
-        (BreakerOpen("cards", timedelta(seconds=7)), 503),
-        (TimeoutError(), 500),
+        (lambda: web.HTTPConflict(text="no"), 409),
+        (lambda: web.HTTPFound("/elsewhere"), 302),
+        (lambda: ValueError("bug"), 500),
+        (lambda: BreakerOpen("cards", timedelta(seconds=7)), 503),
+        (TimeoutError, 500),
     ],
+    ids=["conflict", "found", "bug", "breaker", "timeout"],
 )
-async def test_what_the_handler_raises_stores_nothing(address: str, error: Exception, status: int) -> None:
-    """RULES 13.4: it is rolled back, and the key is free at once, for another request too."""
+async def test_what_the_handler_raises_stores_nothing(
+    address: str, error: Callable[[], Exception], status: int
+) -> None:
+    """RULES 13.4: it is rolled back, and the key is free at once, for another request too.
+
+    The error is made in each test: a response of aiohttp can be sent once only.
+    """
 
     async def fail(request: web.Request, tx: Outside[World]) -> web.StreamResponse:
         await answers(request, tx)
-        raise error
+        raise error()
 
     world = World(fail)
     async with running(address, world) as [one]:

@@ -23,7 +23,7 @@ async def nothing(rung: Rung, tx: Tx) -> None:
     """Do nothing."""
 
 
-def ring_service(*versions: int, before: Before = nothing, seed: Any = None) -> Service[None]:
+def ring_service(*versions: int, before: Before = nothing, seed: Any = None, **more: Any) -> Service[None]:
     """A service `shop` whose projection `view` counts rings by name; version n counts each n times.
 
     `before` runs at the begin of each run of the highest version.
@@ -31,7 +31,7 @@ def ring_service(*versions: int, before: Before = nothing, seed: Any = None) -> 
     service = Service("shop", owner="team", tables=meta)
 
     def declare(version: int) -> None:
-        options: dict[str, Any] = {"name": "view", "version": version, "retry": Retry(retries=0)}
+        options: dict[str, Any] = {"name": "view", "version": version, "retry": Retry(retries=0), **more}
         if seed is not None and version == max(versions):
             options["seed"] = seed
 
