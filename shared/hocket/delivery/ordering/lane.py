@@ -18,8 +18,6 @@ from hocket.store.ordering.tokens import take, token_of
 
 T = TypeVar("T")
 
-#: Seconds between two looks whether the consumer that has delivered is known here.
-CONSUMER_SECONDS = 0.01
 #: Seconds without a delivery, while the queue has some, after which a consumer counts as wedged (RULES 9.11).
 WEDGED_SECONDS = 60.0
 
@@ -98,10 +96,8 @@ class Lane:
     async def _open(self) -> None:
         await self._until_gathered()
         await self.quiet()
-        while self.consumer is None:  # noqa: ASYNC110 -- it delivers before whoever asked for it has the answer
-            await asyncio.sleep(CONSUMER_SECONDS)
         seen = await self._until_answered(lambda: token_of(self.runtime.store, self.subscription))
-        if not await self.consumer.known() or not await self.take(seen):
+        if self.consumer is None or not await self.consumer.known() or not await self.take(seen):
             await self.renew()
             return
         held, self._gather = in_order(self._gather.held), Gather()

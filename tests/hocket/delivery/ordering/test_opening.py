@@ -1,13 +1,11 @@
-"""RULES 9.2: how a lane opens, where what it needs comes in another order than usual."""
+"""RULES 9.2: what a lane has in hand before it opens."""
 
-import asyncio
 from collections.abc import Sequence
 
 from hocket.broker.port import Delivery, Handle
-from hocket.delivery.ordering.lane import Lane
 from hocket.delivery.ordering.runner import OrderedRunner
 from tests.hocket.delivery.ordering.test_runner import Book, start
-from tests.hocket.sample_services import Processes, until
+from tests.hocket.sample_services import Processes
 
 
 class KnownConsumer:
@@ -34,25 +32,6 @@ class KnownConsumer:
         """It has nothing to cancel."""
 
     close = cancel
-
-
-async def _nothing() -> None:
-    return None
-
-
-async def test_what_is_delivered_before_its_consumer_is_known_is_kept(tower: Processes) -> None:
-    """RULES 9.2: a busy process may read its first deliveries before the answer to its own consuming."""
-    worker = await start(tower, Book())
-    delivered: list[Delivery] = []
-    lane = Lane(worker.runtime, "rows.late", "rows.late.ordered", delivered.append, _nothing, lambda: None)
-    first = Delivery("rows.late.ordered", Handle(1, 1), b"", message_id="m-1")
-    lane.receive(first)
-    assert lane.gathers("m-1")
-    await asyncio.sleep(0.3)  # in which it would read the token
-    lane.consumer = KnownConsumer()
-    await until(lambda: lane.opened)
-    assert delivered == [first]
-    assert not lane.gathers("m-1")
 
 
 async def test_what_gathers_is_in_hand(tower: Processes) -> None:
