@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from sqlalchemy import literal_column, select
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.elements import ColumnElement
 
 from hocket.store.records import InboxState, RowKind
 from hocket.store.schema import INBOX, OUTBOX
@@ -13,7 +14,7 @@ from hocket.store.tables.ordering import PARKED
 #: Keys of one statement.
 PAGE = 500
 #: The words of the index `hocket_inbox_retry`: a parameter in their place would not use it.
-_RETRY = literal_column(f"state = '{InboxState.RETRY.value}'")
+_RETRY: ColumnElement[bool] = literal_column(f"state = '{InboxState.RETRY.value}'")
 _COLUMNS = tuple(INBOX.c[name] for name in ("key", "subscription", "event_id", "attempt", "data_hash", "death_id"))
 
 

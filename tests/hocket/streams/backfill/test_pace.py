@@ -37,3 +37,37 @@ def test_it_hurries_before_the_cut() -> None:
     pace.fed(0, 0.0)
     pace.look(100.0, live=True, hurry=True)
     assert pace.width == MOST
+
+
+def _run(pace: Pace, now: float, seconds: float, alone: float, each: float) -> float:
+    """Live work all the time; an event takes so long with the least in hand, and more for each one above it."""
+    end, offset = now + seconds, 0
+    while now < end:
+        pace.fed(offset, now, pace.width)
+        took = alone + max(pace.width - LEAST, 0) * each
+        pace.ended(offset + 1, now + took)
+        pace.look(now := now + max(took, LOOK_SECONDS), live=True, hurry=False)
+        offset += 1
+    return now
+
+
+def test_a_slow_commit_is_no_reason_to_give_way() -> None:
+    """RULES 7.5 g: where one event takes longer than live work may wait, more in hand cost little; it is bounded."""
+    pace = Pace()
+    now = _run(pace, 100.0, 20.0, alone=2 * SLOW_SECONDS, each=0.0)
+    assert pace.width > 10 * LEAST
+    widths = set()
+    for _ in range(100):
+        now = _run(pace, now, 0.2, alone=2 * SLOW_SECONDS, each=SLOW_SECONDS / 32)
+        widths.add(pace.width)
+    assert max(list(widths)) <= MOST
+    assert min(widths) <= 4 * LEAST, "where each one more makes an event slower it gives way"
+
+
+def test_what_an_event_takes_alone_is_measured_again() -> None:
+    """RULES 7.5 g: a store that is slow for a while does not make live work wait for ever."""
+    pace = Pace()
+    now = _run(pace, 100.0, 30.0, alone=10 * SLOW_SECONDS, each=0.0)
+    assert pace.width == MOST
+    _run(pace, now, 30.0, alone=SLOW_SECONDS / 2, each=SLOW_SECONDS / 64)
+    assert pace.width <= 6 * LEAST
