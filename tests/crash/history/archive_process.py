@@ -6,6 +6,7 @@ import sqlite3
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 
 import aiohttp
@@ -14,7 +15,7 @@ from deploy.database.server import PostgresServer
 from tests.crash.process_spawner import ROOT, SEARCH
 
 #: Seconds after which a process that is not ready has failed the run.
-READY_SECONDS = 120.0
+READY_SECONDS = 240.0
 
 
 class Database:
@@ -91,12 +92,21 @@ class ArchiveProcess:
 
     async def ready(self) -> None:
         """Return when it is ready: history is read, and what it rebuilds serves."""
-        async with asyncio.timeout(READY_SECONDS), aiohttp.ClientSession() as http:
-            while True:
-                try:
-                    async with http.get(f"http://127.0.0.1:{self.port}/health/ready") as answer:
-                        if answer.status == 200:
-                            return
-                except aiohttp.ClientError:
-                    pass
+        async with asyncio.timeout(READY_SECONDS):
+            while await self._status() != HTTPStatus.OK:  # noqa: ASYNC110 -- asked as a probe asks
                 await asyncio.sleep(0.1)
+
+    async def answers(self) -> bool:
+        """Whether it answers at all: it has begun to work."""
+        return await self._status() != 0
+
+    async def _status(self) -> int:
+        try:
+            async with aiohttp.ClientSession() as http, http.get(f"{self._url}/health/ready") as answer:
+                return answer.status
+        except aiohttp.ClientError:
+            return 0
+
+    @property
+    def _url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"

@@ -7,6 +7,7 @@ import asyncio
 import json
 import sys
 from contextlib import suppress
+from http import HTTPStatus
 
 import aiohttp
 
@@ -37,7 +38,7 @@ class Reader:
             while True:
                 try:
                     async with http.get(f"http://127.0.0.1:{port}/view") as answer:
-                        if answer.status == 200:
+                        if answer.status == HTTPStatus.OK:
                             self.judge(**await answer.json())
                         else:
                             self.away += 1

@@ -17,10 +17,10 @@ from tests.crash.history.archive_process import ArchiveProcess, Database
 from tests.crash.history.speaker import Speaker
 from tests.crash.process_spawner import ROOT
 
-#: Live events a second; seconds after its start, or after history is nearly read, within which a process is killed.
-RATE, EARLY_SECONDS, LATE_SECONDS = 40.0, 6.0, 3.0
+#: Live events a second; seconds after it answers, or after history is nearly read, within which a process is killed.
+RATE, EARLY_SECONDS, LATE_SECONDS = 20.0, 4.0, 3.0
 #: Seconds between two restarts of the broker, and for which everything may take to come to rest.
-RESTART_SECONDS, REST_SECONDS = 25.0, 300.0
+RESTART_SECONDS, REST_SECONDS = 40.0, 300.0
 #: Seconds after it was declared in which RabbitMQ 3.10 loses a queue when it is killed.
 DECLARED_SECONDS = 3.0
 LOOK_SECONDS = 0.05
@@ -94,7 +94,7 @@ class HistoryRun:
                 await self._process.start(self.rounds)
                 await self._until(self._phase)
         late = self._chance.random() < 0.5
-        await self._moment(self._nearly_read if late else None)
+        await self._moment(self._nearly_read if late else self._process.answers)
         await self._killed()
         phase = await self._phase() or "before its row"
         await self._process.start(self.rounds)
@@ -119,7 +119,7 @@ class HistoryRun:
                 await self._rebuild()
                 await self._until(self._begun)
         late = self._chance.random() < 0.5
-        await self._moment(self._nearly_built if late else None)
+        await self._moment(self._nearly_built if late else self._process.answers)
         before = await self._states()
         await self._killed()
         states = await self._states()
@@ -158,11 +158,11 @@ class HistoryRun:
             await asyncio.sleep(LOOK_SECONDS)
         await asyncio.sleep(DECLARED_SECONDS)
 
-    async def _moment(self, since: Callable[[], Awaitable[bool]] | None) -> None:
+    async def _moment(self, since: Callable[[], Awaitable[bool]]) -> None:
         """Some moment, after `since` holds."""
-        while since is not None and not await since():  # noqa: ASYNC110 -- looks from outside
+        while not await since():  # noqa: ASYNC110 -- looks from outside
             await asyncio.sleep(LOOK_SECONDS)
-        await asyncio.sleep(self._chance.uniform(0, EARLY_SECONDS if since is None else LATE_SECONDS))
+        await asyncio.sleep(self._chance.uniform(0, EARLY_SECONDS if since == self._process.answers else LATE_SECONDS))
 
     async def _killed(self) -> None:
         if not await self._process.kill():

@@ -1,6 +1,11 @@
 """History gives way to live work (RULES 7.5 g)."""
 
+import asyncio
+
+from hocket import Service, Tx
 from hocket.streams.backfill.pace import LEAST, LIVE_SECONDS, LOOK_SECONDS, MORE, MOST, SLOW_SECONDS, Pace
+from tests.hocket.annals import say
+from tests.hocket.sample_services import Processes, Rung, until
 
 
 def test_it_gives_way_and_comes_back() -> None:
@@ -71,3 +76,26 @@ def test_what_an_event_takes_alone_is_measured_again() -> None:
     assert pace.width == MOST
     _run(pace, now, 30.0, alone=SLOW_SECONDS / 2, each=SLOW_SECONDS / 64)
     assert pace.width <= 6 * LEAST
+
+
+async def test_two_that_read_history_do_not_give_way_to_each_other(tower: Processes) -> None:
+    """RULES 7.5 g: only one that lives is given way to."""
+    go_on, held = asyncio.Event(), list[str]()
+    both: Service[None] = Service("annals", owner="team-annals")
+
+    async def hold(rung: Rung, tx: Tx) -> None:
+        held.append(rung.name)
+        await go_on.wait()
+
+    for name in ("one", "other"):
+        both.handler(since="first", name=name)(hold)
+    both.handler(name="lives")(hold)
+    await say(tower, "a")
+    worker = await tower.start(both)
+    await until(lambda: held == ["a", "a"])
+    fillers = worker.backfills.fillers.values()
+    assert not any(each.live_waits() for each in fillers)
+    await say(tower, "b")
+    await until(lambda: all(each.live_waits() for each in fillers))
+    go_on.set()
+    await tower.quiet()
