@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 from hocket.delivery.runner import SubscriptionRunner
 from hocket.errors import HocketError, StoreError, TransportError
@@ -19,8 +21,9 @@ SETTLE_SECONDS = 5.0
 GRACE_SECONDS = 3.0
 #: Seconds between two looks, the longest between them while nothing is lost, and between two rounds without a cause.
 LOOK_SECONDS, LONGEST_SECONDS, ROUND_SECONDS = 1.0, 30.0, 3600.0
-#: Inbox rows that one round looks at; what is more waits for the next, which follows at once.
-MOST_ROWS = 10_000
+#: Inbox rows that one round looks at, and seconds for which it looks at them, where their queue is never empty; what is
+#: more waits for the next, which follows at once.
+MOST_ROWS, MOST_SECONDS = 10_000, 600.0
 #: Ids of events that a line of the log names.
 MOST_NAMED = 20
 REFILL_BACKOFF = Backoff(first=0.5, longest=10.0)
@@ -47,17 +50,14 @@ class Refill:
     async def run(self) -> None:
         """Refill until cancelled."""
         self.runtime.transport.on_ready(self.again)
+        on, after = (StoreError, TransportError), b""
         while True:
             self._cause.clear()
-            on = (StoreError, TransportError)
-            more = await until_done(self._round, REFILL_BACKOFF, self.runtime.chance, on=on, failed=self._failed)
+            work = partial(self._round, after)
+            after = await until_done(work, REFILL_BACKOFF, self.runtime.chance, on=on, failed=self._failed)
             self.reason = self._said = ""
-            if not more:
-                try:
-                    async with asyncio.timeout(ROUND_SECONDS):
-                        await self._cause.wait()
-                except TimeoutError:
-                    continue
+            if not after and not self._cause.is_set():
+                await self._caused(ROUND_SECONDS)
 
     def reasons(self) -> list[str]:
         """Why the service is not ready."""
@@ -72,33 +72,35 @@ class Refill:
             self._said = str(error)
             self.runtime.trouble("attempts of a deleted queue could not be sent again", reason=str(error))
 
-    async def _round(self) -> bool:
-        """One round; whether there is more to look at."""
+    async def _round(self, after: bytes) -> bytes:
+        """Look at the rows behind this key, until none of them is lost; the key from which the next round goes on."""
         clock, cursor, wait = self.runtime.clock, b"", LOOK_SECONDS
         noted: dict[bytes, tuple[Waiting, float]] = {}
         began = clock.monotonic()
         while True:
             now = clock.monotonic()
-            if self._cause.is_set():
-                self._cause.clear()
-                began = now
             if now - began <= SETTLE_SECONDS:
-                cursor = await self._note(noted, now)
-            elif not noted:
-                return bool(cursor)
-            wait = LOOK_SECONDS if await self._look(noted, now) else min(wait * 2, LONGEST_SECONDS)
-            try:
-                async with asyncio.timeout(LOOK_SECONDS if now - began <= SETTLE_SECONDS else wait):
-                    await self._cause.wait()
-            except TimeoutError:
-                continue
+                cursor = await self._note(noted, after, now)
+            elif not noted or now - began > MOST_SECONDS:
+                return cursor
+            busy = await self._look(noted, now) or now - began <= SETTLE_SECONDS
+            wait = LOOK_SECONDS if busy else min(wait * 2, LONGEST_SECONDS)
+            if await self._caused(wait):
+                return b""  # all is looked at again
 
-    async def _note(self, noted: dict[bytes, tuple[Waiting, float]], now: float) -> bytes:
+    async def _caused(self, seconds: float) -> bool:
+        """Wait so long, or until there is a cause to look."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._cause.wait()
+        return self._cause.is_set()
+
+    async def _note(self, noted: dict[bytes, tuple[Waiting, float]], after: bytes, now: float) -> bytes:
         queues = {name for each in self.runners.values() for name in _names(each)}
         if not queues:
             return b""
         async with self.runtime.store.read() as db:
-            rows, cursor = await waiting_of(db, queues, MOST_ROWS)
+            rows, cursor = await waiting_of(db, queues, MOST_ROWS, after)
         for each in rows:
             if (each.key, each.attempt) not in self._beyond and noted.get(each.key, (None,))[0] != each:
                 noted[each.key] = each, now
