@@ -18,7 +18,7 @@ from tests.crash.history.speaker import Speaker
 from tests.crash.process_spawner import ROOT
 
 #: Live events a second; seconds after it answers, or after history is nearly read, within which a process is killed.
-RATE, EARLY_SECONDS, LATE_SECONDS = 20.0, 4.0, 3.0
+RATE, EARLY_SECONDS, LATE_SECONDS = 5.0, 4.0, 3.0
 #: Seconds between two restarts of the broker, and for which everything may take to come to rest.
 RESTART_SECONDS, REST_SECONDS = 40.0, 300.0
 #: Seconds after it was declared in which RabbitMQ 3.10 loses a queue when it is killed.

@@ -1,5 +1,7 @@
 """How much of history may be in hand, so that live work does not wait for it (RULES 7.5 g). Pure."""
 
+import math
+
 #: Events of history in hand: at least, at most, at first, and more of them after each look that found nobody waiting.
 LEAST, MOST, MORE = 16, 512, 16
 #: Seconds between two looks; seconds that an event of history may take while there is live work, which waits as long;
@@ -22,7 +24,8 @@ class Pace:
         self._looked = 0.0
         self._live = -LIVE_SECONDS
         self._sample: tuple[int, float, bool] | None = None  # an event in hand, since when, whether few were in hand
-        self._took = 0.0
+        self._took = 0.0  # the less of the last two: one alone may have waited for something else
+        self._last = math.inf
         self._alone = 0.0  # what an event takes with the least in hand; 0: not known
         self._measured = 0.0
         self._halved = 0.0
@@ -38,9 +41,10 @@ class Pace:
         if self._sample is None or self._sample[0] >= low:
             return
         _, since, alone = self._sample
-        self._took, self._sample = now - since, None
+        took, self._sample = now - since, None
+        self._took, self._last = min(took, self._last), took
         if alone:
-            self._alone, self._measured = self._took, now
+            self._alone, self._measured = (self._alone + took) / 2 if self._alone else took, now
             if self._back:
                 self.width, self._back = self._back, 0
 

@@ -74,7 +74,7 @@ def test_what_an_event_takes_alone_is_measured_again() -> None:
     pace = Pace()
     now = _run(pace, 100.0, 30.0, alone=10 * SLOW_SECONDS, each=0.0)
     assert pace.width == MOST
-    _run(pace, now, 30.0, alone=SLOW_SECONDS / 2, each=SLOW_SECONDS / 64)
+    _run(pace, now, 90.0, alone=SLOW_SECONDS / 2, each=SLOW_SECONDS / 64)
     assert pace.width <= 6 * LEAST
 
 
