@@ -72,7 +72,12 @@ class ArchiveProcess:
 
     def whole_environment(self) -> dict[str, str]:
         """What every process about it gets."""
-        return {**os.environ, **SEARCH, **self.environment}
+        return {**os.environ, **SEARCH, "PYTHONUNBUFFERED": "1", **self.environment}
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended by itself."""
+        return self._process is not None and self._process.returncode is not None
 
     async def kill(self) -> bool:
         """SIGKILL; False where it had ended by itself."""

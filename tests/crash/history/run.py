@@ -160,7 +160,7 @@ class HistoryRun:
 
     async def _moment(self, since: Callable[[], Awaitable[bool]]) -> None:
         """Some moment, after `since` holds."""
-        while not await since():  # noqa: ASYNC110 -- looks from outside
+        while not self._process.ended and not await since():  # noqa: ASYNC110 -- looks from outside
             await asyncio.sleep(LOOK_SECONDS)
         await asyncio.sleep(self._chance.uniform(0, EARLY_SECONDS if since == self._process.answers else LATE_SECONDS))
 

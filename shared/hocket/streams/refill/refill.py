@@ -128,7 +128,7 @@ class Refill:
     async def _lost(self, still: Sequence[Waiting]) -> dict[str, list[Waiting]]:
         """Those whose queue is empty, by their subscription's queue."""
         lost: dict[str, list[Waiting]] = {}
-        for queue, runner in self.runners.items():
+        for queue, runner in tuple(self.runners.items()):
             names = _names(runner)
             some = [each for each in still if each.queue in names]
             if some and await self._empty(runner):
@@ -149,7 +149,10 @@ class Refill:
         queues = ", ".join(sorted(lost))
         many = sum(len(each) for each in lost.values())
         self.reason = f"{many} attempts that waited in {queues} are gone from there; they are sent again from the log"
-        taken = FromLog(self.runtime, {self.runners[queue].subscription.queue: self.runners[queue] for queue in lost})
+        there = {
+            queue: self.runners[queue] for queue in lost if queue in self.runners
+        }  # a generation may end meanwhile
+        taken = FromLog(self.runtime, there)
         beyond = await taken.send([each for some in lost.values() for each in some])
         self.sent += taken.sent
         if taken.sent:
