@@ -13,7 +13,7 @@ def test_nothing_is_lost_where_history_and_a_rebuild_are_killed(
     store: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """RULES 7.5, 14.2: killed while it reads, at the cut-over, and at the swap; no read went back."""
-    assert once(seed=3, kills=2, events=600, store=store, folder=tmp_path) == 0, capfd.readouterr().out
+    assert once(seed=3, kills=1, events=150, store=store, folder=tmp_path) == 0, capfd.readouterr().out
 
 
 def test_the_reader_sees_what_is_wrong() -> None:
