@@ -147,8 +147,11 @@ class Backfills:
         return all(each.idle for each in self.fillers.values())
 
     def _live_waits(self, but: SubscriptionRunner) -> bool:
-        """Whether other subscriptions have deliveries in hand, and not only wait for an open breaker."""
-        others = (each for each in self.runners.values() if each is not but)
+        """Whether others that live have deliveries in hand, and not only wait for an open breaker.
+
+        One that reads history itself gives way, and is nobody to give way to.
+        """
+        others = (each for each in self.runners.values() if each is not but and each.consumer is not None)
         return any(each.in_progress or (len(each.intake) and not each.parked()) for each in others)
 
 

@@ -124,7 +124,7 @@ class Reading:
         self._window.take(offset, mark, heard=heard)
         if heard:
             self.runner.intake.deliver(self.history.delivery(delivery, suspect=self._suspects > 0))
-            self._pace.fed(offset, self.runtime.clock.monotonic())
+            self._pace.fed(offset, self.runtime.clock.monotonic(), self._window.open)
             self._suspects -= 1
 
     def _may_feed(self) -> bool:
