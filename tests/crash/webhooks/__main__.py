@@ -51,6 +51,9 @@ def once(seed: int, store: str, kills: int, events: int, rate: float, sabotage: 
         kept.start()
         run = Run(seed, kills, events, rate, REPLICAS[store], folder, node, node.url(), kept, say, sabotage)
         status = asyncio.run(run.run())
+    except* (BrokerFailed, DatabaseFailed) as failed:  # of a task of the run
+        say("; ".join(_texts(failed)))
+        status = 2
     finally:
         node.kill()
         node.stop()
@@ -60,6 +63,13 @@ def once(seed: int, store: str, kills: int, events: int, rate: float, sabotage: 
     else:
         shutil.rmtree(folder, ignore_errors=True)
     return status
+
+
+def _texts(failed: BaseException) -> list[str]:
+    """What failed, also inside groups."""
+    if isinstance(failed, BaseExceptionGroup):
+        return [text for each in failed.exceptions for text in _texts(each)]
+    return [str(failed)]
 
 
 def main() -> int:
@@ -86,9 +96,6 @@ def main() -> int:
         return 2
     try:
         return once(seed, store, kills, events, rate, sabotage)
-    except (BrokerFailed, DatabaseFailed) as failed:
-        say(str(failed))
-        return 2
     except KeyboardInterrupt:
         say("stopped")
         return 130

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from deploy.broker.node import RabbitNode, free_ports
+from deploy.broker.node import BrokerFailed, RabbitNode, free_ports
 from deploy.database.server import DatabaseFailed
 from deploy.demo.webhooks.signing import Secrets
 from tests.crash.databases import Databases, PostgresDatabases
@@ -26,7 +26,7 @@ MODULES = ("tests.crash.webhooks.services", "tests.crash.webhooks.crash_points")
 QUEUES = ("billing.bill", "stock.count")
 #: Seconds between two lines of progress.
 PROGRESS_SECONDS = 30.0
-#: Tries, a second apart, until a database that was killed starts: its backends must have ended.
+#: Tries, a second apart, until what was killed starts: the backends of a database must have ended.
 START_TRIES = 20
 
 Say = Callable[[str], None]
@@ -153,11 +153,11 @@ class Run:
 
     async def _restore(self) -> None:
         """Start what was killed."""
-        await asyncio.to_thread(self.node.start)
         for left in reversed(range(START_TRIES)):
             try:
+                await asyncio.to_thread(self.node.start)
                 await asyncio.to_thread(self.databases.start)
-            except DatabaseFailed:
+            except (BrokerFailed, DatabaseFailed):
                 if not left:
                     raise
                 await asyncio.sleep(1.0)
