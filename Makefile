@@ -21,6 +21,8 @@ help: ## list the targets
 	@echo "  HOCKET_BROKER_URL=amqp://… or memory:// names the broker."
 	@echo "  Environment of make test: PYTEST='…' hands words to pytest, WORKERS=N runs it in N processes (2; 0: in one)."
 	@echo "  Environment of make crash: SEED=N repeats a run's plan, KILLS=N, STORE=sqlite or postgres, RATE=N sales a second."
+	@echo "  Environment of make crash-webhooks: SEED=N, KILLS=N, STORE=sqlite or postgres (two replicas of ingress), EVENTS=N"
+	@echo "  deliveries, RATE=N a second; SABOTAGE=early spoils it."
 	@echo "  Environment of make chaos: SEED=N repeats a run's plan, STORE=sqlite or postgres (two replicas), MINUTES=N of"
 	@echo "  chaos, RATE=N orders a second; STAY=1 keeps a red shop up, SABOTAGE=inbox spoils it."
 	@echo "  Environment of make soak: MINUTES=N how long, RATE=N sales a second instead of half of the maximum."
@@ -64,6 +66,11 @@ crash: $(STAMP) ## kill real services again and again; nothing is lost, nothing 
 crash-long: $(STAMP) ## the same, seed after seed, until it is stopped or not clean
 	@$(BIN)/python -m deploy.setup crash
 	@FOREVER=1 exec $(BIN)/python -m tests.crash
+
+.PHONY: crash-webhooks
+crash-webhooks: $(STAMP) ## push webhooks while ingress, broker and database are killed; each delivery is said once
+	@$(BIN)/python -m deploy.setup crash
+	@exec $(BIN)/python -m tests.crash.webhooks
 
 .PHONY: chaos
 chaos: $(STAMP) ## the shop under every fault at once, then two minutes of peace; the books must balance

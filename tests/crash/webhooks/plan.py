@@ -157,7 +157,7 @@ RARE = ("before keeping", "after keeping", "before take-over", "after take-over"
 #: Passes of a boundary before the process ends there.
 MOST_PASSES = 40
 #: Seconds of a life of ingress and of a subscriber that ends at random.
-INGRESS_SECONDS, SUBSCRIBER_SECONDS = (0.5, 6.0), (10.0, 40.0)
+INGRESS_SECONDS, SUBSCRIBER_SECONDS = (0.5, 6.0), (8.0, 25.0)
 #: One life of ingress in so many is paused for longer than any lease before it is killed.
 PAUSE_EVERY = 25
 

@@ -36,8 +36,8 @@ Say = Callable[[str], None]
 class Run:
     """One seed against one store, with so many replicas of ingress. `rate` is in deliveries a second.
 
-    `broker` is an address on `node`; `disturbed` says whether broker and database are killed too. `looks` is how many
-    seconds nothing may move until it is over.
+    `broker` is an address on `node`. Without `disturbed` nothing is killed but ingress. `looks` is how many seconds
+    nothing may move until it is over.
     """
 
     seed: int
@@ -104,11 +104,14 @@ class Run:
             await each.stop()
 
     async def _story(self, fleet: Sequence[Process], senders: Senders, tally: Tally) -> str:
+        mortal = fleet if self.disturbed else fleet[: self.replicas]
+        for each in fleet[len(mortal) :]:
+            await each.start()
         async with asyncio.TaskGroup() as tasks:
             disturbing = tasks.create_task(self._disturb())
             living = [
                 tasks.create_task(each.live(plan.lives(self.seed, each.name, number)))
-                for number, each in enumerate(fleet)
+                for number, each in enumerate(mortal)
             ]
             pushing = tasks.create_task(senders.run())
             progress = tasks.create_task(self._progress(senders, tally))
@@ -117,7 +120,7 @@ class Run:
             await asyncio.gather(disturbing, return_exceptions=True)
             await self._restore()
             await asyncio.gather(*living)
-            for each in fleet:
+            for each in mortal:
                 await each.start()
             await pushing
             progress.cancel()
