@@ -58,7 +58,8 @@ async def read_log(url: str, seen: Seen) -> None:
         dead = await (await connection.channel()).get_queue(DEAD)
         while (letter := await dead.get(fail=False)) is not None:  # none is acknowledged: they go back at the end
             headers = letter.headers
-            seen.letters.append(f"{headers.get('hocket-death-subscription')}, {headers.get('hocket-death-cause')}")
+            about = (str(headers.get(f"hocket-death-{what}", "")) for what in ("subscription", "cause"))
+            seen.letters.append(", ".join(about))
 
 
 async def rows(url: str, query: str) -> list[Any]:

@@ -11,7 +11,7 @@ from hocket.webhooks.declared import Secret, Webhook
 from hocket.worker.webhooks import door, taking
 from hocket.worker.webhooks.checks.authentic import Verdict
 from hocket.worker.webhooks.ends import End
-from hocket.worker.webhooks.keys import Keys, Taken
+from hocket.worker.webhooks.keys import Keys, Taken, keys_of
 
 #: Seconds between an answer that comes too early and its commit.
 LATE_SECONDS = 0.25
@@ -38,7 +38,6 @@ def _early() -> None:
 
 def _twice() -> None:
     """No push is known again."""
-    keys_of = taking.keys_of
 
     def forgetful(service: str, hook: Webhook, push: Push) -> Keys:
         return replace(keys_of(service, hook, push), id=os.urandom(16), body=None)

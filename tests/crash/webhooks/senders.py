@@ -16,8 +16,8 @@ from tests.crash.service_processes import Tally
 from tests.crash.webhooks.plan import Copy, Delivery, Double, Due, When
 from tests.crash.webhooks.signing import request_of, what_of
 
-#: Pushes under way at once; those that wait to be repeated count too.
-MOST_PUSHES = 64
+#: Attempts at once, and deliveries under way with their doubles; those that wait to be repeated count too.
+MOST_ATTEMPTS, MOST_UNDER_WAY = 64, 1000
 #: Seconds between two looks at how many kills there were.
 LOOK_SECONDS = 0.05
 #: Seconds of its pace that a load which had to wait makes up for.
@@ -89,7 +89,8 @@ class Senders:
         self._rate = rate
         self._tally = tally
         self._chance = random.Random(f"{seed} senders")
-        self._room = asyncio.Semaphore(MOST_PUSHES)
+        self._attempts = asyncio.Semaphore(MOST_ATTEMPTS)
+        self._under_way = asyncio.Semaphore(MOST_UNDER_WAY)
         self.begun = 0
         self.answers: list[Answers] = []
 
@@ -100,7 +101,7 @@ class Senders:
         async with aiohttp.ClientSession(connector=connector) as http, asyncio.TaskGroup() as tasks:
             for each in self._deliveries:
                 await self._turn()
-                await self._room.acquire()
+                await self._under_way.acquire()
                 tasks.create_task(self._deliver(http, each))
                 self.begun += 1
                 now = time.monotonic()
@@ -120,18 +121,16 @@ class Senders:
                     await self._tally.enough.wait()
 
     async def _deliver(self, http: aiohttp.ClientSession, each: Delivery) -> None:
-        """The first push, which holds a place already, and its doubles."""
+        """The first push and its doubles."""
         at_once = [double for double in each.doubles if double.when is When.AT_ONCE]
         later = [double for double in each.doubles if double.when is not When.AT_ONCE]
         async with asyncio.TaskGroup() as tasks:
             for double in at_once:
                 tasks.create_task(self._again(http, each, double))
-            try:
-                await self._push(http, each, None)
-            finally:
-                self._room.release()
+            await self._push(http, each, None)
             for double in later:
                 tasks.create_task(self._again(http, each, double))
+        self._under_way.release()
 
     async def _again(self, http: aiohttp.ClientSession, each: Delivery, double: Double) -> None:
         kills = self._tally.kills
@@ -139,8 +138,7 @@ class Senders:
             await asyncio.sleep(double.seconds)
         if double.when is When.AFTER_KILL:
             await self._until(lambda: self._tally.kills > kills)
-        async with self._room:
-            await self._push(http, each, double.copy)
+        await self._push(http, each, double.copy)
 
     async def _push(self, http: aiohttp.ClientSession, each: Delivery, copy: Copy | None) -> None:
         """One push in all its attempts. What is not authentic is repeated only until somebody answers."""
@@ -148,7 +146,8 @@ class Senders:
         found = Answers(each.number, what_of(copy))
         self.answers.append(found)
         for wait in (*habit.waits, None):
-            status = await self._attempt(http, each, copy, found, habit.answer)
+            async with self._attempts:
+                status = await self._attempt(http, each, copy, found, habit.answer)
             found.statuses[status] += 1
             if 200 <= status < 300 or (each.due is Due.REFUSED and status == 401):
                 return
