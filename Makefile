@@ -23,6 +23,8 @@ help: ## list the targets
 	@echo "  Environment of make crash: SEED=N repeats a run's plan, KILLS=N, STORE=sqlite or postgres, RATE=N sales a second."
 	@echo "  Environment of make crash-ordered: the same, STORE=postgres has three replicas, SABOTAGE=line spoils it."
 	@echo "  Environment of make crash-history: SEED=N, KILLS=N of each kind, STORE=sqlite or postgres, EVENTS=N of history."
+	@echo "  Environment of make crash-webhooks: SEED=N, KILLS=N, STORE=sqlite or postgres (two replicas of ingress), EVENTS=N"
+	@echo "  deliveries, RATE=N a second; SABOTAGE=early spoils it."
 	@echo "  Environment of make chaos: SEED=N repeats a run's plan, STORE=sqlite or postgres (two replicas), MINUTES=N of"
 	@echo "  chaos, RATE=N orders a second; STAY=1 keeps a red shop up, SABOTAGE=inbox spoils it."
 	@echo "  Environment of make soak: MINUTES=N how long, RATE=N sales a second instead of half of the maximum."
@@ -76,6 +78,11 @@ crash-ordered: $(STAMP) ## the same with ordered subscriptions: each subject in 
 crash-history: $(STAMP) ## kill a service that reads history and swaps a rebuilt projection in
 	@$(BIN)/python -m deploy.setup crash
 	@exec $(BIN)/python -m tests.crash.history
+
+.PHONY: crash-webhooks
+crash-webhooks: $(STAMP) ## push webhooks while ingress, broker and database are killed; each delivery is said once
+	@$(BIN)/python -m deploy.setup crash
+	@exec $(BIN)/python -m tests.crash.webhooks
 
 .PHONY: chaos
 chaos: $(STAMP) ## the shop under every fault at once, then two minutes of peace; the books must balance

@@ -21,7 +21,7 @@ from deploy.broker.node import BrokerFailed, RabbitNode, find_programs
 from tests.crash.__main__ import MOST_SEEDS, say
 from tests.crash.databases import Databases, PostgresDatabases, SqliteFiles
 from tests.crash.ordering.run import OrderedRun
-from tests.crash.ordering.services import ORDERED, SABOTAGES
+from tests.crash.ordering.services import CHAIN, SABOTAGES
 
 FOLDER = Path("var/crash-ordered")
 KILLS, RATE = 100, 10.0
@@ -32,7 +32,7 @@ def databases(store: str, folder: Path) -> Databases:
     if store == "sqlite":
         return SqliteFiles(folder)
     if store == "postgres":
-        return PostgresDatabases(folder, tuple(ORDERED))
+        return PostgresDatabases(folder, tuple(CHAIN))
     raise ValueError(f"STORE={store}: there are sqlite and postgres")
 
 

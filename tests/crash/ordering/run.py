@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import aio_pika
 import aiohttp
@@ -37,6 +38,7 @@ CALM_LOOKS = 4
 class OrderedRun(Run):
     """One seed against one store; `rate` is in events a second. With `sabotage` the verdict must be red."""
 
+    modules: ClassVar[tuple[str, str]] = ("tests.crash.ordering.services", "tests.crash.crash_points")
     sabotage: str = ""
     _fleet: dict[str, Process] = field(default_factory=dict)
 

@@ -157,7 +157,7 @@ def count_over_http(app: web.Application) -> None:
     app.router.add_get("/count", count)
 
 
-ORDERED = {each.name: each for each in (teller, clerk)}
+CHAIN = {each.name: each for each in (teller, clerk)}
 #: The queues that are judged, by handler.
 QUEUES = {what: f"clerk.{what}.ordered" for what in ("keep", "hold", "leave")}
 #: The variable that takes one promise away from clerk, and what it may be.
