@@ -1,6 +1,7 @@
 """`python -m tests.crash.fork_server SERVICES POINTS`: imports once, forks a process for every life it is told.
 
-SERVICES is a module with the services by name (`CHAIN`) and perhaps what spoils them (`spoil`), POINTS one that lays the fuse (`lay`).
+SERVICES is a module with the services by name (`CHAIN`) and perhaps what spoils them (`spoil`), POINTS one that lays
+the fuse (`lay`).
 
 Standard input has one JSON object a line: `{"life", "service", "port", "fuse": [POINT, PASSES] or [], "log",
 "environment"}`. Standard output answers `{"life", "pid"}` and, when that process has ended, `{"life", "status"}`

@@ -11,6 +11,7 @@ ACROSS: Mapping[str, str] = {
     "tests.hocket.broker.rabbitmq.test_forgets": "what happens when a broker loses all: transport, consumer, declare",
     "tests.hocket.broker.rabbitmq.protocol.test_private_names": "the client's private names, over the whole kit",
     "tests.hocket.console.test_script": "static/console.js in a browser",
+    "tests.hocket.worker.projections.test_beside_readers": "what waits for locks at the server: making, removal",
     "tests.hocket.console.test_style": "static/console.css",
     "tests.hocket.delivery.test_across": "steps that are undone from every flow, through whole services",
     "tests.hocket.delivery.test_breakers": "breakers over all stations",

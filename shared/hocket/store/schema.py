@@ -206,7 +206,7 @@ def statements(dialect: Dialect, tables: tuple[Table, ...] | None = None) -> lis
 
 def index_statement(dialect: Dialect, index: Index) -> str:
     """The statement that makes one index."""
-    index.dialect_options[dialect.name]["where"] = index.info["where"]
+    index.dialect_options[dialect.name]["where"] = index.info.get("where")
     return str(CreateIndex(index).compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
 
 

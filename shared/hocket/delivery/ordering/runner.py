@@ -3,6 +3,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -240,7 +241,7 @@ class OrderedRunner(SubscriptionRunner):
         arrival.outcome = Again(timedelta(0), deferred=True, cause=PARKED, error=f"it waits: {why}")
         arrival.ended = self.pipeline.runtime.clock.now()
         subject.parking[turn.place] = arrival
-        self.lane.lined.add(turn.subject)
+        self.lane.may_have_line(turn.subject)
         self.pipeline.committer.submit(arrival)
 
     def _thin_out(self, subject: Subject) -> None:
@@ -270,6 +271,9 @@ class OrderedRunner(SubscriptionRunner):
             if asked:
                 work = partial(self._answer, asked)
                 await until_done(work, STORE_BACKOFF, self.pipeline.runtime.chance, on=StoreError, failed=self._away)
+            if self.lane.many_lined:
+                with suppress(StoreError):  # it is tried again with the next question
+                    await self.lane.tidy(self.turns.subjects)
 
     def _away(self, error: StoreError) -> None:
         self.pipeline.committer.suspect(text_of(error, ALWAYS))
@@ -321,7 +325,9 @@ class OrderedRunner(SubscriptionRunner):
         if turn is None or not turn.subject:
             return
         if isinstance(arrival.outcome, Again | Bury):
-            self.lane.lined.add(turn.subject)  # it may have made a line
+            self.lane.may_have_line(turn.subject)
+            if self.lane.many_lined:
+                self._some_asked.set()
         self.turns.leave(turn.subject, arrival)
         if turn.subject in self.turns.subjects:
             self._advance(turn.subject)

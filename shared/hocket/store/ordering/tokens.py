@@ -55,6 +55,13 @@ async def take(store: Store, subscription: str, boot: str, now: float, seen: int
         return Taken(token, frozenset(subjects.all()), place.scalar_one_or_none() or 0)
 
 
+async def lined_subjects(store: Store, subscription: str) -> frozenset[str]:
+    """All subjects that have a line, committed state."""
+    async with store.read() as db:
+        found = await db.execute(select(LINES.c.subject).where(LINES.c.subscription == subscription))
+        return frozenset(found.scalars().all())
+
+
 async def token_of(store: Store, subscription: str) -> int:
     """The token that counts now; 0: none was ever taken."""
     async with store.read() as db:

@@ -111,10 +111,10 @@ class Projections:
             try:
                 await self._look()
                 await self._reconcile()
-                await self._tidy()
                 await self._watch_lag()
                 await self._watch_timeline()
                 self._try_swaps()
+                await self._tidy()  # last: tables that somebody reads cannot be removed yet
             except (StoreError, TransportError) as error:
                 self.runtime.trouble("the generations of projections cannot be looked after", error=str(error))
 

@@ -40,7 +40,8 @@ async def make(runtime: Runtime, subscription: Subscription, handling: Handling)
         if db.dialect.name == "postgresql" and projected.seed is not None:  # one moment for the seed and the facts
             await db.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
         every = await rows.rows_of(db, projected.name)
-        mine = [each for each in await rows.rows_of(db, projected.name, lock=True) if each.n == projected.n]
+        locked = await rows.rows_of(db, projected.name, only=projected.n)  # what serves goes on while a seed runs
+        mine = [each for each in locked if each.n == projected.n]
         if not mine or not mine[0].live:
             return False
         if mine[0].made:

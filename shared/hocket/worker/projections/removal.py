@@ -52,7 +52,7 @@ async def remove_dropped(runtime: Runtime, every: Sequence[Generation]) -> list[
 async def _remove_tables(runtime: Runtime, one: Generation, identity: str, now: float) -> list[Generation]:
     async with runtime.store.transaction() as tx:
         db = await tx.db()
-        before = await rows.rows_of(db, one.projection, lock=True)
+        before = await rows.rows_of(db, one.projection, only=one.n)  # the drop may wait for who still reads its tables
         mine = [each for each in before if each.n == one.n and each.state is GenerationState.DROPPED]
         if not mine:
             return []
