@@ -21,7 +21,7 @@ from typing_extensions import TypeVar
 from hocket.breaker import Breaker
 from hocket.declarations.choreography import Declarations
 from hocket.declarations.declare import Declarer, ScopeAsked
-from hocket.declarations.names import check_service
+from hocket.declarations.names import check_service, refuse_bare
 from hocket.declarations.options import HandlerOptions, ProjectionOptions, TimeoutOptions
 from hocket.declarations.requests.command import command_of, named_as
 from hocket.declarations.signature import check_event
@@ -163,6 +163,9 @@ class Service(Generic[D]):
         old ones had heard. It is `ordered` unless that is False: what fails holds its subject, with "skip" until it is
         dead. `name`, `retry` and `latest_by` are those of a handler. A projection says nothing.
         """
+
+        for each in tables:
+            refuse_bare(each, f"{self.name}.projection", "rows, version=1")
 
         def declare(
             fn: Callable[[H, Tx[D]], Coroutine[Any, Any, None]],
@@ -327,6 +330,7 @@ class Service(Generic[D]):
         `key` gives another delivery id, `rate` bounds the pushes a second. `drift="quarantine"` keeps bodies that
         differ from the model in other ways than further fields (RULES 16). The function uses no clock and no database.
         """
+        refuse_bare(signed, f"{self.name}.webhook", 'Stripe(secrets="stripe_secrets")')
         given: dict[str, Any] = {"rate": rate, "drift": drift, **({"name": name} if name is not None else {})}
         given |= {"key": key} if key is not None else {}
 

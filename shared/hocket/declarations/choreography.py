@@ -7,6 +7,7 @@ from hocket.broker.topology import Topology, history_of, of_service, routing_key
 from hocket.declarations.breaker_changed import breaker_changed
 from hocket.declarations.history.since import check_history, check_last_word
 from hocket.declarations.overdue import described
+from hocket.declarations.projections.projection import check_own_tables
 from hocket.declarations.scope import check_scope, is_sensitive
 from hocket.declarations.subjects.staleness import check_not_sensitive
 from hocket.declarations.subjects.staleness import described as guards
@@ -129,6 +130,7 @@ class Declarations:
             raise DeclarationError(
                 f"{where}: version {made.projected.version} is declared already; give the newer one a higher version="
             )
+        check_own_tables(made, self.projections.values(), where)
         self.projections[made.name, made.projected.version] = made
         self.settle()
 

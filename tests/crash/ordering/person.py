@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import aio_pika
 import aiohttp
+from pamqp.common import FieldValue
 
 #: Seconds between two looks at the letters, and that one look may take.
 LOOK_SECONDS, TRY_SECONDS = 0.5, 10.0
@@ -47,9 +48,9 @@ class Person:
     ) -> None:  # fmt: skip
         async with http.post(f"{self.outside}/mended/{sale}") as answer:
             answer.raise_for_status()
-        headers = {
+        headers: dict[str, FieldValue] = {
             "hocket-attempt": int(str(letter.headers["hocket-death-attempt"])) + 1,
-            "hocket-replay": f"replay of {letter.headers['hocket-death-id']}",
+            "hocket-replay": f"replay of {letter.headers['hocket-death-id']!s}",
         }
         message = aio_pika.Message(
             letter.body, headers=headers, content_type=letter.content_type, message_id=letter.message_id,

@@ -11,17 +11,6 @@ from tests.crash.ordering.judge import Books, judge
 from tests.crash.ordering.services import QUEUES, is_poison
 
 
-@dataclass
-class Written:
-    """Books that can be written in."""
-
-    calls: list[tuple[str, str, str]] = field(default_factory=list)
-    effects: list[tuple[str, str]] = field(default_factory=list)
-    kept: dict[str, int] = field(default_factory=dict)
-    letters: list[tuple[str, str, str]] = field(default_factory=list)
-    taken: list[str] = field(default_factory=lambda: list(NAMES))
-
-
 def _names() -> list[str]:
     """Four names of one account, in order: plain, poison to `hold`, poison to `leave`, plain."""
     wanted = [(False, False), (True, False), (False, True), (False, False)]
@@ -36,6 +25,17 @@ def _names() -> list[str]:
 
 
 NAMES = _names()
+
+
+@dataclass
+class Written:
+    """Books that can be written in."""
+
+    calls: list[tuple[str, str, str]] = field(default_factory=list)
+    effects: list[tuple[str, str]] = field(default_factory=list)
+    kept: dict[str, int] = field(default_factory=dict)
+    letters: list[tuple[str, str, str]] = field(default_factory=list)
+    taken: list[str] = field(default_factory=lambda: list(NAMES))
 
 
 def good() -> Written:

@@ -53,6 +53,13 @@ def test_a_service_declares_what_its_webhooks_say() -> None:
         service.webhook(SIGNED)(mapped)
 
 
+def test_a_webhook_without_parentheses_is_refused() -> None:
+    """RULES 12.2: it would declare nothing, and its pushes would be answered 404."""
+    service = Service("door", owner="team", settings=Settings, uses=lambda settings: nullcontext())
+    with pytest.raises(DeclarationError, match=r"mapped stands below it without arguments; write @door.webhook"):
+        service.webhook(mapped)  # type: ignore[arg-type]
+
+
 async def waits(body: Body, push: Push) -> None:
     """Not plain."""
 

@@ -58,6 +58,18 @@ def projected_of(tables: tuple[object, ...], options: dict[str, Any], name: str,
     return Projected(name, version, tuple(named), seed=seed)
 
 
+def check_own_tables(made: Subscription, others: Iterable[Subscription], where: str) -> None:
+    """Refuse a table that another projection fills: their generations would share it. Raises `DeclarationError`."""
+    own = {each.key for each in made.projected.tables} if made.projected else set()
+    for other in others:
+        taken = own & {each.key for each in other.projected.tables} if other.projected else set()
+        if taken and other.name != made.name:
+            raise DeclarationError(
+                f"{where}: table {min(taken)} is filled by projection {other.name} already; give each projection a "
+                f'table of its own, or where this is a newer version of that one, name="{other.name}"'
+            )
+
+
 def _check_table(table: Table, where: str) -> None:
     if len(table.name.encode()) > MAX_TABLE_BYTES or table.name.startswith("hocket_"):
         raise DeclarationError(

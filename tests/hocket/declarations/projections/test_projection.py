@@ -58,6 +58,21 @@ def test_what_is_refused(tables: tuple[Any, ...], options: dict[str, Any], fn: A
         Service("shop", owner="team").projection(*tables, **options)(fn)
 
 
+def test_a_projection_without_parentheses_is_refused() -> None:
+    """RULES 14.1: it would declare nothing, and nobody would fill its tables."""
+    with pytest.raises(DeclarationError, match=r"view stands below it without arguments; write @shop.projection\(rows"):
+        Service("shop", owner="team").projection(view)  # type: ignore[arg-type]
+
+
+def test_two_projections_have_no_table_in_common() -> None:
+    """RULES 14.1: each would write and drop the tables of the other; versions of one projection share it."""
+    service = Service("shop", owner="team")
+    service.projection(rows)(view)
+    service.projection(rows, version=2, name="view")(view)
+    with pytest.raises(DeclarationError, match=r'table rings is filled by projection view already.*name="view"'):
+        service.projection(rows, name="other")(view)
+
+
 def test_a_step_is_no_projection() -> None:
     """RULES 14.1: neither undo nor on_dead belongs to a projection."""
     service = Service("shop", owner="team")
