@@ -10,18 +10,21 @@ from pydantic import AwareDatetime
 
 #: The types, as an error names them.
 TYPES_TEXT = "int, float, Decimal, str, date, AwareDatetime, or a NewType or Annotated of one of them"
-#: Bytes of a text that are compared; what is equal so far is taken for equal.
+#: Bytes of a text, and digits of a Decimal, that are compared; what is equal so far is taken for equal.
 TEXT_BYTES = 1024
-#: A date begins at the earliest so long before it begins in UTC.
-EAST = timedelta(hours=14)
+#: A date begins at the earliest so many seconds before it begins in UTC.
+EAST_SECONDS = 14 * 3600
 #: The kinds of values by their type; values of one kind are compared.
 _KINDS: dict[Any, str] = {
     int: "int", float: "float", Decimal: "decimal", str: "text", date: "date", AwareDatetime: "moment"
 }  # fmt: skip
 #: Lengths of whole numbers are counted from here, so that those below zero sort first.
 _MIDDLE = 0x8000
-_EXPONENT = 2**31
+#: Exponents are counted from here: those of a Decimal have 61 bits.
+_EXPONENT = 2**62
 _ALL = 0xFF
+_FIRST = datetime(1, 1, 1, tzinfo=UTC)
+_EPOCH_DAY, _DAY_SECONDS = date(1970, 1, 1).toordinal(), 86_400
 
 
 def kind_of(annotation: Any) -> str:
@@ -53,7 +56,7 @@ def sort_key(value: object) -> bytes | None:
         case Decimal():
             return _of_decimal(value) if value.is_finite() else None
         case datetime():
-            return _of_int((value.astimezone(UTC) - datetime(1, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1))
+            return _of_int((value - _FIRST) // timedelta(microseconds=1))  # what `astimezone` cannot do at both ends
         case date():
             return _of_int(value.toordinal())
         case _:
@@ -65,7 +68,7 @@ def begins(value: object) -> float:
     if isinstance(value, datetime):
         return value.timestamp()
     if isinstance(value, date):
-        return (datetime(value.year, value.month, value.day, tzinfo=UTC) - EAST).timestamp()
+        return float((value.toordinal() - _EPOCH_DAY) * _DAY_SECONDS - EAST_SECONDS)
     return 0.0
 
 
@@ -85,8 +88,8 @@ def _of_float(value: float) -> bytes:
 def _of_decimal(value: Decimal) -> bytes:
     if value == 0:
         return b"\x01"
-    digits = "".join(map(str, value.as_tuple().digits)).strip("0") or "0"
-    whole = (_EXPONENT + value.adjusted()).to_bytes(5, "big") + digits.encode()
+    digits = "".join(map(str, value.as_tuple().digits)).strip("0")[:TEXT_BYTES]
+    whole = (_EXPONENT + value.adjusted()).to_bytes(8, "big") + digits.encode()
     return b"\x02" + whole if value > 0 else b"\x00" + _inverted(whole) + bytes([_ALL])
 
 

@@ -1,8 +1,9 @@
 """RULES 15.1: stored values sort as the values themselves do."""
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
+from itertools import pairwise
 from typing import Annotated, Any, Literal, NewType
 
 import pytest
@@ -48,6 +49,28 @@ def test_keys_sort_as_their_values(kind: st.SearchStrategy[Any], data: st.DataOb
 def test_moments_sort_by_the_instant(one: datetime, other: datetime) -> None:
     """RULES 15.1: whatever the zones."""
     same_order(one, other, lambda moment: moment.astimezone(UTC))
+
+
+def test_values_at_the_ends_of_their_type_sort() -> None:
+    """RULES 15.1: the first date is what .NET writes for none, and a zone may carry a moment over either end."""
+    east, west = timezone(timedelta(hours=14)), timezone(timedelta(hours=-12))
+    first, last = datetime(1, 1, 1, tzinfo=east), datetime.max.replace(tzinfo=west)
+    for less, more in pairwise([first, datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC), last]):
+        same_order(less, more)
+    assert begins(first) == -62_135_647_200.0
+    assert begins(date.min) == begins(first)
+    assert begins(date.max) < begins(last)
+    powers = [
+        "-9E+999999999999999999",
+        "-1E-999999999999999999",
+        "0",
+        "1E-1999999999999999997",
+        "1E+999999999999999999",
+    ]
+    for low, high in pairwise(map(Decimal, powers)):
+        same_order(low, high)
+    long = Decimal("0." + "1" * 100_000)
+    assert len(sort_key(long) or b"") < 2 * TEXT_BYTES
 
 
 def test_long_texts_are_compared_by_their_beginning() -> None:

@@ -55,7 +55,7 @@ def test_a_service_declares_what_its_webhooks_say() -> None:
 
 def test_a_webhook_without_parentheses_is_refused() -> None:
     """RULES 12.2: it would declare nothing, and its pushes would be answered 404."""
-    service = Service("door", owner="team", settings=Settings, uses=lambda settings: nullcontext())
+    service = Service("door", owner="team", settings=Settings)
     with pytest.raises(DeclarationError, match=r"mapped stands below it without arguments; write @door.webhook"):
         service.webhook(mapped)  # type: ignore[arg-type]
 

@@ -1,5 +1,6 @@
 """Projections: read models that are built as generations, each with tables of its own (RULES 14.1). Pure."""
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from difflib import get_close_matches
@@ -9,6 +10,7 @@ from typing import Any
 from sqlalchemy import ForeignKeyConstraint, Table
 
 from hocket.declarations.options import ProjectionOptions
+from hocket.declarations.projections.tables import too_long
 from hocket.declarations.subscription import Projected, Subscription
 from hocket.envelope.keys import GENERATION_MARK
 from hocket.errors import DeclarationError
@@ -20,6 +22,7 @@ MAX_TABLES = 50
 MAX_TABLE_BYTES = 50
 #: Deliveries that one transaction may hold (RULES 14.1): that many are admitted at once.
 BATCH_EVENTS = 256
+_NUMBERED = re.compile(r"__[0-9]+$")
 
 
 def check_options(options: Iterable[str], where: str) -> None:
@@ -75,6 +78,15 @@ def _check_table(table: Table, where: str) -> None:
         raise DeclarationError(
             f"{where}: table {table.name} has a name of more than {MAX_TABLE_BYTES} bytes, or one of hocket's; each "
             "generation adds its number to it: choose another"
+        )
+    if _NUMBERED.search(table.name) or "." in table.name:
+        raise DeclarationError(
+            f"{where}: table {table.name} has the name of a generation, as rows__1, or a dot in it; choose another"
+        )
+    if long := too_long(table):
+        raise DeclarationError(
+            f"{where}: {long[0]} of table {table.name} is too long a name for an index or a constraint, since each "
+            "generation adds its number to it: choose a shorter one"
         )
     if any(isinstance(each, ForeignKeyConstraint) for each in table.constraints):
         raise DeclarationError(

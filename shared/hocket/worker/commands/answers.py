@@ -1,6 +1,7 @@
 """An answer as it is stored, and given again (RULES 13.3). Pure."""
 
 import json
+import re
 from typing import NamedTuple
 
 from aiohttp import web
@@ -16,6 +17,7 @@ NOT_STORED = frozenset({
     "connection", "content-length", "date", "keep-alive", "proxy-authenticate", "server", "set-cookie", "te", "trailer",
     "transfer-encoding", "upgrade",
 })  # fmt: skip
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 #: The header that tells a stored answer from the first one.
 REPLAYED = "Idempotent-Replayed"
 
@@ -46,10 +48,24 @@ def answer_of(response: object) -> Answer:
             "return an address where the rest is read"
         )
     pairs = [[name, value] for name, value in response.headers.items() if name.lower() not in NOT_STORED]
+    if wrong := next((name for name, value in pairs if not (_is_sendable(name) and _is_sendable(value))), None):
+        raise NotStorable(
+            f"the header {wrong!a} of its answer has a line end, a control character or what is no text, and no "
+            "server sends it: quote the value, as urllib.parse.quote does"
+        )
     headers = json.dumps(pairs)
     if len(headers) > MAX_HEADER_BYTES:
         raise NotStorable(f"the headers of its answer have {len(headers)} bytes, and the bound is {MAX_HEADER_BYTES}")
     return Answer(response.status, headers, bytes(body or b""))
+
+
+def _is_sendable(text: str) -> bool:
+    """Whether it can stand in a header; else the answer would be refused when it is sent, each time anew."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return not _CONTROL.search(text)
 
 
 def response_of(answer: Answer, *, replayed: bool) -> web.Response:

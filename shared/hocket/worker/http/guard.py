@@ -46,7 +46,7 @@ def refusal(request: web.Request, hosts: frozenset[str] | None) -> tuple[int, st
         )
     if request.method not in SAFE and (page := _foreign_page(request)):
         return 403, f"this request was sent by a page of another site ({page})"
-    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+    if (request.headers.get("Content-Encoding") or "identity").lower() != "identity":
         return 415, "the body is compressed: send it as it is, without Content-Encoding"
     return None
 

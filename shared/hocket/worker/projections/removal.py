@@ -6,11 +6,12 @@ been, and the generation serves again.
 
 from collections.abc import Sequence
 
-from sqlalchemy import MetaData, Table, delete
+from sqlalchemy import Connection, MetaData, Table, delete, inspect, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.broker.topology import history_queue
 from hocket.declarations.ordering.option import SUFFIX
+from hocket.declarations.projections.tables import TYPE_MARK
 from hocket.delivery.projecting import rows
 from hocket.delivery.projecting.generations import Generation, GenerationState, over, removable
 from hocket.envelope.keys import GENERATION_MARK
@@ -56,8 +57,7 @@ async def _remove_tables(runtime: Runtime, one: Generation, identity: str, now: 
         mine = [each for each in before if each.n == one.n and each.state is GenerationState.DROPPED]
         if not mine:
             return []
-        for name in mine[0].tables:
-            await _drop(db, name)
+        await drop_tables(db, mine[0].tables)
         await db.execute(delete(PROGRESS).where(PROGRESS.c.projection == one.projection, PROGRESS.c.n == one.n))
         await db.execute(delete(BACKFILLS).where(BACKFILLS.c.subscription == identity))
         gone = [mine[0]._replace(state=GenerationState.GONE)]
@@ -65,6 +65,17 @@ async def _remove_tables(runtime: Runtime, one: Generation, identity: str, now: 
     return gone
 
 
-async def _drop(db: AsyncConnection, name: str) -> None:
-    schema, _, table = name.rpartition(".")
-    await db.run_sync(Table(table, MetaData(), schema=schema or None).drop, checkfirst=True)
+async def drop_tables(db: AsyncConnection, names: Sequence[str]) -> None:
+    """Drop these tables of a generation, with the enum types that are theirs; what is not there is gone already."""
+    for name in names:
+        schema, _, table = name.rpartition(".")
+        await db.run_sync(Table(table, MetaData(), schema=schema or None).drop, checkfirst=True)
+        if db.dialect.name == "postgresql":
+            await db.run_sync(_drop_types, f"{table}{TYPE_MARK}")
+
+
+def _drop_types(db: Connection, begin: str) -> None:
+    quote = db.dialect.identifier_preparer.quote
+    for each in inspect(db).get_enums("*"):  # type: ignore[attr-defined]  # PostgreSQL's inspector has it
+        if each["name"].startswith(begin) and each["name"].removeprefix(begin).isdigit():
+            db.execute(text(f"DROP TYPE {quote(each['schema'])}.{quote(each['name'])}"))

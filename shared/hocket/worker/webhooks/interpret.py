@@ -57,7 +57,7 @@ def delivery_of(hook: Webhook, push: Push) -> tuple[str, str]:
         try:
             id = given(push)
             fault = "" if isinstance(id, str) and id else f"key= gave {type(id).__name__}, not a text"
-        except Exception as error:  # noqa: BLE001 -- a team's code may raise anything
+        except BaseException as error:  # noqa: BLE001 -- a team's code may raise anything, SystemExit too
             fault = f"key= raised {type(error).__name__}"
     if given is None or fault:
         id = _sender_id(hook, push)
@@ -72,7 +72,7 @@ def delivery_of(hook: Webhook, push: Push) -> tuple[str, str]:
 def _sender_id(hook: Webhook, push: Push) -> object:
     try:
         return hook.signed.delivery_id(push)
-    except Exception:  # noqa: BLE001 -- a team's subclass may raise anything, and the push is authentic
+    except BaseException:  # noqa: BLE001 -- a team's subclass may raise anything, and the push is authentic
         return ""
 
 
@@ -88,6 +88,8 @@ def interpret(hook: Webhook, push: Push, check: Callable[[object], None], drift:
         return Interpreted(cause=Cause.CONTRACT, error=clean(_places(error)))
     except (ValueError, RecursionError) as error:
         return Interpreted(cause=Cause.UNPARSABLE, error=clean(type(error).__name__))
+    except BaseException as error:  # noqa: BLE001 -- a validator of the team may raise anything
+        return Interpreted(cause=Cause.CONTRACT, error=clean(f"the model raised {_told(error, hook, push)}"))
     try:
         if found := drift(hook, push):
             return Interpreted(cause=Cause.DRIFT, error=clean(found))
@@ -99,9 +101,13 @@ def interpret(hook: Webhook, push: Push, check: Callable[[object], None], drift:
         return Interpreted(
             cause=Cause.MAPPING, error=clean(_mask(push, hidden_names(hook)).hide(f"the mapping {error}"))
         )
-    except Exception as error:  # noqa: BLE001 -- a team's mapping may raise anything
-        text = text_of(error, _mask(push, hidden_names(hook)))
-        return Interpreted(cause=Cause.MAPPING, error=clean(f"{type(error).__name__}: {text}"))
+    except BaseException as error:  # noqa: BLE001 -- a team's mapping may raise anything, and nothing here is awaited
+        return Interpreted(cause=Cause.MAPPING, error=clean(_told(error, hook, push)))
+
+
+def _told(error: BaseException, hook: Webhook, push: Push) -> str:
+    """An error of the team's code, without the values of sensitive fields."""
+    return f"{type(error).__name__}: {text_of(error, _mask(push, hidden_names(hook)))}"
 
 
 def hash_of_events(said: Sequence[Event | Scheduled[Event]]) -> bytes:

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from sqlalchemy import Column, ForeignKey, Index, Integer, MetaData, Table, Text
+from sqlalchemy import Column, Enum, ForeignKey, Index, Integer, MetaData, Sequence, Table, Text
 
 from hocket import Service, Tx
 from hocket.declarations.projections.projection import generation_of
@@ -49,6 +49,9 @@ async def no_seed() -> None:
         ((rows,), {"naem": "a"}, view, "naem= is unknown; did you mean name="),
         ((rows,), {"vresion": 2}, view, "vresion= is unknown; did you mean version="),
         ((rows,), {"side_effects": True}, view, "side_effects= is unknown; a projection has version="),
+        ((Table("rings__1", MetaData(), Column("a", Text)),), {}, view, "has the name of a generation"),
+        ((Table("a.b", MetaData(), Column("a", Text)),), {}, view, "or a dot in it"),
+        ((Table("long", MetaData(), Column("a", Text), Index("i" * 60, "a")),), {}, view, "too long a name"),
         ((Table("hocket_mine", MetaData(), Column("a", Text)),), {}, view, "one of hocket's"),
     ],
 )
@@ -71,6 +74,31 @@ def test_two_projections_have_no_table_in_common() -> None:
     service.projection(rows, version=2, name="view")(view)
     with pytest.raises(DeclarationError, match=r'table rings is filled by projection view already.*name="view"'):
         service.projection(rows, name="other")(view)
+
+
+def test_enum_types_are_of_a_generation() -> None:
+    """RULES 14.1: version 2 may have a value more, which a type that version 1 has made would refuse."""
+    kind = Enum("a", "b", name="kind")
+    table = Table("kinds", MetaData(), Column("a", kind), Column("b", kind), Column("c", Enum("x", name="other")))
+    made = generation_table(table, 2)
+    assert [getattr(each.type, "name", "") for each in made.columns] == ["kinds__2_e0", "kinds__2_e0", "kinds__2_e1"]
+    assert [getattr(each.type, "name", "") for each in table.columns] == ["kind", "kind", "other"]
+
+
+def test_sequences_stay_and_keys_to_a_projection_are_refused() -> None:
+    """RULES 14.1: what is no table of a projection is made as declared; nothing can point at a table of generations."""
+    declared = MetaData()
+    own = Table("own", declared, Column("id", Integer, primary_key=True))
+    numbers = Sequence("numbers", metadata=declared)
+    Table("rest", declared, Column("n", Integer, server_default=numbers.next_value()))
+    service = Service("shop", owner="team", tables=declared)
+    service.projection(own)(view)
+    rest = other_tables(declared, service.declarations.projections)
+    assert rest is not None
+    assert (list(rest.tables), list(rest._sequences)) == (["rest"], ["numbers"])  # noqa: SLF001
+    Table("points", declared, Column("id", Integer, ForeignKey("own.id")))
+    with pytest.raises(DeclarationError, match=r"table points has a foreign key to own\.id, which a projection fills"):
+        other_tables(declared, service.declarations.projections)
 
 
 def test_a_step_is_no_projection() -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import insert
@@ -27,6 +27,12 @@ class WeighedToo(Heard, type="shop.weighed", version=2):
     """As the newer one does."""
 
     version: int
+
+
+class Dated(Heard, type="shop.dated"):
+    """It has a day."""
+
+    on: date
 
 
 class Taken(Event, type="shelf.taken", subject="taken/{n}"):
@@ -114,6 +120,22 @@ async def test_a_field_of_another_name_is_not_compared(tower: Processes) -> None
         await tower.quiet()
         await tower.stop("shelf")
     assert words(tower, "shelf.keep") == ["handled", "handled"]
+
+
+async def test_a_date_that_means_none_ends_no_process(tower: Processes) -> None:
+    """RULES 15.1: `0001-01-01`, which some senders write for a date that they do not have, is the oldest."""
+    service, ran = Service("shelf", owner="tests"), list[date]()
+
+    @service.handler(latest_by="on")
+    async def keep(event: Dated, tx: Tx) -> None:
+        ran.append(event.on)
+
+    await tower.start(service)
+    for key, on in (("a", date.min), ("b", date(2026, 1, 1)), ("c", date.min)):
+        await tower.hear(Dated(on=on), key)
+        await tower.quiet()
+    assert ran == [date.min, date(2026, 1, 1)]
+    assert words(tower, "shelf.keep") == ["handled", "handled", "stale"]
 
 
 async def test_a_step_waits_and_a_step_is_waited_for(tower: Processes) -> None:

@@ -228,6 +228,23 @@ async def test_what_cannot_be_stored_is_refused_and_rolled_back(address: str) ->
             assert (await one.sold(), await one.keys()) == ([], [])
 
 
+@pytest.mark.parametrize("value", ["/a\r\nX: y", "a\0b", "\udcff"])
+async def test_a_header_that_cannot_be_sent_is_not_stored(address: str, value: str) -> None:
+    """RULES 13.3: else it would be done, and each repetition would end as the first: with a connection that breaks."""
+    world = World()
+    async with running(address, world) as [one]:
+
+        async def act(request: web.Request, tx: Outside[World]) -> web.StreamResponse:
+            await answers(request, tx)
+            return web.Response(headers={"Location": value})
+
+        world.act = act
+        assert problem(await one.ask(BODY, "k"), 500) == "answer-not-storable"
+        assert (await one.sold(), await one.keys()) == ([], [])
+        world.act = answers
+        assert (await one.ask(BODY, "k")).status == 201
+
+
 async def test_the_handler_reads_every_kind_of_body(address: str) -> None:
     """RULES 13.2: a multipart body too, though it was read for its fingerprint; repeated with another boundary."""
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import aiohttp
 import sqlalchemy as sa
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import BaseModel, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings
 
 from hocket import Event, Sensitive, Service
@@ -48,6 +48,14 @@ class Form(BaseModel):
     campaign: str
     score: Annotated[int, Field(ge=0)] = 0
 
+    @field_validator("campaign")
+    @classmethod
+    def is_known(cls, campaign: str) -> str:
+        """A validator as teams write them: it raises what pydantic does not take for invalid."""
+        if campaign == "lost":
+            raise LookupError("there is no campaign of that name")
+        return campaign
+
 
 class FormSent(Event, type="door.form_sent", subject="form/{campaign}"):
     """A form was sent."""
@@ -66,7 +74,7 @@ class CustomerChanged(Event, type="door.customer_changed", subject="customer/{id
 class Mind:
     """How the mapping behaves, so that a test can mend it."""
 
-    broken: str = ""
+    broken: str | BaseException = ""
     calls: int = 0
 
 
@@ -79,6 +87,8 @@ def door_of(
     @service.webhook(StandardWebhooks(secrets="crm_secrets"), rate=rate, key=key, drift=drift)
     def crm(body: Form, push: Push) -> FormSent | None:
         mind.calls += 1
+        if isinstance(mind.broken, BaseException):
+            raise mind.broken
         if mind.broken:
             raise RuntimeError(f"{mind.broken} {body.email}")
         return FormSent(email=body.email, campaign=body.campaign) if body.campaign else None

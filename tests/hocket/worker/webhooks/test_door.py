@@ -204,6 +204,7 @@ async def test_behind_a_proxy_the_rate_is_that_of_the_sender(tmp_path: Path) -> 
             return (await door.push("crm", b"{}", {"X-Forwarded-For": forwarded})).status
 
         assert [await push("1.1.1.1"), await push("2.2.2.2"), await push("9.9.9.9, 1.1.1.1")] == [401, 401, 429]
+        assert [await push("1.1.1.1:4711"), await push("[2001:db8::1]:1"), await push("2001:db8::1")] == [429, 401, 429]
 
 
 async def test_the_rate_of_a_source_is_bounded_after_the_signature(tmp_path: Path) -> None:

@@ -132,6 +132,33 @@ async def test_what_the_mapping_cannot_map_is_kept_and_answered_202(tmp_path: Pa
         assert await door.keys() == []
 
 
+@pytest.mark.parametrize(
+    "error", [SystemExit(3), KeyboardInterrupt(), asyncio.CancelledError(), GeneratorExit(), BaseException("odd")]
+)
+async def test_a_mapping_that_would_end_the_process_is_kept(tmp_path: Path, error: BaseException) -> None:
+    """RULES 12.2: whatever the team's code raises; else the sender's repetitions would end it again and again."""
+    raised = Mind(broken=error)
+
+    def key(push: Push) -> str:
+        raise error
+
+    async with running(tmp_path, raised) as door, running(tmp_path / "keyed", key=key) as keyed:
+        assert [(await each.form(form())).status for each in (door, keyed)] == [202, 202]
+        assert [(each.cause, type(error).__name__ in each.error) for each in await door.kept()] == [("mapping", True)]
+        assert [(each.cause, type(error).__name__ in each.error) for each in await keyed.kept()] == [("mapping", True)]
+        raised.broken = ""
+        assert (await door.form(form(), "msg_2")).status == 202
+        assert await door.said() == 1
+
+
+async def test_a_validator_that_raises_anything_is_kept(tmp_path: Path) -> None:
+    """RULES 12.2: pydantic lets through what is no ValueError; the push is kept with the name of the error."""
+    async with running(tmp_path) as door:
+        assert (await door.form(form("lost"))).status == 202
+        [row] = await door.kept()
+        assert (row.cause, row.error) == ("contract", "the model raised LookupError: there is no campaign of that name")
+
+
 async def test_a_client_that_hangs_up_cancels_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """RULES 12.4: the commit runs to its end."""
     async with running(tmp_path) as door:

@@ -25,14 +25,14 @@ def judge(hook: Webhook, push: Push, secrets: Sequence[Secret], *, any_skew: boo
         try:
             if hook.signed.verify(push, secret.raw) and not position:
                 position = at
-        except Exception as raised:  # noqa: BLE001 -- a team's subclass may raise anything on what a stranger sends
+        except BaseException as raised:  # noqa: BLE001 -- a team's subclass may raise anything on what a stranger sends
             error = f"verify raised {type(raised).__name__}"
     if not position:
         return Verdict(End.SIGNATURE, error=error or "no active secret has signed it")
     try:
         signed = hook.signed.signed_at(push)
         skew = (push.received - signed).total_seconds() if signed is not None else None
-    except Exception as raised:  # noqa: BLE001 -- as above
+    except BaseException as raised:  # noqa: BLE001 -- as above
         return Verdict(End.SIGNATURE, error=f"signed_at raised {type(raised).__name__}")
     tolerance = hook.signed.tolerance.total_seconds()
     if skew is not None and abs(skew) > tolerance and not any_skew:

@@ -51,4 +51,12 @@ def address_of(peer: str, forwarded: str, proxies: int) -> str:
     named = [each.strip() for each in forwarded.split(",") if each.strip()]
     if proxies <= 0 or not named:
         return peer
-    return named[-min(proxies, len(named))]
+    return _without_port(named[-min(proxies, len(named))])
+
+
+def _without_port(address: str) -> str:
+    """The address alone: some proxies write the port too, which is another one for each connection."""
+    if address.startswith("["):
+        return address[1:].partition("]")[0]
+    host, colon, port = address.partition(":")
+    return host if colon and port.isdigit() else address
