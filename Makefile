@@ -15,12 +15,16 @@ PICK_PYTHON = for python in python3.13 python3.12 python3.11 python3; do \
 
 .PHONY: help
 help: ## list the targets
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  Environment of make demo: STAY=0 ends by itself with the verdict, DEMO_PORT_OFFSET=N shifts all ports,"
 	@echo "  HOCKET_BROKER_URL=amqp://… or memory:// names the broker."
 	@echo "  Environment of make test: PYTEST='…' hands words to pytest, WORKERS=N runs it in N processes (2; 0: in one)."
 	@echo "  Environment of make crash: SEED=N repeats a run's plan, KILLS=N, STORE=sqlite or postgres, RATE=N sales a second."
+	@echo "  Environment of make crash-ordered: the same, STORE=postgres has three replicas, SABOTAGE=line spoils it."
+	@echo "  Environment of make crash-history: SEED=N, KILLS=N of each kind, STORE=sqlite or postgres, EVENTS=N of history."
+	@echo "  Environment of make crash-webhooks: SEED=N, KILLS=N, STORE=sqlite or postgres (two replicas of ingress), EVENTS=N"
+	@echo "  deliveries, RATE=N a second; SABOTAGE=early spoils it."
 	@echo "  Environment of make chaos: SEED=N repeats a run's plan, STORE=sqlite or postgres (two replicas), MINUTES=N of"
 	@echo "  chaos, RATE=N orders a second; STAY=1 keeps a red shop up, SABOTAGE=inbox spoils it."
 	@echo "  Environment of make soak: MINUTES=N how long, RATE=N sales a second instead of half of the maximum."
@@ -64,6 +68,21 @@ crash: $(STAMP) ## kill real services again and again; nothing is lost, nothing 
 crash-long: $(STAMP) ## the same, seed after seed, until it is stopped or not clean
 	@$(BIN)/python -m deploy.setup crash
 	@FOREVER=1 exec $(BIN)/python -m tests.crash
+
+.PHONY: crash-ordered
+crash-ordered: $(STAMP) ## the same with ordered subscriptions: each subject in order, through kills and replays
+	@$(BIN)/python -m deploy.setup crash
+	@exec $(BIN)/python -m tests.crash.ordering
+
+.PHONY: crash-history
+crash-history: $(STAMP) ## kill a service that reads history and swaps a rebuilt projection in
+	@$(BIN)/python -m deploy.setup crash
+	@exec $(BIN)/python -m tests.crash.history
+
+.PHONY: crash-webhooks
+crash-webhooks: $(STAMP) ## push webhooks while ingress, broker and database are killed; each delivery is said once
+	@$(BIN)/python -m deploy.setup crash
+	@exec $(BIN)/python -m tests.crash.webhooks
 
 .PHONY: chaos
 chaos: $(STAMP) ## the shop under every fault at once, then two minutes of peace; the books must balance

@@ -1,8 +1,5 @@
 """The service and its settings; it needs nothing outside and keeps nothing but its inbox."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -18,10 +15,4 @@ class Settings(BaseSettings):
     shop_secrets: SecretStr = Field(description="of the shop's webhooks (the app's client secret), the newest first")
 
 
-@asynccontextmanager
-async def uses(_: Settings) -> AsyncIterator[None]:
-    """Nothing outside: the settings are for the webhooks."""
-    yield None
-
-
-ingress = Service("ingress", owner="team-edge", settings=Settings, uses=uses)
+ingress = Service("ingress", owner="team-edge", settings=Settings)

@@ -21,7 +21,7 @@ from typing_extensions import TypeVar
 from hocket.breaker import Breaker
 from hocket.declarations.choreography import Declarations
 from hocket.declarations.declare import Declarer, ScopeAsked
-from hocket.declarations.names import check_service
+from hocket.declarations.names import check_service, refuse_bare
 from hocket.declarations.options import HandlerOptions, ProjectionOptions, TimeoutOptions
 from hocket.declarations.requests.command import command_of, named_as
 from hocket.declarations.signature import check_event
@@ -59,12 +59,20 @@ class Service(Generic[D]):
     """One service: its name, its owner, and what its functions declare.
 
     `uses` is an async context manager that yields the service's clients and connections; a handler finds them in
-    `tx.use`. `uses` is called with an instance of `settings` where `settings` is given. `tables` are the service's own
-    tables, created at start. Raises `DeclarationError` for an invalid name or argument.
+    `tx.use`. `uses` is called with an instance of `settings` where `settings` is given; webhooks find their secrets in
+    the same settings. `tables` are the service's own tables, created at start. Raises `DeclarationError` for an
+    invalid name or argument.
     """
 
     @overload
-    def __init__(self: "Service[None]", name: str, *, owner: str, tables: MetaData | None = None) -> None: ...
+    def __init__(
+        self: "Service[None]",
+        name: str,
+        *,
+        owner: str,
+        settings: type[BaseModel] | None = None,
+        tables: MetaData | None = None,
+    ) -> None: ...
 
     @overload
     def __init__(
@@ -152,8 +160,12 @@ class Service(Generic[D]):
 
         It writes to `tx.table(rows)`. A higher `version` is built beside what serves, from the log, and swapped in when
         it has handled all that the one before has. `seed` fills the new tables where the log no longer holds what the
-        old ones had heard. `name`, `retry`, `latest_by` are those of a handler. A projection says nothing.
+        old ones had heard. It is `ordered` unless that is False: what fails holds its subject, with "skip" until it is
+        dead. `name`, `retry` and `latest_by` are those of a handler. A projection says nothing.
         """
+
+        for each in tables:
+            refuse_bare(each, f"{self.name}.projection", "rows, version=1")
 
         def declare(
             fn: Callable[[H, Tx[D]], Coroutine[Any, Any, None]],
@@ -318,6 +330,7 @@ class Service(Generic[D]):
         `key` gives another delivery id, `rate` bounds the pushes a second. `drift="quarantine"` keeps bodies that
         differ from the model in other ways than further fields (RULES 16). The function uses no clock and no database.
         """
+        refuse_bare(signed, f"{self.name}.webhook", 'Stripe(secrets="stripe_secrets")')
         given: dict[str, Any] = {"rate": rate, "drift": drift, **({"name": name} if name is not None else {})}
         given |= {"key": key} if key is not None else {}
 
@@ -410,4 +423,9 @@ class Service(Generic[D]):
 
     def complete(self) -> None:
         """Check the declarations as a whole, before the service starts. Raises `DeclarationError`."""
+        if self.settings is not None and self.uses is None and not self.webhooks:
+            raise DeclarationError(
+                f"Service({self.name!r}): nothing reads its settings=; give uses=, which they are passed to, or leave "
+                "them out"
+            )
         self.declarations.complete()

@@ -14,6 +14,7 @@ from hocket.outbox import backlog, outside_transactions, relay
 from hocket.resilience import isolation
 from hocket.worker import worker
 from tests.crash import services
+from tests.crash.ordering import services as ordered
 
 #: Longest time between the last byte of a publish and the end, in seconds: somewhere in it the confirm comes.
 FLIGHT_SECONDS = 0.004
@@ -102,6 +103,7 @@ def lay(fuse: Fuse) -> None:
     around(backlog.Backlog, "_claim", after=at("claimed"))
     around(outside_transactions.OutsideTransactions, "_commit", before=at("before say"), after=at("after say"))
     around(services.Bank, "call", after=at("called"))
+    around(ordered.Outside, "call", after=at("called"))
 
     begin = backlog.Backlog.start
 

@@ -1,5 +1,7 @@
 """Where the services of a run keep their data, and how an outsider reads it."""
 
+import os
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -83,6 +85,11 @@ class PostgresDatabases:
 
     def stop(self) -> None:
         """Stop the server as a power cut does."""
+        self._server.kill()
+
+    def kill(self) -> None:
+        """End the server by SIGKILL; `start` may need some tries until its backends have found out."""
+        os.kill(self._server.pid, signal.SIGKILL)
         self._server.kill()
 
     def close(self) -> None:

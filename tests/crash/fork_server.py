@@ -1,4 +1,7 @@
-"""`python -m tests.crash.fork_server`: imports everything once and forks a process for every life that it is told of.
+"""`python -m tests.crash.fork_server SERVICES POINTS`: imports once, forks a process for every life it is told.
+
+SERVICES is a module with the services by name (`CHAIN`) and perhaps what spoils them (`spoil`), POINTS one that lays
+the fuse (`lay`).
 
 Standard input has one JSON object a line: `{"life", "service", "port", "fuse": [POINT, PASSES] or [], "log",
 "environment"}`. Standard output answers `{"life", "pid"}` and, when that process has ended, `{"life", "status"}`
@@ -6,6 +9,7 @@ Standard input has one JSON object a line: `{"life", "service", "port", "fuse": 
 """
 
 import asyncio
+import importlib
 import json
 import os
 import random
@@ -20,8 +24,7 @@ import hocket.broker.rabbitmq
 import hocket.store.postgres.store  # noqa: F401 -- both are imported before the fork, not after each
 from hocket import assembly
 from hocket.cli.targets import settings
-from tests.crash.crash_points import Fuse, lay
-from tests.crash.services import CHAIN
+from tests.crash.crash_points import Fuse
 
 
 def with_parent() -> None:
@@ -35,18 +38,20 @@ def with_parent() -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
-def run(order: Mapping[str, Any]) -> None:
+def run(order: Mapping[str, Any], services: Any, points: Any) -> None:
     """One life: the service, with a fuse where the plan says so, until it is killed or asked to stop."""
     os.environ.update(order["environment"])
     random.seed()
     with_parent()
     if order["fuse"]:
         point, passes = order["fuse"]
-        lay(Fuse(point, passes))
-    asyncio.run(assembly.run([(CHAIN[order["service"]], order["port"])], settings()))
+        points.lay(Fuse(point, passes))
+    if hasattr(services, "spoil"):
+        services.spoil()
+    asyncio.run(assembly.run([(services.CHAIN[order["service"]], order["port"])], settings()))
 
 
-def fork(order: Mapping[str, Any], alive: tuple[int, int]) -> int:
+def fork(order: Mapping[str, Any], alive: tuple[int, int], services: Any, points: Any) -> int:
     """Start one life; `alive` is a pipe whose writing end only this process keeps."""
     pid = os.fork()
     if pid:
@@ -61,7 +66,7 @@ def fork(order: Mapping[str, Any], alive: tuple[int, int]) -> int:
         log = os.open(order["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         os.dup2(log, 1)
         os.dup2(log, 2)
-        run(order)
+        run(order, services, points)
         status = 0
     except BaseException as error:  # noqa: BLE001 -- nothing of a life may return into the launcher
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
@@ -75,8 +80,9 @@ def _say(**about: int) -> None:
     print(json.dumps(about), flush=True)
 
 
-def main() -> None:
+def main(modules: list[str]) -> None:
     """Serve until standard input ends."""
+    services, points = (importlib.import_module(each) for each in modules)
     alive, ended = os.pipe(), os.pipe()
     for end in ended:
         os.set_blocking(end, False)
@@ -93,7 +99,7 @@ def main() -> None:
             if not (line := orders.readline()):
                 return
             order = json.loads(line)
-            pid = fork(order, alive)
+            pid = fork(order, alive, services, points)
             lives[pid] = order["life"]
             _say(life=order["life"], pid=pid)
         while lives:
@@ -104,4 +110,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -20,11 +20,12 @@ SLOW_SECONDS = 0.05
 
 
 class Outside:
-    """Records calls, one JSON object a line."""
+    """Records calls, one JSON object a line, and remembers what a person has mended."""
 
     def __init__(self, journal: Path, chance: random.Random) -> None:
         self._journal = journal.open("a", encoding="utf-8")
         self._chance = chance
+        self._mended: set[str] = set()
 
     async def call(self, request: web.Request) -> web.StreamResponse:
         """`POST /calls` with header Idempotency-Key."""
@@ -38,7 +39,12 @@ class Outside:
             return web.json_response({"error": "not now"}, status=503)
         if draw < FAILING + SILENT and request.transport is not None:
             request.transport.close()
-        return web.json_response({"done": True})
+        return web.json_response({"done": True, "mended": body["sale"] in self._mended})
+
+    async def mend(self, request: web.Request) -> web.Response:
+        """`POST /mended/{sale}`: from now on each answer about it says so."""
+        self._mended.add(request.match_info["sale"])
+        return web.json_response({})
 
 
 def main(arguments: list[str]) -> None:
@@ -48,6 +54,7 @@ def main(arguments: list[str]) -> None:
     outside = Outside(Path(journal), random.Random(f"{seed} outside"))
     app = web.Application()
     app.router.add_post("/calls", outside.call)
+    app.router.add_post("/mended/{sale}", outside.mend)
     web.run_app(app, host="127.0.0.1", port=int(port), print=None, access_log=None)
 
 

@@ -2,7 +2,7 @@
 
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -31,6 +31,8 @@ ONLY = {
     "shelf": ("before group", "after group"),
 }
 SERVICES = tuple(ONLY)
+#: The same of the run of ordered subscriptions.
+ORDERED_ONLY = {"teller": ("before say", "after say"), "clerk": ("called", "before group", "after group")}
 #: Passes of a boundary before the process ends there: as often one as some, seldom many.
 MOST_PASSES = 25
 #: Boundaries that a process passes once in its life.
@@ -104,7 +106,7 @@ class Disturbance:
 
 def points(service: str) -> tuple[str, ...]:
     """The boundaries that a service has."""
-    return EVERYWHERE + ONLY[service]
+    return EVERYWHERE + (ONLY | ORDERED_ONLY)[service]
 
 
 def lives(seed: int, service: str) -> Iterator[Life]:
@@ -130,19 +132,21 @@ def _at(point: str, chance: random.Random) -> Life:
     return Life(Way.POINT, point, passes)
 
 
-def disturbances(seed: int, *, database: bool, clocks: bool) -> Iterator[Disturbance]:
+def disturbances(
+    seed: int, *, database: bool, clocks: bool, operator: bool = True, services: Sequence[str] = SERVICES
+) -> Iterator[Disturbance]:
     """The troubles around, without end: each once in some order, then by weight.
 
-    `database`: there is a server; `clocks`: they can be moved.
+    `database`: there is a server; `clocks`: they can be moved; `operator`: there is one; `services` are those it meets.
     """
     chance = random.Random(f"{seed} surroundings")
-    possible = {Trouble.DATABASE_STOPPED: database, Trouble.CLOCK_JUMPED: clocks}
+    possible = {Trouble.DATABASE_STOPPED: database, Trouble.CLOCK_JUMPED: clocks, Trouble.OPERATOR: operator}
     kinds = [each for each in Trouble if possible.get(each, True)]
     first = list(kinds)
     chance.shuffle(first)
     while True:
         trouble = first.pop() if first else chance.choices(kinds, [WEIGHTS[each] for each in kinds])[0]
-        peace, service = chance.uniform(SHORTEST_PEACE, LONGEST_PEACE), chance.choice(SERVICES)
+        peace, service = chance.uniform(SHORTEST_PEACE, LONGEST_PEACE), chance.choice(services)
         seconds, jump = chance.uniform(1.0, 5.0), chance.choice(JUMPS)
         yield Disturbance(
             peace,

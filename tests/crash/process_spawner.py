@@ -17,6 +17,9 @@ ROOT = Path(__file__).resolve().parents[2]
 #: What a process of a run needs to find this tree.
 SEARCH = {"PYTHONPATH": f"{ROOT / 'shared'}{os.pathsep}{ROOT}"}
 
+#: The modules of the crash run: its services, and where they can be told to end themselves.
+CHAIN = ("tests.crash.services", "tests.crash.crash_points")
+
 
 @dataclass(slots=True)
 class Child:
@@ -42,10 +45,11 @@ class Child:
 
 
 class Nursery:
-    """One launcher and its children."""
+    """One launcher and its children, which run the services of one module with the boundaries of another."""
 
-    def __init__(self, log: Path, clock: FakedClock | None = None) -> None:
+    def __init__(self, log: Path, clock: FakedClock | None = None, modules: tuple[str, str] = CHAIN) -> None:
         self._log = log
+        self._modules = modules
         self.clock = clock  # of all its children
         self._numbers = itertools.count(1)
         self._children: dict[int, Child] = {}
@@ -56,8 +60,8 @@ class Nursery:
         """Start the launcher."""
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "tests.crash.fork_server", cwd=ROOT, env=self._environment(), stderr=log,
-                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, start_new_session=True,
+                sys.executable, "-m", "tests.crash.fork_server", *self._modules, cwd=ROOT, env=self._environment(),
+                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=log, start_new_session=True,
             )  # fmt: skip
         self._listener = asyncio.create_task(self._listen(self._process))
 

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 from deploy.broker.node import RabbitNode, free_ports
 from tests.crash import plan, refused_commits
@@ -17,7 +18,7 @@ from tests.crash.databases import Databases
 from tests.crash.load import Load
 from tests.crash.operator_hands import delete
 from tests.crash.plan import Disturbance, Trouble
-from tests.crash.process_spawner import ROOT, SEARCH, Nursery
+from tests.crash.process_spawner import CHAIN, ROOT, SEARCH, Nursery
 from tests.crash.quiescence import drained
 from tests.crash.service_processes import Process, Tally
 from tests.faked_clock import FakedClock, library
@@ -77,6 +78,7 @@ async def checked(
 class Run:
     """One seed against one store. `rate` is in sales a second."""
 
+    modules: ClassVar[tuple[str, str]] = CHAIN
     seed: int
     kills: int
     rate: float
@@ -117,7 +119,7 @@ class Run:
     def _nursery(self, name: str) -> Nursery:
         """A launcher for the lives of one service, whose clock is its own."""
         clock = FakedClock(self.folder / f"{name}.clock") if library() is not None else None
-        return Nursery(self.folder / f"launcher-{name}.log", clock)
+        return Nursery(self.folder / f"launcher-{name}.log", clock, self.modules)
 
     async def _furnish(self, fleet: list[Process]) -> None:
         """Let every queue be declared: an event is for those who have heard of its kind before it is said."""

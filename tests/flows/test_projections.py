@@ -188,7 +188,7 @@ async def test_no_read_goes_back_across_a_swap_between_processes(
             async with newer.runtime.store.read() as connection:
                 left = await connection.scalar(text("SELECT to_regclass('tallies__1')"))
             assert left is None
-            assert await newer.runtime.transport.depth("poll.tally@1") is None
+            assert await newer.runtime.transport.depth("poll.tally@1.ordered") is None
             assert newer.health() == []
 
 

@@ -119,7 +119,6 @@ def test_a_service_is_what_it_was_given() -> None:
         ({"name": ""}, "a service's name has lower case"),
         ({"name": 3}, "a service's name has lower case"),
         ({"owner": ""}, "a service has an owner; write owner="),
-        ({"settings": Settings}, "settings= is passed to uses=, which is missing; give both"),
         ({"settings": Settings(), "uses": uses}, "settings= takes a pydantic model's class"),
         ({"uses": 3}, "uses= takes a function that makes an async context manager"),
         ({"uses": uses.__wrapped__}, "put @asynccontextmanager above it"),  # type: ignore[attr-defined]

@@ -122,10 +122,13 @@ def history_queue(queue: str) -> str:
     return f"{queue}.history"
 
 
-def history_of(service: str, queues: Iterable[str]) -> Topology:
-    """What these subscriptions of a service need beside their queues to read history (RULES 7.5)."""
-    own = tuple((queue, history_queue(queue)) for queue in queues)
-    if not own:
+def history_of(service: str, queues: Collection[str], ordered: Collection[str] = ()) -> Topology:
+    """What these subscriptions of a service need beside their queues to read history (RULES 7.5).
+
+    Of those that are `ordered` everything comes again to their own queue.
+    """
+    own = tuple((queue, history_queue(queue)) for queue in queues if queue not in ordered)
+    if not queues:
         return Topology()
     made = tuple(Queue(name, _of_subscription(queue)) for queue, name in own)
     bindings = tuple(Binding(service, name, name) for _, name in own)

@@ -66,12 +66,13 @@ class Declarations:
     def topology(self) -> Topology:
         """The service's queues and bindings on the broker, without the kit's own objects."""
         every = self.subscriptions.values()
+        ordered = frozenset(each.queue for each in every if each.ordered)
         return of_service(
             self.service,
             [(each.queue, [routing_key(*name) for name in each.bound]) for each in every],
             [(each.queue, former) for each in every for former in each.former_queues],
-            frozenset(each.queue for each in every if each.ordered),
-        ) + history_of(self.service, [each.queue for each in every if each.since is not None])
+            ordered,
+        ) + history_of(self.service, [each.queue for each in every if each.since is not None], ordered)
 
     def manifest(self, generations: Sequence[Subscription] = ()) -> dict[str, object]:
         """What the service reports of itself (docs/wire.md#receipts), without instance and time.
@@ -211,7 +212,7 @@ class Declarations:
     def complete(self) -> None:
         """Check the declarations as a whole, before the service starts. Raises `DeclarationError`."""
         self.settle()
-        for each in self.subscriptions.values():
+        for each in (*self.subscriptions.values(), *self.projections.values()):
             check_not_sensitive(each.latest_by, self._versions_of(each.heard), each.queue)
             if each.undo:
                 self._check_step(self.subscriptions[each.undo.step], each, each.undo)

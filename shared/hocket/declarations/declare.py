@@ -83,7 +83,7 @@ class Declarer:
         self._check_transaction(signature, where)
         heard = heard_of(signature.parameters[0], where)
         check_options(options, where)
-        others = dict(options)
+        others = {"ordered": True, **options}
         projected = projected_of(tables, others, name, where)
         others |= {"concurrency": BATCH_EVENTS, "since": "first"}
         made = subscription_of(self.declarations.service, name, fn, heard, signature, others)
@@ -184,7 +184,7 @@ class Declarer:
         where = f"{self.declarations.service}.{name}"
         taken = {*self.declarations.subscriptions}
         if "version" not in options:
-            taken |= {each.queue for each in self.declarations.projections.values()}
+            taken |= {each.identity for each in self.declarations.projections.values()}
         check_handler(name, where, taken)
         return str(name), where
 

@@ -24,6 +24,14 @@ def is_name(name: object) -> TypeGuard[str]:
     return isinstance(name, str) and _NAME.fullmatch(name) is not None
 
 
+def refuse_bare(given: object, decorator: str, arguments: str) -> None:
+    """Refuse a decorator that stands without its parentheses: it would declare nothing. Raises `DeclarationError`."""
+    if inspect.isfunction(given):
+        raise DeclarationError(
+            f"{decorator}: {given.__qualname__} stands below it without arguments; write @{decorator}({arguments})"
+        )
+
+
 def check_handler(name: object, where: str, taken: Collection[str]) -> None:
     """Refuse an invalid handler name, or one that is in use; `taken` are queue names. Raises `DeclarationError`."""
     if not is_name(name):
@@ -72,7 +80,5 @@ def check_service(name: object, owner: object, settings: object, uses: object, t
         raise DeclarationError(f"{where}: uses= takes a function that makes an async context manager")
     if settings is not None:
         check_settings(where, settings)
-    if settings is not None and uses is None:
-        raise DeclarationError(f"{where}: settings= is passed to uses=, which is missing; give both")
     if tables is not None and not isinstance(tables, MetaData):
         raise DeclarationError(f"{where}: tables= takes a MetaData, not {tables!r}")

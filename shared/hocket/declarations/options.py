@@ -42,5 +42,6 @@ class ProjectionOptions(TypedDict, total=False):
     version: int
     name: str
     retry: Retry
+    ordered: Ordered
     latest_by: str
     seed: Callable[[Any], Coroutine[Any, Any, None]]

@@ -115,8 +115,12 @@ class Arrival:
 
     @property
     def comes_again_to(self) -> str:
-        """The queue to which its next attempt is addressed: history does not wait for the cut-over."""
-        return self.subscription.history_queue if self.history else self.subscription.queue
+        """The queue to which its next attempt is addressed: history does not wait for the cut-over.
+
+        But in an ordered subscription what is tried again has its place in the queue that replicas take in turn.
+        """
+        own = self.subscription.queue
+        return self.subscription.history_queue if self.history and not self.subscription.ordered else own
 
     @property
     def structured(self) -> bool:

@@ -18,6 +18,7 @@ from hocket.delivery.ending.history import HISTORY_ATTEMPTS, attempt_of, history
 from hocket.delivery.ending.ledger import UNCHANGED, LedgerChange
 from hocket.delivery.ending.receipt import receipt as receipt_of
 from hocket.delivery.ordering.ending import with_order
+from hocket.delivery.ordering.turn import HISTORY
 from hocket.delivery.overdue import ending as of_timer
 from hocket.delivery.poison import ALONE, STARTED
 from hocket.delivery.staleness import ending as of_subject
@@ -116,6 +117,8 @@ class Recorder:
         headers = {**headers_of(arrival), "hocket-attempt": known + 1}
         if arrival.replay:
             headers["hocket-replay"] = arrival.replay
+        if arrival.history and arrival.order is not None:
+            headers[HISTORY] = 1
         if traceparent := _traceparent(arrival):
             headers["traceparent"] = traceparent
         body, content_type = body_of(arrival)

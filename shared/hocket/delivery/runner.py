@@ -104,7 +104,8 @@ class SubscriptionRunner:
         if self.subscription.projected is not None:
             self.batches = BatchLane(
                 self.subscription, self.pipeline.runtime, handling, self.pipeline.committer,
-                alone=self._run_alone, back=self._give_back, readmit=self.readmit,
+                alone=self._run_alone, back=self._give_back, readmit=self.readmit, later=self._run_later,
+                is_stale=self._is_stale,
             )  # fmt: skip
 
     async def start(self) -> None:
@@ -125,6 +126,12 @@ class SubscriptionRunner:
         for each in early:
             self.intake.deliver(each)
         self.former.start()
+
+    async def open_history(self, history: Consumer) -> None:
+        """The log is opened, or opened again: whatever an earlier opening has left may go on."""
+
+    def close_history(self) -> None:
+        """The log is not read any more."""
 
     def begin(self) -> None:
         """Start the tasks that admit and handle, whatever delivers."""
@@ -207,6 +214,13 @@ class SubscriptionRunner:
     def _run_alone(self, arrival: Arrival) -> None:
         self._ready.append(arrival)
         self._wake(1)
+
+    def _run_later(self, arrival: Arrival) -> None:
+        raise AssertionError("without an order nothing follows another one")
+
+    def _is_stale(self, arrival: Arrival) -> bool:
+        """Whether it belongs to an earlier channel, and is delivered again: in no order it may run all the same."""
+        return False
 
     async def _watch(self, shared: SharedBreaker) -> None:
         """RULES 6.6: what is in hand waits a minute for the breaker; then it is deferred, the queue keeps the rest."""
@@ -318,8 +332,8 @@ class SubscriptionRunner:
         self._timers.lost(arrival)
         self._release([arrival])
 
-    def settled(self, arrivals: Sequence[Arrival]) -> None:
-        """These arrivals are settled."""
+    def settled(self, arrivals: Sequence[Arrival], rows: Sequence[OutboxRow] = ()) -> None:
+        """These arrivals are settled; `rows` are what their commit sends, and perhaps others'."""
         self._timers.committed(arrivals)
         self.intake.settled([each.delivery for each in arrivals])
         self._release(arrivals)

@@ -1,7 +1,8 @@
 """The kit's tables, written once for every database; `statements` gives the SQL that creates them in one.
 
 `hocket_outbox_owned` holds what is due and unconfirmed, `hocket_outbox_later` what is due later. Both indexes
-cover the counts, so that a million timers cost the relay nothing. `hocket_outbox_waits` finds what a wrong clock has
+cover the counts, so that a million timers cost the relay nothing. `hocket_inbox_retry` finds attempts that wait
+(RULES 7.5 j). `hocket_outbox_waits` finds what a wrong clock has
 put further away than it waits (RULES 11.2); `hocket_timers_waits` does so for time-outs.
 """
 
@@ -175,6 +176,7 @@ def _index(
         index.info["only"] = only
 
 
+_index("hocket_inbox_retry", "subscription", "key", where=INBOX.c.state == "retry", table=INBOX)
 _KEPT = OUTBOX.c.refused.is_(None)
 _OWNED = and_(OUTBOX.c.owner.is_not(None), _KEPT)
 _LATER = and_(OUTBOX.c.owner.is_(None), _KEPT)
@@ -204,7 +206,7 @@ def statements(dialect: Dialect, tables: tuple[Table, ...] | None = None) -> lis
 
 def index_statement(dialect: Dialect, index: Index) -> str:
     """The statement that makes one index."""
-    index.dialect_options[dialect.name]["where"] = index.info["where"]
+    index.dialect_options[dialect.name]["where"] = index.info.get("where")
     return str(CreateIndex(index).compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
 
 

@@ -235,7 +235,7 @@ class LogCheck:
         if not due:
             return
         moment = self.runtime.clock.now()
-        unknown = await self._unknown([each for each in due if not each.arrived and each.read(moment)])
+        unknown = await self._unknown([each for each in due if self._waits(each) and each.read(moment)])
         lost = await self._certain(unknown) if unknown else []
         if lost:
             await self._take(lost)
@@ -273,6 +273,10 @@ class LogCheck:
             raise TransportError(f"queue {queue} does not exist")
         return depth.messages
 
+    def _waits(self, event: WaitingEvent) -> bool:
+        """Whether it is to arrive at a subscription that is still there: a generation may end meanwhile."""
+        return not event.arrived and self.runners.get(event.runner.subscription.queue) is event.runner
+
     async def _unknown(self, events: Sequence[WaitingEvent]) -> list[WaitingEvent]:
         if not events:
             return []
@@ -296,8 +300,7 @@ class LogCheck:
         gone = [
             each
             for each in events
-            if empty[each.arrival.subscription.queue]
-            and not self.runners[each.arrival.subscription.queue].holds(each.arrival)
+            if empty[each.arrival.subscription.queue] and self._waits(each) and not each.runner.holds(each.arrival)
         ]
         return await self._unknown(gone) if gone else []
 

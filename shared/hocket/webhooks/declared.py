@@ -127,7 +127,8 @@ def webhook_of(
     if settings is None or signed.secrets not in settings.model_fields:
         raise DeclarationError(
             f"{where}: its secrets are the field {signed.secrets!r} of the service's settings, which has none: add the "
-            f"field `{signed.secrets}: SecretStr` to the class that settings= names"
+            f"field `{signed.secrets}: SecretStr` to the class that settings= names (secrets= is the field's name, not "
+            "the secret)"
         )
     signature = signature_of(fn, where, _FORM, plain=True)
     body, push = signature.parameters

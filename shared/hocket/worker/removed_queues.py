@@ -10,6 +10,7 @@ from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 
+from hocket.declarations.ordering.option import SUFFIX
 from hocket.delivery.projecting.rows import all_rows
 from hocket.envelope.keys import GENERATION_MARK
 from hocket.errors import StoreError, TransportError
@@ -57,7 +58,8 @@ class RemovedQueues:
             for each in generations[name]:
                 queue = f"{self.runtime.service}.{name}{GENERATION_MARK}{each.n}"
                 way_out = "declare it again, or delete its queues at the broker and drop its tables"
-                await self._is_gone(queue, "messages wait in the queue of a projection that was removed", way_out)
+                for one in (queue, queue + SUFFIX):
+                    await self._is_gone(one, "messages wait in the queue of a projection that was removed", way_out)
 
     async def _is_gone(self, queue: str, what: str = _HANDLER, way_out: str = _WAY_OUT) -> bool:
         depth = await self.runtime.transport.depth(queue)

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -10,6 +10,7 @@ from hocket.broker.port import Message
 from hocket.broker.topology import RECEIPTS
 from hocket.clock import rfc3339
 from hocket.declarations.choreography import Declarations
+from hocket.declarations.subscription import Subscription
 from hocket.delivery.ordering.blocked import BlockedSubjects
 from hocket.delivery.runner import SubscriptionRunner
 from hocket.drift.counting import DriftWatch
@@ -54,12 +55,14 @@ class Reporter:
     _changed: bool = False  # a breaker is in another state than the last heartbeat said
 
     def __post_init__(self) -> None:
-        self.blocked = BlockedSubjects(self.runtime, self.declared.subscriptions)
+        self.blocked = BlockedSubjects(self.runtime, self.declared.subscriptions, self._generations)
+
+    def _generations(self) -> Sequence[Subscription]:
+        return self.projections.generations if self.projections is not None else ()
 
     def manifest(self) -> bool:
         """Publish what the service declares; False where there is no link."""
-        generations = self.projections.generations if self.projections is not None else ()
-        return self._publish({"kind": "manifest", **self.declared.manifest(generations)})
+        return self._publish({"kind": "manifest", **self.declared.manifest(self._generations())})
 
     def heartbeat(self) -> None:
         """Publish that the service is alive, what waits in its outbox, and the states of its breakers."""

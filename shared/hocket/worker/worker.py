@@ -42,6 +42,7 @@ from hocket.streams import replay
 from hocket.streams.backfill.backfills import Backfills
 from hocket.streams.log_check import LogCheck
 from hocket.streams.reader import readers_of
+from hocket.streams.refill.checks import start_checks
 from hocket.telemetry.signals import Signals
 from hocket.worker import resource
 from hocket.worker.breaker_sync import BreakerSpeaker, StoreRows, keep_fresh, name_breakers
@@ -210,9 +211,7 @@ class Worker:
         self.runtime.tasks.spawn("unordered", leave_order(self.runtime, self.runners, self.backlog.add), may_end=True)
         for reader in self.readers:
             self.runtime.tasks.spawn(f"read {reader.source}", reader.run(), may_end=True)
-        if self.runtime.config.log_check_events_per_second:
-            await self.log_check.prepare()
-            self.runtime.tasks.spawn("log check", self.log_check.run(), may_end=True)
+        await start_checks(self.log_check, self.runners, self.runtime, self.readiness)
         self._started = True
         self.runtime.tasks.spawn("copies", self.copies.run(), may_end=True)
         self.runtime.tasks.spawn("report", self.reporter.run())
@@ -332,7 +331,7 @@ class Worker:
             self.handling.written(each)
             by_queue.setdefault(each.subscription.queue, []).append(each)
         for queue, some in by_queue.items():
-            self.runners[queue].settled(some)
+            self.runners[queue].settled(some, rows)
         self.log_check.settled(arrivals)
         self.backfills.settled(arrivals)
         self.runtime.signals.attempts([ended for each in arrivals if (ended := ended_of(each)) is not None])

@@ -205,3 +205,18 @@ class Listens(Listener):
     def trouble(self, service: str, what: str, **about: str | int | float) -> None:
         """Keep it."""
         self._told.append((what, about.get("missed")))
+
+
+async def test_what_a_subscription_that_ended_has_not_heard_is_not_taken(tower: Processes) -> None:
+    """RULES 4.8, 14.4: a generation ends while its events wait to be looked for; the service goes on."""
+    worker = await _after_history(tower, World())
+    [queue] = worker.runners
+    for each in worker.service.declarations.topology().bindings:
+        if (each.source, each.destination) == (HEARD, queue):
+            tower.broker.unbind(each)
+    await tower.hear(Rung(name="a"), "late")
+    await tower.broker.changed()
+    del worker.runners[queue]
+    await tower.advance(timedelta(minutes=1))
+    assert worker.live, worker.runtime.tasks.failed
+    assert worker.log_check.compared == 4

@@ -1,7 +1,6 @@
 """The declaration of a webhook, checked at import."""
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -46,12 +45,19 @@ def declared(fn: Callable[..., Any] = mapped, signed: object = SIGNED, **options
 
 def test_a_service_declares_what_its_webhooks_say() -> None:
     """RULES 12.2: as if it was said outside handlers; one name once."""
-    service = Service("door", owner="team", settings=Settings, uses=lambda settings: nullcontext())
+    service = Service("door", owner="team", settings=Settings)
     assert service.webhook(SIGNED)(mapped) is mapped
     assert service.webhooks["mapped"].says == (Heard,)
     assert service.declarations.outside == [Heard]
     with pytest.raises(DeclarationError, match="another webhook has this name"):
         service.webhook(SIGNED)(mapped)
+
+
+def test_a_webhook_without_parentheses_is_refused() -> None:
+    """RULES 12.2: it would declare nothing, and its pushes would be answered 404."""
+    service = Service("door", owner="team", settings=Settings)
+    with pytest.raises(DeclarationError, match=r"mapped stands below it without arguments; write @door.webhook"):
+        service.webhook(mapped)  # type: ignore[arg-type]
 
 
 async def waits(body: Body, push: Push) -> None:
@@ -101,3 +107,10 @@ def test_secrets_are_one_or_several() -> None:
         declared().secrets(Settings(secrets=SecretStr(f"{long},abcd")))
     with pytest.raises(ValueError, match="SECRETS is empty"):
         declared().secrets(Settings(secrets=[]))
+
+
+def test_settings_that_nothing_reads_are_refused() -> None:
+    """Settings are for `uses=` and for the secrets of webhooks; without either the service does not start."""
+    service = Service("things", owner="team", settings=Settings)
+    with pytest.raises(DeclarationError, match=r"^Service\('things'\): nothing reads its settings=; give uses="):
+        service.complete()

@@ -46,7 +46,7 @@ async def test_what_waits_for_a_removed_projection_is_said(tower: Processes) -> 
     await tower.hear(Rung(name="a"), "k1")
     await asyncio.sleep(LOOK_SECONDS + 10)
     about, *_ = [about for what, about in ear.heard if what.endswith("of a projection that was removed")]
-    assert (about["queue"], about["messages"]) == ("shop.view@1", 1)
+    assert (about["queue"], about["messages"]) == ("shop.view@1.ordered", 1)
 
 
 async def test_what_waits_for_a_removed_handler_is_said(tower: Processes) -> None:

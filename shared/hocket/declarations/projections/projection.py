@@ -62,17 +62,14 @@ def projected_of(tables: tuple[object, ...], options: dict[str, Any], name: str,
 
 
 def check_own_tables(made: Subscription, others: Iterable[Subscription], where: str) -> None:
-    """Refuse a table that another projection fills: both would write the same generation. Raises `DeclarationError`."""
-    assert made.projected is not None
-    mine = {table.key for table in made.projected.tables}
+    """Refuse a table that another projection fills: their generations would share it. Raises `DeclarationError`."""
+    own = {each.key for each in made.projected.tables} if made.projected else set()
     for other in others:
-        assert other.projected is not None
-        if other.projected.name != made.projected.name and (
-            both := mine & {table.key for table in other.projected.tables}
-        ):
+        taken = own & {each.key for each in other.projected.tables} if other.projected else set()
+        if taken and other.name != made.name:
             raise DeclarationError(
-                f"{where}: table {min(both)} is filled by projection {other.projected.name} already, and each "
-                "projection builds and drops its tables by itself; give this one a table of its own"
+                f"{where}: table {min(taken)} is filled by projection {other.name} already; give each projection a "
+                f'table of its own, or where this is a newer version of that one, name="{other.name}"'
             )
 
 

@@ -46,7 +46,7 @@ def command_of(
             f"{name}: a command takes the request and the transaction, async def name(request, tx), "
             f"and this one takes ({', '.join(takes)})"
         )
-    if inspect.iscoroutinefunction(caller):
+    if inspect.iscoroutinefunction(caller) or not (caller is None or callable(caller)):
         raise DeclarationError(f"{name}: caller= is a plain function of the request that returns a text")
     return Command(name, fn, caller or authorised, required)
 

@@ -1,6 +1,6 @@
 """Counts the subjects that wait behind a dead head, and says where more and more wait (RULES 9.6, 9.9)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from hocket.declarations.subscription import Subscription
@@ -15,17 +15,20 @@ MANY_WAITING = 1000
 
 @dataclass(slots=True)
 class BlockedSubjects:
-    """Looks at the lines of one service's ordered subscriptions."""
+    """Looks at the lines of one service's ordered subscriptions, and of the generations that run here."""
 
     runtime: Runtime
     subscriptions: Mapping[str, Subscription]
+    generations: Callable[[], Iterable[Subscription]] = tuple
     sample: dict[str, tuple[int, float]] = field(default_factory=dict)  # by queue: subjects, seconds of the oldest
     _looked: float = 0.0
     _told: dict[str, int] = field(default_factory=dict)
 
     async def look(self) -> None:
         """Look every `LOOK_SECONDS`, where something is ordered. `StoreError`: nothing is known."""
-        ordered = {each.identity: queue for queue, each in self.subscriptions.items() if each.ordered}
+        every = (*self.subscriptions.values(), *self.generations())
+        ordered = {each.identity: each.queue for each in every if each.ordered}
+        self.sample = {queue: told for queue, told in self.sample.items() if queue in ordered.values()}
         now = self.runtime.clock.monotonic()
         if not ordered or (self._looked and now - self._looked < LOOK_SECONDS):
             return

@@ -4,7 +4,7 @@ A lane is shut until it has both; whoever finds another token in the store shuts
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -14,12 +14,14 @@ from hocket.errors import StoreError, TransportError
 from hocket.resilience.retrying import until_done
 from hocket.runtime import Runtime
 from hocket.store.group_commit import STORE_BACKOFF
-from hocket.store.ordering.tokens import take, token_of
+from hocket.store.ordering.tokens import lined_subjects, take, token_of
 
 T = TypeVar("T")
 
 #: Seconds without a delivery, while the queue has some, after which a consumer counts as wedged (RULES 9.11).
 WEDGED_SECONDS = 60.0
+#: Subjects that may have a line from which on those are forgotten whose line has ended; then from twice as many as had.
+MANY_LINED = 1000
 
 
 @dataclass(slots=True)
@@ -45,6 +47,8 @@ class Lane:
     lined: set[str] = field(default_factory=set)  # subjects that may have a line: all that have one, and perhaps more
     place: int = 0
     doubted: bool = False  # an ending has lost: perhaps the token is another's
+    _lined_before: int = 0  # how many had one when the ended ones were forgotten last
+    _lately: set[str] | None = None  # that may have one since the store is asked for those that have
     _epoch: int = 0
     _last: float = 0.0  # when the last delivery came (monotonic seconds)
     _gather: Gather = field(default_factory=Gather)
@@ -57,10 +61,39 @@ class Lane:
         """Whether deliveries are in hand that nobody works on yet."""
         return bool(self._gather.held)
 
+    def gathers(self, message_id: str) -> bool:
+        """Whether a delivery of this message is in hand that nobody works on yet."""
+        return any(each.message_id == message_id for each in self._gather.held)
+
     def next_place(self) -> int:
         """The place of the next delivery; behind all that was ever parked."""
         self.place += 1
         return self.place
+
+    def may_have_line(self, subject: str) -> None:
+        """An own commit may have made or lengthened the line of this subject."""
+        self.lined.add(subject)
+        if self._lately is not None:
+            self._lately.add(subject)
+
+    @property
+    def many_lined(self) -> bool:
+        """Whether it is time to `tidy`."""
+        return len(self.lined) > max(MANY_LINED, 2 * self._lined_before)
+
+    async def tidy(self, in_hand: Collection[str]) -> None:
+        """Forget subjects whose line has ended; `in_hand` are those of which something may be ending, as it changes.
+
+        `StoreError`: none is forgotten.
+        """
+        token, before, self._lately = self.token, self.lined.difference(in_hand), set()
+        try:
+            found = await lined_subjects(self.runtime.store, self.subscription)
+            if self.opened and token == self.token:
+                self.lined -= before.difference(found, self._lately, in_hand)
+                self._lined_before = len(self.lined)
+        finally:
+            self._lately = None
 
     def receive(self, delivery: Delivery) -> None:
         """The broker's callback."""
@@ -112,6 +145,17 @@ class Lane:
                     each.cancel()
             if not done:
                 return
+
+    async def open_history(self, history: Consumer) -> None:
+        """Take the token for what `history` delivers, once nothing of before is in progress (RULES 7.5 c).
+
+        No channel of the queue is there yet: who holds the backfill's row works, and the token fences whoever held it.
+        """
+        self.shut()
+        self.consumer = history
+        await self.quiet()
+        while not await self.take(await self._until_answered(lambda: token_of(self.runtime.store, self.subscription))):
+            pass
 
     async def take(self, seen: int) -> bool:
         """Take the token after `seen`, and open the lane; False where another process was first."""

@@ -1,21 +1,23 @@
+# long: the way of one ordered subscription, by its queue, from history and in batches; decisions stand elsewhere
 """Runs one ordered subscription: each delivery waits for its turn in its subject, and parks where a line stands."""
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import ClassVar
 
-from hocket.broker.port import Delivery
+from hocket.broker.port import Consumer, Delivery
 from hocket.declarations.ordering.option import WINDOW
 from hocket.declarations.subscription import Subscription
 from hocket.delivery.arrival import Arrival
 from hocket.delivery.ending.error_text import text_of
 from hocket.delivery.ordering.lane import Lane
 from hocket.delivery.ordering.switch import Switch
-from hocket.delivery.ordering.turn import DISCARD, MENDABLE, PARKED, Seat, Turn, seat_of
-from hocket.delivery.ordering.turns import Subject, Turns, turn_of
+from hocket.delivery.ordering.turn import DISCARD, HISTORY, MENDABLE, PARKED, Seat, Turn, seat_of
+from hocket.delivery.ordering.turns import Subject, Turns, may_fold, place_of, turn_of
 from hocket.delivery.runner import Pipeline, SubscriptionRunner
 from hocket.errors import StoreError
 from hocket.masking.mask import ALWAYS
@@ -24,6 +26,7 @@ from hocket.resilience.retrying import until_done
 from hocket.store.group_commit import STORE_BACKOFF
 from hocket.store.ordering.lines import Line
 from hocket.store.ordering.tokens import lines_of
+from hocket.store.records import OutboxRow
 
 #: Seconds between two looks whether the runs of an earlier channel have ended.
 QUIET_SECONDS = 0.05
@@ -56,29 +59,56 @@ class OrderedRunner(SubscriptionRunner):
     async def start(self) -> None:
         """Empty the queues that it had before, then consume its own."""
         self.begin()
-        spawn, queue = self.pipeline.runtime.tasks.spawn, self.subscription.queue
-        self._admitters += [spawn(f"lines {queue}", self._ask()), spawn(f"wake {queue}", self.lane.watch(self._empty))]
         if await self.switch.needed():
-            self._admitters.append(spawn(f"switch {queue}", self._switch(), may_end=True))
+            queue, spawn = self.subscription.queue, self.pipeline.runtime.tasks.spawn
+            self._admitters.append(spawn(f"switch {queue}", self.consume(), may_end=True))
         else:
             await self._consume()
 
-    async def _switch(self) -> None:
-        await self.switch.empty()
+    def begin(self) -> None:
+        """Start the tasks that admit, ask for lines and handle, whatever delivers."""
+        super().begin()
+        queue, spawn = self.subscription.queue, self.pipeline.runtime.tasks.spawn
+        self._admitters.append(spawn(f"lines {queue}", self._ask()))
+
+    async def consume(self) -> None:
+        """Empty the queues that it had before, then take deliveries from its own; returns when it does."""
+        if await self.switch.needed():
+            await self.switch.empty()
         await self._consume()
 
     async def _consume(self) -> None:
-        transport = self.pipeline.runtime.transport
-        self.consumer = self.lane.consumer = await transport.consume(
-            self.subscription.queue, prefetch=WINDOW, deliver=self.lane.receive, whole=True
+        queue, runtime, early = self.subscription.queue, self.pipeline.runtime, list[Delivery]()
+
+        def deliver(delivery: Delivery) -> None:  # a lane whose consumer is not known yet could not be opened
+            (early.append if self.consumer is None else self.lane.receive)(delivery)
+
+        self.consumer = self.lane.consumer = await runtime.transport.consume(
+            queue, prefetch=WINDOW, deliver=deliver, whole=True
         )
+        for each in early:
+            self.lane.receive(each)
+        self._admitters.append(runtime.tasks.spawn(f"wake {queue}", self.lane.watch(self._empty)))
+
+    async def open_history(self, history: Consumer) -> None:
+        """The log is opened: nothing of an earlier opening runs any more, and this process has the token."""
+        await self.lane.open_history(history)
+
+    def close_history(self) -> None:
+        """The log is not read any more: nothing of it begins."""
+        self.lane.shut()
+        self.lane.consumer = None
 
     def _empty(self) -> bool:
         return not self.in_progress and not len(self.intake)
 
     def idle(self) -> bool:
-        """Whether no delivery is in progress, none gathers, and its own queue is consumed."""
-        return super().idle() and not self.lane.gathering and self.consumer is not None
+        """Whether no delivery is in progress, none gathers, and its own queue is consumed, or history waits."""
+        return super().idle() and not self.lane.gathering and (self.consumer is not None or bool(self.past))
+
+    def holds(self, arrival: Arrival) -> bool:
+        """As any runner; what gathers is in hand too."""
+        return super().holds(arrival) or self.lane.gathers(arrival.delivery.message_id)
 
     def _blocked(self) -> bool:
         return super()._blocked() or not (self.lane.opened or self.switch.works)
@@ -88,8 +118,11 @@ class OrderedRunner(SubscriptionRunner):
     def arrival_of(self, delivery: Delivery, now: datetime) -> Arrival:
         """A delivery with its turn; what comes by a queue of before the switch has none."""
         arrival = super().arrival_of(delivery, now)
-        if delivery.queue in self.subscription.former_queues:
+        if delivery.queue in self.switch.queues:
+            arrival.history = delivery.queue not in self.subscription.former_queues
             return arrival
+        if HISTORY in delivery.headers and delivery.exchange == self.subscription.service:
+            arrival.history = True
         subject = arrival.envelope.subject if arrival.envelope is not None and arrival.key else ""
         turns, lane = self.turns.subjects, self.lane
         arrival.order = turn = Turn(
@@ -112,7 +145,7 @@ class OrderedRunner(SubscriptionRunner):
             elif self._closing or self._is_stale(each):
                 self._give_back([each])
             elif not each.order.subject:
-                self._run(each)
+                self._run_or_fold(each)
             else:
                 self.turns.enter(each.order.subject, each)
                 self._advance(each.order.subject)
@@ -125,14 +158,57 @@ class OrderedRunner(SubscriptionRunner):
         known = self.turns.subjects[subject]
         if known.busy:
             self._thin_out(known)
-        elif not known.waiting:
+        elif known.idle:
             self.turns.forget(subject)
+        elif not known.waiting:
+            return
+        elif not (known.folding or self.lane.doubted) and (line := self.turns.head_is(known.waiting[0])) is not None:
+            self._take_turn(known, known.waiting.pop(0), line)
         elif subject in self.lane.lined or turn_of(known.waiting[0]).admit or self.lane.doubted:
-            known.asked = True
-            self._asked.append(subject)
-            self._some_asked.set()
-        else:
+            if not known.folding:  # else it is asked once they have ended
+                known.asked = True
+                self._asked.append(subject)
+                self._some_asked.set()
+        elif not self._fold(known) and not known.folding:
             self._take_turn(known, known.waiting.pop(0), None)
+
+    # -- batches of a projection's generation -----------------------------------------------------------------------
+
+    def _fold(self, subject: Subject) -> bool:
+        """RULES 14.1: while nothing of a subject has failed its events go to the batches in order; whether one did."""
+        before = len(subject.folding)
+        while self.batches is not None and subject.waiting and self._may_fold(subject.waiting[0]):
+            arrival = subject.waiting.pop(0)
+            subject.folding[place_of(arrival)] = arrival
+            self.batches.submit(arrival)
+        return len(subject.folding) > before
+
+    def _may_fold(self, arrival: Arrival) -> bool:
+        return self.batches is not None and may_fold(arrival) and self.batches.takes(arrival)
+
+    def _run_or_fold(self, arrival: Arrival) -> None:
+        if self.batches is not None and self._may_fold(arrival):
+            self.batches.submit(arrival)
+        else:
+            self._run(arrival)
+
+    def _run_alone(self, arrival: Arrival) -> None:
+        """It has left its batch, and has a transaction of its own once those before it have ended."""
+        if arrival.order is None or not arrival.order.subject:
+            super()._run_alone(arrival)
+            return
+        arrival.order.alone = True
+        self._run_later(arrival)
+
+    def _run_later(self, arrival: Arrival) -> None:
+        """It follows one that has left its batch, and waits behind it."""
+        turn = turn_of(arrival)
+        self.turns.leave(turn.subject, arrival)
+        if self._closing or self._is_stale(arrival):
+            self._give_back([arrival])
+            return
+        self.turns.enter(turn.subject, arrival)
+        self._advance(turn.subject)
 
     def _take_turn(self, subject: Subject, arrival: Arrival, line: Line | None) -> None:
         turn = turn_of(arrival)
@@ -165,7 +241,7 @@ class OrderedRunner(SubscriptionRunner):
         arrival.outcome = Again(timedelta(0), deferred=True, cause=PARKED, error=f"it waits: {why}")
         arrival.ended = self.pipeline.runtime.clock.now()
         subject.parking[turn.place] = arrival
-        self.lane.lined.add(turn.subject)
+        self.lane.may_have_line(turn.subject)
         self.pipeline.committer.submit(arrival)
 
     def _thin_out(self, subject: Subject) -> None:
@@ -195,6 +271,9 @@ class OrderedRunner(SubscriptionRunner):
             if asked:
                 work = partial(self._answer, asked)
                 await until_done(work, STORE_BACKOFF, self.pipeline.runtime.chance, on=StoreError, failed=self._away)
+            if self.lane.many_lined:
+                with suppress(StoreError):  # it is tried again with the next question
+                    await self.lane.tidy(self.turns.subjects)
 
     def _away(self, error: StoreError) -> None:
         self.pipeline.committer.suspect(text_of(error, ALWAYS))
@@ -224,10 +303,17 @@ class OrderedRunner(SubscriptionRunner):
         if line is None:
             self.lane.lined.discard(subject)
         while known.waiting and known.running is None and not self._closing:
+            if line is None and self._fold(known):
+                break
             self._take_turn(known, known.waiting.pop(0), line)
         self._thin_out(known)
 
     # -- ends -------------------------------------------------------------------------------------------------------
+
+    def settled(self, arrivals: Sequence[Arrival], rows: Sequence[OutboxRow] = ()) -> None:
+        """These arrivals are settled; what they have released is remembered as the head of its line."""
+        self.turns.remember(arrivals, rows)
+        super().settled(arrivals, rows)
 
     def _release(self, arrivals: Sequence[Arrival]) -> None:
         super()._release(arrivals)
@@ -239,7 +325,9 @@ class OrderedRunner(SubscriptionRunner):
         if turn is None or not turn.subject:
             return
         if isinstance(arrival.outcome, Again | Bury):
-            self.lane.lined.add(turn.subject)  # it may have made a line
+            self.lane.may_have_line(turn.subject)
+            if self.lane.many_lined:
+                self._some_asked.set()
         self.turns.leave(turn.subject, arrival)
         if turn.subject in self.turns.subjects:
             self._advance(turn.subject)
@@ -267,17 +355,18 @@ class OrderedRunner(SubscriptionRunner):
         ready = [each for each in self._ready if each.order is not None]
         for each in ready:
             self._ready.remove(each)
-        self._give_back([*self.turns.drop(), *ready])
+        self._give_back([*self.turns.drop(), *(self.batches.drop() if self.batches is not None else ()), *ready])
 
     async def _quiet(self) -> None:
         while self.in_progress:  # noqa: ASYNC110 -- runs end one by one, each within its time limit
             await asyncio.sleep(QUIET_SECONDS)
+        self.turns.heads.clear()  # before the next token is read: they count under the one before
 
     async def stop(self, seconds: float) -> None:
         """RULES 1.2, 9.3: begin nothing more, finish what runs; the rest returns with the channel."""
         self._closing = True
-        self._give_back(list(self.turns.drop()))
-        if self.consumer is None:
+        self._give_back([*self.turns.drop(), *(self.batches.drop() if self.batches is not None else ())])
+        if self.consumer is None and self._admitters:
             await self._cancel(self._admitters)
             await self._until_idle(seconds)
         await super().stop(seconds)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from hocket.broker.topology import HEARD, Binding, routing_key
+from hocket.broker.topology import HEARD, Binding, history_queue, routing_key
 from hocket.declarations.subscription import Subscription
 from hocket.delivery.former_queue import FormerQueues
 from hocket.errors import TransportError
@@ -25,6 +25,13 @@ class Switch:
     former: FormerQueues
     works: bool = False
 
+    @property
+    def queues(self) -> tuple[str, ...]:
+        """The queues of before; where it heard history in no order also that of what is tried again of it."""
+        subscription = self.subscription
+        plain = f"{subscription.service}.{subscription.name}"
+        return (*subscription.former_queues, *((history_queue(plain),) if subscription.since is not None else ()))
+
     async def needed(self) -> bool:
         """Unbind the queues of before; whether one of them still has messages, or somebody who takes them."""
         return bool(await until_done(self._found, BACKOFF, self.runtime.chance, on=TransportError))
@@ -33,7 +40,7 @@ class Switch:
         transport = self.runtime.transport
         await transport.until_ready()
         found: list[str] = []
-        for queue in self.subscription.former_queues:
+        for queue in self.queues:
             if (depth := await transport.depth(queue)) is None:
                 continue
             await transport.unbind([Binding(HEARD, queue, routing_key(*name)) for name in self.subscription.bound])

@@ -14,6 +14,8 @@ MENDABLE = frozenset({"version", "invalid", "drift"})
 PARKED = "line"
 #: The header by which the desk lets a dead head go: the id of its death (docs/wire.md#headers).
 DISCARD = "hocket-discard"
+#: The header of what comes again and was history when it came first (RULES 7.5 c).
+HISTORY = "hocket-history"
 
 
 class Seat(StrEnum):
@@ -42,6 +44,7 @@ class Turn:
     seat: Seat = Seat.RUNS
     behind: bytes = b""  # to park: the head that runs
     admit: bool = False  # it is to be looked up in the inbox again
+    alone: bool = False  # of a projection: it has a transaction of its own
     parked: int = 0  # how many stand in the line behind it, when its turn came
 
     @property

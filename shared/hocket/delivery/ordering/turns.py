@@ -1,15 +1,19 @@
 """Whose turn it is in each subject: one run at a time, the others in order of their places (RULES 9.3). Pure."""
 
 from bisect import insort
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from hocket.declarations.ordering.option import WINDOW
 from hocket.delivery.arrival import Arrival
-from hocket.delivery.ordering.turn import Turn
+from hocket.delivery.ordering.turn import Seat, Turn
+from hocket.store.ordering.lines import Line
+from hocket.store.records import OutboxRow, RowKind
 
 #: Deliveries that wait behind one running head before they are parked: a quarter of the window (RULES 9.9).
 CROWD = WINDOW // 4
+#: Behind every place.
+_END = float("inf")
 
 
 def turn_of(arrival: Arrival) -> Turn:
@@ -29,6 +33,7 @@ class Subject:
 
     running: Arrival | None = None  # or ending
     parking: dict[int, Arrival] = field(default_factory=dict)  # those whose parking is being committed, by place
+    folding: dict[int, Arrival] = field(default_factory=dict)  # those that are folded in batches, by place, in order
     waiting: list[Arrival] = field(default_factory=list)  # in order
     asked: bool = False  # the store is asked for its line
 
@@ -37,12 +42,18 @@ class Subject:
         """Whether the next has to wait."""
         return self.running is not None or bool(self.parking) or self.asked
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing of it is in hand."""
+        return not self.busy and not self.waiting and not self.folding
+
 
 @dataclass(slots=True)
 class Turns:
     """The subjects of one subscription of which something is in hand."""
 
     subjects: dict[str, Subject] = field(default_factory=dict)
+    heads: dict[str, Line] = field(default_factory=dict)  # what own commits have released, until its turn comes
 
     def enter(self, subject: str, arrival: Arrival) -> Subject:
         """It waits for its turn."""
@@ -63,16 +74,41 @@ class Turns:
         if known.running is arrival:
             known.running = None
         known.parking.pop(place_of(arrival), None)
+        known.folding.pop(place_of(arrival), None)
 
     def forget(self, subject: str) -> None:
         """Nothing of it is in hand any more."""
         del self.subjects[subject]
 
+    def remember(self, arrivals: Sequence[Arrival], rows: Sequence[OutboxRow]) -> None:
+        """What a commit under the own token has released is the head of its line, until more of its subject ends."""
+        ended: dict[str, list[Arrival]] = {}
+        for each in arrivals:
+            if each.order is not None and each.order.subject:
+                ended.setdefault(each.order.subject, []).append(each)
+        for subject, some in ended.items():
+            self.heads.pop(subject, None)
+            running = self.subjects[subject].running if subject in self.subjects else None
+            if running is not None:
+                turn_of(running).parked += sum(turn_of(each).seat is Seat.PARKS for each in some)
+        for row in rows:
+            some = ended.get(row.subject, []) if row.kind is RowKind.SELF else []
+            if len(some) == 1 and some[0].key != row.inbox_key:
+                self.heads[row.subject] = Line(row.inbox_key, waiting=max(turn_of(some[0]).parked - 1, 0))
+
+    def head_is(self, arrival: Arrival) -> Line | None:
+        """The line of which it is the head, where that is remembered; it is forgotten with the answer."""
+        line = self.heads.pop(turn_of(arrival).subject, None)
+        return line if line is not None and line.head == arrival.key and not turn_of(arrival).admit else None
+
     def crowd(self, subject: Subject) -> list[Arrival]:
-        """Those that are parked because too many wait behind one that runs on; none where it has ended."""
+        """Those that are parked because too many wait behind one that runs on; none where it has ended.
+
+        None of history: it waits in the log, where it fills nobody's window.
+        """
         if subject.running is None or subject.running.outcome is not None or len(subject.waiting) < CROWD:
             return []
-        return [each for each in subject.waiting if is_fresh(each)]
+        return [each for each in subject.waiting if is_fresh(each) and each.delivery.offset is None]
 
     def drop(self) -> Iterator[Arrival]:
         """Take everything that has not begun out of hand."""
@@ -80,6 +116,22 @@ class Turns:
             yield from subject.waiting
             subject.waiting = []
             subject.asked = False
+
+
+def may_fold(arrival: Arrival) -> bool:
+    """Whether it may stand in a batch with others of its subject: nothing is decided of it, and nothing has failed."""
+    turn = turn_of(arrival)
+    decided = arrival.outcome is not None or turn.preset is not None or bool(turn.discard)
+    return not (decided or turn.admit or turn.alone)
+
+
+def following(failed: Iterable[Arrival], among: Iterable[Arrival]) -> list[Arrival]:
+    """Of `among` those that follow one of `failed` in its subject; none of what has no order."""
+    first: dict[str, int] = {}
+    for each in failed:
+        if each.order is not None and each.order.subject:
+            first[each.order.subject] = min(each.order.place, first.get(each.order.subject, each.order.place))
+    return [each for each in among if each.order is not None and each.order.place > first.get(each.order.subject, _END)]
 
 
 def is_fresh(arrival: Arrival) -> bool:

@@ -27,7 +27,8 @@ async def rows_of(
 ) -> list[Generation]:
     """The generations of one projection, by number; `lock`ed until the end of the transaction, or `only` one of them.
 
-    Whoever changes a row locks the one that serves, so that the rows are changed by one at a time.
+    Whoever changes more than one row of its own locks the one that serves, so that they are changed by one at a time.
+    For that time nothing of it is handled: what may take long locks its own row `only`.
     """
     asked = _SELECT.where(GENERATIONS.c.projection == projection)
     if only is not None:

@@ -12,7 +12,18 @@ from sqlalchemy import Connection, inspect, text
 from sqlalchemy.schema import CreateColumn
 
 from hocket.store.migrations.ledger import move_ledger
-from hocket.store.schema import ADDED_5, BREAKERS, LEAST, OUTBOX, OWNERS, SCHEMA, TIMERS, index_statement, statements
+from hocket.store.schema import (
+    ADDED_5,
+    BREAKERS,
+    INBOX,
+    LEAST,
+    OUTBOX,
+    OWNERS,
+    SCHEMA,
+    TIMERS,
+    index_statement,
+    statements,
+)
 
 
 def _owners(op: Operations) -> None:
@@ -38,11 +49,15 @@ def _sagas(op: Operations) -> None:
 
 
 def _edges(op: Operations) -> None:
-    """Schema 5: tables that are new; nothing that stood there changes."""
+    """Schema 5: tables that are new, and an index of the inbox; no column that stood there changes."""
     absent = tuple(each for each in ADDED_5 if not inspect(op.get_bind()).has_table(each.name))
     if absent:
         for statement in statements(op.get_bind().dialect, absent):
             op.execute(statement)
+    there = {each["name"] for each in inspect(op.get_bind()).get_indexes(INBOX.name)}
+    for index in INBOX.indexes:
+        if index.name not in there:
+            op.execute(index_statement(op.get_bind().dialect, index))
 
 
 #: For each schema, what migrates the one before to it.

@@ -25,5 +25,5 @@ def parked_row(values: Any) -> tuple[tuple[str, str], OutboxRow]:
     """What `parked_values` wrote: its line, and a row that the service sends to itself now."""
     subscription, key, subject, _place, event_id, *message = tuple(values)
     return (subscription, subject), row_codec.outbox_row(
-        (0, "self", 0.0, None, event_id, "", bytes(key), "", *message, 0.0)
+        (0, "self", 0.0, None, event_id, subject, bytes(key), "", *message, 0.0)
     )

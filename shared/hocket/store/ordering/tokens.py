@@ -55,6 +55,13 @@ async def take(store: Store, subscription: str, boot: str, now: float, seen: int
         return Taken(token, frozenset(subjects.all()), place.scalar_one_or_none() or 0)
 
 
+async def lined_subjects(store: Store, subscription: str) -> frozenset[str]:
+    """All subjects that have a line, committed state."""
+    async with store.read() as db:
+        found = await db.execute(select(LINES.c.subject).where(LINES.c.subscription == subscription))
+        return frozenset(found.scalars().all())
+
+
 async def token_of(store: Store, subscription: str) -> int:
     """The token that counts now; 0: none was ever taken."""
     async with store.read() as db:
@@ -107,3 +114,14 @@ async def free_next(db: AsyncConnection, subscription: str) -> list[OutboxRow]:
     else:
         await db.execute(delete(LINES).where(LINES.c.subscription == subscription))
     return rows
+
+
+async def forget(store: Store, subscription: str) -> None:
+    """Remove what is parked, the lines and the token of a subscription that nobody hears any more. `StoreError`."""
+    left = True
+    while left:
+        async with store.transaction() as tx:
+            db = await tx.db()
+            left = bool(await free_next(db, subscription))
+            if not left:
+                await db.execute(delete(ORDER).where(ORDER.c.subscription == subscription))

@@ -14,9 +14,8 @@ COMMANDS = Table(
     real("until"),
     *(whole(name) for name in ("attempt", "status")),
     *texts("headers"),
-    raw("body"),
     real("updated"),
+    raw("body"),  # last, and found by a row id: keys are walked without it
     PrimaryKeyConstraint("key"),
     sqlite_strict=True,
-    sqlite_with_rowid=False,
 )

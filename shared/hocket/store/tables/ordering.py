@@ -44,8 +44,7 @@ PARKED = Table(
     *texts("content_type", "headers", "type", "correlation_id", "app_id"),
     real("timestamp"),
     PrimaryKeyConstraint("subscription", "key"),
-    sqlite_strict=True,
-    sqlite_with_rowid=False,
+    sqlite_strict=True,  # found by a row id: a look for a key would read the bodies on its way
 )
 _PLACES = Index("hocket_parked_places", PARKED.c.subscription, PARKED.c.subject, PARKED.c.place, unique=True)
 _PLACES.info["where"] = PARKED.c.place >= 0

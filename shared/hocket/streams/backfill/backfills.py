@@ -137,19 +137,28 @@ class Backfills:
         """How the backfills that this process reads go on, by queue."""
         return {queue: each.progress.figures for queue, each in self.fillers.items() if each.progress.figures.phase}
 
+    def known_of(self) -> dict[str, BackfillSample]:
+        """The same by the name under which their rows stand."""
+        return {each.name: each.progress.figures for each in self.fillers.values() if each.progress.figures.phase}
+
     @property
     def idle(self) -> bool:
         """Whether nothing is being read."""
         return all(each.idle for each in self.fillers.values())
 
     def _live_waits(self, but: SubscriptionRunner) -> bool:
-        """Whether other subscriptions have deliveries in hand, and not only wait for an open breaker."""
-        others = (each for each in self.runners.values() if each is not but)
+        """Whether others that live have deliveries in hand, and not only wait for an open breaker.
+
+        One that reads history itself gives way, and is nobody to give way to.
+        """
+        others = (each for each in self.runners.values() if each is not but and each.consumer is not None)
         return any(each.in_progress or (len(each.intake) and not each.parked()) for each in others)
 
 
 def topology_of(subscription: Subscription) -> Topology:
     """The objects on the broker of one subscription that hears history."""
     keys = [routing_key(*name) for name in subscription.bound]
-    own = of_service(subscription.service, [(subscription.queue, keys)])
-    return own + history_of(subscription.service, [subscription.queue])
+    queue, service = subscription.queue, subscription.service
+    ordered = frozenset({queue} if subscription.ordered else ())
+    own = of_service(service, [(queue, keys)], [(queue, former) for former in subscription.former_queues], ordered)
+    return own + history_of(service, [queue], ordered)

@@ -72,9 +72,9 @@ class Filler:
             return ""
         queue, row = self.runner.subscription.queue, self.row
         if row.phase is Phase.FAILED:
-            way = f"`hocket backfill {queue} --accept-gap` reads on with what is there"
+            way = f"`hocket backfill {self.name} --accept-gap` reads on with what is there"
         elif row.phase is Phase.PAUSED:
-            way = f"mend the handler, then `hocket backfill {queue} --go-on`"
+            way = f"mend the handler, then `hocket backfill {self.name} --go-on`"
         else:
             figures = self.progress.figures
             end = f" of {figures.end}" if figures.end else ""
@@ -90,7 +90,16 @@ class Filler:
             self._reading.letters += sum(each.history and type(each.outcome) is Bury for each in arrivals)
 
     async def open(self) -> None:
-        """Take what is tried again of its history, and be ready to take history itself; begins the runner's tasks."""
+        """Take what is tried again of its history, and be ready to take history itself; begins the runner's tasks.
+
+        What is tried again of an ordered one waits in its own queue for the cut-over.
+        """
+        self.runner.past[self._history.queue] = self._history
+        if not self.runner.subscription.ordered:
+            await self._consume_retries()
+        self.runner.begin()
+
+    async def _consume_retries(self) -> None:
         queue, early = self.runner.subscription.history_queue, list[Delivery]()
 
         def deliver(delivery: Delivery) -> None:
@@ -101,10 +110,9 @@ class Filler:
 
         consume = self.runtime.transport.consume
         consumer: Consumer = await consume(queue, prefetch=self.runner.prefetch, deliver=deliver)
-        self.runner.past |= {queue: consumer, self._history.queue: self._history}
+        self.runner.past[queue] = consumer
         for each in early:
             deliver(each)
-        self.runner.begin()
 
     async def run(self) -> None:
         """Fill until its queue is consumed and the patrol is over, or it is dropped."""

@@ -15,6 +15,7 @@ class HistoryConsumer:
     queue: str  # the name under which its deliveries go
     epoch: int = 0
     stopped: bool = False
+    to_renew: bool = False  # who works on it wants what is not finished once more
     most: int | None = None  # what a breaker that is not closed leaves; None: no limit
     window: Window = field(default_factory=lambda: Window(0, ""))
     changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -23,6 +24,7 @@ class HistoryConsumer:
         """The log was opened again at the window's place."""
         self.epoch += 1
         self.window = window
+        self.to_renew = False
 
     def delivery(self, delivery: Delivery, *, suspect: bool) -> Delivery:
         """A message of the log as the runner gets it; a `suspect` may have been begun by another process."""
@@ -48,7 +50,9 @@ class HistoryConsumer:
         return True
 
     async def renew(self) -> None:
-        """Nothing to do: the reader opens the log again where it must."""
+        """The reader opens the log again."""
+        self.to_renew = True
+        self.changed.set()
 
     async def cancel(self) -> None:
         """Nothing more is delivered."""

@@ -74,13 +74,15 @@ class Reading:
         `moved` is told each change of the row. Raises `Overtaken`, `StoreError` or `TransportError`.
         """
         self.history.opened(self._window)
+        await self.runner.open_history(self.history)
+        await self._write(self.row)  # whoever has taken it meanwhile is let alone
         self._suspects = MOST_HEARD if self.resumed else 0
         self._saved = self._asked = self.runtime.clock.monotonic()
         consume = self.runtime.transport.consume
         consumer = await consume(LOG, prefetch=PREFETCH, deliver=self._deliver, offset=self.row.here)
         epoch = consumer.epoch
         try:
-            while consumer.epoch == epoch and not self.history.stopped:
+            while consumer.epoch == epoch and not self.history.stopped and not self.history.to_renew:
                 self.history.changed.clear()
                 consumer.ack(self._feed())
                 over = await self._ended()
@@ -89,6 +91,7 @@ class Reading:
                     return
                 await self._pause()
         finally:
+            self.runner.close_history()
             self.history.opened(Window(self.row.next, self.row.mark))  # what is in hand is read again
             await consumer.close()
 
@@ -121,7 +124,7 @@ class Reading:
         self._window.take(offset, mark, heard=heard)
         if heard:
             self.runner.intake.deliver(self.history.delivery(delivery, suspect=self._suspects > 0))
-            self._pace.fed(offset, self.runtime.clock.monotonic())
+            self._pace.fed(offset, self.runtime.clock.monotonic(), self._window.open)
             self._suspects -= 1
 
     def _may_feed(self) -> bool:

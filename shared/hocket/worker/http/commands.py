@@ -34,5 +34,5 @@ def commands_of(parts: Parts, rows: StoreRows) -> dict[str, Command]:
         "breaker": partial(ask_running, parts.breakers, rows, parts.wake),
         "timers": TimersCommand(store, parts.timers.look_at_all),
         "rebuild": RebuildCommand(store),
-        "backfill": BackfillCommand(store, parts.backfills.figures),
+        "backfill": BackfillCommand(store, parts.backfills.known_of),
     }

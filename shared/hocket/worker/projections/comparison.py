@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, LargeBinary, Table, cast, delete, exists, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hocket.declarations.ordering.option import SUFFIX
 from hocket.envelope.keys import QUEUE_BYTES, TIME_BYTES, TYPE_BYTES, queue_tag, type_tag
 from hocket.runtime import Runtime
 from hocket.store.records import InboxState
@@ -21,7 +22,10 @@ _OPEN = (str(InboxState.RETRY), str(InboxState.DEAD))
 
 
 class Pair(NamedTuple):
-    """What is compared: all that queue `old` has handled, of these types, queue `new` must have handled."""
+    """What is compared: all that generation `old` has handled, of these types, `new` must have handled.
+
+    Both by their identities: their queues may end in `.ordered`.
+    """
 
     projection: str
     old: str
@@ -73,7 +77,7 @@ async def _missing(connection: AsyncConnection, pair: Pair, within: ColumnElemen
     new = INBOX.alias("newer")
     state = select(new.c.state).where(new.c.key == sibling_key(pair.new)).scalar_subquery()
     asked = select(INBOX.c.event_id, state.label("state")).where(
-        within, INBOX.c.subscription == pair.old, INBOX.c.state == str(InboxState.HANDLED), heard(INBOX, pair.types),
+        within, of_generation(pair.old), INBOX.c.state == str(InboxState.HANDLED), heard(INBOX, pair.types),
         ~handled_by(INBOX, pair.new),
     )  # fmt: skip
     rows = (await connection.execute(asked)).all()
@@ -112,6 +116,11 @@ def handled_by(table: Table, queue: str) -> ColumnElement[bool]:
     """The condition that the generation with this queue has handled for good what a row of `table` is about."""
     new = INBOX.alias("sibling")
     return exists(select(literal(1)).where(new.c.key == sibling_key(queue, table.c.key), new.c.state.not_in(_OPEN)))
+
+
+def of_generation(identity: str) -> ColumnElement[bool]:
+    """The condition that a row of the inbox is this generation's, ordered or not."""
+    return INBOX.c.subscription.in_([identity, f"{identity}{SUFFIX}"])
 
 
 def sibling_key(queue: str, key: Any = INBOX.c.key) -> Any:

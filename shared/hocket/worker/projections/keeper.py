@@ -30,6 +30,7 @@ from hocket.worker.projections.lag import LagWatch
 from hocket.worker.projections.reading import reading
 from hocket.worker.projections.removal import drop_old, remove_dropped
 from hocket.worker.projections.swap import Swap
+from hocket.worker.projections.watching import Watches
 from hocket.worker.topology import until_linked
 
 #: Seconds between two looks at the generations.
@@ -62,6 +63,10 @@ class Projections:
     _timeline_due: float = 0.0
     _rests: dict[str, float] = field(default_factory=dict)  # until when no swap is tried, by queue
     _running: dict[str, Subscription] = field(default_factory=dict)  # by queue
+    _watches: Watches = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._watches = Watches(self.runtime)
 
     @property
     def _declared(self) -> Mapping[tuple[str, int], Subscription]:
@@ -111,10 +116,11 @@ class Projections:
             try:
                 await self._look()
                 await self._reconcile()
-                await self._tidy()
                 await self._watch_lag()
                 await self._watch_timeline()
                 self._try_swaps()
+                await self._watches.look(self.found)
+                await self._tidy()  # last: tables that somebody reads cannot be removed yet
             except (StoreError, TransportError) as error:
                 self.runtime.trouble("the generations of projections cannot be looked after", error=str(error))
 
@@ -161,9 +167,9 @@ class Projections:
             self.runtime.trouble("a generation of a projection could not be swapped in", error=str(error))
         self._rests[queue] = self.runtime.clock.monotonic() + rest
 
-    def _lane_of(self, queue: str) -> BatchLane | None:
-        runner = self.runners.get(queue)
-        return None if runner is None else runner.batches
+    def _lane_of(self, identity: str) -> BatchLane | None:
+        found = (self.runners[queue] for queue, each in self._running.items() if each.identity == identity)
+        return next((each.batches for each in found), None)
 
     async def _reconcile(self) -> None:
         """Begin what lives and does not run here, end what runs and lives no more."""

@@ -18,7 +18,7 @@ from hocket.store.records import InboxState
 from hocket.store.schema import INBOX
 from hocket.store.unit_of_work import UnitOfWork
 from hocket.tx import AttemptInfo, Tx
-from hocket.worker.projections.comparison import heard, sibling_key
+from hocket.worker.projections.comparison import heard, of_generation, sibling_key
 from hocket.worker.projections.history import refusal, start_of_log
 
 #: Seconds that `seed=` may take: on SQLite nobody else writes meanwhile.
@@ -40,7 +40,8 @@ async def make(runtime: Runtime, subscription: Subscription, handling: Handling)
         if db.dialect.name == "postgresql" and projected.seed is not None:  # one moment for the seed and the facts
             await db.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
         every = await rows.rows_of(db, projected.name)
-        mine = [each for each in await rows.rows_of(db, projected.name, lock=True) if each.n == projected.n]
+        locked = await rows.rows_of(db, projected.name, only=projected.n)  # what serves goes on while a seed runs
+        mine = [each for each in locked if each.n == projected.n]
         if not mine or not mine[0].live:
             return False
         if mine[0].made:
@@ -72,8 +73,8 @@ async def copy_facts(db: AsyncConnection, to: Subscription, old: Generation) -> 
     """What generation `old` has handled, of the types that `to` hears, counts as handled there."""
     queue = f"{to.service}.{old.projection}{GENERATION_MARK}{old.n}"
     others = [each for each in INBOX.c if each.name not in {"key", "subscription"}]
-    asked = select(sibling_key(to.queue), literal(to.queue), *others).where(
-        INBOX.c.subscription == queue, INBOX.c.state == str(InboxState.HANDLED), heard(INBOX, types_of(to))
+    asked = select(sibling_key(to.identity), literal(to.queue), *others).where(
+        of_generation(queue), INBOX.c.state == str(InboxState.HANDLED), heard(INBOX, types_of(to))
     )
     await db.execute(insert(INBOX).from_select(["key", "subscription", *(each.name for each in others)], asked))
 

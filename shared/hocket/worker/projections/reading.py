@@ -59,7 +59,7 @@ async def reading(
         left = end - clock.monotonic()
         if left <= 0:
             lacks = "does not hold yet what was said" if found.made else "has no tables yet"
-            raise NotYetRead(f"projection {declared.queue} {lacks}, after {within.total_seconds():g} s; ask again")
+            raise NotYetRead(f"projection {declared.identity} {lacks}, after {within.total_seconds():g} s; ask again")
         await asyncio.sleep(min(wait, left))
         wait = min(wait * 2, LONGEST_LOOK_SECONDS)
 
@@ -73,10 +73,10 @@ async def chosen(connection: AsyncConnection, declared: Subscription) -> Generat
         return one
     if (now := serving(found)) is not None:
         raise NotYetRead(
-            f"projection {declared.queue}: version {now.version} serves, and this process has the code of version "
+            f"projection {declared.identity}: version {now.version} serves, and this process has the code of version "
             f"{version}, whose tables are gone: end it"
         )
-    raise NotYetRead(f"projection {declared.queue}: no generation of it was begun yet")
+    raise NotYetRead(f"projection {declared.identity}: no generation of it was begun yet")
 
 
 async def _view(runtime: Runtime, connection: AsyncConnection, declared: Subscription, found: Generation) -> View:

@@ -10,11 +10,13 @@ from sqlalchemy import Connection, MetaData, Table, delete, inspect, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hocket.broker.topology import history_queue
+from hocket.declarations.ordering.option import SUFFIX
 from hocket.declarations.projections.tables import TYPE_MARK
 from hocket.delivery.projecting import rows
 from hocket.delivery.projecting.generations import Generation, GenerationState, over, removable
 from hocket.envelope.keys import GENERATION_MARK
 from hocket.runtime import Runtime
+from hocket.store.ordering.tokens import forget
 from hocket.store.tables.backfills import BACKFILLS
 from hocket.store.tables.generations import PROGRESS
 
@@ -40,22 +42,24 @@ async def remove_dropped(runtime: Runtime, every: Sequence[Generation]) -> list[
     wait, now = runtime.config.projection_removal_seconds, (await runtime.store.clock.time()).now
     gone: list[Generation] = []
     for each in removable(every, now, wait):
-        queue = f"{runtime.service}.{each.projection}{GENERATION_MARK}{each.n}"
-        if await runtime.transport.remove(queue) and await runtime.transport.remove(history_queue(queue)):
-            gone += await _remove_tables(runtime, each, queue, now)
+        identity = f"{runtime.service}.{each.projection}{GENERATION_MARK}{each.n}"
+        queues = (identity, history_queue(identity), f"{identity}{SUFFIX}")
+        if all([await runtime.transport.remove(queue) for queue in queues]):
+            await forget(runtime.store, identity)
+            gone += await _remove_tables(runtime, each, identity, now)
     return gone
 
 
-async def _remove_tables(runtime: Runtime, one: Generation, queue: str, now: float) -> list[Generation]:
+async def _remove_tables(runtime: Runtime, one: Generation, identity: str, now: float) -> list[Generation]:
     async with runtime.store.transaction() as tx:
         db = await tx.db()
-        before = await rows.rows_of(db, one.projection, lock=True)
+        before = await rows.rows_of(db, one.projection, only=one.n)  # the drop may wait for who still reads its tables
         mine = [each for each in before if each.n == one.n and each.state is GenerationState.DROPPED]
         if not mine:
             return []
         await drop_tables(db, mine[0].tables)
         await db.execute(delete(PROGRESS).where(PROGRESS.c.projection == one.projection, PROGRESS.c.n == one.n))
-        await db.execute(delete(BACKFILLS).where(BACKFILLS.c.subscription == queue))
+        await db.execute(delete(BACKFILLS).where(BACKFILLS.c.subscription == identity))
         gone = [mine[0]._replace(state=GenerationState.GONE)]
         await rows.write(db, before, gone, now)
     return gone

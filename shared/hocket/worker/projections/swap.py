@@ -30,7 +30,7 @@ PAUSE_SECONDS = 0.1
 
 @dataclass(slots=True)
 class Swap:
-    """Tries to swap one generation in. `lane_of` gives the lane of a queue that is consumed in this process."""
+    """Tries to swap one generation in. `lane_of` gives the lane of a generation that runs in this process."""
 
     runtime: Runtime
     subscription: Subscription
@@ -76,7 +76,7 @@ class Swap:
                 old = watched(old)
                 await rows.write(db, every, [old], 0.0)
         queue = "" if old is None else f"{self.subscription.service}.{name}{GENERATION_MARK}{old.n}"
-        pair = Pair(name, queue, self.subscription.queue, tuple(types_of(self.subscription)))
+        pair = Pair(name, queue, self.subscription.identity, tuple(types_of(self.subscription)))
         return pair, 0 if old is None else old.watched, new.forced
 
     async def _unwatch(self, number: int, note: str) -> None:

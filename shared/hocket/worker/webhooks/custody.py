@@ -87,6 +87,8 @@ class Custody:
         """Write a row with its fact; the one that is there already. None also where there are samples enough."""
         async with self.runtime.store.transaction() as tx:
             db = await tx.db()
+            if samples_after is not None:
+                await kept.lock_samples(db)
             if samples_after is None:
                 if (before := await kept.same(db, row.key, row.body_hash)) is not None:
                     return before

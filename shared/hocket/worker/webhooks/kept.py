@@ -120,6 +120,15 @@ async def asked(db: AsyncConnection, limit: int) -> list[str]:
     return [row.id for row in (await db.execute(query.order_by(WEBHOOKS.c.received, WEBHOOKS.c.id).limit(limit))).all()]
 
 
+async def lock_samples(db: AsyncConnection) -> None:
+    """Until this transaction ends no other replica writes a sample: the oldest of them is the lock.
+
+    Where there is none yet, those that begin at once may all write; they are fewer than an hour's.
+    """
+    oldest = sa.select(WEBHOOKS.c.id).where(WEBHOOKS.c.state == State.REFUSED.value)
+    await db.execute(oldest.order_by(WEBHOOKS.c.id).limit(1).with_for_update())
+
+
 async def samples_since(db: AsyncConnection, source: str, moment: float) -> int:
     """How many samples of a source were taken since then."""
     query = sa.select(sa.func.count()).where(WEBHOOKS.c.source == source, WEBHOOKS.c.state == State.REFUSED.value)

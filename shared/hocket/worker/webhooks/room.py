@@ -65,7 +65,7 @@ class Webhooks:
         self._reporter = parts.reporter
         self._secrets: Mapping[str, Sequence[Secret]] = {}
         self._told_at = float("-inf")
-        self.counts, self.skew = Counts(), SkewWatch()
+        self.counts, self.skew = Counts(), SkewWatch(runtime.clock.monotonic)
         outside = parts.outside_transactions
         self.custody = Custody(runtime, outside.committed)
         drift = WebhookDrift(runtime.service, self.hooks)

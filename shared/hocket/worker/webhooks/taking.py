@@ -5,12 +5,14 @@ said, keep it with its cause. The key is written without asking first whether it
 """
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hocket.errors import RowLocked, StoreError
 from hocket.outbox.outside_transactions import OutsideTransactions
 from hocket.runtime import Runtime
 from hocket.store.group_commit import CallerLedCommit, HalfTaken
+from hocket.store.records import Ending, InboxRow, InboxWrite
 from hocket.webhooks.declared import Webhook
 from hocket.webhooks.signature import Push
 from hocket.worker.webhooks.custody import Custody
@@ -149,12 +151,20 @@ class Taking:
             if known.correlation_id == one.flow:
                 return one.taken  # it is this one: its answer was lost
             if is_same(known, one.keys.hash, one.read.events_hash):
+                await self._remember(one, found, known)
                 return Taken(known.correlation_id, End.SEEN)
             return await self._keep(one, conflict())
         twin = found.get(one.keys.body) if one.keys.body is not None else None
         if twin is not None:
             return Taken(twin.correlation_id, End.TWIN)
         raise RowLocked("what was first was rolled back meanwhile")
+
+    async def _remember(self, one: _One, found: Mapping[bytes, InboxRow], known: InboxRow) -> None:
+        """Remember the body of a retry whose sender has made it anew: under a new id it is a twin too (RULES 12.6)."""
+        body = one.keys.body
+        if body is not None and body not in found:
+            row = known._replace(key=body, event_id=one.keys.body_name)
+            await self._commit.commit(Ending(InboxWrite(row, 1)))
 
     async def _look(self, one: _One) -> Taken:
         """After a commit of unknown outcome: look the key up, for as long as a sender waits (RULES 3.2)."""

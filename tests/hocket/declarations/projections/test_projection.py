@@ -42,7 +42,8 @@ async def no_seed() -> None:
         ((rows,), {"version": True}, view, "is no version"),
         ((rows,), {"seed": no_seed}, view, "seed= takes an async function"),
         ((rows,), {}, says, "a projection says nothing"),
-        ((rows,), {"ordered": True}, view, "ordered= is unknown; a projection has version="),
+        ((rows,), {"ordered": "strict"}, view, "ordered='strict' is not known"),
+        ((rows,), {"after": view}, view, "after= is unknown; a projection has version="),
         ((rows,), {"since": "first"}, view, "since= is unknown"),
         ((rows,), {"latest_by": "none"}, view, "latest_by"),
         ((rows,), {"naem": "a"}, view, "naem= is unknown; did you mean name="),
@@ -60,13 +61,19 @@ def test_what_is_refused(tables: tuple[Any, ...], options: dict[str, Any], fn: A
         Service("shop", owner="team").projection(*tables, **options)(fn)
 
 
-def test_a_table_belongs_to_one_projection() -> None:
-    """RULES 14.1: two would fill `rings__1`, and the first that is dropped would take it from the other."""
+def test_a_projection_without_parentheses_is_refused() -> None:
+    """RULES 14.1: it would declare nothing, and nobody would fill its tables."""
+    with pytest.raises(DeclarationError, match=r"view stands below it without arguments; write @shop.projection\(rows"):
+        Service("shop", owner="team").projection(view)  # type: ignore[arg-type]
+
+
+def test_two_projections_have_no_table_in_common() -> None:
+    """RULES 14.1: each would write and drop the tables of the other; versions of one projection share it."""
     service = Service("shop", owner="team")
-    service.projection(rows, plain)(view)
-    with pytest.raises(DeclarationError, match="table rings is filled by projection view already"):
+    service.projection(rows)(view)
+    service.projection(rows, version=2, name="view")(view)
+    with pytest.raises(DeclarationError, match=r'table rings is filled by projection view already.*name="view"'):
         service.projection(rows, name="other")(view)
-    assert ("other", 1) not in service.declarations.projections
 
 
 def test_enum_types_are_of_a_generation() -> None:
@@ -121,7 +128,7 @@ def test_a_generation_is_a_subscription_with_tables_of_its_own() -> None:
     service.projection(rows)(view)
     service.complete()
     made = generation_of(service.declarations.projections["view", 1], 3)
-    assert (made.queue, made.identity) == ("shop.view@3", "shop.view@3")
+    assert (made.queue, made.identity) == ("shop.view@3.ordered", "shop.view@3")
     assert made.bound == (("bell.rung", 1),)
     table = generation_table(rows, 3)
     assert table.name == "rings__3"
@@ -145,4 +152,4 @@ def test_the_manifest_lists_the_generations() -> None:
     service.projection(rows)(view)
     made = generation_of(service.declarations.projections["view", 1], 3)
     told: Any = service.declarations.manifest([made])
-    assert [each["name"] for each in told["subscriptions"]] == ["shop.view@3"]
+    assert [each["name"] for each in told["subscriptions"]] == ["shop.view@3.ordered"]

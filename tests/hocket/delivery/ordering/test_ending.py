@@ -163,3 +163,18 @@ async def test_an_invalid_one_that_comes_again_is_seen(tower: Processes) -> None
     await tower.post.publish([broken])
     await tower.advance(SOON)
     assert len(tower.letters()) == 1
+
+
+async def test_who_dies_when_it_was_released_tells_how_many_wait(tower: Processes) -> None:
+    """RULES 9.5, 9.6: what an own commit has released is known as the head, with what waits behind it."""
+    book = Book("1", "3")
+    worker = await start(tower, book)
+    await hear(tower, "1", "2", "3", "4", "5")
+    await tower.advance(LONG)
+    assert tower.letters()[-1].headers["hocket-death-waiting"] == 4
+    book.ill.remove("1")
+    await replay(tower, worker, "1")
+    await tower.advance(LONG)
+    assert book.handled == ["1", "2"]
+    assert tower.letters()[-1].headers["hocket-death-waiting"] == 2
+    assert (await blocked(worker.runtime.store))["rows.ring"].waiting == 2

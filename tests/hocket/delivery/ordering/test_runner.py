@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from hocket import Heard, Service, Tx
+from hocket.delivery.ordering import runner
+from hocket.delivery.ordering.runner import OrderedRunner
 from hocket.store.ordering.tokens import lines_of
 from hocket.store.records import LineChange
 from hocket.worker import Worker
@@ -243,3 +245,50 @@ async def test_a_park_that_cannot_be_written_is_no_letter_in_a_line(tower: Proce
     await tower.advance(LONG)
     assert sorted(book.handled) == ["1", "2"]
     assert await waiting(worker) is None
+
+
+async def test_what_is_released_runs_without_a_look_at_its_line(
+    tower: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RULES 9.5: under its own token a process knows whom its commit has released; the store is not asked again."""
+    looks: list[list[str]] = []
+
+    async def looked(store: Any, subscription: str, subjects: Any) -> Any:
+        looks.append(list(subjects))
+        return await lines_of(store, subscription, subjects)
+
+    monkeypatch.setattr(runner, "lines_of", looked)
+    book, names = Book("0"), [str(n) for n in range(20)]
+    worker = await start(tower, book)
+    await hear(tower, *names)
+    while await waiting(worker) != 19:  # noqa: ASYNC110 -- each has its commit
+        await asyncio.sleep(0.01)
+    book.ill.clear()
+    looks.clear()
+    await tower.advance(LONG)
+    assert book.handled == names
+    assert len(looks) <= 2
+
+
+async def test_subjects_whose_lines_have_ended_are_forgotten(tower: Processes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RULES 9.4: a subject that failed once costs memory and looks as long as it has a line, not longer."""
+    monkeypatch.setattr("hocket.delivery.ordering.lane.MANY_LINED", 10)
+    failed: set[str] = set()
+
+    async def once(rung: Rung, tx: Tx[World]) -> None:
+        if rung.name not in failed:
+            failed.add(rung.name)
+            raise Ill(rung.name)
+        if rung.name == "n0":
+            raise Ill(rung.name)
+
+    worker = await tower.start(services().using(World(behave=once)))
+    for some in range(0, 40, 5):
+        for n in range(some, some + 5):
+            await hear(tower, f"n{n}", subject=f"bell/{n}")
+        await tower.advance(timedelta(seconds=30))
+    ordered = worker.runners["rows.ring.ordered"]
+    assert isinstance(ordered, OrderedRunner)
+    assert await waiting(worker, "bell/0") == 0
+    assert "bell/0" in ordered.lane.lined
+    assert len(ordered.lane.lined) <= 15

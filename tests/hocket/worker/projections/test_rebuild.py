@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from hocket import Tx
 from hocket.worker.http.operator import CommandRefused
 from hocket.worker.projections.rebuild import RebuildCommand
 from tests.hocket.sample_services import Processes, Rung
@@ -47,3 +48,25 @@ async def test_what_is_refused(tower: Processes) -> None:
         await command({"do": "swap", "projection": "view"})
     with pytest.raises(CommandRefused, match="knows list, begin and swap only"):
         await command({"do": "dance", "projection": "view"})
+
+
+async def test_a_person_swaps_in_what_a_dead_one_holds(tower: Processes) -> None:
+    """RULES 14.2: what waits behind a dead one of its subject holds the swap, until a person lets it serve."""
+
+    async def before(rung: Rung, tx: Tx) -> None:
+        if rung.name == "b":
+            raise ValueError("no")
+
+    await tower.start(ring_service(1))
+    await tower.advance(FILLED)
+    for name, key in (("a", "k1"), ("b", "k2"), ("a", "k3")):
+        await tower.hear(Rung(name=name), key)
+    await tower.quiet()
+    await tower.stop("shop")
+    worker = await tower.start(ring_service(2, before=before))
+    await tower.advance(FILLED)
+    assert await states(worker) == {1: "serving", 2: "building"}
+    await RebuildCommand(worker.runtime.store)({"do": "swap", "projection": "view"})
+    await tower.advance(FILLED)
+    assert await states(worker) == {1: "old", 2: "serving"}
+    assert await counts(worker, 2) == {"a": 2}

@@ -6,7 +6,7 @@ import hmac
 import json
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -82,7 +82,7 @@ def door_of(
     mind: Mind, *, same_body: bool | None = None, rate: float = 1000.0, key: Any = None, drift: Any = "warn"
 ) -> Service[None]:
     """A fresh declaration."""
-    service = Service("door", owner="team-edge", settings=Settings, uses=lambda settings: nullcontext())
+    service = Service("door", owner="team-edge", settings=Settings)
 
     @service.webhook(StandardWebhooks(secrets="crm_secrets"), rate=rate, key=key, drift=drift)
     def crm(body: Form, push: Push) -> FormSent | None:

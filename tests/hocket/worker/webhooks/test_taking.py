@@ -97,6 +97,17 @@ async def test_a_captured_body_under_a_new_id_is_a_twin(tmp_path: Path) -> None:
         assert door.part.worker.webhooks.counts.ends["shop"]["twin"][0] == 1
 
 
+async def test_a_captured_body_of_a_retry_is_a_twin(tmp_path: Path) -> None:
+    """RULES 12.6: also where the sender made the body of its retry anew, and that was captured."""
+    async with running(tmp_path) as door:
+        first = await door.push("shop", b'{"id": 7}', of_shop(b'{"id": 7}', "w-1"))
+        body = b'{"id":  7}'
+        retry = await door.push("shop", body, of_shop(body, "w-1"))
+        twin = await door.push("shop", body, of_shop(body, "w-2"))
+        assert first.flow == retry.flow == twin.flow
+        assert await door.said() == 1
+
+
 async def test_twins_at_once_are_said_once(tmp_path: Path) -> None:
     """RULES 12.6: id and body are taken together or not at all, also within one group commit."""
     async with running(tmp_path) as door:

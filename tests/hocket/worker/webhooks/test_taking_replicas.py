@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -10,6 +11,8 @@ import pytest
 
 from deploy.database.server import PostgresServer
 from hocket.store.schema import INBOX
+from hocket.webhooks.signature import Push, headers_of
+from hocket.worker.webhooks.ends import End
 from tests.hocket.worker.webhooks.running import Door, Mind, form, of_shop, running
 
 
@@ -61,6 +64,20 @@ async def test_a_first_that_does_not_end_is_waited_for(two: tuple[Door, Door]) -
         answer = await two[1].form(form())
         assert answer.status == 503
         assert answer.headers["Retry-After"] == "1"
+
+
+async def test_samples_of_both_are_twenty_together(two: tuple[Door, Door]) -> None:
+    """RULES 12.2: 20 a source and hour, however many replicas count them at once."""
+    assert (await two[0].push("shop", b"{}", of_shop(b"other"))).status == 401
+    await two[0].part.worker.webhooks.door.finished()
+
+    async def sample(door: Door, n: int) -> None:
+        hooks = door.part.worker.webhooks
+        push = Push("crm", "", datetime.now(UTC), b"%d" % n, headers_of({}))
+        await hooks.custody.sample(hooks.hooks["crm"], push, End.SIGNATURE, "")
+
+    await asyncio.gather(*(sample(door, n) for n in range(20) for door in two))
+    assert len([row for row in await two[0].kept() if row.source == "crm"]) == 20
 
 
 async def test_two_replicas_retry_one_row_once(two: tuple[Door, Door]) -> None:
