@@ -203,7 +203,7 @@ class HistoryRun:
         try:
             yield
         finally:
-            said, _ = await reader.communicate()
+            said, _ = await reader.communicate(b"")  # its input ends, and so does it
         read: dict[str, Any] = json.loads(said)
         self.found += [f"the reader: {each}" for each in read["wrong"][:10]]
         if not read["reads"]:
