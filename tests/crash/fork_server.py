@@ -1,7 +1,7 @@
 """`python -m tests.crash.fork_server SERVICES POINTS`: imports once, forks a process for every life it is told.
 
-SERVICES is a module with the services by name (`CHAIN`) and perhaps what spoils them (`spoil`), POINTS one that lays
-the fuse (`lay`).
+SERVICES is a module with the services by name (`CHAIN`) and perhaps what is done before a life (`before_life`), POINTS
+one that lays the fuse (`lay`).
 
 Standard input has one JSON object a line: `{"life", "service", "port", "fuse": [POINT, PASSES] or [], "log",
 "environment"}`. Standard output answers `{"life", "pid"}` and, when that process has ended, `{"life", "status"}`
@@ -46,8 +46,8 @@ def run(order: Mapping[str, Any], services: Any, points: Any) -> None:
     if order["fuse"]:
         point, passes = order["fuse"]
         points.lay(Fuse(point, passes))
-    if hasattr(services, "spoil"):
-        services.spoil()
+    if hasattr(services, "before_life"):
+        services.before_life()
     asyncio.run(assembly.run([(services.CHAIN[order["service"]], order["port"])], settings()))
 
 

@@ -165,7 +165,7 @@ SABOTAGE = "CRASH_SABOTAGE"
 SABOTAGES = ("line", "release")
 
 
-def spoil() -> None:
+def before_life() -> None:
     """For the proof that the verdict can be red: a head that fails makes no line, or leaves nobody behind it."""
     from hocket.delivery.ordering import ending
     from hocket.store.records import LineChange
