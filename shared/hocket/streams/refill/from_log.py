@@ -11,6 +11,7 @@ from hocket.broker.port import Delivery, Message, Verdict
 from hocket.broker.topology import LOG, routing_key
 from hocket.delivery.arrival import Arrival
 from hocket.delivery.ending.dead_letter import body_of, headers_of
+from hocket.delivery.ordering.turn import HISTORY
 from hocket.delivery.runner import SubscriptionRunner
 from hocket.errors import TransportError
 from hocket.runtime import Runtime
@@ -96,20 +97,25 @@ class FromLog:
 
     def _match(self, delivery: Delivery) -> None:
         for runner in self._heard.get(delivery.routing_key, ()):
-            queue = self._queue_of(runner, delivery.offset or 0)
-            arrival = runner.arrival_of(delivery._replace(queue=queue), self.runtime.clock.now())
+            past = self._is_past(runner, delivery.offset or 0)
+            queue = self._queue_of(runner, past)
+            taken = queue if runner.consumer is not None else next(iter(runner.past))
+            arrival = runner.arrival_of(delivery._replace(queue=taken), self.runtime.clock.now())
             lost = self._wanted.get(arrival.key)
             if lost is None or arrival.outcome is not None or arrival.hash != lost.hash or lost.death:
                 continue  # edited by the desk, or a replay of it: only the desk has it
             del self._wanted[lost.key]
             if not runner.holds(arrival):
-                self._found.append((lost, _message(arrival, queue, lost.attempt + 1)))
+                self._found.append((lost, _message(arrival, queue, lost.attempt + 1, past)))
 
-    def _queue_of(self, runner: SubscriptionRunner, offset: int) -> str:
+    def _is_past(self, runner: SubscriptionRunner, offset: int) -> bool:
+        """Whether it came to the subscription as history."""
+        row = self._histories.get(runner.subscription.identity)
+        return runner.consumer is None or (row is not None and offset < row.next)
+
+    def _queue_of(self, runner: SubscriptionRunner, past: bool) -> str:
         """Where its attempts go: history has a queue of its own, also what is left of it after the cut-over."""
         subscription = runner.subscription
-        row = self._histories.get(subscription.identity)
-        past = runner.consumer is None or (row is not None and offset < row.next)
         return subscription.history_queue if past and subscription.history_queue in runner.past else subscription.queue
 
     async def _publish(self) -> None:
@@ -125,10 +131,12 @@ class FromLog:
         self.sent += len(messages)
 
 
-def _message(arrival: Arrival, queue: str, attempt: int) -> Message:
+def _message(arrival: Arrival, queue: str, attempt: int, past: bool) -> Message:
     """The attempt as the outbox would have sent it (RULES 3.5)."""
     known, service = arrival.known, arrival.subscription.service
     headers: dict[str, str | int] = {**headers_of(arrival), "hocket-attempt": attempt}
+    if past and arrival.subscription.ordered:
+        headers[HISTORY] = 1
     if known.traceparent:
         headers["traceparent"] = known.traceparent
     body, content_type = body_of(arrival)

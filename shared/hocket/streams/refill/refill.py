@@ -131,13 +131,16 @@ class Refill:
         for queue, runner in tuple(self.runners.items()):
             names = _names(runner)
             some = [each for each in still if each.queue in names]
-            if some and await self._empty(runner):
+            if some and (runner.consumer is not None or runner.past) and await self._empty(runner):
                 lost[queue] = some
         return lost
 
     async def _empty(self, runner: SubscriptionRunner) -> bool:
-        """Whether nothing waits where an attempt of it may wait: a queue that is not consumed holds none."""
-        live = [runner.subscription.queue] if runner.consumer is not None else []
+        """Whether nothing waits where an attempt of it may wait: a queue that is not consumed holds none.
+
+        But that of an ordered subscription does: what is tried again of its history waits there for the cut-over.
+        """
+        live = [runner.subscription.queue] if runner.consumer is not None or runner.subscription.ordered else []
         history = runner.subscription.history_queue
         for queue in [*live, *runner.former.consumers, *([history] if history in runner.past else [])]:
             depth = await self.runtime.transport.depth(queue)
