@@ -87,9 +87,9 @@ MUTATIONS = (
     ),
     Mutation(  # all events of one type that a handler says have one key
         "2.3",
-        "outbox/builder.py",
-        "ordinals[type_] = ordinal + 1",
-        "ordinals[type_] = ordinal",
+        "envelope/said_keys.py",
+        "self._ordinals[type] = ordinal + 1",
+        "self._ordinals[type] = ordinal",
         "tests/hocket/delivery/test_keys.py::test_keys_of_said_events_differ_by_ordinal_and_are_equal_over_attempts",
     ),
     Mutation(  # other data under a known key is a duplicate

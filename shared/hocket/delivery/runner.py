@@ -238,7 +238,11 @@ class SubscriptionRunner:
 
     def holds(self, arrival: Arrival) -> bool:
         """Whether this delivery, or another one of the same event, waits here or is in progress."""
-        return arrival.key in self._copies or self.intake.holds(arrival.delivery.message_id)
+        return self.has(arrival.key, arrival.delivery.message_id)
+
+    def has(self, key: bytes, message_id: str) -> bool:
+        """The same, by the key of the event or the id of a message of it."""
+        return key in self._copies or self.intake.holds(message_id)
 
     def arrival_of(self, delivery: Delivery, now: datetime) -> Arrival:
         """A delivery of this subscription, decoded."""

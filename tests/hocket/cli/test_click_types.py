@@ -23,7 +23,23 @@ def commands(text: str) -> list[str]:
 def test_help_lists_the_commands_in_their_order(hocket: Terminal, words: tuple[str, ...]) -> None:
     """With `--help` the status is 0; without a command help is printed too, with status 2."""
     for group, names in (
-        ((), ["run", "check", "topology", "outbox", "timers", "breaker", "dead", "say", "settings"]),
+        (
+            (),
+            [
+                "run",
+                "check",
+                "topology",
+                "outbox",
+                "timers",
+                "backfill",
+                "breaker",
+                "webhooks",
+                "rebuild",
+                "dead",
+                "say",
+                "settings",
+            ],
+        ),  # fmt: skip
         (("dead",), ["list", "show", "replay", "discard"]),
     ):
         ended = hocket(*group, *words)

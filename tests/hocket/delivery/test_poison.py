@@ -158,7 +158,7 @@ def test_only_starts_at_the_end_and_of_other_processes_count() -> None:
 def test_the_flag_decides_nothing_else() -> None:
     """RULES 1.3: whether a delivery came before is the broker's guess; one place decides by it, to mark a start.
 
-    The receipt only tells it.
+    The receipt only tells it, and a batch leaves such a delivery to that place.
     """
     kit = Path(hocket.__file__).parent
     found = {
@@ -169,6 +169,7 @@ def test_the_flag_decides_nothing_else() -> None:
     assert {path: count for path, count in found.items() if count} == {
         "delivery/handle.py": 1,
         "delivery/ending/receipt.py": 1,
+        "delivery/projecting/batch.py": 1,
     }
 
 

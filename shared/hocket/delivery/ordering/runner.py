@@ -106,9 +106,9 @@ class OrderedRunner(SubscriptionRunner):
         """Whether no delivery is in progress, none gathers, and its own queue is consumed, or history waits."""
         return super().idle() and not self.lane.gathering and (self.consumer is not None or bool(self.past))
 
-    def holds(self, arrival: Arrival) -> bool:
+    def has(self, key: bytes, message_id: str) -> bool:
         """As any runner; what gathers is in hand too."""
-        return super().holds(arrival) or self.lane.gathers(arrival.delivery.message_id)
+        return super().has(key, message_id) or self.lane.gathers(message_id)
 
     def _blocked(self) -> bool:
         return super()._blocked() or not (self.lane.opened or self.switch.works)

@@ -130,7 +130,7 @@ class Refill:
         lost: dict[str, list[Waiting]] = {}
         for queue, runner in tuple(self.runners.items()):
             names = _names(runner)
-            some = [each for each in still if each.queue in names]
+            some = [each for each in still if each.queue in names and not runner.has(each.key, each.event_id)]
             if some and (runner.consumer is not None or runner.past) and await self._empty(runner):
                 lost[queue] = some
         return lost
@@ -138,8 +138,11 @@ class Refill:
     async def _empty(self, runner: SubscriptionRunner) -> bool:
         """Whether nothing waits where an attempt of it may wait: a queue that is not consumed holds none.
 
-        But that of an ordered subscription does: what is tried again of its history waits there for the cut-over.
+        But that of an ordered subscription does: what is tried again of its history waits there for the cut-over. What
+        is in the buffer here is not decoded yet, and may be any of them.
         """
+        if len(runner.intake):
+            return False
         live = [runner.subscription.queue] if runner.consumer is not None or runner.subscription.ordered else []
         history = runner.subscription.history_queue
         for queue in [*live, *runner.former.consumers, *([history] if history in runner.past else [])]:

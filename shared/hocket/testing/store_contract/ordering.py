@@ -123,7 +123,7 @@ class OrderingContract(StoreSuite):
         [written] = await store.commit([release("a", token, attempt=2)])
         [row] = written.outbox
         assert row._replace(due=0.0, id=0) == outbox_row("b", kind=RowKind.SELF)._replace(
-            due=0.0, id=0, subject="", inbox_key=key_of("b")
+            due=0.0, id=0, subject="order/1", inbox_key=key_of("b")
         )
         assert [each.id for each in await store.due(0, 10)] == [row.id]
         assert await line(store) == (key_of("b"), "", 1)

@@ -49,7 +49,7 @@ class OrderedGroup:
     asked: dict[int, OrderedWrite]
     lost: set[int] = field(default_factory=set)
     lines: Lines | None = None
-    _sends: dict[int, OutboxRow] = field(default_factory=dict)
+    planned: dict[int, OutboxRow] = field(default_factory=dict)
     _taken: list[Slot] = field(default_factory=list)
 
     @classmethod
@@ -67,13 +67,14 @@ class OrderedGroup:
             if at not in group.lost and each.change is not LineChange.NONE
         ]
         if changing:
-            await group._lock(connection, [each for _, each in changing])
+            await group.lock(connection, [each for _, each in changing])
             assert group.lines is not None
-            beaten, group._sends = group.lines.plan(changing)
+            beaten, group.planned = group.lines.plan(changing)
             group.lost |= beaten
         return group
 
-    async def _lock(self, connection: asyncpg.Connection, writes: Sequence[OrderedWrite]) -> None:
+    async def lock(self, connection: asyncpg.Connection, writes: Sequence[OrderedWrite]) -> None:
+        """Lock the lines that these change, and read what they hold."""
         self._taken = sorted({slot_of(each) for each in writes})
         await connection.execute(_TAKE, *_columns(self._taken))
         found = [line_of(row) for row in await connection.fetch(_HOLD, *_columns(self._taken))]
@@ -93,7 +94,7 @@ class OrderedGroup:
 
     def sends(self, at: int) -> tuple[OutboxRow, ...]:
         """The next of the line, where this ending releases it."""
-        row = self._sends.get(at)
+        row = self.planned.get(at)
         return (row,) if row is not None else ()
 
     async def change(self, connection: asyncpg.Connection, won: Sequence[int]) -> None:

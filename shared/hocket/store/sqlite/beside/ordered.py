@@ -28,7 +28,7 @@ class OrderedGroup:
     asked: dict[int, OrderedWrite]
     lost: set[int] = field(default_factory=set)
     lines: Lines | None = None
-    _sends: dict[int, OutboxRow] = field(default_factory=dict)
+    planned: dict[int, OutboxRow] = field(default_factory=dict)
 
     @classmethod
     def of(cls, connection: sqlite3.Connection, endings: Sequence[Ending]) -> "OrderedGroup":
@@ -46,13 +46,13 @@ class OrderedGroup:
         ]
         if changing:
             lines = group.lines = _lines(connection, [each for _, each in changing])
-            beaten, group._sends = lines.plan(changing)
+            beaten, group.planned = lines.plan(changing)
             group.lost |= beaten
         return group
 
     def sends(self, at: int) -> tuple[OutboxRow, ...]:
         """The next of the line, where this ending releases it."""
-        row = self._sends.get(at)
+        row = self.planned.get(at)
         return (row,) if row is not None else ()
 
     def change(self, connection: sqlite3.Connection, won: Sequence[int], now: float) -> None:
