@@ -8,6 +8,7 @@ from tests.crash.history.__main__ import once
 from tests.crash.history.reader import Reader
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("store", ["sqlite", "postgres"])
 def test_nothing_is_lost_where_history_and_a_rebuild_are_killed(
     store: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
